@@ -1,0 +1,194 @@
+"""`cloud-export`: check a log, train and pack a scene, look into a bundle."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cloud_export.errors import CloudError
+from edge_sdk import EdgeError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+_out = Console()
+_err = Console(stderr=True)
+
+EventsOption = Annotated[Path, typer.Option(help="Events: a Parquet or CSV file, or a folder of them.")]
+DecisionsOption = Annotated[Path | None, typer.Option(help="Decisions; absent = derived as [decisions] says.")]
+OffersOption = Annotated[Path | None, typer.Option(help="Offers: categories, validity dates.")]
+UsersOption = Annotated[Path | None, typer.Option(help="User attributes; they stay in the cloud.")]
+SceneArgument = Annotated[str, typer.Argument(help="A scene file, or the name of a shipped one: wealth, loan.")]
+
+
+class BadRows(StrEnum):
+    """What to do about rows that cannot be used."""
+
+    STOP = "stop"
+    SKIP = "skip"
+
+
+BadRowsOption = Annotated[BadRows, typer.Option(help="Name them and stop, or set them aside.")]
+
+
+@app.command()
+def check(
+    scene: SceneArgument,
+    events: EventsOption,
+    decisions: DecisionsOption = None,
+    offers: OffersOption = None,
+    users: UsersOption = None,
+) -> None:
+    """Check a scene and its log: every bad row with file, row and reason. Exit code 1 if there is one."""
+    from cloud_export.log_types import summarise
+    from cloud_export.logs import read_log
+    from cloud_export.scene import load_scene
+
+    with _errors():
+        log, bad_rows = read_log(
+            load_scene(scene), events=events, decisions=decisions, offers=offers, users=users, bad_rows="skip"
+        )
+        table = Table("", "", title=f"{scene}: the log", show_header=False)
+        for label, value in summarise(log).items():
+            table.add_row(label, f"{value:,}" if isinstance(value, int) else str(value))
+        _out.print(table)
+        for row in bad_rows[:_BAD_ROWS_SHOWN]:
+            _err.print(f"{row.file}, row {row.row}: {row.reason}", markup=False, highlight=False)
+        if bad_rows:
+            _err.print(f"{len(bad_rows)} bad rows; mend them, or run with --bad-rows skip", style="bold")
+            raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    scene: SceneArgument,
+    events: EventsOption,
+    out: Annotated[Path, typer.Option(help="Folder for scene.edge, scene.pub, base.parquet and the report.")],
+    decisions: DecisionsOption = None,
+    offers: OffersOption = None,
+    users: UsersOption = None,
+    truth: Annotated[Path | None, typer.Option(help="A simulator's true probabilities: adds the oracle.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same machine: same bundle.")] = 1,
+    bad_rows: BadRowsOption = BadRows.STOP,
+    key: Annotated[Path | None, typer.Option(help="Ed25519 private key (PEM) that signs the bundle.")] = None,
+) -> None:
+    """Train, export, test and pack a scene."""
+    from cloud_export.pipeline import Clockwork, Inputs
+    from cloud_export.pipeline import run as run_pipeline
+    from cloud_export.report import summary_table
+    from cloud_export.scene import load_scene
+
+    with _errors(), _progress() as progress:
+        def stage(name: str):  # type: ignore[no-untyped-def]
+            task = progress.add_task(name, total=None)
+            return lambda done, total: progress.update(task, completed=done, total=total)
+
+        inputs = Inputs(
+            scene=load_scene(scene), events=events, decisions=decisions, offers=offers, users=users, truth=truth,
+            out=out, seed=seed, bad_rows=bad_rows.value, key=_load_key(key), command=_command(),
+        )  # fmt: skip
+        report = run_pipeline(inputs, Clockwork(stage))
+    _out.print(summary_table(report))
+    _print_facts(report)
+    _out.print(f"wrote {out}/scene.edge, scene.pub, base.parquet, report.json, report.html", highlight=False)
+    if key is None:
+        _out.print("signed with the development key, which anyone can make; use --key for a bundle that ships")
+
+
+@app.command()
+def inspect(bundle: Annotated[Path, typer.Argument(help="A .edge file.")]) -> None:
+    """Say what is in a bundle, without asking who signed it, and run its golden vectors."""
+    from edge_sdk.bundle import read_bundle
+    from edge_sdk.release import open_release
+    from edge_sdk.selftest import tested_ranker
+
+    with _errors():
+        content = read_bundle(bundle, open_release(bundle, trusted_keys=(), allow_unsigned=True))
+        tested_ranker(content)
+        layout, policy = content.layout, content.policy
+        rows = {
+            "scene": content.scene,
+            "model version": content.model_version,
+            "made by": content.created_by,
+            "file": f"{bundle.stat().st_size:,} bytes",
+            "model": f"{len(content.model):,} bytes (explainer {len(content.explainer):,})",
+            "window": f"{layout.window} events",
+            "kinds": ", ".join(content.kind_names),
+            "items": f"{len(layout.items):,}",
+            "offers": f"{len(layout.offers):,} in {len(content.categories)} categories",
+            "half-lives": ", ".join(f"{decay.half_life_s} s" for decay in layout.decays),
+            "objectives": ", ".join(f"{n} × {w:g}" for n, w in zip(policy.objectives, policy.weights, strict=True)),
+            "context": "; ".join(f"{f.name}: {', '.join(f.values)}" for f in policy.context) or "none",
+            "rules": f"{len(policy.eligibility)} eligibility, {len(layout.caps)} caps and cooldowns",
+            "golden vectors": f"{len(content.golden)}, all come out on this machine",
+        }
+        table = Table("", "", title=str(bundle), show_header=False)
+        for label, value in rows.items():
+            table.add_row(label, value)
+        _out.print(table)
+
+
+_BAD_ROWS_SHOWN = 100
+
+
+def _print_facts(report) -> None:  # type: ignore[no-untyped-def]
+    speed = report["speed"]
+    table = Table("", "", show_header=False)
+    faithful = report["explanation_faithfulness"]
+    closed = report.get("oracle_gap_closed")
+    for label, value in (
+        ("parameters", f"{report['parameters']:,}"),
+        ("torch against ONNX Runtime, at most", f"{report['parity_max_abs']:.2e}"),
+        ("explanations against true deletion (Spearman)", f"{faithful:.3f}"),
+        ("base → oracle gap closed", "no oracle for this log" if closed is None else f"{closed:.1%}"),
+        ("bundle", f"{report['bundle_bytes']:,} bytes"),
+        ("record p50 / p99", f"{speed['record_us_p50']:.2f} / {speed['record_us_p99']:.2f} µs"),
+        ("rank p50 / p99, window 32", f"{speed['rank_us_p50']:.1f} / {speed['rank_us_p99']:.1f} µs"),
+        ("rank p50 / p99, window 128", f"{speed['rank128_us_p50']:.1f} / {speed['rank128_us_p99']:.1f} µs"),
+        ("open to first decision", f"{speed['open_ms']:.1f} ms"),
+        ("memory over numpy + onnxruntime", f"{speed['extra_memory_mb']:.1f} MB"),
+        ("training", f"{report['train_seconds']:.0f} s"),
+    ):
+        table.add_row(label, value)
+    _out.print(table)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Known troubles in one clear message; anything else is a defect and keeps its traceback."""
+    try:
+        yield
+    except (CloudError, EdgeError, OSError) as problem:
+        _err.print(f"{type(problem).__name__}: {problem}", style="red", markup=False, highlight=False)
+        raise typer.Exit(2) from None
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    return Progress(*columns, TimeElapsedColumn(), console=_err)
+
+
+def _load_key(path: Path | None) -> Ed25519PrivateKey | None:
+    if path is None:
+        return None
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError) as problem:
+        raise typer.BadParameter(f"{path}: {problem}; make one with: openssl genpkey -algorithm ed25519") from problem
+    if not isinstance(key, Ed25519PrivateKey):
+        raise typer.BadParameter(f"{path}: not an Ed25519 key; make one with: openssl genpkey -algorithm ed25519")
+    return key
+
+
+def _command() -> str:
+    return "cloud-export " + shlex.join(sys.argv[1:])

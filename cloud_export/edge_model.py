@@ -1,0 +1,205 @@
+"""The device model: a gated, exactly decomposable residual on the base logit. One module trains and exports.
+
+Shapes: N window events (newest first), C candidates, K objectives, F counter features, X context features, d dimension.
+Every input may carry leading batch dimensions; the exported graph has none.
+
+    logit_k(c) = base_k(c) + Σₙ g(c, n) · <r_k(c), h(n)> + <w_k, counters(c)>      g(c, n) = sigmoid(<q(c), h(n)> + b)
+
+h(n) is made of one event and the context alone, so taking an event away changes no other event's term: a contribution
+is what a deletion changes. There is no constant term: a padding event has h(n) = 0, so without events and counters the
+residual is 0.0 to the bit, whatever the context.
+The reasons, and what the alternatives measured: docs/adr/0003-device-model.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+# The graph's inputs and outputs, in the order of `EdgeModel.forward`.
+INPUT_NAMES = (
+    "event_item",
+    "event_kind",
+    "event_age_s",
+    "event_value",
+    "counters",
+    "context",
+    "candidate",
+    "base_logits",
+    "weights",
+)
+OUTPUT_NAMES = ("fused", "logits")
+
+# (1 + age_s)^-p: from "this second" (p = 4) over minutes and hours to a slope that hardly bends within a year (1/30).
+AGE_EXPONENTS = (4.0, 1.0, 1 / 3, 1 / 8, 1 / 30)
+VALUE_SCALE = 0.1  # asinh of an amount of money is about 10: brought to the size of the age features
+COUNTER_SCALE = 0.1  # a decayed count of 10 is a busy offer
+GATE_BIAS = -1.0  # gates start a quarter open: an event has to earn its influence
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeModelConfig:
+    """Sizes of the model. Tables count row 0 too (unknown item, no event, unknown offer)."""
+
+    items: int
+    kinds: int
+    offers: int
+    counter_features: int
+    context_features: int
+    objectives: int
+    window: int
+    dimension: int
+    dropout: float
+
+
+class Contributions(NamedTuple):
+    """What the logits are made of; `base + event.sum(-2) + counters.sum(-2)` is the logits."""
+
+    base: Tensor  # (..., C, K)
+    event: Tensor  # (..., C, N, K)
+    counters: Tensor  # (..., C, F, K)
+
+
+class EdgeModel(nn.Module):
+    """Base logits plus what the last events and the fresh counters say. See the module's page for the formula."""
+
+    def __init__(self, config: EdgeModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        size = config.dimension
+        self.item = _table(config.items, size)
+        # Row 0 of these three is no parameter: what does not exist cannot be trained, decayed or loaded to non-zero.
+        self.kind_scale = nn.Parameter(torch.ones(config.kinds - 1, size))
+        self.kind_shift = _table(config.kinds - 1, size, deviation=0.1)
+        self.offer = _table(config.offers - 1, size)
+        self.feature = _table(len(AGE_EXPONENTS) + 1, size)
+        self.context = nn.Parameter(torch.zeros(config.context_features, size))
+        self.hidden_in = _table(size, 2 * size, deviation=size**-0.5)
+        self.hidden_out = _table(2 * size, size, deviation=0.5 * (2 * size) ** -0.5)
+        self.query = _table(size, size, deviation=size**-0.5)
+        self.gate_bias = nn.Parameter(torch.tensor(GATE_BIAS))
+        self.readout = _table(size, config.objectives * size, deviation=0.1 * size**-0.5)
+        self.counter = nn.Parameter(torch.zeros(config.counter_features, config.objectives))
+        known = torch.ones(config.offers, 1)
+        known[0] = 0.0
+        self.exponents: Tensor
+        self.known: Tensor
+        self.register_buffer("exponents", -torch.tensor(AGE_EXPONENTS), persistent=False)
+        self.register_buffer("known", known, persistent=False)
+
+    def forward(
+        self,
+        event_item: Tensor,
+        event_kind: Tensor,
+        event_age_s: Tensor,
+        event_value: Tensor,
+        counters: Tensor,
+        context: Tensor,
+        candidate: Tensor,
+        base_logits: Tensor,
+        weights: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Scores the candidates.
+
+        Args:
+            event_item: int32 (..., N), row of the item table; 0 = unknown item, or no event. Newest first.
+            event_kind: int32 (..., N), row of the kind table; 0 = no event, whatever the other three arrays hold.
+            event_age_s: float32 (..., N), seconds before the decision, finite and ≥ 0.
+            event_value: float32 (..., N), finite.
+            counters: float32 (..., C, F), raw decayed counts.
+            context: float32 (..., X), one-hot.
+            candidate: int32 (..., C), row of the offer table; 0 = unknown offer, whose logits stay the base logits.
+            base_logits: float32 (..., C, K).
+            weights: float32 (K,), the operator's weight of each objective.
+
+        Returns:
+            fused float32 (..., C) = logits @ weights, and logits float32 (..., C, K).
+        """
+        events = self.embed_events(event_item, event_kind, event_age_s, event_value, context)
+        evidence = self.gates(candidate, events) @ events
+        residual = (evidence.unsqueeze(-2) * self.readouts(candidate)).sum(-1)
+        logits = base_logits + (residual + (counters @ self.counter_weights()) * self.is_known(candidate))
+        return logits @ weights, logits
+
+    def contributions(
+        self,
+        event_item: Tensor,
+        event_kind: Tensor,
+        event_age_s: Tensor,
+        event_value: Tensor,
+        counters: Tensor,
+        context: Tensor,
+        candidate: Tensor,
+        base_logits: Tensor,
+    ) -> Contributions:
+        """Splits the logits of the same inputs into what the base, each event and each counter brought.
+
+        Args: as `forward`, without the weights.
+
+        Returns:
+            Shares that sum to the logits within float32 rounding (1e-5).
+        """
+        events = self.embed_events(event_item, event_kind, event_age_s, event_value, context)
+        values = self.readouts(candidate) @ events.unsqueeze(-3).transpose(-1, -2)  # (..., C, K, N)
+        event = (values * self.gates(candidate, events).unsqueeze(-2)).transpose(-1, -2)
+        counted = counters.unsqueeze(-1) * self.counter_weights() * self.is_known(candidate).unsqueeze(-1)
+        return Contributions(base=base_logits, event=event, counters=counted)
+
+    def embed_events(self, item: Tensor, kind: Tensor, age_s: Tensor, value: Tensor, context: Tensor) -> Tensor:
+        """One vector per event, float32 (..., N, d); 0 where there is no event.
+
+        The kind scales and shifts what item, age and context say: an item means something else when it is viewed than
+        when it is bought, and scale = shift = 0 (kind row 0) removes a padding event without a mask. No layer has a
+        bias, so the 0 stays.
+        """
+        ages = torch.exp(torch.log(age_s + 1.0).unsqueeze(-1) * self.exponents)
+        features = torch.cat([ages, torch.asinh(value).unsqueeze(-1)], -1)
+        mixed = _rows(self.item, item) + features @ self._feature_weights()
+        if self.config.context_features:
+            mixed = mixed + (context @ self.context).unsqueeze(-2)
+        scale, shift = _behind_zero(self.kind_scale), _behind_zero(self.kind_shift)
+        events = torch.tanh(mixed * _rows(scale, kind) + _rows(shift, kind))
+        events = events + torch.relu(events @ self.hidden_in) @ self.hidden_out
+        return nn.functional.dropout(events, self.config.dropout, self.training)
+
+    def gates(self, candidate: Tensor, events: Tensor) -> Tensor:
+        """How much a candidate listens to an event, float32 (..., C, N) in 0…1. No softmax: events do not compete."""
+        query = _behind_zero(self.offer) @ self.query * (1.0 / math.sqrt(self.config.dimension))
+        return torch.sigmoid(_rows(query, candidate) @ events.transpose(-1, -2) + self.gate_bias)
+
+    def readouts(self, candidate: Tensor) -> Tensor:
+        """How each objective of a candidate reads an event vector, float32 (..., C, K, d); 0 for the unknown offer."""
+        rows = _rows(_behind_zero(self.offer) @ self.readout, candidate)
+        return torch.unflatten(rows, -1, (self.config.objectives, self.config.dimension))
+
+    def counter_weights(self) -> Tensor:
+        """Logit per unit of a raw decayed counter, float32 (F, K)."""
+        return self.counter * COUNTER_SCALE
+
+    def is_known(self, candidate: Tensor) -> Tensor:
+        """1.0 for an offer of the table, 0.0 for the unknown one, float32 (..., C, 1)."""
+        return _rows(self.known, candidate)
+
+    def _feature_weights(self) -> Tensor:
+        return torch.cat([self.feature[:-1], self.feature[-1:] * VALUE_SCALE])
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Trained numbers of a model, its embedding tables included."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _table(rows: int, columns: int, deviation: float = 0.5) -> nn.Parameter:
+    return nn.Parameter(torch.randn(rows, columns) * deviation)
+
+
+def _rows(table: Tensor, index: Tensor) -> Tensor:
+    return nn.functional.embedding(index, table)
+
+
+def _behind_zero(rows: Tensor) -> Tensor:
+    return torch.cat([torch.zeros(1, rows.shape[1]), rows])

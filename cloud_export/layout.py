@@ -1,0 +1,160 @@
+"""What the device must know of a scene and its log: table rows, decay tables, rules. Built once, used by the replay, by
+training and by the packer, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cloud_export.errors import LogError
+from cloud_export.log_types import Catalogue, Log
+from cloud_export.scene import Scene
+from edge_sdk.caps import CapRule
+from edge_sdk.decay import DecayTables
+from edge_sdk.memory import KindRule, MemoryLayout
+from edge_sdk.policy import ContextField, EligibilityRule, Policy
+from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
+
+I32 = npt.NDArray[np.int32]
+U32 = npt.NDArray[np.uint32]
+
+
+class OfferCollisionError(LogError):
+    """Two offers share an id on the device."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"offers {first!r} and {second!r} have the same 32-bit id; rename one of them")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeviceLayout:
+    """The device's view of a log."""
+
+    memory: MemoryLayout
+    policy: Policy
+    item_ids: U32  # (I,) device id of every item of the log
+    kind_ids: npt.NDArray[np.uint16]  # (kinds,) device id of every kind of the scene
+    offer_row: I32  # (I,) offer row of every item of the log; 0 = no offer
+    kinds: tuple[str, ...]  # names in row order, row 1 first
+    categories: tuple[str, ...]  # names in row order, row 1 first
+
+    @property
+    def offers(self) -> int:
+        """O, the offers."""
+        return len(self.memory.offers)
+
+
+def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool_]) -> DeviceLayout:
+    """Lay out the device's tables.
+
+    Args:
+        scene: the scene.
+        log: the log.
+        training_events: (E,) the events that may be learned from; an item needs `model.min_item_count` of them for a
+            row of its own.
+
+    Raises:
+        OfferCollisionError: two offers share an id.
+    """
+    ids = np.array([item_id(name) for name in log.items], np.uint32)
+    catalogue = log.catalogue
+    _refuse_collision(catalogue.offers, ids[catalogue.offer_item])
+    counts = np.bincount(log.event_item[training_events], minlength=len(log.items))
+    known_items = np.flatnonzero(counts >= scene.model.min_item_count)
+    items = _vocabulary(known_items, ids, log.items, catalogue.item_category)
+    offers = _vocabulary(catalogue.offer_item, ids, log.items, catalogue.item_category)
+    memory = MemoryLayout(
+        window=scene.model.window,
+        kinds=_kind_rules(scene),
+        items=items,
+        offers=offers,
+        category_rows=len(catalogue.categories) + 1,
+        counter_kinds=len(scene.model.counter_kinds),
+        decays=tuple(DecayTables.of(half_life_s) for half_life_s in scene.model.half_lives_s),
+        caps=_caps(scene),
+    )
+    offer_row = np.zeros(len(log.items), np.int32)
+    offer_row[catalogue.offer_item] = [offers.row(int(ids[item])) for item in catalogue.offer_item]
+    return DeviceLayout(
+        memory=memory,
+        policy=_policy(scene, log, offer_row[catalogue.offer_item], catalogue),
+        item_ids=ids,
+        kind_ids=np.array([kind_id(kind) for kind in scene.events.kinds], np.uint16),
+        offer_row=offer_row,
+        kinds=scene.events.kinds,
+        categories=catalogue.categories,
+    )
+
+
+def context_vectors(policy: Policy, context: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """One-hot vectors (D, X) of logged context indices (D, fields), as `Policy.encode` makes them."""
+    vectors = np.zeros((len(context), policy.context_features), np.float32)
+    at = 0
+    for field, column in zip(policy.context, context.T, strict=True):
+        given = np.flatnonzero(column >= 0)
+        vectors[given, at + column[given]] = 1.0
+        at += len(field.values)
+    return vectors
+
+
+def _refuse_collision(offers: tuple[str, ...], ids: U32) -> None:
+    owner: dict[int, str] = {}
+    for name, identifier in zip(offers, ids.tolist(), strict=True):
+        if identifier in owner:
+            raise OfferCollisionError(owner[identifier], name)
+        owner[identifier] = name
+
+
+def _vocabulary(chosen: npt.NDArray[np.integer], ids: U32, names: tuple[str, ...], category: I32) -> Vocabulary:
+    """Rows by ascending id. Of two items with one id (one pair in 4 billion) the first stands for both."""
+    unique, first = np.unique(ids[chosen], return_index=True)
+    rows = np.asarray(chosen)[first]
+    joined = "\n".join(names[row].replace("\n", " ") for row in rows.tolist())
+    return Vocabulary(unique.astype(np.uint32), joined.encode(), (category[rows] + 1).astype(np.uint16))
+
+
+def _kind_rules(scene: Scene) -> dict[int, KindRule]:
+    counted = {kind: index for index, kind in enumerate(scene.model.counter_kinds)}
+    return {
+        kind_id(kind): KindRule(row, kind in scene.model.window_kinds, counted.get(kind, -1))
+        for row, kind in enumerate(scene.events.kinds, 1)
+    }
+
+
+def _caps(scene: Scene) -> tuple[CapRule, ...]:
+    caps = [
+        CapRule(kind_id(cap.kind), cap.per == "category", cap.limit, cap.within_s, cooldown=False)
+        for cap in scene.policy.caps
+    ]
+    rests = [
+        CapRule(kind_id(rest.kind), rest.per == "category", 1, rest.rest_s, cooldown=True)
+        for rest in scene.policy.cooldowns
+    ]
+    return (*caps, *rests)
+
+
+def _policy(scene: Scene, log: Log, rows: I32, catalogue: Catalogue) -> Policy:
+    fields = tuple(ContextField(name, values) for name, values in scene.context.items())
+    names = [field.name for field in fields]
+    size = len(rows) + 1
+    category = np.full(size, -1)
+    category[rows] = catalogue.item_category[catalogue.offer_item]
+    bounds = np.zeros((2, size), np.int64)
+    bounds[0, rows] = catalogue.valid_from_ms // 1000 * 1000
+    bounds[1, rows] = catalogue.valid_until_ms // 1000 * 1000
+    rules = []
+    for rule in scene.policy.eligibility:
+        code = catalogue.categories.index(rule.category) if rule.category in catalogue.categories else -2
+        field = names.index(rule.context)
+        rules.append(EligibilityRule(category == code, field, frozenset(map(fields[field].values.index, rule.allowed))))
+    return Policy(
+        objectives=log.objectives,
+        weights=np.array([scene.objectives[name] for name in log.objectives], np.float32),
+        context=fields,
+        valid_from_ms=bounds[0],
+        valid_until_ms=bounds[1],
+        eligibility=tuple(rules),
+    )

@@ -1,0 +1,126 @@
+"""The files of a log -> raw tables: only the mapped columns, under our words, each row with its number."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from polars.exceptions import PanicException, PolarsError
+
+from cloud_export.errors import LogColumnError, LogFileError, LogTypeError
+
+SUFFIXES = (".parquet", ".csv", ".csv.gz")
+ROW = "_row"
+RAGGED = "_ragged"  # why a CSV line is not a row of this table; null when it is
+_REPLACE = "replace the file by an intact one"
+
+
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """One file: `frame` has a column per mapped word, `ROW` (1-based) and `RAGGED`."""
+
+    file: str
+    section: str
+    columns: Mapping[str, str]
+    frame: pl.DataFrame
+
+    def type_error(self, word: str, wanted: str) -> LogTypeError:
+        """The error for a column whose type cannot hold what `word` means."""
+        return LogTypeError(self.file, self.section, word, self.columns[word], str(self.frame[word].dtype), wanted)
+
+
+def read_tables(path: Path, *, section: str, columns: Mapping[str, str]) -> list[RawTable]:
+    """Read one file, or each file of a folder and its subfolders in the order of their names.
+
+    Args:
+        path: A .parquet, .csv or .csv.gz file, or a folder of them.
+        section: The section of the scene that maps the columns, for messages.
+        columns: Our word -> the name of the column in the file.
+
+    Raises:
+        LogFileError: A file is absent, empty, truncated or not what its suffix says.
+        LogColumnError: A mapped column is missing.
+    """
+    return [_read_table(file, section, columns) for file in _files(path)]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        found = [path]
+    elif path.is_dir():
+        # Spark and friends leave _SUCCESS, _metadata and .crc files beside the data.
+        found = sorted(one for one in path.rglob("*") if one.is_file() and not one.name.startswith(("_", ".")))
+    else:
+        raise LogFileError(str(path), "there is no such file or folder", "give the path of the log")
+    if not found:
+        raise LogFileError(str(path), "the folder holds no file", f"put {', '.join(SUFFIXES)} files into it")
+    for file in found:
+        if not file.name.endswith(SUFFIXES):
+            mend = f"give files that end in {', '.join(SUFFIXES)}, and move others out of the folder"
+            raise LogFileError(str(file), "its name does not say what it is", mend)
+    return found
+
+
+def _read_table(file: Path, section: str, columns: Mapping[str, str]) -> RawTable:
+    try:
+        read = _read_parquet if file.name.endswith(".parquet") else _read_csv
+        return RawTable(str(file), section, columns, read(file, section, columns))
+    except (PolarsError, PanicException, OSError, EOFError, zlib.error) as error:
+        reason = f"it cannot be read: {str(error).strip() or type(error).__name__}"
+        raise LogFileError(str(file), " ".join(reason.split()), _REPLACE) from error
+
+
+def _read_parquet(file: Path, section: str, columns: Mapping[str, str]) -> pl.DataFrame:
+    table = pl.scan_parquet(file, glob=False)
+    _require(file, section, columns, table.collect_schema().names())
+    chosen = table.select(pl.col(column).alias(word) for word, column in columns.items()).collect()
+    return chosen.with_row_index(ROW, offset=1).with_columns(pl.lit(None, pl.String).alias(RAGGED))
+
+
+def _read_csv(file: Path, section: str, columns: Mapping[str, str]) -> pl.DataFrame:
+    data = gzip.decompress(file.read_bytes()) if file.name.endswith(".gz") else file.read_bytes()
+    if not data.strip():
+        raise LogFileError(str(file), "it is empty", "write a header line and the rows, or remove the file")
+    header = pl.read_csv(data, n_rows=0, infer_schema=False, truncate_ragged_lines=True).columns
+    _require(file, section, columns, header)
+    fields, blank = _count_fields(file, data)
+    # Rows with too many fields are let in here and named below; polars alone would refuse the whole file.
+    table = pl.read_csv(data, columns=sorted(set(columns.values())), infer_schema=False, truncate_ragged_lines=True)
+    if len(fields) != table.height:
+        reason = f"{len(fields)} lines, but {table.height} rows: a quotation mark is not closed or not doubled"
+        raise LogFileError(str(file), reason, "quote fields as RFC 4180 says")
+    wrong = pl.Series("found", fields)
+    ragged = pl.when(wrong != len(header)).then(pl.format(f"{len(header)} fields expected, {{}} found", wrong))
+    chosen = table.select(pl.col(column).alias(word) for word, column in columns.items())
+    numbered = chosen.with_row_index(ROW, offset=1).with_columns(ragged.alias(RAGGED))
+    return numbered.filter(pl.Series(~blank)) if blank.any() else numbered
+
+
+def _count_fields(file: Path, data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """The number of fields of each data line, and whether it is blank; the header line is not counted.
+
+    A comma or line end counts when an even number of quotation marks stands before it (a doubled one counts twice).
+    """
+    text = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", dtype=np.uint8)
+    quotes, commas, ends = (np.flatnonzero(text == ord(mark)) for mark in '",\n')
+    if len(quotes) % 2:
+        raise LogFileError(str(file), "a quotation mark is not closed", "quote fields as RFC 4180 says")
+    if len(quotes):
+        commas = commas[np.searchsorted(quotes, commas) % 2 == 0]
+        ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
+    fields = np.diff(np.searchsorted(commas, ends)) + 1
+    lengths = np.diff(ends) - 1
+    blank = (lengths == 0) | ((lengths == 1) & (text[ends[1:] - 1] == ord("\r")))
+    return fields.astype(np.int64), blank
+
+
+def _require(file: Path, section: str, columns: Mapping[str, str], present: list[str]) -> None:
+    for word, column in columns.items():
+        if column not in present:
+            raise LogColumnError(str(file), section, word, column, present)

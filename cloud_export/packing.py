@@ -1,0 +1,238 @@
+"""Layout + policy + graphs + self-tests -> a signed `.edge` file; and the base decisions as Parquet.
+
+The reader is edge_sdk/bundle.py; both follow edge_sdk/format/edge.fbs, and docs/format.md explains it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+import polars as pl
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+import edge_sdk
+from cloud_export.layout import DeviceLayout
+from cloud_export.scene import Scene
+from edge_sdk.bundle import Golden
+from edge_sdk.caps import CapRule
+from edge_sdk.config import FORMAT_VERSION
+from edge_sdk.decay import DecayTables
+from edge_sdk.format.generated import edge_generated as fb
+from edge_sdk.policy import EligibilityRule, Policy
+from edge_sdk.release import key_id
+from edge_sdk.types import F32, I64
+from edge_sdk.vocabulary import Vocabulary, kind_id
+
+_ALIGNMENT = 16  # of the payload in the file, so that its vectors can be used where they lie
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Content:
+    """What goes into a bundle."""
+
+    scene: Scene
+    layout: DeviceLayout
+    model: bytes  # ONNX, the graph that ranks
+    explainer: bytes  # ONNX, the graph that explains
+    golden: tuple[Golden, ...]
+
+
+def model_version(model: bytes, explainer: bytes) -> str:
+    """First 12 hex digits of the SHA-256 of the two graphs."""
+    return hashlib.sha256(model + explainer).hexdigest()[:12]
+
+
+def pack_payload(content: Content) -> bytes:
+    """The unsigned bundle, as bytes; the same content gives the same bytes."""
+    scene, layout = content.scene, content.layout
+    memory, policy = layout.memory, layout.policy
+    bundle = fb.BundleT(
+        formatVersion=FORMAT_VERSION,
+        scene=scene.name,
+        modelVersion=model_version(content.model, content.explainer),
+        createdBy=f"cloud-export {edge_sdk.__version__}",
+        window=memory.window,
+        kinds=[_kind(layout, name) for name in layout.kinds],
+        items=_vocabulary(memory.items),
+        offers=fb.OffersT(
+            names=_vocabulary(memory.offers),
+            validFromS=_seconds(policy.valid_from_ms),
+            validUntilS=_seconds(policy.valid_until_ms),
+        ),
+        categories=list(layout.categories),
+        context=[fb.ContextFieldT(name=field.name, values=list(field.values)) for field in policy.context],
+        counterKinds=memory.counter_kinds,
+        decays=[_decay(decay) for decay in memory.decays],
+        policy=_policy(policy, memory.caps),
+        shownKind=kind_id(scene.events.shown) if scene.events.shown else 0,
+        feedback=[fb.FeedbackT(outcome=name, kind=kind_id(kind)) for name, kind in scene.events.feedback.items()],
+        model=np.frombuffer(content.model, np.uint8),
+        explainer=np.frombuffer(content.explainer, np.uint8),
+        golden=[_golden(golden) for golden in content.golden],
+    )
+    builder = flatbuffers.Builder(len(content.model) + len(content.explainer) + 65536)
+    builder.Finish(bundle.Pack(builder))
+    return bytes(builder.Output())
+
+
+def sign_release(payload: bytes, keys: Sequence[Ed25519PrivateKey]) -> bytes:
+    """The `.edge` file: the payload, its SHA-256, and a signature by each key."""
+    builder = flatbuffers.Builder(len(payload) + 1024)
+    signatures = []
+    for key in keys:
+        name = builder.CreateString(key_id(public_bytes(key)))
+        raw = builder.CreateByteVector(key.sign(payload))
+        fb.SignatureStart(builder)
+        fb.SignatureAddKeyId(builder, name)
+        fb.SignatureAddEd25519(builder, raw)
+        signatures.append(fb.SignatureEnd(builder))
+    fb.ReleaseStartSignaturesVector(builder, len(signatures))
+    for signature in reversed(signatures):
+        builder.PrependUOffsetTRelative(signature)
+    signature_vector = builder.EndVector()
+    digest = builder.CreateByteVector(hashlib.sha256(payload).digest())
+    body = _aligned_bytes(builder, payload)
+    fb.ReleaseStart(builder)
+    fb.ReleaseAddPayload(builder, body)
+    fb.ReleaseAddSha256(builder, digest)
+    fb.ReleaseAddSignatures(builder, signature_vector)
+    builder.Finish(fb.ReleaseEnd(builder), file_identifier=b"EDGE")
+    return bytes(builder.Output())
+
+
+def development_key(scene: str) -> Ed25519PrivateKey:
+    """A key that anyone can make again: it says who packed a file on a laptop, and protects nothing."""
+    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"edge-sdk development key " + scene.encode()).digest())
+
+
+def public_bytes(key: Ed25519PrivateKey) -> bytes:
+    """The 32 bytes that `Engine.open` takes in `trusted_keys`."""
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def write_base_decisions(
+    path: Path, users: Sequence[str], layout: DeviceLayout, logits: F32, refreshed_ms: int
+) -> None:
+    """Write one row a user: offers best first (by the policy's weights), and a list of base logits an objective.
+
+    Args:
+        path: the Parquet file; columns user, refreshed, offers, and logits_<objective> each.
+        users: U names.
+        layout: the scene's offers and policy.
+        logits: (U, O, K).
+        refreshed_ms: the moment that the logits know everything up to, ms since 1970.
+    """
+    policy = layout.policy
+    order = np.argsort(-(logits @ policy.weights), axis=1, kind="stable")
+    names = np.array(layout.memory.offers.names(), dtype=object)
+    columns: dict[str, pl.Series] = {
+        "user": pl.Series(users, dtype=pl.String),
+        "refreshed": pl.Series([refreshed_ms] * len(users), dtype=pl.Int64).cast(pl.Datetime("ms")),
+        "offers": pl.Series(names[order].tolist(), dtype=pl.List(pl.String)),
+    }
+    for index, objective in enumerate(policy.objectives):
+        ordered = np.take_along_axis(logits[..., index], order, axis=1)
+        columns[f"logits_{objective}"] = pl.Series(ordered.tolist(), dtype=pl.List(pl.Float32))
+    pl.DataFrame(columns).write_parquet(path)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write under another name, sync, rename: readers see the old file or the new one."""
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+
+
+def _aligned_bytes(builder: flatbuffers.Builder, content: bytes) -> int:
+    """A byte vector whose content starts at a multiple of 16 in the file."""
+    builder.StartVector(1, len(content), _ALIGNMENT)
+    builder.head -= len(content)
+    builder.Bytes[builder.head : builder.head + len(content)] = content
+    return int(builder.EndVector())
+
+
+def _kind(layout: DeviceLayout, name: str) -> fb.KindT:
+    identifier = kind_id(name)
+    rule = layout.memory.kinds[identifier]
+    return fb.KindT(name=name, id=identifier, inWindow=rule.in_window, counter=rule.counter + 1)
+
+
+def _vocabulary(vocabulary: Vocabulary) -> fb.VocabularyT:
+    return fb.VocabularyT(
+        ids=vocabulary.ids,
+        names="\n".join(vocabulary.names()),
+        categories=vocabulary.row_category[1:].astype(np.uint16),
+    )
+
+
+def _seconds(times_ms: I64) -> np.ndarray[tuple[int, ...], np.dtype[np.uint32]]:
+    return (times_ms[1:] // 1000).astype(np.uint32)
+
+
+def _decay(decay: DecayTables) -> fb.DecayT:
+    return fb.DecayT(
+        halfLifeS=decay.half_life_s,
+        tickMs=decay.tick_ms,
+        growCoarse=decay.grow_coarse,
+        growFine=decay.grow_fine,
+        fadeCoarse=decay.fade_coarse,
+        fadeFine=decay.fade_fine,
+    )
+
+
+def _policy(policy: Policy, caps: tuple[CapRule, ...]) -> fb.PolicyT:
+    return fb.PolicyT(
+        objectives=[
+            fb.ObjectiveT(name=name, weight=float(weight))
+            for name, weight in zip(policy.objectives, policy.weights, strict=True)
+        ],
+        eligibility=[_eligibility(rule) for rule in policy.eligibility],
+        caps=[
+            fb.CapT(
+                kind=rule.kind, per=int(rule.per_category), limit=rule.limit, withinS=rule.within_s,
+                cooldown=rule.cooldown,
+            )
+            for rule in caps
+        ],
+    )  # fmt: skip
+
+
+def _eligibility(rule: EligibilityRule) -> fb.EligibilityT:
+    return fb.EligibilityT(
+        offers=np.flatnonzero(rule.offers).astype(np.uint16),
+        field=rule.field,
+        allowed=np.array(sorted(rule.allowed), np.uint16),
+    )
+
+
+def _golden(golden: Golden) -> fb.GoldenT:
+    events = [
+        fb.EventT(seq=seq, timeS=time_ms // 1000, timeMs=time_ms % 1000, kind=kind, item=item, value=value)
+        for seq, (time_ms, kind, item, value) in enumerate(
+            zip(golden.times_ms, golden.kinds, golden.items, golden.values, strict=True), 1
+        )
+    ]
+    return fb.GoldenT(
+        events=events,
+        nowS=golden.now_ms // 1000,
+        nowMs=golden.now_ms % 1000,
+        context=golden.context,
+        candidates=golden.candidates,
+        baseLogits=golden.base_logits.reshape(-1),
+        eventItem=golden.event_item,
+        eventKind=golden.event_kind,
+        eventAgeS=golden.event_age_s,
+        eventValue=golden.event_value,
+        counters=golden.counters.reshape(-1),
+        logits=golden.logits.reshape(-1),
+    )

@@ -1,0 +1,175 @@
+"""The rules of a scene beyond the type of each field, and pydantic's findings in our words. No I/O."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from cloud_export.errors import SceneProblem, quoted, suggestion
+
+if TYPE_CHECKING:
+    from cloud_export.scene import Scene
+
+
+def device_kind_id(kind: str) -> int:
+    """The 16-bit id under which the device stores an event kind; 0 means "no event" there."""
+    return zlib.crc32(kind.encode()) & 0xFFFF
+
+
+def cross_problems(scene: Scene) -> Iterator[SceneProblem]:
+    """Everything that one field says and another contradicts."""
+    yield from _kind_id_problems(scene.events.kinds)
+    yield from _repetitions(scene)
+    for field, kind in _kinds_used(scene):
+        yield from _unless_known(field, kind, scene.events.kinds, "events.kinds")
+    yield from _objective_problems(scene)
+    yield from _half_life_problems(scene.model.half_lives_s)
+    yield from _context_problems(scene)
+    yield from _pattern_problems(scene.catalog.category_pattern)
+    if scene.split.by == "user_start" and "test_time" in scene.split.model_fields_set:
+        reason = 'it has no meaning when split.by is "user_start"'
+        yield SceneProblem("split.test_time", scene.split.test_time, reason, "remove it")
+
+
+def shape_problem(root: type[BaseModel], found: ErrorDetails) -> SceneProblem:
+    """One finding of pydantic as a field path, a value, a reason and a mend."""
+    location = found["loc"]
+    field = _path(location)
+    if found["type"] == "extra_forbidden":
+        known = _keys_at(root, location[:-1])
+        mend = f"{suggestion(str(location[-1]), known)}the fields here are {quoted(known)}"
+        return SceneProblem(field, found["input"], "there is no such field", mend)
+    if found["type"] == "missing":
+        return SceneProblem(field, None, "it is missing", "add it (docs/scene.md says what it means)")
+    mend = found["msg"].replace("Input should", "it should").replace("String should", "the text should")
+    if found["type"] == "literal_error":
+        allowed = re.findall(r"'([^']*)'", str(found.get("ctx", {}).get("expected", "")))
+        mend = f"{suggestion(str(found['input']), allowed)}the values allowed are {quoted(allowed)}"
+    return SceneProblem(field, found["input"], "this value is not accepted", mend)
+
+
+def _path(location: Sequence[int | str]) -> str:
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location if part != "[key]"]
+    return "".join(parts).removeprefix(".")
+
+
+def _keys_at(root: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """The field names of the section at `location`; list indices do not change the section."""
+    section = root
+    for part in location:
+        if isinstance(part, str):
+            nested = _section_in(section.model_fields[part].annotation)
+            if nested is None:
+                return []
+            section = nested
+    return list(section.model_fields)
+
+
+def _section_in(annotation: object) -> type[BaseModel] | None:
+    """The section class within an annotation such as `tuple[Cap, ...]` or `Derivation | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _section_in(one))), None)
+
+
+def _unless_known(field: str, name: str, known: Iterable[str], where: str) -> Iterator[SceneProblem]:
+    listed = list(known)
+    if name not in listed:
+        mend = f"{suggestion(name, listed)}use one of {quoted(listed)}, or add it to {where}"
+        yield SceneProblem(field, name, f"it is not in {where}", mend)
+
+
+def _kind_id_problems(kinds: Sequence[str]) -> Iterator[SceneProblem]:
+    first: dict[int, str] = {}
+    for index, kind in enumerate(kinds):
+        number = device_kind_id(kind)
+        field = f"events.kinds[{index}]"
+        if number == 0:
+            yield SceneProblem(field, kind, "its 16-bit id on the device is 0, which means no event", "rename it")
+        elif first.setdefault(number, kind) != kind:
+            reason = f'it has the same 16-bit id on the device as "{first[number]}" ({number})'
+            yield SceneProblem(field, kind, reason, "rename one of them")
+
+
+def _repetitions(scene: Scene) -> Iterator[SceneProblem]:
+    lists: dict[str, Sequence[object]] = {
+        "scene.objective_order": scene.objective_order,
+        "columns.users.attributes": scene.columns.users.attributes,
+        "events.kinds": scene.events.kinds,
+        "model.window_kinds": scene.model.window_kinds,
+        "model.counter_kinds": scene.model.counter_kinds,
+    }
+    lists |= {f"context.{name}": values for name, values in scene.context.items()}
+    if scene.decisions:
+        lists["decisions.positive_kinds"] = scene.decisions.positive_kinds
+    for field, values in lists.items():
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                yield SceneProblem(f"{field}[{index}]", value, "it stands in the list twice", "remove one of them")
+
+
+def _kinds_used(scene: Scene) -> Iterator[tuple[str, str]]:
+    """Every field that names an event kind, with the kind."""
+    lists = {"model.window_kinds": scene.model.window_kinds, "model.counter_kinds": scene.model.counter_kinds}
+    if scene.decisions:
+        lists["decisions.positive_kinds"] = scene.decisions.positive_kinds
+    for field, kinds in lists.items():
+        yield from ((f"{field}[{index}]", kind) for index, kind in enumerate(kinds))
+    if scene.events.shown is not None:
+        yield "events.shown", scene.events.shown
+    yield from ((f"events.feedback.{outcome}", kind) for outcome, kind in scene.events.feedback.items())
+    yield from ((f"policy.caps[{index}].kind", cap.kind) for index, cap in enumerate(scene.policy.caps))
+    for index, cooldown in enumerate(scene.policy.cooldowns):
+        yield f"policy.cooldowns[{index}].kind", cooldown.kind
+
+
+def _objective_problems(scene: Scene) -> Iterator[SceneProblem]:
+    order = scene.objective_order
+    for name in scene.objectives:
+        yield from _unless_known(f"objectives.{name}", name, order, "scene.objective_order")
+    for name in order:
+        if scene.objectives and name not in scene.objectives:
+            reason = "its weight is missing, though scene.objective_order names it"
+            yield SceneProblem(f"objectives.{name}", None, reason, f"add `{name} = 1.0` to [objectives]")
+    if scene.decisions:
+        yield from _unless_known("decisions.objective", scene.decisions.objective, order, "scene.objective_order")
+
+
+def _half_life_problems(half_lives_s: Sequence[int]) -> Iterator[SceneProblem]:
+    for index in range(1, len(half_lives_s)):
+        if half_lives_s[index] <= half_lives_s[index - 1]:
+            reason = f"it is not above the one before it ({half_lives_s[index - 1]})"
+            mend = "list the half-lives from short to long, each once"
+            yield SceneProblem(f"model.half_lives_s[{index}]", half_lives_s[index], reason, mend)
+
+
+def _context_problems(scene: Scene) -> Iterator[SceneProblem]:
+    for name in scene.columns.decisions.context:
+        yield from _unless_known(f"columns.decisions.context.{name}", name, scene.context, "[context]")
+    for index, rule in enumerate(scene.policy.eligibility):
+        field = f"policy.eligibility[{index}]"
+        if rule.context not in scene.context:
+            yield from _unless_known(f"{field}.context", rule.context, scene.context, "[context]")
+            continue
+        for place, value in enumerate(rule.allowed):
+            known = scene.context[rule.context]
+            yield from _unless_known(f"{field}.allowed[{place}]", value, known, f"context.{rule.context}")
+
+
+def _pattern_problems(pattern: str | None) -> Iterator[SceneProblem]:
+    if pattern is None:
+        return
+    field = "catalog.category_pattern"
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        yield SceneProblem(field, pattern, f"it is not a regular expression: {error}", "mend it at that position")
+        return
+    if groups != 1:
+        mend = "put exactly one (…) around the category, and write other groups as (?:…)"
+        yield SceneProblem(field, pattern, f"it has {groups} groups", mend)

@@ -1,0 +1,131 @@
+"""How fast and how large the runtime is with a bundle, on this machine: measured, never remembered.
+
+Percentiles over single calls; memory and start-up in fresh processes, against bare numpy + onnxruntime.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from cloud_export.report_words import JsonValue
+from edge_sdk import BaseDecision, Engine
+
+RECORDS = 20_000
+RANKS = 3_000
+CANDIDATES = 50
+WARM_UP = 300
+PROCESSES = 5
+TARGETS: dict[str, JsonValue] = {"record_us_p50": 3, "rank_us_p50": 120, "open_ms": 50, "bundle_bytes": 300_000}
+
+_BARE = "import numpy, onnxruntime"
+_RESIDENT = "import resource; print(int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize())"
+_WORK = """
+import sys, tempfile, time
+import numpy, onnxruntime
+from edge_sdk import BaseDecision, Engine
+bundle, key, kind, offers = sys.argv[1], bytes.fromhex(sys.argv[2]), sys.argv[3], sys.argv[4].split("\\n")
+base = BaseDecision(offers, [0.0] * len(offers))
+folder = tempfile.mkdtemp(prefix="edge-speed-")
+start = time.perf_counter()
+engine = Engine.open(folder, bundle=bundle, trusted_keys=[key])
+engine.rank(base)
+opened = time.perf_counter() - start
+for index in range(2000):
+    engine.record(kind, item=offers[index % len(offers)])
+for index in range(200):
+    engine.rank(base)
+import shutil; shutil.rmtree(folder)
+print(opened)
+"""
+
+
+def measure_speed(bundle: Path, wide_bundle: Path, public_key: bytes, kinds: list[str], items: list[str],
+                  offers: list[str]) -> dict[str, JsonValue]:  # fmt: skip
+    """The report's speed block.
+
+    Args:
+        bundle: the shipped file.
+        wide_bundle: the same weights exported with a window of 128.
+        public_key: that signed both.
+        kinds: kinds that enter the window.
+        items: items to record about.
+        offers: the scene's offers; repeated up to 50 candidates where there are fewer.
+    """
+    candidates = [offers[index % len(offers)] for index in range(CANDIDATES)]
+    record_us, rank_us = _percentiles(bundle, public_key, kinds, items, candidates)
+    _, wide_us = _percentiles(wide_bundle, public_key, kinds, items, candidates)
+    opened, resident = _fresh_processes(bundle, public_key, kinds[0], candidates)
+    return {
+        "record_us_p50": record_us[0],
+        "record_us_p99": record_us[1],
+        "rank_us_p50": rank_us[0],
+        "rank_us_p99": rank_us[1],
+        "rank128_us_p50": wide_us[0],
+        "rank128_us_p99": wide_us[1],
+        "open_ms": opened * 1000,
+        "extra_memory_mb": resident / 1e6,
+        "bundle_bytes": bundle.stat().st_size,
+        "candidates": CANDIDATES,
+        "machine": f"{_processor()}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        "targets": TARGETS,
+    }
+
+
+def _percentiles(
+    bundle: Path, public_key: bytes, kinds: list[str], items: list[str], candidates: list[str]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """(p50, p99) in µs of one `record` and of one `rank` over a full window."""
+    base = BaseDecision(candidates, np.linspace(1, -1, len(candidates)))
+    record_us, rank_us = [], []
+    events = [(kinds[n % len(kinds)], items[n * 7 % len(items)]) for n in range(RECORDS)]
+    with (
+        tempfile.TemporaryDirectory(prefix="edge-speed-") as folder,
+        Engine.open(folder, bundle=bundle, trusted_keys=[public_key]) as engine,
+    ):
+        for kind, item in events:
+            start = time.perf_counter_ns()
+            engine.record(kind, item=item, value=1.0)
+            record_us.append((time.perf_counter_ns() - start) / 1000)
+        for kind, item in events[: RANKS + WARM_UP]:
+            engine.record(kind, item=item)  # something new, as before a real decision
+            start = time.perf_counter_ns()
+            _ = engine.rank(base, limit=5).offers
+            rank_us.append((time.perf_counter_ns() - start) / 1000)
+    return _p50_p99(record_us[WARM_UP:]), _p50_p99(rank_us[WARM_UP:])
+
+
+def _p50_p99(values: list[float]) -> tuple[float, float]:
+    return float(np.percentile(values, 50)), float(np.percentile(values, 99))
+
+
+def _fresh_processes(bundle: Path, public_key: bytes, kind: str, candidates: list[str]) -> tuple[float, float]:
+    """Medians: seconds from `Engine.open` to the first decision (imports excluded), and bytes over the bare imports."""
+    arguments = [str(bundle), public_key.hex(), kind, "\n".join(candidates)]
+    opened, resident, bare = [], [], []
+    for _ in range(PROCESSES):
+        bare.append(int(_python(f"{_BARE}; {_RESIDENT}", [])[0]))
+        seconds, size = _python(_WORK + _RESIDENT, arguments)
+        opened.append(float(seconds))
+        resident.append(int(size))
+    return statistics.median(opened), statistics.median(resident) - statistics.median(bare)
+
+
+def _python(program: str, arguments: list[str]) -> list[str]:
+    run = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    return run.stdout.split()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown CPU")

@@ -1,0 +1,73 @@
+"""A base decision made ready for a bundle: table rows, logits an objective, and whether it can be adjusted at all."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_sdk.config import CANDIDATES_MAX
+from edge_sdk.errors import ErrorCode
+from edge_sdk.policy import by_score, places
+from edge_sdk.types import F32, I64, BaseDecision
+from edge_sdk.vocabulary import Vocabulary, item_id
+
+_NAMED_MAX = 5  # unknown offers that an error message lists
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedBase:
+    """What is computed once for each base decision. With `error` set, `order` is all there is to answer."""
+
+    base: BaseDecision  # kept alive: the engine finds this object by the base's identity
+    rows: I64  # (C,) offer rows; 0 = unknown
+    logits: F32  # (C, K); NaN where the given ones were unusable
+    order: I64  # (C,) base order under the policy's own weights
+    places: I64  # (C,)
+    error: ErrorCode
+    detail: str
+
+
+def prepare(base: BaseDecision, offers: Vocabulary, weights: F32) -> PreparedBase:
+    """Check a base decision against a bundle; never raises for its content."""
+    count, objectives = len(base.offers), len(weights)
+    rows, unknown = _rows(base.offers, offers)
+    logits, error, detail = _logits(base.logits, count, objectives)
+    order = np.arange(count) if error else by_score(logits @ weights)
+    if not count:
+        error, detail = ErrorCode.NO_CANDIDATES, "the base decision is empty; pass the offers to choose from"
+    elif count > CANDIDATES_MAX:
+        error = ErrorCode.TOO_MANY_CANDIDATES
+        detail = f"{count} candidates, {CANDIDATES_MAX} at most; let the cloud keep the best"
+    elif unknown and not error:
+        error = ErrorCode.UNKNOWN_OFFER
+        more = f" and {len(unknown) - _NAMED_MAX} more" if len(unknown) > _NAMED_MAX else ""
+        named = ", ".join(repr(name) for name in unknown[:_NAMED_MAX])
+        detail = f"the bundle does not know {named}{more}; install the bundle that was exported with these offers"
+    return PreparedBase(base, rows, logits, order, places(order), error, detail)
+
+
+def _rows(names: tuple[str, ...], offers: Vocabulary) -> tuple[I64, list[object]]:
+    rows = np.zeros(len(names), np.int64)
+    unknown: list[object] = []
+    for index, name in enumerate(names):
+        with suppress(AttributeError, UnicodeEncodeError):  # no str, or half a surrogate pair
+            rows[index] = offers.row(item_id(name))
+        if not rows[index]:
+            unknown.append(name)
+    return rows, unknown
+
+
+def _logits(given: F32, count: int, objectives: int) -> tuple[F32, ErrorCode, str]:
+    """Logits of shape (C, K), and what is wrong with the given ones."""
+    nothing = np.full((count, objectives), np.nan, np.float32)
+    if given.shape == (count,):
+        given = np.repeat(given[:, None], objectives, axis=1)
+    if given.shape != (count, objectives):
+        detail = f"base logits of shape {given.shape}; pass ({count},) or ({count}, {objectives})"
+        return nothing, ErrorCode.BAD_BASE_LOGITS, detail
+    if not np.isfinite(given).all():
+        detail = "base logits that are NaN or infinite; mend the base decision where it is made"
+        return nothing, ErrorCode.BAD_BASE_LOGITS, detail
+    return np.ascontiguousarray(given), ErrorCode.NONE, ""

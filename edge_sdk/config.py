@@ -1,0 +1,21 @@
+"""Limits and defaults, each with its unit."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FORMAT_VERSION: Final = 1  # newest `.edge` format that this runtime reads
+LOG_VERSION: Final = 1  # event log format
+
+LOG_BYTES: Final = 1 << 20  # default size of the event log file: 32,766 records
+LOG_BYTES_MIN: Final = 4096
+LOG_BYTES_MAX: Final = 1 << 30
+
+CANDIDATES_MAX: Final = 4096  # more in one decision: base order, TOO_MANY_CANDIDATES
+PREPARED_BASES: Final = 4  # base decisions whose rows are kept ready
+BOUND_SIZES: Final = 4  # candidate counts whose tensors are kept bound
+NAMES_CACHED: Final = 4096  # item names whose id and row are kept ready
+
+TIME_MS_MAX: Final = 0xFFFFFFFF * 1000 + 999  # 2106-02-07, the end of u32 seconds
+
+LOGIT_TOLERANCE: Final = 1e-5  # golden logits, absolute; DESIGN: ports agree within this

@@ -1,0 +1,171 @@
+"""From memory and a base decision to a `Decision`: the model's scores, then the policy's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from edge_sdk.bundle import Bundle
+from edge_sdk.candidates import PreparedBase, prepare
+from edge_sdk.config import PREPARED_BASES
+from edge_sdk.errors import ErrorCode
+from edge_sdk.memory import Memory
+from edge_sdk.policy import by_score, kept, moved, places
+from edge_sdk.ranker import ModelInputs, Ranker
+from edge_sdk.types import F32, I64, BaseDecision, Decision, Reason, Trace
+
+_NO_CONTEXT: Final[Mapping[str, str]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `Engine.rank` was asked, and when."""
+
+    number: int  # the decision's id
+    now_ms: int
+    last_seq: int  # newest event that the memory holds
+    context: Mapping[str, str] | None
+    limit: int | None
+    weights: Mapping[str, float] | None
+
+
+class RequestError(Exception):
+    """A request that cannot be scored; it becomes the decision's error code and detail."""
+
+    def __init__(self, code: ErrorCode, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class DecisionMaker:
+    """Scores and orders for one bundle. Not thread-safe: the ranker's buffers are shared; the engine serialises."""
+
+    def __init__(self, bundle: Bundle, ranker: Ranker) -> None:
+        self._bundle = bundle
+        self._policy = bundle.policy
+        self._ranker = ranker
+        self._prepared: dict[int, PreparedBase] = {}
+
+    def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
+        """The decision; on any trouble the base order with an error code. Never raises for data."""
+        prepared = self._prepare(base)
+        chosen: tuple[int, ...] = (-1,) * len(self._policy.context)
+        try:
+            context, chosen = self._context(request.context)
+            if prepared.error:
+                raise RequestError(prepared.error, prepared.detail)
+            return self._adjusted(memory, prepared, request, context, chosen)
+        except RequestError as trouble:
+            return self._base_order(memory, prepared, request, chosen, trouble.code, str(trouble))
+        except Exception as problem:  # the promise: ranking answers, whatever happens
+            detail = f"{type(problem).__name__}: {problem}; report it with the model version"
+            return self._base_order(memory, prepared, request, chosen, ErrorCode.MODEL_FAILED, detail)
+
+    def fill(self, inputs: ModelInputs, memory: Memory, trace: Trace, now_ms: int) -> None:
+        """Write everything that the graph reads into `inputs`, as `decide` did for this trace."""
+        prepared = self._prepare(trace.base)
+        self._fill(inputs, memory, prepared, now_ms, trace.context, trace.weights)
+
+    def forget(self) -> None:
+        """Drop what is kept of earlier decisions."""
+        self._prepared.clear()
+        self._ranker.forget()
+
+    def _prepare(self, base: BaseDecision) -> PreparedBase:
+        prepared = self._prepared.get(id(base))
+        if prepared is None:  # `prepared.base` keeps the object alive, so its id cannot come to mean another
+            if len(self._prepared) >= PREPARED_BASES:
+                del self._prepared[next(iter(self._prepared))]
+            prepared = prepare(base, self._bundle.layout.offers, self._policy.weights)
+            self._prepared[id(base)] = prepared
+        return prepared
+
+    def _context(self, context: Mapping[str, str] | None) -> tuple[F32, tuple[int, ...]]:
+        try:
+            return self._policy.encode(context or _NO_CONTEXT)
+        except (KeyError, ValueError, TypeError, AttributeError) as problem:
+            known = {field.name: list(field.values) for field in self._policy.context}
+            detail = f"context {context!r} is not in the scene ({problem}); it declares {known}"
+            raise RequestError(ErrorCode.UNKNOWN_CONTEXT, detail) from problem
+
+    def _weights(self, given: Mapping[str, float] | None) -> F32:
+        if given is None:
+            return self._policy.weights
+        known = self._policy.objectives
+        try:
+            weights = np.array([given.get(name, 0.0) for name in known], np.float32)
+            usable = bool(np.isfinite(weights).all()) and set(given) <= set(known)
+        except (TypeError, ValueError, AttributeError):
+            usable = False
+        if not usable:
+            raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {given!r}; pass finite numbers for {', '.join(known)}")
+        return weights
+
+    def _adjusted(
+        self, memory: Memory, prepared: PreparedBase, request: Request, context: F32, chosen: tuple[int, ...]
+    ) -> Decision:
+        weights = self._weights(request.weights)
+        call = self._ranker.bound(len(prepared.rows))
+        self._fill(call.inputs, memory, prepared, request.now_ms, context, weights)
+        call.run()
+        scores = call.fused.copy()
+        if not np.isfinite(scores).all():
+            raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
+        base_places = prepared.places
+        if weights is not self._policy.weights:
+            base_places = places(by_score(prepared.logits @ weights))
+        order = by_score(scores)
+        bits = self._drop_reasons(memory, prepared, request.now_ms, chosen)
+        return Decision(
+            id=request.number,
+            time_ms=request.now_ms,
+            scene=self._bundle.scene,
+            model_version=self._bundle.model_version,
+            error=ErrorCode.NONE,
+            detail="",
+            candidates=prepared.base.offers,
+            scores=scores,
+            order=kept(order, bits, request.limit),
+            base_places=base_places,
+            reason_bits=bits | moved(places(order), base_places),
+            trace=Trace(prepared.base, context, weights, request.last_seq),
+        )
+
+    def _base_order(
+        self, memory: Memory, prepared: PreparedBase, request: Request, chosen: tuple[int, ...],
+        code: ErrorCode, detail: str,
+    ) -> Decision:  # fmt: skip
+        bits = self._drop_reasons(memory, prepared, request.now_ms, chosen)
+        bits |= int(Reason.BASE_ORDER) | np.where(prepared.rows == 0, int(Reason.UNKNOWN_OFFER), 0)
+        limit = request.limit if isinstance(request.limit, int) else None
+        return Decision(
+            id=request.number,
+            time_ms=request.now_ms,
+            scene=self._bundle.scene,
+            model_version=self._bundle.model_version,
+            error=code,
+            detail=detail,
+            candidates=prepared.base.offers,
+            scores=prepared.logits @ self._policy.weights,
+            order=kept(prepared.order, bits, limit),
+            base_places=prepared.places,
+            reason_bits=bits,
+            trace=None,
+        )
+
+    def _drop_reasons(self, memory: Memory, prepared: PreparedBase, now_ms: int, chosen: tuple[int, ...]) -> I64:
+        bits = self._policy.drop_reasons(prepared.rows, chosen, now_ms)
+        return bits | memory.caps.reasons(prepared.rows, now_ms)
+
+    def _fill(
+        self, inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, context: F32, weights: F32
+    ) -> None:
+        memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
+        memory.fill_counters(now_ms, prepared.rows, inputs.counters)
+        inputs.context[:] = context
+        inputs.candidate[:] = prepared.rows
+        inputs.base_logits[:] = prepared.logits
+        inputs.weights[:] = weights

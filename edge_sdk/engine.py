@@ -1,0 +1,301 @@
+"""The engine: record what happens, rank what is offered. Everything stays in the state folder.
+
+    engine = Engine.open("state/", bundle="wealth.edge", trusted_keys=[key])
+    engine.record("item_view", item="fund_017", value=1200.0)
+    decision = engine.rank(base, context={"surface": "home"}, limit=5)
+
+Set-up raises a typed `EdgeError`; `rank` always answers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from edge_sdk.bundle import Bundle, read_bundle
+from edge_sdk.config import LOG_BYTES, NAMES_CACHED, TIME_MS_MAX
+from edge_sdk.deciding import DecisionMaker, Request
+from edge_sdk.errors import InvalidValueError, UnknownKindError, UnknownOutcomeError
+from edge_sdk.event_log import EventLog, FolderLock
+from edge_sdk.explanation import Explainer
+from edge_sdk.memory import Memory, replay
+from edge_sdk.policy import ContextField
+from edge_sdk.ranker import ModelInputs, Ranker
+from edge_sdk.release import open_release
+from edge_sdk.selftest import model_shape, tested_ranker
+from edge_sdk.types import BaseDecision, Decision, Explanation, Status
+from edge_sdk.vocabulary import item_id
+
+Clock = Callable[[], int]  # milliseconds since 1970-01-01 UTC
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def system_clock() -> int:
+    """The device's clock, milliseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Engine:
+    """One user's decisions on one device. Thread-safe; make it with `Engine.open`."""
+
+    def __init__(self, lock: FolderLock, log: EventLog, bundle: Bundle, ranker: Ranker, clock: Clock) -> None:
+        """Use `Engine.open`."""
+        self._folder_lock, self._log, self._bundle, self._clock = lock, log, bundle, clock
+        self._maker = DecisionMaker(bundle, ranker)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._kind_ids = bundle.kind_ids
+        self._item_ids: dict[str, int] = {"": 0}
+        self._explainer: Explainer | None = None
+        self._decisions = self._errors = self._unknown_items = 0
+        self._last_decision = int(log.read()["decision"].max(initial=0))
+        self._memory = self._rebuilt(log.last_seq)
+
+    @classmethod
+    def open(
+        cls,
+        state: Path | str,
+        *,
+        bundle: Path | str,
+        trusted_keys: Sequence[bytes] = (),
+        allow_unsigned: bool = False,
+        log_bytes: int = LOG_BYTES,
+        clock: Clock = system_clock,
+    ) -> Engine:
+        """Open a state folder with a bundle, check both, and run the bundle's golden vectors.
+
+        Args:
+            state: folder of this user's events; made if absent. One engine owns it at a time.
+            bundle: the `.edge` file.
+            trusted_keys: Ed25519 public keys (32 bytes each) of which one must have signed the bundle.
+            allow_unsigned: take a bundle without a trusted signature (development).
+            log_bytes: size of the event log when it is made, in bytes (32 a record). An existing log keeps its size.
+            clock: milliseconds since the epoch.
+
+        Raises:
+            EdgeError: a subclass that names the file, the field and the mend. The state folder is left as it was.
+        """
+        path = Path(bundle)
+        payload = open_release(path, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
+        content = read_bundle(path, payload)
+        ranker = tested_ranker(content)
+        lock = FolderLock(Path(state))
+        try:
+            return cls(lock, EventLog(Path(state) / "events.log", log_bytes), content, ranker, clock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:
+        """Write down that something happened. Returns when it would survive the death of the process.
+
+        Args:
+            kind: one of the scene's kinds.
+            item: what it is about; "" = nothing in particular. An item that the bundle does not know is kept too:
+                a later bundle may know it.
+            value: amount, change, seconds …; the scene's own unit.
+            decision: id of the decision that it answers; 0 = none.
+
+        Returns:
+            The event's sequence number in the log.
+
+        Raises:
+            UnknownKindError: the scene has no such kind.
+            InvalidValueError: an item that is no str, or a value that no finite float32 holds.
+            RuntimeError: the engine is closed.
+        """
+        try:
+            kind_number = self._kind_ids[kind]
+        except (KeyError, TypeError):
+            raise UnknownKindError(kind, self._bundle.kind_names) from None
+        return self._append(kind_number, item, value, decision)
+
+    def rank(
+        self,
+        base: BaseDecision,
+        *,
+        context: Mapping[str, str] | None = None,
+        limit: int | None = None,
+        weights: Mapping[str, float] | None = None,
+    ) -> Decision:
+        """Order the candidates of a base decision by what this device knows.
+
+        Args:
+            base: the cloud's ranking; its offers are the candidates.
+            context: the scene's context fields, each with one of its declared values.
+            limit: at most so many offers; None = all.
+            weights: objective weights other than the bundle's; an objective left out weighs 0.
+
+        Returns:
+            A decision, always: on any trouble the base order, with `error` and `detail` set. The rules that take
+            offers out (dates, eligibility, caps, cooldowns) hold then too.
+
+        Raises:
+            RuntimeError: the engine is closed.
+        """
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            self._last_decision = self._last_decision % 0xFFFFFFFF + 1
+            request = Request(self._last_decision, self._now(), self._log.last_seq, context, limit, weights)
+            decision = self._maker.decide(self._memory, base, request)
+            self._decisions += 1
+            self._errors += decision.error > 0
+            return decision
+
+    def shown(self, decision: Decision, *, count: int | None = None) -> None:
+        """Record that the first `count` offers of a decision were on the screen (None = all of them).
+
+        Raises:
+            UnknownOutcomeError: the scene names no kind for it (`[events] shown`).
+            RuntimeError: the engine is closed.
+        """
+        kind = self._bundle.shown_kind
+        if not kind:
+            raise UnknownOutcomeError("shown", ())
+        for offer in decision.offers[: count if count is None else max(0, count)]:
+            self._append(kind, offer.id, 0.0, decision.id)
+
+    def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:
+        """Record what came of an offer of a decision, e.g. ``feedback(decision, "fund_017", "click")``.
+
+        Raises:
+            UnknownOutcomeError: the scene maps no kind to this outcome (`[events.feedback]`).
+            InvalidValueError: the decision had no such offer, or the value is no finite float32.
+            RuntimeError: the engine is closed.
+        """
+        kind = self._bundle.feedback.get(outcome)
+        if kind is None:
+            raise UnknownOutcomeError(outcome, tuple(self._bundle.feedback))
+        if offer not in decision.candidates:
+            raise InvalidValueError("offer", offer)
+        self._append(kind, offer, value, decision.id)
+
+    def explain(self, decision: Decision, offer: str) -> Explanation:
+        """Take an offer's score apart: its base logit, what each event added, and the counters.
+
+        The state at the decision is rebuilt from the event log if events came after it.
+
+        Raises:
+            InvalidValueError: the decision had no such offer, had an error, or is older than the log reaches.
+            RuntimeError: the engine is closed.
+        """
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            trace = decision.trace
+            if trace is None or offer not in decision.candidates:
+                raise InvalidValueError("offer", offer)
+            last_seq = self._log.last_seq
+            if not last_seq - self._log.count <= trace.last_seq <= last_seq:
+                raise InvalidValueError("decision", decision.id)
+            memory = self._memory if trace.last_seq == last_seq else self._rebuilt(trace.last_seq)
+            if self._explainer is None:
+                self._explainer = Explainer(self._bundle)
+            inputs = ModelInputs.empty(model_shape(self._bundle), len(decision.candidates))
+            self._maker.fill(inputs, memory, trace, decision.time_ms)
+            return self._explainer.explain(decision, decision.candidates.index(offer), inputs)
+
+    def erase(self) -> None:
+        """Forget the user: overwrite the log, and everything derived from it.
+
+        Raises:
+            RuntimeError: the engine is closed.
+        """
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            self._log.erase()
+            self._memory = Memory(self._bundle.layout)
+            self._item_ids = {"": 0}
+            self._maker.forget()
+            self._last_decision = self._decisions = self._errors = self._unknown_items = 0
+
+    def status(self) -> Status:
+        """What is installed and how it fares."""
+        with self._lock:
+            return Status(
+                scene=self._bundle.scene,
+                model_version=self._bundle.model_version,
+                events=self._log.count,
+                capacity=self._log.capacity,
+                damaged=self._log.damaged,
+                unknown_items=self._unknown_items,
+                decisions=self._decisions,
+                errors=self._errors,
+            )
+
+    @property
+    def context_fields(self) -> tuple[ContextField, ...]:
+        """What `rank` takes as context: each field with its closed list of values."""
+        return self._bundle.policy.context
+
+    def close(self) -> None:
+        """Write the log out and let the folder go. Closing twice is harmless."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._log.close()
+                self._folder_lock.release()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- below: helpers; the lock is held ----
+
+    def _refuse(self) -> None:
+        raise RuntimeError("the engine is closed; open a new one with Engine.open")
+
+    def _now(self) -> int:
+        return min(max(self._clock(), 0), TIME_MS_MAX)
+
+    def _append(self, kind: int, item: str, value: float, decision: int) -> int:
+        try:
+            if not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
+                raise InvalidValueError("value", value)
+            if not 0 <= decision <= 0xFFFFFFFF:
+                raise InvalidValueError("decision", decision)
+        except TypeError:
+            raise InvalidValueError("value", value) from None
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            try:
+                number = self._item_ids[item]
+            except (KeyError, TypeError):
+                number = self._name(item)
+            now_ms = self._now()
+            seq = self._log.append(now_ms, kind, number, value, decision)
+            self._memory.add(now_ms, kind, number, value)
+        return seq
+
+    def _name(self, item: str) -> int:
+        """The id of an item name not met lately."""
+        try:
+            number = item_id(item)
+        except (AttributeError, UnicodeEncodeError):  # no str, or half a surrogate pair
+            raise InvalidValueError("item", item) from None
+        if len(self._item_ids) >= NAMES_CACHED:
+            self._item_ids = {"": 0}  # rare, and cheaper than keeping an order of use
+        self._item_ids[item] = number
+        self._unknown_items += not self._memory.knows(number)
+        return number
+
+    def _rebuilt(self, last_seq: int) -> Memory:
+        """Memory as it was after event `last_seq`, from the log."""
+        records = self._log.read()
+        records = records[records["seq"] <= last_seq]
+        times = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
+        columns = (times, records["kind"], records["item"], records["value"])
+        return replay(self._bundle.layout, *(column.tolist() for column in columns))

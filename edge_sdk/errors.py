@@ -1,0 +1,179 @@
+"""What can go wrong, one class each. Set-up raises these; ranking answers with their code (`ErrorCode`).
+
+Codes are stable: they are never renumbered, and a retired code is not used again.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from pathlib import Path
+from typing import ClassVar
+
+
+class ErrorCode(IntEnum):
+    """The stable number of each trouble, for logs and dashboards."""
+
+    NONE = 0
+    # set-up: bundle
+    BUNDLE_UNREADABLE = 100
+    BUNDLE_DAMAGED = 101
+    BUNDLE_TOO_NEW = 102
+    BUNDLE_UNTRUSTED = 103
+    BUNDLE_INVALID = 104
+    SELF_TEST_FAILED = 105
+    # set-up: state folder
+    STATE_OWNED = 200
+    STATE_FULL = 201
+    STATE_UNUSABLE = 202
+    LOG_VERSION = 203
+    # recording
+    UNKNOWN_KIND = 300
+    INVALID_VALUE = 301
+    UNKNOWN_OUTCOME = 302
+    # ranking: the answer is the base order
+    NO_CANDIDATES = 400
+    UNKNOWN_OFFER = 401
+    BAD_BASE_LOGITS = 402
+    UNKNOWN_CONTEXT = 403
+    MODEL_FAILED = 404
+    BAD_WEIGHTS = 405
+    TOO_MANY_CANDIDATES = 406
+
+
+class EdgeError(Exception):
+    """The root of every error that this package raises for its environment or its input."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.NONE
+
+
+class BundleUnreadableError(EdgeError):
+    """The bundle file cannot be opened."""
+
+    code = ErrorCode.BUNDLE_UNREADABLE
+
+    def __init__(self, path: Path | str, problem: OSError) -> None:
+        super().__init__(f"{path}: cannot be read ({problem.strerror or problem}); ship the .edge file with the app")
+
+
+class BundleDamagedError(EdgeError):
+    """The file is truncated, altered, or no `.edge` file at all."""
+
+    code = ErrorCode.BUNDLE_DAMAGED
+
+    def __init__(self, path: Path | str, field: str, found: str) -> None:
+        super().__init__(f"{path}: {field}: {found}; fetch the file again, or rebuild it with `cloud-export run`")
+
+
+class BundleTooNewError(EdgeError):
+    """The bundle was made for a later runtime."""
+
+    code = ErrorCode.BUNDLE_TOO_NEW
+
+    def __init__(self, path: Path | str, found: int, newest: int) -> None:
+        super().__init__(
+            f"{path}: format_version {found}, this runtime reads up to {newest}; "
+            "update edge-sdk, or export with the version of `cloud-export` that matches it"
+        )
+
+
+class BundleUntrustedError(EdgeError):
+    """No signature by a trusted key vouches for the bundle."""
+
+    code = ErrorCode.BUNDLE_UNTRUSTED
+
+    def __init__(self, path: Path | str, signed_by: tuple[str, ...]) -> None:
+        signers = ", ".join(signed_by) or "nobody"
+        super().__init__(
+            f"{path}: signed by {signers}, by none of the trusted_keys; pass the signer's public key "
+            "(`scene.pub` beside the bundle), or allow_unsigned=True while developing"
+        )
+
+
+class BundleInvalidError(EdgeError):
+    """The bundle is intact, but a field contradicts another: its packer is at fault."""
+
+    code = ErrorCode.BUNDLE_INVALID
+
+    def __init__(self, path: Path | str, field: str, found: str) -> None:
+        super().__init__(f"{path}: {field}: {found}; rebuild the bundle with `cloud-export run`")
+
+
+class SelfTestError(EdgeError):
+    """A golden vector of the bundle does not come out on this device."""
+
+    code = ErrorCode.SELF_TEST_FAILED
+
+    def __init__(self, path: Path | str, stage: str, vector: int) -> None:
+        super().__init__(
+            f"{path}: golden vector {vector} differs in {stage} on this device; "
+            "keep the previous bundle and report the onnxruntime version and the CPU"
+        )
+
+
+class StateOwnedError(EdgeError):
+    """Another engine, in this or another process, has the state folder open."""
+
+    code = ErrorCode.STATE_OWNED
+
+    def __init__(self, folder: Path, owner: str) -> None:
+        super().__init__(f"{folder}: in use by {owner}; close that engine, or give this one a folder of its own")
+
+
+class StateFullError(EdgeError):
+    """The disk has no room for the event log (its full size is reserved when it is made)."""
+
+    code = ErrorCode.STATE_FULL
+
+    def __init__(self, path: Path, needed_bytes: int) -> None:
+        super().__init__(f"{path}: no room for {needed_bytes} bytes; free space, or open with a smaller log_bytes")
+
+
+class StateUnusableError(EdgeError):
+    """The state folder or a file in it cannot be made, read or written."""
+
+    code = ErrorCode.STATE_UNUSABLE
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(f"{path}: {found}; give the engine a folder that this process may write")
+
+
+class LogVersionError(EdgeError):
+    """The file is the event log of another format version, or no event log. It is left untouched."""
+
+    code = ErrorCode.LOG_VERSION
+
+    def __init__(self, path: Path, found: str, expected: int) -> None:
+        super().__init__(
+            f"{path}: {found}, this runtime reads version {expected}; update edge-sdk, "
+            "or move the file away to start an empty log"
+        )
+
+
+class UnknownKindError(EdgeError, ValueError):
+    """`record` was given a kind that the scene does not declare."""
+
+    code = ErrorCode.UNKNOWN_KIND
+
+    def __init__(self, kind: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"kind {kind!r} is not in the scene; use one of {', '.join(known)}, or add it to scene.toml")
+
+
+class InvalidValueError(EdgeError, ValueError):
+    """`record` was given something that no event can hold."""
+
+    code = ErrorCode.INVALID_VALUE
+
+    def __init__(self, field: str, value: object) -> None:
+        super().__init__(f"{field}={value!r} is not usable; pass a str item and a finite float32 value")
+
+
+class UnknownOutcomeError(EdgeError, ValueError):
+    """`feedback` was given an outcome, or `shown` was called, that the scene does not map to a kind."""
+
+    code = ErrorCode.UNKNOWN_OUTCOME
+
+    def __init__(self, outcome: str, known: tuple[str, ...]) -> None:
+        super().__init__(
+            f"outcome {outcome!r} is not in the scene; use one of {', '.join(known) or '(none declared)'}, "
+            "or map it under [events] in scene.toml"
+        )

@@ -1,0 +1,193 @@
+"""What the device derives from events: the last N events, decayed counters, cap counts.
+
+Pure over arrays: no clock, no disk. The cloud replays logs through this same class, so training and serving see the
+same bits. One event costs the same however many came before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+import numpy as np
+
+from edge_sdk.caps import CapCounts, CapRule
+from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_HALF_LIVES, PERIOD_TICKS, DecayTables
+from edge_sdk.types import F32, F64, I32, I64
+from edge_sdk.vocabulary import Vocabulary
+
+_NEVER: Final = 1 << 62  # time of an empty window place: its age clamps to 0
+_REFS_MAX: Final = 4096  # items whose rows are kept ready
+
+
+@dataclass(frozen=True, slots=True)
+class KindRule:
+    """What one kind of event feeds."""
+
+    row: int  # of the model's kind table, from 1
+    in_window: bool
+    counter: int  # index of its decayed counters; -1 = not counted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemoryLayout:
+    """What a bundle says of memory."""
+
+    window: int  # N
+    kinds: dict[int, KindRule]  # by kind id
+    items: Vocabulary
+    offers: Vocabulary
+    category_rows: int  # categories + 1
+    counter_kinds: int  # KC
+    decays: tuple[DecayTables, ...]  # H half-lives
+    caps: tuple[CapRule, ...]
+
+    @property
+    def counter_features(self) -> int:
+        """F = 2·KC·H: of the offer itself (kind-major), then of its category."""
+        return 2 * self.counter_kinds * len(self.decays)
+
+
+class Memory:
+    """The derived state of one user."""
+
+    def __init__(self, layout: MemoryLayout) -> None:
+        """An empty memory: as if nothing was ever recorded."""
+        self.layout = layout
+        n = layout.window
+        self._size = n
+        # The window is written twice, N apart and backwards, so that "newest first" is always one contiguous slice.
+        self._item = np.zeros(2 * n, np.int32)
+        self._kind = np.zeros(2 * n, np.int32)
+        self._value = np.zeros(2 * n, np.float32)
+        self._time = np.full(2 * n, _NEVER, np.int64)
+        self._at = 0
+        # Element writes through a memoryview cost a third of those through numpy.
+        self._views = (self._item.data, self._kind.data, _floats(self._value), self._time.data)
+        self._width = layout.counter_kinds * len(layout.decays)
+        self._category_slot = len(layout.offers) + 1  # slots: offer rows, then category rows; rows 0 stay 0
+        self._sums = np.zeros((self._category_slot + layout.category_rows, self._width))
+        self._sums_view = _floats(self._sums.reshape(-1))
+        self._periods = [0] * len(layout.decays)
+        self._decays = [
+            (d.tick_ms, _floats(d.grow_coarse), _floats(d.grow_fine), _floats(d.fade_coarse), _floats(d.fade_fine))
+            for d in layout.decays
+        ]
+        self._refs: dict[int, tuple[int, int, int]] = {}
+        self._ages = np.empty(n, np.int64)
+        self._seconds = np.empty(n, np.float64)
+        self.caps = CapCounts(layout.caps, layout.offers.row_category, layout.category_rows)
+
+    def add(self, time_ms: int, kind: int, item: int, value: float) -> None:
+        """Take in one event, the newest by order of calls. A kind that the bundle does not know is passed over."""
+        rule = self.layout.kinds.get(kind)
+        if rule is None:
+            return
+        item_row, offer_row, category_row = self._refs.get(item) or self._resolve(item)
+        if rule.in_window:
+            n = self._size
+            at = self._at = (self._at or n) - 1
+            items, kinds, values, times = self._views
+            items[at] = items[at + n] = item_row
+            kinds[at] = kinds[at + n] = rule.row
+            values[at] = values[at + n] = value
+            times[at] = times[at + n] = time_ms
+        if rule.counter >= 0 and (offer_row or category_row):
+            self._count(rule.counter, time_ms, offer_row, category_row)
+        capped = self.caps.by_kind.get(kind)
+        if capped is not None:
+            self.caps.add(capped, time_ms, offer_row, category_row)
+
+    def knows(self, item: int) -> bool:
+        """Whether the bundle has a row for this item id."""
+        return (self._refs.get(item) or self._resolve(item))[0] > 0
+
+    def fill_window(self, now_ms: int, item: I32, kind: I32, age_s: F32, value: F32) -> None:
+        """Write the last N events into the caller's arrays, each (N,), newest first; absent events are all 0."""
+        part = slice(self._at, self._at + self._size)
+        item[:] = self._item[part]
+        kind[:] = self._kind[part]
+        value[:] = self._value[part]
+        np.subtract(now_ms, self._time[part], out=self._ages)
+        np.maximum(self._ages, 0, out=self._ages)  # a clock that stepped back makes no negative ages
+        np.divide(self._ages, 1000.0, out=self._seconds)
+        age_s[:] = self._seconds
+
+    def fill_counters(self, now_ms: int, offer_rows: I64 | I32, out: F32) -> None:
+        """Write the decayed counters of each offer row into `out`, (C, F): float64 sums, rounded once."""
+        width = self._width
+        fade = self._fade(now_ms)
+        categories = self.layout.offers.row_category[offer_rows]
+        np.multiply(self._sums[offer_rows], fade, out=out[:, :width], casting="same_kind")
+        np.multiply(self._sums[categories + self._category_slot], fade, out=out[:, width:], casting="same_kind")
+
+    def category_counters(self, now_ms: int) -> F32:
+        """The decayed counters of all categories, (G·KC·H,): what the cloud's base model reads."""
+        sums: F64 = self._sums[self._category_slot + 1 :] * self._fade(now_ms)
+        return sums.astype(np.float32).reshape(-1)
+
+    def _resolve(self, item: int) -> tuple[int, int, int]:
+        """Item row, offer row and category row of an item id."""
+        layout = self.layout
+        item_row, offer_row = layout.items.row(item), layout.offers.row(item)
+        category = int(layout.offers.row_category[offer_row] or layout.items.row_category[item_row])
+        if len(self._refs) >= _REFS_MAX:
+            self._refs.clear()  # rare, and cheaper than keeping an order of use
+        self._refs[item] = (item_row, offer_row, category)
+        return self._refs[item]
+
+    def _count(self, counter: int, time_ms: int, offer_row: int, category_row: int) -> None:
+        sums = self._sums_view
+        half_lives = len(self._decays)
+        offer_at = offer_row * self._width + counter * half_lives
+        category_at = (self._category_slot + category_row) * self._width + counter * half_lives
+        for h, (tick_ms, coarse, fine, _, _) in enumerate(self._decays):
+            tick = time_ms // tick_ms
+            if tick // PERIOD_TICKS != self._periods[h]:
+                tick = self._move_landmark(h, tick)
+            since = tick % PERIOD_TICKS
+            grown = coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
+            if offer_row:
+                sums[offer_at + h] += grown
+            if category_row:
+                sums[category_at + h] += grown
+
+    def _move_landmark(self, h: int, tick: int) -> int:
+        """Follow the clock into another period; returns the tick to count at."""
+        period, old = tick // PERIOD_TICKS, self._periods[h]
+        column = self._sums[:, h :: len(self._decays)]
+        if period > old:
+            np.ldexp(column, -PERIOD_HALF_LIVES * min(period - old, 64), out=column)
+        elif period == old - 1:
+            return old * PERIOD_TICKS  # a small step back over the border: the event counts as at the landmark
+        else:  # the clock was far ahead and came back: what was counted decays from now on
+            _, coarse, fine, _, _ = self._decays[h]
+            since = tick % PERIOD_TICKS
+            np.multiply(column, coarse[since >> FINE_BITS] * fine[since & FINE_MASK], out=column)
+        self._periods[h] = period
+        return tick
+
+    def _fade(self, now_ms: int) -> F64:
+        """What each sum is multiplied with to be read now, (KC·H,)."""
+        factors = []
+        for h, (tick_ms, _, _, coarse, fine) in enumerate(self._decays):
+            tick = max(now_ms // tick_ms, self._periods[h] * PERIOD_TICKS)
+            since = tick % PERIOD_TICKS
+            periods = tick // PERIOD_TICKS - self._periods[h]
+            factor = coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
+            factors.append(factor * 2.0 ** (-PERIOD_HALF_LIVES * min(periods, 60)))
+        return np.array(factors * self.layout.counter_kinds)
+
+
+def _floats(array: F32 | F64) -> memoryview[float]:
+    return cast("memoryview[float]", array.data)
+
+
+def replay(layout: MemoryLayout, times_ms: Sequence[int], kinds: Sequence[int], items: Sequence[int],
+           values: Sequence[float]) -> Memory:  # fmt: skip
+    """A memory that took in these events (oldest first), as ids."""
+    memory = Memory(layout)
+    for time_ms, kind, item, value in zip(times_ms, kinds, items, values, strict=True):
+        memory.add(time_ms, kind, item, value)
+    return memory

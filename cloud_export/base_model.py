@@ -51,7 +51,8 @@ class BaseModel(nn.Module):
             nn.ReLU(),
             nn.Linear(config.hidden, config.objectives * size),
         )
-        self.offer = nn.Parameter(torch.randn(offers, size) * size**-0.5)
+        # Small: the fit starts at the offers' overall rates, and a user's own taste has to earn its influence.
+        self.offer = nn.Parameter(torch.randn(offers, size) * 0.1 * size**-0.5)
         self.bias = nn.Parameter(torch.zeros(offers, config.objectives))
         self.counter = nn.Parameter(torch.zeros(config.counter_features, config.objectives))
 

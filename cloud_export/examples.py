@@ -105,10 +105,11 @@ def make_examples(log: Log, layout: DeviceLayout, chosen: I64, moments: Moments,
     item, kind = np.zeros((d, n), np.int32), np.zeros((d, n), np.int32)
     age, value = np.zeros((d, n), np.float32), np.zeros((d, n), np.float32)
     counters = np.zeros((d, c, memory.counter_features), np.float32)
+    slots = memory.counter_slots(candidate.reshape(-1)).reshape(d, c, 2)
 
     def visit(index: int, state: Memory, now_ms: int) -> None:
         state.fill_window(now_ms, item[index], kind[index], age[index], value[index])
-        state.fill_counters(now_ms, candidate[index], counters[index])
+        state.fill_counters(now_ms, slots[index], counters[index])
 
     replay(log, layout, moments, visit, progress=progress)
     return Examples(
@@ -134,7 +135,7 @@ def make_states(log: Log, layout: DeviceLayout, moments: Moments, *, progress: P
     """What the cloud knows of these users at these moments."""
     memory = layout.memory
     s, n = len(moments.user), memory.window
-    every_offer = np.arange(1, layout.offers + 1)
+    slots = memory.counter_slots(np.arange(1, layout.offers + 1))
     item, kind = np.zeros((s, n), np.int32), np.zeros((s, n), np.int32)
     age, value = np.zeros((s, n), np.float32), np.zeros((s, n), np.float32)
     counters = np.zeros((s, layout.offers, memory.counter_features), np.float32)
@@ -142,7 +143,7 @@ def make_states(log: Log, layout: DeviceLayout, moments: Moments, *, progress: P
 
     def visit(index: int, state: Memory, now_ms: int) -> None:
         state.fill_window(now_ms, item[index], kind[index], age[index], value[index])
-        state.fill_counters(now_ms, every_offer, counters[index])
+        state.fill_counters(now_ms, slots, counters[index])
         categories[index] = state.category_counters(now_ms)
 
     replay(log, layout, moments, visit, progress=progress)

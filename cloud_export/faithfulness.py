@@ -58,7 +58,7 @@ class Scorer:
         now_ms = int(self.moments.now_ms[index])
         inputs.candidate[:] = self.examples.candidate[index, : part.stop - part.start]
         memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
-        memory.fill_counters(now_ms, inputs.candidate, inputs.counters)
+        memory.fill_counters(now_ms, layout.memory.counter_slots(inputs.candidate), inputs.counters)
         inputs.context[:] = self.examples.context[index]
         inputs.base_logits[:] = self.candidates.base_logits[part]
         inputs.weights[:] = layout.policy.weights

@@ -62,7 +62,7 @@ def _vector(
     call = ranker.bound(len(candidates))
     inputs: ModelInputs = call.inputs
     memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
-    memory.fill_counters(now_ms, candidates, inputs.counters)
+    memory.fill_counters(now_ms, layout.memory.counter_slots(candidates), inputs.counters)
     inputs.context[:] = 0.0
     inputs.candidate[:] = candidates
     inputs.base_logits[:] = base_logits

@@ -121,7 +121,7 @@ class _Explainer(nn.Module):
         base_logits: Tensor,
         weights: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        # The sums of `EdgeModel.contributions`, with the objectives fused first: an N × C table for each is never built.
+        # What `EdgeModel.contributions` gives, with the objectives fused first: no N × C table for each of them.
         events = self.model.embed_events(event_item, event_kind, event_age_s, event_value, context)
         readout = (self.model.readouts(candidate) * weights.unsqueeze(-1)).sum(-2)  # (C, d)
         gates = self.model.gates(candidate, events).transpose(0, 1)  # (N, C)
@@ -147,8 +147,7 @@ def _export(module: nn.Module, model: EdgeModel, outputs: tuple[str, ...]) -> by
             verbose=False,
         )
     model.train(was_training)
-    if program is None:
-        raise ExportError("torch.onnx.export gave nothing; install the torch version that pyproject.toml names")
+    assert program is not None  # only the old exporter, which writes to a file, gives nothing
     onnx_bytes: bytes = _plain(program.model_proto).SerializeToString(deterministic=True)
     foreign = foreign_operators(onnx_bytes)
     if foreign:

@@ -185,6 +185,8 @@ def _fit_device(
         window=memory.window,
         dimension=settings.dimension,
         dropout=settings.dropout,
+        item_category=tuple(memory.items.row_category.tolist()),
+        offer_category=tuple(memory.offers.row_category.tolist()),
     )
     training = TrainingConfig(
         loss=settings.loss,

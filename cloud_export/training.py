@@ -25,6 +25,7 @@ Loss = Literal["binary", "softmax"]
 Indices = npt.NDArray[np.int64]
 Model = TypeVar("Model", bound=nn.Module)
 
+PRIOR_IMPRESSIONS = 20.0  # an offer's own rate counts from about so many impressions on
 PREDICTION_ROWS = 1024  # logits differ in the last bits between batch sizes: every prediction runs at this one
 
 
@@ -35,7 +36,7 @@ class TrainingConfig:
     loss: Loss
     epochs: int = 12
     batch_rows: int = 1024
-    max_learning_rate: float = 6e-3
+    max_learning_rate: float = 8e-3
     weight_decay: float = 1e-4
     gradient_norm: float = 1.0
     item_dropout: float = 0.01  # share of training events whose item becomes row 0, so that "unknown item" is learned
@@ -108,16 +109,8 @@ def predict_edge(model: EdgeModel, examples: Examples) -> F32:
 
 def edge_inputs(examples: Examples) -> list[Tensor]:
     """The arrays of `EdgeModel.forward` in its order, without the weights, sharing the memory of the examples."""
-    arrays = (
-        examples.event_item,
-        examples.event_kind,
-        examples.event_age_s,
-        examples.event_value,
-        examples.counters,
-        examples.context,
-        examples.candidate,
-        examples.base_logits,
-    )
+    events = (examples.event_item, examples.event_kind, examples.event_age_s, examples.event_value)
+    arrays = (*events, examples.counters, examples.context, examples.candidate, examples.base_logits)
     return [torch.from_numpy(array) for array in arrays]
 
 
@@ -143,13 +136,10 @@ def fit_base(
         outcomes: float32 (D, C, K), 1 or 0; NaN where unknown.
         config: sizes of the model.
         training: how to fit.
-        seed: same seed, same machine, same thread count: the same weights, bit for bit.
-        training_rows: int64, decisions to fit on; all but the validation rows if not given.
-        validation_rows: int64, decisions of other users, for the early stop.
-        progress: called after each epoch.
+        seed, training_rows, validation_rows, progress: as for `fit_edge`.
 
     Returns:
-        The fitted model in evaluation mode.
+        The model with the weights of its best epoch, in evaluation mode.
 
     Raises:
         ValueError: there is no decision to fit on.
@@ -171,8 +161,21 @@ def fit_base(
     with _repeatable(seed):
         model = BaseModel(config)
         fit_rows, check_rows = _split(len(candidate), training_rows, validation_rows)
+        model.bias.data.copy_(_overall_logits(offer_row[fit_rows], target[fit_rows], config, training.loss))
         _fit(model, loss_of, fit_rows, check_rows, training, progress)
     return model
+
+
+def _overall_logits(offer_row: Tensor, outcomes: Tensor, config: BaseModelConfig, loss: Loss) -> Tensor:
+    """Logit of each offer's smoothed overall rate, float32 (O, K): where every user starts."""
+    known = (~torch.isnan(outcomes)) & (offer_row > 0).unsqueeze(-1)
+    row = offer_row.long().unsqueeze(-1).expand_as(outcomes)
+    empty = torch.zeros(config.offers, config.objectives)
+    shown = empty.scatter_add(0, row.flatten(0, 1), known.flatten(0, 1).to(torch.float32))[1:]
+    positive = empty.scatter_add(0, row.flatten(0, 1), (outcomes.nan_to_num(0.0) * known).flatten(0, 1))[1:]
+    overall = positive.sum(0) / shown.sum(0).clamp_min(1.0)
+    rate = ((positive + PRIOR_IMPRESSIONS * overall) / (shown + PRIOR_IMPRESSIONS)).clamp(1e-6, 1 - 1e-6)
+    return torch.log(rate) if loss == "softmax" else torch.logit(rate)
 
 
 def predict_base(model: BaseModel, states: BaseStates) -> F32:
@@ -289,15 +292,8 @@ def _split(rows: int, training: Indices | None, validation: Indices | None) -> t
 
 
 def _state_inputs(states: BaseStates) -> list[Tensor]:
-    arrays = (
-        states.event_item,
-        states.event_kind,
-        states.event_age_s,
-        states.event_value,
-        states.counters,
-        states.category_counters,
-        states.attributes,
-    )
+    events = (states.event_item, states.event_kind, states.event_age_s, states.event_value)
+    arrays = (*events, states.counters, states.category_counters, states.attributes)
     return [torch.from_numpy(array) for array in arrays]
 
 

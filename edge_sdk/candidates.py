@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge_sdk.config import CANDIDATES_MAX
+from edge_sdk.config import CANDIDATES_MAX, CONTEXTS_KEPT
 from edge_sdk.errors import ErrorCode
-from edge_sdk.policy import by_score, places
+from edge_sdk.memory import MemoryLayout
+from edge_sdk.policy import Policy, Standing, by_score
 from edge_sdk.types import F32, I64, BaseDecision
 from edge_sdk.vocabulary import Vocabulary, item_id
 
@@ -22,17 +23,28 @@ class PreparedBase:
 
     base: BaseDecision  # kept alive: the engine finds this object by the base's identity
     rows: I64  # (C,) offer rows; 0 = unknown
+    slots: I64  # (C, 2) of their counters
     logits: F32  # (C, K); NaN where the given ones were unusable
     order: I64  # (C,) base order under the policy's own weights
-    places: I64  # (C,)
     error: ErrorCode
     detail: str
+    standing: dict[tuple[int, ...], Standing] = field(default_factory=dict)  # by context; `standing_at` fills it
+
+    def standing_at(self, policy: Policy, chosen: tuple[int, ...], now_ms: int) -> I64 | None:
+        """Reason bits of the offers that dates and eligibility take out; None = none. Dates change a few times a year,
+        so the answer is kept (5 µs of a decision's 90)."""
+        known = self.standing.get(chosen)
+        if known is None or not known.from_ms <= now_ms < known.until_ms:
+            if len(self.standing) >= CONTEXTS_KEPT:
+                self.standing.clear()
+            known = self.standing[chosen] = policy.standing(self.rows, chosen, now_ms)
+        return known.bits
 
 
-def prepare(base: BaseDecision, offers: Vocabulary, weights: F32) -> PreparedBase:
+def prepare(base: BaseDecision, layout: MemoryLayout, weights: F32) -> PreparedBase:
     """Check a base decision against a bundle; never raises for its content."""
     count, objectives = len(base.offers), len(weights)
-    rows, unknown = _rows(base.offers, offers)
+    rows, unknown = _rows(base.offers, layout.offers)
     logits, error, detail = _logits(base.logits, count, objectives)
     order = np.arange(count) if error else by_score(logits @ weights)
     if not count:
@@ -45,7 +57,7 @@ def prepare(base: BaseDecision, offers: Vocabulary, weights: F32) -> PreparedBas
         more = f" and {len(unknown) - _NAMED_MAX} more" if len(unknown) > _NAMED_MAX else ""
         named = ", ".join(repr(name) for name in unknown[:_NAMED_MAX])
         detail = f"the bundle does not know {named}{more}; install the bundle that was exported with these offers"
-    return PreparedBase(base, rows, logits, order, places(order), error, detail)
+    return PreparedBase(base, rows, layout.counter_slots(rows), logits, order, error, detail)
 
 
 def _rows(names: tuple[str, ...], offers: Vocabulary) -> tuple[I64, list[object]]:

@@ -31,17 +31,17 @@ class CapRule:
 
 
 class CapCounts:
-    """The newest event times of each rule and target."""
+    """The newest event times of each rule and target, and when each target is free again."""
 
     def __init__(self, rules: Sequence[CapRule], offer_categories: I64, category_rows: int) -> None:
         """`offer_categories`: category row of each offer row, shape (offers + 1,). `category_rows` counts row 0."""
         self._rules = tuple(rules)
         self._offer_categories = offer_categories
-        self._times = [
-            np.zeros((category_rows if rule.per_category else len(offer_categories), rule.limit), np.int64)
-            for rule in self._rules
-        ]
-        self._next = [[0] * len(times) for times in self._times]  # where each target's oldest time stands
+        sizes = [category_rows if rule.per_category else len(offer_categories) for rule in self._rules]
+        self._times = [[0] * (size * rule.limit) for size, rule in zip(sizes, self._rules, strict=True)]
+        self._next = [[0] * size for size in sizes]  # where each target's oldest time stands
+        self._free_at_ms = [np.zeros(size, np.int64) for size in sizes]  # 0 = free
+        self._all_free_at_ms = [0] * len(sizes)  # when the last target of a rule is free: mostly nothing to look at
         self.by_kind: dict[int, tuple[int, ...]] = {
             kind: tuple(index for index, rule in enumerate(self._rules) if rule.kind == kind)
             for kind in {rule.kind for rule in self._rules}
@@ -52,17 +52,24 @@ class CapCounts:
         for index in rules:
             rule = self._rules[index]
             row = category_row if rule.per_category else offer_row
-            if row:
-                at = self._next[index][row]
-                self._times[index][row, at] = time_ms
-                self._next[index][row] = (at + 1) % rule.limit
+            if not row:
+                continue
+            times, at, limit = self._times[index], self._next[index][row], rule.limit
+            times[row * limit + at] = time_ms
+            self._next[index][row] = at = (at + 1) % limit
+            oldest = times[row * limit + at]  # of the newest `limit`; 0 = fewer so far
+            if oldest:
+                free_at_ms = oldest + rule.within_s * 1000
+                self._free_at_ms[index][row] = free_at_ms
+                self._all_free_at_ms[index] = max(self._all_free_at_ms[index], free_at_ms)
 
-    def reasons(self, offer_rows: I64, now_ms: int) -> I64:
-        """Reason bits of each offer that a rule takes out now; 0 = free. Shape of `offer_rows`."""
-        bits = np.zeros(len(offer_rows), np.int64)
+    def reasons(self, offer_rows: I64, now_ms: int) -> I64 | None:
+        """Reason bits of each offer that a rule takes out now, 0 = free, shape of `offer_rows`; None = all are free."""
+        bits: I64 | None = None
         for index, rule in enumerate(self._rules):
+            if self._all_free_at_ms[index] <= now_ms:
+                continue
             targets = self._offer_categories[offer_rows] if rule.per_category else offer_rows
-            # The least of the kept times is the limit-th newest; 0 = fewer than `limit` so far. Row 0 stays 0.
-            oldest = self._times[index][targets].min(axis=1)
-            bits |= np.where((oldest > 0) & (oldest > now_ms - rule.within_s * 1000), int(rule.reason), 0)
+            held = np.where(self._free_at_ms[index][targets] > now_ms, int(rule.reason), 0)
+            bits = held if bits is None else bits | held
         return bits

@@ -13,9 +13,9 @@ from edge_sdk.candidates import PreparedBase, prepare
 from edge_sdk.config import PREPARED_BASES
 from edge_sdk.errors import ErrorCode
 from edge_sdk.memory import Memory
-from edge_sdk.policy import by_score, kept, moved, places
+from edge_sdk.policy import by_score
 from edge_sdk.ranker import ModelInputs, Ranker
-from edge_sdk.types import F32, I64, BaseDecision, Decision, Reason, Trace
+from edge_sdk.types import F32, I64, BaseDecision, Decision, Trace
 
 _NO_CONTEXT: Final[Mapping[str, str]] = {}
 
@@ -79,7 +79,7 @@ class DecisionMaker:
         if prepared is None:  # `prepared.base` keeps the object alive, so its id cannot come to mean another
             if len(self._prepared) >= PREPARED_BASES:
                 del self._prepared[next(iter(self._prepared))]
-            prepared = prepare(base, self._bundle.layout.offers, self._policy.weights)
+            prepared = prepare(base, self._bundle.layout, self._policy.weights)
             self._prepared[id(base)] = prepared
         return prepared
 
@@ -114,11 +114,7 @@ class DecisionMaker:
         scores = call.fused.copy()
         if not np.isfinite(scores).all():
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
-        base_places = prepared.places
-        if weights is not self._policy.weights:
-            base_places = places(by_score(prepared.logits @ weights))
-        order = by_score(scores)
-        bits = self._drop_reasons(memory, prepared, request.now_ms, chosen)
+        own_weights = weights is self._policy.weights
         return Decision(
             id=request.number,
             time_ms=request.now_ms,
@@ -128,9 +124,11 @@ class DecisionMaker:
             detail="",
             candidates=prepared.base.offers,
             scores=scores,
-            order=kept(order, bits, request.limit),
-            base_places=base_places,
-            reason_bits=bits | moved(places(order), base_places),
+            ranking=by_score(scores),
+            base_ranking=prepared.order if own_weights else by_score(prepared.logits @ weights),
+            dropped_bits=self._drop_reasons(memory, prepared, request.now_ms, chosen),
+            known=None,
+            limit=request.limit,
             trace=Trace(prepared.base, context, weights, request.last_seq),
         )
 
@@ -138,9 +136,6 @@ class DecisionMaker:
         self, memory: Memory, prepared: PreparedBase, request: Request, chosen: tuple[int, ...],
         code: ErrorCode, detail: str,
     ) -> Decision:  # fmt: skip
-        bits = self._drop_reasons(memory, prepared, request.now_ms, chosen)
-        bits |= int(Reason.BASE_ORDER) | np.where(prepared.rows == 0, int(Reason.UNKNOWN_OFFER), 0)
-        limit = request.limit if isinstance(request.limit, int) else None
         return Decision(
             id=request.number,
             time_ms=request.now_ms,
@@ -150,21 +145,28 @@ class DecisionMaker:
             detail=detail,
             candidates=prepared.base.offers,
             scores=prepared.logits @ self._policy.weights,
-            order=kept(prepared.order, bits, limit),
-            base_places=prepared.places,
-            reason_bits=bits,
+            ranking=prepared.order,
+            base_ranking=prepared.order,
+            dropped_bits=self._drop_reasons(memory, prepared, request.now_ms, chosen),
+            known=prepared.rows > 0,
+            limit=request.limit if isinstance(request.limit, int) else None,
             trace=None,
         )
 
-    def _drop_reasons(self, memory: Memory, prepared: PreparedBase, now_ms: int, chosen: tuple[int, ...]) -> I64:
-        bits = self._policy.drop_reasons(prepared.rows, chosen, now_ms)
-        return bits | memory.caps.reasons(prepared.rows, now_ms)
+    def _drop_reasons(
+        self, memory: Memory, prepared: PreparedBase, now_ms: int, chosen: tuple[int, ...]
+    ) -> I64 | None:
+        by_policy = prepared.standing_at(self._policy, chosen, now_ms)
+        by_caps = memory.caps.reasons(prepared.rows, now_ms)
+        if by_policy is None or by_caps is None:
+            return by_caps if by_policy is None else by_policy
+        return by_policy | by_caps
 
     def _fill(
         self, inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, context: F32, weights: F32
     ) -> None:
         memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
-        memory.fill_counters(now_ms, prepared.rows, inputs.counters)
+        memory.fill_counters(now_ms, prepared.slots, inputs.counters)
         inputs.context[:] = context
         inputs.candidate[:] = prepared.rows
         inputs.base_logits[:] = prepared.logits

@@ -48,6 +48,11 @@ class MemoryLayout:
         """F = 2·KC·H: of the offer itself (kind-major), then of its category."""
         return 2 * self.counter_kinds * len(self.decays)
 
+    def counter_slots(self, offer_rows: I64 | I32) -> I64:
+        """Where the counters of each offer and of its category lie, (C, 2): offer rows come first, then categories."""
+        categories = self.offers.row_category[offer_rows] + len(self.offers) + 1
+        return np.stack([offer_rows, categories], axis=1).astype(np.int64)
+
 
 class Memory:
     """The derived state of one user."""
@@ -66,7 +71,7 @@ class Memory:
         # Element writes through a memoryview cost a third of those through numpy.
         self._views = (self._item.data, self._kind.data, _floats(self._value), self._time.data)
         self._width = layout.counter_kinds * len(layout.decays)
-        self._category_slot = len(layout.offers) + 1  # slots: offer rows, then category rows; rows 0 stay 0
+        self._category_slot = len(layout.offers) + 1  # slots of rows 0 stay 0
         self._sums = np.zeros((self._category_slot + layout.category_rows, self._width))
         self._sums_view = _floats(self._sums.reshape(-1))
         self._periods = [0] * len(layout.decays)
@@ -114,17 +119,13 @@ class Memory:
         np.divide(self._ages, 1000.0, out=self._seconds)
         age_s[:] = self._seconds
 
-    def fill_counters(self, now_ms: int, offer_rows: I64 | I32, out: F32) -> None:
-        """Write the decayed counters of each offer row into `out`, (C, F): float64 sums, rounded once."""
-        width = self._width
-        fade = self._fade(now_ms)
-        categories = self.layout.offers.row_category[offer_rows]
-        np.multiply(self._sums[offer_rows], fade, out=out[:, :width], casting="same_kind")
-        np.multiply(self._sums[categories + self._category_slot], fade, out=out[:, width:], casting="same_kind")
+    def fill_counters(self, now_ms: int, slots: I64, out: F32) -> None:
+        """Write decayed counters into `out`, (C, F): float64 sums, rounded once. `slots`: `layout.counter_slots`."""
+        np.multiply(self._sums[slots].reshape(out.shape), self._fade(now_ms, 2), out=out, casting="same_kind")
 
     def category_counters(self, now_ms: int) -> F32:
         """The decayed counters of all categories, (G·KC·H,): what the cloud's base model reads."""
-        sums: F64 = self._sums[self._category_slot + 1 :] * self._fade(now_ms)
+        sums: F64 = self._sums[self._category_slot + 1 :] * self._fade(now_ms, 1)
         return sums.astype(np.float32).reshape(-1)
 
     def _resolve(self, item: int) -> tuple[int, int, int]:
@@ -168,8 +169,8 @@ class Memory:
         self._periods[h] = period
         return tick
 
-    def _fade(self, now_ms: int) -> F64:
-        """What each sum is multiplied with to be read now, (KC·H,)."""
+    def _fade(self, now_ms: int, repeats: int) -> F64:
+        """What each sum is multiplied with to be read now, (repeats·KC·H,)."""
         factors = []
         for h, (tick_ms, _, _, coarse, fine) in enumerate(self._decays):
             tick = max(now_ms // tick_ms, self._periods[h] * PERIOD_TICKS)
@@ -177,7 +178,7 @@ class Memory:
             periods = tick // PERIOD_TICKS - self._periods[h]
             factor = coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
             factors.append(factor * 2.0 ** (-PERIOD_HALF_LIVES * min(periods, 60)))
-        return np.array(factors * self.layout.counter_kinds)
+        return np.array(factors * (self.layout.counter_kinds * repeats))
 
 
 def _floats(array: F32 | F64) -> memoryview[float]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.types import DROPPING, F32, I64, Reason
+from edge_sdk.types import F32, I64, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,15 @@ class EligibilityRule:
     offers: npt.NDArray[np.bool_]  # (offers + 1,)
     field: int
     allowed: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """What validity dates and eligibility say of some offers, from one bound of a date to the next."""
+
+    bits: I64 | None  # (C,) reason bits, 0 = may stand; None = all may
+    from_ms: int
+    until_ms: int  # exclusive
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,15 +80,20 @@ class Policy:
             raise KeyError(sorted(unknown)[0])
         return vector, tuple(chosen)
 
-    def drop_reasons(self, offer_rows: I64, chosen: tuple[int, ...], now_ms: int) -> I64:
-        """Reason bits of each offer that validity or eligibility takes out; 0 = may stand. Shape of `offer_rows`."""
+    def standing(self, offer_rows: I64, chosen: tuple[int, ...], now_ms: int) -> Standing:
+        """Which offers validity and eligibility take out, and how long that answer holds."""
         start, end = self.valid_from_ms[offer_rows], self.valid_until_ms[offer_rows]
         bits = np.where(start > now_ms, int(Reason.NOT_YET_VALID), 0)
         bits |= np.where((end > 0) & (end <= now_ms), int(Reason.EXPIRED), 0)
         for rule in self.eligibility:
             if chosen[rule.field] not in rule.allowed:
                 bits |= np.where(rule.offers[offer_rows], int(Reason.NOT_ELIGIBLE), 0)
-        return bits
+        bounds = np.concatenate([start, end])
+        return Standing(
+            bits=bits if bits.any() else None,
+            from_ms=int(bounds[bounds <= now_ms].max(initial=0)),
+            until_ms=int(bounds[bounds > now_ms].min(initial=1 << 62)),
+        )
 
 
 def by_score(scores: F32) -> I64:
@@ -92,15 +106,3 @@ def places(order: I64) -> I64:
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     return place
-
-
-def moved(device_places: I64, base_places: I64) -> I64:
-    """RAISED, LOWERED or KEPT for each candidate."""
-    down = np.where(device_places > base_places, int(Reason.LOWERED), int(Reason.KEPT))
-    return np.where(device_places < base_places, int(Reason.RAISED), down)
-
-
-def kept(order: I64, bits: I64, limit: int | None) -> I64:
-    """The order without the dropped offers, at most `limit` of them (None = all)."""
-    standing: I64 = order[(bits[order] & int(DROPPING)) == 0]
-    return standing if limit is None else standing[: max(0, limit)]

@@ -42,7 +42,7 @@ def _differing_stage(bundle: Bundle, ranker: Ranker, golden: Golden) -> str:
     memory = replay(bundle.layout, golden.times_ms, golden.kinds, golden.items, golden.values)
     inputs = ModelInputs.empty(ranker.shape, len(golden.candidates))
     memory.fill_window(golden.now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
-    memory.fill_counters(golden.now_ms, golden.candidates, inputs.counters)
+    memory.fill_counters(golden.now_ms, bundle.layout.counter_slots(golden.candidates), inputs.counters)
     for name in ("event_item", "event_kind", "event_age_s", "event_value", "counters"):
         if getattr(inputs, name).tobytes() != getattr(golden, name).tobytes():
             return name

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntFlag
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -50,8 +51,6 @@ _REASON_TEXTS = {
     Reason.COOLING_DOWN: "resting after the user's answer",
     Reason.UNKNOWN_OFFER: "not in the installed bundle",
 }
-
-DROPPING = Reason.NOT_YET_VALID | Reason.EXPIRED | Reason.NOT_ELIGIBLE | Reason.CAPPED | Reason.COOLING_DOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +110,12 @@ class Trace:
     last_seq: int  # newest event that the memory held
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decision:
     """An answer of `Engine.rank`: always there, with `error` set when it is the bare base order.
 
-    Arrays run over the candidates as they were given to `rank`; `offers` is made when first read.
+    Arrays run over the candidates as they were given to `rank`. What a person reads (`offers`, `dropped`, reasons) is
+    made when first asked for.
     """
 
     id: int
@@ -126,30 +126,61 @@ class Decision:
     detail: str  # what to mend; empty without an error
     candidates: tuple[str, ...]
     scores: F32  # (C,) fused logits
-    order: I64  # candidate indices of the kept offers, best first
-    base_places: I64  # (C,) 0 = first
-    reason_bits: I64  # (C,)
+    ranking: I64  # (C,) candidate indices, best first, the dropped ones among them
+    base_ranking: I64  # (C,) the same for the base order
+    dropped_bits: I64 | None  # (C,) why a rule takes an offer out, 0 = it stands; None = all stand
+    known: npt.NDArray[np.bool_] | None  # (C,) whether the bundle knows each candidate; None = all
+    limit: int | None
     trace: Trace | None  # None when the answer is the bare base order
 
     @cached_property
+    def order(self) -> I64:
+        """Candidate indices of the offers to show, best first, at most `limit`."""
+        bits = self.dropped_bits
+        standing = self.ranking if bits is None else self.ranking[bits[self.ranking] == 0]
+        return standing if self.limit is None else standing[: max(0, self.limit)]
+
+    @cached_property
     def offers(self) -> tuple[RankedOffer, ...]:
-        """The kept offers, best first."""
-        return tuple(self._offer(index, place) for place, index in enumerate(self.order.tolist(), 1))
+        """The offers to show, best first."""
+        return self._ranked(self.order.tolist(), range(1, len(self.ranking) + 1))
 
     @cached_property
     def dropped(self) -> tuple[RankedOffer, ...]:
         """The offers that a rule took out (place 0), in base order; their reasons say which."""
-        out = np.flatnonzero(self.reason_bits & int(DROPPING))
-        return tuple(self._offer(index, 0) for index in out[np.argsort(self.base_places[out])].tolist())
+        if self.dropped_bits is None:
+            return ()
+        out = [index for index in self.base_ranking.tolist() if self.dropped_bits[index]]
+        return self._ranked(out, repeat(0))
 
-    def _offer(self, index: int, place: int) -> RankedOffer:
-        return RankedOffer(
-            id=self.candidates[index],
-            score=float(self.scores[index]),
-            place=place,
-            base_place=int(self.base_places[index]) + 1,
-            reasons=Reason(int(self.reason_bits[index])),
-        )
+    def _ranked(self, indices: list[int], places: Iterable[int]) -> tuple[RankedOffer, ...]:
+        bits = [0] * len(self.candidates) if self.dropped_bits is None else self.dropped_bits.tolist()
+        base_places, device_places = _inverse(self.base_ranking), _inverse(self.ranking)
+        ranked = []
+        for index, place in zip(indices, places, strict=False):
+            before, now = base_places[index], device_places[index]
+            if self.error:
+                reasons = bits[index] | _BASE_ORDER
+            else:
+                reasons = bits[index] | (_KEPT if now == before else _RAISED if now < before else _LOWERED)
+            if self.known is not None and not self.known[index]:
+                reasons |= _UNKNOWN_OFFER
+            name, score = self.candidates[index], float(self.scores[index])
+            ranked.append(RankedOffer(name, score, place, before + 1, _as_reason(reasons)))
+        return tuple(ranked)
+
+
+# Plain integers, and each combination made once: enum arithmetic costs 2 µs a step.
+_BASE_ORDER, _UNKNOWN_OFFER = int(Reason.BASE_ORDER), int(Reason.UNKNOWN_OFFER)
+_RAISED, _LOWERED, _KEPT = int(Reason.RAISED), int(Reason.LOWERED), int(Reason.KEPT)
+_as_reason = cache(Reason)
+
+
+def _inverse(order: I64) -> list[int]:
+    places = [0] * len(order)
+    for place, index in enumerate(order.tolist()):
+        places[index] = place
+    return places
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,9 +100,10 @@ def test_unknown_outcomes_send_no_gradient(loss: Loss) -> None:
     assert torch.equal(logits.grad, torch.zeros(1, 3, 1))
 
 
-def test_the_device_model_learns_the_rule() -> None:
+@pytest.mark.parametrize("loss", ["binary", "softmax"])
+def test_the_device_model_learns_the_rule(loss: Loss) -> None:
     examples = follow_the_last_item()
-    model, history = fit_edge(examples, EDGE, FAST, seed=1)
+    model, history = fit_edge(examples, EDGE, replace(FAST, loss=loss), seed=1)
     logits = predict_edge(model, examples)
     hits = logits[:, :4, 0].argmax(1) + 1 == examples.event_item[:, 0]
     assert (logits.shape, [report.epoch for report in history]) == ((600, 5, 1), [1, 2, 3, 4, 5, 6])

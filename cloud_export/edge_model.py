@@ -38,6 +38,10 @@ OUTPUT_NAMES = ("fused", "logits")
 AGE_EXPONENTS = (4.0, 1.0, 1 / 3, 1 / 8, 1 / 30)
 VALUE_SCALE = 0.1  # asinh of an amount of money is about 10: brought to the size of the age features
 COUNTER_SCALE = 0.1  # a decayed count of 10 is a busy offer
+# An event fades as exp(-age / τ), τ learned for each kind from here on. The window's last places then hardly matter, so
+# that removing an event does what its contribution says although an older one moves in: Spearman with true deletion .93
+# (wealth) and .99 (loan), against .69 and .88 without; from half an hour on .79, from two hours .87 (wealth).
+FADING_S = 28_800.0
 OWN_DEVIATION = 0.1  # of an item's own vector at the start, a fifth of its category's
 GATE_BIAS = -1.0  # gates start a quarter open: an event has to earn its influence
 
@@ -55,8 +59,8 @@ class EdgeModelConfig:
     window: int
     dimension: int
     dropout: float
-    item_category: tuple[int, ...]  # category row of each item row, row 0's included; 0 = none
-    offer_category: tuple[int, ...]  # the same for the offer table; both read one table of categories
+    item_category: tuple[int, ...] = ()  # category row of each item row, row 0's included, 0 = none; () = none at all
+    offer_category: tuple[int, ...] = ()  # the same for the offer table; both read one table of categories
 
 
 class Contributions(NamedTuple):
@@ -76,7 +80,9 @@ class EdgeModel(nn.Module):
         size = config.dimension
         # An item is its category plus what is its own; so is an offer, with the same categories: an interest in one fund
         # is evidence for all of them before any fund has been seen often. The sums are folded into tables at export.
-        self.category = _table(max(*config.item_category, *config.offer_category, 1), size)
+        item_category = config.item_category or (0,) * config.items
+        offer_category = config.offer_category or (0,) * config.offers
+        self.category = _table(max(*item_category, *offer_category, 1), size)
         self.item_own = _table(config.items, size, deviation=OWN_DEVIATION)
         # Row 0 of these three is no parameter: what does not exist cannot be trained, decayed or loaded to non-zero.
         self.kind_scale = nn.Parameter(torch.ones(config.kinds - 1, size))
@@ -87,13 +93,14 @@ class EdgeModel(nn.Module):
         self.hidden_in = _table(size, 2 * size, deviation=size**-0.5)
         self.hidden_out = _table(2 * size, size, deviation=0.5 * (2 * size) ** -0.5)
         self.query = _table(size, size, deviation=size**-0.5)
+        self.fading = nn.Parameter(torch.full((config.kinds - 1, 1), math.log(FADING_S)))
         self.gate_bias = nn.Parameter(torch.tensor(GATE_BIAS))
         self.readout = _table(size, config.objectives * size, deviation=0.1 * size**-0.5)
         self.counter = nn.Parameter(torch.zeros(config.counter_features, config.objectives))
         self.item_category: Tensor
         self.offer_category: Tensor
-        self.register_buffer("item_category", torch.tensor(config.item_category), persistent=False)
-        self.register_buffer("offer_category", torch.tensor(config.offer_category), persistent=False)
+        self.register_buffer("item_category", torch.tensor(item_category), persistent=False)
+        self.register_buffer("offer_category", torch.tensor(offer_category), persistent=False)
         known = torch.ones(config.offers, 1)
         known[0] = 0.0
         self.exponents: Tensor
@@ -165,16 +172,17 @@ class EdgeModel(nn.Module):
 
         The kind scales and shifts what item, age and context say: an item means something else when it is viewed than
         when it is bought, and scale = shift = 0 (kind row 0) removes a padding event without a mask. No layer has a
-        bias, so the 0 stays.
+        bias, so the 0 stays. What has faded belongs to the cloud's base decision and to the decayed counters.
         """
         ages = torch.exp(torch.log(age_s + 1.0).unsqueeze(-1) * self.exponents)
         features = torch.cat([ages, torch.asinh(value).unsqueeze(-1)], -1)
         mixed = _rows(self.items(), item) + features @ self._feature_weights()
         if self.config.context_features:
             mixed = mixed + context.unsqueeze(-2) @ self.context
+        fading = torch.exp(age_s.unsqueeze(-1) * _rows(_behind_zero(-torch.exp(-self.fading)), kind))
         scale, shift = _behind_zero(self.kind_scale), _behind_zero(self.kind_shift)
         events = torch.tanh(mixed * _rows(scale, kind) + _rows(shift, kind))
-        events = events + torch.relu(events @ self.hidden_in) @ self.hidden_out
+        events = (events + torch.relu(events @ self.hidden_in) @ self.hidden_out) * fading
         return nn.functional.dropout(events, self.config.dropout, self.training)
 
     def gates(self, candidate: Tensor, events: Tensor) -> Tensor:

@@ -42,7 +42,8 @@ _RECORD_BYTES: Final = 32
 _HEADER_BYTES: Final = 64
 _MAGIC: Final = b"EDGELOG\x00"
 _HEADER: Final = struct.Struct("<8sIII")  # magic, version, bytes a record, capacity in records
-_ERASING_AT: Final = 24  # one byte, so that setting it cannot be torn
+_ERASING: Final = slice(24, 28)  # holds `_MARK` while an erase is under way
+_MARK: Final = b"WIPE"  # four bytes: no damage to one of them can look like an erase
 _BODY: Final = struct.Struct("<IIHHIfIHH")  # a record without its crc
 _CRC: Final = struct.Struct("<I")
 
@@ -100,7 +101,7 @@ class EventLog:
             self._map, self.capacity = _map(path)
         except OSError as problem:
             raise StateUnusableError(path, problem.strerror or str(problem)) from problem
-        if self._map[_ERASING_AT]:  # killed while erasing: what was to be forgotten stays forgotten
+        if self._map[_ERASING] == _MARK:  # killed while erasing: what was to be forgotten stays forgotten
             self._wipe()
         records, self.damaged = self._scan()
         self.count = len(records)  # intact records
@@ -145,11 +146,11 @@ class EventLog:
         self._map.close()
 
     def _wipe(self) -> None:
-        self._map[_ERASING_AT] = 1
+        self._map[_ERASING] = _MARK
         self._map.flush()
         self._map[_HEADER_BYTES:] = bytes(len(self._map) - _HEADER_BYTES)
         self._map.flush()
-        self._map[_ERASING_AT] = 0
+        self._map[_ERASING] = bytes(len(_MARK))
         self._map.flush()
 
     def _scan(self) -> tuple[Records, int]:

@@ -1,0 +1,254 @@
+"""The documents say what the code does: worked examples, tables of codes, the embedding example."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Small
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud_export.onnx_export import ALLOWED_OPERATORS
+from cloud_export.scene import load_scene
+from edge_sdk import EdgeError, ErrorCode, Reason, config, errors
+from edge_sdk.caps import CapRule
+from edge_sdk.decay import DecayTables
+from edge_sdk.event_log import EventLog
+from edge_sdk.memory import KindRule, Memory, MemoryLayout, replay
+from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
+
+DOCS = Path(__file__).parent.parent / "docs"
+CLICK, FUND = kind_id("click"), item_id("fund_001")
+TABLES = ("grow_coarse", "grow_fine", "fade_coarse", "fade_fine")
+
+
+def example(name: str) -> Any:
+    """The JSON in the block ```json <name> of format.md."""
+    return json.loads(block(f"json {name}"))
+
+
+def block(label: str, document: str = "format.md") -> str:
+    found = re.findall(rf"^```{label}\n(.*?)^```$", (DOCS / document).read_text(), re.MULTILINE | re.DOTALL)
+    assert len(found) == 1, f"{document}: {len(found)} blocks {label!r}"
+    return str(found[0])
+
+
+def table(name: str) -> list[list[str]]:
+    """Rows of the table below `<!-- name -->` in embedding.md, without its two head lines."""
+    text = (DOCS / "embedding.md").read_text().split(f"<!-- {name} -->\n")[1].split("\n\n")[0]
+    return [[plain(cell.strip()) for cell in line[2:-2].split(" | ")] for line in text.splitlines()[2:]]
+
+
+def plain(cell: str) -> str:
+    """A cell without the backticks around it, where they are all that it has."""
+    return cell[1:-1] if re.fullmatch(r"`[^`]*`", cell) else cell
+
+
+def layout(tables: DecayTables, caps: tuple[CapRule, ...] = ()) -> MemoryLayout:
+    """One offer in one category, one counted kind, one half-life."""
+    offers = Vocabulary(np.array([FUND], np.uint32), b"fund_001", np.array([1], np.uint16))
+    kinds = {CLICK: KindRule(row=1, in_window=True, counter=0)}
+    return MemoryLayout(2, kinds, offers, offers, category_rows=2, counter_kinds=1, decays=(tables,), caps=caps)
+
+
+def test_ids() -> None:
+    ids = example("ids")
+
+    assert {name: item_id(name) if name else 0 for name in ids["item"]} == ids["item"]
+    assert {name: kind_id(name) for name in ids["kind"]} == ids["kind"]
+
+
+def test_header_and_record(tmp_path: Path) -> None:
+    documented = example("record")
+    event = documented["event"]
+    log = EventLog(tmp_path / "events.log", config.LOG_BYTES)
+    number = log.append(
+        event["time_ms"], kind_id(event["kind"]), item_id(event["item"]), event["value"], event["decision"]
+    )
+    log.close()
+
+    written = (tmp_path / "events.log").read_bytes()
+
+    assert (number, log.capacity) == (1, documented["capacity"])
+    assert written[:64] == bytes.fromhex(documented["header"])
+    assert written[64:96] == bytes.fromhex(documented["record"])
+    assert not any(written[96:])
+
+
+def test_documented_tables_are_those_that_the_packer_makes() -> None:
+    documented = example("decay")
+    tables = DecayTables.of(documented["half_life_s"])
+
+    assert tables.tick_ms == documented["tick_ms"]
+    for name in TABLES:
+        for index, bits in documented[name].items():
+            # One unit in the last place: exp2 is the library's, which is why bundles ship the tables.
+            np.testing.assert_array_max_ulp(getattr(tables, name)[int(index)], double(bits), maxulp=1)
+
+
+def test_decayed_counter() -> None:
+    documented = example("decay")
+    tables = DecayTables.of(documented["half_life_s"])
+    for name in TABLES:
+        for index, bits in documented[name].items():
+            getattr(tables, name)[int(index)] = double(bits)
+    plan = layout(tables)
+    tick = documented["event_ms"] // documented["tick_ms"]
+
+    assert (tick, *divmod(tick, 16384)) == (documented["tick"], documented["period"], documented["since"])
+    assert tables.grow_coarse[67] * tables.grow_fine[120] == double(documented["sum"])
+    for read in documented["reads"]:
+        memory = replay(plan, [documented["event_ms"]], [CLICK], [FUND], [0.0])
+        found = np.zeros((1, 2), np.float32)
+        memory.fill_counters(read["now_ms"], plan.counter_slots(np.array([1])), found)
+        assert struct.pack(">f", found[0, 0]).hex() == read["value"]
+        assert found[0, 1] == found[0, 0]  # the offer is alone in its category
+        assert read["now_ms"] // documented["tick_ms"] % 16384 == read.get("since", documented["since"])
+        assert float(found[0, 0]) == pytest.approx(read["decimal"], rel=1e-7)
+
+
+class PortedCounter:
+    """One counter of one half-life, written from the pseudo-code of format.md alone."""
+
+    def __init__(self, tables: DecayTables) -> None:
+        self.tick_ms = tables.tick_ms
+        self.grow = (tables.grow_coarse.tolist(), tables.grow_fine.tolist())
+        self.fade = (tables.fade_coarse.tolist(), tables.fade_fine.tolist())
+        self.period, self.sum = 0, 0.0
+
+    @staticmethod
+    def factor(pair: tuple[list[float], list[float]], tick: int) -> float:
+        s = tick % 16384
+        return pair[0][s >> 7] * pair[1][s & 127]
+
+    def add(self, time_ms: int) -> None:
+        tick = time_ms // self.tick_ms
+        p = tick // 16384
+        if p > self.period:
+            self.sum *= 2.0 ** (-16 * min(p - self.period, 64))
+            self.period = p
+        elif p == self.period - 1:
+            tick = self.period * 16384
+        elif p < self.period - 1:
+            self.sum *= self.factor(self.grow, tick)
+            self.period = p
+        self.sum += self.factor(self.grow, tick)
+
+    def read(self, now_ms: int) -> np.float32:
+        tick = max(now_ms // self.tick_ms, self.period * 16384)
+        k = min(tick // 16384 - self.period, 60)
+        return np.float32(self.sum * (self.factor(self.fade, tick) * 2.0 ** (-16 * k)))
+
+
+@given(half_life_s=st.sampled_from([1, 60, 300, 21600]), steps_ms=st.lists(st.integers(-40_000_000, 60_000_000)))
+def test_a_port_from_the_document_counts_the_same_bits(half_life_s: int, steps_ms: list[int]) -> None:
+    tables = DecayTables.of(half_life_s)
+    plan = layout(tables)
+    memory, ported = Memory(plan), PortedCounter(tables)
+    now_ms = 1_768_761_638_641
+
+    for step_ms in steps_ms:  # forwards and backwards, across many periods
+        now_ms += step_ms
+        memory.add(now_ms, CLICK, FUND, 0.0)
+        ported.add(now_ms)
+        for read_ms in (now_ms, now_ms + 12_345, now_ms - 123_456):
+            found = np.zeros((1, 2), np.float32)
+            memory.fill_counters(read_ms, plan.counter_slots(np.array([1])), found)
+            assert found[0, 0].tobytes() == ported.read(read_ms).tobytes()
+
+
+def test_cap() -> None:
+    documented = example("cap")
+    rule = CapRule(CLICK, False, documented["limit"], documented["within_s"], cooldown=False)
+    memory = Memory(layout(DecayTables.of(300), (rule,)))
+
+    for step in documented["steps"]:
+        if "event_ms" in step:
+            memory.add(step["event_ms"], CLICK, FUND, 0.0)
+        else:
+            bits = memory.caps.reasons(np.array([1]), step["now_ms"])
+            assert (bits is not None and bool(bits[0])) == step["out"], step
+
+
+def test_operators() -> None:
+    assert block("text operators").split() == sorted(ALLOWED_OPERATORS)
+
+
+def test_error_codes_are_complete() -> None:
+    classes = {
+        found.code: found
+        for found in vars(errors).values()
+        if inspect.isclass(found) and issubclass(found, EdgeError) and found is not EdgeError
+    }
+    rows = table("errors")
+
+    assert [(int(row[0]), row[1]) for row in rows] == [(code.value, code.name) for code in ErrorCode]
+    for code, row in zip(ErrorCode, rows, strict=True):
+        if code in classes:
+            assert row[2:4] == [classes[code].__name__, (inspect.getdoc(classes[code]) or "").splitlines()[0]]
+        else:
+            assert row[2] == ("decision" if code else "")
+        assert len(row) == 5
+        assert all(row[3:])
+
+
+def test_reasons_are_complete() -> None:
+    assert table("reasons") == [[str(reason.value), str(reason.name), reason.text] for reason in Reason]
+
+
+def test_limits_are_complete() -> None:
+    limits = {name: value for name, value in vars(config).items() if name.isupper()}
+
+    assert {row[0]: row[1] for row in table("limits")} == {name: str(value) for name, value in limits.items()}
+
+
+def test_example_is_the_file_and_has_fifteen_lines() -> None:
+    code = (DOCS / "example_embedding.py").read_text()
+    body = code.split('"""')[2]
+
+    assert block("python", "embedding.md") == code
+    assert len([line for line in body.splitlines() if line.strip()]) <= 15
+
+
+def test_example_speaks_the_words_of_the_wealth_scene() -> None:
+    code = (DOCS / "example_embedding.py").read_text()
+    scene = load_scene("wealth")
+
+    assert set(re.findall(r'record\("(\w+)"', code)) <= set(scene.events.kinds)
+    assert scene.events.shown
+    assert "click" in scene.events.feedback
+    assert "home" in scene.context["surface"]
+    assert "active" in scene.context["stage"]
+
+
+def test_example_runs(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = tmp_path / "build" / "demo"
+    demo.mkdir(parents=True)
+    (demo / "scene.edge").write_bytes(small.bundle.read_bytes())
+    (demo / "scene.pub").write_bytes(small.public_key)
+    code = (DOCS / "example_embedding.py").read_text()
+    # The same program in the words of the small scene.
+    words = {"item_view": "view", "cash_001": "fund_a", "pension_001": "fund_b", "insurance_001": "fund_c",
+             "fund_001": "fund_d"}  # fmt: skip
+    for ours, theirs in words.items():
+        code = code.replace(f'"{ours}"', f'"{theirs}"')
+    monkeypatch.chdir(tmp_path)
+
+    exec(compile(code, "example_embedding.py", "exec"), {})
+
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed[:3]] == ["1", "2", "3"]
+    assert all(line[0] in "+-" for line in printed[3:])
+
+
+def double(bits: str) -> float:
+    return float(struct.unpack(">d", bytes.fromhex(bits))[0])

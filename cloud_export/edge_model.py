@@ -42,7 +42,7 @@ COUNTER_SCALE = 0.1  # a decayed count of 10 is a busy offer
 # that removing an event does what its contribution says although an older one moves in: Spearman with true deletion .93
 # (wealth) and .99 (loan), against .69 and .88 without; from half an hour on .79, from two hours .87 (wealth).
 FADING_S = 28_800.0
-OWN_DEVIATION = 0.1  # of an item's own vector at the start, a fifth of its category's
+OWN_DEVIATION = 0.1  # of an item's own vector at the start, a fifth of its category's where it has one
 GATE_BIAS = -1.0  # gates start a quarter open: an event has to earn its influence
 
 
@@ -78,22 +78,22 @@ class EdgeModel(nn.Module):
         super().__init__()
         self.config = config
         size = config.dimension
-        # An item is its category plus what is its own; so is an offer, with the same categories: an interest in one fund
-        # is evidence for all of them before any fund has been seen often. The sums are folded into tables at export.
+        # An item is its category plus what is its own; so is an offer, with the same categories: interest in one fund
+        # is evidence for all of them before any has been seen often. The sums are folded into tables at export.
         item_category = config.item_category or (0,) * config.items
         offer_category = config.offer_category or (0,) * config.offers
         self.category = _table(max(*item_category, *offer_category, 1), size)
-        self.item_own = _table(config.items, size, deviation=OWN_DEVIATION)
+        self.item_own = _table(config.items, size, OWN_DEVIATION if any(item_category) else 0.5)
         # Row 0 of these three is no parameter: what does not exist cannot be trained, decayed or loaded to non-zero.
         self.kind_scale = nn.Parameter(torch.ones(config.kinds - 1, size))
         self.kind_shift = _table(config.kinds - 1, size, deviation=0.1)
-        self.offer_own = _table(config.offers - 1, size, deviation=OWN_DEVIATION)
+        self.offer_own = _table(config.offers - 1, size, OWN_DEVIATION if any(offer_category) else 0.5)
         self.feature = _table(len(AGE_EXPONENTS) + 1, size)
         self.context = nn.Parameter(torch.zeros(config.context_features, size))
         self.hidden_in = _table(size, 2 * size, deviation=size**-0.5)
         self.hidden_out = _table(2 * size, size, deviation=0.5 * (2 * size) ** -0.5)
         self.query = _table(size, size, deviation=size**-0.5)
-        self.fading = nn.Parameter(torch.full((config.kinds - 1, 1), math.log(FADING_S)))
+        self.fading = nn.Parameter(torch.zeros(config.kinds - 1, 1))
         self.gate_bias = nn.Parameter(torch.tensor(GATE_BIAS))
         self.readout = _table(size, config.objectives * size, deviation=0.1 * size**-0.5)
         self.counter = nn.Parameter(torch.zeros(config.counter_features, config.objectives))
@@ -179,7 +179,7 @@ class EdgeModel(nn.Module):
         mixed = _rows(self.items(), item) + features @ self._feature_weights()
         if self.config.context_features:
             mixed = mixed + context.unsqueeze(-2) @ self.context
-        fading = torch.exp(age_s.unsqueeze(-1) * _rows(_behind_zero(-torch.exp(-self.fading)), kind))
+        fading = torch.exp(age_s.unsqueeze(-1) * _rows(_behind_zero(-torch.exp(-self.fading) / FADING_S), kind))
         scale, shift = _behind_zero(self.kind_scale), _behind_zero(self.kind_shift)
         events = torch.tanh(mixed * _rows(scale, kind) + _rows(shift, kind))
         events = (events + torch.relu(events @ self.hidden_in) @ self.hidden_out) * fading

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cloud_export.layout import DeviceLayout
+from cloud_export.layout import DeviceLayout, context_vectors
 from cloud_export.log_types import Log
 from edge_sdk.bundle import Golden
 from edge_sdk.memory import replay
@@ -41,7 +41,9 @@ def make_golden(
         candidates = layout.offer_row[offers][:CANDIDATES_MAX].astype(np.int32)
         rows = np.arange(begin + max(0, position - EVENTS_MAX), begin + position)
         now_ms = int(log.decisions.time_ms[decision])
-        vectors.append(_vector(log, layout, ranker, rows, now_ms, candidates, base_logits[index, : len(candidates)]))
+        context = context_vectors(layout.policy, log.decisions.context[decision : decision + 1])[0]
+        base = base_logits[index, : len(candidates)]
+        vectors.append(_vector(log, layout, ranker, rows, now_ms, context, candidates, base))
     return tuple(vectors)
 
 
@@ -52,8 +54,9 @@ def shape_of(layout: DeviceLayout) -> Shape:
 
 
 def _vector(
-    log: Log, layout: DeviceLayout, ranker: Ranker, rows: I64, now_ms: int, candidates: I32, base_logits: F32
-) -> Golden:
+    log: Log, layout: DeviceLayout, ranker: Ranker, rows: I64, now_ms: int, context: F32, candidates: I32,
+    base_logits: F32,
+) -> Golden:  # fmt: skip
     times = tuple(log.event_time_ms[rows].tolist())
     kinds = tuple(layout.kind_ids[log.event_kind[rows]].tolist())
     items = tuple(layout.item_ids[log.event_item[rows]].tolist())
@@ -63,7 +66,7 @@ def _vector(
     inputs: ModelInputs = call.inputs
     memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
     memory.fill_counters(now_ms, layout.memory.counter_slots(candidates), inputs.counters)
-    inputs.context[:] = 0.0
+    inputs.context[:] = context
     inputs.candidate[:] = candidates
     inputs.base_logits[:] = base_logits
     inputs.weights[:] = layout.policy.weights

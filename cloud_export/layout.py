@@ -21,12 +21,21 @@ from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 I32 = npt.NDArray[np.int32]
 U32 = npt.NDArray[np.uint32]
 
+ROWS_MAX = 65_535  # offers, categories: u16 in the format, row 0 taken
+
 
 class OfferCollisionError(LogError):
     """Two offers share an id on the device."""
 
     def __init__(self, first: str, second: str) -> None:
         super().__init__(f"offers {first!r} and {second!r} have the same 32-bit id; rename one of them")
+
+
+class TooManyRowsError(LogError):
+    """A table is larger than its 16-bit row numbers."""
+
+    def __init__(self, table: str, rows: int) -> None:
+        super().__init__(f"{rows} {table}, {ROWS_MAX} at most; split the scene, or merge the rarest")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +67,11 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
 
     Raises:
         OfferCollisionError: two offers share an id.
+        TooManyRowsError: more offers or categories than the format can number.
     """
+    for table, names in (("offers", log.catalogue.offers), ("categories", log.catalogue.categories)):
+        if len(names) > ROWS_MAX:
+            raise TooManyRowsError(table, len(names))
     ids = np.array([item_id(name) for name in log.items], np.uint32)
     catalogue = log.catalogue
     _refuse_collision(catalogue.offers, ids[catalogue.offer_item])

@@ -27,8 +27,8 @@ TABLE_SIZE: Final = 1 << FINE_BITS
 class DecayTables:
     """The factors of one half-life, as the bundle ships them.
 
-    A read may lie up to one period after the events' landmark and a late event up to one period before it; further
-    away it is clamped, which a factor of 2**-16 makes invisible.
+    The landmark is the start of the newest event's period, so an event's distance from it fits the tables; whole
+    periods between the landmark and a read are an exact power of two.
     """
 
     half_life_s: int

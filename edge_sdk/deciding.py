@@ -55,6 +55,8 @@ class DecisionMaker:
         chosen: tuple[int, ...] = (-1,) * len(self._policy.context)
         try:
             context, chosen = self._context(request.context)
+            if not _is_limit(request.limit):
+                raise RequestError(ErrorCode.BAD_LIMIT, f"limit {request.limit!r}; pass a whole number or None")
             if prepared.error:
                 raise RequestError(prepared.error, prepared.detail)
             return self._adjusted(memory, prepared, request, context, chosen)
@@ -149,7 +151,7 @@ class DecisionMaker:
             base_ranking=prepared.order,
             dropped_bits=self._drop_reasons(memory, prepared, request.now_ms, chosen),
             known=prepared.rows > 0,
-            limit=request.limit if isinstance(request.limit, int) else None,
+            limit=request.limit if _is_limit(request.limit) else None,
             trace=None,
         )
 
@@ -171,3 +173,7 @@ class DecisionMaker:
         inputs.candidate[:] = prepared.rows
         inputs.base_logits[:] = prepared.logits
         inputs.weights[:] = weights
+
+
+def _is_limit(limit: object) -> bool:
+    return limit is None or (isinstance(limit, int) and not isinstance(limit, bool))

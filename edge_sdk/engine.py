@@ -20,10 +20,10 @@ import numpy as np
 from edge_sdk.bundle import Bundle, read_bundle
 from edge_sdk.config import LOG_BYTES, NAMES_CACHED, TIME_MS_MAX
 from edge_sdk.deciding import DecisionMaker, Request
-from edge_sdk.errors import InvalidValueError, UnknownKindError, UnknownOutcomeError
-from edge_sdk.event_log import EventLog, FolderLock
+from edge_sdk.errors import ExplanationGoneError, InvalidValueError, UnknownKindError, UnknownOutcomeError
+from edge_sdk.event_log import EventLog, FolderLock, Records
 from edge_sdk.explanation import Explainer
-from edge_sdk.memory import Memory, replay
+from edge_sdk.memory import Memory, MemoryLayout, replay
 from edge_sdk.policy import ContextField
 from edge_sdk.ranker import ModelInputs, Ranker
 from edge_sdk.release import open_release
@@ -54,8 +54,9 @@ class Engine:
         self._item_ids: dict[str, int] = {"": 0}
         self._explainer: Explainer | None = None
         self._decisions = self._errors = self._unknown_items = 0
-        self._last_decision = int(log.read()["decision"].max(initial=0))
-        self._memory = self._rebuilt(log.last_seq)
+        records = log.read()
+        self._last_decision = int(records["decision"].max(initial=0))
+        self._memory = _taken_in(bundle.layout, records)
 
     @classmethod
     def open(
@@ -183,7 +184,8 @@ class Engine:
         The state at the decision is rebuilt from the event log if events came after it.
 
         Raises:
-            InvalidValueError: the decision had no such offer, had an error, or is older than the log reaches.
+            InvalidValueError: the decision had no such offer, or had an error (then it is the bare base order).
+            ExplanationGoneError: events came after the decision, and the log has dropped some that it was made from.
             RuntimeError: the engine is closed.
         """
         with self._lock:
@@ -192,10 +194,9 @@ class Engine:
             trace = decision.trace
             if trace is None or offer not in decision.candidates:
                 raise InvalidValueError("offer", offer)
-            last_seq = self._log.last_seq
-            if not last_seq - self._log.count <= trace.last_seq <= last_seq:
-                raise InvalidValueError("decision", decision.id)
-            memory = self._memory if trace.last_seq == last_seq else self._rebuilt(trace.last_seq)
+            memory = self._memory_at(trace.last_seq)
+            if memory is None:
+                raise ExplanationGoneError(decision.id)
             if self._explainer is None:
                 self._explainer = Explainer(self._bundle)
             inputs = ModelInputs.empty(model_shape(self._bundle), len(decision.candidates))
@@ -257,6 +258,15 @@ class Engine:
     def _refuse(self) -> None:
         raise RuntimeError("the engine is closed; open a new one with Engine.open")
 
+    def _memory_at(self, seq: int) -> Memory | None:
+        """Memory as it was after event `seq`; None when the log no longer holds all that made it."""
+        if seq == self._log.last_seq:
+            return self._memory
+        if seq > self._log.last_seq or self._log.count < self._log.last_seq:
+            return None
+        records = self._log.read()
+        return _taken_in(self._bundle.layout, records[records["seq"] <= seq])
+
     def _now(self) -> int:
         return min(max(self._clock(), 0), TIME_MS_MAX)
 
@@ -292,10 +302,9 @@ class Engine:
         self._unknown_items += not self._memory.knows(number)
         return number
 
-    def _rebuilt(self, last_seq: int) -> Memory:
-        """Memory as it was after event `last_seq`, from the log."""
-        records = self._log.read()
-        records = records[records["seq"] <= last_seq]
-        times = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
-        columns = (times, records["kind"], records["item"], records["value"])
-        return replay(self._bundle.layout, *(column.tolist() for column in columns))
+
+def _taken_in(layout: MemoryLayout, records: Records) -> Memory:
+    """Memory after these records of the log."""
+    times = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
+    columns = (times, records["kind"], records["item"], records["value"])
+    return replay(layout, *(column.tolist() for column in columns))

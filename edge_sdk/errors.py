@@ -30,6 +30,8 @@ class ErrorCode(IntEnum):
     UNKNOWN_KIND = 300
     INVALID_VALUE = 301
     UNKNOWN_OUTCOME = 302
+    # explaining
+    EXPLANATION_GONE = 310
     # ranking: the answer is the base order
     NO_CANDIDATES = 400
     UNKNOWN_OFFER = 401
@@ -38,6 +40,7 @@ class ErrorCode(IntEnum):
     MODEL_FAILED = 404
     BAD_WEIGHTS = 405
     TOO_MANY_CANDIDATES = 406
+    BAD_LIMIT = 407
 
 
 class EdgeError(Exception):
@@ -176,4 +179,16 @@ class UnknownOutcomeError(EdgeError, ValueError):
         super().__init__(
             f"outcome {outcome!r} is not in the scene; use one of {', '.join(known) or '(none declared)'}, "
             "or map it under [events] in scene.toml"
+        )
+
+
+class ExplanationGoneError(EdgeError):
+    """What a decision was made from is no longer all in the log, so no exact explanation can be given."""
+
+    code = ErrorCode.EXPLANATION_GONE
+
+    def __init__(self, decision: int) -> None:
+        super().__init__(
+            f"decision {decision}: the log no longer holds all the events that it was made from; "
+            "explain before recording further events, or open with a larger log_bytes"
         )

@@ -74,7 +74,7 @@ class Memory:
         self._category_slot = len(layout.offers) + 1  # slots of rows 0 stay 0
         self._sums = np.zeros((self._category_slot + layout.category_rows, self._width))
         self._sums_view = _floats(self._sums.reshape(-1))
-        self._periods = [0] * len(layout.decays)
+        self._latest = [0] * len(layout.decays)  # tick of the newest event; the landmark is the start of its period
         self._decays = [
             (d.tick_ms, _floats(d.grow_coarse), _floats(d.grow_fine), _floats(d.fade_coarse), _floats(d.fade_fine))
             for d in layout.decays
@@ -145,8 +145,8 @@ class Memory:
         category_at = (self._category_slot + category_row) * self._width + counter * half_lives
         for h, (tick_ms, coarse, fine, _, _) in enumerate(self._decays):
             tick = time_ms // tick_ms
-            if tick // PERIOD_TICKS != self._periods[h]:
-                tick = self._move_landmark(h, tick)
+            if tick != self._latest[h]:
+                tick = self._advance(h, tick)
             since = tick % PERIOD_TICKS
             grown = coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
             if offer_row:
@@ -154,28 +154,32 @@ class Memory:
             if category_row:
                 sums[category_at + h] += grown
 
-    def _move_landmark(self, h: int, tick: int) -> int:
-        """Follow the clock into another period; returns the tick to count at."""
-        period, old = tick // PERIOD_TICKS, self._periods[h]
+    def _advance(self, h: int, tick: int) -> int:
+        """Follow the clock; returns the tick to count at, never before the newest event's (no age is negative)."""
+        latest = self._latest[h]
+        if latest - PERIOD_TICKS < tick < latest:
+            return latest  # the clock stepped back a little: time stands still until it has caught up
         column = self._sums[:, h :: len(self._decays)]
-        if period > old:
-            np.ldexp(column, -PERIOD_HALF_LIVES * min(period - old, 64), out=column)
-        elif period == old - 1:
-            return old * PERIOD_TICKS  # a small step back over the border: the event counts as at the landmark
-        else:  # the clock was far ahead and came back: what was counted decays from now on
-            _, coarse, fine, _, _ = self._decays[h]
-            since = tick % PERIOD_TICKS
-            np.multiply(column, coarse[since >> FINE_BITS] * fine[since & FINE_MASK], out=column)
-        self._periods[h] = period
+        if tick > latest:
+            periods = tick // PERIOD_TICKS - latest // PERIOD_TICKS
+            if periods:
+                np.ldexp(column, -PERIOD_HALF_LIVES * min(periods, 64), out=column)
+        else:  # the clock was far ahead: what was counted keeps its value of then, and decays from now on
+            _, grow_coarse, grow_fine, fade_coarse, fade_fine = self._decays[h]
+            then, now = latest % PERIOD_TICKS, tick % PERIOD_TICKS
+            np.multiply(column, fade_coarse[then >> FINE_BITS] * fade_fine[then & FINE_MASK], out=column)
+            np.multiply(column, grow_coarse[now >> FINE_BITS] * grow_fine[now & FINE_MASK], out=column)
+        self._latest[h] = tick
         return tick
 
     def _fade(self, now_ms: int, repeats: int) -> F64:
         """What each sum is multiplied with to be read now, (repeats·KC·H,)."""
         factors = []
         for h, (tick_ms, _, _, coarse, fine) in enumerate(self._decays):
-            tick = max(now_ms // tick_ms, self._periods[h] * PERIOD_TICKS)
+            latest = self._latest[h]
+            tick = max(now_ms // tick_ms, latest)
             since = tick % PERIOD_TICKS
-            periods = tick // PERIOD_TICKS - self._periods[h]
+            periods = tick // PERIOD_TICKS - latest // PERIOD_TICKS
             factor = coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
             factors.append(factor * 2.0 ** (-PERIOD_HALF_LIVES * min(periods, 60)))
         return np.array(factors * (self.layout.counter_kinds * repeats))

@@ -54,4 +54,7 @@ def _differing_stage(bundle: Bundle, ranker: Ranker, golden: Golden) -> str:
     call.inputs.base_logits[:] = golden.base_logits
     call.inputs.weights[:] = bundle.policy.weights
     call.run()
-    return "" if np.allclose(call.logits, golden.logits, rtol=0.0, atol=LOGIT_TOLERANCE) else "logits"
+    if not np.allclose(call.logits, golden.logits, rtol=0.0, atol=LOGIT_TOLERANCE):
+        return "logits"
+    fused = golden.logits @ bundle.policy.weights
+    return "" if np.allclose(call.fused, fused, rtol=0.0, atol=LOGIT_TOLERANCE) else "fused"

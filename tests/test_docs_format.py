@@ -121,7 +121,7 @@ class PortedCounter:
         self.tick_ms = tables.tick_ms
         self.grow = (tables.grow_coarse.tolist(), tables.grow_fine.tolist())
         self.fade = (tables.fade_coarse.tolist(), tables.fade_fine.tolist())
-        self.period, self.sum = 0, 0.0
+        self.latest, self.sum = 0, 0.0
 
     @staticmethod
     def factor(pair: tuple[list[float], list[float]], tick: int) -> float:
@@ -130,20 +130,22 @@ class PortedCounter:
 
     def add(self, time_ms: int) -> None:
         tick = time_ms // self.tick_ms
-        p = tick // 16384
-        if p > self.period:
-            self.sum *= 2.0 ** (-16 * min(p - self.period, 64))
-            self.period = p
-        elif p == self.period - 1:
-            tick = self.period * 16384
-        elif p < self.period - 1:
+        if self.latest - 16384 < tick < self.latest:
+            tick = self.latest
+        elif tick > self.latest:
+            p = tick // 16384 - self.latest // 16384
+            if p > 0:
+                self.sum *= 2.0 ** (-16 * min(p, 64))
+            self.latest = tick
+        elif tick <= self.latest - 16384:
+            self.sum *= self.factor(self.fade, self.latest)
             self.sum *= self.factor(self.grow, tick)
-            self.period = p
+            self.latest = tick
         self.sum += self.factor(self.grow, tick)
 
     def read(self, now_ms: int) -> np.float32:
-        tick = max(now_ms // self.tick_ms, self.period * 16384)
-        k = min(tick // 16384 - self.period, 60)
+        tick = max(now_ms // self.tick_ms, self.latest)
+        k = min(tick // 16384 - self.latest // 16384, 60)
         return np.float32(self.sum * (self.factor(self.fade, tick) * 2.0 ** (-16 * k)))
 
 

@@ -134,7 +134,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit() -> None:
     other, _ = fit_edge(examples, config, training, seed=4)
     pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     assert all(torch.equal(one, two) for one, two in pairs)
-    assert not torch.equal(first.item, other.item)
+    assert not torch.equal(first.item_own, other.item_own)
 
 
 def test_predictions_do_not_depend_on_how_many_are_asked_for() -> None:

@@ -198,7 +198,7 @@ def quality_by_events(rankings: Rankings, scores: dict[str, F32], examples: Exam
     recent = ((examples.event_kind > 0) & (examples.event_age_s <= _SESSION_S)).sum(axis=1)
     values = {name: ndcg_at(rankings, scores[name], 5) for name in ("base", "device")}
     rows: list[JsonValue] = []
-    for label, low, high in (("0", 0, 0), ("1–2", 1, 2), ("3–5", 3, 5), ("6–10", 6, 10), ("11 or more", 11, 1 << 30)):
+    for label, low, high in (("0", 0, 0), ("1–2", 1, 2), ("3–5", 3, 5), ("6–10", 6, 10), ("11+", 11, 1 << 30)):
         chosen = (recent >= low) & (recent <= high) & np.isfinite(values["base"])
         if chosen.any():
             means: dict[str, JsonValue] = {name: float(value[chosen].mean()) for name, value in values.items()}

@@ -149,6 +149,7 @@ def run(inputs: Inputs, clockwork: Clockwork) -> dict[str, JsonValue]:
         "training": [
             {"epoch": e.epoch, "loss": e.training_loss, "validation_loss": e.validation_loss} for e in trained.history
         ],
+        "notes": _notes(inputs),
         "speed": speed,
         "seconds": clockwork.seconds,
     }
@@ -322,6 +323,20 @@ def _speed(
         )  # fmt: skip
     finally:
         path.unlink()
+
+
+def _notes(inputs: Inputs) -> list[JsonValue]:
+    """What a reader must know to judge the figures."""
+    notes: list[JsonValue] = [
+        "Replayed from a log: the rankings are judged by how users answered what they were shown, not by what they "
+        "would have done had they been shown these rankings.",
+        "Scores are compared before the operator's rules (caps, cooldowns, eligibility) take offers out.",
+        "Speed was measured on the machine named above, not on a phone.",
+        "The shipped model is the tested one: it learned from the training users only.",
+    ]
+    if inputs.truth is not None:
+        notes.insert(0, "The users are simulated; docs/population.md says by which mechanisms.")
+    return notes
 
 
 def _created_with(inputs: Inputs) -> dict[str, JsonValue]:

@@ -144,7 +144,7 @@ def calibration(bins: Sequence[Report], description: str) -> str:
         if low is not None and high is not None:
             axes.plot([x, x], [low, high], color=ACCENT, linewidth=1.6)
     axes.plot([x for x, _, _ in points], [y for _, y, _ in points], color=ACCENT, marker="o", markersize=5, linewidth=0)
-    axes.set(xlim=(0, top), ylim=(0, top), xlabel="predicted probability", ylabel="observed rate")
+    axes.set(xlim=(0, top), ylim=(0, top), xlabel="predicted (across) and observed (up) probability")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(mpl.ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.grid(color=LINE, linewidth=0.8)

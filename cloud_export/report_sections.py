@@ -33,8 +33,8 @@ SPEED = (
     ("record_us_p99", "Record an event, 99th percentile", "µs"),
     ("rank_us_p50", "Rank a decision, median", "µs"),
     ("rank_us_p99", "Rank a decision, 99th percentile", "µs"),
-    ("rank128_us_p50", "Rank a large decision (128), median", "µs"),
-    ("rank128_us_p99", "Rank a large decision (128), 99th percentile", "µs"),
+    ("rank128_us_p50", "Rank over a window of 128 events, median", "µs"),
+    ("rank128_us_p99", "Rank over a window of 128 events, 99th percentile", "µs"),
     ("open_ms", "Open the engine", "ms"),
     ("extra_memory_mb", "Extra memory", "MB"),
     ("bundle_bytes", "Bundle on disk", "bytes"),
@@ -92,6 +92,7 @@ def freshness(report: Report) -> str:
     bars = [
         ("Events count at once (device)", number(report, "oracle_gap_closed")),
         ("The same model, events 60 s late", number(report, "oracle_gap_closed_60s_late")),
+        ("The cloud's ranker alone, seeing every event at once", number(report, "oracle_gap_closed_base_realtime")),
     ]
     drawn = "".join(
         f"<dt>{escape(label)}</dt><dd><i style='width:{75 * min(max(value, 0.0), 1.0):.1f}%'></i>"
@@ -101,7 +102,7 @@ def freshness(report: Report) -> str:
     )
     words = (
         "Between the cloud's ranking (0%) and the oracle, which knows the true probabilities (100%), in NDCG@5. "
-        "The model is the same in both rows: what differs is only how soon it sees what the user did."
+        "The first two rows have the same model: what differs is only how soon it sees what the user did."
     )
     return section("What fresh events are worth", f'<p>{words}</p><dl class="meter">{drawn}</dl>') if drawn else ""
 

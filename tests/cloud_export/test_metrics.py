@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import numpy.typing as npt
@@ -224,15 +223,6 @@ def test_random_scores_follow_the_seed_and_rank_by_chance() -> None:
     assert first.tolist() == metrics.random_scores(judged, seed=1).tolist()
     assert first.tolist() != metrics.random_scores(judged, seed=2).tolist()
     assert metrics.gauc(judged, first) == pytest.approx(0.5, abs=0.03)
-
-
-def test_fifty_thousand_decisions_take_less_than_three_seconds() -> None:
-    generator = np.random.default_rng(0)
-    relevance = (generator.random(50_000 * 24) < 0.1).astype(np.float32)
-    judged = Rankings(generator.integers(0, 2000, 50_000).astype(np.int32), np.arange(50_001) * 24, relevance)
-    started = time.process_time()
-    metrics.quality(judged, {"random": metrics.random_scores(judged, seed=1)})
-    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,14 @@ from types import TracebackType
 
 import numpy as np
 
+from edge_sdk.bulk import add_many
 from edge_sdk.bundle import Bundle, read_bundle
 from edge_sdk.config import LOG_BYTES, NAMES_CACHED, TIME_MS_MAX
 from edge_sdk.deciding import DecisionMaker, Request
 from edge_sdk.errors import ExplanationGoneError, InvalidValueError, UnknownKindError, UnknownOutcomeError
 from edge_sdk.event_log import EventLog, FolderLock, Records
 from edge_sdk.explanation import Explainer
-from edge_sdk.memory import Memory, MemoryLayout, replay
+from edge_sdk.memory import Memory, MemoryLayout
 from edge_sdk.policy import ContextField
 from edge_sdk.ranker import ModelInputs, Ranker
 from edge_sdk.release import open_release
@@ -54,7 +55,7 @@ class Engine:
         self._item_ids: dict[str, int] = {"": 0}
         self._explainer: Explainer | None = None
         self._decisions = self._errors = self._unknown_items = 0
-        records = log.read()
+        records = log.recovered()
         self._last_decision = int(records["decision"].max(initial=0))
         self._memory = _taken_in(bundle.layout, records)
 
@@ -305,6 +306,7 @@ class Engine:
 
 def _taken_in(layout: MemoryLayout, records: Records) -> Memory:
     """Memory after these records of the log."""
-    times = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
-    columns = (times, records["kind"], records["item"], records["value"])
-    return replay(layout, *(column.tolist() for column in columns))
+    memory = Memory(layout)
+    times_ms = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
+    add_many(memory, times_ms, records["kind"], records["item"], records["value"])
+    return memory

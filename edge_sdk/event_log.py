@@ -103,9 +103,9 @@ class EventLog:
             raise StateUnusableError(path, problem.strerror or str(problem)) from problem
         if self._map[_ERASING] == _MARK:  # killed while erasing: what was to be forgotten stays forgotten
             self._wipe()
-        records, self.damaged = self._scan()
-        self.count = len(records)  # intact records
-        self.last_seq = int(records["seq"][-1]) if self.count else 0
+        self._recovered, self.damaged = self._scan()
+        self.count = len(self._recovered)  # intact records
+        self.last_seq = int(self._recovered["seq"][-1]) if self.count else 0
 
     def append(self, time_ms: int, kind: int, item: int, value: float, decision: int) -> int:
         """Write one record over the oldest.
@@ -127,6 +127,11 @@ class EventLog:
             self.count += 1
         return seq
 
+    def recovered(self) -> Records:
+        """What was intact at opening, oldest first; handed out once, so that opening reads the file once."""
+        records, self._recovered = self._recovered, np.zeros(0, RECORD)
+        return records
+
     def read(self) -> Records:
         """All intact records, oldest first (a copy)."""
         return self._scan()[0]
@@ -134,6 +139,7 @@ class EventLog:
     def erase(self) -> None:
         """Overwrite every record with zeros, on disk too. Sequence numbers start at 1 again."""
         self._wipe()
+        self._recovered = np.zeros(0, RECORD)
         self.last_seq = self.count = self.damaged = 0
 
     def sync(self) -> None:

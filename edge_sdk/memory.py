@@ -71,14 +71,15 @@ class Memory:
         # Element writes through a memoryview cost a third of those through numpy.
         self._views = (self._item.data, self._kind.data, _floats(self._value), self._time.data)
         self._width = layout.counter_kinds * len(layout.decays)
-        self._category_slot = len(layout.offers) + 1  # slots of rows 0 stay 0
-        self._sums = np.zeros((self._category_slot + layout.category_rows, self._width))
-        self._sums_view = _floats(self._sums.reshape(-1))
-        self._latest = [0] * len(layout.decays)  # tick of the newest event; the landmark is the start of its period
+        self.category_slot = len(layout.offers) + 1  # slots of rows 0 stay 0
+        self.sums = np.zeros((self.category_slot + layout.category_rows, self._width))
+        self._sums_view = _floats(self.sums.reshape(-1))
+        self.latest = [0] * len(layout.decays)  # tick of the newest event; the landmark is the start of its period
         self._decays = [
             (d.tick_ms, _floats(d.grow_coarse), _floats(d.grow_fine), _floats(d.fade_coarse), _floats(d.fade_fine))
             for d in layout.decays
         ]
+        self._half_lives = range(len(layout.decays))
         self._refs: dict[int, tuple[int, int, int]] = {}
         self._ages = np.empty(n, np.int64)
         self._seconds = np.empty(n, np.float64)
@@ -89,24 +90,62 @@ class Memory:
         rule = self.layout.kinds.get(kind)
         if rule is None:
             return
-        item_row, offer_row, category_row = self._refs.get(item) or self._resolve(item)
+        item_row, offer_row, category_row = self._refs.get(item) or self.rows_of(item)
         if rule.in_window:
-            n = self._size
-            at = self._at = (self._at or n) - 1
-            items, kinds, values, times = self._views
-            items[at] = items[at + n] = item_row
-            kinds[at] = kinds[at + n] = rule.row
-            values[at] = values[at + n] = value
-            times[at] = times[at + n] = time_ms
+            self.see(rule.row, item_row, time_ms, value)
         if rule.counter >= 0 and (offer_row or category_row):
-            self._count(rule.counter, time_ms, offer_row, category_row)
+            for h in self._half_lives:
+                self.count(h, rule.counter, time_ms, offer_row, category_row)
         capped = self.caps.by_kind.get(kind)
         if capped is not None:
             self.caps.add(capped, time_ms, offer_row, category_row)
 
+    def see(self, kind_row: int, item_row: int, time_ms: int, value: float) -> None:
+        """Put one event into the window, over the oldest."""
+        n = self._size
+        at = self._at = (self._at or n) - 1
+        items, kinds, values, times = self._views
+        items[at] = items[at + n] = item_row
+        kinds[at] = kinds[at + n] = kind_row
+        values[at] = values[at + n] = value
+        times[at] = times[at + n] = time_ms
+
+    def count(self, h: int, counter: int, time_ms: int, offer_row: int, category_row: int) -> None:
+        """Add one event to the counters of half-life `h`: of its offer and of its category, where it has them."""
+        sums = self._sums_view
+        tick_ms, coarse, fine, _, _ = self._decays[h]
+        tick = time_ms // tick_ms
+        if tick != self.latest[h]:
+            tick = self.advance(h, tick)
+        since = tick % PERIOD_TICKS
+        grown = coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
+        column = counter * len(self._decays) + h
+        if offer_row:
+            sums[offer_row * self._width + column] += grown
+        if category_row:
+            sums[(self.category_slot + category_row) * self._width + column] += grown
+
+    def advance(self, h: int, tick: int) -> int:
+        """Follow the clock; returns the tick to count at, never before the newest event's (no age is negative)."""
+        latest = self.latest[h]
+        if latest - PERIOD_TICKS < tick < latest:
+            return latest  # the clock stepped back a little: time stands still until it has caught up
+        column = self.sums[:, h :: len(self._decays)]
+        if tick > latest:
+            periods = tick // PERIOD_TICKS - latest // PERIOD_TICKS
+            if periods:
+                np.ldexp(column, -PERIOD_HALF_LIVES * min(periods, 64), out=column)
+        elif tick < latest:  # the clock was far ahead: what was counted keeps its value of then, and decays from now on
+            _, grow_coarse, grow_fine, fade_coarse, fade_fine = self._decays[h]
+            then, now = latest % PERIOD_TICKS, tick % PERIOD_TICKS
+            np.multiply(column, fade_coarse[then >> FINE_BITS] * fade_fine[then & FINE_MASK], out=column)
+            np.multiply(column, grow_coarse[now >> FINE_BITS] * grow_fine[now & FINE_MASK], out=column)
+        self.latest[h] = tick
+        return tick
+
     def knows(self, item: int) -> bool:
         """Whether the bundle has a row for this item id."""
-        return (self._refs.get(item) or self._resolve(item))[0] > 0
+        return any(self.rows_of(item)[:2])
 
     def fill_window(self, now_ms: int, item: I32, kind: I32, age_s: F32, value: F32) -> None:
         """Write the last N events into the caller's arrays, each (N,), newest first; absent events are all 0."""
@@ -121,15 +160,18 @@ class Memory:
 
     def fill_counters(self, now_ms: int, slots: I64, out: F32) -> None:
         """Write decayed counters into `out`, (C, F): float64 sums, rounded once. `slots`: `layout.counter_slots`."""
-        np.multiply(self._sums[slots].reshape(out.shape), self._fade(now_ms, 2), out=out, casting="same_kind")
+        np.multiply(self.sums[slots].reshape(out.shape), self._fade(now_ms, 2), out=out, casting="same_kind")
 
     def category_counters(self, now_ms: int) -> F32:
         """The decayed counters of all categories, (G·KC·H,): what the cloud's base model reads."""
-        sums: F64 = self._sums[self._category_slot + 1 :] * self._fade(now_ms, 1)
+        sums: F64 = self.sums[self.category_slot + 1 :] * self._fade(now_ms, 1)
         return sums.astype(np.float32).reshape(-1)
 
-    def _resolve(self, item: int) -> tuple[int, int, int]:
-        """Item row, offer row and category row of an item id."""
+    def rows_of(self, item: int) -> tuple[int, int, int]:
+        """Item row, offer row and category row of an item id; 0 where there is none."""
+        known = self._refs.get(item)
+        if known is not None:
+            return known
         layout = self.layout
         item_row, offer_row = layout.items.row(item), layout.offers.row(item)
         category = int(layout.offers.row_category[offer_row] or layout.items.row_category[item_row])
@@ -138,45 +180,11 @@ class Memory:
         self._refs[item] = (item_row, offer_row, category)
         return self._refs[item]
 
-    def _count(self, counter: int, time_ms: int, offer_row: int, category_row: int) -> None:
-        sums = self._sums_view
-        half_lives = len(self._decays)
-        offer_at = offer_row * self._width + counter * half_lives
-        category_at = (self._category_slot + category_row) * self._width + counter * half_lives
-        for h, (tick_ms, coarse, fine, _, _) in enumerate(self._decays):
-            tick = time_ms // tick_ms
-            if tick != self._latest[h]:
-                tick = self._advance(h, tick)
-            since = tick % PERIOD_TICKS
-            grown = coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
-            if offer_row:
-                sums[offer_at + h] += grown
-            if category_row:
-                sums[category_at + h] += grown
-
-    def _advance(self, h: int, tick: int) -> int:
-        """Follow the clock; returns the tick to count at, never before the newest event's (no age is negative)."""
-        latest = self._latest[h]
-        if latest - PERIOD_TICKS < tick < latest:
-            return latest  # the clock stepped back a little: time stands still until it has caught up
-        column = self._sums[:, h :: len(self._decays)]
-        if tick > latest:
-            periods = tick // PERIOD_TICKS - latest // PERIOD_TICKS
-            if periods:
-                np.ldexp(column, -PERIOD_HALF_LIVES * min(periods, 64), out=column)
-        else:  # the clock was far ahead: what was counted keeps its value of then, and decays from now on
-            _, grow_coarse, grow_fine, fade_coarse, fade_fine = self._decays[h]
-            then, now = latest % PERIOD_TICKS, tick % PERIOD_TICKS
-            np.multiply(column, fade_coarse[then >> FINE_BITS] * fade_fine[then & FINE_MASK], out=column)
-            np.multiply(column, grow_coarse[now >> FINE_BITS] * grow_fine[now & FINE_MASK], out=column)
-        self._latest[h] = tick
-        return tick
-
     def _fade(self, now_ms: int, repeats: int) -> F64:
         """What each sum is multiplied with to be read now, (repeats·KC·H,)."""
         factors = []
         for h, (tick_ms, _, _, coarse, fine) in enumerate(self._decays):
-            latest = self._latest[h]
+            latest = self.latest[h]
             tick = max(now_ms // tick_ms, latest)
             since = tick % PERIOD_TICKS
             periods = tick // PERIOD_TICKS - latest // PERIOD_TICKS

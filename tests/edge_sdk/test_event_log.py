@@ -456,8 +456,13 @@ def test_every_acknowledged_event_survives_kill_9(tmp_path: Path) -> None:
 
 
 # Imports once, then forks a recorder for each kill: the parent of the recorder reads what it acknowledged.
+# The package's __init__ is passed over: onnxruntime's threads would not outlive the fork, their locks would.
 SPAWNER = f"""
-import os, signal, sys
+import importlib.util, os, signal, sys, types
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+package = types.ModuleType("edge_sdk")
+package.__path__ = importlib.util.find_spec("edge_sdk").submodule_search_locations
+sys.modules["edge_sdk"] = package
 import edge_sdk.event_log
 recorder = compile({RECORDER!r}, "recorder", "exec")
 while wanted := sys.stdin.buffer.read(8):

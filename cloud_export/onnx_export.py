@@ -35,7 +35,7 @@ __all__ = [
 OPSET = 18
 IR_VERSION = 8  # the oldest that knows opset 18; ONNX Runtime 1.20 takes up to 10
 EXPLAINER_OUTPUTS = ("event_contribution", "counter_contribution")
-# What a port has to implement; the runtime refuses a bundle with anything else.
+# What a port has to implement; checked whenever a graph is exported.
 ALLOWED_OPERATORS = frozenset(
     {"Add", "Asinh", "Concat", "Exp", "Gather", "Gemm", "Log", "MatMul", "Mul", "ReduceSum", "Reshape", "Sigmoid"}
     | {"Relu", "Slice", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze"}

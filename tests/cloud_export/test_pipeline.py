@@ -30,7 +30,6 @@ SINGLE = (
     "train_seconds",
     "explanation_faithfulness",
 )
-PARQUET = ("events", "decisions", "offers", "users", "truth")
 
 
 def quick(scene: Scene, epochs: int) -> Scene:
@@ -50,8 +49,17 @@ def log_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def wealth_inputs(log_folder: Path, out: Path, seed: int = 1) -> Inputs:
-    files = {name: log_folder / f"{name}.parquet" for name in PARQUET}
-    return Inputs(scene=quick(load_scene("wealth"), 2), out=out, seed=seed, command="as tested", **files)
+    return Inputs(
+        scene=quick(load_scene("wealth"), 2),
+        events=log_folder / "events.parquet",
+        decisions=log_folder / "decisions.parquet",
+        offers=log_folder / "offers.parquet",
+        users=log_folder / "users.parquet",
+        truth=log_folder / "truth.parquet",
+        out=out,
+        seed=seed,
+        command="as tested",
+    )
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+PRIOR_IMPRESSIONS = 20.0  # an offer's own rate counts from about so many impressions on
 DECAY_EXPONENTS = (0.0, 0.25, 1.0)  # where the learned decays (1 + age_s)^-p start: all history, days, minutes
 
 
@@ -87,6 +88,24 @@ class BaseModel(nn.Module):
         affinity = (user @ self.offer.T).transpose(1, 2)  # (S, O, K)
         logits: Tensor = affinity + self.bias + torch.log1p(counters) @ self.counter
         return logits
+
+    def start_from(self, offer_row: Tensor, outcomes: Tensor, *, exclusive: bool) -> None:
+        """Set the offers' biases to their smoothed overall rates: where every user starts.
+
+        Args:
+            offer_row: int32 (D, C), 0 = padding.
+            outcomes: float32 (D, C, K), 1 or 0; NaN where unknown.
+            exclusive: one offer of a decision is positive (softmax), not each by itself.
+        """
+        known = (~torch.isnan(outcomes)) & (offer_row > 0).unsqueeze(-1)
+        row = offer_row.long().unsqueeze(-1).expand_as(outcomes).flatten(0, 1)
+        empty = torch.zeros(self.config.offers, self.config.objectives)
+        shown = empty.scatter_add(0, row, known.flatten(0, 1).to(torch.float32))[1:]
+        positive = empty.scatter_add(0, row, (outcomes.nan_to_num(0.0) * known).flatten(0, 1))[1:]
+        overall = positive.sum(0) / shown.sum(0).clamp_min(1.0)
+        rate = (positive + PRIOR_IMPRESSIONS * overall) / (shown + PRIOR_IMPRESSIONS)
+        rate = rate.clamp(1e-6, 1 - 1e-6)
+        self.bias.data.copy_(torch.log(rate) if exclusive else torch.logit(rate))
 
     def _history(self, item: Tensor, kind: Tensor, age_s: Tensor, value: Tensor) -> Tensor:
         present = (kind > 0).to(torch.float32).unsqueeze(-1)  # (S, N, 1)

@@ -83,10 +83,10 @@ def run(
     key: Annotated[Path | None, typer.Option(help="Ed25519 private key (PEM) that signs the bundle.")] = None,
 ) -> None:
     """Train, export, test and pack a scene."""
-    from cloud_export.pipeline import Clockwork, Inputs
     from cloud_export.pipeline import run as run_pipeline
     from cloud_export.report import summary_table
     from cloud_export.scene import load_scene
+    from cloud_export.stages import Clockwork, Inputs
 
     with _errors(), _progress() as progress:
         def stage(name: str):  # type: ignore[no-untyped-def]

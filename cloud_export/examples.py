@@ -70,7 +70,7 @@ def decision_moments(log: Log, chosen: I64, *, late_ms: int = 0) -> Moments:
     decisions = log.decisions
     user, position, now_ms = decisions.user[chosen], decisions.position[chosen], decisions.time_ms[chosen]
     if late_ms:
-        position = np.minimum(position, _events_before(log, user, now_ms - late_ms + 1))
+        position = np.minimum(position, events_before(log, user, now_ms - late_ms + 1))
         # Within one user later decisions see at least as many events, but a derived decision's clock may stand still.
         position = _rising(user, position)
     return Moments(user, position, now_ms)
@@ -85,7 +85,7 @@ def refresh_moments(log: Log, decisions: Moments, *, every_hours: int, at_hour_u
     refresh_ms = last_refresh_ms(decisions.now_ms, every_hours=every_hours, at_hour_utc=at_hour_utc)
     pairs, index = np.unique(np.stack([decisions.user.astype(np.int64), refresh_ms]), axis=1, return_inverse=True)
     user = pairs[0].astype(np.int32)
-    return Moments(user, _events_before(log, user, pairs[1]), pairs[1]), index.reshape(-1)
+    return Moments(user, events_before(log, user, pairs[1]), pairs[1]), index.reshape(-1)
 
 
 def last_refresh_ms(now_ms: I64, *, every_hours: int, at_hour_utc: int) -> I64:
@@ -189,7 +189,7 @@ def _device_columns(
     )
 
 
-def _events_before(log: Log, user: I32, time_ms: I64) -> I64:
+def events_before(log: Log, user: I32, time_ms: I64) -> I64:
     """How many of each user's events are strictly before a time."""
     # Rows ascend by (user, time): one search over a joint key; times fit 42 bits.
     key = log.event_user.astype(np.int64) * (1 << 42) + log.event_time_ms

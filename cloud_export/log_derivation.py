@@ -9,7 +9,8 @@ import polars as pl
 
 from cloud_export.errors import LogContentError, quoted
 from cloud_export.log_types import F32, I32, I64, Decisions, EventArrays
-from cloud_export.scene import Derivation, Scene
+from cloud_export.scene import Scene
+from cloud_export.scene_fields import Derivation
 
 MAX_DERIVED_CANDIDATES = 100_000_000  # 1.3 GB of arrays
 

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from cloud_export.errors import SceneProblem, quoted, suggestion
-
-if TYPE_CHECKING:
-    from cloud_export.scene import Scene
-
-
-def device_kind_id(kind: str) -> int:
-    """The 16-bit id under which the device stores an event kind; 0 means "no event" there."""
-    return zlib.crc32(kind.encode()) & 0xFFFF
+from cloud_export.scene_fields import Scene
+from edge_sdk.vocabulary import kind_id
 
 
 def cross_problems(scene: Scene) -> Iterator[SceneProblem]:
@@ -87,7 +80,7 @@ def _unless_known(field: str, name: str, known: Iterable[str], where: str) -> It
 def _kind_id_problems(kinds: Sequence[str]) -> Iterator[SceneProblem]:
     first: dict[int, str] = {}
     for index, kind in enumerate(kinds):
-        number = device_kind_id(kind)
+        number = kind_id(kind)
         field = f"events.kinds[{index}]"
         if number == 0:
             yield SceneProblem(field, kind, "its 16-bit id on the device is 0, which means no event", "rename it")

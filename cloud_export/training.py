@@ -25,7 +25,6 @@ Loss = Literal["binary", "softmax"]
 Indices = npt.NDArray[np.int64]
 Model = TypeVar("Model", bound=nn.Module)
 
-PRIOR_IMPRESSIONS = 20.0  # an offer's own rate counts from about so many impressions on
 PREDICTION_ROWS = 1024  # logits differ in the last bits between batch sizes: every prediction runs at this one
 
 
@@ -161,21 +160,9 @@ def fit_base(
     with _repeatable(seed):
         model = BaseModel(config)
         fit_rows, check_rows = _split(len(candidate), training_rows, validation_rows)
-        model.bias.data.copy_(_overall_logits(offer_row[fit_rows], target[fit_rows], config, training.loss))
+        model.start_from(offer_row[fit_rows], target[fit_rows], exclusive=training.loss == "softmax")
         _fit(model, loss_of, fit_rows, check_rows, training, progress)
     return model
-
-
-def _overall_logits(offer_row: Tensor, outcomes: Tensor, config: BaseModelConfig, loss: Loss) -> Tensor:
-    """Logit of each offer's smoothed overall rate, float32 (O, K): where every user starts."""
-    known = (~torch.isnan(outcomes)) & (offer_row > 0).unsqueeze(-1)
-    row = offer_row.long().unsqueeze(-1).expand_as(outcomes)
-    empty = torch.zeros(config.offers, config.objectives)
-    shown = empty.scatter_add(0, row.flatten(0, 1), known.flatten(0, 1).to(torch.float32))[1:]
-    positive = empty.scatter_add(0, row.flatten(0, 1), (outcomes.nan_to_num(0.0) * known).flatten(0, 1))[1:]
-    overall = positive.sum(0) / shown.sum(0).clamp_min(1.0)
-    rate = ((positive + PRIOR_IMPRESSIONS * overall) / (shown + PRIOR_IMPRESSIONS)).clamp(1e-6, 1 - 1e-6)
-    return torch.log(rate) if loss == "softmax" else torch.logit(rate)
 
 
 def predict_base(model: BaseModel, states: BaseStates) -> F32:

@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cloud_export import pipeline
+from cloud_export import assessment
 from cloud_export.evaluation import TruthError, oracle_scores
 from cloud_export.logs import read_log
-from cloud_export.pipeline import Clockwork, Inputs, run
+from cloud_export.pipeline import run
 from cloud_export.report_words import JsonValue
 from cloud_export.scene import Scene, load_scene
+from cloud_export.stages import Clockwork, Inputs
 from device_sim.population import PopulationConfig, simulate, write
 from edge_sdk import BaseDecision, Engine
 
@@ -126,7 +127,7 @@ def test_a_run_repeats(
     finished: tuple[Path, dict[str, JsonValue]], log_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, report = finished
-    monkeypatch.setattr(pipeline, "measure_speed", lambda *_args, **_kwargs: {})
+    monkeypatch.setattr(assessment, "measure_speed", lambda *_args, **_kwargs: {})
     again = run(wealth_inputs(log_folder, tmp_path), silent())
     assert again["quality"] == report["quality"]
     assert again["explanation_faithfulness"] == report["explanation_faithfulness"]
@@ -155,7 +156,7 @@ def test_the_oracle_needs_the_truth_of_these_decisions(log_folder: Path, tmp_pat
 @pytest.mark.skipif(not BPI2012.exists(), reason=f"the real loan log is not here: {BPI2012.name} in ../shared/data")
 def test_a_real_log_end_to_end_without_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of the bank's applications; the whole log is `make loan` (HR@1 .85 in four minutes)."""
-    monkeypatch.setattr(pipeline, "measure_speed", lambda *_args, **_kwargs: {})
+    monkeypatch.setattr(assessment, "measure_speed", lambda *_args, **_kwargs: {})
     events = pl.read_csv(BPI2012, infer_schema=False)
     chosen = events["case"].unique(maintain_order=True)[::10]
     events.filter(pl.col("case").is_in(chosen.implode())).write_csv(tmp_path / "events.csv")

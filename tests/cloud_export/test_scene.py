@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from cloud_export.errors import SceneError
 from cloud_export.scene import Scene, load_scene, scene_from_table
-from cloud_export.scene_checks import device_kind_id
+from edge_sdk.vocabulary import kind_id
 
 MINIMAL = {
     "scene": {"name": "shop", "objective_order": ["click"]},
@@ -207,16 +207,16 @@ def test_all_wrong_fields_are_named_at_once() -> None:
 def test_kinds_that_share_the_device_id() -> None:
     # Found by trying kind_0, kind_1, …: the first pair under crc32 & 0xFFFF.
     first, second = _colliding_kinds()
-    assert device_kind_id(first) == device_kind_id(second)
+    assert kind_id(first) == kind_id(second)
     with pytest.raises(SceneError) as caught:
         scene_from_table({**MINIMAL, "events": {"kinds": [first, second]}})
     assert str(caught.value).endswith(
-        f'it has the same 16-bit id on the device as "{first}" ({device_kind_id(first)}); rename one of them'
+        f'it has the same 16-bit id on the device as "{first}" ({kind_id(first)}); rename one of them'
     )
 
 
 def test_a_kind_whose_device_id_is_zero() -> None:
-    kind = next(f"kind_{n}" for n in range(1_000_000) if device_kind_id(f"kind_{n}") == 0)
+    kind = next(f"kind_{n}" for n in range(1_000_000) if kind_id(f"kind_{n}") == 0)
     with pytest.raises(SceneError, match=r"its 16-bit id on the device is 0, which means no event; rename it$"):
         scene_from_table({**MINIMAL, "events": {"kinds": ["view", kind]}})
 
@@ -225,9 +225,9 @@ def _colliding_kinds() -> tuple[str, str]:
     seen: dict[int, str] = {}
     for number in range(70_000):
         kind = f"kind_{number}"
-        if device_kind_id(kind) in seen:
-            return seen[device_kind_id(kind)], kind
-        seen[device_kind_id(kind)] = kind
+        if kind_id(kind) in seen:
+            return seen[kind_id(kind)], kind
+        seen[kind_id(kind)] = kind
     raise AssertionError("70,000 kinds cannot have different 16-bit ids")
 
 

@@ -1,0 +1,124 @@
+"""What the report says of a packed bundle: its quality on held-back users, its explanations, its speed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from cloud_export import evaluation, faithfulness
+from cloud_export.cloud_side import Stage
+from cloud_export.edge_model import EdgeModel
+from cloud_export.examples import F32, Progress, decision_moments, make_states, with_base
+from cloud_export.metrics import gap_closed, quality, random_scores
+from cloud_export.onnx_export import export_ranker
+from cloud_export.packing import Content, pack_payload, sign_release, write_whole
+from cloud_export.report_words import JsonValue
+from cloud_export.speed import measure_speed
+from cloud_export.stages import Clockwork, Packed, Run, Trained
+from cloud_export.training import predict_base, predict_edge
+from edge_sdk.bundle import read_bundle
+from edge_sdk.release import open_release
+
+LATE_MS = 60_000  # the lag that freshness is compared with
+WIDE_WINDOW = 128  # the second window that speed is measured at
+
+
+def assess(run: Run, trained: Trained, packed: Packed, clockwork: Clockwork) -> dict[str, JsonValue]:
+    """Test the packed file; the report's quality, explanation and speed blocks."""
+    with clockwork.part("evaluate"):
+        candidates = evaluation.make_candidates(
+            run.log, run.layout, run.split.test, trained.cloud.test_logits, trained.cloud.test_states
+        )
+        report = _quality(run, trained, packed, candidates, clockwork.stage)
+        report |= _explanations(run, trained, packed, candidates)
+        if run.inputs.scene.model.loss == "binary":  # only then are the logits those of probabilities
+            test = trained.cloud.test
+            logits = predict_edge(trained.model, test)
+            report["calibration"] = evaluation.calibration(logits, test.outcomes, run.log.objectives)
+    with clockwork.part("speed"):
+        report["speed"] = _speed(run, trained.model, packed)
+    return report
+
+
+def _quality(
+    run: Run, trained: Trained, packed: Packed, candidates: evaluation.Candidates, stage: Stage
+) -> dict[str, JsonValue]:
+    test, weights, seed = run.split.test, run.layout.policy.weights, run.inputs.seed
+    rankings = candidates.rankings
+    scores: dict[str, F32] = {
+        "random": random_scores(rankings, seed=seed),
+        "popularity": evaluation.popularity_scores(run.log, run.layout, run.split.training, test),
+        "base": candidates.base_logits @ weights,
+    }
+    late = decision_moments(run.log, test, late_ms=LATE_MS)
+    with evaluation.opened(packed.path, packed.public_key) as (engine, timer):
+        for name, moments in (("device", trained.test_moments), ("device_60s_late", late)):
+            bar = stage(f"engine: {name}")
+            scores[name] = evaluation.engine_scores(engine, timer, run.log, test, moments, candidates, progress=bar)
+        empty = evaluation.empty_log_is_base_order(engine, timer, candidates, weights)
+    scores |= _real_time(run, trained, stage("state at each decision"))
+    if run.inputs.truth is not None:
+        scores["oracle"] = evaluation.oracle_scores(run.inputs.truth, run.log, test, weights)
+    figures = quality(rankings, scores, seed=seed)
+    report: dict[str, JsonValue] = {
+        "quality": dict(figures),
+        "quality_by_events": evaluation.quality_by_events(rankings, scores, trained.cloud.test),
+        "empty_log_is_base_order": empty,
+    }
+    if "oracle" in figures:
+        ndcg = {name: figures[name]["ndcg5"]["mean"] for name in scores}
+        for name, suffix in (("device", ""), ("device_60s_late", "_60s_late"), ("base_realtime", "_base_realtime")):
+            report[f"oracle_gap_closed{suffix}"] = gap_closed(ndcg["base"], ndcg[name], ndcg["oracle"])
+    return report
+
+
+def _real_time(run: Run, trained: Trained, progress: Progress) -> dict[str, F32]:
+    """The cloud's ranker if it saw every event at once, alone and under the device model."""
+    test, weights = trained.cloud.test, run.layout.policy.weights
+    states = make_states(run.log, run.layout, trained.test_moments, progress=progress)
+    fresh = with_base(test, predict_base(trained.cloud.model, states), np.arange(len(test.candidate)))
+    place = test.candidate > 0
+    return {
+        "base_realtime": fresh.base_logits[place] @ weights,
+        "realtime": predict_edge(trained.model, fresh)[place] @ weights,
+    }
+
+
+def _explanations(
+    run: Run, trained: Trained, packed: Packed, candidates: evaluation.Candidates
+) -> dict[str, JsonValue]:
+    payload = open_release(packed.path, trusted_keys=[packed.public_key], allow_unsigned=False)
+    scorer = faithfulness.Scorer(
+        run.log, run.layout, read_bundle(packed.path, payload), run.split.test, trained.test_moments,
+        trained.cloud.test, candidates,
+    )  # fmt: skip
+    seed = run.inputs.seed
+    return {
+        "explanation_faithfulness": faithfulness.explanation_faithfulness(scorer, seed=seed),
+        "explanation_examples": faithfulness.explanation_examples(scorer, count=2, seed=seed),
+    }
+
+
+def _speed(run: Run, model: EdgeModel, packed: Packed) -> dict[str, JsonValue]:
+    """Measure the shipped file, and the same weights with a wide window."""
+    inputs, layout = run.inputs, run.layout
+    settings = inputs.scene.model.model_copy(update={"window": WIDE_WINDOW})
+    wide = EdgeModel(replace(model.config, window=WIDE_WINDOW))
+    wide.load_state_dict(model.state_dict())
+    content = Content(
+        scene=inputs.scene.model_copy(update={"model": settings}),
+        layout=replace(layout, memory=replace(layout.memory, window=WIDE_WINDOW)),
+        model=export_ranker(wide.eval()),
+        explainer=b"",
+        golden=(),
+    )
+    path = inputs.out / "scene-wide.edge.tmp"
+    write_whole(path, sign_release(pack_payload(content), [inputs.signing_key]))
+    try:
+        return measure_speed(
+            packed.path, path, packed.public_key, kinds=list(settings.window_kinds),
+            items=layout.memory.items.names(), offers=layout.memory.offers.names(),
+        )  # fmt: skip
+    finally:
+        path.unlink()

@@ -1,0 +1,189 @@
+"""The sections of a scene file as frozen models, field by field; docs/scene.md explains them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_SECONDS = 315_360_000  # ten years of 365 days
+
+Word = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]  # also a name in the ONNX graph
+Text = Annotated[str, Field(min_length=1, max_length=256)]
+Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Identity(_Section):
+    """[scene]"""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    objective_order: Annotated[tuple[Word, ...], Field(min_length=1)]
+
+
+class EventColumns(_Section):
+    """[columns.events]: our word -> the column that holds it."""
+
+    user: Text = "user"
+    time: Text = "time"
+    kind: Text = "kind"
+    item: Text = "item"
+    value: Text | None = None
+
+
+class DecisionColumns(_Section):
+    """[columns.decisions]; `context` maps a field of [context] to its column."""
+
+    decision: Text = "decision"
+    user: Text = "user"
+    time: Text = "time"
+    candidates: Text = "candidates"
+    outcomes: Text = "outcomes"
+    shown: Text | None = None
+    propensities: Text | None = None
+    context: dict[str, Text] = {}
+
+
+class OfferColumns(_Section):
+    """[columns.offers]"""
+
+    offer: Text = "offer"
+    category: Text | None = None
+    rankable: Text | None = None
+    valid_from: Text | None = None
+    valid_until: Text | None = None
+
+
+class UserColumns(_Section):
+    """[columns.users]; the attributes stay in the cloud."""
+
+    user: Text = "user"
+    attributes: tuple[Text, ...] = ()
+
+
+class Columns(_Section):
+    """[columns]"""
+
+    events: EventColumns = EventColumns()
+    decisions: DecisionColumns = DecisionColumns()
+    offers: OfferColumns = OfferColumns()
+    users: UserColumns = UserColumns()
+
+
+class Events(_Section):
+    """[events]; `feedback` maps an outcome to the kind that records it."""
+
+    kinds: Texts
+    shown: Text | None = None
+    feedback: dict[str, Text] = {}
+
+
+class Derivation(_Section):
+    """[decisions]: how decisions are made from events where there is no decision log."""
+
+    positive_kinds: Texts
+    objective: Text
+    at: Literal["previous_event"] = "previous_event"
+    candidates: Literal["all"] = "all"
+
+
+class CatalogueRules(_Section):
+    """[catalog]"""
+
+    category_pattern: Text | None = None
+
+
+class Refresh(_Section):
+    """[refresh]: when the cloud makes its base decisions."""
+
+    every_hours: Annotated[int, Field(ge=1, le=8760)] = 24
+    at_hour_utc: Annotated[int, Field(ge=0, le=23)] = 0
+
+
+class Split(_Section):
+    """[split]: what is kept for the test."""
+
+    by: Literal["user_and_time", "user_start"] = "user_and_time"
+    test_users: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    test_time: Annotated[float, Field(gt=0, lt=1)] = 0.25
+
+
+class Model(_Section):
+    """[model]: the device model and its training. `window_kinds` and `counter_kinds` default to all kinds."""
+
+    window: Annotated[int, Field(ge=1, le=1024)] = 32
+    window_kinds: Texts = ()
+    counter_kinds: Texts = ()
+    half_lives_s: Annotated[tuple[Seconds, ...], Field(min_length=1, max_length=16)] = (300, 21_600, 604_800)
+    dimension: Annotated[int, Field(ge=1, le=256)] = 16
+    loss: Literal["binary", "softmax"] = "binary"
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 14
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 6e-3
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-4
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    batch_size: Annotated[int, Field(ge=1, le=1_048_576)] = 1024
+    min_item_count: Annotated[int, Field(ge=1, le=1_000_000_000)] = 5
+
+
+class Eligibility(_Section):
+    """[[policy.eligibility]]: offers of `category` only where the context field has an allowed value."""
+
+    category: Text
+    context: Text
+    allowed: Texts
+
+
+class Cap(_Section):
+    """[[policy.caps]]: at most `limit` events of `kind` within `within_s` seconds."""
+
+    kind: Text
+    per: Literal["offer", "category"] = "offer"
+    limit: Annotated[int, Field(ge=1, le=65_535)]
+    within_s: Seconds
+
+
+class Cooldown(_Section):
+    """[[policy.cooldowns]]: rest for `rest_s` seconds after an event of `kind`."""
+
+    kind: Text
+    per: Literal["offer", "category"] = "offer"
+    rest_s: Seconds
+
+
+class Policy(_Section):
+    """[policy]; none by default."""
+
+    eligibility: tuple[Eligibility, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    cooldowns: tuple[Cooldown, ...] = ()
+
+
+class Scene(_Section):
+    """One checked scene; the sections as in the file, the defaults filled in."""
+
+    scene: Identity
+    columns: Columns = Columns()
+    events: Events
+    context: dict[Word, Texts] = {}
+    decisions: Derivation | None = None
+    catalog: CatalogueRules = CatalogueRules()
+    refresh: Refresh = Refresh()
+    split: Split = Split()
+    model: Model = Model()
+    objectives: dict[str, Finite] = {}
+    policy: Policy = Policy()
+
+    @property
+    def name(self) -> str:
+        """`scene.name` of the file."""
+        return self.scene.name
+
+    @property
+    def objective_order(self) -> tuple[str, ...]:
+        """The objectives in the order of `outcomes` in the decision log and of the model's outputs."""
+        return self.scene.objective_order

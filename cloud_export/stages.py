@@ -1,0 +1,90 @@
+"""What one run is given, and what its parts hand on to each other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from cloud_export.cloud_side import CloudSide, Stage
+from cloud_export.edge_model import EdgeModel
+from cloud_export.examples import Moments
+from cloud_export.layout import DeviceLayout
+from cloud_export.log_types import Log
+from cloud_export.packing import development_key
+from cloud_export.parity import ParityResult
+from cloud_export.report_words import JsonValue
+from cloud_export.scene import Scene
+from cloud_export.split import Split
+from cloud_export.training import EpochReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What one run is given."""
+
+    scene: Scene
+    events: Path
+    decisions: Path | None = None
+    offers: Path | None = None
+    users: Path | None = None
+    truth: Path | None = None  # a simulator's true probabilities
+    out: Path
+    seed: int = 1
+    bad_rows: Literal["stop", "skip"] = "stop"
+    key: Ed25519PrivateKey | None = None  # None = the development key
+    command: str = ""  # what the report names to make it again
+
+    @property
+    def signing_key(self) -> Ed25519PrivateKey:
+        """The key given, else the development key."""
+        return self.key or development_key(self.scene.name)
+
+
+@dataclass(slots=True)
+class Clockwork:
+    """Where progress is shown, and how long each part took (seconds)."""
+
+    stage: Stage
+    seconds: dict[str, JsonValue] = field(default_factory=dict)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Time a part of the run."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """What training gives to packing and to the test."""
+
+    cloud: CloudSide
+    model: EdgeModel
+    history: tuple[EpochReport, ...]
+    test_moments: Moments
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """The shipped file and what stands in it."""
+
+    path: Path
+    public_key: bytes
+    parity: ParityResult
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A run whose log is read: what every later part needs."""
+
+    inputs: Inputs
+    log: Log
+    layout: DeviceLayout
+    split: Split

@@ -116,7 +116,7 @@ def _speed(run: Run, model: EdgeModel, packed: Packed) -> dict[str, JsonValue]:
     path = inputs.out / "scene-wide.edge.tmp"
     write_whole(path, sign_release(pack_payload(content), [inputs.signing_key]))
     try:
-        return measure_speed(
+        return {"window": layout.memory.window} | measure_speed(
             packed.path, path, packed.public_key, kinds=list(settings.window_kinds),
             items=layout.memory.items.names(), offers=layout.memory.offers.names(),
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cloud_export.errors import CloudError
+from cloud_export.report_words import JsonValue, block, number
 from edge_sdk import EdgeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -89,7 +90,7 @@ def run(
     from cloud_export.stages import Clockwork, Inputs
 
     with _errors(), _progress() as progress:
-        def stage(name: str):  # type: ignore[no-untyped-def]
+        def stage(name: str) -> Callable[[int, int], None]:
             task = progress.add_task(name, total=None)
             return lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -141,24 +142,32 @@ def inspect(bundle: Annotated[Path, typer.Argument(help="A .edge file.")]) -> No
 _BAD_ROWS_SHOWN = 100
 
 
-def _print_facts(report) -> None:  # type: ignore[no-untyped-def]
-    speed = report["speed"]
+def _print_facts(report: Mapping[str, JsonValue]) -> None:
+    """What is not a ranking: size, parity, explanations, speed."""
+    speed = block(report, "speed")
+
+    def figures(source: Mapping[str, JsonValue], form: str, *keys: str) -> str:
+        values = [number(source, key) for key in keys]
+        return " / ".join("–" if value is None else format(value, form) for value in values)
+
+    window = figures(speed, ".0f", "window")
+    rows = {
+        "base → oracle gap closed / events 60 s late": figures(
+            report, ".1%", "oracle_gap_closed", "oracle_gap_closed_60s_late"
+        ),
+        "parameters": figures(report, ",.0f", "parameters"),
+        "torch against ONNX Runtime, at most": figures(report, ".1e", "parity_max_abs"),
+        "explanations against true deletion (Spearman)": figures(report, ".3f", "explanation_faithfulness"),
+        "bundle, bytes": figures(report, ",.0f", "bundle_bytes"),
+        "record, µs, p50 / p99": figures(speed, ".2f", "record_us_p50", "record_us_p99"),
+        f"rank, µs, p50 / p99, window of {window}": figures(speed, ".1f", "rank_us_p50", "rank_us_p99"),
+        "rank, µs, p50 / p99, window of 128": figures(speed, ".1f", "rank128_us_p50", "rank128_us_p99"),
+        "open to first decision, ms": figures(speed, ".1f", "open_ms"),
+        "memory over numpy + onnxruntime, MB": figures(speed, ".1f", "extra_memory_mb"),
+        "training of the device model, s": figures(report, ".0f", "train_seconds"),
+    }
     table = Table("", "", show_header=False)
-    faithful = report["explanation_faithfulness"]
-    closed = report.get("oracle_gap_closed")
-    for label, value in (
-        ("parameters", f"{report['parameters']:,}"),
-        ("torch against ONNX Runtime, at most", f"{report['parity_max_abs']:.2e}"),
-        ("explanations against true deletion (Spearman)", f"{faithful:.3f}"),
-        ("base → oracle gap closed", "no oracle for this log" if closed is None else f"{closed:.1%}"),
-        ("bundle", f"{report['bundle_bytes']:,} bytes"),
-        ("record p50 / p99", f"{speed['record_us_p50']:.2f} / {speed['record_us_p99']:.2f} µs"),
-        ("rank p50 / p99, window 32", f"{speed['rank_us_p50']:.1f} / {speed['rank_us_p99']:.1f} µs"),
-        ("rank p50 / p99, window 128", f"{speed['rank128_us_p50']:.1f} / {speed['rank128_us_p99']:.1f} µs"),
-        ("open to first decision", f"{speed['open_ms']:.1f} ms"),
-        ("memory over numpy + onnxruntime", f"{speed['extra_memory_mb']:.1f} MB"),
-        ("training", f"{report['train_seconds']:.0f} s"),
-    ):
+    for label, value in rows.items():
         table.add_row(label, value)
     _out.print(table)
 

@@ -179,13 +179,16 @@ class Engine:
             raise InvalidValueError("offer", offer)
         self._append(kind, offer, value, decision.id)
 
-    def explain(self, decision: Decision, offer: str) -> Explanation:
-        """Take an offer's score apart: its base logit, what each event added, and the counters.
+    def explain(self, decision: Decision) -> tuple[Explanation, ...]:
+        """Take the scores of a decision's offers apart: base logit, what each event added, and the counters.
 
         The state at the decision is rebuilt from the event log if events came after it.
 
+        Returns:
+            One for each of `decision.offers`, in their order.
+
         Raises:
-            InvalidValueError: the decision had no such offer, or had an error (then it is the bare base order).
+            InvalidValueError: the decision is the bare base order (`error` is set): there is nothing to take apart.
             ExplanationGoneError: events came after the decision, and the log has dropped some that it was made from.
             RuntimeError: the engine is closed.
         """
@@ -193,8 +196,8 @@ class Engine:
             if self._closed:
                 self._refuse()
             trace = decision.trace
-            if trace is None or offer not in decision.candidates:
-                raise InvalidValueError("offer", offer)
+            if trace is None:
+                raise InvalidValueError("decision", decision.error.name)
             memory = self._memory_at(trace.last_seq)
             if memory is None:
                 raise ExplanationGoneError(decision.id)
@@ -202,7 +205,7 @@ class Engine:
                 self._explainer = Explainer(self._bundle)
             inputs = ModelInputs.empty(model_shape(self._bundle), len(decision.candidates))
             self._maker.fill(inputs, memory, trace, decision.time_ms)
-            return self._explainer.explain(decision, decision.candidates.index(offer), inputs)
+            return self._explainer.explain(decision, inputs)
 
     def erase(self) -> None:
         """Forget the user: overwrite the log, and everything derived from it.

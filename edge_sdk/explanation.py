@@ -36,19 +36,23 @@ class Explainer:
         events, counters = self._session.run(["event_contribution", "counter_contribution"], feed)
         return events, counters
 
-    def explain(self, decision: Decision, index: int, inputs: ModelInputs) -> Explanation:
-        """Take apart the score of candidate `index`; `inputs` are those that the decision was made from."""
+    def explain(self, decision: Decision, inputs: ModelInputs) -> tuple[Explanation, ...]:
+        """Take the scores of a decision's offers apart; `inputs` are those that it was made from."""
         events, counters = self.contributions(inputs)
-        share = counter_shares(self._bundle, inputs, counters)[:, index, :]  # (N, F)
-        event_total = events[:, index].astype(np.float64) + share.sum(axis=1)
-        rest = counters[index].astype(np.float64) - share.sum(axis=0)
+        shares = counter_shares(self._bundle, inputs, counters)  # (N, C, F)
+        of_events = events.astype(np.float64) + shares.sum(axis=2)
+        rest = counters.astype(np.float64) - shares.sum(axis=0)
         event_labels, counter_labels = term_labels(self._bundle, inputs)
-        terms = [Term(label, float(event_total[place]), place) for place, label in event_labels.items()]
-        by_kind = rest.reshape(len(counter_labels), -1).sum(axis=1).tolist()
-        terms += [Term(label, value, -1) for label, value in zip(counter_labels, by_kind, strict=True) if value]
-        terms.sort(key=lambda term: -abs(term.value))
-        base = float(inputs.base_logits[index].astype(np.float64) @ inputs.weights)
-        return Explanation(decision.candidates[index], float(decision.scores[index]), base, tuple(terms))
+        base = inputs.base_logits.astype(np.float64) @ inputs.weights
+        explanations = []
+        for index in decision.order.tolist():
+            terms = [Term(label, float(of_events[place, index]), place) for place, label in event_labels.items()]
+            by_kind = rest[index].reshape(len(counter_labels), -1).sum(axis=1).tolist()
+            terms += [Term(label, value, -1) for label, value in zip(counter_labels, by_kind, strict=True) if value]
+            terms.sort(key=lambda term: -abs(term.value))
+            name, score = decision.candidates[index], float(decision.scores[index])
+            explanations.append(Explanation(name, score, float(base[index]), tuple(terms)))
+        return tuple(explanations)
 
 
 def term_labels(bundle: Bundle, inputs: ModelInputs) -> tuple[dict[int, str], tuple[str, ...]]:

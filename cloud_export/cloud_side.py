@@ -111,7 +111,7 @@ def _fit(
     def report(epoch: EpochReport) -> None:
         progress(epoch.epoch, BASE_EPOCHS)
 
-    return fit_base(
+    model = fit_base(
         states,
         state_of,
         examples.candidate,
@@ -123,3 +123,5 @@ def _fit(
         validation_rows=np.flatnonzero(chosen & validation),
         progress=report,
     )
+    progress(BASE_EPOCHS, BASE_EPOCHS)  # also where it stopped early
+    return model

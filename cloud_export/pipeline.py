@@ -115,10 +115,12 @@ def _fit_device(run: Run, examples: Examples, progress: Progress) -> tuple[EdgeM
         weight_decay=settings.weight_decay,
     )
     validation = run.split.validation_user[run.log.decisions.user[run.split.training]]
-    return fit_edge(
+    fitted = fit_edge(
         examples, config, training, seed=run.inputs.seed, training_rows=np.flatnonzero(~validation),
         validation_rows=np.flatnonzero(validation), progress=lambda e: progress(e.epoch, settings.epochs),
     )  # fmt: skip
+    progress(settings.epochs, settings.epochs)  # also where it stopped early
+    return fitted
 
 
 def _pack(run: Run, trained: Trained) -> Packed:

@@ -13,7 +13,7 @@ LOG_BYTES_MAX: Final = 1 << 30
 
 CANDIDATES_MAX: Final = 4096  # more in one decision: base order, TOO_MANY_CANDIDATES
 PREPARED_BASES: Final = 4  # base decisions whose rows are kept ready
-CONTEXTS_KEPT: Final = 16  # contexts a base decision whose rules are kept evaluated
+CONTEXTS_KEPT: Final = 16  # contexts that are kept encoded, and evaluated against a base decision's rules
 BOUND_SIZES: Final = 4  # candidate counts whose tensors are kept bound
 NAMES_CACHED: Final = 4096  # item names whose id and row are kept ready
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.candidates import PreparedBase, prepare
-from edge_sdk.config import PREPARED_BASES
+from edge_sdk.config import CONTEXTS_KEPT, PREPARED_BASES
 from edge_sdk.errors import ErrorCode
 from edge_sdk.memory import Memory
 from edge_sdk.policy import by_score
@@ -48,6 +48,7 @@ class DecisionMaker:
         self._policy = bundle.policy
         self._ranker = ranker
         self._prepared: dict[int, PreparedBase] = {}
+        self._contexts: dict[tuple[tuple[str, str], ...], tuple[F32, tuple[int, ...]]] = {}
 
     def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
         """The decision; on any trouble the base order with an error code. Never raises for data."""
@@ -74,6 +75,7 @@ class DecisionMaker:
     def forget(self) -> None:
         """Drop what is kept of earlier decisions."""
         self._prepared.clear()
+        self._contexts.clear()
         self._ranker.forget()
 
     def _prepare(self, base: BaseDecision) -> PreparedBase:
@@ -87,7 +89,13 @@ class DecisionMaker:
 
     def _context(self, context: Mapping[str, str] | None) -> tuple[F32, tuple[int, ...]]:
         try:
-            return self._policy.encode(context or _NO_CONTEXT)
+            key = tuple(context.items()) if context else ()
+            found = self._contexts.get(key)
+            if found is None:
+                if len(self._contexts) >= CONTEXTS_KEPT:
+                    self._contexts.clear()
+                found = self._contexts[key] = self._policy.encode(context or _NO_CONTEXT)
+            return found
         except (KeyError, ValueError, TypeError, AttributeError) as problem:
             known = {field.name: list(field.values) for field in self._policy.context}
             detail = f"context {context!r} is not in the scene ({problem}); it declares {known}"

@@ -160,7 +160,8 @@ class Memory:
 
     def fill_counters(self, now_ms: int, slots: I64, out: F32) -> None:
         """Write decayed counters into `out`, (C, F): float64 sums, rounded once. `slots`: `layout.counter_slots`."""
-        np.multiply(self.sums[slots].reshape(out.shape), self._fade(now_ms, 2), out=out, casting="same_kind")
+        sums = self.sums.take(slots, axis=0).reshape(out.shape)
+        np.multiply(sums, self._fade(now_ms, 2), out=out, casting="same_kind")
 
     def category_counters(self, now_ms: int) -> F32:
         """The decayed counters of all categories, (G·KC·H,): what the cloud's base model reads."""

@@ -18,6 +18,7 @@ from cloud_export.speed import measure_speed
 from cloud_export.stages import Clockwork, Packed, Run, Trained
 from cloud_export.training import predict_base, predict_edge
 from edge_sdk.bundle import read_bundle
+from edge_sdk.policy import fused
 from edge_sdk.release import open_release
 
 LATE_MS = 60_000  # the lag that freshness is compared with
@@ -49,7 +50,7 @@ def _quality(
     scores: dict[str, F32] = {
         "random": random_scores(rankings, seed=seed),
         "popularity": evaluation.popularity_scores(run.log, run.layout, run.split.training, test),
-        "base": candidates.base_logits @ weights,
+        "base": fused(candidates.base_logits, weights),
     }
     late = decision_moments(run.log, test, late_ms=LATE_MS)
     with evaluation.opened(packed.path, packed.public_key) as (engine, timer):
@@ -80,8 +81,8 @@ def _real_time(run: Run, trained: Trained, progress: Progress) -> dict[str, F32]
     fresh = with_base(test, predict_base(trained.cloud.model, states), np.arange(len(test.candidate)))
     place = test.candidate > 0
     return {
-        "base_realtime": fresh.base_logits[place] @ weights,
-        "realtime": predict_edge(trained.model, fresh)[place] @ weights,
+        "base_realtime": fused(fresh.base_logits[place], weights),
+        "realtime": fused(predict_edge(trained.model, fresh)[place], weights),
     }
 
 

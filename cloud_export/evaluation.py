@@ -18,7 +18,7 @@ from cloud_export.log_types import Log
 from cloud_export.metrics import Rankings, ndcg_at
 from cloud_export.report_words import JsonValue
 from edge_sdk import BaseDecision, Engine
-from edge_sdk.policy import by_score
+from edge_sdk.policy import by_score, fused
 
 _LOG_BYTES = 1 << 16  # the replayed user's log: small, since it is wiped for each user
 _SESSION_S = 1800.0  # events within half an hour belong to the session
@@ -129,7 +129,7 @@ def empty_log_is_base_order(engine: Engine, timer: Timer, candidates: Candidates
         part = slice(int(candidates.rankings.offsets[index]), int(candidates.rankings.offsets[index + 1]))
         logits = candidates.base_logits[part]
         answer = engine.rank(BaseDecision(candidates.names[index], logits))
-        identical += bool((by_score(answer.scores) == by_score(logits @ weights)).all())
+        identical += bool((by_score(answer.scores) == by_score(fused(logits, weights))).all())
     return {"decisions": count, "identical": identical}
 
 

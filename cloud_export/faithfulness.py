@@ -17,7 +17,7 @@ from cloud_export.report_words import JsonValue
 from edge_sdk.bundle import Bundle
 from edge_sdk.explanation import Explainer, counter_shares, term_labels
 from edge_sdk.memory import Memory, replay
-from edge_sdk.policy import by_score, places
+from edge_sdk.policy import by_score, fused, places
 from edge_sdk.ranker import ModelInputs, Ranker
 from edge_sdk.selftest import model_shape
 from edge_sdk.types import F64
@@ -70,7 +70,7 @@ class Scorer:
         for name, array in inputs.named().items():
             getattr(call.inputs, name)[:] = array
         call.run()
-        return call.fused.copy()
+        return fused(call.logits, inputs.weights)
 
     def contributions(self, inputs: ModelInputs) -> tuple[F64, F64]:
         """What each event brings (N, C), with its share of the counters, and what the counters bring beyond (C, F)."""
@@ -112,7 +112,7 @@ def explanation_examples(scorer: Scorer, *, count: int, seed: int) -> list[JsonV
     for index in drawn.tolist():
         inputs = scorer.inputs(index, scorer.rows(index))
         scores = scorer.scores(inputs)
-        base = inputs.base_logits @ inputs.weights
+        base = fused(inputs.base_logits, inputs.weights)
         first = int(by_score(scores)[0])
         base_place = int(places(by_score(base))[first]) + 1
         events, rest = scorer.contributions(inputs)

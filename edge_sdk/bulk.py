@@ -10,10 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_TICKS
-from edge_sdk.memory import Memory
+from edge_sdk.event_log import Records
+from edge_sdk.memory import Memory, MemoryLayout
 from edge_sdk.types import F64, I64
 
 Rows = npt.NDArray[np.integer]
+
+
+def memory_from(layout: MemoryLayout, records: Records) -> Memory:
+    """Memory after these records of an event log, oldest first."""
+    memory = Memory(layout)
+    times_ms = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
+    add_many(memory, times_ms, records["kind"], records["item"], records["value"])
+    return memory
 
 
 def add_many(memory: Memory, times_ms: I64, kinds: Rows, items: Rows, values: npt.NDArray[np.floating]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -101,11 +102,15 @@ class _Reader:
         raw = self.raw
         layout = self._layout()
         objectives = tuple(_text(o.name) for o in raw.policy.objectives or [])
-        if not objectives:
-            self.fail("policy.objectives", "none")
+        if not objectives or not all(math.isfinite(o.weight) for o in raw.policy.objectives):
+            self.fail("policy.objectives", "none, or a weight that is NaN or infinite")
         if raw.model is None or not len(raw.model):
             self.fail("model", "absent")
         kind_names = tuple(_text(kind.name) for kind in raw.kinds)
+        used = {raw.shownKind, *(entry.kind for entry in raw.feedback or []), *(cap.kind for cap in layout.caps)}
+        if not used <= {0, *layout.kinds}:
+            missing = sorted(used - {0, *layout.kinds})
+            self.fail("shown_kind, feedback or policy.caps", f"kinds {missing} are not declared")
         policy = self._policy(raw.policy, layout, objectives)
         return Bundle(
             path=self.path,
@@ -161,7 +166,10 @@ class _Reader:
             self.fail(f"{field}.ids", "not ascending, or not as many as categories")
         if len(categories) and categories.max() > len(self.raw.categories or []):
             self.fail(f"{field}.categories", "a row beyond the categories")
-        return Vocabulary(ids, raw.names or b"", categories)
+        names = raw.names or b""
+        if len(ids) != (names.count(b"\n") + 1 if names else 0):
+            self.fail(f"{field}.names", f"not as many as the {len(ids)} ids")
+        return Vocabulary(ids, names, categories)
 
     def _decay(self, raw: DecayT) -> DecayTables:
         tables = [_array(t, np.float64) for t in (raw.growCoarse, raw.growFine, raw.fadeCoarse, raw.fadeFine)]
@@ -206,16 +214,22 @@ class _Reader:
             items=tuple(e.item for e in events),
             values=tuple(e.value for e in events),
             now_ms=raw.nowS * 1000 + raw.nowMs,
-            context=_array(raw.context, np.float32),
+            context=self._table("golden.context", raw.context, policy.context_features),
             candidates=candidates,
-            base_logits=_array(raw.baseLogits, np.float32).reshape(c, k),
+            base_logits=self._table("golden.base_logits", raw.baseLogits, c, k),
             event_item=_array(raw.eventItem, np.int32),
             event_kind=_array(raw.eventKind, np.int32),
             event_age_s=_array(raw.eventAgeS, np.float32),
             event_value=_array(raw.eventValue, np.float32),
-            counters=_array(raw.counters, np.float32).reshape(c, layout.counter_features),
-            logits=_array(raw.logits, np.float32).reshape(c, k),
+            counters=self._table("golden.counters", raw.counters, c, layout.counter_features),
+            logits=self._table("golden.logits", raw.logits, c, k),
         )
+
+    def _table(self, field: str, raw: object, *shape: int) -> F32:
+        numbers = _array(raw, np.float32)
+        if len(numbers) != math.prod(shape):
+            self.fail(field, f"{len(numbers)} numbers, not {math.prod(shape)}")
+        return numbers.reshape(shape)
 
 
 def _text(raw: bytes | None) -> str:

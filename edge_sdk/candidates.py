@@ -10,7 +10,7 @@ import numpy as np
 from edge_sdk.config import CANDIDATES_MAX, CONTEXTS_KEPT
 from edge_sdk.errors import ErrorCode
 from edge_sdk.memory import MemoryLayout
-from edge_sdk.policy import Policy, Standing, by_score
+from edge_sdk.policy import Policy, Standing, by_score, fused
 from edge_sdk.types import F32, I64, BaseDecision
 from edge_sdk.vocabulary import Vocabulary, item_id
 
@@ -25,7 +25,8 @@ class PreparedBase:
     rows: I64  # (C,) offer rows; 0 = unknown
     slots: I64  # (C, 2) of their counters
     logits: F32  # (C, K); NaN where the given ones were unusable
-    order: I64  # (C,) base order under the policy's own weights
+    scores: F32  # (C,) base logits fused with the policy's own weights
+    order: I64  # (C,) base order by these scores
     error: ErrorCode
     detail: str
     standing: dict[tuple[int, ...], Standing] = field(default_factory=dict)  # by context; `standing_at` fills it
@@ -46,7 +47,9 @@ def prepare(base: BaseDecision, layout: MemoryLayout, weights: F32) -> PreparedB
     count, objectives = len(base.offers), len(weights)
     rows, unknown = _rows(base.offers, layout.offers)
     logits, error, detail = _logits(base.logits, count, objectives)
-    order = np.arange(count) if error else by_score(logits @ weights)
+    with np.errstate(over="ignore", invalid="ignore"):  # absurd logits become infinite, without a warning on stderr
+        scores = fused(logits, weights)
+    order = np.arange(count) if error else by_score(scores)
     if not count:
         error, detail = ErrorCode.NO_CANDIDATES, "the base decision is empty; pass the offers to choose from"
     elif count > CANDIDATES_MAX:
@@ -57,7 +60,7 @@ def prepare(base: BaseDecision, layout: MemoryLayout, weights: F32) -> PreparedB
         more = f" and {len(unknown) - _NAMED_MAX} more" if len(unknown) > _NAMED_MAX else ""
         named = ", ".join(repr(name) for name in unknown[:_NAMED_MAX])
         detail = f"the bundle does not know {named}{more}; install the bundle that was exported with these offers"
-    return PreparedBase(base, rows, layout.counter_slots(rows), logits, order, error, detail)
+    return PreparedBase(base, rows, layout.counter_slots(rows), logits, scores, order, error, detail)
 
 
 def _rows(names: tuple[str, ...], offers: Vocabulary) -> tuple[I64, list[object]]:

@@ -13,7 +13,7 @@ from edge_sdk.candidates import PreparedBase, prepare
 from edge_sdk.config import CONTEXTS_KEPT, PREPARED_BASES
 from edge_sdk.errors import ErrorCode
 from edge_sdk.memory import Memory
-from edge_sdk.policy import by_score
+from edge_sdk.policy import by_score, fused
 from edge_sdk.ranker import ModelInputs, Ranker
 from edge_sdk.types import F32, I64, BaseDecision, Decision, Trace
 
@@ -27,6 +27,7 @@ class Request:
     number: int  # the decision's id
     now_ms: int
     last_seq: int  # newest event that the memory holds
+    era: object  # of the trace
     context: Mapping[str, str] | None
     limit: int | None
     weights: Mapping[str, float] | None
@@ -106,8 +107,9 @@ class DecisionMaker:
             return self._policy.weights
         known = self._policy.objectives
         try:
-            weights = np.array([given.get(name, 0.0) for name in known], np.float32)
-            usable = bool(np.isfinite(weights).all()) and set(given) <= set(known)
+            with np.errstate(over="ignore"):
+                weights = np.array([given.get(name, 0.0) for name in known], np.float32)
+            usable = weights.shape == (len(known),) and bool(np.isfinite(weights).all()) and set(given) <= set(known)
         except (TypeError, ValueError, AttributeError):
             usable = False
         if not usable:
@@ -121,7 +123,7 @@ class DecisionMaker:
         call = self._ranker.bound(len(prepared.rows))
         self._fill(call.inputs, memory, prepared, request.now_ms, context, weights)
         call.run()
-        scores = call.fused.copy()
+        scores = fused(call.logits, weights)
         if not np.isfinite(scores).all():
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
         own_weights = weights is self._policy.weights
@@ -135,11 +137,11 @@ class DecisionMaker:
             candidates=prepared.base.offers,
             scores=scores,
             ranking=by_score(scores),
-            base_ranking=prepared.order if own_weights else by_score(prepared.logits @ weights),
+            base_ranking=prepared.order if own_weights else by_score(fused(prepared.logits, weights)),
             dropped_bits=self._drop_reasons(memory, prepared, request.now_ms, chosen),
             known=None,
             limit=request.limit,
-            trace=Trace(prepared.base, context, weights, request.last_seq),
+            trace=Trace(prepared.base, context, weights, request.last_seq, request.era),
         )
 
     def _base_order(
@@ -154,7 +156,7 @@ class DecisionMaker:
             error=code,
             detail=detail,
             candidates=prepared.base.offers,
-            scores=prepared.logits @ self._policy.weights,
+            scores=prepared.scores,
             ranking=prepared.order,
             base_ranking=prepared.order,
             dropped_bits=self._drop_reasons(memory, prepared, request.now_ms, chosen),

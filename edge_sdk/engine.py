@@ -17,14 +17,14 @@ from types import TracebackType
 
 import numpy as np
 
-from edge_sdk.bulk import add_many
+from edge_sdk.bulk import memory_from
 from edge_sdk.bundle import Bundle, read_bundle
 from edge_sdk.config import LOG_BYTES, NAMES_CACHED, TIME_MS_MAX
 from edge_sdk.deciding import DecisionMaker, Request
 from edge_sdk.errors import ExplanationGoneError, InvalidValueError, UnknownKindError, UnknownOutcomeError
-from edge_sdk.event_log import EventLog, FolderLock, Records
+from edge_sdk.event_log import EventLog, FolderLock
 from edge_sdk.explanation import Explainer
-from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.memory import Memory
 from edge_sdk.policy import ContextField
 from edge_sdk.ranker import ModelInputs, Ranker
 from edge_sdk.release import open_release
@@ -54,10 +54,11 @@ class Engine:
         self._kind_ids = bundle.kind_ids
         self._item_ids: dict[str, int] = {"": 0}
         self._explainer: Explainer | None = None
+        self._era = object()
         self._decisions = self._errors = self._unknown_items = 0
         records = log.recovered()
         self._last_decision = int(records["decision"].max(initial=0))
-        self._memory = _taken_in(bundle.layout, records)
+        self._memory = memory_from(bundle.layout, records)
 
     @classmethod
     def open(
@@ -82,7 +83,10 @@ class Engine:
 
         Raises:
             EdgeError: a subclass that names the file, the field and the mend. The state folder is left as it was.
+            TypeError: `trusted_keys` is one key instead of a list of keys.
         """
+        if isinstance(trusted_keys, bytes | str):
+            raise TypeError("trusted_keys is one key; pass a list: trusted_keys=[key]")
         path = Path(bundle)
         payload = open_release(path, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
         content = read_bundle(path, payload)
@@ -139,13 +143,17 @@ class Engine:
             offers out (dates, eligibility, caps, cooldowns) hold then too.
 
         Raises:
+            TypeError: `base` is no BaseDecision.
             RuntimeError: the engine is closed.
         """
+        if not isinstance(base, BaseDecision):
+            raise TypeError(f"base is a {type(base).__name__}; pass BaseDecision(offers, logits)")
         with self._lock:
             if self._closed:
                 self._refuse()
             self._last_decision = self._last_decision % 0xFFFFFFFF + 1
-            request = Request(self._last_decision, self._now(), self._log.last_seq, context, limit, weights)
+            last_seq, era = self._log.last_seq, self._era
+            request = Request(self._last_decision, self._now(), last_seq, era, context, limit, weights)
             decision = self._maker.decide(self._memory, base, request)
             self._decisions += 1
             self._errors += decision.error > 0
@@ -189,7 +197,8 @@ class Engine:
 
         Raises:
             InvalidValueError: the decision is the bare base order (`error` is set): there is nothing to take apart.
-            ExplanationGoneError: events came after the decision, and the log has dropped some that it was made from.
+            ExplanationGoneError: events came after the decision, and the log has dropped some that it was made from;
+                or the log was erased since, or another engine made the decision.
             RuntimeError: the engine is closed.
         """
         with self._lock:
@@ -198,7 +207,7 @@ class Engine:
             trace = decision.trace
             if trace is None:
                 raise InvalidValueError("decision", decision.error.name)
-            memory = self._memory_at(trace.last_seq)
+            memory = self._memory_at(trace.last_seq) if trace.era is self._era else None
             if memory is None:
                 raise ExplanationGoneError(decision.id)
             if self._explainer is None:
@@ -220,6 +229,7 @@ class Engine:
             self._memory = Memory(self._bundle.layout)
             self._item_ids = {"": 0}
             self._maker.forget()
+            self._era = object()
             self._last_decision = self._decisions = self._errors = self._unknown_items = 0
 
     def status(self) -> Status:
@@ -269,19 +279,21 @@ class Engine:
         if seq > self._log.last_seq or self._log.count < self._log.last_seq:
             return None
         records = self._log.read()
-        return _taken_in(self._bundle.layout, records[records["seq"] <= seq])
+        return memory_from(self._bundle.layout, records[records["seq"] <= seq])
 
     def _now(self) -> int:
         return min(max(self._clock(), 0), TIME_MS_MAX)
 
     def _append(self, kind: int, item: str, value: float, decision: int) -> int:
         try:
-            if not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
-                raise InvalidValueError("value", value)
-            if not 0 <= decision <= 0xFFFFFFFF:
-                raise InvalidValueError("decision", decision)
-        except TypeError:
-            raise InvalidValueError("value", value) from None
+            usable = -_FLOAT32_MAX <= value <= _FLOAT32_MAX
+            value = float(value)
+        except (TypeError, ValueError, OverflowError):
+            usable = False
+        if not usable:
+            raise InvalidValueError("value", value)
+        if not (isinstance(decision, int) and 0 <= decision <= 0xFFFFFFFF):
+            raise InvalidValueError("decision", decision)
         with self._lock:
             if self._closed:
                 self._refuse()
@@ -305,11 +317,3 @@ class Engine:
         self._item_ids[item] = number
         self._unknown_items += not self._memory.knows(number)
         return number
-
-
-def _taken_in(layout: MemoryLayout, records: Records) -> Memory:
-    """Memory after these records of the log."""
-    memory = Memory(layout)
-    times_ms = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
-    add_many(memory, times_ms, records["kind"], records["item"], records["value"])
-    return memory

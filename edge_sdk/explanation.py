@@ -22,12 +22,15 @@ class Explainer:
         """Load the graph.
 
         Raises:
-            BundleInvalidError: the bundle ships none.
+            BundleInvalidError: the bundle ships none, or one that onnxruntime cannot load.
         """
         if not len(bundle.explainer):
             raise BundleInvalidError(bundle.path, "explainer", "absent")
         self._bundle = bundle
-        self._session = make_session(bundle.explainer)
+        try:
+            self._session = make_session(bundle.explainer)
+        except Exception as problem:  # onnxruntime's own exceptions share no root below Exception
+            raise BundleInvalidError(bundle.path, "explainer", f"{type(problem).__name__}: {problem}") from problem
         self._wanted = {graph_input.name for graph_input in self._session.get_inputs()}
 
     def contributions(self, inputs: ModelInputs) -> tuple[F32, F32]:

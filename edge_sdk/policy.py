@@ -96,6 +96,18 @@ class Policy:
         )
 
 
+def fused(logits: F32, weights: F32) -> F32:
+    """Logits (C, K) as one score each, (C,): products added in the order of the objectives, each step in float32.
+
+    One arithmetic for the base's and the device's logits: where events say nothing the two are equal to the bit, and so
+    are equal candidates wherever they stand (a matrix product rounds by position).
+    """
+    scores: F32 = logits[:, 0] * weights[0]
+    for k in range(1, len(weights)):
+        scores += logits[:, k] * weights[k]
+    return scores
+
+
 def by_score(scores: F32) -> I64:
     """Candidate indices, score descending, then lower index."""
     return np.argsort(-scores, kind="stable")

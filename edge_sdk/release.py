@@ -7,9 +7,12 @@ import mmap
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from edge_sdk.errors import BundleDamagedError, BundleUnreadableError, BundleUntrustedError
 from edge_sdk.format.generated.edge_generated import Release
+
+SIGNATURES_MAX: Final = 16  # a length of the file is only believed within bounds: a damaged one could be 4 billion
 
 # What flatbuffers' Python reader raises on a file that is no FlatBuffer; it has no verifier of its own.
 PARSE_ERRORS = (struct.error, IndexError, ValueError, TypeError, OverflowError, MemoryError, AttributeError)
@@ -36,21 +39,15 @@ def open_release(path: Path, *, trusted_keys: Sequence[bytes], allow_unsigned: b
         BundleDamagedError: it is truncated, altered or something else.
         BundleUntrustedError: no trusted key signed it.
     """
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            if size < 16:
-                raise BundleDamagedError(path, "size", f"{size} bytes")
-            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except OSError as problem:
-        raise BundleUnreadableError(path, problem) from problem
+    view = _mapped(path)
+    size = len(view)
     if bytes(view[4:8]) != b"EDGE":
         raise BundleDamagedError(path, "file identifier", f"{bytes(view[4:8])!r} instead of b'EDGE'")
     try:
         release = Release.GetRootAs(view)
         length = release.PayloadLength()
         at = release._tab.Vector(release._tab.Offset(4)) if length else 0
-        digest = bytes(release.Sha256(i) for i in range(release.Sha256Length()))
+        digest = bytes(release.Sha256(i) for i in range(min(release.Sha256Length(), 33)))
     except PARSE_ERRORS as problem:
         raise BundleDamagedError(path, "release", f"not readable ({problem})") from problem
     if not 0 < length <= size or at + length > size:
@@ -63,20 +60,34 @@ def open_release(path: Path, *, trusted_keys: Sequence[bytes], allow_unsigned: b
     return payload
 
 
+def _mapped(path: Path) -> memoryview:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            if size < 16:
+                raise BundleDamagedError(path, "size", f"{size} bytes")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as problem:
+        raise BundleUnreadableError(path, problem) from problem
+
+
 def _require_signature(path: Path, release: Release, payload: memoryview, trusted_keys: Sequence[bytes]) -> None:
     # Imported here: an embedder who lets the app store vouch for the bundle need not pay for it.
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    trusted = {key_id(key): key for key in trusted_keys}
+    trusted = {key_id(key): key for key in trusted_keys if len(key) == 32}  # anything else is nobody's key
     signers: list[str] = []
     try:
-        for index in range(release.SignaturesLength()):
+        count = release.SignaturesLength()
+        if count > SIGNATURES_MAX:
+            raise BundleDamagedError(path, "signatures", f"{count}, at most {SIGNATURES_MAX} are read")
+        for index in range(count):
             signature = release.Signatures(index)
-            signer = (signature.KeyId() or b"").decode("ascii", "replace")
+            signer = (signature.KeyId() or b"")[:16].decode("ascii", "replace")
             signers.append(signer)
             if signer in trusted:
-                raw = bytes(signature.Ed25519(i) for i in range(signature.Ed25519Length()))
+                raw = bytes(signature.Ed25519(i) for i in range(min(signature.Ed25519Length(), 65)))
                 Ed25519PublicKey.from_public_bytes(trusted[signer]).verify(raw, bytes(payload))
                 return
     except InvalidSignature as problem:

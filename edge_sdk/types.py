@@ -82,7 +82,8 @@ class BaseDecision:
     def __init__(self, offers: Sequence[str], logits: npt.ArrayLike) -> None:
         object.__setattr__(self, "offers", tuple(offers))
         try:
-            array = np.array(logits, dtype=np.float32)
+            with np.errstate(over="ignore"):  # 1e39 becomes infinite: an error code, not a warning on stderr
+                array = np.array(logits, dtype=np.float32)
         except (TypeError, ValueError, OverflowError):  # words, ragged rows: as good as no number
             array = np.full(len(self.offers), np.nan, np.float32)
         array.setflags(write=False)
@@ -108,6 +109,7 @@ class Trace:
     context: F32  # (X,) one-hot
     weights: F32  # (K,)
     last_seq: int  # newest event that the memory held
+    era: object  # one engine's time between two erasures; another's decisions cannot be explained
 
 
 @dataclass(frozen=True, eq=False)

@@ -171,7 +171,8 @@ def exact(events: list[Event], now_ms: int) -> F32:
     """
     out = np.zeros((3, 12))
     for h, decay in enumerate(LAYOUT.decays):
-        latest, ages = 0, []  # ages in ticks, as of the newest event
+        latest = 0
+        ages: list[tuple[int, int, int]] = []  # in ticks as of the newest event, kind, item
         for at, kind, item, _ in events:
             if kind not in (COUNTED, BOTH) or item not in (10, 20, 30):
                 continue
@@ -180,7 +181,7 @@ def exact(events: list[Event], now_ms: int) -> F32:
                 tick = latest
             passed = max(0, tick - latest)
             latest = tick
-            ages = [(age + passed, *what) for age, *what in ages] + [(0, kind, item)]
+            ages = [(age + passed, of, about) for age, of, about in ages] + [(0, kind, item)]
         rest = max(0, now_ms // decay.tick_ms - latest)
         for age, kind, item in ages:
             worth = 2.0 ** (-min(age + rest, 1_000_000) / 1024)

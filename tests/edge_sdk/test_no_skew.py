@@ -79,7 +79,9 @@ def same_bits(small: Small, story: list[Step]) -> None:
 
 def as_log(story: list[Step]) -> Log:
     """The story as the log that the cloud would have."""
-    now_ms, events, decisions = NOW_MS, [], []
+    now_ms = NOW_MS
+    events: list[tuple[int, int, int, float]] = []
+    decisions: list[tuple[int, int, list[int]]] = []
     for step in story:
         now_ms += step.later_ms
         if step.kind < 0:

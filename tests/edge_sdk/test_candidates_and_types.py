@@ -1,0 +1,120 @@
+"""What a person reads of a decision: places, reasons and their words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_sdk import Decision, EdgeError, ErrorCode, RankedOffer, Reason, errors
+from edge_sdk.policy import by_score
+from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
+
+
+def decision(**changes: object) -> Decision:
+    """Three candidates; the device moved the last one to the top, a rule takes the middle one out."""
+    fields: dict[str, object] = {
+        "id": 7,
+        "time_ms": 0,
+        "scene": "small",
+        "model_version": "0" * 12,
+        "error": ErrorCode.NONE,
+        "detail": "",
+        "candidates": ("a", "b", "c"),
+        "scores": np.array([1.0, 0.5, 2.0], np.float32),
+        "ranking": np.array([2, 0, 1]),
+        "base_ranking": np.array([0, 1, 2]),
+        "dropped_bits": np.array([0, int(Reason.CAPPED), 0]),
+        "known": None,
+        "limit": None,
+        "trace": None,
+    }
+    return Decision(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_the_offers_and_the_dropped() -> None:
+    made = decision()
+    assert made.offers == (
+        RankedOffer("c", 2.0, place=1, base_place=3, reasons=Reason.RAISED),
+        RankedOffer("a", 1.0, place=2, base_place=1, reasons=Reason.LOWERED),
+    )
+    assert made.dropped == (RankedOffer("b", 0.5, place=0, base_place=2, reasons=Reason.LOWERED | Reason.CAPPED),)
+
+
+def test_a_limit_hides_offers_and_not_the_dropped() -> None:
+    made = decision(limit=1)
+    assert [offer.id for offer in made.offers] == ["c"]
+    assert [offer.id for offer in made.dropped] == ["b"]
+
+
+def test_without_rules_all_stand() -> None:
+    made = decision(dropped_bits=None)
+    assert [offer.id for offer in made.offers] == ["c", "a", "b"]
+    assert made.dropped == ()
+
+
+def test_the_base_order_says_so_and_marks_the_unknown() -> None:
+    made = decision(
+        error=ErrorCode.UNKNOWN_OFFER, ranking=np.array([0, 1, 2]), dropped_bits=None,
+        known=np.array([True, False, True]),
+    )  # fmt: skip
+    assert [offer.reasons for offer in made.offers] == [
+        Reason.BASE_ORDER,
+        Reason.BASE_ORDER | Reason.UNKNOWN_OFFER,
+        Reason.BASE_ORDER,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "bit", "text"),
+    [
+        (Reason.BASE_ORDER, 1, "as the cloud ranked it"),
+        (Reason.RAISED, 2, "raised by recent events"),
+        (Reason.LOWERED, 4, "lowered by recent events, or overtaken"),
+        (Reason.KEPT, 8, "recent events leave it where the cloud put it"),
+        (Reason.NOT_YET_VALID, 16, "not on offer yet"),
+        (Reason.EXPIRED, 32, "no longer on offer"),
+        (Reason.NOT_ELIGIBLE, 64, "not for this user's stage or surface"),
+        (Reason.CAPPED, 128, "shown often enough"),
+        (Reason.COOLING_DOWN, 256, "resting after the user's answer"),
+        (Reason.UNKNOWN_OFFER, 512, "not in the installed bundle"),
+    ],
+)
+def test_reason_bits_and_words(reason: Reason, bit: int, text: str) -> None:
+    assert reason == bit
+    assert reason.text == text
+
+
+def test_every_reason_has_words_and_several_are_joined() -> None:
+    assert all(reason.text for reason in Reason)
+    assert (Reason.LOWERED | Reason.CAPPED).text == "lowered by recent events, or overtaken; shown often enough"
+    assert Reason(0).text == ""
+
+
+@given(st.lists(st.sampled_from([-1.5, 0.0, 0.25, 3.0]), max_size=30))
+def test_order_is_by_score_then_by_index(scores: list[float]) -> None:
+    found = by_score(np.array(scores, np.float32)).tolist()
+    assert found == sorted(range(len(scores)), key=lambda index: (-scores[index], index))
+
+
+def test_ids_are_the_documented_checksums() -> None:
+    assert item_id("123456789") == 0xCBF4_3926  # the check value of CRC-32
+    assert kind_id("123456789") == 0x3926
+    assert item_id("") == 1  # 0 would mean "about no item"
+
+
+@given(st.sets(st.integers(0, 2**32 - 1), max_size=40), st.integers(0, 2**32 - 1))
+def test_a_vocabulary_finds_its_rows_and_nothing_else(ids: set[int], other: int) -> None:
+    ordered = sorted(ids)
+    vocabulary = Vocabulary(np.array(ordered, np.uint32), b"", np.zeros(len(ids), np.uint16))
+    assert [vocabulary.row(identifier) for identifier in ordered] == list(range(1, len(ids) + 1))
+    assert vocabulary.row(other) == (ordered.index(other) + 1 if other in ids else 0)
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EdgeError)]
+    codes = [kind.code for kind in kinds if kind is not EdgeError]
+    assert len(codes) > 12
+    assert len(set(codes)) == len(codes)
+    assert ErrorCode.NONE not in codes

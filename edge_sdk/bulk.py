@@ -20,9 +20,14 @@ Rows = npt.NDArray[np.integer]
 def memory_from(layout: MemoryLayout, records: Records) -> Memory:
     """Memory after these records of an event log, oldest first."""
     memory = Memory(layout)
+    take_in(memory, records)
+    return memory
+
+
+def take_in(memory: Memory, records: Records) -> None:
+    """Let memory grow by these records, oldest first."""
     times_ms = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
     add_many(memory, times_ms, records["kind"], records["item"], records["value"])
-    return memory
 
 
 def add_many(memory: Memory, times_ms: I64, kinds: Rows, items: Rows, values: npt.NDArray[np.floating]) -> None:

@@ -47,6 +47,24 @@ class CapCounts:
             for kind in {rule.kind for rule in self._rules}
         }
 
+    def dump(self) -> bytes:
+        """The whole state; its length depends on the rules and targets alone."""
+        arrays = [np.array(column, np.int64) for pair in zip(self._times, self._next, strict=True) for column in pair]
+        return b"".join(array.tobytes() for array in arrays)
+
+    def load(self, raw: bytes) -> None:
+        """Go on where `dump` stood."""
+        numbers = np.frombuffer(raw, np.int64).tolist()
+        at = 0
+        for index, rule in enumerate(self._rules):
+            targets = len(self._next[index])
+            self._times[index] = numbers[at : at + targets * rule.limit]
+            at += targets * rule.limit
+            self._next[index] = numbers[at : at + targets]
+            at += targets
+            for row in range(1, targets):
+                self._hold(index, row)
+
     def add(self, rules: tuple[int, ...], time_ms: int, offer_row: int, category_row: int) -> None:
         """Count one event for the rules of its kind (`by_kind`); row 0 stands for none and is not counted."""
         for index in rules:
@@ -54,14 +72,19 @@ class CapCounts:
             row = category_row if rule.per_category else offer_row
             if not row:
                 continue
-            times, at, limit = self._times[index], self._next[index][row], rule.limit
-            times[row * limit + at] = time_ms
-            self._next[index][row] = at = (at + 1) % limit
-            oldest = times[row * limit + at]  # of the newest `limit`; 0 = fewer so far
-            if oldest:
-                free_at_ms = oldest + rule.within_s * 1000
-                self._free_at_ms[index][row] = free_at_ms
-                self._all_free_at_ms[index] = max(self._all_free_at_ms[index], free_at_ms)
+            at, limit = self._next[index][row], rule.limit
+            self._times[index][row * limit + at] = time_ms
+            self._next[index][row] = (at + 1) % limit
+            self._hold(index, row)
+
+    def _hold(self, index: int, row: int) -> None:
+        """Work out until when a target is held by a rule."""
+        rule = self._rules[index]
+        oldest = self._times[index][row * rule.limit + self._next[index][row]]  # of the newest `limit`
+        if oldest:  # 0 = fewer so far
+            free_at_ms = oldest + rule.within_s * 1000
+            self._free_at_ms[index][row] = free_at_ms
+            self._all_free_at_ms[index] = max(self._all_free_at_ms[index], free_at_ms)
 
     def reasons(self, offer_rows: I64, now_ms: int) -> I64 | None:
         """Reason bits of each offer that a rule takes out now, 0 = free, shape of `offer_rows`; None = all are free."""

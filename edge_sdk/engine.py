@@ -17,18 +17,16 @@ from types import TracebackType
 
 import numpy as np
 
-from edge_sdk.bulk import memory_from
 from edge_sdk.bundle import Bundle, read_bundle
 from edge_sdk.config import LOG_BYTES, NAMES_CACHED, TIME_MS_MAX
 from edge_sdk.deciding import DecisionMaker, Request
 from edge_sdk.errors import ExplanationGoneError, InvalidValueError, UnknownKindError, UnknownOutcomeError
-from edge_sdk.event_log import EventLog, FolderLock
 from edge_sdk.explanation import Explainer
-from edge_sdk.memory import Memory
 from edge_sdk.policy import ContextField
 from edge_sdk.ranker import ModelInputs, Ranker
 from edge_sdk.release import open_release
 from edge_sdk.selftest import model_shape, tested_ranker
+from edge_sdk.state_folder import StateFolder
 from edge_sdk.types import BaseDecision, Decision, Explanation, Status
 from edge_sdk.vocabulary import item_id
 
@@ -45,9 +43,9 @@ def system_clock() -> int:
 class Engine:
     """One user's decisions on one device. Thread-safe; make it with `Engine.open`."""
 
-    def __init__(self, lock: FolderLock, log: EventLog, bundle: Bundle, ranker: Ranker, clock: Clock) -> None:
+    def __init__(self, state: StateFolder, bundle: Bundle, ranker: Ranker, clock: Clock) -> None:
         """Use `Engine.open`."""
-        self._folder_lock, self._log, self._bundle, self._clock = lock, log, bundle, clock
+        self._state, self._bundle, self._clock = state, bundle, clock
         self._maker = DecisionMaker(bundle, ranker)
         self._lock = threading.Lock()
         self._closed = False
@@ -56,9 +54,6 @@ class Engine:
         self._explainer: Explainer | None = None
         self._era = object()
         self._decisions = self._errors = self._unknown_items = 0
-        records = log.recovered()
-        self._last_decision = int(records["decision"].max(initial=0))
-        self._memory = memory_from(bundle.layout, records)
 
     @classmethod
     def open(
@@ -91,12 +86,7 @@ class Engine:
         payload = open_release(path, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
         content = read_bundle(path, payload)
         ranker = tested_ranker(content)
-        lock = FolderLock(Path(state))
-        try:
-            return cls(lock, EventLog(Path(state) / "events.log", log_bytes), content, ranker, clock)
-        except BaseException:
-            lock.release()
-            raise
+        return cls(StateFolder(Path(state), content.layout, log_bytes), content, ranker, clock)
 
     def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:
         """Write down that something happened. Returns when it would survive the death of the process.
@@ -151,10 +141,11 @@ class Engine:
         with self._lock:
             if self._closed:
                 self._refuse()
-            self._last_decision = self._last_decision % 0xFFFFFFFF + 1
-            last_seq, era = self._log.last_seq, self._era
-            request = Request(self._last_decision, self._now(), last_seq, era, context, limit, weights)
-            decision = self._maker.decide(self._memory, base, request)
+            state = self._state
+            state.last_decision = state.last_decision % 0xFFFFFFFF + 1
+            number, last_seq = state.last_decision, state.log.last_seq
+            request = Request(number, self._now(), last_seq, self._era, context, limit, weights)
+            decision = self._maker.decide(state.memory, base, request)
             self._decisions += 1
             self._errors += decision.error > 0
             return decision
@@ -207,7 +198,7 @@ class Engine:
             trace = decision.trace
             if trace is None:
                 raise InvalidValueError("decision", decision.error.name)
-            memory = self._memory_at(trace.last_seq) if trace.era is self._era else None
+            memory = self._state.memory_at(trace.last_seq) if trace.era is self._era else None
             if memory is None:
                 raise ExplanationGoneError(decision.id)
             if self._explainer is None:
@@ -225,12 +216,11 @@ class Engine:
         with self._lock:
             if self._closed:
                 self._refuse()
-            self._log.erase()
-            self._memory = Memory(self._bundle.layout)
+            self._state.erase()
             self._item_ids = {"": 0}
             self._maker.forget()
             self._era = object()
-            self._last_decision = self._decisions = self._errors = self._unknown_items = 0
+            self._decisions = self._errors = self._unknown_items = 0
 
     def status(self) -> Status:
         """What is installed and how it fares."""
@@ -238,9 +228,9 @@ class Engine:
             return Status(
                 scene=self._bundle.scene,
                 model_version=self._bundle.model_version,
-                events=self._log.count,
-                capacity=self._log.capacity,
-                damaged=self._log.damaged,
+                events=self._state.log.count,
+                capacity=self._state.log.capacity,
+                damaged=self._state.log.damaged,
                 unknown_items=self._unknown_items,
                 decisions=self._decisions,
                 errors=self._errors,
@@ -256,8 +246,7 @@ class Engine:
         with self._lock:
             if not self._closed:
                 self._closed = True
-                self._log.close()
-                self._folder_lock.release()
+                self._state.close()
 
     def __enter__(self) -> Engine:
         return self
@@ -271,15 +260,6 @@ class Engine:
 
     def _refuse(self) -> None:
         raise RuntimeError("the engine is closed; open a new one with Engine.open")
-
-    def _memory_at(self, seq: int) -> Memory | None:
-        """Memory as it was after event `seq`; None when the log no longer holds all that made it."""
-        if seq == self._log.last_seq:
-            return self._memory
-        if seq > self._log.last_seq or self._log.count < self._log.last_seq:
-            return None
-        records = self._log.read()
-        return memory_from(self._bundle.layout, records[records["seq"] <= seq])
 
     def _now(self) -> int:
         return min(max(self._clock(), 0), TIME_MS_MAX)
@@ -301,10 +281,7 @@ class Engine:
                 number = self._item_ids[item]
             except (KeyError, TypeError):
                 number = self._name(item)
-            now_ms = self._now()
-            seq = self._log.append(now_ms, kind, number, value, decision)
-            self._memory.add(now_ms, kind, number, value)
-        return seq
+            return self._state.append(self._now(), kind, number, value, decision)
 
     def _name(self, item: str) -> int:
         """The id of an item name not met lately."""
@@ -315,5 +292,5 @@ class Engine:
         if len(self._item_ids) >= NAMES_CACHED:
             self._item_ids = {"": 0}  # rare, and cheaper than keeping an order of use
         self._item_ids[item] = number
-        self._unknown_items += not self._memory.knows(number)
+        self._unknown_items += not self._state.memory.knows(number)
         return number

@@ -170,6 +170,8 @@ class EventLog:
         intact = written[in_place & (np.array(crcs, np.uint32) == records["crc"][written])]
         intact = intact[np.argsort(records["seq"][intact], kind="stable")]
         last = int(records["seq"][intact[-1]]) if len(intact) else 0
+        # After power loss a page may still hold the lap before: those events had left the ring already.
+        intact = intact[records["seq"][intact] > last - self.capacity]
         lost = min(last, self.capacity) - len(intact)  # holes before the newest
         torn = int(np.count_nonzero(written >= last)) if last < self.capacity else 0  # garbage after it
         return records[intact], lost + torn

@@ -6,6 +6,7 @@ same bits. One event costs the same however many came before.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
@@ -52,6 +53,16 @@ class MemoryLayout:
         """Where the counters of each offer and of its category lie, (C, 2): offer rows come first, then categories."""
         categories = self.offers.row_category[offer_rows] + len(self.offers) + 1
         return np.stack([offer_rows, categories], axis=1).astype(np.int64)
+
+    def fingerprint(self) -> bytes:
+        """SHA-256 (32 bytes) of all that gives a dumped memory its meaning: rows, rules, half-lives."""
+        digest = hashlib.sha256()
+        for vocabulary in (self.items, self.offers):
+            digest.update(vocabulary.ids.tobytes() + vocabulary.row_category.tobytes())
+        rules = sorted((kind, rule.row, rule.in_window, rule.counter) for kind, rule in self.kinds.items())
+        ticks = [decay.tick_ms for decay in self.decays]
+        digest.update(repr((self.window, rules, self.category_rows, self.counter_kinds, ticks, self.caps)).encode())
+        return digest.digest()
 
 
 class Memory:
@@ -167,6 +178,29 @@ class Memory:
         """The decayed counters of all categories, (G·KC·H,): what the cloud's base model reads."""
         sums: F64 = self.sums[self.category_slot + 1 :] * self._fade(now_ms, 1)
         return sums.astype(np.float32).reshape(-1)
+
+    def dump(self) -> bytes:
+        """The whole state; its length depends on the layout alone."""
+        part = slice(self._at, self._at + self._size)
+        window = (self._item[part], self._kind[part], self._value[part], self._time[part])
+        counters = (np.array(self.latest, np.int64), self.sums)
+        return b"".join(array.tobytes() for array in (*window, *counters)) + self.caps.dump()
+
+    @classmethod
+    def load(cls, layout: MemoryLayout, raw: bytes) -> Memory:
+        """A memory that goes on where `dump` stood; `raw` is of the same layout (the caller has checked)."""
+        memory, at = cls(layout), 0
+        for array in (memory._item, memory._kind, memory._value, memory._time):
+            part = np.frombuffer(raw, array.dtype, layout.window, at)
+            array[: layout.window] = part
+            array[layout.window :] = part
+            at += part.nbytes
+        latest = np.frombuffer(raw, np.int64, len(memory.latest), at)
+        at += latest.nbytes
+        memory.latest = latest.tolist()
+        memory.sums[:] = np.frombuffer(raw, np.float64, memory.sums.size, at).reshape(memory.sums.shape)
+        memory.caps.load(raw[at + memory.sums.nbytes :])
+        return memory
 
     def rows_of(self, item: int) -> tuple[int, int, int]:
         """Item row, offer row and category row of an item id; 0 where there is none."""

@@ -1,0 +1,100 @@
+"""The events and the decision that `benchmarks.event_log` measures with: the same for the same bundle, always."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+
+from edge_sdk import BaseDecision, Engine
+from edge_sdk.bundle import Bundle, read_bundle
+from edge_sdk.engine import Clock, system_clock
+from edge_sdk.release import open_release
+from edge_sdk.vocabulary import item_id
+
+WORKLOAD = "wealth-mix-1"  # change it with anything that changes what is measured
+CANDIDATES = 50
+STEP_MS = 10_000  # between two events of a history
+
+# Shares of kinds in two weeks of 2,000 users of `device-sim population`; a kind of another scene gets `_OTHER_SHARE`.
+_SHARES = {"impression": 0.672, "page_view": 0.120, "item_view": 0.110, "search": 0.029, "session_start": 0.028,
+           "click": 0.025, "convert": 0.006, "price_change": 0.004, "dismiss": 0.003, "due_date": 0.003}  # fmt: skip
+_OTHER_SHARE = 0.01
+_EVENTS = 100_000  # of the workload; longer histories repeat them
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workload:
+    """One user's events in a fixed order, and a decision to be ranked."""
+
+    path: Path
+    public_key: bytes
+    calls: list[tuple[str, str, float, int]]  # kind, item, value, decision, as an app gives them
+    rows: list[tuple[int, int, float, int]]  # the same as ids
+    base: BaseDecision
+    rest_ms: int  # after so long every cap and cooldown is over
+
+    @classmethod
+    def of(cls, path: Path, public_key: bytes) -> Workload:
+        """The workload of a bundle: the same for the same bundle, always."""
+        content = read_bundle(path, open_release(path, trusted_keys=[public_key], allow_unsigned=False))
+        calls = _calls(content)
+        names = content.layout.offers.names()
+        candidates = [names[index % len(names)] for index in range(CANDIDATES)]
+        return cls(
+            path=path,
+            public_key=public_key,
+            calls=calls,
+            rows=[(content.kind_ids[kind], item_id(item), value, decision) for kind, item, value, decision in calls],
+            base=BaseDecision(candidates, np.linspace(1, -1, CANDIDATES)),
+            rest_ms=(max((rule.within_s for rule in content.layout.caps), default=0) + 86_400) * 1000,
+        )
+
+    def open(self, state: Path, log_bytes: int, clock: Clock = system_clock) -> Engine:
+        """An engine on this bundle."""
+        keys = [self.public_key]
+        return Engine.open(state, bundle=self.path, trusted_keys=keys, log_bytes=log_bytes, clock=clock)
+
+    def fill(self, engine: Engine, events: int, skip: int = 0) -> None:
+        """Record the events number `skip` to `skip + events`."""
+        for kind, item, value, decision in islice(cycle(self.calls), skip, skip + events):
+            engine.record(kind, item=item, value=value, decision=decision)
+
+    def rank(self, engine: Engine) -> float:
+        """Microseconds of one decision. A failed one would be fast, so it raises."""
+        start = time.perf_counter_ns()
+        decision = engine.rank(self.base, limit=5)
+        _ = decision.offers
+        spent_us = (time.perf_counter_ns() - start) / 1000
+        if decision.error:
+            raise RuntimeError(f"{decision.error.name}: {decision.detail}")
+        return spent_us
+
+
+class HistoryClock:
+    """A clock that moves by one step at each look, so that a long history is recorded at once."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.now_ms, self.step_ms = now_ms, STEP_MS
+
+    def __call__(self) -> int:
+        self.now_ms += self.step_ms
+        return self.now_ms
+
+
+def _calls(content: Bundle) -> list[tuple[str, str, float, int]]:
+    """Kinds by their shares; what is shown and answered is about offers, 12 a decision; the rest about any item."""
+    random = np.random.default_rng(1)
+    kinds, offers, items = content.kind_names, content.layout.offers.names(), content.layout.items.names()
+    shares = np.array([_SHARES.get(kind, _OTHER_SHARE) for kind in kinds])
+    about_offers = {content.shown_kind, *content.feedback.values()}
+    calls = []
+    for number, index in enumerate(random.choice(len(kinds), _EVENTS, p=shares / shares.sum()).tolist()):
+        kind_number = content.kind_ids[kinds[index]]
+        names, decision = (offers, number // 12 + 1) if kind_number in about_offers else (items, 0)
+        value = 0.0 if kind_number == content.shown_kind else float(random.lognormal(3, 1))
+        calls.append((kinds[index], names[int(random.integers(len(names)))], value, decision))
+    return calls

@@ -1,0 +1,25 @@
+"""The models of an open bundle stay where they lie: read-only views into the mapped file, never copies."""
+
+from __future__ import annotations
+
+import mmap
+
+import numpy as np
+from conftest import Small
+
+from edge_sdk.bundle import read_bundle
+from edge_sdk.release import open_release
+
+
+def test_the_model_is_a_view_into_the_mapped_file(small: Small) -> None:
+    view = open_release(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False)
+    assert isinstance(view.obj, mmap.mmap)
+    assert view.readonly
+    file = np.frombuffer(view.obj, np.uint8)
+    bundle = read_bundle(small.bundle, view)
+    for graph, content in ((bundle.model, small.content.model), (bundle.explainer, small.content.explainer)):
+        array = np.frombuffer(graph, np.uint8)
+        assert np.shares_memory(array, file)
+        assert file.ctypes.data <= array.ctypes.data <= file.ctypes.data + len(file) - len(content)
+        assert array.tobytes() == content
+        assert graph.readonly

@@ -1,0 +1,71 @@
+"""Erasing overwrites every record, and cannot be left half done.
+
+The file is marked before it is wiped, so an erase cut short at any point is finished when the log is next opened.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+from event_log_rows import HEADER, SMALL, fill, reopened, row
+
+from edge_sdk.event_log import EventLog
+
+
+def test_erase_overwrites_every_record(tmp_path: Path) -> None:
+    path = tmp_path / "events.log"
+    log = EventLog(path, SMALL)
+    for seq in range(1, 200):
+        log.append(*row(seq)[1:])
+    assert struct.pack("<I", 0xDEAD0000 + 150) in path.read_bytes()
+    log.erase()
+    content = path.read_bytes()
+    assert content[24:] == bytes(SMALL - 24)
+    assert (log.count, log.last_seq, log.damaged, len(log.read())) == (0, 0, 0, 0)
+    assert log.append(*row(1)[1:]) == 1
+    log.close()
+    assert reopened(path) == ([row(1)], 0)
+
+
+@pytest.mark.parametrize("wiped", [0, 1, 31, 1000, SMALL - HEADER])
+def test_an_erase_cut_short_is_finished_when_the_log_is_opened(tmp_path: Path, wiped: int) -> None:
+    path = tmp_path / "events.log"
+    fill(path, 126)
+    content = bytearray(path.read_bytes())
+    content[24:28] = b"WIPE"
+    content[HEADER : HEADER + wiped] = bytes(wiped)
+    path.write_bytes(content)
+    assert reopened(path) == ([], 0)
+    assert path.read_bytes()[24:] == bytes(SMALL - 24)
+
+
+def test_erase_marks_the_file_before_it_wipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at either flush, the next opening finishes the job."""
+    path = tmp_path / "events.log"
+    fill(path, 126)
+    log = EventLog(path, SMALL)
+    seen: list[bytes] = []
+
+    class Watched:
+        def __getattr__(self, name: str) -> object:
+            return getattr(mapped, name)
+
+        def __len__(self) -> int:
+            return len(mapped)
+
+        def __setitem__(self, at: slice, content: bytes) -> None:
+            mapped[at] = content
+
+        def flush(self) -> None:
+            seen.append(path.read_bytes())
+
+    mapped = log._map
+    monkeypatch.setattr(log, "_map", Watched())
+    log.erase()
+    monkeypatch.undo()
+    log.close()
+    assert [content[24:28] for content in seen] == [b"WIPE", b"WIPE", bytes(4)]
+    assert any(seen[0][HEADER:])
+    assert not any(seen[1][HEADER:])

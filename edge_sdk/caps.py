@@ -93,6 +93,9 @@ class CapCounts:
             if self._all_free_at_ms[index] <= now_ms:
                 continue
             targets = self._offer_categories[offer_rows] if rule.per_category else offer_rows
-            held = np.where(self._free_at_ms[index][targets] > now_ms, int(rule.reason), 0)
+            free_at_ms = self._free_at_ms[index][targets]
+            # An event further ahead than the rule's own time was stamped by a clock that was wrong: it holds nothing.
+            is_held = (free_at_ms > now_ms) & (free_at_ms <= now_ms + 2000 * rule.within_s)
+            held = np.where(is_held, int(rule.reason), 0)
             bits = held if bits is None else bits | held
         return bits

@@ -232,6 +232,17 @@ def test_a_cooldown_rests_the_offer_after_one_event() -> None:
     assert held(memory, START + 1_800_000) == [0, 0, 0]
 
 
+def test_an_event_stamped_by_a_clock_far_ahead_keeps_nothing_out_for_long() -> None:
+    memory = Memory(replace(LAYOUT, caps=RULES))
+    memory.add(START + 365 * 86_400_000, NEITHER, 20, 0.0)
+    assert held(memory, START) == [0, 0, 0]
+    memory.add(START, NEITHER, 20, 0.0)
+    assert held(memory, START) == [0, 0, Reason.COOLING_DOWN]
+    memory.add(START + 1_800_000, NEITHER, 20, 0.0)  # half an hour ahead, within the rule's own time
+    assert held(memory, START) == [0, 0, Reason.COOLING_DOWN]
+    assert held(memory, START + 3_600_000) == [0, 0, 0]
+
+
 @given(
     events=st.lists(st.tuples(st.integers(0, 900_000), KINDS, ITEMS), max_size=40),
     later_ms=st.integers(0, 4_000_000),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,8 @@ class Workload:
 
     def fill(self, engine: Engine, events: int, skip: int = 0) -> None:
         """Record the events number `skip` to `skip + events`."""
-        for kind, item, value, decision in islice(cycle(self.calls), skip, skip + events):
+        endless = chain.from_iterable(repeat(self.calls))  # `cycle` would keep a copy
+        for kind, item, value, decision in islice(endless, skip, skip + events):
             engine.record(kind, item=item, value=value, decision=decision)
 
     def rank(self, engine: Engine) -> float:

@@ -1,7 +1,7 @@
 """What `benchmarks.event_log` times: ways to write a slice of the workload down, each a call an event.
 
 All but `pack` keep the promise of `Engine.record`: what was acknowledged survives the death of the process. The peers
-do less: they get ids instead of names, and derive neither counters nor caps.
+do less: SQLite gets ids instead of names, and none of them derives counters or caps.
 """
 
 from __future__ import annotations

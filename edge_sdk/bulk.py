@@ -64,11 +64,7 @@ def _count_many(memory: Memory, times_ms: I64, counter: I64, offer_row: I64, cat
     layout = memory.layout
     half_lives = len(layout.decays)
     for h, decay in enumerate(layout.decays):
-        ticks = np.maximum.accumulate(np.concatenate([[memory.latest[h]], times_ms // decay.tick_ms]))
-        if (times_ms // decay.tick_ms <= ticks[:-1] - PERIOD_TICKS).any():
-            _one_by_one(memory, h, times_ms, counter, offer_row, category_row)
-            continue
-        ticks = ticks[1:]
+        ticks = _effective(times_ms // decay.tick_ms, memory.latest[h])
         since = ticks % PERIOD_TICKS
         grown: F64 = decay.grow_coarse[since >> FINE_BITS] * decay.grow_fine[since & FINE_MASK]
         borders = np.flatnonzero(np.diff(ticks // PERIOD_TICKS)) + 1
@@ -81,8 +77,14 @@ def _count_many(memory: Memory, times_ms: I64, counter: I64, offer_row: I64, cat
                 np.add.at(memory.sums, (row[known] + first_slot, column[known]), grown[part][known])
 
 
-def _one_by_one(memory: Memory, h: int, times_ms: I64, counter: I64, offer_row: I64, category_row: I64) -> None:
-    """The rare log in which the clock was far ahead and came back."""
-    columns = (times_ms.tolist(), counter.tolist(), offer_row.tolist(), category_row.tolist())
-    for time_ms, index, offer, category in zip(*columns, strict=True):
-        memory.count(h, index, time_ms, offer, category)
+def _effective(ticks: I64, latest: int) -> I64:
+    """The tick that each event counts at: never behind the newest, unless the clock was far ahead and came back."""
+    running = np.maximum.accumulate(np.concatenate([[latest], ticks]))
+    if not (ticks <= running[:-1] - PERIOD_TICKS).any():
+        return running[1:]
+    effective = []
+    for tick in ticks.tolist():  # the rare log in which it came back
+        if not latest - PERIOD_TICKS < tick < latest:
+            latest = tick
+        effective.append(latest)
+    return np.array(effective, np.int64)

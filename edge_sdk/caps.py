@@ -13,6 +13,8 @@ import numpy as np
 
 from edge_sdk.types import I64, Reason
 
+CountedRule = tuple[int, bool, int, list[int], list[int]]  # index, per category, limit, next places, times
+
 
 @dataclass(frozen=True, slots=True)
 class CapRule:
@@ -41,9 +43,15 @@ class CapCounts:
         self._times = [[0] * (size * rule.limit) for size, rule in zip(sizes, self._rules, strict=True)]
         self._next = [[0] * size for size in sizes]  # where each target's oldest time stands
         self._free_at_ms = [np.zeros(size, np.int64) for size in sizes]  # 0 = free
+        self._free_views = [column.data for column in self._free_at_ms]  # element writes at a third of numpy's cost
         self._all_free_at_ms = [0] * len(sizes)  # when the last target of a rule is free: mostly nothing to look at
-        self.by_kind: dict[int, tuple[int, ...]] = {
-            kind: tuple(index for index, rule in enumerate(self._rules) if rule.kind == kind)
+        # All that one event needs, by kind, in one tuple a rule: attribute look-ups would cost as much as the counting.
+        self.by_kind: dict[int, tuple[CountedRule, ...]] = {
+            kind: tuple(
+                (index, rule.per_category, rule.limit, self._next[index], self._times[index])
+                for index, rule in enumerate(self._rules)
+                if rule.kind == kind
+            )
             for kind in {rule.kind for rule in self._rules}
         }
 
@@ -58,33 +66,32 @@ class CapCounts:
         at = 0
         for index, rule in enumerate(self._rules):
             targets = len(self._next[index])
-            self._times[index] = numbers[at : at + targets * rule.limit]
+            self._times[index][:] = numbers[at : at + targets * rule.limit]
             at += targets * rule.limit
-            self._next[index] = numbers[at : at + targets]
+            self._next[index][:] = numbers[at : at + targets]
             at += targets
             for row in range(1, targets):
-                self._hold(index, row)
+                oldest = self._times[index][row * rule.limit + self._next[index][row]]
+                if oldest:
+                    self._hold(index, row, oldest)
 
-    def add(self, rules: tuple[int, ...], time_ms: int, offer_row: int, category_row: int) -> None:
+    def add(self, rules: tuple[CountedRule, ...], time_ms: int, offer_row: int, category_row: int) -> None:
         """Count one event for the rules of its kind (`by_kind`); row 0 stands for none and is not counted."""
-        for index in rules:
-            rule = self._rules[index]
-            row = category_row if rule.per_category else offer_row
-            if not row:
-                continue
-            at, limit = self._next[index][row], rule.limit
-            self._times[index][row * limit + at] = time_ms
-            self._next[index][row] = (at + 1) % limit
-            self._hold(index, row)
+        for index, per_category, limit, places, times in rules:
+            row = category_row if per_category else offer_row
+            if row:
+                at = places[row]
+                times[row * limit + at] = time_ms
+                places[row] = at = at + 1 if at + 1 < limit else 0
+                oldest = times[row * limit + at]  # of the newest `limit`; 0 = fewer so far
+                if oldest:
+                    self._hold(index, row, oldest)
 
-    def _hold(self, index: int, row: int) -> None:
-        """Work out until when a target is held by a rule."""
-        rule = self._rules[index]
-        oldest = self._times[index][row * rule.limit + self._next[index][row]]  # of the newest `limit`
-        if oldest:  # 0 = fewer so far
-            free_at_ms = oldest + rule.within_s * 1000
-            self._free_at_ms[index][row] = free_at_ms
-            self._all_free_at_ms[index] = max(self._all_free_at_ms[index], free_at_ms)
+    def _hold(self, index: int, row: int, oldest_ms: int) -> None:
+        """A rule holds a target until the oldest of its newest `limit` events is out of the rule's time."""
+        free_at_ms = oldest_ms + self._rules[index].within_s * 1000
+        self._free_views[index][row] = free_at_ms
+        self._all_free_at_ms[index] = max(self._all_free_at_ms[index], free_at_ms)
 
     def reasons(self, offer_rows: I64, now_ms: int) -> I64 | None:
         """Reason bits of each offer that a rule takes out now, 0 = free, shape of `offer_rows`; None = all are free."""

@@ -261,18 +261,13 @@ class Engine:
     def _refuse(self) -> None:
         raise RuntimeError("the engine is closed; open a new one with Engine.open")
 
-    def _now(self) -> int:
-        return min(max(self._clock(), 0), TIME_MS_MAX)
+    def _now(self, time_ms: int | None = None) -> int:
+        return min(max(self._clock() if time_ms is None else time_ms, 0), TIME_MS_MAX)
 
     def _append(self, kind: int, item: str, value: float, decision: int) -> int:
-        try:
-            usable = -_FLOAT32_MAX <= value <= _FLOAT32_MAX
-            value = float(value)
-        except (TypeError, ValueError, OverflowError):
-            usable = False
-        if not usable:
-            raise InvalidValueError("value", value)
-        if not (isinstance(decision, int) and 0 <= decision <= 0xFFFFFFFF):
+        if value.__class__ is not float or not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
+            value = _as_float32(value)
+        if decision.__class__ is not int or not 0 <= decision <= 0xFFFFFFFF:
             raise InvalidValueError("decision", decision)
         with self._lock:
             if self._closed:
@@ -281,7 +276,10 @@ class Engine:
                 number = self._item_ids[item]
             except (KeyError, TypeError):
                 number = self._name(item)
-            return self._state.append(self._now(), kind, number, value, decision)
+            now_ms = self._clock()
+            if not 0 <= now_ms <= TIME_MS_MAX:
+                now_ms = self._now(now_ms)
+            return self._state.append(now_ms, kind, number, value, decision)
 
     def _name(self, item: str) -> int:
         """The id of an item name not met lately."""
@@ -294,3 +292,19 @@ class Engine:
         self._item_ids[item] = number
         self._unknown_items += not self._state.memory.knows(number)
         return number
+
+
+def _as_float32(value: object) -> float:
+    """A number that a float32 holds, of whatever type.
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    if not isinstance(value, str | bytes | bytearray):  # float("12") would take words
+        try:
+            number = float(value)  # type: ignore[arg-type]
+            if -_FLOAT32_MAX <= number <= _FLOAT32_MAX:
+                return number
+        except (TypeError, ValueError, OverflowError):
+            pass
+    raise InvalidValueError("value", value)

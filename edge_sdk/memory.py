@@ -19,6 +19,7 @@ from edge_sdk.types import F32, F64, I32, I64
 from edge_sdk.vocabulary import Vocabulary
 
 _NEVER: Final = 1 << 62  # time of an empty window place: its age clamps to 0
+_SINCE_MASK: Final = PERIOD_TICKS - 1  # PERIOD_TICKS is a power of two
 _REFS_MAX: Final = 4096  # items whose rows are kept ready
 
 
@@ -86,29 +87,33 @@ class Memory:
         self.sums = np.zeros((self.category_slot + layout.category_rows, self._width))
         self._sums_view = _floats(self.sums.reshape(-1))
         self.latest = [0] * len(layout.decays)  # tick of the newest event; the landmark is the start of its period
+        self._borders = [PERIOD_TICKS] * len(layout.decays)  # where the landmark moves next
         self._decays = [
             (d.tick_ms, _floats(d.grow_coarse), _floats(d.grow_fine), _floats(d.fade_coarse), _floats(d.fade_fine))
             for d in layout.decays
         ]
-        self._half_lives = range(len(layout.decays))
         self._refs: dict[int, tuple[int, int, int]] = {}
         self._ages = np.empty(n, np.int64)
         self._seconds = np.empty(n, np.float64)
         self.caps = CapCounts(layout.caps, layout.offers.row_category, layout.category_rows)
+        # What a kind feeds, in one look-up: its window row (0 = none), its counter (-1 = none), its caps.
+        self._plans = {
+            kind: (rule.row if rule.in_window else 0, rule.counter, self.caps.by_kind.get(kind, ()))
+            for kind, rule in layout.kinds.items()
+        }
 
     def add(self, time_ms: int, kind: int, item: int, value: float) -> None:
         """Take in one event, the newest by order of calls. A kind that the bundle does not know is passed over."""
-        rule = self.layout.kinds.get(kind)
-        if rule is None:
+        plan = self._plans.get(kind)
+        if plan is None:
             return
+        window_row, counter, capped = plan
         item_row, offer_row, category_row = self._refs.get(item) or self.rows_of(item)
-        if rule.in_window:
-            self.see(rule.row, item_row, time_ms, value)
-        if rule.counter >= 0 and (offer_row or category_row):
-            for h in self._half_lives:
-                self.count(h, rule.counter, time_ms, offer_row, category_row)
-        capped = self.caps.by_kind.get(kind)
-        if capped is not None:
+        if window_row:
+            self.see(window_row, item_row, time_ms, value)
+        if counter >= 0 and (offer_row or category_row):
+            self._count(counter, time_ms, offer_row, category_row)
+        if capped:
             self.caps.add(capped, time_ms, offer_row, category_row)
 
     def see(self, kind_row: int, item_row: int, time_ms: int, value: float) -> None:
@@ -121,20 +126,23 @@ class Memory:
         values[at] = values[at + n] = value
         times[at] = times[at + n] = time_ms
 
-    def count(self, h: int, counter: int, time_ms: int, offer_row: int, category_row: int) -> None:
-        """Add one event to the counters of half-life `h`: of its offer and of its category, where it has them."""
-        sums = self._sums_view
-        tick_ms, coarse, fine, _, _ = self._decays[h]
-        tick = time_ms // tick_ms
-        if tick != self.latest[h]:
-            tick = self.advance(h, tick)
-        since = tick % PERIOD_TICKS
-        grown = coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
-        column = counter * len(self._decays) + h
-        if offer_row:
-            sums[offer_row * self._width + column] += grown
-        if category_row:
-            sums[(self.category_slot + category_row) * self._width + column] += grown
+    def _count(self, counter: int, time_ms: int, offer_row: int, category_row: int) -> None:
+        """Add one event to the counters of its offer and of its category, where it has them."""
+        sums, latest = self._sums_view, self.latest
+        offer_at = offer_row * self._width + counter * len(latest)
+        category_at = (self.category_slot + category_row) * self._width + counter * len(latest)
+        for h, (tick_ms, coarse, fine, _, _) in enumerate(self._decays):
+            tick = time_ms // tick_ms
+            if latest[h] <= tick < self._borders[h]:
+                latest[h] = tick  # nearly always: `advance` without the call
+            else:
+                tick = self.advance(h, tick)
+            since = tick & _SINCE_MASK
+            grown = coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
+            if offer_row:
+                sums[offer_at + h] += grown
+            if category_row:
+                sums[category_at + h] += grown
 
     def advance(self, h: int, tick: int) -> int:
         """Follow the clock; returns the tick to count at, never before the newest event's (no age is negative)."""
@@ -152,6 +160,7 @@ class Memory:
             np.multiply(column, fade_coarse[then >> FINE_BITS] * fade_fine[then & FINE_MASK], out=column)
             np.multiply(column, grow_coarse[now >> FINE_BITS] * grow_fine[now & FINE_MASK], out=column)
         self.latest[h] = tick
+        self._borders[h] = (tick // PERIOD_TICKS + 1) * PERIOD_TICKS
         return tick
 
     def knows(self, item: int) -> bool:
@@ -198,6 +207,7 @@ class Memory:
         latest = np.frombuffer(raw, np.int64, len(memory.latest), at)
         at += latest.nbytes
         memory.latest = latest.tolist()
+        memory._borders = [(tick // PERIOD_TICKS + 1) * PERIOD_TICKS for tick in memory.latest]
         memory.sums[:] = np.frombuffer(raw, np.float64, memory.sums.size, at).reshape(memory.sums.shape)
         memory.caps.load(raw[at + memory.sums.nbytes :])
         return memory

@@ -11,11 +11,20 @@ import json
 import statistics
 from pathlib import Path
 
+from benchmarks.event_workload import Workload
 from cloud_export.speed import measure_speed
 from edge_sdk.bundle import read_bundle
 from edge_sdk.release import open_release
 
-FIGURES = ("record_us_p50", "record_us_p99", "rank_us_p50", "rank_us_p99", "open_ms", "extra_memory_mb")
+FIGURES = (
+    "record_us_p50",
+    "record_us_p99",
+    "rank_us_p50",
+    "rank_us_p99",
+    "rank_new_base_us_p50",
+    "open_ms",
+    "extra_memory_mb",
+)
 
 
 def main() -> None:
@@ -29,13 +38,15 @@ def main() -> None:
     content = read_bundle(path, open_release(path, trusted_keys=[key], allow_unsigned=False))
     layout = content.layout
     kinds = [name for name in content.kind_names if layout.kinds[content.kind_ids[name]].in_window]
-    items, offers = layout.items.names(), layout.offers.names()
-    rounds = [measure_speed(path, None, key, kinds, items, offers) for _ in range(arguments.rounds)]
+    events = [(kind, item) for kind, item, _, _ in Workload.of(path, key).calls]
+    rounds = [
+        measure_speed(path, None, key, events, kinds, layout.offers.names()) for _ in range(arguments.rounds)
+    ]
     result: dict[str, object] = {"machine": rounds[0]["machine"], "bundle_bytes": rounds[0]["bundle_bytes"]}
     for name in FIGURES:
         values = [value for value in (one[name] for one in rounds) if isinstance(value, float)]
         result[name] = statistics.median(values)
-        print(f"{name:18} {statistics.median(values):9.2f}   ({min(values):.2f} to {max(values):.2f})")
+        print(f"{name:20} {statistics.median(values):9.2f}   ({min(values):.2f} to {max(values):.2f})")
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")

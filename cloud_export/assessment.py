@@ -7,14 +7,15 @@ from dataclasses import replace
 import numpy as np
 
 from cloud_export import evaluation, faithfulness
-from cloud_export.cloud_side import Stage
+from cloud_export.cloud_side import Stage, fit_real_time
 from cloud_export.edge_model import EdgeModel
-from cloud_export.examples import F32, Progress, decision_moments, make_states, with_base
+from cloud_export.examples import F32, decision_moments, make_states, with_base
+from cloud_export.log_types import Log
 from cloud_export.metrics import gap_closed, quality, random_scores
 from cloud_export.onnx_export import export_ranker
 from cloud_export.packing import Content, pack_payload, sign_release, write_whole
 from cloud_export.report_words import JsonValue
-from cloud_export.speed import measure_speed
+from cloud_export.speed import RECORDS, measure_speed
 from cloud_export.stages import Clockwork, Packed, Run, Trained
 from cloud_export.training import predict_base, predict_edge
 from edge_sdk.bundle import read_bundle
@@ -58,7 +59,7 @@ def _quality(
             bar = stage(f"engine: {name}")
             scores[name] = evaluation.engine_scores(engine, timer, run.log, test, moments, candidates, progress=bar)
         empty = evaluation.empty_log_is_base_order(engine, timer, candidates, weights)
-    scores |= _real_time(run, trained, stage("state at each decision"))
+    scores |= _real_time(run, trained, stage)
     if run.inputs.truth is not None:
         scores["oracle"] = evaluation.oracle_scores(run.inputs.truth, run.log, test, weights)
     figures = quality(rankings, scores, seed=seed)
@@ -74,11 +75,17 @@ def _quality(
     return report
 
 
-def _real_time(run: Run, trained: Trained, progress: Progress) -> dict[str, F32]:
-    """The cloud's ranker if it saw every event at once, alone and under the device model."""
-    test, weights = trained.cloud.test, run.layout.policy.weights
-    states = make_states(run.log, run.layout, trained.test_moments, progress=progress)
-    fresh = with_base(test, predict_base(trained.cloud.model, states), np.arange(len(test.candidate)))
+def _real_time(run: Run, trained: Trained, stage: Stage) -> dict[str, F32]:
+    """The cloud's ranker fitted and fed with every event at once, alone and under the (unchanged) device model."""
+    cloud, weights = trained.cloud, run.layout.policy.weights
+    training_moments = decision_moments(run.log, run.split.training)
+    bar = stage("state at each decision")
+    every = make_states(run.log, run.layout, training_moments, progress=bar)
+    model = fit_real_time(run.inputs.scene, run.log, run.layout, run.split, every, cloud.training,
+                          seed=run.inputs.seed, progress=stage("base model in real time"))  # fmt: skip
+    states = make_states(run.log, run.layout, trained.test_moments, progress=bar)
+    test = cloud.test
+    fresh = with_base(test, predict_base(model, states), np.arange(len(test.candidate)))
     place = test.candidate > 0
     return {
         "base_realtime": fused(fresh.base_logits[place], weights),
@@ -118,8 +125,14 @@ def _speed(run: Run, model: EdgeModel, packed: Packed) -> dict[str, JsonValue]:
     write_whole(path, sign_release(pack_payload(content), [inputs.signing_key]))
     try:
         return {"window": layout.memory.window} | measure_speed(
-            packed.path, path, packed.public_key, kinds=list(settings.window_kinds),
-            items=layout.memory.items.names(), offers=layout.memory.offers.names(),
+            packed.path, path, packed.public_key, events=_sample_events(run.log),
+            window_kinds=settings.window_kinds, offers=layout.memory.offers.names(),
         )  # fmt: skip
     finally:
         path.unlink()
+
+
+def _sample_events(log: Log) -> list[tuple[str, str]]:
+    """The first users' events, one user after the other: the log's own mix of kinds and items."""
+    rows = range(min(len(log.event_kind), RECORDS))
+    return [(log.kinds[log.event_kind[row]], log.items[log.event_item[row]]) for row in rows]

@@ -78,6 +78,17 @@ def fit_cloud_side(
     )
 
 
+def fit_real_time(
+    scene: Scene, log: Log, layout: DeviceLayout, split: Split, states: BaseStates, training: Examples,
+    *, seed: int, progress: Progress,
+) -> BaseModel:  # fmt: skip
+    """The same ranker fitted on what was known at each decision, as if the cloud saw every event at once."""
+    validation = split.validation_user[log.decisions.user[split.training]]
+    rows = np.arange(len(training.candidate))
+    everyone = np.ones(len(rows), np.bool_)
+    return _fit(scene, log, layout, states, rows, training, everyone, validation, seed + FOLDS, progress)
+
+
 def _states(
     scene: Scene, log: Log, layout: DeviceLayout, moments: Moments, progress: Progress
 ) -> tuple[BaseStates, I64]:

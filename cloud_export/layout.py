@@ -38,6 +38,13 @@ class TooManyRowsError(LogError):
         super().__init__(f"{rows} {table}, {ROWS_MAX} at most; split the scene, or merge the rarest")
 
 
+class ItemNameError(LogError):
+    """A name that the bundle cannot hold."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"item {name!r} has a line break in its name, which separates names in a bundle; rename it")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DeviceLayout:
     """The device's view of a log."""
@@ -67,11 +74,15 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
 
     Raises:
         OfferCollisionError: two offers share an id.
+        ItemNameError: a name has a line break.
         TooManyRowsError: more offers or categories than the format can number.
     """
     for table, names in (("offers", log.catalogue.offers), ("categories", log.catalogue.categories)):
         if len(names) > ROWS_MAX:
             raise TooManyRowsError(table, len(names))
+    for name in log.items:
+        if "\n" in name:
+            raise ItemNameError(name)
     ids = np.array([item_id(name) for name in log.items], np.uint32)
     catalogue = log.catalogue
     _refuse_collision(catalogue.offers, ids[catalogue.offer_item])
@@ -125,7 +136,7 @@ def _vocabulary(chosen: npt.NDArray[np.integer], ids: U32, names: tuple[str, ...
     """Rows by ascending id. Of two items with one id (one pair in 4 billion) the first stands for both."""
     unique, first = np.unique(ids[chosen], return_index=True)
     rows = np.asarray(chosen)[first]
-    joined = "\n".join(names[row].replace("\n", " ") for row in rows.tolist())
+    joined = "\n".join(names[row] for row in rows.tolist())
     return Vocabulary(unique.astype(np.uint32), joined.encode(), (category[rows] + 1).astype(np.uint16))
 
 

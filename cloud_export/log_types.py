@@ -36,7 +36,8 @@ class Decisions:
     """Decisions sorted by (user, time, file order); the candidates of decision d are rows `offsets[d]:offsets[d+1]`.
 
     `position` is the replay order: the number of the user's events that come before the decision. Of a logged
-    decision these are the events with `time_ms` at or before its own; a derived decision is placed right after
+    decision these are the events with `time_ms` before its own (one at the same millisecond may be its own
+    impression or click); a derived decision is placed right after
     the event before its positive event, even where both are stamped with the same millisecond.
     """
 

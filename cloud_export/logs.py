@@ -140,13 +140,14 @@ def _events(rows: pl.DataFrame, users: Sequence[str], items: Sequence[str]) -> E
 
 
 def _positions(decisions: Decisions, events: EventArrays) -> I64:
-    """For each decision, the number of its user's events at or before its time (D,)."""
+    """For each decision, the number of its user's events before its time (D,)."""
     event_count, decision_count = len(events.user), len(decisions.user)
     all_users = np.concatenate((events.user, decisions.user))
     all_times_ms = np.concatenate((events.time_ms, decisions.time_ms))
     is_decision = np.repeat([False, True], [event_count, decision_count])
-    # At the same millisecond the events come first: what was recorded by then, the ranking knew.
-    order = np.lexsort((is_decision, all_times_ms, all_users))
+    # At the same millisecond the decision comes first: an event of that moment may be its own impression or click, and
+    # to know those would be to know the answer.
+    order = np.lexsort((~is_decision, all_times_ms, all_users))
     events_before = np.cumsum(~is_decision[order])
     position = np.empty(len(order), dtype=np.int64)
     position[order] = events_before

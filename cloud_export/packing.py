@@ -6,6 +6,7 @@ The reader is edge_sdk/bundle.py; both follow edge_sdk/format/edge.fbs, and docs
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -140,7 +141,9 @@ def write_base_decisions(
     for index, objective in enumerate(policy.objectives):
         ordered = np.take_along_axis(logits[..., index], order, axis=1)
         columns[f"logits_{objective}"] = pl.Series(ordered.tolist(), dtype=pl.List(pl.Float32))
-    pl.DataFrame(columns).write_parquet(path)
+    buffer = io.BytesIO()
+    pl.DataFrame(columns).write_parquet(buffer)
+    write_whole(path, buffer.getvalue())
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 
 import numpy as np
@@ -29,6 +30,7 @@ from cloud_export.logs import read_log
 from cloud_export.onnx_export import export_explainer, export_ranker
 from cloud_export.packing import (
     Content,
+    model_version,
     pack_payload,
     public_bytes,
     sign_release,
@@ -63,6 +65,9 @@ def run(inputs: Inputs, clockwork: Clockwork) -> dict[str, JsonValue]:
         )  # fmt: skip
         split = split_log(scene, log, seed=inputs.seed)
         current = Run(inputs, log, build_layout(scene, log, training_events=split.training_events), split)
+    # Before the long part: a folder that cannot be written fails here, and no old report stays beside a new bundle.
+    write_whole(inputs.out / "report.html", b"This run has not finished; see its terminal.\n")
+    (inputs.out / "report.json").unlink(missing_ok=True)
     trained = _train(current, clockwork)
     with clockwork.part("export"):
         packed = _pack(current, trained)
@@ -133,7 +138,7 @@ def _pack(run: Run, trained: Trained) -> Packed:
     key, path = run.inputs.signing_key, run.inputs.out / "scene.edge"
     write_whole(path, sign_release(pack_payload(content), [key]))
     write_whole(run.inputs.out / "scene.pub", public_bytes(key))
-    return Packed(path, public_bytes(key), parity)
+    return Packed(path, public_bytes(key), model_version(ranker, explainer), parity)
 
 
 def _write_base(run: Run, cloud: CloudSide, progress: Progress) -> None:
@@ -157,6 +162,8 @@ def _facts(run: Run, trained: Trained, packed: Packed) -> dict[str, JsonValue]:
             "command": run.inputs.command,
             "python": platform.python_version(),
         },
+        "model_version": packed.model_version,
+        "bundle_sha256": hashlib.sha256(packed.path.read_bytes()).hexdigest(),
         "parameters": parameter_count(trained.model),
         "parity_max_abs": max(*parity.objectives, parity.fused),
         "parity": dict(zip(run.log.objectives, parity.objectives, strict=True)),

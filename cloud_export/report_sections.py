@@ -33,6 +33,7 @@ SPEED = (
     ("record_us_p99", "Record an event, 99th percentile", "µs"),
     ("rank_us_p50", "Rank a decision, median", "µs"),
     ("rank_us_p99", "Rank a decision, 99th percentile", "µs"),
+    ("rank_new_base_us_p50", "Rank with a base decision not seen before, median", "µs"),
     ("rank128_us_p50", "Rank over a window of 128 events, median", "µs"),
     ("rank128_us_p99", "Rank over a window of 128 events, 99th percentile", "µs"),
     ("open_ms", "Open the engine", "ms"),

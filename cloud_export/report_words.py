@@ -32,8 +32,8 @@ RANKINGS = {
         "the base plus the adjustment made on the phone, run through the packed bundle and the real Engine",
     ),
     "device_60s_late": ("Device, 60 s late", "the same model, when its events arrive 60 seconds late"),
-    "base_realtime": ("Base in real time", "the cloud's ranker, if it could see every event at once"),
-    "realtime": ("Device on real-time base", "the device model on top of that real-time base"),
+    "base_realtime": ("Base in real time", "the cloud's ranker, fitted and fed with every event at once"),
+    "realtime": ("Device on real-time base", "the device model, not retrained, on top of that real-time base"),
     "oracle": ("Oracle", "the simulator's true probabilities: no ranking can do better on average"),
 }
 

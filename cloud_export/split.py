@@ -55,7 +55,10 @@ def split_log(scene: Scene, log: Log, *, seed: int) -> Split:
         in_training = np.ones(len(decisions.user), np.bool_)
         in_test = in_training
         training_time = np.ones(len(log.event_user), np.bool_)
-        rule = f"by each user's first event: the last {scene.split.test_users:.0%} of the users are tested"
+        rule = (
+            f"by each user's first event: the last {scene.split.test_users:.0%} of the users are tested; what the "
+            "others did later is learned from too, so the times overlap"
+        )
     else:
         is_test = np.zeros(users, np.bool_)
         is_test[generator.choice(users, round(users * scene.split.test_users), replace=False)] = True
@@ -69,11 +72,16 @@ def split_log(scene: Scene, log: Log, *, seed: int) -> Split:
     for side, chosen in (("learn from", training), ("test on", test)):
         if not len(chosen):
             raise EmptySplitError(side, len(decisions.user))
+    validation_user = ~is_test & (generator.random(users) < VALIDATION_USERS)
+    fold = generator.integers(0, FOLDS, users)
+    learners = fold[decisions.user[training]][~validation_user[decisions.user[training]]]
+    if len(np.unique(learners)) < FOLDS:  # a fold's base logits are learned from the other folds
+        raise EmptySplitError("cross-fit the base model", len(decisions.user))
     return Split(
         training=training,
         test=test,
-        validation_user=~is_test & (generator.random(users) < VALIDATION_USERS),
-        fold=generator.integers(0, FOLDS, users),
+        validation_user=validation_user,
+        fold=fold,
         training_events=~is_test[log.event_user] & training_time,
         training_users=len(np.unique(decisions.user[training])),
         test_users=len(np.unique(decisions.user[test])),

@@ -77,6 +77,7 @@ class Packed:
 
     path: Path
     public_key: bytes
+    model_version: str
     parity: ParityResult
 
 

@@ -49,6 +49,9 @@ def prepare(base: BaseDecision, layout: MemoryLayout, weights: F32) -> PreparedB
     logits, error, detail = _logits(base.logits, count, objectives)
     with np.errstate(over="ignore", invalid="ignore"):  # absurd logits become infinite, without a warning on stderr
         scores = fused(logits, weights)
+    if count and not error and not np.isfinite(scores).all():
+        error = ErrorCode.BAD_BASE_LOGITS
+        detail = "base logits that overflow when weighted; mend the base decision where it is made"
     order = np.arange(count) if error else by_score(scores)
     if not count:
         error, detail = ErrorCode.NO_CANDIDATES, "the base decision is empty; pass the offers to choose from"

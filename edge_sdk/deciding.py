@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -123,10 +124,13 @@ class DecisionMaker:
         call = self._ranker.bound(len(prepared.rows))
         self._fill(call.inputs, memory, prepared, request.now_ms, context, weights)
         call.run()
-        scores = fused(call.logits, weights)
-        if not np.isfinite(scores).all():
-            raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
         own_weights = weights is self._policy.weights
+        with nullcontext() if own_weights else np.errstate(over="ignore", invalid="ignore"):
+            scores = fused(call.logits, weights)
+        if not np.isfinite(scores).all():
+            if not own_weights and np.isfinite(call.logits).all():
+                raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {request.weights!r} overflow; pass smaller ones")
+            raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
         return Decision(
             id=request.number,
             time_ms=request.now_ms,

@@ -78,10 +78,11 @@ class Engine:
 
         Raises:
             EdgeError: a subclass that names the file, the field and the mend. The state folder is left as it was.
-            TypeError: `trusted_keys` is one key instead of a list of keys.
+            TypeError: `trusted_keys` is one key instead of a list of keys, or the clock gives no number.
         """
         if isinstance(trusted_keys, bytes | str):
             raise TypeError("trusted_keys is one key; pass a list: trusted_keys=[key]")
+        _within_range(clock())  # a clock that does not work shows now, not at the first decision
         path = Path(bundle)
         payload = open_release(path, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
         content = read_bundle(path, payload)
@@ -171,7 +172,7 @@ class Engine:
             InvalidValueError: the decision had no such offer, or the value is no finite float32.
             RuntimeError: the engine is closed.
         """
-        kind = self._bundle.feedback.get(outcome)
+        kind = self._bundle.feedback.get(outcome) if isinstance(outcome, str) else None
         if kind is None:
             raise UnknownOutcomeError(outcome, tuple(self._bundle.feedback))
         if offer not in decision.candidates:
@@ -261,8 +262,8 @@ class Engine:
     def _refuse(self) -> None:
         raise RuntimeError("the engine is closed; open a new one with Engine.open")
 
-    def _now(self, time_ms: int | None = None) -> int:
-        return min(max(self._clock() if time_ms is None else time_ms, 0), TIME_MS_MAX)
+    def _now(self) -> int:
+        return _within_range(self._clock())
 
     def _append(self, kind: int, item: str, value: float, decision: int) -> int:
         if value.__class__ is not float or not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
@@ -277,8 +278,8 @@ class Engine:
             except (KeyError, TypeError):
                 number = self._name(item)
             now_ms = self._clock()
-            if not 0 <= now_ms <= TIME_MS_MAX:
-                now_ms = self._now(now_ms)
+            if now_ms.__class__ is not int or not 0 <= now_ms <= TIME_MS_MAX:
+                now_ms = _within_range(now_ms)
             return self._state.append(now_ms, kind, number, value, decision)
 
     def _name(self, item: str) -> int:
@@ -305,6 +306,11 @@ def _as_float32(value: object) -> float:
             number = float(value)  # type: ignore[arg-type]
             if -_FLOAT32_MAX <= number <= _FLOAT32_MAX:
                 return number
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, ArithmeticError):
             pass
     raise InvalidValueError("value", value)
+
+
+def _within_range(time_ms: float) -> int:
+    """Whole milliseconds that the log's format can hold."""
+    return min(max(int(time_ms), 0), TIME_MS_MAX)

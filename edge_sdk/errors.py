@@ -167,7 +167,15 @@ class InvalidValueError(EdgeError, ValueError):
     code = ErrorCode.INVALID_VALUE
 
     def __init__(self, field: str, value: object) -> None:
-        super().__init__(f"{field}={value!r} is not usable; pass a str item and a finite float32 value")
+        super().__init__(f"{field}={value!r} is not usable; {_MENDS[field]}")
+
+
+_MENDS = {
+    "item": "pass a str, or nothing for an event about nothing in particular",
+    "value": "pass a finite number that a float32 holds",
+    "decision": "pass the id of a Decision whose error is NONE",
+    "offer": "pass the id of one of the decision's candidates",
+}
 
 
 class UnknownOutcomeError(EdgeError, ValueError):

@@ -74,7 +74,7 @@ _moments = st.lists(st.tuples(st.sampled_from("uvw"), st.integers(0, 5)), max_si
 
 @settings(max_examples=40, deadline=None)
 @given(events=_moments, decisions=_moments.filter(len))
-def test_position_counts_the_events_up_to_the_decision(
+def test_position_counts_the_events_before_the_decision(
     events: list[tuple[str, int]], decisions: list[tuple[str, int]]
 ) -> None:
     events = [*events, ("x", 0)]
@@ -87,7 +87,7 @@ def test_position_counts_the_events_up_to_the_decision(
     logged = log.decisions
     order = sorted(range(len(decisions)), key=lambda index: decisions[index])  # stable: file order within a moment
     assert [int(name) for name in logged.decision_id] == order
-    expected = [sum(user == decisions[d][0] and time <= decisions[d][1] for user, time in events) for d in order]
+    expected = [sum(user == decisions[d][0] and time < decisions[d][1] for user, time in events) for d in order]
     assert logged.position.tolist() == expected
 
 

@@ -123,7 +123,7 @@ def test_a_limit_that_is_no_whole_number_gives_the_base_order(engine: Engine, li
 @pytest.mark.parametrize("logits", [[3e38] * 4, [-3e38, 3e38, 3e38, -3e38]])
 def test_logits_that_overflow_give_the_base_order(engine: Engine, logits: list[float]) -> None:
     decision = engine.rank(BaseDecision(FUNDS, logits), context=HOME)
-    assert decision.error is ErrorCode.MODEL_FAILED
+    assert decision.error is ErrorCode.BAD_BASE_LOGITS
     assert sorted(names(decision)) == sorted(FUNDS)
 
 

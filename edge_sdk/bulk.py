@@ -70,7 +70,7 @@ def _count_many(memory: Memory, times_ms: I64, counter: I64, offer_row: I64, cat
         borders = np.flatnonzero(np.diff(ticks // PERIOD_TICKS)) + 1
         for part in np.split(np.arange(len(ticks)), borders):
             memory.advance(h, int(ticks[part[0]]))
-            memory.latest[h] = int(ticks[part[-1]])  # within one period: no landmark moves
+            memory.advance(h, int(ticks[part[-1]]))  # within one period: no landmark moves
             column = counter[part] * half_lives + h
             for row, first_slot in ((offer_row[part], 0), (category_row[part], memory.category_slot)):
                 known = row > 0

@@ -42,10 +42,17 @@ class PreparedBase:
         return known.bits
 
 
-def prepare(base: BaseDecision, layout: MemoryLayout, weights: F32) -> PreparedBase:
-    """Check a base decision against a bundle; never raises for its content."""
+def prepare(base: BaseDecision, layout: MemoryLayout, weights: F32, row_of: dict[str, int]) -> PreparedBase:
+    """Check a base decision against a bundle; never raises for its content.
+
+    Args:
+        base: the cloud's ranking.
+        layout: of the bundle.
+        weights: the policy's own, (K,).
+        row_of: offer rows already looked up, by name; known ones are added.
+    """
     count, objectives = len(base.offers), len(weights)
-    rows, unknown = _rows(base.offers, layout.offers)
+    rows, unknown = _rows(base.offers, layout.offers, row_of)
     logits, error, detail = _logits(base.logits, count, objectives)
     with np.errstate(over="ignore", invalid="ignore"):  # absurd logits become infinite, without a warning on stderr
         scores = fused(logits, weights)
@@ -66,15 +73,19 @@ def prepare(base: BaseDecision, layout: MemoryLayout, weights: F32) -> PreparedB
     return PreparedBase(base, rows, layout.counter_slots(rows), logits, scores, order, error, detail)
 
 
-def _rows(names: tuple[str, ...], offers: Vocabulary) -> tuple[I64, list[object]]:
-    rows = np.zeros(len(names), np.int64)
+def _rows(names: tuple[str, ...], offers: Vocabulary, row_of: dict[str, int]) -> tuple[I64, list[object]]:
+    rows: list[int] = []
     unknown: list[object] = []
-    for index, name in enumerate(names):
-        with suppress(AttributeError, UnicodeEncodeError):  # no str, or half a surrogate pair
-            rows[index] = offers.row(item_id(name))
-        if not rows[index]:
+    for name in names:
+        row = 0
+        with suppress(AttributeError, TypeError, UnicodeEncodeError):  # no str, or half a surrogate pair
+            row = row_of.get(name) or offers.row(item_id(name))
+        if row:
+            row_of[name] = row
+        else:
             unknown.append(name)
-    return rows, unknown
+        rows.append(row)
+    return np.array(rows, np.int64), unknown
 
 
 def _logits(given: F32, count: int, objectives: int) -> tuple[F32, ErrorCode, str]:

@@ -50,6 +50,7 @@ class DecisionMaker:
         self._policy = bundle.policy
         self._ranker = ranker
         self._prepared: dict[int, PreparedBase] = {}
+        self._row_of: dict[str, int] = {}  # offers met so far: a new base need not hash their names again
         self._contexts: dict[tuple[tuple[str, str], ...], tuple[F32, tuple[int, ...]]] = {}
 
     def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
@@ -85,7 +86,7 @@ class DecisionMaker:
         if prepared is None:  # `prepared.base` keeps the object alive, so its id cannot come to mean another
             if len(self._prepared) >= PREPARED_BASES:
                 del self._prepared[next(iter(self._prepared))]
-            prepared = prepare(base, self._bundle.layout, self._policy.weights)
+            prepared = prepare(base, self._bundle.layout, self._policy.weights, self._row_of)
             self._prepared[id(base)] = prepared
         return prepared
 

@@ -50,6 +50,9 @@ class Engine:
         self._lock = threading.Lock()
         self._closed = False
         self._kind_ids = bundle.kind_ids
+        names = {number: name for name, number in bundle.kind_ids.items()}
+        self._shown_kind = names.get(bundle.shown_kind)
+        self._feedback_kinds = {outcome: names[number] for outcome, number in bundle.feedback.items()}
         self._item_ids: dict[str, int] = {"": 0}
         self._explainer: Explainer | None = None
         self._era = object()
@@ -111,7 +114,26 @@ class Engine:
             kind_number = self._kind_ids[kind]
         except (KeyError, TypeError):
             raise UnknownKindError(kind, self._bundle.kind_names) from None
-        return self._append(kind_number, item, value, decision)
+        if value.__class__ is not float or not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
+            value = _as_float32(value)
+        if decision.__class__ is not int or not 0 <= decision <= 0xFFFFFFFF:
+            raise InvalidValueError("decision", decision)
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            try:
+                number = self._item_ids[item]
+            except (KeyError, TypeError):
+                number = self._name(item)
+            now_ms = self._clock()
+            if now_ms.__class__ is not int or not 0 <= now_ms <= TIME_MS_MAX:
+                now_ms = _within_range(now_ms)
+            state = self._state
+            seq = state.log.append(now_ms, kind_number, number, value, decision)
+            state.memory.add(now_ms, kind_number, number, value)
+            if seq >= state.keep_at:
+                state.keep()
+            return seq
 
     def rank(
         self,
@@ -158,11 +180,10 @@ class Engine:
             UnknownOutcomeError: the scene names no kind for it (`[events] shown`).
             RuntimeError: the engine is closed.
         """
-        kind = self._bundle.shown_kind
-        if not kind:
+        if self._shown_kind is None:
             raise UnknownOutcomeError("shown", ())
         for offer in decision.offers[: count if count is None else max(0, count)]:
-            self._append(kind, offer.id, 0.0, decision.id)
+            self.record(self._shown_kind, item=offer.id, decision=decision.id)
 
     def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:
         """Record what came of an offer of a decision, e.g. ``feedback(decision, "fund_017", "click")``.
@@ -172,12 +193,12 @@ class Engine:
             InvalidValueError: the decision had no such offer, or the value is no finite float32.
             RuntimeError: the engine is closed.
         """
-        kind = self._bundle.feedback.get(outcome) if isinstance(outcome, str) else None
+        kind = self._feedback_kinds.get(outcome) if isinstance(outcome, str) else None
         if kind is None:
-            raise UnknownOutcomeError(outcome, tuple(self._bundle.feedback))
+            raise UnknownOutcomeError(outcome, tuple(self._feedback_kinds))
         if offer not in decision.candidates:
             raise InvalidValueError("offer", offer)
-        self._append(kind, offer, value, decision.id)
+        self.record(kind, item=offer, value=value, decision=decision.id)
 
     def explain(self, decision: Decision) -> tuple[Explanation, ...]:
         """Take the scores of a decision's offers apart: base logit, what each event added, and the counters.
@@ -264,23 +285,6 @@ class Engine:
 
     def _now(self) -> int:
         return _within_range(self._clock())
-
-    def _append(self, kind: int, item: str, value: float, decision: int) -> int:
-        if value.__class__ is not float or not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
-            value = _as_float32(value)
-        if decision.__class__ is not int or not 0 <= decision <= 0xFFFFFFFF:
-            raise InvalidValueError("decision", decision)
-        with self._lock:
-            if self._closed:
-                self._refuse()
-            try:
-                number = self._item_ids[item]
-            except (KeyError, TypeError):
-                number = self._name(item)
-            now_ms = self._clock()
-            if now_ms.__class__ is not int or not 0 <= now_ms <= TIME_MS_MAX:
-                now_ms = _within_range(now_ms)
-            return self._state.append(now_ms, kind, number, value, decision)
 
     def _name(self, item: str) -> int:
         """The id of an item name not met lately."""

@@ -19,7 +19,6 @@ from edge_sdk.types import F32, F64, I32, I64
 from edge_sdk.vocabulary import Vocabulary
 
 _NEVER: Final = 1 << 62  # time of an empty window place: its age clamps to 0
-_SINCE_MASK: Final = PERIOD_TICKS - 1  # PERIOD_TICKS is a power of two
 _REFS_MAX: Final = 4096  # items whose rows are kept ready
 
 
@@ -87,7 +86,8 @@ class Memory:
         self.sums = np.zeros((self.category_slot + layout.category_rows, self._width))
         self._sums_view = _floats(self.sums.reshape(-1))
         self.latest = [0] * len(layout.decays)  # tick of the newest event; the landmark is the start of its period
-        self._borders = [PERIOD_TICKS] * len(layout.decays)  # where the landmark moves next
+        self._tick_ms = [decay.tick_ms for decay in layout.decays]
+        self._grown = [1.0] * len(layout.decays)  # what an event at `latest` adds: most events share their tick with it
         self._decays = [
             (d.tick_ms, _floats(d.grow_coarse), _floats(d.grow_fine), _floats(d.fade_coarse), _floats(d.fade_fine))
             for d in layout.decays
@@ -131,37 +131,41 @@ class Memory:
         sums, latest = self._sums_view, self.latest
         offer_at = offer_row * self._width + counter * len(latest)
         category_at = (self.category_slot + category_row) * self._width + counter * len(latest)
-        for h, (tick_ms, coarse, fine, _, _) in enumerate(self._decays):
+        for h, tick_ms in enumerate(self._tick_ms):
             tick = time_ms // tick_ms
-            if latest[h] <= tick < self._borders[h]:
-                latest[h] = tick  # nearly always: `advance` without the call
-            else:
-                tick = self.advance(h, tick)
-            since = tick & _SINCE_MASK
-            grown = coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
+            if tick != latest[h]:
+                self.advance(h, tick)
+            grown = self._grown[h]
             if offer_row:
                 sums[offer_at + h] += grown
             if category_row:
                 sums[category_at + h] += grown
 
-    def advance(self, h: int, tick: int) -> int:
-        """Follow the clock; returns the tick to count at, never before the newest event's (no age is negative)."""
+    def advance(self, h: int, tick: int) -> None:
+        """Follow the clock to an event's tick, never behind the newest event's (no age is negative)."""
         latest = self.latest[h]
         if latest - PERIOD_TICKS < tick < latest:
-            return latest  # the clock stepped back a little: time stands still until it has caught up
+            return  # the clock stepped back a little: time stands still until it has caught up
         column = self.sums[:, h :: len(self._decays)]
         if tick > latest:
             periods = tick // PERIOD_TICKS - latest // PERIOD_TICKS
             if periods:
                 np.ldexp(column, -PERIOD_HALF_LIVES * min(periods, 64), out=column)
         elif tick < latest:  # the clock was far ahead: what was counted keeps its value of then, and decays from now on
-            _, grow_coarse, grow_fine, fade_coarse, fade_fine = self._decays[h]
-            then, now = latest % PERIOD_TICKS, tick % PERIOD_TICKS
+            _, _, _, fade_coarse, fade_fine = self._decays[h]
+            then = latest % PERIOD_TICKS
             np.multiply(column, fade_coarse[then >> FINE_BITS] * fade_fine[then & FINE_MASK], out=column)
-            np.multiply(column, grow_coarse[now >> FINE_BITS] * grow_fine[now & FINE_MASK], out=column)
-        self.latest[h] = tick
-        self._borders[h] = (tick // PERIOD_TICKS + 1) * PERIOD_TICKS
-        return tick
+            np.multiply(column, self._growth(h, tick), out=column)
+        self._stand_at(h, tick)
+
+    def _stand_at(self, h: int, tick: int) -> None:
+        self.latest[h], self._grown[h] = tick, self._growth(h, tick)
+
+    def _growth(self, h: int, tick: int) -> float:
+        """What an event at this tick adds to a sum."""
+        _, coarse, fine, _, _ = self._decays[h]
+        since = tick % PERIOD_TICKS
+        return coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
 
     def knows(self, item: int) -> bool:
         """Whether the bundle has a row for this item id."""
@@ -206,8 +210,8 @@ class Memory:
             at += part.nbytes
         latest = np.frombuffer(raw, np.int64, len(memory.latest), at)
         at += latest.nbytes
-        memory.latest = latest.tolist()
-        memory._borders = [(tick // PERIOD_TICKS + 1) * PERIOD_TICKS for tick in memory.latest]
+        for h, tick in enumerate(latest.tolist()):
+            memory._stand_at(h, tick)
         memory.sums[:] = np.frombuffer(raw, np.float64, memory.sums.size, at).reshape(memory.sums.shape)
         memory.caps.load(raw[at + memory.sums.nbytes :])
         return memory

@@ -35,15 +35,7 @@ class StateFolder:
             raise
         self._file = _memory_file(folder / "memory.bin", layout)
         self.memory, self.last_decision = self._restored()
-        self._keep_at = self.log.last_seq + self.log.capacity // 2
-
-    def append(self, time_ms: int, kind: int, item: int, value: float, decision: int) -> int:
-        """Write one event to the log and take it into memory; returns its sequence number."""
-        seq = self.log.append(time_ms, kind, item, value, decision)
-        self.memory.add(time_ms, kind, item, value)
-        if seq >= self._keep_at:  # long before the ring drops what no kept memory holds
-            self._keep()
-        return seq
+        self.keep_at = self.log.last_seq + self.log.capacity // 2
 
     def memory_at(self, seq: int) -> Memory | None:
         """Memory as it was after event `seq`; None when the log no longer holds all that made it."""
@@ -60,20 +52,21 @@ class StateFolder:
             self._file.erase()
         self.log.erase()
         self.memory, self.last_decision = Memory(self._layout), 0
-        self._keep_at = self.log.capacity // 2
+        self.keep_at = self.log.capacity // 2
 
     def close(self) -> None:
         """Keep memory, write out, let the folder go."""
-        self._keep()
+        self.keep()
         if self._file is not None:
             self._file.close()
         self.log.close()
         self._lock.release()
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Write memory to its file; due from event `keep_at` on, long before the ring drops what no file holds."""
         if self._file is not None:
             self._file.write(self.memory, self.log.last_seq, self.last_decision)
-        self._keep_at = self.log.last_seq + self.log.capacity // 2
+        self.keep_at = self.log.last_seq + self.log.capacity // 2
 
     def _restored(self) -> tuple[Memory, int]:
         """Memory and the newest decision's id: from the memory file and the events since, or from the log alone."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from edge_sdk.caps import CapCounts, CapRule
 from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_HALF_LIVES, PERIOD_TICKS, DecayTables
+from edge_sdk.derived import DerivedRules
 from edge_sdk.types import F32, F64, I32, I64
 from edge_sdk.vocabulary import Vocabulary
 
@@ -29,6 +30,7 @@ class KindRule:
     row: int  # of the model's kind table, from 1
     in_window: bool
     counter: int  # index of its decayed counters; -1 = not counted
+    keep_s: int = 0  # the log and the window hold it no longer than this; 0 = as long as there is room
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +45,7 @@ class MemoryLayout:
     counter_kinds: int  # KC
     decays: tuple[DecayTables, ...]  # H half-lives
     caps: tuple[CapRule, ...]
+    derived: DerivedRules = DerivedRules()
 
     @property
     def counter_features(self) -> int:

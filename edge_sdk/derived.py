@@ -8,6 +8,7 @@ a port needs them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,6 @@ class DerivedRules:
     session: SessionRule | None = None
     dwell: tuple[DwellRule, ...] = ()
     passed_over: tuple[PassedOverRule, ...] = ()
+
+
+NOTHING_DERIVED: Final = DerivedRules()

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_sdk.caps import CapCounts, CapRule
 from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_HALF_LIVES, PERIOD_TICKS, DecayTables
-from edge_sdk.derived import DerivedRules
+from edge_sdk.derived import NOTHING_DERIVED, DerivedRules
 from edge_sdk.types import F32, F64, I32, I64
 from edge_sdk.vocabulary import Vocabulary
 
@@ -45,7 +45,7 @@ class MemoryLayout:
     counter_kinds: int  # KC
     decays: tuple[DecayTables, ...]  # H half-lives
     caps: tuple[CapRule, ...]
-    derived: DerivedRules = DerivedRules()
+    derived: DerivedRules = NOTHING_DERIVED
 
     @property
     def counter_features(self) -> int:

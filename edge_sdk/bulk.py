@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_TICKS
-from edge_sdk.event_log import Records
 from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.records import Records
 from edge_sdk.types import F64, I64
 
 Rows = npt.NDArray[np.integer]

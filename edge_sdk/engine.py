@@ -11,16 +11,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_sdk.bundle import Bundle, read_bundle
-from edge_sdk.config import LOG_BYTES, NAMES_CACHED, TIME_MS_MAX
+from edge_sdk.config import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S, TIME_MS_MAX
 from edge_sdk.deciding import DecisionMaker, Request
-from edge_sdk.errors import ExplanationGoneError, InvalidValueError, UnknownKindError, UnknownOutcomeError
+from edge_sdk.durability import DURABILITIES, Durability
+from edge_sdk.errors import (
+    ExplanationGoneError,
+    InvalidValueError,
+    StateUnusableError,
+    UnknownKindError,
+    UnknownOutcomeError,
+)
+from edge_sdk.event_columns import checked_columns
 from edge_sdk.explanation import Explainer
 from edge_sdk.policy import ContextField
 from edge_sdk.ranker import ModelInputs, Ranker
@@ -43,11 +52,14 @@ def system_clock() -> int:
 class Engine:
     """One user's decisions on one device. Thread-safe; make it with `Engine.open`."""
 
-    def __init__(self, state: StateFolder, bundle: Bundle, ranker: Ranker, clock: Clock) -> None:
+    def __init__(
+        self, state: StateFolder, bundle: Bundle, ranker: Ranker, clock: Clock, durability: Durability
+    ) -> None:
         """Use `Engine.open`."""
-        self._state, self._bundle, self._clock = state, bundle, clock
+        self._state, self._bundle, self._clock, self._durability = state, bundle, clock, durability
         self._maker = DecisionMaker(bundle, ranker)
         self._lock = threading.Lock()
+        self._acquire, self._release = self._lock.acquire, self._lock.release
         self._closed = False
         self._kind_ids = bundle.kind_ids
         names = {number: name for name, number in bundle.kind_ids.items()}
@@ -55,7 +67,6 @@ class Engine:
         self._feedback_kinds = {outcome: names[number] for outcome, number in bundle.feedback.items()}
         self._item_ids: dict[str, int] = {"": 0}
         self._explainer: Explainer | None = None
-        self._era = object()
         self._decisions = self._errors = self._unknown_items = 0
 
     @classmethod
@@ -67,6 +78,9 @@ class Engine:
         trusted_keys: Sequence[bytes] = (),
         allow_unsigned: bool = False,
         log_bytes: int = LOG_BYTES,
+        durability: Durability = "process",
+        sync_interval_s: float = SYNC_INTERVAL_S,
+        storage_key: bytes | None = None,
         clock: Clock = system_clock,
     ) -> Engine:
         """Open a state folder with a bundle, check both, and run the bundle's golden vectors.
@@ -76,7 +90,14 @@ class Engine:
             bundle: the `.edge` file.
             trusted_keys: Ed25519 public keys (32 bytes each) of which one must have signed the bundle.
             allow_unsigned: take a bundle without a trusted signature (development).
-            log_bytes: size of the event log when it is made, in bytes (32 a record). An existing log keeps its size.
+            log_bytes: size of the event log when it is made, in bytes (32 a record, 64 encrypted). An existing log keeps
+                its size; `resize` changes it.
+            durability: "process": what was recorded survives the death of the process, and a power loss as far as the
+                kernel has written it out. "power": at most the last `sync_interval_s` is lost when power is.
+            sync_interval_s: seconds between two writes to the disk with "power"; 0 = at each event, before `record`
+                returns.
+            storage_key: encrypts what lies in the state folder (AES-GCM): 16, 24 or 32 random bytes that the app
+                keeps elsewhere. None = plain.
             clock: milliseconds since the epoch.
 
         Raises:
@@ -85,12 +106,24 @@ class Engine:
         """
         if isinstance(trusted_keys, bytes | str):
             raise TypeError("trusted_keys is one key; pass a list: trusted_keys=[key]")
-        _within_range(clock())  # a clock that does not work shows now, not at the first decision
+        if durability not in DURABILITIES:
+            raise InvalidValueError("durability", durability)
+        if not 0 <= sync_interval_s < float("inf"):
+            raise InvalidValueError("sync_interval_s", sync_interval_s)
+        now_ms = _within_range(clock())  # a clock that does not work shows now, not at the first decision
         path = Path(bundle)
         payload = open_release(path, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
         content = read_bundle(path, payload)
         ranker = tested_ranker(content)
-        return cls(StateFolder(Path(state), content.layout, log_bytes), content, ranker, clock)
+        folder = StateFolder(
+            Path(state),
+            content.layout,
+            log_bytes,
+            now_ms=now_ms,
+            storage_key=storage_key,
+            sync_interval_s=sync_interval_s if durability == "power" else None,
+        )
+        return cls(folder, content, ranker, clock, durability)
 
     def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:
         """Write down that something happened. Returns when it would survive the death of the process.
@@ -113,12 +146,13 @@ class Engine:
         try:
             kind_number = self._kind_ids[kind]
         except (KeyError, TypeError):
-            raise UnknownKindError(kind, self._bundle.kind_names) from None
+            raise UnknownKindError(kind, tuple(self._kind_ids)) from None
         if value.__class__ is not float or not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
             value = _as_float32(value)
         if decision.__class__ is not int or not 0 <= decision <= 0xFFFFFFFF:
             raise InvalidValueError("decision", decision)
-        with self._lock:
+        self._acquire()  # half the cost of a `with`
+        try:
             if self._closed:
                 self._refuse()
             try:
@@ -130,10 +164,53 @@ class Engine:
                 now_ms = _within_range(now_ms)
             state = self._state
             seq = state.log.append(now_ms, kind_number, number, value, decision)
-            state.memory.add(now_ms, kind_number, number, value)
-            if seq >= state.keep_at:
-                state.keep()
+            if seq >= state.due:
+                state.tend(now_ms)
             return seq
+        finally:
+            self._release()
+
+    def record_many(
+        self,
+        times_ms: npt.ArrayLike,
+        kinds: npt.ArrayLike,
+        items: npt.ArrayLike | None = None,
+        values: npt.ArrayLike | None = None,
+        decisions: npt.ArrayLike | None = None,
+        *,
+        kind_names: Sequence[str],
+        item_names: Sequence[str] = (),
+    ) -> int:
+        """Write down many events at once, with times of their own: for replay and back-fill.
+
+        The columns are dictionary-encoded, as Arrow's dictionaries and pandas' categoricals are: codes into lists of
+        names. All or none: nothing is written when something is refused.
+
+        Args:
+            times_ms: (E,) milliseconds since 1970. They come after all that was recorded before, in this order.
+            kinds: (E,) whole numbers, each an index into `kind_names`.
+            items: (E,) indices into `item_names`; None = about nothing in particular, as is the name "".
+            values: (E,) finite float32; None = 0.
+            decisions: (E,) ids of the decisions that they answer, 0 = none; None = 0.
+            kind_names: kinds of the scene.
+            item_names: any.
+
+        Returns:
+            The newest event's sequence number.
+
+        Raises:
+            UnknownKindError: a name in `kind_names` is no kind of the scene.
+            InvalidValueError: a column or a value that no event can hold.
+            RuntimeError: the engine is closed.
+        """
+        kind_ids = [self._kind_id(name) for name in kind_names]
+        item_ids = [_item_id(name) for name in item_names]
+        events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            return self._state.add_many(events, self._now())
+
 
     def rank(
         self,
@@ -167,7 +244,7 @@ class Engine:
             state = self._state
             state.last_decision = state.last_decision % 0xFFFFFFFF + 1
             number, last_seq = state.last_decision, state.log.last_seq
-            request = Request(number, self._now(), last_seq, self._era, context, limit, weights)
+            request = Request(number, self._now(), last_seq, state.era, context, limit, weights)
             decision = self._maker.decide(state.memory, base, request)
             self._decisions += 1
             self._errors += decision.error > 0
@@ -220,7 +297,7 @@ class Engine:
             trace = decision.trace
             if trace is None:
                 raise InvalidValueError("decision", decision.error.name)
-            memory = self._state.memory_at(trace.last_seq) if trace.era is self._era else None
+            memory = self._state.memory_at(trace.last_seq) if trace.era is self._state.era else None
             if memory is None:
                 raise ExplanationGoneError(decision.id)
             if self._explainer is None:
@@ -229,20 +306,91 @@ class Engine:
             self._maker.fill(inputs, memory, trace, decision.time_ms)
             return self._explainer.explain(decision, inputs)
 
-    def erase(self) -> None:
-        """Forget the user: overwrite the log, and everything derived from it.
+    def erase(
+        self,
+        *,
+        before: int | None = None,
+        items: Iterable[str] | None = None,
+        kinds: Iterable[str] | None = None,
+    ) -> int:
+        """Forget: overwrite events and everything derived from them.
+
+        Without arguments all is forgotten. With some, the events that fit all of them are, and the state is as if they
+        had never been recorded. Where the log has dropped events that may have been among them, every counter and cap
+        that they may have touched starts anew from what the log holds: forgetting wins over remembering.
+
+        Args:
+            before: milliseconds since 1970; events of an earlier time.
+            items: names; events about one of them.
+            kinds: events of one of these kinds.
+
+        Returns:
+            How many events were overwritten in the log.
 
         Raises:
+            UnknownKindError: the scene has no such kind.
+            InvalidValueError: a time that is no whole number, or a name that is no str.
+            StateUnusableError: the disk refuses; call it again.
+            RuntimeError: the engine is closed.
+        """
+        if before is not None and (not isinstance(before, int) or isinstance(before, bool)):
+            raise InvalidValueError("before", before)
+        item_ids = None if items is None else frozenset(map(_item_id, _names("items", items)))
+        kind_ids = None if kinds is None else frozenset(map(self._kind_id, _names("kinds", kinds)))
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            self._item_ids = {"": 0}
+            self._maker.forget()
+            if before is None and item_ids is None and kind_ids is None:
+                erased = self._state.log.count
+                self._state.erase()
+                self._decisions = self._errors = self._unknown_items = 0
+                return erased
+            return self._state.erase_chosen(before, item_ids, kind_ids)
+
+    def resize(self, log_bytes: int) -> None:
+        """Give the event log another size, in bytes. The disk needs room for both files while it lasts.
+
+        The newest events stay, as many as fit; what the others added to counters and caps stays too. Killed at any
+        instruction, the log is the old one or the new one, whole.
+
+        Raises:
+            StateFullError, StateUnusableError: the log is as it was.
             RuntimeError: the engine is closed.
         """
         with self._lock:
             if self._closed:
                 self._refuse()
-            self._state.erase()
-            self._item_ids = {"": 0}
-            self._maker.forget()
-            self._era = object()
-            self._decisions = self._errors = self._unknown_items = 0
+            self._state.resize(log_bytes)
+
+    def rotate_storage_key(self, storage_key: bytes | None) -> None:
+        """Encrypt the state folder with another key, or for the first time, or (None) no longer.
+
+        Returns when nothing on the disk is left of the former key. Killed in between, one of both keys opens the folder:
+        try the new one first. A plain log's file doubles when it is encrypted: it keeps its events.
+
+        Raises:
+            WrongKeyError: it is no AES key.
+            StateFullError, StateUnusableError: the former key holds.
+            RuntimeError: the engine is closed.
+        """
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            self._state.change_key(storage_key)
+
+    def sync(self) -> None:
+        """Write the log out to the disk now; returns when power may be lost. Other threads record meanwhile.
+
+        Raises:
+            StateUnusableError: the disk refuses.
+            RuntimeError: the engine is closed.
+        """
+        if self._closed:
+            self._refuse()
+        if not self._state.sync():
+            raise StateUnusableError(self._state.log.path, "the disk refused to write it out")
 
     def status(self) -> Status:
         """What is installed and how it fares."""
@@ -252,6 +400,10 @@ class Engine:
                 model_version=self._bundle.model_version,
                 events=self._state.log.count,
                 capacity=self._state.log.capacity,
+                log_bytes=self._state.log.size_bytes,
+                encrypted=self._state.log.seal is not None,
+                durability=self._durability,
+                disk_failures=self._state.disk_failures,
                 damaged=self._state.log.damaged,
                 unknown_items=self._unknown_items,
                 decisions=self._decisions,
@@ -288,15 +440,37 @@ class Engine:
 
     def _name(self, item: str) -> int:
         """The id of an item name not met lately."""
-        try:
-            number = item_id(item)
-        except (AttributeError, UnicodeEncodeError):  # no str, or half a surrogate pair
-            raise InvalidValueError("item", item) from None
+        number = _item_id(item)
         if len(self._item_ids) >= NAMES_CACHED:
             self._item_ids = {"": 0}  # rare, and cheaper than keeping an order of use
         self._item_ids[item] = number
-        self._unknown_items += not self._state.memory.knows(number)
+        layout = self._bundle.layout
+        self._unknown_items += not (layout.items.row(number) or layout.offers.row(number))
         return number
+
+    def _kind_id(self, kind: str) -> int:
+        try:
+            return self._kind_ids[kind]
+        except (KeyError, TypeError):
+            raise UnknownKindError(kind, tuple(self._kind_ids)) from None
+
+
+def _item_id(name: str) -> int:
+    """The id of an item's name.
+
+    Raises:
+        InvalidValueError: it is no name.
+    """
+    try:
+        return item_id(name) if name != "" else 0
+    except (AttributeError, UnicodeEncodeError):  # no str, or half a surrogate pair
+        raise InvalidValueError("item", name) from None
+
+
+def _names(field: str, given: Iterable[str]) -> Iterable[str]:
+    if isinstance(given, str | bytes):
+        raise InvalidValueError(field, given)
+    return given
 
 
 def _as_float32(value: object) -> float:

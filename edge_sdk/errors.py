@@ -26,6 +26,7 @@ class ErrorCode(IntEnum):
     STATE_FULL = 201
     STATE_UNUSABLE = 202
     LOG_VERSION = 203
+    WRONG_KEY = 204
     # recording
     UNKNOWN_KIND = 300
     INVALID_VALUE = 301
@@ -152,6 +153,15 @@ class LogVersionError(EdgeError):
         )
 
 
+class WrongKeyError(EdgeError):
+    """The key does not fit the event log: none, another, or one for a log in plain. The log is left untouched."""
+
+    code = ErrorCode.WRONG_KEY
+
+    def __init__(self, path: Path, found: str, mend: str) -> None:
+        super().__init__(f"{path}: {found}; {mend}")
+
+
 class UnknownKindError(EdgeError, ValueError):
     """`record` was given a kind that the scene does not declare."""
 
@@ -175,6 +185,14 @@ _MENDS = {
     "value": "pass a finite number that a float32 holds",
     "decision": "pass the id of a Decision whose error is NONE",
     "offer": "pass the id of one of the decision's candidates",
+    "times_ms": "pass one whole number of milliseconds since 1970 for each event, at most 2^31 events",
+    "kinds": "pass one index into kind_names for each event (to erase: a list of kinds)",
+    "items": "pass one index into item_names for each event (to erase: a list of names)",
+    "values": "pass one finite number that a float32 holds for each event",
+    "decisions": "pass one decision id, or 0, for each event",
+    "before": "pass whole milliseconds since 1970",
+    "durability": "pass 'process' or 'power'",
+    "sync_interval_s": "pass seconds, 0 or more; 0 writes out at each event",
 }
 
 

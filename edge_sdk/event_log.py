@@ -1,111 +1,77 @@
-"""The event log: a ring of 32-byte records in a memory-mapped file of fixed size.
+"""The event log: a ring of fixed slots, one a record, in a memory-mapped file of fixed size.
 
 A record that `append` returned from is in the kernel's page cache: it survives the death of the process. Each record
-carries its own checksum and sequence number, so opening needs no journal: it reads what is intact and counts the rest.
-Byte layout: docs/format.md. The record is `struct Event` of format/edge.fbs.
+carries its own checksum (or seal) and sequence number, so opening needs no journal: it reads what is intact and counts
+the rest. Byte layout: docs/format.md.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import mmap
 import os
-import struct
-import zlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from edge_sdk.config import LOG_BYTES_MAX, LOG_BYTES_MIN, LOG_VERSION
-from edge_sdk.errors import LogVersionError, StateFullError, StateOwnedError, StateUnusableError
+from edge_sdk import log_file
+from edge_sdk.errors import StateUnusableError, WrongKeyError
+from edge_sdk.log_file import ERASE_MARK, ERASING, HEADER_BYTES, LOG_ID_BYTES, NO_TAG, UNKNOWN_ID, LogHeader
+from edge_sdk.records import BODY, ERASED, EXPIRED, RECORD, Bytes, PlainRecords, RecordCodec, Records
+from edge_sdk.sealing import NONCE_BYTES, Seal, SealedRecords
+from edge_sdk.types import I64
 
-RECORD: Final = np.dtype(
-    [
-        ("seq", "<u4"),
-        ("time_s", "<u4"),
-        ("time_ms", "<u2"),
-        ("kind", "<u2"),
-        ("item", "<u4"),
-        ("value", "<f4"),
-        ("decision", "<u4"),
-        ("flags", "<u2"),
-        ("reserved", "<u2"),
-        ("crc", "<u4"),
-    ]
-)
-Records = npt.NDArray[np.void]  # of dtype RECORD
+SEQ_MAX: Final = 0xFFFFFFFF
 
-_RECORD_BYTES: Final = 32
-_HEADER_BYTES: Final = 64
-_MAGIC: Final = b"EDGELOG\x00"
-_HEADER: Final = struct.Struct("<8sIII")  # magic, version, bytes a record, capacity in records
-_ERASING: Final = slice(24, 28)  # holds `_MARK` while an erase is under way
-_MARK: Final = b"WIPE"  # four bytes: no damage to one of them can look like an erase
-_BODY: Final = struct.Struct("<IIHHIfIHH")  # a record without its crc
-_CRC: Final = struct.Struct("<I")
-
-
-class FolderLock:
-    """Holds a state folder for one engine. The kernel frees it when its process dies, however that happens."""
-
-    def __init__(self, folder: Path) -> None:
-        """Take the folder, making it if need be.
-
-        Raises:
-            StateOwnedError: another engine has it.
-            StateUnusableError: it cannot be made or written.
-        """
-        path = folder / "owner.lock"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as problem:
-            raise StateUnusableError(path, problem.strerror or str(problem)) from problem
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as problem:
-            owner = os.read(self._file, 64).decode("ascii", "replace") or "another process"
-            os.close(self._file)
-            raise StateOwnedError(folder, owner) from problem
-        try:
-            os.ftruncate(self._file, 0)
-            os.write(self._file, f"process {os.getpid()}".encode())
-        except OSError:
-            pass  # a full disk: the lock holds all the same, only the owner's name is missing
-
-    def release(self) -> None:
-        """Let the folder go."""
-        os.close(self._file)
+_PACK: Final = BODY.pack
+_NO_RECORDS: Final[Records] = np.zeros(0, RECORD)
 
 
 class EventLog:
-    """The ring. Not thread-safe by itself: the engine serialises its calls."""
+    """The ring. Not thread-safe by itself: the engine serialises its calls.
 
-    def __init__(self, path: Path, size_bytes: int) -> None:
+    Attributes:
+        path: the file.
+        capacity: slots.
+        last_seq: number of the newest record; 0 = none yet.
+        damaged: records found damaged or missing when the log was opened.
+        log_id: 8 random bytes, others after each erase and in each replacement.
+        id_lost: damage took the id; `log_id` was drawn anew.
+        seal: what encrypts it; None = it is plain.
+    """
+
+    path: Path
+    capacity: int
+    last_seq: int
+    damaged: int
+    log_id: bytes
+    id_lost: bool
+    seal: Seal | None
+    _erased: I64  # numbers of the records that were taken out, ascending
+    _expired: I64
+    _holes: I64  # numbers that no intact record has
+
+    def __init__(self, path: Path, size_bytes: int, *, key: bytes | None = None) -> None:
         """Open the log at `path`, or make one of `size_bytes`; an existing log keeps its size.
 
         Raises:
             StateFullError: no room to reserve the whole file.
             LogVersionError: the file is not an event log of this version. It is not touched.
+            WrongKeyError: the key does not fit the log. It is not touched.
             StateUnusableError: it cannot be read or written, or `size_bytes` is out of range.
         """
-        if not LOG_BYTES_MIN <= size_bytes <= LOG_BYTES_MAX:
-            raise StateUnusableError(path, f"log_bytes={size_bytes} is not within {LOG_BYTES_MIN}..{LOG_BYTES_MAX}")
-        self.path = path
+        seal = None if key is None else Seal(path, key)
+        capacity = log_file.capacity_of(path, size_bytes, _codec(seal).slot_bytes)
         try:
+            log_file.finish(path)
             if not path.exists():
-                _create(path, (size_bytes - _HEADER_BYTES) // _RECORD_BYTES)
-            self._map, self.capacity = _map(path)
+                log_file.create(path, _identified(LogHeader(_codec(seal).slot_bytes, capacity), seal))
+                log_file.put_in_place(path)
+            self._attach(path, path, seal)
         except OSError as problem:
-            raise StateUnusableError(path, problem.strerror or str(problem)) from problem
-        if self._map[_ERASING] == _MARK:  # killed while erasing: what was to be forgotten stays forgotten
-            self._wipe()
-        self._recovered, self.damaged = self._scan()
-        self.count = len(self._recovered)  # intact records
-        self.last_seq = int(self._recovered["seq"][-1]) if self.count else 0
+            raise _unusable(path, problem) from problem
+
+    # ---- writing ----
 
     def append(self, time_ms: int, kind: int, item: int, value: float, decision: int) -> int:
         """Write one record over the oldest.
@@ -119,118 +85,289 @@ class EventLog:
             Its sequence number.
         """
         seq = self.last_seq + 1
-        body = _BODY.pack(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, 0, 0)
-        at = _HEADER_BYTES + (seq - 1) % self.capacity * _RECORD_BYTES
-        self._map[at : at + _RECORD_BYTES] = body + _CRC.pack(zlib.crc32(body))
+        at = HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes
+        self._map[at : at + self._slot_bytes] = self._encode(
+            _PACK(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, 0, 0)
+        )
         self.last_seq = seq
-        if self.count < self.capacity:
-            self.count += 1
         return seq
 
-    def recovered(self) -> Records:
-        """What was intact at opening, oldest first; handed out once, so that opening reads the file once."""
-        records, self._recovered = self._recovered, np.zeros(0, RECORD)
-        return records
+    def extend(self, records: Records, *, skipped: int = 0) -> int:
+        """Write many records, oldest first.
+
+        Args:
+            records: (E,) at most `capacity`; their numbers are written into them.
+            skipped: events just before these that get numbers but no place; only if these fill the ring.
+
+        Returns:
+            The number of the newest.
+        """
+        numbers = self.last_seq + skipped + 1 + np.arange(len(records))
+        records["seq"] = numbers
+        self._put(numbers, self._codec.encode_many(records))
+        self.last_seq += skipped + len(records)
+        return self.last_seq
+
+    def skip_to(self, seq: int) -> None:
+        """Let the next record be `seq + 1`: a power loss took records that memory knows."""
+        self._holes = np.concatenate([self._holes, np.arange(self.last_seq + 1, seq + 1)])
+        self.damaged += seq - self.last_seq
+        self.last_seq = seq
+
+    # ---- reading ----
 
     def read(self) -> Records:
         """All intact records, oldest first (a copy)."""
-        return self._scan()[0]
+        records = self._in_order()
+        return records[records["kind"] > 0]
+
+    def recovered(self) -> Records:
+        """What was intact at opening, oldest first; handed out once, so that opening reads the file once."""
+        records, self._recovered = self._recovered, _NO_RECORDS
+        return records
+
+    def appended(self, after_seq: int) -> Records:
+        """The records that this object has written since number `after_seq`, oldest first, as far as the ring has them.
+
+        They are not checked: nothing can have damaged them in between.
+        """
+        first = max(after_seq + 1, self.oldest_seq)
+        if first > self.last_seq:
+            return _NO_RECORDS
+        start, end = (first - 1) % self.capacity, (self.last_seq - 1) % self.capacity + 1
+        if start < end:
+            return self._codec.decode_own(self._slots(start, end))
+        return self._codec.decode_own(np.concatenate([self._slots(start, self.capacity), self._slots(0, end)]))
+
+    @property
+    def oldest_seq(self) -> int:
+        """The oldest number that the ring has a place for."""
+        return max(self._header.first_seq, self.last_seq - self.capacity + 1)
+
+    @property
+    def count(self) -> int:
+        """Records that it holds: intact, not erased, not expired."""
+        oldest = self.oldest_seq
+        gone = sum(int(np.count_nonzero(numbers >= oldest)) for numbers in (self._holes, self._erased, self._expired))
+        return self.last_seq - oldest + 1 - gone
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds every event there ever was, but for those erased."""
+        return self.oldest_seq == 1 and not len(self._holes) and not len(self._expired)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file."""
+        return self._header.file_bytes
+
+    # ---- forgetting ----
 
     def erase(self) -> None:
         """Overwrite every record with zeros, on disk too. Sequence numbers start at 1 again."""
         self._wipe()
-        self._recovered = np.zeros(0, RECORD)
-        self.last_seq = self.count = self.damaged = 0
+        self._recovered = _NO_RECORDS
+        self._survey(_NO_RECORDS)
+        self.damaged = 0
+
+    def take_out(self, numbers: I64, *, expired: bool) -> None:
+        """Overwrite these records, on disk too; their places stay empty until the ring comes round.
+
+        Args:
+            numbers: sequence numbers of records that it holds, ascending.
+            expired: their time was up, and they still count; else they are erased.
+        """
+        if not len(numbers):
+            return
+        self._codec.renew()
+        empty = np.zeros(len(numbers), RECORD)
+        empty["seq"], empty["flags"] = numbers, EXPIRED if expired else ERASED
+        self._put(numbers, self._codec.encode_many(empty))
+        if expired:
+            self._expired = np.union1d(self._expired, numbers)
+        else:
+            self._erased = np.union1d(self._erased, numbers)
+        self._recovered = _NO_RECORDS
+        self._map.flush()
+
+    # ---- another file in its place ----
+
+    def replacement(self, *, size_bytes: int | None, seal: Seal | None, renumber: bool = False) -> Self:
+        """The same records in a new file beside this one; `put_in_place` makes it the log.
+
+        Args:
+            size_bytes: of the new file; of more records than fit, the newest are taken. None = as many slots as now.
+            seal: what encrypts it; None = plain.
+            renumber: let numbers start low again; they end at `SEQ_MAX`.
+
+        Raises:
+            StateFullError: no room for both files.
+            StateUnusableError: it cannot be written, or `size_bytes` is out of range.
+        """
+        codec = _codec(seal)
+        capacity = self.capacity
+        if size_bytes is not None:
+            capacity = log_file.capacity_of(self.path, size_bytes, codec.slot_bytes)
+        lower = max(0, self.last_seq // self.capacity - 2) * self.capacity if renumber else 0
+        kept = self._in_order()[-capacity:]
+        kept["seq"] -= np.uint32(lower)
+        first = max(1, self.oldest_seq - lower, self.last_seq - lower - capacity + 1) if self.last_seq else 1
+        slots = np.zeros((capacity, codec.slot_bytes), np.uint8)
+        slots[(kept["seq"].astype(np.int64) - 1) % capacity] = codec.encode_many(kept)
+        header = _identified(LogHeader(codec.slot_bytes, capacity, first), seal)
+        try:
+            log_file.create(self.path, header, slots.tobytes())
+            log = type(self).__new__(type(self))
+            log._attach(self.path, self.path.with_suffix(".new"), seal)
+        except OSError as problem:
+            raise _unusable(self.path, problem) from problem
+        return log
+
+    def take_place(self) -> None:
+        """Make this replacement the log. Both logs stay open; `discard` the former one.
+
+        Raises:
+            StateUnusableError: the disk refuses. The former log is the log, this one is closed.
+        """
+        try:
+            log_file.put_in_place(self.path)
+        except OSError as problem:
+            self._detach()
+            raise _unusable(self.path, problem) from problem
+
+    def discard(self) -> None:
+        """Close a log that another has replaced, overwrite its file and remove it.
+
+        Raises:
+            StateUnusableError: the disk refuses. The next opening does it.
+        """
+        self._detach()
+        try:
+            log_file.finish(self.path)
+        except OSError as problem:
+            raise _unusable(self.path, problem) from problem
+
+    # ---- the file ----
 
     def sync(self) -> None:
-        """Ask the kernel to write the log to the disk; returns when it has."""
-        self._map.flush()
+        """Ask the kernel to write the log to the disk; returns when it has. Other threads run meanwhile.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        os.fdatasync(self._file)  # the map's pages too: Linux keeps one copy of a page
 
     def close(self) -> None:
         """Write out and unmap."""
         self._map.flush()
+        self._detach()
+
+    # ---- below: helpers ----
+
+    def _attach(self, path: Path, file_path: Path, seal: Seal | None) -> None:
+        """Map the file and find out what is in it."""
+        self.path, self.seal, self._codec = path, seal, _codec(seal)
+        self._slot_bytes, self._encode = self._codec.slot_bytes, self._codec.encode
+        self._header, self._file, self._map = log_file.open_map(path, file_path, with_key=seal is not None)
+        try:
+            self._refuse_wrong_key()
+            self.capacity = self._header.capacity
+            if self._map[ERASING] == ERASE_MARK:  # killed while erasing: what was to be forgotten stays forgotten
+                self._wipe()
+            self._survey(self._in_order())
+        except BaseException:
+            self._detach()
+            raise
+
+    def _detach(self) -> None:
         self._map.close()
+        os.close(self._file)
+
+    def _refuse_wrong_key(self) -> None:
+        header, seal = self._header, self.seal
+        if header.slot_bytes != self._slot_bytes:
+            if seal is None:
+                raise WrongKeyError(self.path, "it is encrypted", "pass its key")
+            raise WrongKeyError(self.path, "it is not encrypted", "open it without a key, then call rotate_key(key)")
+        if seal is not None and header.key_tag not in (NO_TAG, _key_tag(header.log_id, seal)):
+            raise WrongKeyError(self.path, "another key encrypted it", "pass that key")
+
+    def _slots(self, start: int, end: int) -> Bytes:
+        """A copy of some slots, (end - start, slot_bytes)."""
+        size = self._slot_bytes
+        raw = self._map[HEADER_BYTES + start * size : HEADER_BYTES + end * size]
+        return np.frombuffer(raw, np.uint8).reshape(-1, size)
+
+    def _put(self, numbers: I64, slots: Bytes) -> None:
+        whole = np.frombuffer(self._map, np.uint8, offset=HEADER_BYTES, count=self.capacity * self._slot_bytes)
+        whole.reshape(self.capacity, -1)[(numbers - 1) % self.capacity] = slots
+
+    def _in_order(self) -> Records:
+        """Intact records by number, those taken out among them (kind 0)."""
+        slots = self._slots(0, self.capacity)
+        written = np.asarray(slots.any(axis=1))
+        records, intact = self._codec.decode(slots, written)
+        if written.any() and not intact.any() and self.seal is not None and self._header.key_tag == NO_TAG:
+            raise WrongKeyError(self.path, "its header is damaged, and this key opens no record", "pass the right key")
+        self._written = np.flatnonzero(written)
+        seq = records["seq"].astype(np.int64)
+        places = np.flatnonzero(intact & (seq > 0) & ((seq - 1) % self.capacity == np.arange(self.capacity)))
+        found = records[places[np.argsort(seq[places], kind="stable")]]
+        last = int(found["seq"][-1]) if len(found) else 0
+        # After power loss a page may still hold the lap before: those events had left the ring already.
+        return found[found["seq"].astype(np.int64) > last - self.capacity]
+
+    def _survey(self, records: Records) -> None:
+        """Take stock of what the file holds, and mend its header."""
+        numbers = records["seq"].astype(np.int64)
+        first = self._header.first_seq or (int(numbers[0]) if len(numbers) else 1)
+        self.id_lost = self._header.log_id == UNKNOWN_ID
+        header = replace(self._header, first_seq=first)
+        self._header = _identified(header, self.seal) if self.id_lost else header
+        self._write_header()
+        self.log_id = self._header.log_id
+        self.last_seq = int(numbers[-1]) if len(numbers) else first - 1
+        expected = np.arange(self.oldest_seq, self.last_seq + 1)
+        self._holes = np.setdiff1d(expected, numbers, assume_unique=True)
+        astray = np.setdiff1d(self._written, (expected - 1) % self.capacity)
+        self.damaged = len(self._holes) + len(astray)
+        taken = records["kind"] == 0
+        self._erased = numbers[taken & (records["flags"] == ERASED)]
+        self._expired = numbers[taken & (records["flags"] == EXPIRED)]
+        self._recovered = records[~taken]
+
+    def _write_header(self) -> None:
+        content = self._header.pack()
+        for part in (slice(0, ERASING.start), slice(ERASING.stop, HEADER_BYTES)):
+            if self._map[part] != content[part]:
+                self._map[part] = content[part]
 
     def _wipe(self) -> None:
-        self._map[_ERASING] = _MARK
+        self._map[ERASING] = ERASE_MARK
         self._map.flush()
-        self._map[_HEADER_BYTES:] = bytes(len(self._map) - _HEADER_BYTES)
+        self._map[HEADER_BYTES:] = bytes(len(self._map) - HEADER_BYTES)
         self._map.flush()
-        self._map[_ERASING] = bytes(len(_MARK))
+        self._header = _identified(replace(self._header, first_seq=1), self.seal)
+        self._write_header()
+        self._codec.renew()
+        self._map[ERASING] = bytes(len(ERASE_MARK))
         self._map.flush()
 
-    def _scan(self) -> tuple[Records, int]:
-        """Intact records in order, and how many are damaged."""
-        raw = self._map[_HEADER_BYTES : _HEADER_BYTES + self.capacity * _RECORD_BYTES]
-        records = np.frombuffer(raw, RECORD)
-        written = np.flatnonzero(np.frombuffer(raw, "<u8").reshape(-1, 4).any(axis=1))
-        crcs = [zlib.crc32(raw[i * _RECORD_BYTES : i * _RECORD_BYTES + _RECORD_BYTES - 4]) for i in written.tolist()]
-        seq = records["seq"][written].astype(np.int64)
-        in_place = (seq > 0) & ((seq - 1) % self.capacity == written)
-        intact = written[in_place & (np.array(crcs, np.uint32) == records["crc"][written])]
-        intact = intact[np.argsort(records["seq"][intact], kind="stable")]
-        last = int(records["seq"][intact[-1]]) if len(intact) else 0
-        # After power loss a page may still hold the lap before: those events had left the ring already.
-        intact = intact[records["seq"][intact] > last - self.capacity]
-        lost = min(last, self.capacity) - len(intact)  # holes before the newest
-        torn = int(np.count_nonzero(written >= last)) if last < self.capacity else 0  # garbage after it
-        return records[intact], lost + torn
+
+def _codec(seal: Seal | None) -> RecordCodec:
+    return PlainRecords() if seal is None else SealedRecords(seal)
 
 
-def _create(path: Path, capacity: int) -> None:
-    """Make the file under another name with all its blocks reserved, then rename: it is whole or absent."""
-    fresh = path.with_suffix(".new")
-    size = _HEADER_BYTES + capacity * _RECORD_BYTES
-    header = _HEADER.pack(_MAGIC, LOG_VERSION, _RECORD_BYTES, capacity)
-    file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        # Reserved now, so that no later write into the map can meet a full disk (it would be a SIGBUS).
-        os.posix_fallocate(file, 0, size)
-        os.pwrite(file, header + _CRC.pack(zlib.crc32(header)), 0)
-        os.fsync(file)
-    except OSError as problem:
-        os.unlink(fresh)
-        if problem.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            raise StateFullError(path, size) from problem
-        raise
-    finally:
-        os.close(file)
-    os.replace(fresh, path)
+def _key_tag(log_id: bytes, seal: Seal) -> bytes:
+    # Number 0 is never a record's, and the id is drawn like a salt: this nonce is used for nothing else.
+    return seal.tag(log_id + bytes(NONCE_BYTES - LOG_ID_BYTES), b"event log")
 
 
-def _map(path: Path) -> tuple[mmap.mmap, int]:
-    """Map an existing log; mends a damaged header or a cut end, never the records."""
-    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        size = os.fstat(file).st_size
-        capacity = _capacity(path, os.pread(file, _HEADER_BYTES, 0), size)
-        whole = _HEADER_BYTES + capacity * _RECORD_BYTES
-        if size < whole:
-            os.posix_fallocate(file, 0, whole)  # a cut end reads as records never written
-        header = _HEADER.pack(_MAGIC, LOG_VERSION, _RECORD_BYTES, capacity)
-        os.pwrite(file, header + _CRC.pack(zlib.crc32(header)), 0)
-        return mmap.mmap(file, whole), capacity
-    except OSError as problem:
-        if problem.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            raise StateFullError(path, size) from problem
-        raise
-    finally:
-        os.close(file)
+def _identified(header: LogHeader, seal: Seal | None) -> LogHeader:
+    """The header with a new id, and the key's tag on it."""
+    log_id = os.urandom(LOG_ID_BYTES)
+    return replace(header, log_id=log_id, key_tag=NO_TAG if seal is None else _key_tag(log_id, seal))
 
 
-def _capacity(path: Path, header: bytes, size: int) -> int:
-    """Records that the file holds: from the header, or from the file's size when the header is damaged."""
-    fields = header[: _HEADER.size]
-    crc = header[_HEADER.size : _HEADER.size + 4]
-    if len(crc) == 4 and zlib.crc32(fields) == _CRC.unpack(crc)[0]:
-        magic, version, record_bytes, capacity = _HEADER.unpack(fields)
-        if magic == _MAGIC and version == LOG_VERSION and record_bytes == _RECORD_BYTES:
-            if _HEADER_BYTES + capacity * _RECORD_BYTES <= LOG_BYTES_MAX and capacity > 0:
-                return int(capacity)
-            raise LogVersionError(path, f"it claims {capacity} records", LOG_VERSION)
-        raise LogVersionError(path, f"it is version {version} of {magic!r}", LOG_VERSION)
-    # A log whose header took the damage still has the right size and some of the right first bytes.
-    agreeing = sum(a == b for a, b in zip(fields[:8], _MAGIC, strict=False))
-    if agreeing >= 4 and size >= LOG_BYTES_MIN - _RECORD_BYTES and (size - _HEADER_BYTES) % _RECORD_BYTES == 0:
-        return (size - _HEADER_BYTES) // _RECORD_BYTES
-    raise LogVersionError(path, "it is no event log", LOG_VERSION)
+def _unusable(path: Path, problem: OSError) -> StateUnusableError:
+    return StateUnusableError(path, problem.strerror or str(problem))

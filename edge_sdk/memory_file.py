@@ -1,8 +1,8 @@
 """Memory on disk: what the ring has dropped still counts after the next open, which replays the newest events only.
 
 A file of two slots of fixed size, written in turn and in place: a write that is cut short costs the newer state only,
-and erasing can overwrite every byte. It is a cache of the log: when it is missing, damaged, of another bundle or ahead
-of the log, memory is rebuilt from what the log holds. Byte layout: docs/format.md.
+and erasing can overwrite every byte. A slot belongs to one log (its id), one bundle's tables (their fingerprint) and,
+if the log is encrypted, its key; any other is passed over. Byte layout: docs/format.md.
 """
 
 from __future__ import annotations
@@ -10,16 +10,28 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge_sdk.log_file import LOG_ID_BYTES
 from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.sealing import NONCE_BYTES, TAG_BYTES, Seal
 
-_MAGIC: Final = b"EDGEMEM\x01"
-_HEADER: Final = struct.Struct("<8s32sII")  # magic and version, fingerprint of the layout, seq, newest decision
+_MAGIC: Final = b"EDGEMEM\x02"
+_HEADER: Final = struct.Struct("<8s32s8sII")  # magic and version, fingerprint, log id, seq, newest decision
 _CRC: Final = struct.Struct("<I")
+_SEAL_BYTES: Final = NONCE_BYTES + TAG_BYTES
 _SLOTS: Final = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """Memory as of one event."""
+
+    memory: Memory
+    seq: int  # the newest event in it
+    decision: int  # the newest decision's id
 
 
 class MemoryFile:
@@ -31,11 +43,12 @@ class MemoryFile:
         Raises:
             OSError: it cannot be made; the engine then works without it.
         """
-        self._layout = layout
+        self.path, self._layout = path, layout
         self._fingerprint = layout.fingerprint()
-        self._slot_bytes = _HEADER.size + len(Memory(layout).dump()) + _CRC.size
+        self._content_bytes = _HEADER.size + len(Memory(layout).dump()) + _CRC.size
+        self._slot_bytes = self._content_bytes + _SEAL_BYTES  # a plain slot leaves the room for a seal unused
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._seqs = [0] * _SLOTS
+        self._next = 0  # the slot to write
         try:
             size = os.fstat(self._file).st_size
             if size != _SLOTS * self._slot_bytes:  # new, or of a bundle with other tables
@@ -46,49 +59,68 @@ class MemoryFile:
             os.close(self._file)
             raise
 
-    def read(self, oldest_seq: int, newest_seq: int) -> tuple[Memory, int, int] | None:
-        """The newest state whose next event the log still holds.
+    def read(self, log_id: bytes | None, seal: Seal | None) -> Kept | None:
+        """The newest state of this log. What belongs to no log that is left is overwritten.
 
         Args:
-            oldest_seq: memory must hold everything before this event of the log.
-            newest_seq: of the log. A state beyond it is of a log that is gone, and is overwritten.
-
-        Returns:
-            Memory, the newest event in it, and the newest decision's id; None = rebuild from the log.
+            log_id: of the log; None = damage took it, any will do.
+            seal: of the log.
         """
-        found: tuple[Memory, int, int] | None = None
+        found: Kept | None = None
         for slot in range(_SLOTS):
-            raw = os.pread(self._file, self._slot_bytes, slot * self._slot_bytes)
-            body, crc = raw[: -_CRC.size], raw[-_CRC.size :]
-            if len(raw) != self._slot_bytes or _CRC.pack(zlib.crc32(body)) != crc:
-                continue
-            magic, fingerprint, seq, decision = _HEADER.unpack_from(body)
-            if magic != _MAGIC or fingerprint != self._fingerprint:
-                continue
-            if seq > newest_seq:
-                self.erase()
-                return None
-            self._seqs[slot] = seq
-            if seq + 1 >= oldest_seq and (found is None or seq > found[1]):
-                found = (Memory.load(self._layout, body[_HEADER.size :]), seq, decision)
+            kept = self._read_slot(slot, log_id, seal)
+            if kept is not None and (found is None or kept.seq > found.seq):
+                found, self._next = kept, (slot + 1) % _SLOTS
+        if found is None:
+            self.erase()
         return found
 
-    def write(self, memory: Memory, seq: int, decision: int) -> None:
-        """Keep this state, over the older one. A failure is passed over: the log has the events all the same."""
-        slot = self._seqs.index(min(self._seqs))
-        body = _HEADER.pack(_MAGIC, self._fingerprint, seq, decision) + memory.dump()
-        with suppress(OSError):
-            os.pwrite(self._file, body + _CRC.pack(zlib.crc32(body)), slot * self._slot_bytes)
-            self._seqs[slot] = seq
+    def write(self, kept: Kept, log_id: bytes, seal: Seal | None) -> None:
+        """Keep this state, over the older one.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        header = _HEADER.pack(_MAGIC, self._fingerprint, log_id[:LOG_ID_BYTES], kept.seq, kept.decision)
+        body = header + kept.memory.dump()
+        content = body + _CRC.pack(zlib.crc32(body))
+        raw = content.ljust(self._slot_bytes, b"\x00") if seal is None else seal.close(content)
+        os.pwrite(self._file, raw, self._next * self._slot_bytes)
+        self._next = (self._next + 1) % _SLOTS
 
     def erase(self) -> None:
-        """Overwrite both slots with zeros, on disk too."""
+        """Overwrite both slots with zeros, on disk too.
+
+        Raises:
+            OSError: the disk refuses.
+        """
         self._overwrite(_SLOTS * self._slot_bytes)
-        self._seqs = [0] * _SLOTS
+        self._next = 0
+
+    def sync(self) -> None:
+        """Returns when the file is on disk.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        os.fdatasync(self._file)
 
     def close(self) -> None:
         """Let the file go."""
         os.close(self._file)
+
+    def _read_slot(self, slot: int, log_id: bytes | None, seal: Seal | None) -> Kept | None:
+        raw = os.pread(self._file, self._slot_bytes, slot * self._slot_bytes)
+        content = raw[: self._content_bytes] if seal is None else seal.open(raw)
+        if content is None or len(content) != self._content_bytes:
+            return None
+        body, crc = content[: -_CRC.size], content[-_CRC.size :]
+        if _CRC.pack(zlib.crc32(body)) != crc:
+            return None
+        magic, fingerprint, of_log, seq, decision = _HEADER.unpack_from(body)
+        if magic != _MAGIC or fingerprint != self._fingerprint or of_log != (log_id or of_log):
+            return None
+        return Kept(Memory.load(self._layout, body[_HEADER.size :]), seq, decision)
 
     def _overwrite(self, size: int) -> None:
         if size:

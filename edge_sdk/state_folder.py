@@ -5,81 +5,346 @@
 | owner.lock | who has the folder open |
 | events.log | the ring of events |
 | memory.bin | memory as of some event, so that what the ring has dropped still counts |
+
+Events go into the log alone; memory takes them in when it is asked for, or when `PENDING_MAX` of them wait. On disk,
+memory is never ahead of the log but by what a power loss took from the log.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
-from edge_sdk.bulk import memory_from, take_in
-from edge_sdk.event_log import EventLog, FolderLock
+import numpy as np
+
+from edge_sdk.bulk import add_coded, memory_from, take_in
+from edge_sdk.config import PENDING_MAX
+from edge_sdk.durability import Flusher
+from edge_sdk.errors import StateUnusableError
+from edge_sdk.event_columns import EventColumns
+from edge_sdk.event_log import SEQ_MAX, EventLog
+from edge_sdk.folder_lock import FolderLock
 from edge_sdk.memory import Memory, MemoryLayout
-from edge_sdk.memory_file import MemoryFile
+from edge_sdk.memory_file import Kept, MemoryFile
+from edge_sdk.records import Mask, Records
+from edge_sdk.sealing import Seal
+from edge_sdk.types import I64
+
+_RENUMBER_AT: Final = SEQ_MAX - (1 << 31)  # leaves room for the largest `record_many`
+_TIDY_EVERY_MS: Final = 3_600_000
 
 
 class StateFolder:
-    """The folder, owned by this object until `close`. Not thread-safe: the engine serialises."""
+    """The folder, owned by this object until `close`. Not thread-safe: the engine serialises, but for `sync`.
 
-    def __init__(self, folder: Path, layout: MemoryLayout, log_bytes: int) -> None:
+    Attributes:
+        log: the event log; append to it, then call `tend` from number `due` on.
+        due: the event from which on something waits to be done.
+        era: one time between two erasures; numbers of events mean nothing in another.
+        last_decision: the newest decision's id.
+        disk_failures: how often the disk refused what nobody waited for.
+    """
+
+    log: EventLog
+    due: int
+    era: object
+    last_decision: int
+    disk_failures: int
+    _memory: Memory
+    _seen: int  # the newest event in `_memory`
+    _keep_at: int  # the event from which on the memory file is to be written
+
+    def __init__(
+        self,
+        folder: Path,
+        layout: MemoryLayout,
+        log_bytes: int,
+        *,
+        now_ms: int,
+        storage_key: bytes | None = None,
+        sync_interval_s: float | None = None,
+    ) -> None:
         """Take the folder and bring memory up to the newest event.
 
+        Args:
+            folder: made if absent.
+            layout: of the bundle.
+            log_bytes: size of the log when it is made.
+            now_ms: the clock, to let go what has been kept long enough.
+            storage_key: encrypts what lies in the folder; None = plain.
+            sync_interval_s: how often the log is written out, 0 = at each event; None = when the kernel does.
+
         Raises:
-            StateOwnedError, StateFullError, StateUnusableError, LogVersionError: nothing in the folder has changed.
+            StateOwnedError, StateFullError, StateUnusableError, LogVersionError, WrongKeyError: nothing in the folder
+                has changed.
         """
         self._layout = layout
+        self._sync_lock = threading.Lock()  # the log's file is not closed while it is being written out
+        self._synced_seq = self.disk_failures = 0
         self._lock = FolderLock(folder)
         try:
-            self.log = EventLog(folder / "events.log", log_bytes)
+            self.log = EventLog(folder / "events.log", log_bytes, key=storage_key)
         except BaseException:
             self._lock.release()
             raise
         self._file = _memory_file(folder / "memory.bin", layout)
-        self.memory, self.last_decision = self._restored()
-        self.keep_at = self.log.last_seq + self.log.capacity // 2
+        self._interval_s = sync_interval_s
+        self.era = object()
+        self._restore()
+        self.tidy(now_ms)
+        self._flusher = Flusher(self.sync, sync_interval_s) if sync_interval_s else None
+
+    # ---- what is in it ----
+
+    @property
+    def memory(self) -> Memory:
+        """Memory up to the newest event."""
+        if self._seen < self.log.last_seq:
+            take_in(self._memory, self.log.appended(self._seen))
+            self._seen = self.log.last_seq
+        return self._memory
 
     def memory_at(self, seq: int) -> Memory | None:
         """Memory as it was after event `seq`; None when the log no longer holds all that made it."""
         if seq == self.log.last_seq:
             return self.memory
-        if seq > self.log.last_seq or self.log.count < self.log.last_seq:
+        if seq > self.log.last_seq or not self.log.is_whole:
             return None
         records = self.log.read()
         return memory_from(self._layout, records[records["seq"] <= seq])
 
+    # ---- taking in ----
+
+    def tend(self, now_ms: int) -> None:
+        """Do what waits: to be called after event number `due`."""
+        _ = self.memory
+        if now_ms >= self._tidy_at_ms:
+            try:
+                self.tidy(now_ms)
+            except StateUnusableError:  # the event is recorded all the same; an hour later it is tried again
+                self.disk_failures += 1
+        if self.log.last_seq >= self._keep_at:
+            self.keep()
+        if self.log.last_seq >= _RENUMBER_AT:
+            self._replace_log(seal=self.log.seal, renumber=True)
+        if self._interval_s == 0:
+            self.sync()
+        self._set_due()
+
+    def add_many(self, events: EventColumns, now_ms: int) -> int:
+        """Take in many events, at most 2^31; the number of the newest."""
+        count, capacity = len(events.times_ms), self.log.capacity
+        if count <= capacity // 2:
+            self.log.extend(events.newest(count))
+            self.tend(now_ms)
+            return self.log.last_seq
+        # More than half a ring: killed below, what was acknowledged before must be found in the memory file.
+        self.keep()
+        add_coded(
+            self.memory, events.times_ms, events.kinds, events.kind_ids, events.items, events.item_ids, events.values
+        )
+        self._seen = self.log.extend(events.newest(capacity), skipped=max(0, count - capacity))
+        self.keep()
+        self.tend(now_ms)
+        return self.log.last_seq
+
+    # ---- letting go ----
+
+    def tidy(self, now_ms: int) -> None:
+        """Let go the events that have been kept as long as the scene says; they still count.
+
+        Raises:
+            StateUnusableError: the disk refuses.
+        """
+        self._tidy_at_ms = now_ms + _TIDY_EVERY_MS
+        keep_ms = {kind: rule.keep_s * 1000 for kind, rule in self._layout.kinds.items() if rule.keep_s}
+        if not keep_ms:
+            return
+        memory, records = self.memory, self.log.read()
+        expired = np.zeros(len(records), np.bool_)
+        for kind, longest_ms in keep_ms.items():
+            expired |= (records["kind"] == kind) & (_times_ms(records) < now_ms - longest_ms)
+        if memory.forget_expired(now_ms) or expired.any():
+            self._keep_everywhere()
+            with _unless_refused(self.log.path):
+                self.log.take_out(records["seq"][expired].astype(np.int64), expired=True)
+
     def erase(self) -> None:
         """Overwrite both files; memory is as new."""
+        with self._sync_lock, _unless_refused(self.log.path.parent):
+            if self._file is not None:
+                self._file.erase()
+            self.log.erase()
+            self._synced_seq = 0
+        self._memory, self._seen, self.last_decision, self.era = Memory(self._layout), 0, 0, object()
+        self._set_due(kept_seq=0)
+
+    def erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
+        """Overwrite the events that are all of these: before a time, about one of the items, of one of the kinds.
+
+        Memory becomes what it would be without them. Where the log has dropped events, these may have been among them:
+        every counter and cap that such an event may have touched starts anew from the events that are left.
+
+        Args:
+            before_ms: milliseconds since 1970; None = at any time.
+            items: ids; None = any.
+            kinds: ids; None = any.
+
+        Returns:
+            How many events were overwritten.
+        """
+        former, records = self.memory, self.log.read()
+        chosen = _chosen(records, before_ms, items, kinds)
+        self._memory = memory_from(self._layout, records[~chosen])
+        if not self.log.is_whole:
+            self._memory.keep_untouched(former, kinds, items)
+        self._keep_everywhere()
+        with _unless_refused(self.log.path):
+            self.log.take_out(records["seq"][chosen].astype(np.int64), expired=False)
+        self.era = object()
+        self._set_due(kept_seq=self._seen)
+        return int(np.count_nonzero(chosen))
+
+    # ---- the files ----
+
+    def resize(self, log_bytes: int) -> None:
+        """Give the log another size; of more events than fit, the newest stay in it and the others still count.
+
+        Raises:
+            StateFullError, StateUnusableError: the log is as it was.
+        """
+        self._replace_log(size_bytes=log_bytes, seal=self.log.seal)
+
+    def change_key(self, storage_key: bytes | None) -> None:
+        """Encrypt with another key, or not at all. Killed in between, one of both keys opens the folder.
+
+        Raises:
+            WrongKeyError: it is no key.
+            StateFullError, StateUnusableError: the log is as it was.
+        """
+        self._replace_log(seal=None if storage_key is None else Seal(self.log.path, storage_key))
+
+    def keep(self) -> None:
+        """Write memory to its file; due long before the ring drops what no file holds."""
+        memory = self.memory
+        if self._interval_s is not None:
+            self.sync()
         if self._file is not None:
-            self._file.erase()
-        self.log.erase()
-        self.memory, self.last_decision = Memory(self._layout), 0
-        self.keep_at = self.log.capacity // 2
+            with suppress(OSError):  # the log has the events all the same
+                self._file.write(Kept(memory, self._seen, self.last_decision), self.log.log_id, self.log.seal)
+                if self._interval_s is not None:
+                    self._file.sync()
+        self._set_due(kept_seq=self._seen)
+
+    def sync(self) -> bool:
+        """Write the log out to the disk, if anything came since the last time. Safe from any thread.
+
+        Returns:
+            Whether the disk took it.
+        """
+        with self._sync_lock:
+            seq = self.log.last_seq
+            if seq != self._synced_seq:
+                try:
+                    self.log.sync()
+                except OSError:
+                    self.disk_failures += 1
+                    return False
+                self._synced_seq = seq
+            return True
 
     def close(self) -> None:
         """Keep memory, write out, let the folder go."""
+        if self._flusher is not None:
+            self._flusher.stop()
         self.keep()
         if self._file is not None:
             self._file.close()
         self.log.close()
         self._lock.release()
 
-    def keep(self) -> None:
-        """Write memory to its file; due from event `keep_at` on, long before the ring drops what no file holds."""
-        if self._file is not None:
-            self._file.write(self.memory, self.log.last_seq, self.last_decision)
-        self.keep_at = self.log.last_seq + self.log.capacity // 2
+    # ---- below: helpers ----
 
-    def _restored(self) -> tuple[Memory, int]:
+    def _restore(self) -> None:
         """Memory and the newest decision's id: from the memory file and the events since, or from the log alone."""
-        records = self.log.recovered()
-        newest = int(records["decision"].max(initial=0))
+        log, records = self.log, self.log.recovered()
+        self.last_decision = int(records["decision"].max(initial=0))
         kept = None
         if self._file is not None:
-            kept = self._file.read(self.log.last_seq - self.log.capacity + 1, self.log.last_seq)
+            with _unless_refused(self._file.path):
+                kept = self._file.read(None if log.id_lost else log.log_id, log.seal)
         if kept is None:
-            return memory_from(self._layout, records), newest
-        memory, seq, decision = kept
-        take_in(memory, records[records["seq"] > seq])
-        return memory, max(newest, decision)
+            self._memory = memory_from(self._layout, records)
+        else:
+            self._memory = kept.memory
+            if kept.seq > log.last_seq:
+                log.skip_to(kept.seq)
+            take_in(self._memory, records[records["seq"] > kept.seq])
+            self.last_decision = max(self.last_decision, kept.decision)
+        self._seen = log.last_seq
+        self._set_due(kept_seq=kept.seq if kept else log.oldest_seq)
+        if log.id_lost:
+            self.keep()
+
+    def _replace_log(self, *, size_bytes: int | None = None, seal: Seal | None, renumber: bool = False) -> None:
+        memory, former = self.memory, self.log
+        log = former.replacement(size_bytes=size_bytes, seal=seal, renumber=renumber)
+        seq = log.last_seq if renumber else former.last_seq
+        log.skip_to(max(seq, log.last_seq))
+        kept = Kept(memory, log.last_seq, self.last_decision)
+        if self._file is not None:
+            # A slot each: whichever log a crash leaves in place finds the memory that belongs to it.
+            with _unless_refused(self._file.path):
+                self._file.write(kept, log.log_id, seal)
+                self._file.sync()
+        with self._sync_lock:
+            log.take_place()
+            self.log, self._seen, self._synced_seq = log, log.last_seq, 0
+        if renumber:
+            self.era = object()
+        self._set_due(kept_seq=self._seen)
+        self._keep_everywhere()
+        former.discard()
+
+    def _keep_everywhere(self) -> None:
+        """Write memory over all that its file held before, on disk too.
+
+        Raises:
+            StateUnusableError: the disk refuses.
+        """
+        kept = Kept(self.memory, self._seen, self.last_decision)
+        if self._file is not None:
+            with _unless_refused(self._file.path):
+                self._file.write(kept, self.log.log_id, self.log.seal)
+                self._file.write(kept, self.log.log_id, self.log.seal)
+                self._file.sync()
+
+    def _set_due(self, *, kept_seq: int | None = None) -> None:
+        if kept_seq is not None:
+            self._keep_at = kept_seq + self.log.capacity // 2
+        wait = 1 if self._interval_s == 0 else PENDING_MAX
+        self.due = self.log.last_seq + min(wait, max(1, self._keep_at - self.log.last_seq))
+
+
+def _chosen(
+    records: Records, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None
+) -> Mask:
+    chosen = np.ones(len(records), np.bool_)
+    if before_ms is not None:
+        chosen &= _times_ms(records) < before_ms
+    if items is not None:
+        chosen &= np.isin(records["item"], np.array(sorted(items), np.uint32))
+    if kinds is not None:
+        chosen &= np.isin(records["kind"], np.array(sorted(kinds), np.uint16))
+    return chosen
+
+
+def _times_ms(records: Records) -> I64:
+    times: I64 = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
+    return times
 
 
 def _memory_file(path: Path, layout: MemoryLayout) -> MemoryFile | None:
@@ -88,3 +353,11 @@ def _memory_file(path: Path, layout: MemoryLayout) -> MemoryFile | None:
         return MemoryFile(path, layout)
     except OSError:
         return None
+
+
+@contextmanager
+def _unless_refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise StateUnusableError(path, problem.strerror or str(problem)) from problem

@@ -109,7 +109,7 @@ class Trace:
     context: F32  # (X,) one-hot
     weights: F32  # (K,)
     last_seq: int  # newest event that the memory held
-    era: object  # one engine's time between two erasures; another's decisions cannot be explained
+    era: object  # of the state folder: between two erasures; decisions of another cannot be explained
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,8 +210,12 @@ class Status:
 
     scene: str
     model_version: str
-    events: int  # intact records in the log
+    events: int  # records in the log
     capacity: int  # records that fit
+    log_bytes: int  # size of the log's file
+    encrypted: bool
+    durability: str
+    disk_failures: int  # writes that nobody waited for and the disk refused, since opening
     damaged: int  # records found damaged when the log was opened
     unknown_items: int  # item names met since opening that the bundle does not know
     decisions: int  # decisions made since opening

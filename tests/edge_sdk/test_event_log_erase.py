@@ -22,7 +22,7 @@ def test_erase_overwrites_every_record(tmp_path: Path) -> None:
     assert struct.pack("<I", 0xDEAD0000 + 150) in path.read_bytes()
     log.erase()
     content = path.read_bytes()
-    assert content[24:] == bytes(SMALL - 24)
+    assert content[HEADER:] == bytes(SMALL - HEADER)
     assert (log.count, log.last_seq, log.damaged, len(log.read())) == (0, 0, 0, 0)
     assert log.append(*row(1)[1:]) == 1
     log.close()
@@ -38,7 +38,9 @@ def test_an_erase_cut_short_is_finished_when_the_log_is_opened(tmp_path: Path, w
     content[HEADER : HEADER + wiped] = bytes(wiped)
     path.write_bytes(content)
     assert reopened(path) == ([], 0)
-    assert path.read_bytes()[24:] == bytes(SMALL - 24)
+    content = path.read_bytes()
+    assert content[24:28] == bytes(4)
+    assert content[HEADER:] == bytes(SMALL - HEADER)
 
 
 def test_erase_marks_the_file_before_it_wipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

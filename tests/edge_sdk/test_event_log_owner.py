@@ -13,7 +13,7 @@ import pytest
 from child_python import python
 
 from edge_sdk.errors import StateOwnedError, StateUnusableError
-from edge_sdk.event_log import FolderLock
+from edge_sdk.folder_lock import FolderLock
 
 
 def test_a_second_owner_in_the_same_process_is_refused(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_a_second_owner_in_the_same_process_is_refused(tmp_path: Path) -> None:
 OWNER = """
 import sys, time
 from pathlib import Path
-from edge_sdk.event_log import FolderLock
+from edge_sdk.folder_lock import FolderLock
 lock = FolderLock(Path(sys.argv[1]))
 print("owned", flush=True)
 sys.stdin.read()

@@ -1,0 +1,108 @@
+"""Many events at once, as `Engine.record_many` takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.config import RECORD_MANY_MAX, TIME_MS_MAX
+from edge_sdk.errors import InvalidValueError
+from edge_sdk.records import RECORD, Records
+from edge_sdk.types import F32, I64
+
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventColumns:
+    """Many events, oldest first, dictionary-encoded: codes into lists of ids."""
+
+    times_ms: I64  # (E,)
+    kinds: npt.NDArray[np.integer]  # (E,) indices into `kind_ids`
+    kind_ids: tuple[int, ...]
+    items: npt.NDArray[np.integer]  # (E,) indices into `item_ids`
+    item_ids: tuple[int, ...]
+    values: F32  # (E,)
+    decisions: npt.NDArray[np.uint32]  # (E,)
+
+    def newest(self, count: int) -> Records:
+        """The last `count` of them as records, without numbers."""
+        part = slice(max(0, len(self.times_ms) - count), None)
+        records = np.zeros(len(self.times_ms[part]), RECORD)
+        records["time_s"], records["time_ms"] = np.divmod(self.times_ms[part], 1000)
+        records["kind"] = np.array(self.kind_ids, np.uint16)[self.kinds[part]]
+        records["item"] = np.array(self.item_ids, np.uint32)[self.items[part]]
+        records["value"], records["decision"] = self.values[part], self.decisions[part]
+        return records
+
+
+def checked_columns(
+    times_ms: npt.ArrayLike,
+    kinds: npt.ArrayLike,
+    kind_ids: Sequence[int],
+    items: npt.ArrayLike | None,
+    item_ids: Sequence[int],
+    values: npt.ArrayLike | None,
+    decisions: npt.ArrayLike | None,
+) -> EventColumns:
+    """The columns of `Engine.record_many` as arrays, each value checked.
+
+    Raises:
+        InvalidValueError: a column of another length or type, or a value that no event can hold; it names the first.
+    """
+    times = _integers("times_ms", times_ms, TIME_MS_MAX + 1)
+    count = len(times)
+    if count > RECORD_MANY_MAX:
+        raise InvalidValueError("times_ms", f"{count} events")
+    if items is None:
+        items, item_ids = np.zeros(count, np.uint8), (0,)
+    return EventColumns(
+        times_ms=times.astype(np.int64, copy=False),
+        kinds=_integers("kinds", kinds, len(kind_ids), count),
+        kind_ids=tuple(kind_ids),
+        items=_integers("items", items, len(item_ids), count),
+        item_ids=tuple(item_ids),
+        values=np.zeros(count, np.float32) if values is None else _floats(values, count),
+        decisions=(
+            np.zeros(count, np.uint32)
+            if decisions is None
+            else _integers("decisions", decisions, 1 << 32, count).astype(np.uint32, copy=False)
+        ),
+    )
+
+
+def _integers(field: str, given: npt.ArrayLike, bound: int, count: int | None = None) -> npt.NDArray[np.integer]:
+    """A column of whole numbers from 0 up to, but not, `bound`."""
+    column = _column(field, given, count)
+    if not len(column):
+        return np.zeros(0, np.int64)
+    if not np.issubdtype(column.dtype, np.integer):
+        raise InvalidValueError(field, column.dtype.name)
+    for extreme in (int(column.min()), int(column.max())):
+        if not 0 <= extreme < bound:
+            raise InvalidValueError(field, extreme)
+    return column
+
+
+def _floats(given: npt.ArrayLike, count: int) -> F32:
+    column = _column("values", given, count)
+    if column.dtype.kind not in "fiu":
+        raise InvalidValueError("values", column.dtype.name)
+    with np.errstate(over="ignore"):
+        floats = column.astype(np.float32, copy=False)
+    finite = np.isfinite(floats)
+    if not finite.all():
+        raise InvalidValueError("values", column[int(np.argmin(finite))])
+    return floats
+
+
+def _column(field: str, given: npt.ArrayLike, count: int | None) -> npt.NDArray[np.generic]:
+    try:
+        column = np.asarray(given)
+    except ValueError:  # ragged rows
+        raise InvalidValueError(field, given) from None
+    if column.ndim != 1 or (count is not None and len(column) != count):
+        raise InvalidValueError(field, f"shape {column.shape}")
+    return column

@@ -1,0 +1,228 @@
+"""The event log as a file: its header, and how it is made, mapped, replaced by another one, and overwritten.
+
+A replacement passes through these states; whatever of them a crash leaves behind, `finish` brings to an end:
+
+| on disk | what it is | what `finish` does |
+|---|---|---|
+| log, .new | the new log is not whole yet | overwrites and removes .new: nothing has happened |
+| .old, .new | the new log is whole and synced | renames .new, then as below |
+| log, .old | the new log is in place | overwrites and removes .old |
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edge_sdk.config import LOG_BYTES_MAX, LOG_BYTES_MIN, LOG_VERSION
+from edge_sdk.errors import LogVersionError, StateFullError, StateUnusableError
+from edge_sdk.records import PLAIN_SLOT_BYTES
+from edge_sdk.sealing import SEALED_SLOT_BYTES, TAG_BYTES
+
+HEADER_BYTES: Final = 64
+LOG_ID_BYTES: Final = 8
+ERASING: Final = slice(24, 28)  # holds `ERASE_MARK` while an erase is under way
+ERASE_MARK: Final = b"WIPE"  # four bytes: no damage to one of them can look like an erase
+UNKNOWN_ID: Final = bytes(LOG_ID_BYTES)
+NO_TAG: Final = bytes(TAG_BYTES)
+
+_MAGIC: Final = b"EDGELOG\x00"
+_SHAPE: Final = struct.Struct("<8sIII")  # magic, version, bytes a slot, capacity
+_IDENTITY: Final = struct.Struct("<I8s16s4x")  # first sequence number, log id, key tag
+_IDENTITY_AT: Final = 28
+_CRC: Final = struct.Struct("<I")
+_FULL: Final = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_WRITE_BYTES: Final = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class LogHeader:
+    """What the first 64 bytes say."""
+
+    slot_bytes: int  # 32 plain, 64 encrypted
+    capacity: int  # slots
+    first_seq: int = 1  # numbers before it were never in this file; 0 = the header was damaged there
+    log_id: bytes = UNKNOWN_ID  # random; kept memory of another id is not of this log
+    key_tag: bytes = NO_TAG  # what the log's key makes of its id; zeros in a plain log, or where it was damaged
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether records are encrypted."""
+        return self.slot_bytes == SEALED_SLOT_BYTES
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the whole file."""
+        return HEADER_BYTES + self.capacity * self.slot_bytes
+
+    def pack(self) -> bytes:
+        """The 64 bytes."""
+        shape = _SHAPE.pack(_MAGIC, LOG_VERSION, self.slot_bytes, self.capacity)
+        identity = _IDENTITY.pack(self.first_seq, self.log_id, self.key_tag)
+        return shape + _crc(shape) + bytes(4) + identity + _crc(identity)
+
+
+def read_header(path: Path, raw: bytes, size: int, *, with_key: bool) -> LogHeader:
+    """The header of a file of `size` bytes that begins with `raw`.
+
+    Args:
+        path: for the error.
+        raw: the first 64 bytes, or fewer.
+        size: of the file.
+        with_key: the caller has a key: taken for a sign of an encrypted log where the header is damaged throughout.
+
+    Raises:
+        LogVersionError: another version, or no event log.
+    """
+    shape, identity = raw[: _SHAPE.size], raw[_IDENTITY_AT : _IDENTITY_AT + _IDENTITY.size]
+    first_seq, log_id, key_tag = 0, UNKNOWN_ID, NO_TAG
+    if raw[_IDENTITY_AT + _IDENTITY.size :] == _crc(identity) and len(raw) == HEADER_BYTES:
+        first_seq, log_id, key_tag = _IDENTITY.unpack(identity)
+        with_key = key_tag != NO_TAG
+    if raw[_SHAPE.size : _SHAPE.size + _CRC.size] == _crc(shape):
+        magic, version, slot_bytes, capacity = _SHAPE.unpack(shape)
+        if magic != _MAGIC or version != LOG_VERSION or slot_bytes not in (PLAIN_SLOT_BYTES, SEALED_SLOT_BYTES):
+            raise LogVersionError(path, f"it is version {version} of {magic!r}", LOG_VERSION)
+        header = LogHeader(slot_bytes, capacity, first_seq, log_id, key_tag)
+        if not capacity or header.file_bytes > LOG_BYTES_MAX:
+            raise LogVersionError(path, f"it claims {capacity} records", LOG_VERSION)
+        return header
+    # A log whose header took the damage still has the right size and some of the right first bytes.
+    slot_bytes = SEALED_SLOT_BYTES if with_key else PLAIN_SLOT_BYTES
+    agreeing = sum(a == b for a, b in zip(raw[:8], _MAGIC, strict=False))
+    if agreeing >= 4 and size >= LOG_BYTES_MIN - slot_bytes and (size - HEADER_BYTES) % slot_bytes == 0:
+        return LogHeader(slot_bytes, (size - HEADER_BYTES) // slot_bytes, first_seq, log_id, key_tag)
+    raise LogVersionError(path, "it is no event log", LOG_VERSION)
+
+
+def capacity_of(path: Path, file_bytes: int, slot_bytes: int) -> int:
+    """How many slots a file of this size has.
+
+    Raises:
+        StateUnusableError: the size is out of range.
+    """
+    if not LOG_BYTES_MIN <= file_bytes <= LOG_BYTES_MAX:
+        raise StateUnusableError(path, f"log_bytes={file_bytes} is not within {LOG_BYTES_MIN}..{LOG_BYTES_MAX}")
+    return (file_bytes - HEADER_BYTES) // slot_bytes
+
+
+def create(path: Path, header: LogHeader, slots: bytes = b"") -> None:
+    """Make the file beside `path` as .new, whole and on disk; nothing else changes.
+
+    Raises:
+        StateFullError: no room; nothing is left behind.
+        OSError: it cannot be written.
+    """
+    fresh = path.with_suffix(".new")
+    file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        # Reserved now, so that no later write into the map can meet a full disk (it would be a SIGBUS).
+        os.posix_fallocate(file, 0, header.file_bytes)
+        _write(file, header.pack() + slots, 0)
+        os.fsync(file)
+    except OSError as problem:
+        os.unlink(fresh)
+        if problem.errno in _FULL:
+            raise StateFullError(path, header.file_bytes) from problem
+        raise
+    finally:
+        os.close(file)
+
+
+def put_in_place(path: Path) -> None:
+    """Let .new become the log. What was the log before is .old then, until `finish` overwrites it.
+
+    Raises:
+        OSError: the disk refuses; the log is where it was.
+    """
+    old = path.with_suffix(".old")
+    is_replacement = path.exists()
+    if is_replacement:
+        os.rename(path, old)
+        _sync_folder(path)
+    try:
+        os.rename(path.with_suffix(".new"), path)
+    except OSError:
+        if is_replacement:
+            os.rename(old, path)
+        raise
+    _sync_folder(path)
+
+
+def finish(path: Path) -> None:
+    """Bring to an end what a crash has left of a replacement."""
+    old, new = path.with_suffix(".old"), path.with_suffix(".new")
+    if old.exists() and not path.exists():
+        os.rename(new if new.exists() else old, path)
+        _sync_folder(path)
+    _shred(old)
+    _shred(new)
+
+
+def open_map(path: Path, file_path: Path, *, with_key: bool) -> tuple[LogHeader, int, mmap.mmap]:
+    """Map an existing log; a cut end is lengthened with zeros, records are never mended.
+
+    Args:
+        path: of the log, for errors.
+        file_path: where its file is now.
+        with_key: the caller has a key.
+
+    Returns:
+        The header, the open file, the whole file as a map.
+
+    Raises:
+        StateFullError: no room to lengthen it.
+        LogVersionError: it is no log of this version.
+        OSError: it cannot be opened.
+    """
+    file = os.open(file_path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        size = os.fstat(file).st_size
+        header = read_header(path, os.pread(file, HEADER_BYTES, 0), size, with_key=with_key)
+        if size < header.file_bytes:
+            os.posix_fallocate(file, 0, header.file_bytes)
+        return header, file, mmap.mmap(file, header.file_bytes)
+    except BaseException as problem:
+        os.close(file)
+        if isinstance(problem, OSError) and problem.errno in _FULL:
+            raise StateFullError(path, size) from problem
+        raise
+
+
+def _crc(content: bytes) -> bytes:
+    return _CRC.pack(zlib.crc32(content))
+
+
+def _write(file: int, content: bytes, at: int) -> None:
+    with memoryview(content) as view:
+        while at < len(view):
+            at += os.pwrite(file, view[at : at + _WRITE_BYTES], at)
+
+
+def _shred(path: Path) -> None:
+    """Overwrite a file with zeros, on disk too, and remove it; nothing if there is none."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        _write(file, bytes(os.fstat(file).st_size), 0)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    os.unlink(path)
+    _sync_folder(path)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -58,6 +58,13 @@ class DerivedRules:
     dwell: tuple[DwellRule, ...] = ()
     passed_over: tuple[PassedOverRule, ...] = ()
 
+    @property
+    def kinds(self) -> tuple[int, ...]:
+        """Ids of the kinds that the rules make: start and end of a session, then in the order of the rules."""
+        session = (self.session.start_kind, self.session.end_kind) if self.session else ()
+        stays, passes = (rule.kind for rule in self.dwell), (rule.kind for rule in self.passed_over)
+        return (*(kind for kind in session if kind), *stays, *passes)
+
 
 NOTHING_DERIVED: Final = DerivedRules()
 

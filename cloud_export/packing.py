@@ -26,7 +26,7 @@ from edge_sdk.bundle import Golden
 from edge_sdk.caps import CapRule
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import DecayTables
-from edge_sdk.derived import SessionRule
+from edge_sdk.derived import DwellRule, PassedOverRule, SessionRule
 from edge_sdk.format.generated import edge_generated as fb
 from edge_sdk.policy import EligibilityRule, Policy
 from edge_sdk.release import key_id
@@ -80,14 +80,8 @@ def pack_payload(content: Content) -> bytes:
         explainer=np.frombuffer(content.explainer, np.uint8),
         golden=[_golden(golden) for golden in content.golden],
         session=_session(memory.derived.session) if memory.derived.session else None,
-        dwell=[
-            fb.DwellRuleT(kind=rule.kind, of=_ids(rule.of), activity=_ids(rule.activity), longestS=rule.longest_s)
-            for rule in memory.derived.dwell
-        ],
-        passedOver=[
-            fb.PassedOverRuleT(kind=rule.kind, seen=_ids(rule.seen), touched=_ids(rule.touched), count=rule.count)
-            for rule in memory.derived.passed_over
-        ],
+        dwell=[_dwell(rule) for rule in memory.derived.dwell] or None,
+        passedOver=[_passed_over(rule) for rule in memory.derived.passed_over] or None,
     )
     builder = flatbuffers.Builder(len(content.model) + len(content.explainer) + 65536)
     builder.Finish(bundle.Pack(builder))
@@ -188,6 +182,14 @@ def _session(rule: SessionRule) -> fb.SessionRuleT:
     return fb.SessionRuleT(
         startKind=rule.start_kind, endKind=rule.end_kind, activity=_ids(rule.activity), gapS=rule.gap_s
     )
+
+
+def _dwell(rule: DwellRule) -> fb.DwellRuleT:
+    return fb.DwellRuleT(kind=rule.kind, of=_ids(rule.of), activity=_ids(rule.activity), longestS=rule.longest_s)
+
+
+def _passed_over(rule: PassedOverRule) -> fb.PassedOverRuleT:
+    return fb.PassedOverRuleT(kind=rule.kind, seen=_ids(rule.seen), touched=_ids(rule.touched), count=rule.count)
 
 
 def _ids(kinds: frozenset[int]) -> npt.NDArray[np.uint16]:

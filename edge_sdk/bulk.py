@@ -1,20 +1,29 @@
 """Taking many events into memory at once: the same state, to the bit, as one `Memory.add` after the other.
 
-Of the window only the last N events are written. Counters are sums in order of the events, so they are added in that
-order, all events of one landmark at a time.
+Of the window only the last N events are written, of a cap only the newest `limit` times of each target. Counters are
+sums in order of the events, so they are added in that order (`np.add.at`), many landmarks at a time (`_add_stretch`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_TICKS
+from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_BITS, PERIOD_HALF_LIVES, PERIOD_MASK, PERIOD_TICKS
 from edge_sdk.memory import Memory, MemoryLayout
 from edge_sdk.records import Records
-from edge_sdk.types import F64, I64
+from edge_sdk.types import F32, F64, I64
 
-Rows = npt.NDArray[np.integer]
+Numbers = npt.NDArray[np.integer]
+
+CHUNK: Final = 1 << 15  # events; what is made of them stays in a core's cache
+ONE_BY_ONE: Final = 32  # fewer events than this are added one by one
+_SPAN: Final = 48  # periods that one stretch may reach over: 2**(16·48) leaves sums far from overflow
+_TINY: Final = 2.0**-200  # sums below it may lose bits within a stretch
 
 
 def memory_from(layout: MemoryLayout, records: Records) -> Memory:
@@ -26,55 +35,121 @@ def memory_from(layout: MemoryLayout, records: Records) -> Memory:
 
 def take_in(memory: Memory, records: Records) -> None:
     """Let memory grow by these records, oldest first."""
-    times_ms = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
-    add_many(memory, times_ms, records["kind"], records["item"], records["value"])
+    if len(records) < ONE_BY_ONE:
+        columns = (records[name].tolist() for name in ("time_s", "time_ms", "kind", "item", "value"))
+        for time_s, time_ms, kind, item, value in zip(*columns, strict=True):
+            memory.add(time_s * 1000 + time_ms, kind, item, value)
+        return
+    for part in _chunks(len(records)):
+        times_ms = records["time_s"][part].astype(np.int64) * 1000 + records["time_ms"][part]
+        chunk = records[part]
+        _add_ids(memory, times_ms, chunk["kind"], chunk["item"], chunk["value"])
 
 
-def add_many(memory: Memory, times_ms: I64, kinds: Rows, items: Rows, values: npt.NDArray[np.floating]) -> None:
+def add_many(memory: Memory, times_ms: I64, kinds: Numbers, items: Numbers, values: npt.NDArray[np.floating]) -> None:
     """Take in events, oldest first.
 
     Args:
         memory: grows by these events.
-        times_ms: (E,) milliseconds since 1970.
+        times_ms: (E,) milliseconds since 1970, not negative.
         kinds, items: (E,) ids.
-        values: (E,)
+        values: (E,), rounded to float32.
     """
-    layout = memory.layout
-    kind_ids, kind_of = np.unique(kinds, return_inverse=True)
-    item_ids, item_of = np.unique(items, return_inverse=True)
-    rules = [layout.kinds.get(kind) for kind in kind_ids.tolist()]
-    in_window = np.array([rule is not None and rule.in_window for rule in rules], np.bool_)[kind_of]
-    counter = np.array([-1 if rule is None else rule.counter for rule in rules], np.int64)[kind_of]
-    capped = np.array([rule is not None and kind in memory.caps.by_kind
-                       for kind, rule in zip(kind_ids.tolist(), rules, strict=True)], np.bool_)[kind_of]  # fmt: skip
-    rows = np.array([memory.rows_of(item) for item in item_ids.tolist()], np.int64).reshape(-1, 3)[item_of]
-    for index in np.flatnonzero(in_window)[-layout.window :].tolist():
-        rule = layout.kinds[int(kinds[index])]
-        memory.see(rule.row, int(rows[index, 0]), int(times_ms[index]), float(values[index]))
-    for index in np.flatnonzero(capped).tolist():
-        memory.caps.add(
-            memory.caps.by_kind[int(kinds[index])], int(times_ms[index]), int(rows[index, 1]), int(rows[index, 2])
+    for part in _chunks(len(times_ms)):
+        _add_ids(memory, times_ms[part], kinds[part], items[part], values[part].astype(np.float32, copy=False))
+
+
+def add_coded(
+    memory: Memory,
+    times_ms: I64,
+    kind_codes: Numbers,
+    kind_ids: Sequence[int],
+    item_codes: Numbers,
+    item_ids: Sequence[int],
+    values: F32,
+) -> None:
+    """Take in events of dictionary-encoded columns, oldest first: the fastest way in.
+
+    Args:
+        memory: grows by these events.
+        times_ms: (E,) milliseconds since 1970, not negative.
+        kind_codes, item_codes: (E,) places in `kind_ids` and `item_ids`; of any integer type, not widened.
+        kind_ids, item_ids: ids, in any order.
+        values: (E,)
+
+    Raises:
+        IndexError: a code is beyond its ids; events before its chunk have been taken in.
+    """
+    ids_of_kinds, ids_of_items = np.array(kind_ids, np.int64), np.array(item_ids, np.int64)
+    rows, is_idle = memory.rows, memory.deriver.is_idle
+    kind_of, item_of = rows.kind_codes(ids_of_kinds), rows.item_codes(ids_of_items)
+    for part in _chunks(len(times_ms)):
+        if is_idle:
+            kinds, items = kind_of.take(kind_codes[part]), item_of.take(item_codes[part])
+            _add_chunk(memory, times_ms[part], kinds, items, values[part])
+        else:  # what is derived may be about an item without a row: that takes ids
+            kinds, items = ids_of_kinds.take(kind_codes[part]), ids_of_items.take(item_codes[part])
+            _add_ids(memory, times_ms[part], kinds, items, values[part])
+
+
+def _chunks(events: int) -> Iterator[slice]:
+    return (slice(start, start + CHUNK) for start in range(0, events, CHUNK))
+
+
+def _add_ids(memory: Memory, times_ms: I64, kinds: Numbers, items: Numbers, values: F32) -> None:
+    rows = memory.rows
+    codes = rows.kind_codes(kinds)
+    if not memory.deriver.is_idle:
+        known = np.flatnonzero(codes)
+        times_ms, kinds, items, values = memory.deriver.feed_many(
+            times_ms[known], kinds[known].astype(np.uint16), items[known].astype(np.uint32), values[known]
         )
-    counted = np.flatnonzero((counter >= 0) & (rows[:, 1:] > 0).any(axis=1))
+        codes = rows.kind_codes(kinds)
+    _add_chunk(memory, times_ms, codes, rows.item_codes(items), values)
+
+
+def _add_chunk(memory: Memory, times_ms: I64, kinds: I64, items: I64, values: F32) -> None:
+    """Take in events of a chunk; kinds and items as codes of `memory.rows`."""
+    rows = memory.rows
+    _see(memory, times_ms, kinds, items, values)
+    for index, code, per_category in rows.capped:
+        of_kind = np.flatnonzero(kinds == code)
+        if len(of_kind):
+            targets = (rows.category_row if per_category else rows.offer_row).take(items.take(of_kind))
+            memory.caps.add_many(index, times_ms.take(of_kind), targets)
+    counted = np.flatnonzero(rows.is_counted.take(kinds) & rows.has_target.take(items))
     if len(counted):
-        _count_many(memory, times_ms[counted], counter[counted], rows[counted, 1], rows[counted, 2])
+        _count(memory, times_ms.take(counted), kinds.take(counted), items.take(counted))
 
 
-def _count_many(memory: Memory, times_ms: I64, counter: I64, offer_row: I64, category_row: I64) -> None:
-    layout = memory.layout
-    half_lives = len(layout.decays)
-    for h, decay in enumerate(layout.decays):
-        ticks = _effective(times_ms // decay.tick_ms, memory.latest[h])
-        since = ticks % PERIOD_TICKS
-        grown: F64 = decay.grow_coarse[since >> FINE_BITS] * decay.grow_fine[since & FINE_MASK]
-        borders = np.flatnonzero(np.diff(ticks // PERIOD_TICKS)) + 1
-        for part in np.split(np.arange(len(ticks)), borders):
-            memory.advance(h, int(ticks[part[0]]))
-            memory.advance(h, int(ticks[part[-1]]))  # within one period: no landmark moves
-            column = counter[part] * half_lives + h
-            for row, first_slot in ((offer_row[part], 0), (category_row[part], memory.category_slot)):
-                known = row > 0
-                np.add.at(memory.sums, (row[known] + first_slot, column[known]), grown[part][known])
+def _see(memory: Memory, times_ms: I64, kinds: I64, items: I64, values: F32) -> None:
+    """The last N events of window kinds; they mostly stand near the end."""
+    rows, size = memory.rows, memory.layout.window
+    looked_at, last = 4 * size, np.zeros(0, np.int64)
+    while len(last) < size and looked_at < 4 * len(kinds) + 4 * size:
+        start = max(0, len(kinds) - looked_at)
+        last = np.flatnonzero(rows.window_row.take(kinds[start:]))[-size:] + start
+        looked_at *= 4
+    if len(last):
+        item_rows = rows.item_row.take(items.take(last))
+        memory.window.see_many(rows.window_row.take(kinds.take(last)), item_rows, times_ms[last], values[last])
+
+
+def _count(memory: Memory, times_ms: I64, kinds: I64, items: I64) -> None:
+    """Add counted events to the counters of their offers and categories."""
+    rows = memory.rows
+    column = rows.counter_column.take(kinds)
+    offer_at, category_at = rows.offer_at.take(items) + column, rows.category_at.take(items) + column
+    ascends = bool((times_ms[1:] >= times_ms[:-1]).all())
+    for h, decay in enumerate(memory.layout.decays):
+        ticks = times_ms // decay.tick_ms
+        if not ascends or ticks[0] < memory.latest[h]:
+            ticks = _effective(ticks, memory.latest[h])
+        since = ticks & PERIOD_MASK
+        grown: F64 = decay.grow_coarse.take(since >> FINE_BITS) * decay.grow_fine.take(since & FINE_MASK)
+        for part in _stretches(ticks, ascends):
+            _add_stretch(memory, h, ticks[part], grown[part], offer_at[part], category_at[part])
+    memory.sums[0] = memory.sums[memory.category_slot] = 0.0  # what had no offer or no category went there
 
 
 def _effective(ticks: I64, latest: int) -> I64:
@@ -88,3 +163,52 @@ def _effective(ticks: I64, latest: int) -> I64:
             latest = tick
         effective.append(latest)
     return np.array(effective, np.int64)
+
+
+def _stretches(ticks: I64, ascends: bool) -> Iterator[slice]:
+    """Parts in which ticks ascend and reach over few periods."""
+    if ascends and ticks[-1] >> PERIOD_BITS < (ticks[0] >> PERIOD_BITS) + _SPAN:
+        yield slice(0, len(ticks))
+        return
+    falls = np.flatnonzero(ticks[1:] < ticks[:-1]) + 1
+    for start, end in pairwise([0, *falls.tolist(), len(ticks)]):
+        while start < end:
+            border = ((ticks[start] >> PERIOD_BITS) + _SPAN) << PERIOD_BITS
+            stop = start + int(np.searchsorted(ticks[start:end], border))
+            yield slice(start, stop)
+            start = stop
+
+
+def _add_stretch(memory: Memory, h: int, ticks: I64, grown: F64, offer_at: I64, category_at: I64) -> None:
+    """Add ascending events of a few periods.
+
+    Moving the landmark is a multiplication by a power of two. So instead of fading the sums at each border, events
+    after a border are scaled up, and the sums are faded once at the end: the same bits, as long as nothing gets near
+    the ends of float64.
+    """
+    memory.advance(h, int(ticks[0]))
+    flat = memory.sums.reshape(-1)[h:]
+    span = int(ticks[-1] >> PERIOD_BITS) - int(ticks[0] >> PERIOD_BITS)
+    if not span:
+        np.add.at(flat, offer_at, grown)
+        np.add.at(flat, category_at, grown)
+    else:
+        moves = (ticks >> PERIOD_BITS) - (ticks[0] >> PERIOD_BITS)
+        grown = grown * np.ldexp(1.0, PERIOD_HALF_LIVES * np.arange(span + 1)).take(moves)
+        column = memory.sums[:, h :: len(memory.latest)]
+        tiny = np.nonzero((column < _TINY) & (column > 0))
+        before = column[tiny]
+        np.add.at(flat, offer_at, grown)
+        np.add.at(flat, category_at, grown)
+        untouched = column[tiny] == before
+        np.multiply(column, 2.0 ** (-PERIOD_HALF_LIVES * span), out=column)
+        if len(before):
+            column[tiny] = np.where(untouched, _faded(before, moves), column[tiny])
+    memory.stand_at(h, int(ticks[-1]))
+
+
+def _faded(sums: F64, moves: I64) -> F64:
+    """Sums after every single move of the landmark: those near zero lose bits each time."""
+    for move in np.diff(moves[np.concatenate([[True], moves[1:] != moves[:-1]])]).tolist():
+        sums = sums * 2.0 ** (-PERIOD_HALF_LIVES * move)
+    return sums

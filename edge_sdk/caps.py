@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from edge_sdk.types import I64, Reason
 
-CountedRule = tuple[int, bool, int, list[int], list[int]]  # index, per category, limit, next places, times
+# Index, per category, limit, next places, times.
+CountedRule = tuple[int, bool, int, "memoryview[int]", "memoryview[int]"]
+_FEW: Final = 24  # events of one rule that are counted one by one: below it a dozen calls of numpy cost more
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +43,34 @@ class CapCounts:
         self._rules = tuple(rules)
         self._offer_categories = offer_categories
         sizes = [category_rows if rule.per_category else len(offer_categories) for rule in self._rules]
-        self._times = [[0] * (size * rule.limit) for size, rule in zip(sizes, self._rules, strict=True)]
-        self._next = [[0] * size for size in sizes]  # where each target's oldest time stands
+        self._times = [np.zeros(size * rule.limit, np.int64) for size, rule in zip(sizes, self._rules, strict=True)]
+        self._next = [np.zeros(size, np.int64) for size in sizes]  # where each target's oldest time stands
         self._free_at_ms = [np.zeros(size, np.int64) for size in sizes]  # 0 = free
         self._free_views = [column.data for column in self._free_at_ms]  # element writes at a third of numpy's cost
         self._all_free_at_ms = [0] * len(sizes)  # when the last target of a rule is free: mostly nothing to look at
-        # All that one event needs, by kind, in one tuple a rule: attribute look-ups would cost as much as the counting.
+        # All that one event needs in one tuple a rule: attribute look-ups would cost as much as the counting.
+        self._counted: list[CountedRule] = [
+            (index, rule.per_category, rule.limit, self._next[index].data, self._times[index].data)
+            for index, rule in enumerate(self._rules)
+        ]
         self.by_kind: dict[int, tuple[CountedRule, ...]] = {
-            kind: tuple(
-                (index, rule.per_category, rule.limit, self._next[index], self._times[index])
-                for index, rule in enumerate(self._rules)
-                if rule.kind == kind
-            )
+            kind: tuple(self._counted[index] for index, rule in enumerate(self._rules) if rule.kind == kind)
             for kind in {rule.kind for rule in self._rules}
         }
 
     def dump(self) -> bytes:
-        """The whole state; its length depends on the rules and targets alone."""
-        arrays = [np.array(column, np.int64) for pair in zip(self._times, self._next, strict=True) for column in pair]
-        return b"".join(array.tobytes() for array in arrays)
+        """Times and next places of each rule; the length depends on the rules and targets alone."""
+        return b"".join(column.tobytes() for pair in zip(self._times, self._next, strict=True) for column in pair)
 
-    def load(self, raw: bytes) -> None:
-        """Go on where `dump` stood."""
-        numbers = np.frombuffer(raw, np.int64).tolist()
+    def load(self, raw: bytes) -> int:
+        """Go on where `dump` stood; `raw` may go on. Returns the bytes read."""
         at = 0
-        for index, rule in enumerate(self._rules):
-            targets = len(self._next[index])
-            self._times[index][:] = numbers[at : at + targets * rule.limit]
-            at += targets * rule.limit
-            self._next[index][:] = numbers[at : at + targets]
-            at += targets
-            for row in range(1, targets):
-                oldest = self._times[index][row * rule.limit + self._next[index][row]]
-                if oldest:
-                    self._hold(index, row, oldest)
+        for index in range(len(self._rules)):
+            for column in (self._times[index], self._next[index]):
+                column[:] = np.frombuffer(raw, np.int64, len(column), at)
+                at += column.nbytes
+            self._hold_many(index, np.arange(1, len(self._next[index])))
+        return at
 
     def add(self, rules: tuple[CountedRule, ...], time_ms: int, offer_row: int, category_row: int) -> None:
         """Count one event for the rules of its kind (`by_kind`); row 0 stands for none and is not counted."""
@@ -84,14 +81,47 @@ class CapCounts:
                 times[row * limit + at] = time_ms
                 places[row] = at = at + 1 if at + 1 < limit else 0
                 oldest = times[row * limit + at]  # of the newest `limit`; 0 = fewer so far
-                if oldest:
-                    self._hold(index, row, oldest)
+                free_at_ms = oldest + self._rules[index].within_s * 1000 if oldest else 0
+                self._free_views[index][row] = free_at_ms
+                if free_at_ms > self._all_free_at_ms[index]:
+                    self._all_free_at_ms[index] = free_at_ms
 
-    def _hold(self, index: int, row: int, oldest_ms: int) -> None:
+    def add_many(self, index: int, times_ms: I64, rows: I64) -> None:
+        """Count many events of one rule's kind: the same as one by one.
+
+        Args:
+            index: of the rule.
+            times_ms: (E,) oldest first.
+            rows: (E,) the rule's targets (offer rows or category rows), 0 = none.
+        """
+        if len(rows) < _FEW:
+            for time_ms, row in zip(times_ms.tolist(), rows.tolist(), strict=True):
+                self.add((self._counted[index],), time_ms, row, row)
+            return
+        limit, places, times = self._rules[index].limit, self._next[index], self._times[index]
+        counts = np.bincount(rows, minlength=len(places))
+        counts[0] = 0
+        touched = np.flatnonzero(counts)
+        start = _tail(rows, counts, limit)
+        order = np.argsort(rows[start:].astype(np.min_scalar_type(len(places))), kind="stable")  # radix where it fits
+        sorted_rows = rows[start:].take(order)
+        ends = np.cumsum(np.bincount(sorted_rows, minlength=len(places)))
+        newer = ends.take(sorted_rows) - np.arange(1, len(order) + 1)  # events of the same target after this one
+        kept = np.flatnonzero((newer < limit) & (sorted_rows > 0))
+        kept_rows = sorted_rows.take(kept)
+        places[touched] += counts.take(touched)
+        at = (places.take(kept_rows) - 1 - newer.take(kept)) % limit
+        times[kept_rows * limit + at] = times_ms[start:].take(order.take(kept))
+        places[touched] %= limit
+        self._hold_many(index, touched)
+
+    def _hold_many(self, index: int, rows: I64) -> None:
         """A rule holds a target until the oldest of its newest `limit` events is out of the rule's time."""
-        free_at_ms = oldest_ms + self._rules[index].within_s * 1000
-        self._free_views[index][row] = free_at_ms
-        self._all_free_at_ms[index] = max(self._all_free_at_ms[index], free_at_ms)
+        rule = self._rules[index]
+        oldest = self._times[index].take(rows * rule.limit + self._next[index].take(rows))
+        free_at_ms = np.where(oldest, oldest + rule.within_s * 1000, 0)
+        self._free_at_ms[index][rows] = free_at_ms
+        self._all_free_at_ms[index] = max(self._all_free_at_ms[index], int(free_at_ms.max(initial=0)))
 
     def reasons(self, offer_rows: I64, now_ms: int) -> I64 | None:
         """Reason bits of each offer that a rule takes out now, 0 = free, shape of `offer_rows`; None = all are free."""
@@ -106,3 +136,14 @@ class CapCounts:
             held = np.where(is_held, int(rule.reason), 0)
             bits = held if bits is None else bits | held
         return bits
+
+
+def _tail(rows: I64, counts: I64, limit: int) -> int:
+    """Where the part starts that holds the newest `limit` events of each target: mostly near the end."""
+    wanted = np.minimum(counts, limit)
+    length = 4 * int(wanted.sum())
+    while length < len(rows):
+        if (np.bincount(rows[-length:], minlength=len(counts)) >= wanted).all():
+            return len(rows) - length
+        length *= 4
+    return 0

@@ -18,6 +18,8 @@ from edge_sdk.types import F64
 TICKS_A_HALF_LIFE: Final = 1024
 PERIOD_HALF_LIVES: Final = 16
 PERIOD_TICKS: Final = TICKS_A_HALF_LIFE * PERIOD_HALF_LIVES
+PERIOD_BITS: Final = PERIOD_TICKS.bit_length() - 1  # a period is 2**14 ticks
+PERIOD_MASK: Final = PERIOD_TICKS - 1
 FINE_BITS: Final = 7  # 128 coarse × 128 fine factors
 FINE_MASK: Final = (1 << FINE_BITS) - 1
 TABLE_SIZE: Final = 1 << FINE_BITS

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from typing import Final, cast
 
 import numpy as np
 
-from edge_sdk.caps import CapCounts, CapRule
+from edge_sdk.caps import CapCounts, CapRule, CountedRule
 from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_HALF_LIVES, PERIOD_TICKS, DecayTables
-from edge_sdk.derived import NOTHING_DERIVED, DerivedRules
+from edge_sdk.derived import NOTHING_DERIVED, DerivedRules, Deriver
+from edge_sdk.event_rows import EventRows
 from edge_sdk.types import F32, F64, I32, I64
 from edge_sdk.vocabulary import Vocabulary
+from edge_sdk.window import Window
 
-_NEVER: Final = 1 << 62  # time of an empty window place: its age clamps to 0
+_Plan = tuple[int, int, tuple[CountedRule, ...]]
+_ALWAYS: Final = (1 << 63) - 1  # ms
 _REFS_MAX: Final = 4096  # items whose rows are kept ready
 
 
@@ -62,9 +66,10 @@ class MemoryLayout:
         digest = hashlib.sha256()
         for vocabulary in (self.items, self.offers):
             digest.update(vocabulary.ids.tobytes() + vocabulary.row_category.tobytes())
-        rules = sorted((kind, rule.row, rule.in_window, rule.counter) for kind, rule in self.kinds.items())
+        kinds = sorted((kind, rule.row, rule.in_window, rule.counter, rule.keep_s) for kind, rule in self.kinds.items())
         ticks = [decay.tick_ms for decay in self.decays]
-        digest.update(repr((self.window, rules, self.category_rows, self.counter_kinds, ticks, self.caps)).encode())
+        sizes = (self.window, self.category_rows, self.counter_kinds)
+        digest.update(repr((sizes, kinds, ticks, self.caps, _plain(self.derived))).encode())
         return digest.digest()
 
 
@@ -74,16 +79,7 @@ class Memory:
     def __init__(self, layout: MemoryLayout) -> None:
         """An empty memory: as if nothing was ever recorded."""
         self.layout = layout
-        n = layout.window
-        self._size = n
-        # The window is written twice, N apart and backwards, so that "newest first" is always one contiguous slice.
-        self._item = np.zeros(2 * n, np.int32)
-        self._kind = np.zeros(2 * n, np.int32)
-        self._value = np.zeros(2 * n, np.float32)
-        self._time = np.full(2 * n, _NEVER, np.int64)
-        self._at = 0
-        # Element writes through a memoryview cost a third of those through numpy.
-        self._views = (self._item.data, self._kind.data, _floats(self._value), self._time.data)
+        self.window = Window(layout.window, _keep_ms(layout))
         self._width = layout.counter_kinds * len(layout.decays)
         self.category_slot = len(layout.offers) + 1  # slots of rows 0 stay 0
         self.sums = np.zeros((self.category_slot + layout.category_rows, self._width))
@@ -96,38 +92,45 @@ class Memory:
             for d in layout.decays
         ]
         self._refs: dict[int, tuple[int, int, int]] = {}
-        self._ages = np.empty(n, np.int64)
-        self._seconds = np.empty(n, np.float64)
         self.caps = CapCounts(layout.caps, layout.offers.row_category, layout.category_rows)
+        self.deriver = Deriver(layout.derived)
         # What a kind feeds, in one look-up: its window row (0 = none), its counter (-1 = none), its caps.
-        self._plans = {
+        self._plans: dict[int, _Plan] = {
             kind: (rule.row if rule.in_window else 0, rule.counter, self.caps.by_kind.get(kind, ()))
             for kind, rule in layout.kinds.items()
         }
 
+    @cached_property
+    def rows(self) -> EventRows:
+        """Tables for many events at once, made when first needed."""
+        return EventRows(self.layout)
+
     def add(self, time_ms: int, kind: int, item: int, value: float) -> None:
-        """Take in one event, the newest by order of calls. A kind that the bundle does not know is passed over."""
+        """Take in one event, the newest by order of calls, and what follows from it.
+
+        A kind that the bundle does not know is passed over.
+        """
         plan = self._plans.get(kind)
         if plan is None:
             return
+        if self.deriver.is_idle:
+            self._feed(plan, time_ms, item, value)
+            return
+        before, after = self.deriver.feed(time_ms, kind, item)
+        for event in (*before, (time_ms, kind, item, value), *after):
+            plan = self._plans.get(event[1])
+            if plan is not None:
+                self._feed(plan, event[0], event[2], event[3])
+
+    def _feed(self, plan: _Plan, time_ms: int, item: int, value: float) -> None:
         window_row, counter, capped = plan
         item_row, offer_row, category_row = self._refs.get(item) or self.rows_of(item)
         if window_row:
-            self.see(window_row, item_row, time_ms, value)
+            self.window.see(window_row, item_row, time_ms, value)
         if counter >= 0 and (offer_row or category_row):
             self._count(counter, time_ms, offer_row, category_row)
         if capped:
             self.caps.add(capped, time_ms, offer_row, category_row)
-
-    def see(self, kind_row: int, item_row: int, time_ms: int, value: float) -> None:
-        """Put one event into the window, over the oldest."""
-        n = self._size
-        at = self._at = (self._at or n) - 1
-        items, kinds, values, times = self._views
-        items[at] = items[at + n] = item_row
-        kinds[at] = kinds[at + n] = kind_row
-        values[at] = values[at + n] = value
-        times[at] = times[at + n] = time_ms
 
     def _count(self, counter: int, time_ms: int, offer_row: int, category_row: int) -> None:
         """Add one event to the counters of its offer and of its category, where it has them."""
@@ -153,15 +156,16 @@ class Memory:
         if tick > latest:
             periods = tick // PERIOD_TICKS - latest // PERIOD_TICKS
             if periods:
-                np.ldexp(column, -PERIOD_HALF_LIVES * min(periods, 64), out=column)
+                np.multiply(column, 2.0 ** (-PERIOD_HALF_LIVES * min(periods, 64)), out=column)
         elif tick < latest:  # the clock was far ahead: what was counted keeps its value of then, and decays from now on
             _, _, _, fade_coarse, fade_fine = self._decays[h]
             then = latest % PERIOD_TICKS
             np.multiply(column, fade_coarse[then >> FINE_BITS] * fade_fine[then & FINE_MASK], out=column)
             np.multiply(column, self._growth(h, tick), out=column)
-        self._stand_at(h, tick)
+        self.stand_at(h, tick)
 
-    def _stand_at(self, h: int, tick: int) -> None:
+    def stand_at(self, h: int, tick: int) -> None:
+        """Say that the sums of a half-life are of this tick's period; `advance` is what moves them."""
         self.latest[h], self._grown[h] = tick, self._growth(h, tick)
 
     def _growth(self, h: int, tick: int) -> float:
@@ -175,15 +179,15 @@ class Memory:
         return any(self.rows_of(item)[:2])
 
     def fill_window(self, now_ms: int, item: I32, kind: I32, age_s: F32, value: F32) -> None:
-        """Write the last N events into the caller's arrays, each (N,), newest first; absent events are all 0."""
-        part = slice(self._at, self._at + self._size)
-        item[:] = self._item[part]
-        kind[:] = self._kind[part]
-        value[:] = self._value[part]
-        np.subtract(now_ms, self._time[part], out=self._ages)
-        np.maximum(self._ages, 0, out=self._ages)  # a clock that stepped back makes no negative ages
-        np.divide(self._ages, 1000.0, out=self._seconds)
-        age_s[:] = self._seconds
+        """Write the last N events into the caller's arrays, each (N,), newest first.
+
+        Absent events are all 0, and so are events older than their kind is kept; the places of others do not move.
+        """
+        self.window.fill(now_ms, item, kind, age_s, value)
+
+    def forget_expired(self, now_ms: int) -> None:
+        """Overwrite events of the window that are older than their kind is kept, so that no dump holds them."""
+        self.window.forget_expired(now_ms)
 
     def fill_counters(self, now_ms: int, slots: I64, out: F32) -> None:
         """Write decayed counters into `out`, (C, F): float64 sums, rounded once. `slots`: `layout.counter_slots`."""
@@ -197,26 +201,22 @@ class Memory:
 
     def dump(self) -> bytes:
         """The whole state; its length depends on the layout alone."""
-        part = slice(self._at, self._at + self._size)
-        window = (self._item[part], self._kind[part], self._value[part], self._time[part])
-        counters = (np.array(self.latest, np.int64), self.sums)
-        return b"".join(array.tobytes() for array in (*window, *counters)) + self.caps.dump()
+        counters = np.array(self.latest, np.int64).tobytes() + self.sums.tobytes()
+        return self.window.dump() + counters + self.caps.dump() + self.deriver.dump()
 
     @classmethod
     def load(cls, layout: MemoryLayout, raw: bytes) -> Memory:
         """A memory that goes on where `dump` stood; `raw` is of the same layout (the caller has checked)."""
-        memory, at = cls(layout), 0
-        for array in (memory._item, memory._kind, memory._value, memory._time):
-            part = np.frombuffer(raw, array.dtype, layout.window, at)
-            array[: layout.window] = part
-            array[layout.window :] = part
-            at += part.nbytes
+        memory = cls(layout)
+        at = memory.window.load(raw)
         latest = np.frombuffer(raw, np.int64, len(memory.latest), at)
         at += latest.nbytes
         for h, tick in enumerate(latest.tolist()):
-            memory._stand_at(h, tick)
+            memory.stand_at(h, tick)
         memory.sums[:] = np.frombuffer(raw, np.float64, memory.sums.size, at).reshape(memory.sums.shape)
-        memory.caps.load(raw[at + memory.sums.nbytes :])
+        at += memory.sums.nbytes
+        at += memory.caps.load(raw[at:])
+        memory.deriver.load(raw[at:])
         return memory
 
     def rows_of(self, item: int) -> tuple[int, int, int]:
@@ -243,6 +243,29 @@ class Memory:
             factor = coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
             factors.append(factor * 2.0 ** (-PERIOD_HALF_LIVES * min(periods, 60)))
         return np.array(factors * (self.layout.counter_kinds * repeats))
+
+
+def _keep_ms(layout: MemoryLayout) -> I64 | None:
+    """By kind row, how long the window shows an event; None = nothing is bounded, and then looking costs nothing."""
+    rules = layout.kinds.values()
+    if not any(rule.keep_s for rule in rules):
+        return None
+    keep_ms = np.full(max(rule.row for rule in rules) + 1, _ALWAYS, np.int64)
+    for rule in rules:
+        if rule.keep_s:
+            keep_ms[rule.row] = rule.keep_s * 1000
+    return keep_ms
+
+
+def _plain(rules: object) -> object:
+    """Rules as nested tuples: a set's own order is no meaning."""
+    if isinstance(rules, frozenset):
+        return sorted(rules)
+    if isinstance(rules, tuple):
+        return [_plain(rule) for rule in rules]
+    if is_dataclass(rules):
+        return [_plain(getattr(rules, field.name)) for field in fields(rules)]
+    return rules
 
 
 def _floats(array: F32 | F64) -> memoryview[float]:

@@ -1,0 +1,91 @@
+"""The last N events as the model reads them, newest first."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.types import F32, I32, I64
+
+_NEVER: Final = 1 << 62  # time of an empty place: its age clamps to 0
+
+
+class Window:
+    """N places, written over from the oldest on."""
+
+    def __init__(self, size: int, keep_ms: I64 | None) -> None:
+        """All places empty.
+
+        Args:
+            size: N.
+            keep_ms: by kind row, how long an event of that kind is shown, in ms; None = no kind has a bound.
+        """
+        self._size = size
+        self._keep_ms = keep_ms
+        # Written twice, N apart and backwards, so that "newest first" is always one contiguous slice.
+        self._item = np.zeros(2 * size, np.int32)
+        self._kind = np.zeros(2 * size, np.int32)
+        self._value = np.zeros(2 * size, np.float32)
+        self._time = np.full(2 * size, _NEVER, np.int64)
+        self._columns: tuple[npt.NDArray[np.generic], ...] = (self._item, self._kind, self._value, self._time)
+        self._at = 0
+        # Element writes through a memoryview cost a third of those through numpy.
+        values = cast("memoryview[float]", self._value.data)
+        self._views = (self._item.data, self._kind.data, values, self._time.data)
+        self._ages = np.empty(size, np.int64)
+        self._seconds = np.empty(size, np.float64)
+
+    def see(self, kind_row: int, item_row: int, time_ms: int, value: float) -> None:
+        """Put one event into the window, over the oldest."""
+        n = self._size
+        at = self._at = (self._at or n) - 1
+        items, kinds, values, times = self._views
+        items[at] = items[at + n] = item_row
+        kinds[at] = kinds[at + n] = kind_row
+        values[at] = values[at + n] = value
+        times[at] = times[at + n] = time_ms
+
+    def see_many(self, kind_rows: I32, item_rows: I32, times_ms: I64, values: F32) -> None:
+        """Put the newest of many events into the window; each (M,), oldest first, M at most N."""
+        places = (self._at - 1 - np.arange(len(times_ms))) % self._size
+        new_columns: tuple[npt.NDArray[np.generic], ...] = (item_rows, kind_rows, values, times_ms)
+        for column, new in zip(self._columns, new_columns, strict=True):
+            column.reshape(2, self._size)[:, places] = new
+        self._at = (self._at - len(times_ms)) % self._size
+
+    def fill(self, now_ms: int, item: I32, kind: I32, age_s: F32, value: F32) -> None:
+        """Write the events into the caller's arrays, each (N,); absent events and those kept too long are all 0."""
+        part = slice(self._at, self._at + self._size)
+        item[:] = self._item[part]
+        kind[:] = self._kind[part]
+        value[:] = self._value[part]
+        np.subtract(now_ms, self._time[part], out=self._ages)
+        np.maximum(self._ages, 0, out=self._ages)  # a clock that stepped back makes no negative ages
+        np.divide(self._ages, 1000.0, out=self._seconds)
+        age_s[:] = self._seconds
+        if self._keep_ms is not None:
+            expired = self._ages > self._keep_ms.take(kind)
+            for column in (item, kind, age_s, value):
+                column[expired] = 0
+
+    def forget_expired(self, now_ms: int) -> None:
+        """Overwrite the events that `fill` would leave out now."""
+        if self._keep_ms is not None:
+            expired = now_ms - self._time > self._keep_ms.take(self._kind)
+            for column, empty in zip(self._columns, (0, 0, 0, _NEVER), strict=True):
+                column[expired] = empty
+
+    def dump(self) -> bytes:
+        """Items, kinds, values, times, newest first; the length depends on N alone."""
+        return b"".join(column[self._at : self._at + self._size].tobytes() for column in self._columns)
+
+    def load(self, raw: bytes) -> int:
+        """Go on where `dump` stood; `raw` may go on. Returns the bytes read."""
+        at = self._at = 0
+        for column in self._columns:
+            part = np.frombuffer(raw, column.dtype, self._size, at)
+            column.reshape(2, self._size)[:] = part
+            at += part.nbytes
+        return at

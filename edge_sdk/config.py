@@ -10,7 +10,7 @@ LOG_VERSION: Final = 1  # event log format
 LOG_BYTES: Final = 1 << 20  # default size of the event log file: 32,766 records
 LOG_BYTES_MIN: Final = 4096
 LOG_BYTES_MAX: Final = 1 << 30
-PENDING_MAX: Final = 512  # events that wait in the log for memory to take them in
+PENDING_MAX: Final = 1024  # events that wait in the log for memory to take them in
 RECORD_MANY_MAX: Final = 1 << 31  # events in one call
 SYNC_INTERVAL_S: Final = 1.0  # default of durability="power"
 

@@ -90,8 +90,8 @@ class Engine:
             bundle: the `.edge` file.
             trusted_keys: Ed25519 public keys (32 bytes each) of which one must have signed the bundle.
             allow_unsigned: take a bundle without a trusted signature (development).
-            log_bytes: size of the event log when it is made, in bytes (32 a record, 64 encrypted). An existing log keeps
-                its size; `resize` changes it.
+            log_bytes: size of the event log when it is made, in bytes (32 a record, 64 encrypted). An existing log
+                keeps its size; `resize` changes it.
             durability: "process": what was recorded survives the death of the process, and a power loss as far as the
                 kernel has written it out. "power": at most the last `sync_interval_s` is lost when power is.
             sync_interval_s: seconds between two writes to the disk with "power"; 0 = at each event, before `record`
@@ -367,7 +367,7 @@ class Engine:
     def rotate_storage_key(self, storage_key: bytes | None) -> None:
         """Encrypt the state folder with another key, or for the first time, or (None) no longer.
 
-        Returns when nothing on the disk is left of the former key. Killed in between, one of both keys opens the folder:
+        Returns when the disk holds nothing under the former key. Killed in between, one of both keys opens the folder:
         try the new one first. A plain log's file doubles when it is encrypted: it keeps its events.
 
         Raises:

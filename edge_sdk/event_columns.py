@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,6 @@ from edge_sdk.config import RECORD_MANY_MAX, TIME_MS_MAX
 from edge_sdk.errors import InvalidValueError
 from edge_sdk.records import RECORD, Records
 from edge_sdk.types import F32, I64
-
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,10 +75,10 @@ def checked_columns(
 
 def _integers(field: str, given: npt.ArrayLike, bound: int, count: int | None = None) -> npt.NDArray[np.integer]:
     """A column of whole numbers from 0 up to, but not, `bound`."""
-    column = _column(field, given, count)
+    column: npt.NDArray[Any] = _column(field, given, count)
     if not len(column):
         return np.zeros(0, np.int64)
-    if not np.issubdtype(column.dtype, np.integer):
+    if column.dtype.kind not in "iu":
         raise InvalidValueError(field, column.dtype.name)
     for extreme in (int(column.min()), int(column.max())):
         if not 0 <= extreme < bound:
@@ -98,7 +98,7 @@ def _floats(given: npt.ArrayLike, count: int) -> F32:
     return floats
 
 
-def _column(field: str, given: npt.ArrayLike, count: int | None) -> npt.NDArray[np.generic]:
+def _column(field: str, given: npt.ArrayLike, count: int | None) -> npt.NDArray[Any]:
     try:
         column = np.asarray(given)
     except ValueError:  # ragged rows

@@ -47,6 +47,9 @@ class EventLog:
     log_id: bytes
     id_lost: bool
     seal: Seal | None
+    _header: LogHeader
+    _recovered: Records
+    _written: I64  # places that are not all zero
     _erased: I64  # numbers of the records that were taken out, ascending
     _expired: I64
     _holes: I64  # numbers that no intact record has

@@ -167,7 +167,8 @@ class StateFolder:
         expired = np.zeros(len(records), np.bool_)
         for kind, longest_ms in keep_ms.items():
             expired |= (records["kind"] == kind) & (_times_ms(records) < now_ms - longest_ms)
-        if memory.forget_expired(now_ms) or expired.any():
+        memory.forget_expired(now_ms)
+        if expired.any():
             self._keep_everywhere()
             with _unless_refused(self.log.path):
                 self.log.take_out(records["seq"][expired].astype(np.int64), expired=True)
@@ -200,7 +201,7 @@ class StateFolder:
         chosen = _chosen(records, before_ms, items, kinds)
         self._memory = memory_from(self._layout, records[~chosen])
         if not self.log.is_whole:
-            self._memory.keep_untouched(former, kinds, items)
+            self._memory.keep_untouched(former, kinds, items)  # type: ignore[attr-defined]
         self._keep_everywhere()
         with _unless_refused(self.log.path):
             self.log.take_out(records["seq"][chosen].astype(np.int64), expired=False)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Small
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +23,9 @@ from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, Deriver, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.event_log import EventLog
+from edge_sdk.log_file import LogHeader
 from edge_sdk.memory import KindRule, Memory, MemoryLayout, replay
+from edge_sdk.sealing import Seal, SealedRecords
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -78,9 +81,27 @@ def test_header_and_record(tmp_path: Path) -> None:
     written = (tmp_path / "events.log").read_bytes()
 
     assert (number, log.capacity) == (1, documented["capacity"])
-    assert written[:64] == bytes.fromhex(documented["header"])
+    assert LogHeader(32, log.capacity, 1, bytes.fromhex(documented["log_id"])).pack() == bytes.fromhex(
+        documented["header"]
+    )
+    assert written[:64] == LogHeader(32, log.capacity, 1, log.log_id).pack()
     assert written[64:96] == bytes.fromhex(documented["record"])
     assert not any(written[96:])
+
+
+def test_encryption() -> None:
+    documented, record = example("sealed"), example("record")
+    key, slot = bytes.fromhex(documented["key"]), bytes.fromhex(documented["slot"])
+    body = bytes.fromhex(record["record"])[:28]
+    nonce = bytes.fromhex(documented["salt"]) + body[:4]
+
+    assert slot == nonce + AESGCM(key).encrypt(nonce, body, None) + bytes(8)
+    sealed = SealedRecords(Seal(Path("events.log"), key))
+    found, intact = sealed.decode(np.frombuffer(slot, np.uint8).reshape(1, 64), np.array([True]))
+    assert intact.all()
+    assert found.tobytes()[:28] == body
+    tag = AESGCM(key).encrypt(bytes.fromhex(record["log_id"]) + bytes(4), b"", b"event log")
+    assert tag == bytes.fromhex(documented["key_tag"])
 
 
 def test_documented_tables_are_those_that_the_packer_makes() -> None:

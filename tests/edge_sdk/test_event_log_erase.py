@@ -38,9 +38,9 @@ def test_an_erase_cut_short_is_finished_when_the_log_is_opened(tmp_path: Path, w
     content[HEADER : HEADER + wiped] = bytes(wiped)
     path.write_bytes(content)
     assert reopened(path) == ([], 0)
-    content = path.read_bytes()
-    assert content[24:28] == bytes(4)
-    assert content[HEADER:] == bytes(SMALL - HEADER)
+    wiped_file = path.read_bytes()
+    assert wiped_file[24:28] == bytes(4)
+    assert wiped_file[HEADER:] == bytes(SMALL - HEADER)
 
 
 def test_erase_marks_the_file_before_it_wipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +56,9 @@ def test_erase_marks_the_file_before_it_wipes(tmp_path: Path, monkeypatch: pytes
 
         def __len__(self) -> int:
             return len(mapped)
+
+        def __getitem__(self, at: slice) -> bytes:
+            return mapped[at]
 
         def __setitem__(self, at: slice, content: bytes) -> None:
             mapped[at] = content

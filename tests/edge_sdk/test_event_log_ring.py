@@ -38,7 +38,9 @@ def test_the_file_is_the_documented_bytes(tmp_path: Path) -> None:
     header = b"EDGELOG\x00" + struct.pack("<III", 1, 32, 126)
     body = struct.pack("<IIHHIfIHH", 1, 1_700_000_000, 123, 7, 0xDEADBEEF, 2.5, 9, 0, 0)
     assert content[:24] == header + struct.pack("<I", zlib.crc32(header))
-    assert content[24:64] == bytes(40)
+    identity = struct.pack("<I8s", 1, log.log_id) + bytes(20)
+    assert content[24:64] == bytes(4) + identity + struct.pack("<I", zlib.crc32(identity))
+    assert log.log_id != bytes(8)
     assert content[64:96] == body + struct.pack("<I", zlib.crc32(body))
     assert content[96:] == bytes(SMALL - 96)
 

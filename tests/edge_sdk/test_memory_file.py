@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge_sdk import Engine, state_folder
 from edge_sdk.memory import Memory
-from edge_sdk.memory_file import MemoryFile
+from edge_sdk.memory_file import Kept, MemoryFile
 
 LOG_BYTES = 4096  # 126 records: a few hundred events wrap the ring
 
@@ -123,23 +123,23 @@ def test_a_cap_outlives_the_ring(small: Small, tmp_path: Path) -> None:
         assert held[0] > 0
 
 
-def test_memory_of_another_layout_is_not_read(small: Small, tmp_path: Path) -> None:
+def test_memory_of_another_layout_or_another_log_is_overwritten(small: Small, tmp_path: Path) -> None:
     from dataclasses import replace
 
     layout = small.layout.memory
-    file = MemoryFile(tmp_path / "memory.bin", layout)
-    file.write(Memory(layout), 5, 1)
-    file.close()
     other = replace(layout, caps=(replace(layout.caps[0], within_s=1), *layout.caps[1:]))  # of the same size
-    file = MemoryFile(tmp_path / "memory.bin", other)
-    assert file.read(1, 10) is None
-    file.close()
-    file = MemoryFile(tmp_path / "memory.bin", layout)
-    kept = file.read(1, 10)
-    assert kept is not None
-    assert kept[1:] == (5, 1)
-    assert file.read(7, 10) is None  # event 6 has left the log
-    file.close()
+    cases = ((layout, b"this log", True), (other, b"this log", False), (layout, b"that log", False))
+    for reader, log_id, is_kept in cases:
+        file = MemoryFile(tmp_path / "memory.bin", layout)
+        file.write(Kept(Memory(layout), 5, 1), b"this log", None)
+        file.close()
+        file = MemoryFile(tmp_path / "memory.bin", reader)
+        kept = file.read(log_id, None)
+        file.close()
+        assert (kept is not None) == is_kept
+        assert any((tmp_path / "memory.bin").read_bytes()) == is_kept
+        if kept is not None:
+            assert (kept.seq, kept.decision) == (5, 1)
 
 
 def test_without_room_for_it_the_engine_works_from_the_log(

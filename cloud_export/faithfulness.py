@@ -96,7 +96,7 @@ def explanation_faithfulness(scorer: Scorer, *, seed: int) -> float:
         inputs = scorer.inputs(index, rows)
         whole = scorer.scores(inputs)
         contribution, _ = scorer.contributions(inputs)
-        row_at = _window_rows(scorer, rows)
+        row_at = window_rows(scorer.log, scorer.layout, rows)
         recorded = np.flatnonzero((row_at >= 0) & (inputs.event_kind[: len(row_at)] > 0))  # 0: kept too long
         chosen = generator.choice(len(recorded), min(EVENTS_EACH, len(recorded)), replace=False)
         some = generator.choice(len(whole), min(CANDIDATES_EACH, len(whole)), replace=False)
@@ -133,19 +133,15 @@ def explanation_examples(scorer: Scorer, *, count: int, seed: int) -> list[JsonV
     return [example for _, example in found[:count]]
 
 
-def _largest(terms: list[tuple[str, float]]) -> list[JsonValue]:
-    """The largest terms, and the sum of the others as one, so that the page's numbers add up."""
-    terms.sort(key=lambda term: -abs(term[1]))
-    shown: list[JsonValue] = [{"label": label, "contribution": value} for label, value in terms[:_TERMS_SHOWN]]
-    if len(terms) > _TERMS_SHOWN:
-        others = terms[_TERMS_SHOWN:]
-        shown.append({"label": f"{len(others)} smaller terms", "contribution": sum(value for _, value in others)})
-    return shown
+def window_rows(log: Log, layout: DeviceLayout, rows: I64) -> I64:
+    """Where the events in the window, newest first, come from, (at most N,): rows of the log; -1 = a derived event.
 
-
-def _window_rows(scorer: Scorer, rows: I64) -> I64:
-    """Where the events in the window, newest first, come from: rows of the log; -1 = a derived event."""
-    log, layout, memory = scorer.log, scorer.layout, scorer.layout.memory
+    Args:
+        log: the log.
+        layout: the device's tables.
+        rows: (E,) event rows of one user, oldest first.
+    """
+    memory = layout.memory
     _, kinds, _, _ = Deriver(memory.derived).feed_many(
         log.event_time_ms[rows],
         layout.kind_ids[log.event_kind[rows]],
@@ -157,3 +153,13 @@ def _window_rows(scorer: Scorer, rows: I64) -> I64:
     origin[~is_derived] = rows
     visible = np.array([memory.kinds[kind].in_window for kind in kinds.tolist()], np.bool_)
     return origin[visible][::-1][: memory.window]
+
+
+def _largest(terms: list[tuple[str, float]]) -> list[JsonValue]:
+    """The largest terms, and the sum of the others as one, so that the page's numbers add up."""
+    terms.sort(key=lambda term: -abs(term[1]))
+    shown: list[JsonValue] = [{"label": label, "contribution": value} for label, value in terms[:_TERMS_SHOWN]]
+    if len(terms) > _TERMS_SHOWN:
+        others = terms[_TERMS_SHOWN:]
+        shown.append({"label": f"{len(others)} smaller terms", "contribution": sum(value for _, value in others)})
+    return shown

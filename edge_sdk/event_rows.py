@@ -27,15 +27,16 @@ class EventRows:
         width = layout.counter_kinds * half_lives
         kinds = sorted(layout.kinds)
         rules = [layout.kinds[kind] for kind in kinds]
-        self._kind_ids = np.array(kinds, np.uint16)
+        self._kind_ids = _padded(np.array(kinds, np.uint16))
         self.window_row: I32 = np.array([0, *(rule.row * rule.in_window for rule in rules)], np.int32)
         self.is_counted = np.array([False, *(rule.counter >= 0 for rule in rules)])
         self.counter_column: I64 = np.array([0, *(max(0, rule.counter) * half_lives for rule in rules)], np.int64)
         self.capped = tuple((index, self.kind_code(rule.kind), rule.per_category)
                             for index, rule in enumerate(layout.caps) if rule.kind in layout.kinds)  # fmt: skip
-        self._item_ids = np.union1d(layout.items.ids, layout.offers.ids)
-        self.item_row = _with_unknown(_codes(layout.items.ids, self._item_ids)).astype(np.int32)
-        self.offer_row = _with_unknown(_codes(layout.offers.ids, self._item_ids))
+        item_ids: Numbers = np.union1d(layout.items.ids, layout.offers.ids)
+        self._item_ids = _padded(item_ids)
+        self.item_row = _with_unknown(_codes(_padded(layout.items.ids), item_ids)).astype(np.int32)
+        self.offer_row = _with_unknown(_codes(_padded(layout.offers.ids), item_ids))
         of_offer, of_item = layout.offers.row_category[self.offer_row], layout.items.row_category[self.item_row]
         self.category_row = np.where(of_offer, of_offer, of_item)
         self.has_target = (self.offer_row > 0) | (self.category_row > 0)
@@ -56,12 +57,15 @@ class EventRows:
         return _codes(self._item_ids, items)
 
 
-def _codes(ids: Numbers, wanted: Numbers) -> I64:
+def _padded(ids: Numbers) -> Numbers:
+    """Ascending ids with one more in front, for `_codes`: nothing that sorts before the first id equals it."""
+    return np.concatenate([ids[:1] if len(ids) else np.zeros(1, ids.dtype), ids])
+
+
+def _codes(padded: Numbers, wanted: Numbers) -> I64:
     """Place of each wanted id among ascending ids, from 1; 0 = it is not there."""
-    if not len(ids):
-        return np.zeros(len(wanted), np.int64)
-    at = np.searchsorted(ids, wanted)
-    codes: I64 = (at + 1) * (ids.take(at, mode="clip") == wanted)
+    at = np.searchsorted(padded[1:], wanted, side="right")
+    codes: I64 = at * (padded.take(at) == wanted)
     return codes
 
 

@@ -21,7 +21,7 @@ from edge_sdk.types import F32, F64, I64
 Numbers = npt.NDArray[np.integer]
 
 CHUNK: Final = 1 << 14  # events; beyond 128 KiB an array is mapped and unmapped at each use, at half the speed
-ONE_BY_ONE: Final = 32  # fewer events than this are added one by one
+ONE_BY_ONE: Final = 40  # fewer events than this are added one by one
 _SPAN: Final = 48  # periods that one stretch may reach over: 2**(16·48) leaves sums far from overflow
 _TINY: Final = 2.0**-200  # sums below it may lose bits within a stretch
 

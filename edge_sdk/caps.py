@@ -115,6 +115,13 @@ class CapCounts:
         places[touched] = (places.take(touched) + counts.take(touched)) % limit
         self._hold_many(index, touched)
 
+    def take_over(self, other: CapCounts, index: int, rows: I64) -> None:
+        """Let some targets of a rule stand as they do in another memory of the same layout."""
+        limit = self._rules[index].limit
+        self._times[index].reshape(-1, limit)[rows] = other._times[index].reshape(-1, limit)[rows]
+        self._next[index][rows] = other._next[index][rows]
+        self._hold_many(index, rows)
+
     def _hold_many(self, index: int, rows: I64) -> None:
         """A rule holds a target until the oldest of its newest `limit` events is out of the rule's time."""
         rule = self._rules[index]

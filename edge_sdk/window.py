@@ -52,7 +52,9 @@ class Window:
         rest = slice(self._at, self._at + self._size - len(times_ms))
         new_columns: tuple[npt.NDArray[np.generic], ...] = (item_rows, kind_rows, values, times_ms)
         for column, new in zip(self._columns, new_columns, strict=True):
-            column.reshape(2, self._size)[:] = np.concatenate([new[::-1], column[rest]])
+            newest_first = new[::-1]
+            full = newest_first if len(new) == self._size else np.concatenate([newest_first, column[rest]])
+            column.reshape(2, self._size)[:] = full
         self._at = 0
 
     def fill(self, now_ms: int, item: I32, kind: I32, age_s: F32, value: F32) -> None:

@@ -20,8 +20,8 @@ from edge_sdk.types import F32, F64, I64
 
 Numbers = npt.NDArray[np.integer]
 
-CHUNK: Final = 1 << 15  # events; what is made of them stays in a core's cache
-ONE_BY_ONE: Final = 32  # fewer events than this are added one by one
+CHUNK: Final = 1 << 14  # events; beyond 128 KiB an array is mapped and unmapped at each use, at half the speed
+ONE_BY_ONE: Final = 40  # fewer events than this are added one by one
 _SPAN: Final = 48  # periods that one stretch may reach over: 2**(16·48) leaves sums far from overflow
 _TINY: Final = 2.0**-200  # sums below it may lose bits within a stretch
 
@@ -141,14 +141,18 @@ def _count(memory: Memory, times_ms: I64, kinds: I64, items: I64) -> None:
     column = rows.counter_column.take(kinds)
     offer_at, category_at = rows.offer_at.take(items) + column, rows.category_at.take(items) + column
     ascends = bool((times_ms[1:] >= times_ms[:-1]).all())
+    duration_ms = int(times_ms[-1]) - int(times_ms[0])
     for h, decay in enumerate(memory.layout.decays):
         ticks = times_ms // decay.tick_ms
         if not ascends or ticks[0] < memory.latest[h]:
             ticks = _effective(ticks, memory.latest[h])
         since = ticks & PERIOD_MASK
         grown: F64 = decay.grow_coarse.take(since >> FINE_BITS) * decay.grow_fine.take(since & FINE_MASK)
-        for part in _stretches(ticks, ascends):
-            _add_stretch(memory, h, ticks[part], grown[part], offer_at[part], category_at[part])
+        if ascends and duration_ms < decay.tick_ms * PERIOD_TICKS * (_SPAN - 1):
+            _add_stretch(memory, h, ticks, grown, offer_at, category_at)
+        else:
+            for part in _stretches(ticks):
+                _add_stretch(memory, h, ticks[part], grown[part], offer_at[part], category_at[part])
     memory.sums[0] = memory.sums[memory.category_slot] = 0.0  # what had no offer or no category went there
 
 
@@ -165,15 +169,12 @@ def _effective(ticks: I64, latest: int) -> I64:
     return np.array(effective, np.int64)
 
 
-def _stretches(ticks: I64, ascends: bool) -> Iterator[slice]:
+def _stretches(ticks: I64) -> Iterator[slice]:
     """Parts in which ticks ascend and reach over few periods."""
-    if ascends and ticks[-1] >> PERIOD_BITS < (ticks[0] >> PERIOD_BITS) + _SPAN:
-        yield slice(0, len(ticks))
-        return
     falls = np.flatnonzero(ticks[1:] < ticks[:-1]) + 1
     for start, end in pairwise([0, *falls.tolist(), len(ticks)]):
         while start < end:
-            border = ((ticks[start] >> PERIOD_BITS) + _SPAN) << PERIOD_BITS
+            border = ((int(ticks[start]) >> PERIOD_BITS) + _SPAN) << PERIOD_BITS
             stop = start + int(np.searchsorted(ticks[start:end], border))
             yield slice(start, stop)
             start = stop
@@ -186,14 +187,15 @@ def _add_stretch(memory: Memory, h: int, ticks: I64, grown: F64, offer_at: I64, 
     after a border are scaled up, and the sums are faded once at the end: the same bits, as long as nothing gets near
     the ends of float64.
     """
-    memory.advance(h, int(ticks[0]))
+    first, last = int(ticks[0]), int(ticks[-1])
+    memory.advance(h, first)
     flat = memory.sums.reshape(-1)[h:]
-    span = int(ticks[-1] >> PERIOD_BITS) - int(ticks[0] >> PERIOD_BITS)
+    span = (last >> PERIOD_BITS) - (first >> PERIOD_BITS)
     if not span:
         np.add.at(flat, offer_at, grown)
         np.add.at(flat, category_at, grown)
     else:
-        moves = (ticks >> PERIOD_BITS) - (ticks[0] >> PERIOD_BITS)
+        moves = (ticks >> PERIOD_BITS) - (first >> PERIOD_BITS)
         grown = grown * np.ldexp(1.0, PERIOD_HALF_LIVES * np.arange(span + 1)).take(moves)
         column = memory.sums[:, h :: len(memory.latest)]
         tiny = np.nonzero((column < _TINY) & (column > 0))
@@ -204,7 +206,7 @@ def _add_stretch(memory: Memory, h: int, ticks: I64, grown: F64, offer_at: I64, 
         np.multiply(column, 2.0 ** (-PERIOD_HALF_LIVES * span), out=column)
         if len(before):
             column[tiny] = np.where(untouched, _faded(before, moves), column[tiny])
-    memory.stand_at(h, int(ticks[-1]))
+    memory.stand_at(h, last)
 
 
 def _faded(sums: F64, moves: I64) -> F64:

@@ -16,6 +16,7 @@ from edge_sdk.types import I64, Reason
 
 # Index, per category, limit, next places, times.
 CountedRule = tuple[int, bool, int, "memoryview[int]", "memoryview[int]"]
+_SHORT: Final = 1024  # events that are sorted as they are
 _FEW: Final = 24  # events of one rule that are counted one by one: below it a dozen calls of numpy cost more
 
 
@@ -100,20 +101,26 @@ class CapCounts:
             return
         limit, places, times = self._rules[index].limit, self._next[index], self._times[index]
         counts = np.bincount(rows, minlength=len(places))
-        counts[0] = 0
-        touched = np.flatnonzero(counts)
         start = _tail(rows, counts, limit)
-        order = np.argsort(rows[start:].astype(np.min_scalar_type(len(places))), kind="stable")  # radix where it fits
-        sorted_rows = rows[start:].take(order)
-        ends = np.cumsum(np.bincount(sorted_rows, minlength=len(places)))
-        newer = ends.take(sorted_rows) - np.arange(1, len(order) + 1)  # events of the same target after this one
-        kept = np.flatnonzero((newer < limit) & (sorted_rows > 0))
-        kept_rows = sorted_rows.take(kept)
-        places[touched] += counts.take(touched)
-        at = (places.take(kept_rows) - 1 - newer.take(kept)) % limit
-        times[kept_rows * limit + at] = times_ms[start:].take(order.take(kept))
-        places[touched] %= limit
+        narrow = np.uint16 if len(places) <= 1 << 16 else np.uint32  # 16 bits sort in linear time
+        order = rows[start:].astype(narrow).argsort(kind="stable")
+        rows = rows[start:].take(order)
+        newer = np.bincount(rows).cumsum().take(rows) - np.arange(1, len(rows) + 1)  # of the same target, later
+        kept = np.flatnonzero(newer < limit)
+        rows, newer = rows.take(kept), newer.take(kept)
+        at = (places.take(rows) + counts.take(rows) - 1 - newer) % limit
+        times[rows * limit + at] = times_ms[start:].take(order.take(kept))
+        times[:limit] = counts[0] = 0  # row 0 is no target
+        touched = np.flatnonzero(counts)
+        places[touched] = (places.take(touched) + counts.take(touched)) % limit
         self._hold_many(index, touched)
+
+    def take_over(self, other: CapCounts, index: int, rows: I64) -> None:
+        """Let some targets of a rule stand as they do in another memory of the same layout."""
+        limit = self._rules[index].limit
+        self._times[index].reshape(-1, limit)[rows] = other._times[index].reshape(-1, limit)[rows]
+        self._next[index][rows] = other._next[index][rows]
+        self._hold_many(index, rows)
 
     def _hold_many(self, index: int, rows: I64) -> None:
         """A rule holds a target until the oldest of its newest `limit` events is out of the rule's time."""
@@ -140,8 +147,10 @@ class CapCounts:
 
 def _tail(rows: I64, counts: I64, limit: int) -> int:
     """Where the part starts that holds the newest `limit` events of each target: mostly near the end."""
+    if len(rows) <= _SHORT:
+        return 0
     wanted = np.minimum(counts, limit)
-    length = 4 * int(wanted.sum())
+    length = max(_SHORT, 4 * int(wanted.sum()))
     while length < len(rows):
         if (np.bincount(rows[-length:], minlength=len(counts)) >= wanted).all():
             return len(rows) - length

@@ -5,7 +5,7 @@ A code is a place in these tables; code 0 stands for every id that the bundle do
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from edge_sdk.types import I32, I64
 
 if TYPE_CHECKING:
     from edge_sdk.memory import MemoryLayout
+
+_BITS_MIN: Final = 12  # of a few ids hardly two share their first bits
 
 Numbers = npt.NDArray[np.integer]
 
@@ -27,15 +29,17 @@ class EventRows:
         width = layout.counter_kinds * half_lives
         kinds = sorted(layout.kinds)
         rules = [layout.kinds[kind] for kind in kinds]
-        self._kind_ids = np.array(kinds, np.uint16)
+        self._kinds = _Finder(np.array(kinds, np.uint16))
         self.window_row: I32 = np.array([0, *(rule.row * rule.in_window for rule in rules)], np.int32)
         self.is_counted = np.array([False, *(rule.counter >= 0 for rule in rules)])
         self.counter_column: I64 = np.array([0, *(max(0, rule.counter) * half_lives for rule in rules)], np.int64)
-        self.capped = tuple((index, self.kind_code(rule.kind), rule.per_category)
-                            for index, rule in enumerate(layout.caps) if rule.kind in layout.kinds)  # fmt: skip
-        self._item_ids = np.union1d(layout.items.ids, layout.offers.ids)
-        self.item_row = _with_unknown(_codes(layout.items.ids, self._item_ids)).astype(np.int32)
-        self.offer_row = _with_unknown(_codes(layout.offers.ids, self._item_ids))
+        codes = {kind: code for code, kind in enumerate(kinds, start=1)}
+        self.capped = tuple((index, codes[rule.kind], rule.per_category)
+                            for index, rule in enumerate(layout.caps) if rule.kind in codes)  # fmt: skip
+        item_ids = np.union1d(layout.items.ids, layout.offers.ids)
+        self._items = _Finder(item_ids)
+        self.item_row = _with_unknown(_Finder(layout.items.ids).places(item_ids)).astype(np.int32)
+        self.offer_row = _with_unknown(_Finder(layout.offers.ids).places(item_ids))
         of_offer, of_item = layout.offers.row_category[self.offer_row], layout.items.row_category[self.item_row]
         self.category_row = np.where(of_offer, of_offer, of_item)
         self.has_target = (self.offer_row > 0) | (self.category_row > 0)
@@ -45,24 +49,38 @@ class EventRows:
 
     def kind_codes(self, kinds: Numbers) -> I64:
         """Codes of kind ids, (E,)."""
-        return _codes(self._kind_ids, kinds)
-
-    def kind_code(self, kind: int) -> int:
-        """Code of one kind id."""
-        return int(self.kind_codes(np.array([kind]))[0])
+        return self._kinds.places(kinds)
 
     def item_codes(self, items: Numbers) -> I64:
         """Codes of item ids, (E,)."""
-        return _codes(self._item_ids, items)
+        return self._items.places(items)
 
 
-def _codes(ids: Numbers, wanted: Numbers) -> I64:
-    """Place of each wanted id among ascending ids, from 1; 0 = it is not there."""
-    if not len(ids):
-        return np.zeros(len(wanted), np.int64)
-    at = np.searchsorted(ids, wanted)
-    codes: I64 = (at + 1) * (ids.take(at, mode="clip") == wanted)
-    return codes
+class _Finder:
+    """Finds places of ids by their first bits: ids are checksums, so these are as good as a hash.
+
+    One guess is right for most ids at a tenth of a binary search's time; the rest are searched for.
+    """
+
+    def __init__(self, ids: Numbers) -> None:
+        """`ids` ascend; they are of an unsigned type."""
+        self._ids = ids
+        bits = min(max(_BITS_MIN, (2 * len(ids)).bit_length()), 8 * ids.itemsize)
+        self._shift = 8 * ids.itemsize - bits
+        self._guesses = np.zeros(1 << bits, np.int64)
+        self._guesses[ids >> self._shift] = np.arange(1, len(ids) + 1)
+        # One more in front, for guesses of "not there" and for ids before the first: these do not equal it.
+        self._padded = np.concatenate([ids[:1] if len(ids) else np.zeros(1, ids.dtype), ids])
+
+    def places(self, wanted: Numbers) -> I64:
+        """Place of each wanted id among the ids, from 1; 0 = it is not there."""
+        places: I64 = self._guesses.take(wanted >> self._shift, mode="clip")
+        missed = np.flatnonzero(self._padded.take(places) != wanted)
+        if len(missed):
+            left = wanted[missed]
+            at = np.searchsorted(self._ids, left, side="right")
+            places[missed] = at * (self._padded.take(at) == left)
+        return places
 
 
 def _with_unknown(rows: I64) -> I64:

@@ -201,7 +201,7 @@ class StateFolder:
         chosen = _chosen(records, before_ms, items, kinds)
         self._memory = memory_from(self._layout, records[~chosen])
         if not self.log.is_whole:
-            self._memory.keep_untouched(former, kinds, items)  # type: ignore[attr-defined]
+            self._memory.keep_untouched(former, kinds, items)
         self._keep_everywhere()
         with _unless_refused(self.log.path):
             self.log.take_out(records["seq"][chosen].astype(np.int64), expired=False)

@@ -49,11 +49,13 @@ class Window:
 
     def see_many(self, kind_rows: I32, item_rows: I32, times_ms: I64, values: F32) -> None:
         """Put the newest of many events into the window; each (M,), oldest first, M at most N."""
-        places = (self._at - 1 - np.arange(len(times_ms))) % self._size
+        rest = slice(self._at, self._at + self._size - len(times_ms))
         new_columns: tuple[npt.NDArray[np.generic], ...] = (item_rows, kind_rows, values, times_ms)
         for column, new in zip(self._columns, new_columns, strict=True):
-            column.reshape(2, self._size)[:, places] = new
-        self._at = (self._at - len(times_ms)) % self._size
+            newest_first = new[::-1]
+            full = newest_first if len(new) == self._size else np.concatenate([newest_first, column[rest]])
+            column.reshape(2, self._size)[:] = full
+        self._at = 0
 
     def fill(self, now_ms: int, item: I32, kind: I32, age_s: F32, value: F32) -> None:
         """Write the events into the caller's arrays, each (N,); absent events and those kept too long are all 0."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,16 @@ def test_defaults() -> None:
     assert scene.model.window_kinds == scene.events.all_kinds
     assert scene.model.counter_kinds == ("view", "click", "seen", "stay")  # the others are about no item
     assert scene.retention.model_dump() == {"max_age_s": None, "kinds": {}}
+
+
+def test_the_page_shows_rules_that_the_wealth_scene_takes() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "scene.md").read_text(encoding="utf-8")
+    block = next(block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "[events.session]" in block)
+    wealth = tomllib.loads((root / "cloud_export" / "scenes" / "wealth.toml").read_text(encoding="utf-8"))
+    wealth["events"] |= tomllib.loads(block)["events"]
+
+    assert list(scene_from_table(wealth).events.derived_kinds.values()) == ["session_end", "stay", "passed_over"]
 
 
 def test_without_rules_nothing_is_derived() -> None:

@@ -17,7 +17,7 @@ from test_bundle_fields import Change, changed, put
 from edge_sdk import Engine
 from edge_sdk.bundle import Bundle, read_bundle
 from edge_sdk.derived import NOTHING_DERIVED, DerivedRules, DwellRule, PassedOverRule, SessionRule
-from edge_sdk.errors import BundleInvalidError, UnknownKindError
+from edge_sdk.errors import BundleInvalidError, SelfTestError, UnknownKindError
 from edge_sdk.format.generated import edge_generated as fb
 from edge_sdk.release import open_release
 from edge_sdk.vocabulary import kind_id
@@ -70,6 +70,17 @@ def test_the_device_reads_what_was_packed(derived: Small, derived_payload: bytes
     assert bundle.layout.kinds == derived.layout.memory.kinds
     assert bundle.kind_names == (*KINDS, *DERIVED_KINDS)
     assert bundle.kind_ids == {name: kind_id(name) for name in KINDS}
+
+
+def test_golden_vectors_prove_derived_events_on_the_device(derived_payload: bytes, refuser: Refuser) -> None:
+    """They hold recorded events only; a device that derived otherwise would fail them."""
+    bundle = read(derived_payload)
+    rows = {row for golden in bundle.golden for row in golden.event_kind.tolist()}
+    assert {bundle.kind_names[row - 1] for row in rows if row > len(KINDS)} == {"visit_end", "stay", "passed_over"}
+    assert {kind for golden in bundle.golden for kind in golden.kinds} <= set(bundle.kind_ids.values())
+
+    shorter = changed(derived_payload, lambda b: put(b.dwell[0], "longestS", 30))
+    refuser.refuse(shorter, SelfTestError, "golden vector ")
 
 
 def test_retention_of_each_kind(tmp_path: Path) -> None:

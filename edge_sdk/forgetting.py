@@ -1,0 +1,98 @@
+"""Erasing some events of a user while keeping what the rest have left behind.
+
+After an erase, memory is rebuilt from the events that the log still holds. What older events left behind is in no log:
+it is taken over from the memory before, wherever no erased event can have had a part in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.decay import PERIOD_BITS, PERIOD_HALF_LIVES
+from edge_sdk.derived import DerivedRules
+from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.types import I64
+
+Mask = npt.NDArray[np.bool_]
+
+
+def keep_untouched(memory: Memory, old: Memory, kinds: frozenset[int] | None, items: frozenset[int] | None) -> None:
+    """Take over from the memory before an erase every counter and cap that the erased events cannot have touched.
+
+    The window and the state of derived events stay as rebuilt: they are about the newest events, which the log holds.
+
+    Sums taken over must be of the same landmark as the others. Where the old memory saw a later period, the newest
+    tick becomes that period's start: all that is kept of an erased event's time is its period of 16 half-lives. What
+    is read from then on is, to the bit, as if the erased events had never been, if the clock never stepped back.
+
+    Args:
+        memory: rebuilt from the log after the erase; changes.
+        old: before the erase, of the same layout; does not change.
+        kinds: ids of the erased kinds; None = any.
+        items: ids of the items that the erased events are about; None = any. With both None nothing is taken over.
+    """
+    if kinds is None and items is None:
+        return
+    erased = frozenset(memory.layout.kinds) if kinds is None else kinds
+    rows = None if items is None else np.array([memory.rows_of(item) for item in items], np.int64).reshape(-1, 3)
+    reach = _Reach(memory.layout, erased, _following(memory.layout.derived, erased), rows)
+    _keep_counters(memory, old, reach)
+    for index, rule in enumerate(memory.layout.caps):
+        targets = reach.untouched_categories(rule.kind) if rule.per_category else reach.untouched_offers(rule.kind)
+        memory.caps.take_over(old.caps, index, np.flatnonzero(targets))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reach:
+    """How far an erase reaches."""
+
+    layout: MemoryLayout
+    erased: frozenset[int]  # kind ids
+    following: frozenset[int]  # kind ids of derived events that may be others now, and about any item
+    rows: I64 | None  # (items, 3) item, offer and category rows of the erased items; None = any item
+
+    def untouched_offers(self, kind: int) -> Mask:
+        """Offers whose events of a kind were all left alone, by offer row."""
+        return self._untouched(kind, len(self.layout.offers) + 1, 1)
+
+    def untouched_categories(self, kind: int) -> Mask:
+        """Likewise by category row."""
+        return self._untouched(kind, self.layout.category_rows, 2)
+
+    def _untouched(self, kind: int, targets: int, column: int) -> Mask:
+        if kind in self.following or (kind in self.erased and self.rows is None):
+            return np.zeros(targets, np.bool_)
+        untouched = np.ones(targets, np.bool_)
+        if kind in self.erased and self.rows is not None:
+            untouched[self.rows[:, column]] = False
+        return untouched
+
+
+def _following(rules: DerivedRules, kinds: frozenset[int]) -> frozenset[int]:
+    """Kinds of derived events that may be other ones, or none, without events of these kinds."""
+    found: set[int] = set()
+    if rules.session and rules.session.activity & kinds:
+        found |= {rules.session.start_kind, rules.session.end_kind}
+    found |= {rule.kind for rule in rules.dwell if (rule.of | rule.activity) & kinds}
+    found |= {rule.kind for rule in rules.passed_over if (rule.seen | rule.touched) & kinds}
+    return frozenset(found)
+
+
+def _keep_counters(memory: Memory, old: Memory, reach: _Reach) -> None:
+    layout = memory.layout
+    shape = (len(memory.sums), layout.counter_kinds, len(layout.decays))
+    kept = np.ones(shape[:2], np.bool_)
+    for kind, rule in layout.kinds.items():
+        if rule.counter >= 0:
+            kept[:, rule.counter] &= np.concatenate([reach.untouched_offers(kind), reach.untouched_categories(kind)])
+    for h in range(len(layout.decays)):
+        sums, old_sums = memory.sums.reshape(shape)[:, :, h], old.sums.reshape(shape)[:, :, h]
+        if not old_sums[kept].any():
+            continue  # then nothing is kept of its time either
+        old_period = old.latest[h] >> PERIOD_BITS
+        memory.advance(h, max(memory.latest[h], old_period << PERIOD_BITS))
+        passed = (memory.latest[h] >> PERIOD_BITS) - old_period
+        sums[kept] = old_sums[kept] * 2.0 ** (-PERIOD_HALF_LIVES * min(passed, 64))

@@ -185,9 +185,13 @@ class Memory:
         """
         self.window.fill(now_ms, item, kind, age_s, value)
 
-    def forget_expired(self, now_ms: int) -> None:
-        """Overwrite events of the window that are older than their kind is kept, so that no dump holds them."""
-        self.window.forget_expired(now_ms)
+    def forget_expired(self, now_ms: int) -> bool:
+        """Overwrite events of the window that are older than their kind is kept, so that no dump holds them.
+
+        Returns:
+            Whether there were any.
+        """
+        return self.window.forget_expired(now_ms)
 
     def fill_counters(self, now_ms: int, slots: I64, out: F32) -> None:
         """Write decayed counters into `out`, (C, F): float64 sums, rounded once. `slots`: `layout.counter_slots`."""

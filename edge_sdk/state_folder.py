@@ -27,6 +27,7 @@ from edge_sdk.errors import StateUnusableError
 from edge_sdk.event_columns import EventColumns
 from edge_sdk.event_log import SEQ_MAX, EventLog
 from edge_sdk.folder_lock import FolderLock
+from edge_sdk.forgetting import keep_untouched
 from edge_sdk.memory import Memory, MemoryLayout
 from edge_sdk.memory_file import Kept, MemoryFile
 from edge_sdk.records import Mask, Records
@@ -167,8 +168,7 @@ class StateFolder:
         expired = np.zeros(len(records), np.bool_)
         for kind, longest_ms in keep_ms.items():
             expired |= (records["kind"] == kind) & (_times_ms(records) < now_ms - longest_ms)
-        memory.forget_expired(now_ms)
-        if expired.any():
+        if memory.forget_expired(now_ms) or expired.any():
             self._keep_everywhere()
             with _unless_refused(self.log.path):
                 self.log.take_out(records["seq"][expired].astype(np.int64), expired=True)
@@ -201,7 +201,7 @@ class StateFolder:
         chosen = _chosen(records, before_ms, items, kinds)
         self._memory = memory_from(self._layout, records[~chosen])
         if not self.log.is_whole:
-            self._memory.keep_untouched(former, kinds, items)
+            keep_untouched(self._memory, former, kinds, items)
         self._keep_everywhere()
         with _unless_refused(self.log.path):
             self.log.take_out(records["seq"][chosen].astype(np.int64), expired=False)

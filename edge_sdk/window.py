@@ -72,12 +72,15 @@ class Window:
             for column in (item, kind, age_s, value):
                 column[expired] = 0
 
-    def forget_expired(self, now_ms: int) -> None:
-        """Overwrite the events that `fill` would leave out now."""
-        if self._keep_ms is not None:
-            expired = now_ms - self._time > self._keep_ms.take(self._kind)
+    def forget_expired(self, now_ms: int) -> bool:
+        """Overwrite the events that `fill` would leave out now; whether there were any."""
+        if self._keep_ms is None:
+            return False
+        expired = now_ms - self._time > self._keep_ms.take(self._kind)
+        if expired.any():
             for column, empty in zip(self._columns, (0, 0, 0, _NEVER), strict=True):
                 column[expired] = empty
+        return bool(expired.any())
 
     def dump(self) -> bytes:
         """Items, kinds, values, times, newest first; the length depends on N alone."""

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.bundle import Bundle, read_bundle
@@ -29,7 +28,7 @@ from edge_sdk.errors import (
     UnknownKindError,
     UnknownOutcomeError,
 )
-from edge_sdk.event_columns import checked_columns
+from edge_sdk.event_input import FLOAT32_MAX, as_float32, checked_columns, id_of, listed, within_range
 from edge_sdk.explanation import Explainer
 from edge_sdk.policy import ContextField
 from edge_sdk.ranker import ModelInputs, Ranker
@@ -37,11 +36,8 @@ from edge_sdk.release import open_release
 from edge_sdk.selftest import model_shape, tested_ranker
 from edge_sdk.state_folder import StateFolder
 from edge_sdk.types import BaseDecision, Decision, Explanation, Status
-from edge_sdk.vocabulary import item_id
 
 Clock = Callable[[], int]  # milliseconds since 1970-01-01 UTC
-
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def system_clock() -> int:
@@ -110,7 +106,7 @@ class Engine:
             raise InvalidValueError("durability", durability)
         if not 0 <= sync_interval_s < float("inf"):
             raise InvalidValueError("sync_interval_s", sync_interval_s)
-        now_ms = _within_range(clock())  # a clock that does not work shows now, not at the first decision
+        now_ms = within_range(clock())  # a clock that does not work shows now, not at the first decision
         path = Path(bundle)
         payload = open_release(path, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
         content = read_bundle(path, payload)
@@ -147,8 +143,8 @@ class Engine:
             kind_number = self._kind_ids[kind]
         except (KeyError, TypeError):
             raise UnknownKindError(kind, tuple(self._kind_ids)) from None
-        if value.__class__ is not float or not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
-            value = _as_float32(value)
+        if value.__class__ is not float or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
+            value = as_float32(value)
         if decision.__class__ is not int or not 0 <= decision <= 0xFFFFFFFF:
             raise InvalidValueError("decision", decision)
         self._acquire()  # half the cost of a `with`
@@ -161,7 +157,7 @@ class Engine:
                 number = self._name(item)
             now_ms = self._clock()
             if now_ms.__class__ is not int or not 0 <= now_ms <= TIME_MS_MAX:
-                now_ms = _within_range(now_ms)
+                now_ms = within_range(now_ms)
             state = self._state
             seq = state.log.append(now_ms, kind_number, number, value, decision)
             if seq >= state.due:
@@ -204,13 +200,12 @@ class Engine:
             RuntimeError: the engine is closed.
         """
         kind_ids = [self._kind_id(name) for name in kind_names]
-        item_ids = [_item_id(name) for name in item_names]
+        item_ids = [id_of(name) for name in item_names]
         events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
         with self._lock:
             if self._closed:
                 self._refuse()
             return self._state.add_many(events, self._now())
-
 
     def rank(
         self,
@@ -335,8 +330,8 @@ class Engine:
         """
         if before is not None and (not isinstance(before, int) or isinstance(before, bool)):
             raise InvalidValueError("before", before)
-        item_ids = None if items is None else frozenset(map(_item_id, _names("items", items)))
-        kind_ids = None if kinds is None else frozenset(map(self._kind_id, _names("kinds", kinds)))
+        item_ids = None if items is None else frozenset(map(id_of, listed("items", items)))
+        kind_ids = None if kinds is None else frozenset(map(self._kind_id, listed("kinds", kinds)))
         with self._lock:
             if self._closed:
                 self._refuse()
@@ -436,11 +431,11 @@ class Engine:
         raise RuntimeError("the engine is closed; open a new one with Engine.open")
 
     def _now(self) -> int:
-        return _within_range(self._clock())
+        return within_range(self._clock())
 
     def _name(self, item: str) -> int:
         """The id of an item name not met lately."""
-        number = _item_id(item)
+        number = id_of(item)
         if len(self._item_ids) >= NAMES_CACHED:
             self._item_ids = {"": 0}  # rare, and cheaper than keeping an order of use
         self._item_ids[item] = number
@@ -453,42 +448,3 @@ class Engine:
             return self._kind_ids[kind]
         except (KeyError, TypeError):
             raise UnknownKindError(kind, tuple(self._kind_ids)) from None
-
-
-def _item_id(name: str) -> int:
-    """The id of an item's name.
-
-    Raises:
-        InvalidValueError: it is no name.
-    """
-    try:
-        return item_id(name) if name != "" else 0
-    except (AttributeError, UnicodeEncodeError):  # no str, or half a surrogate pair
-        raise InvalidValueError("item", name) from None
-
-
-def _names(field: str, given: Iterable[str]) -> Iterable[str]:
-    if isinstance(given, str | bytes):
-        raise InvalidValueError(field, given)
-    return given
-
-
-def _as_float32(value: object) -> float:
-    """A number that a float32 holds, of whatever type.
-
-    Raises:
-        InvalidValueError: it is none.
-    """
-    if not isinstance(value, str | bytes | bytearray):  # float("12") would take words
-        try:
-            number = float(value)  # type: ignore[arg-type]
-            if -_FLOAT32_MAX <= number <= _FLOAT32_MAX:
-                return number
-        except (TypeError, ValueError, ArithmeticError):
-            pass
-    raise InvalidValueError("value", value)
-
-
-def _within_range(time_ms: float) -> int:
-    """Whole milliseconds that the log's format can hold."""
-    return min(max(int(time_ms), 0), TIME_MS_MAX)

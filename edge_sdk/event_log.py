@@ -17,7 +17,7 @@ import numpy as np
 from edge_sdk import log_file
 from edge_sdk.errors import StateUnusableError, WrongKeyError
 from edge_sdk.log_file import ERASE_MARK, ERASING, HEADER_BYTES, LOG_ID_BYTES, NO_TAG, UNKNOWN_ID, LogHeader
-from edge_sdk.records import BODY, ERASED, EXPIRED, RECORD, Bytes, PlainRecords, RecordCodec, Records
+from edge_sdk.records import BODY, ERASED, EXPIRED, RECORD, Bytes, Mask, PlainRecords, RecordCodec, Records
 from edge_sdk.sealing import NONCE_BYTES, Seal, SealedRecords
 from edge_sdk.types import I64
 
@@ -49,7 +49,7 @@ class EventLog:
     seal: Seal | None
     _header: LogHeader
     _recovered: Records
-    _written: I64  # places that are not all zero
+    _written: Mask  # which slots are not all zero
     _erased: I64  # numbers of the records that were taken out, ascending
     _expired: I64
     _holes: I64  # numbers that no intact record has
@@ -169,9 +169,8 @@ class EventLog:
     def erase(self) -> None:
         """Overwrite every record with zeros, on disk too. Sequence numbers start at 1 again."""
         self._wipe()
-        self._recovered = _NO_RECORDS
+        self._written[:] = False
         self._survey(_NO_RECORDS)
-        self.damaged = 0
 
     def take_out(self, numbers: I64, *, expired: bool) -> None:
         """Overwrite these records, on disk too; their places stay empty until the ring comes round.
@@ -308,17 +307,19 @@ class EventLog:
     def _in_order(self) -> Records:
         """Intact records by number, those taken out among them (kind 0)."""
         slots = self._slots(0, self.capacity)
-        written = np.asarray(slots.any(axis=1))
-        records, intact = self._codec.decode(slots, written)
-        if written.any() and not intact.any() and self.seal is not None and self._header.key_tag == NO_TAG:
+        words = slots.view(np.uint64)
+        self._written = np.bitwise_or.reduce(words, axis=1) != 0
+        records, intact = self._codec.decode(slots, self._written)
+        if self.seal is not None and self._header.key_tag == NO_TAG and self._written.any() and not intact.any():
             raise WrongKeyError(self.path, "its header is damaged, and this key opens no record", "pass the right key")
-        self._written = np.flatnonzero(written)
-        seq = records["seq"].astype(np.int64)
-        places = np.flatnonzero(intact & (seq > 0) & ((seq - 1) % self.capacity == np.arange(self.capacity)))
-        found = records[places[np.argsort(seq[places], kind="stable")]]
-        last = int(found["seq"][-1]) if len(found) else 0
+        seq = np.where(intact, records["seq"], 0).astype(np.int64)
+        seq[(seq - 1) % self.capacity != np.arange(self.capacity)] = 0  # a record that was copied to another place
+        last = int(seq.max())
         # After power loss a page may still hold the lap before: those events had left the ring already.
-        return found[found["seq"].astype(np.int64) > last - self.capacity]
+        expected = np.arange(max(1, last - self.capacity + 1), last + 1)
+        places = (expected - 1) % self.capacity
+        found: Records = records[places[seq[places] == expected]]
+        return found
 
     def _survey(self, records: Records) -> None:
         """Take stock of what the file holds, and mend its header."""
@@ -330,14 +331,16 @@ class EventLog:
         self._write_header()
         self.log_id = self._header.log_id
         self.last_seq = int(numbers[-1]) if len(numbers) else first - 1
-        expected = np.arange(self.oldest_seq, self.last_seq + 1)
-        self._holes = np.setdiff1d(expected, numbers, assume_unique=True)
-        astray = np.setdiff1d(self._written, (expected - 1) % self.capacity)
-        self.damaged = len(self._holes) + len(astray)
+        oldest = self.oldest_seq
+        is_missing = np.ones(self.last_seq - oldest + 1, np.bool_)
+        is_missing[numbers - oldest] = False
+        self._holes = np.flatnonzero(is_missing) + oldest
+        self._written[np.arange(oldest - 1, self.last_seq) % self.capacity] = False
+        self.damaged = len(self._holes) + int(np.count_nonzero(self._written))
         taken = records["kind"] == 0
         self._erased = numbers[taken & (records["flags"] == ERASED)]
         self._expired = numbers[taken & (records["flags"] == EXPIRED)]
-        self._recovered = records[~taken]
+        self._recovered = records[~taken] if taken.any() else records
 
     def _write_header(self) -> None:
         content = self._header.pack()

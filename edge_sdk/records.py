@@ -80,9 +80,7 @@ class PlainRecords:
     def decode(self, slots: Bytes, chosen: Mask) -> tuple[Records, Mask]:
         """Records (S,) and which of the chosen are intact."""
         records = self.decode_own(slots)
-        intact = np.zeros(len(slots), np.bool_)
-        intact[chosen] = crc32_rows(slots[chosen, :BODY_BYTES]) == records["crc"][chosen]
-        return records, intact
+        return records, chosen & (crc32_rows(slots[:, :BODY_BYTES]) == records["crc"])
 
     def decode_own(self, slots: Bytes) -> Records:
         """The slots as records."""
@@ -93,7 +91,7 @@ class PlainRecords:
 
 
 def crc32_rows(rows: Bytes) -> npt.NDArray[np.uint32]:
-    """zlib's crc32 of each row (E, 28), all rows at once: 2.2 ms for 32,766 of them, against 6.5 ms one by one.
+    """zlib's crc32 of each row (E, 28), all rows at once: 2 ms for 32,766 of them, against 6.5 ms one by one.
 
     A crc is linear over the bits of its message: that of a row is the xor of what each byte contributes at its place.
     """

@@ -24,7 +24,7 @@ TAG_BYTES: Final = 16
 NONCE_BYTES: Final = 12
 _SALT_BYTES: Final = 8
 _KEY_BYTES: Final = (16, 24, 32)
-_SEQ: Final = struct.Struct("<I")
+_SLOT: Final = struct.Struct("<12s44s8s")  # nonce, sealed body and tag, zeros
 _SEALED_BODY: Final = slice(NONCE_BYTES, NONCE_BYTES + BODY_BYTES + TAG_BYTES)
 _REST: Final = bytes(SEALED_SLOT_BYTES - _SEALED_BODY.stop)
 
@@ -92,19 +92,20 @@ class SealedRecords:
         """Records (S,) and which of the chosen are intact; the others read as zeros."""
         from cryptography.exceptions import InvalidTag
 
-        records = np.zeros((len(slots), RECORD.itemsize), np.uint8)
-        intact = np.zeros(len(slots), np.bool_)
-        decrypt, raw = self._cipher.decrypt, slots.tobytes()
-        for index in np.flatnonzero(chosen).tolist():
-            slot = raw[index * SEALED_SLOT_BYTES : (index + 1) * SEALED_SLOT_BYTES]
-            nonce = slot[:NONCE_BYTES]
+        places = np.flatnonzero(chosen)
+        decrypt, nothing, bodies = self._cipher.decrypt, bytes(BODY_BYTES), []
+        for nonce, sealed, _ in _SLOT.iter_unpack(slots[places].tobytes()):
             try:
-                body = decrypt(nonce, slot[_SEALED_BODY], None)
+                bodies.append(decrypt(nonce, sealed, None))
             except InvalidTag:
-                continue
-            if body[:4] == nonce[_SALT_BYTES:] and slot[_SEALED_BODY.stop :] == _REST:
-                records[index, :BODY_BYTES] = np.frombuffer(body, np.uint8)
-                intact[index] = True
+                bodies.append(nothing)
+        opened = np.frombuffer(b"".join(bodies), np.uint8).reshape(-1, BODY_BYTES)
+        fits = (opened[:, :4] == slots[places, _SALT_BYTES:NONCE_BYTES]).all(axis=1)  # the number it was sealed under
+        fits &= opened.any(axis=1) & ~slots[places, _SEALED_BODY.stop :].any(axis=1)
+        records = np.zeros((len(slots), RECORD.itemsize), np.uint8)
+        records[places[fits], :BODY_BYTES] = opened[fits]
+        intact = np.zeros(len(slots), np.bool_)
+        intact[places[fits]] = True
         return records.reshape(-1).view(RECORD), intact
 
     def decode_own(self, slots: Bytes) -> Records:

@@ -24,7 +24,7 @@ from edge_sdk.bulk import add_coded, memory_from, take_in
 from edge_sdk.config import PENDING_MAX
 from edge_sdk.durability import Flusher
 from edge_sdk.errors import StateUnusableError
-from edge_sdk.event_columns import EventColumns
+from edge_sdk.event_input import EventColumns
 from edge_sdk.event_log import SEQ_MAX, EventLog
 from edge_sdk.folder_lock import FolderLock
 from edge_sdk.forgetting import keep_untouched

@@ -1,10 +1,10 @@
-"""Many events at once, as `Engine.record_many` takes them."""
+"""What an app gives to be recorded: names, numbers, times and whole columns of them, checked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from edge_sdk.config import RECORD_MANY_MAX, TIME_MS_MAX
 from edge_sdk.errors import InvalidValueError
 from edge_sdk.records import RECORD, Records
 from edge_sdk.types import F32, I64
+from edge_sdk.vocabulary import item_id
+
+FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +39,50 @@ class EventColumns:
         records["item"] = np.array(self.item_ids, np.uint32)[self.items[part]]
         records["value"], records["decision"] = self.values[part], self.decisions[part]
         return records
+
+
+def as_float32(value: object) -> float:
+    """A number that a float32 holds, of whatever type.
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    if not isinstance(value, str | bytes | bytearray):  # float("12") would take words
+        try:
+            number = float(value)  # type: ignore[arg-type]
+            if -FLOAT32_MAX <= number <= FLOAT32_MAX:
+                return number
+        except (TypeError, ValueError, ArithmeticError):
+            pass
+    raise InvalidValueError("value", value)
+
+
+def within_range(time_ms: float) -> int:
+    """Whole milliseconds that the log's format can hold."""
+    return min(max(int(time_ms), 0), TIME_MS_MAX)
+
+
+def id_of(item: str) -> int:
+    """The id of an item's name; 0 for "".
+
+    Raises:
+        InvalidValueError: it is no name.
+    """
+    try:
+        return item_id(item) if item != "" else 0
+    except (AttributeError, UnicodeEncodeError):  # no str, or half a surrogate pair
+        raise InvalidValueError("item", item) from None
+
+
+def listed(field: str, names: Iterable[str]) -> Iterable[str]:
+    """The names, if they are more than one word.
+
+    Raises:
+        InvalidValueError: one name instead of a list.
+    """
+    if isinstance(names, str | bytes):
+        raise InvalidValueError(field, names)
+    return names
 
 
 def checked_columns(

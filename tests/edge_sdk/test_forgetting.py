@@ -145,6 +145,17 @@ def test_of_an_erased_time_only_its_period_is_kept() -> None:
     assert counters(memory, now_ms)[1].tobytes() == expected[1].tobytes()
 
 
+def test_an_erased_clock_step_changes_no_reading_of_the_rest() -> None:
+    """The last event, erased, was stamped by a clock hours behind, so that memory as rebuilt stands at a later time."""
+    seen_ms = START_MS + 36_000_000
+    old = taken_in(PLAIN, [(seen_ms, VIEW, 10, 0.0), (START_MS, CLICK, 20, 0.0)])
+    memory = taken_in(PLAIN, [(seen_ms, VIEW, 10, 0.0)])
+    keep_untouched(memory, old, frozenset({CLICK}), None)
+    for later_ms in (0, 300_000, 10**9):
+        now_ms = seen_ms + later_ms
+        assert counters(memory, now_ms)[:, :, VIEW - 1].tobytes() == counters(old, now_ms)[:, :, VIEW - 1].tobytes()
+
+
 def test_where_nothing_is_left_no_time_is_kept() -> None:
     old = taken_in(PLAIN, [(START_MS, CLICK, 20, 0.0)])
     memory = Memory(PLAIN)

@@ -89,7 +89,7 @@ class HistoryClock:
 def _calls(content: Bundle) -> list[tuple[str, str, float, int]]:
     """Kinds by their shares; what is shown and answered is about offers, 12 a decision; the rest about any item."""
     random = np.random.default_rng(1)
-    kinds, offers, items = content.kind_names, content.layout.offers.names(), content.layout.items.names()
+    kinds, offers, items = list(content.kind_ids), content.layout.offers.names(), content.layout.items.names()
     shares = np.array([_SHARES.get(kind, _OTHER_SHARE) for kind in kinds])
     about_offers = {content.shown_kind, *content.feedback.values()}
     calls = []

@@ -37,7 +37,7 @@ def main() -> None:
     path, key = arguments.bundle / "scene.edge", (arguments.bundle / "scene.pub").read_bytes()
     content = read_bundle(path, open_release(path, trusted_keys=[key], allow_unsigned=False))
     layout = content.layout
-    kinds = [name for name in content.kind_names if layout.kinds[content.kind_ids[name]].in_window]
+    kinds = [name for name, number in content.kind_ids.items() if layout.kinds[number].in_window]
     events = [(kind, item) for kind, item, _, _ in Workload.of(path, key).calls]
     rounds = [
         measure_speed(path, None, key, events, kinds, layout.offers.names()) for _ in range(arguments.rounds)

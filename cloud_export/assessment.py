@@ -15,6 +15,7 @@ from cloud_export.metrics import gap_closed, quality, random_scores
 from cloud_export.onnx_export import export_ranker
 from cloud_export.packing import Content, pack_payload, sign_release, write_whole
 from cloud_export.report_words import JsonValue
+from cloud_export.scene import Scene
 from cloud_export.speed import RECORDS, measure_speed
 from cloud_export.stages import Clockwork, Packed, Run, Trained
 from cloud_export.training import predict_base, predict_edge
@@ -126,10 +127,15 @@ def _speed(run: Run, model: EdgeModel, packed: Packed) -> dict[str, JsonValue]:
     try:
         return {"window": layout.memory.window} | measure_speed(
             packed.path, path, packed.public_key, events=_sample_events(run.log),
-            window_kinds=settings.window_kinds, offers=layout.memory.offers.names(),
+            window_kinds=_recorded_window_kinds(inputs.scene), offers=layout.memory.offers.names(),
         )  # fmt: skip
     finally:
         path.unlink()
+
+
+def _recorded_window_kinds(scene: Scene) -> list[str]:
+    """Kinds that fill the window when an app records them; of a window of derived kinds alone, all that it records."""
+    return [kind for kind in scene.events.kinds if kind in scene.model.window_kinds] or list(scene.events.kinds)
 
 
 def _sample_events(log: Log) -> list[tuple[str, str]]:

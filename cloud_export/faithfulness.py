@@ -1,7 +1,8 @@
 """Do explanations tell what would happen? An event's contribution against its true deletion.
 
 True deletion removes the event from the user's history, replays the rest through the device's memory (an older event
-moves into the window), and scores again with the shipped graph.
+moves into the window, and derived events that followed from it are gone or others), and scores again with the shipped
+graph. Derived events have contributions too, but cannot be deleted by themselves: they are not among those compared.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from cloud_export.log_types import Log
 from cloud_export.metrics import spearman
 from cloud_export.report_words import JsonValue
 from edge_sdk.bundle import Bundle
+from edge_sdk.derived import Deriver
 from edge_sdk.explanation import Explainer, counter_shares, term_labels
 from edge_sdk.memory import Memory, replay
 from edge_sdk.policy import by_score, fused, places
@@ -94,11 +96,12 @@ def explanation_faithfulness(scorer: Scorer, *, seed: int) -> float:
         inputs = scorer.inputs(index, rows)
         whole = scorer.scores(inputs)
         contribution, _ = scorer.contributions(inputs)
-        in_window = _window_rows(scorer, rows)
-        chosen = generator.choice(len(in_window), min(EVENTS_EACH, len(in_window)), replace=False)
+        row_at = window_rows(scorer.log, scorer.layout, rows)
+        recorded = np.flatnonzero((row_at >= 0) & (inputs.event_kind[: len(row_at)] > 0))  # 0: kept too long
+        chosen = generator.choice(len(recorded), min(EVENTS_EACH, len(recorded)), replace=False)
         some = generator.choice(len(whole), min(CANDIDATES_EACH, len(whole)), replace=False)
-        for place in chosen.tolist():
-            without = scorer.scores(scorer.inputs(index, rows[rows != in_window[place]]))
+        for place in recorded[chosen].tolist():
+            without = scorer.scores(scorer.inputs(index, rows[rows != row_at[place]]))
             claimed.append(contribution[place, some])
             true.append((whole - without)[some].astype(np.float64))
     return spearman(np.concatenate(claimed), np.concatenate(true)) if claimed else float("nan")
@@ -130,6 +133,28 @@ def explanation_examples(scorer: Scorer, *, count: int, seed: int) -> list[JsonV
     return [example for _, example in found[:count]]
 
 
+def window_rows(log: Log, layout: DeviceLayout, rows: I64) -> I64:
+    """Where the events in the window, newest first, come from, (at most N,): rows of the log; -1 = a derived event.
+
+    Args:
+        log: the log.
+        layout: the device's tables.
+        rows: (E,) event rows of one user, oldest first.
+    """
+    memory = layout.memory
+    _, kinds, _, _ = Deriver(memory.derived).feed_many(
+        log.event_time_ms[rows],
+        layout.kind_ids[log.event_kind[rows]],
+        layout.item_ids[log.event_item[rows]],
+        log.event_value[rows],
+    )
+    is_derived = np.isin(kinds, memory.derived.kinds)
+    origin = np.full(len(kinds), -1)
+    origin[~is_derived] = rows
+    visible = np.array([memory.kinds[kind].in_window for kind in kinds.tolist()], np.bool_)
+    return origin[visible][::-1][: memory.window]
+
+
 def _largest(terms: list[tuple[str, float]]) -> list[JsonValue]:
     """The largest terms, and the sum of the others as one, so that the page's numbers add up."""
     terms.sort(key=lambda term: -abs(term[1]))
@@ -138,11 +163,3 @@ def _largest(terms: list[tuple[str, float]]) -> list[JsonValue]:
         others = terms[_TERMS_SHOWN:]
         shown.append({"label": f"{len(others)} smaller terms", "contribution": sum(value for _, value in others)})
     return shown
-
-
-def _window_rows(scorer: Scorer, rows: I64) -> I64:
-    """The events that stand in the window, newest first, as rows of the log."""
-    layout = scorer.layout.memory
-    kinds = scorer.layout.kind_ids[scorer.log.event_kind[rows]].tolist()
-    visible = rows[[layout.kinds[kind].in_window for kind in kinds]] if len(rows) else rows
-    return visible[::-1][: layout.window]

@@ -12,8 +12,10 @@ import numpy.typing as npt
 from cloud_export.errors import LogError
 from cloud_export.log_types import Catalogue, Log
 from cloud_export.scene import Scene
+from cloud_export.scene_fields import Events
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
+from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.memory import KindRule, MemoryLayout
 from edge_sdk.policy import ContextField, EligibilityRule, Policy
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
@@ -52,9 +54,9 @@ class DeviceLayout:
     memory: MemoryLayout
     policy: Policy
     item_ids: U32  # (I,) device id of every item of the log
-    kind_ids: npt.NDArray[np.uint16]  # (kinds,) device id of every kind of the scene
+    kind_ids: npt.NDArray[np.uint16]  # (recorded kinds,) device id of every kind of the log, by its code there
     offer_row: I32  # (I,) offer row of every item of the log; 0 = no offer
-    kinds: tuple[str, ...]  # names in row order, row 1 first
+    kinds: tuple[str, ...]  # names in row order, row 1 first: the recorded ones, then the derived ones
     categories: tuple[str, ...]  # names in row order, row 1 first
 
     @property
@@ -99,6 +101,7 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
         counter_kinds=len(scene.model.counter_kinds),
         decays=tuple(DecayTables.of(half_life_s) for half_life_s in scene.model.half_lives_s),
         caps=_caps(scene),
+        derived=_derived_rules(scene.events),
     )
     offer_row = np.zeros(len(log.items), np.int32)
     offer_row[catalogue.offer_item] = [offers.row(int(ids[item])) for item in catalogue.offer_item]
@@ -108,7 +111,7 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
         item_ids=ids,
         kind_ids=np.array([kind_id(kind) for kind in scene.events.kinds], np.uint16),
         offer_row=offer_row,
-        kinds=scene.events.kinds,
+        kinds=scene.events.all_kinds,
         categories=catalogue.categories,
     )
 
@@ -142,10 +145,34 @@ def _vocabulary(chosen: npt.NDArray[np.integer], ids: U32, names: tuple[str, ...
 
 def _kind_rules(scene: Scene) -> dict[int, KindRule]:
     counted = {kind: index for index, kind in enumerate(scene.model.counter_kinds)}
+    kept, default_s = scene.retention.kinds, scene.retention.max_age_s or 0
     return {
-        kind_id(kind): KindRule(row, kind in scene.model.window_kinds, counted.get(kind, -1))
-        for row, kind in enumerate(scene.events.kinds, 1)
+        kind_id(kind): KindRule(
+            row, kind in scene.model.window_kinds, counted.get(kind, -1), keep_s=kept.get(kind, default_s)
+        )
+        for row, kind in enumerate(scene.events.all_kinds, 1)
     }
+
+
+def _derived_rules(events: Events) -> DerivedRules:
+    session = None
+    if events.session:
+        start, end = (kind_id(name) if name else 0 for name in (events.session.start, events.session.end))
+        session = SessionRule(start, end, _ids(events.session.activity), events.session.gap_s)
+    return DerivedRules(
+        session=session,
+        dwell=tuple(
+            DwellRule(kind_id(rule.kind), _ids(rule.of), _ids(rule.activity), rule.longest_s) for rule in events.dwell
+        ),
+        passed_over=tuple(
+            PassedOverRule(kind_id(rule.kind), _ids(rule.seen), _ids(rule.touched), rule.count)
+            for rule in events.passed_over
+        ),
+    )
+
+
+def _ids(kinds: tuple[str, ...]) -> frozenset[int]:
+    return frozenset(kind_id(kind) for kind in kinds)
 
 
 def _caps(scene: Scene) -> tuple[CapRule, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import flatbuffers
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -25,6 +26,7 @@ from edge_sdk.bundle import Golden
 from edge_sdk.caps import CapRule
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import DecayTables
+from edge_sdk.derived import DwellRule, PassedOverRule, SessionRule
 from edge_sdk.format.generated import edge_generated as fb
 from edge_sdk.policy import EligibilityRule, Policy
 from edge_sdk.release import key_id
@@ -77,6 +79,9 @@ def pack_payload(content: Content) -> bytes:
         model=np.frombuffer(content.model, np.uint8),
         explainer=np.frombuffer(content.explainer, np.uint8),
         golden=[_golden(golden) for golden in content.golden],
+        session=_session(memory.derived.session) if memory.derived.session else None,
+        dwell=[_dwell(rule) for rule in memory.derived.dwell] or None,
+        passedOver=[_passed_over(rule) for rule in memory.derived.passed_over] or None,
     )
     builder = flatbuffers.Builder(len(content.model) + len(content.explainer) + 65536)
     builder.Finish(bundle.Pack(builder))
@@ -167,7 +172,28 @@ def _aligned_bytes(builder: flatbuffers.Builder, content: bytes) -> int:
 def _kind(layout: DeviceLayout, name: str) -> fb.KindT:
     identifier = kind_id(name)
     rule = layout.memory.kinds[identifier]
-    return fb.KindT(name=name, id=identifier, inWindow=rule.in_window, counter=rule.counter + 1)
+    return fb.KindT(
+        name=name, id=identifier, inWindow=rule.in_window, counter=rule.counter + 1, keepS=rule.keep_s,
+        derived=identifier in layout.memory.derived.kinds,
+    )  # fmt: skip
+
+
+def _session(rule: SessionRule) -> fb.SessionRuleT:
+    return fb.SessionRuleT(
+        startKind=rule.start_kind, endKind=rule.end_kind, activity=_ids(rule.activity), gapS=rule.gap_s
+    )
+
+
+def _dwell(rule: DwellRule) -> fb.DwellRuleT:
+    return fb.DwellRuleT(kind=rule.kind, of=_ids(rule.of), activity=_ids(rule.activity), longestS=rule.longest_s)
+
+
+def _passed_over(rule: PassedOverRule) -> fb.PassedOverRuleT:
+    return fb.PassedOverRuleT(kind=rule.kind, seen=_ids(rule.seen), touched=_ids(rule.touched), count=rule.count)
+
+
+def _ids(kinds: frozenset[int]) -> npt.NDArray[np.uint16]:
+    return np.array(sorted(kinds), np.uint16)
 
 
 def _vocabulary(vocabulary: Vocabulary) -> fb.VocabularyT:

@@ -6,14 +6,17 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from cloud_export.errors import SceneError, SceneProblem, quoted, suggestion
 from cloud_export.scene_checks import cross_problems, shape_problem
-from cloud_export.scene_fields import Scene
+from cloud_export.scene_fields import Dwell, Events, Scene, Session
 
 __all__ = ["Scene", "load_scene", "scene_from_table"]
+
+Rule = TypeVar("Rule", Session, Dwell)
 
 
 def load_scene(path_or_name: str | Path) -> Scene:
@@ -83,7 +86,23 @@ def _with_tuples(value: object) -> object:
 
 def _with_defaults(scene: Scene) -> Scene:
     """Fill in the defaults that depend on other sections."""
-    kinds = scene.events.kinds
-    chosen = {"window_kinds": scene.model.window_kinds or kinds, "counter_kinds": scene.model.counter_kinds or kinds}
-    objectives = scene.objectives or dict.fromkeys(scene.objective_order, 1.0)
-    return scene.model_copy(update={"model": scene.model.model_copy(update=chosen), "objectives": objectives})
+    events, model = scene.events, scene.model
+    counted = tuple(kind for kind in events.all_kinds if kind not in events.kinds_about_nothing)
+    chosen = {"window_kinds": model.window_kinds or events.all_kinds, "counter_kinds": model.counter_kinds or counted}
+    return scene.model_copy(
+        update={
+            "events": _with_activity(events),
+            "model": model.model_copy(update=chosen),
+            "objectives": scene.objectives or dict.fromkeys(scene.objective_order, 1.0),
+        }
+    )
+
+
+def _with_activity(events: Events) -> Events:
+    """Where a rule names no activity, every recorded event is one."""
+
+    def filled(rule: Rule) -> Rule:
+        return rule.model_copy(update={"activity": rule.activity or events.kinds})
+
+    session = filled(events.session) if events.session else None
+    return events.model_copy(update={"session": session, "dwell": tuple(filled(stay) for stay in events.dwell)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import get_args
 
 from pydantic import BaseModel
@@ -11,15 +11,13 @@ from pydantic_core import ErrorDetails
 
 from cloud_export.errors import SceneProblem, quoted, suggestion
 from cloud_export.scene_fields import Scene
-from edge_sdk.vocabulary import kind_id
+from cloud_export.scene_kinds import kind_lists, kind_problems, unless_known
 
 
 def cross_problems(scene: Scene) -> Iterator[SceneProblem]:
     """Everything that one field says and another contradicts."""
-    yield from _kind_id_problems(scene.events.kinds)
+    yield from kind_problems(scene)
     yield from _repetitions(scene)
-    for field, kind in _kinds_used(scene):
-        yield from _unless_known(field, kind, scene.events.kinds, "events.kinds")
     yield from _objective_problems(scene)
     yield from _half_life_problems(scene.model.half_lives_s)
     yield from _context_problems(scene)
@@ -70,67 +68,29 @@ def _section_in(annotation: object) -> type[BaseModel] | None:
     return next((found for one in get_args(annotation) if (found := _section_in(one))), None)
 
 
-def _unless_known(field: str, name: str, known: Iterable[str], where: str) -> Iterator[SceneProblem]:
-    listed = list(known)
-    if name not in listed:
-        mend = f"{suggestion(name, listed)}use one of {quoted(listed)}, or add it to {where}"
-        yield SceneProblem(field, name, f"it is not in {where}", mend)
-
-
-def _kind_id_problems(kinds: Sequence[str]) -> Iterator[SceneProblem]:
-    first: dict[int, str] = {}
-    for index, kind in enumerate(kinds):
-        number = kind_id(kind)
-        field = f"events.kinds[{index}]"
-        if number == 0:
-            yield SceneProblem(field, kind, "its 16-bit id on the device is 0, which means no event", "rename it")
-        elif first.setdefault(number, kind) != kind:
-            reason = f'it has the same 16-bit id on the device as "{first[number]}" ({number})'
-            yield SceneProblem(field, kind, reason, "rename one of them")
-
-
 def _repetitions(scene: Scene) -> Iterator[SceneProblem]:
     lists: dict[str, Sequence[object]] = {
         "scene.objective_order": scene.objective_order,
         "columns.users.attributes": scene.columns.users.attributes,
-        "events.kinds": scene.events.kinds,
-        "model.window_kinds": scene.model.window_kinds,
-        "model.counter_kinds": scene.model.counter_kinds,
     }
+    lists |= kind_lists(scene)
     lists |= {f"context.{name}": values for name, values in scene.context.items()}
-    if scene.decisions:
-        lists["decisions.positive_kinds"] = scene.decisions.positive_kinds
     for field, values in lists.items():
         for index, value in enumerate(values):
             if value in values[:index]:
                 yield SceneProblem(f"{field}[{index}]", value, "it stands in the list twice", "remove one of them")
 
 
-def _kinds_used(scene: Scene) -> Iterator[tuple[str, str]]:
-    """Every field that names an event kind, with the kind."""
-    lists = {"model.window_kinds": scene.model.window_kinds, "model.counter_kinds": scene.model.counter_kinds}
-    if scene.decisions:
-        lists["decisions.positive_kinds"] = scene.decisions.positive_kinds
-    for field, kinds in lists.items():
-        yield from ((f"{field}[{index}]", kind) for index, kind in enumerate(kinds))
-    if scene.events.shown is not None:
-        yield "events.shown", scene.events.shown
-    yield from ((f"events.feedback.{outcome}", kind) for outcome, kind in scene.events.feedback.items())
-    yield from ((f"policy.caps[{index}].kind", cap.kind) for index, cap in enumerate(scene.policy.caps))
-    for index, cooldown in enumerate(scene.policy.cooldowns):
-        yield f"policy.cooldowns[{index}].kind", cooldown.kind
-
-
 def _objective_problems(scene: Scene) -> Iterator[SceneProblem]:
     order = scene.objective_order
     for name in scene.objectives:
-        yield from _unless_known(f"objectives.{name}", name, order, "scene.objective_order")
+        yield from unless_known(f"objectives.{name}", name, order, "scene.objective_order")
     for name in order:
         if scene.objectives and name not in scene.objectives:
             reason = "its weight is missing, though scene.objective_order names it"
             yield SceneProblem(f"objectives.{name}", None, reason, f"add `{name} = 1.0` to [objectives]")
     if scene.decisions:
-        yield from _unless_known("decisions.objective", scene.decisions.objective, order, "scene.objective_order")
+        yield from unless_known("decisions.objective", scene.decisions.objective, order, "scene.objective_order")
 
 
 def _half_life_problems(half_lives_s: Sequence[int]) -> Iterator[SceneProblem]:
@@ -143,15 +103,15 @@ def _half_life_problems(half_lives_s: Sequence[int]) -> Iterator[SceneProblem]:
 
 def _context_problems(scene: Scene) -> Iterator[SceneProblem]:
     for name in scene.columns.decisions.context:
-        yield from _unless_known(f"columns.decisions.context.{name}", name, scene.context, "[context]")
+        yield from unless_known(f"columns.decisions.context.{name}", name, scene.context, "[context]")
     for index, rule in enumerate(scene.policy.eligibility):
         field = f"policy.eligibility[{index}]"
         if rule.context not in scene.context:
-            yield from _unless_known(f"{field}.context", rule.context, scene.context, "[context]")
+            yield from unless_known(f"{field}.context", rule.context, scene.context, "[context]")
             continue
         for place, value in enumerate(rule.allowed):
             known = scene.context[rule.context]
-            yield from _unless_known(f"{field}.allowed[{place}]", value, known, f"context.{rule.context}")
+            yield from unless_known(f"{field}.allowed[{place}]", value, known, f"context.{rule.context}")
 
 
 def _pattern_problems(pattern: str | None) -> Iterator[SceneProblem]:

@@ -75,12 +75,62 @@ class Columns(_Section):
     users: UserColumns = UserColumns()
 
 
+class Session(_Section):
+    """[events.session]: a pause of more than `gap_s` ends a session. `activity` defaults to all recorded kinds."""
+
+    gap_s: Seconds
+    start: Text | None = None
+    end: Text | None = None
+    activity: Texts = ()
+
+
+class Dwell(_Section):
+    """[[events.dwell]]: how long the user stayed with an item. `activity` defaults to all recorded kinds."""
+
+    kind: Text
+    of: Texts
+    longest_s: Seconds = 600
+    activity: Texts = ()
+
+
+class PassedOver(_Section):
+    """[[events.passed_over]]: `count` events of `seen` without one of `touched` in between."""
+
+    kind: Text
+    seen: Texts
+    touched: Texts
+    count: Annotated[int, Field(ge=1, le=65_535)]
+
+
 class Events(_Section):
     """[events]; `feedback` maps an outcome to the kind that records it."""
 
-    kinds: Texts
+    kinds: Texts  # what the app records; the log holds no others
     shown: Text | None = None
     feedback: dict[str, Text] = {}
+    session: Session | None = None
+    dwell: tuple[Dwell, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
+
+    @property
+    def derived_kinds(self) -> dict[str, str]:
+        """The field that names each derived kind -> the kind, in the order of their table rows."""
+        named: dict[str, str | None] = {}
+        if self.session:
+            named = {"events.session.start": self.session.start, "events.session.end": self.session.end}
+        named |= {f"events.dwell[{index}].kind": rule.kind for index, rule in enumerate(self.dwell)}
+        named |= {f"events.passed_over[{index}].kind": rule.kind for index, rule in enumerate(self.passed_over)}
+        return {field: kind for field, kind in named.items() if kind is not None}
+
+    @property
+    def all_kinds(self) -> tuple[str, ...]:
+        """The recorded kinds, then the derived ones, in the order of their table rows."""
+        return (*self.kinds, *self.derived_kinds.values())
+
+    @property
+    def kinds_about_nothing(self) -> frozenset[str]:
+        """The derived kinds whose events are about no item."""
+        return frozenset(self.derived_kinds.values()) - {rule.kind for rule in self.dwell}
 
 
 class Derivation(_Section):
@@ -114,7 +164,9 @@ class Split(_Section):
 
 
 class Model(_Section):
-    """[model]: the device model and its training. `window_kinds` and `counter_kinds` default to all kinds."""
+    """[model]: the device model and its training. `window_kinds` and `counter_kinds` default to all kinds, the derived
+    ones included (counters: those that are about an item).
+    """
 
     window: Annotated[int, Field(ge=1, le=1024)] = 32
     window_kinds: Texts = ()
@@ -163,12 +215,20 @@ class Policy(_Section):
     cooldowns: tuple[Cooldown, ...] = ()
 
 
+class Retention(_Section):
+    """[retention]: how long the device holds events; `kinds` maps a kind to its own `max_age_s`."""
+
+    max_age_s: Seconds | None = None
+    kinds: dict[str, Seconds] = {}
+
+
 class Scene(_Section):
     """One checked scene; the sections as in the file, the defaults filled in."""
 
     scene: Identity
     columns: Columns = Columns()
     events: Events
+    retention: Retention = Retention()
     context: dict[Word, Texts] = {}
     decisions: Derivation | None = None
     catalog: CatalogueRules = CatalogueRules()

@@ -12,6 +12,7 @@ import numpy as np
 from edge_sdk.caps import CapRule
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import TABLE_SIZE, DecayTables
+from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError
 from edge_sdk.format.generated.edge_generated import BundleT, DecayT, GoldenT, PolicyT, VocabularyT
 from edge_sdk.memory import KindRule, MemoryLayout
@@ -52,8 +53,8 @@ class Bundle:
     model_version: str
     created_by: str
     layout: MemoryLayout
-    kind_names: tuple[str, ...]  # row order, row 1 first
-    kind_ids: dict[str, int]
+    kind_names: tuple[str, ...]  # all kinds in row order, row 1 first
+    kind_ids: dict[str, int]  # what an app may record: without the derived kinds
     categories: tuple[str, ...]  # row order, row 1 first
     policy: Policy
     shown_kind: int  # 0 = the scene declares none
@@ -111,6 +112,9 @@ class _Reader:
         if not used <= {0, *layout.kinds}:
             missing = sorted(used - {0, *layout.kinds})
             self.fail("shown_kind, feedback or policy.caps", f"kinds {missing} are not declared")
+        recorded = {name: kind.id for name, kind in zip(kind_names, raw.kinds, strict=True) if not kind.derived}
+        if not {raw.shownKind, *(entry.kind for entry in raw.feedback or [])} <= {0, *recorded.values()}:
+            self.fail("shown_kind or feedback", "a derived kind, which is never recorded")
         policy = self._policy(raw.policy, layout, objectives)
         return Bundle(
             path=self.path,
@@ -119,7 +123,7 @@ class _Reader:
             created_by=_text(raw.createdBy),
             layout=layout,
             kind_names=kind_names,
-            kind_ids={name: kind.id for name, kind in zip(kind_names, raw.kinds, strict=True)},
+            kind_ids=recorded,
             categories=tuple(_text(name) for name in raw.categories or []),
             policy=policy,
             shown_kind=raw.shownKind,
@@ -134,7 +138,7 @@ class _Reader:
         if not 1 <= raw.window <= 4096:
             self.fail("window", str(raw.window))
         kinds = {
-            kind.id: KindRule(row=row, in_window=kind.inWindow, counter=kind.counter - 1)
+            kind.id: KindRule(row=row, in_window=kind.inWindow, counter=kind.counter - 1, keep_s=kind.keepS)
             for row, kind in enumerate(raw.kinds or [], 1)
         }
         if not kinds or len(kinds) != len(raw.kinds) or 0 in kinds:
@@ -157,7 +161,41 @@ class _Reader:
             counter_kinds=raw.counterKinds,
             decays=tuple(self._decay(decay) for decay in raw.decays or []),
             caps=caps,
+            derived=self._derived(),
         )
+
+    def _derived(self) -> DerivedRules:
+        raw = self.raw
+        session = None
+        if raw.session is not None:
+            activity = self._recorded("session.activity", raw.session.activity)
+            session = SessionRule(raw.session.startKind, raw.session.endKind, activity, raw.session.gapS)
+        dwell, passed_over = [], []
+        for index, stay in enumerate(raw.dwell or []):
+            of = self._recorded(f"dwell[{index}].of", stay.of)
+            activity = self._recorded(f"dwell[{index}].activity", stay.activity)
+            dwell.append(DwellRule(stay.kind, of, activity, stay.longestS))
+        for index, passed in enumerate(raw.passedOver or []):
+            if not passed.count:
+                self.fail(f"passed_over[{index}].count", "0")
+            seen = self._recorded(f"passed_over[{index}].seen", passed.seen)
+            touched = self._recorded(f"passed_over[{index}].touched", passed.touched)
+            passed_over.append(PassedOverRule(passed.kind, seen, touched, passed.count))
+        rules = DerivedRules(session, tuple(dwell), tuple(passed_over))
+        declared = [kind.id for kind in raw.kinds if kind.derived]
+        if len(set(rules.kinds)) < len(rules.kinds) or not {*rules.kinds} <= {*declared}:
+            found = f"make kinds {[*rules.kinds]}: one twice, or one that is not declared as derived"
+            self.fail("session, dwell or passed_over", found)
+        if session and not (session.start_kind or session.end_kind):
+            self.fail("session.start_kind", "0, and end_kind too")
+        return rules
+
+    def _recorded(self, field: str, raw: object) -> frozenset[int]:
+        """The kinds that a rule looks at."""
+        kinds = frozenset(_array(raw, np.uint16).tolist())
+        if not kinds or not kinds <= {kind.id for kind in self.raw.kinds if not kind.derived}:
+            self.fail(field, f"{sorted(kinds)}: none, or one that is not declared or itself derived")
+        return kinds
 
     def _vocabulary(self, field: str, raw: VocabularyT) -> Vocabulary:
         ids = _array(raw.ids, np.uint32)

@@ -58,6 +58,18 @@ class DerivedRules:
     dwell: tuple[DwellRule, ...] = ()
     passed_over: tuple[PassedOverRule, ...] = ()
 
+    @property
+    def kinds(self) -> tuple[int, ...]:
+        """Ids of the kinds that the rules make: start and end of a session, then in the order of the rules."""
+        session = (self.session.start_kind, self.session.end_kind) if self.session else ()
+        stays, passes = (rule.kind for rule in self.dwell), (rule.kind for rule in self.passed_over)
+        return (*(kind for kind in session if kind), *stays, *passes)
+
+    @property
+    def kinds_about_nothing(self) -> frozenset[int]:
+        """Those of them whose events are about no item."""
+        return frozenset(self.kinds) - {rule.kind for rule in self.dwell}
+
 
 NOTHING_DERIVED: Final = DerivedRules()
 
@@ -97,6 +109,7 @@ class Deriver:
         self.rules = rules
         self.is_idle = rules == NOTHING_DERIVED  # nothing will ever follow: callers may skip `feed`
         self._parts = _parts(rules)
+        self._gap_ms = rules.session.gap_s * 1000 if rules.session else 0
         self._last_ms = _NO_TIME  # of the newest event of the session's activity
         self._start_ms = _NO_TIME  # of the session
         self._stay_items = [0] * len(rules.dwell)  # 0 = no stay is open
@@ -182,10 +195,6 @@ class Deriver:
         self._counts = numbers[2 + 2 * stays :]
 
     # ---- one event ----
-
-    @property
-    def _gap_ms(self) -> int:
-        return self.rules.session.gap_s * 1000 if self.rules.session else 0
 
     def _close(self, index: int, time_ms: int) -> tuple[DerivedEvent, ...]:
         rule, item = self.rules.dwell[index], self._stay_items[index]

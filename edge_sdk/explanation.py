@@ -64,12 +64,12 @@ def term_labels(bundle: Bundle, inputs: ModelInputs) -> tuple[dict[int, str], tu
     The counters' words are one a counted kind, for the offer itself, then one a counted kind for its category.
     """
     names = bundle.layout.items.names()
+    about_nothing = {bundle.layout.kinds[kind].row for kind in bundle.layout.derived.kinds_about_nothing}
     events = {}
     for place in np.flatnonzero(inputs.event_kind).tolist():
-        kind = bundle.kind_names[inputs.event_kind[place] - 1]
-        row = int(inputs.event_item[place])
-        item = names[row - 1] if row else "(an item not in the bundle)"
-        events[place] = f"{kind} {item}, {in_words(float(inputs.event_age_s[place]))} ago"
+        kind_row, row = int(inputs.event_kind[place]), int(inputs.event_item[place])
+        item = "" if kind_row in about_nothing else f" {names[row - 1]}" if row else " (an item not in the bundle)"
+        events[place] = f"{bundle.kind_names[kind_row - 1]}{item}, {in_words(float(inputs.event_age_s[place]))} ago"
     counted = {rule.counter: bundle.kind_names[rule.row - 1] for rule in bundle.layout.kinds.values()}
     counters = tuple(
         f"earlier {counted[counter]} of the {whose}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ ITEMS = (*OFFERS, "page_coupons", "page_home", "rare_fund_page")
 KINDS = ("view", "click", "impression", "dismiss", "convert", "note")
 HOME = {"surface": "home", "stage": "new"}  # the context in which every rule lets every offer stand
 
-SCENE = {
+SCENE: dict[str, Any] = {
     "scene": {"name": "small", "objective_order": ["click", "convert"]},
     "columns": {"decisions": {"context": {"surface": "surface", "stage": "stage"}}, "offers": {"category": "category"}},
     "events": {
@@ -56,6 +57,27 @@ SCENE = {
             {"kind": "convert", "per": "category", "limit": 3, "within_s": 7200},
         ],
         "cooldowns": [{"kind": "dismiss", "per": "offer", "rest_s": 1800}],
+    },
+}
+
+# The same with a rule of every sort; they make events within a few minutes and within a few impressions.
+DERIVED_KINDS = ("visit", "visit_end", "stay", "passed_over")
+DERIVED_SCENE: dict[str, Any] = {
+    **SCENE,
+    "events": {
+        **SCENE["events"],
+        "session": {"gap_s": 300, "start": "visit", "end": "visit_end", "activity": ["view", "click", "impression"]},
+        "dwell": [{"kind": "stay", "of": ["view"], "longest_s": 240, "activity": ["view", "click", "dismiss"]}],
+        "passed_over": [{"kind": "passed_over", "seen": ["impression"], "touched": ["click", "convert"], "count": 2}],
+    },
+    "model": {
+        **SCENE["model"],
+        "window_kinds": [*SCENE["model"]["window_kinds"], "visit_end", "stay", "passed_over"],
+        "counter_kinds": [*SCENE["model"]["counter_kinds"], "stay"],
+    },
+    "policy": {
+        **SCENE["policy"],
+        "caps": [*SCENE["policy"]["caps"], {"kind": "stay", "per": "offer", "limit": 4, "within_s": 600}],
     },
 }
 
@@ -95,8 +117,18 @@ class SettableClock:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     """The scene, packed once."""
-    folder = tmp_path_factory.mktemp("small")
-    scene = scene_from_table(SCENE)
+    return packed(tmp_path_factory.mktemp("small"), SCENE)
+
+
+@pytest.fixture(scope="session")
+def derived(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """The same scene with derived events, packed once."""
+    return packed(tmp_path_factory.mktemp("derived"), DERIVED_SCENE)
+
+
+def packed(folder: Path, table: dict[str, Any]) -> Small:
+    """A scene over `small_log`, with a random model, signed by the development key of `small`."""
+    scene = scene_from_table(table)
     log = small_log()
     layout = build_layout(scene, log, training_events=np.ones(len(log.event_item), np.bool_))
     model = random_model(layout)

@@ -20,6 +20,7 @@ from cloud_export.scene import load_scene
 from edge_sdk import EdgeError, ErrorCode, Reason, config, errors
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
+from edge_sdk.derived import DerivedRules, Deriver, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.event_log import EventLog
 from edge_sdk.memory import KindRule, Memory, MemoryLayout, replay
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
@@ -177,6 +178,93 @@ def test_cap() -> None:
         else:
             bits = memory.caps.reasons(np.array([1]), step["now_ms"])
             assert (bits is not None and bool(bits[0])) == step["out"], step
+
+
+def test_derived_events() -> None:
+    documented = example("derived")
+    deriver = Deriver(
+        DerivedRules(
+            SessionRule(**with_ids(documented["session"])),
+            tuple(DwellRule(**with_ids(rule)) for rule in documented["dwell"]),
+            tuple(PassedOverRule(**with_ids(rule)) for rule in documented["passed_over"]),
+        )
+    )
+
+    for step in documented["steps"]:
+        time_ms, kind, item, _ = step["event"]
+        found = deriver.feed(time_ms, kind_id(kind), item)
+        assert [list(map(list, events)) for events in found] == [
+            [[time_ms, kind_id(kind), item, value] for time_ms, kind, item, value in step[place]]
+            for place in ("before", "after")
+        ], step
+
+
+def with_ids(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule in which kinds are ids."""
+    ids: dict[str, Any] = {field: kind_id(value) for field, value in rule.items() if isinstance(value, str)}
+    ids |= {field: frozenset(map(kind_id, value)) for field, value in rule.items() if isinstance(value, list)}
+    return rule | ids
+
+
+class PortedDeriver:
+    """Derived events, written from the pseudo-code of format.md alone."""
+
+    def __init__(self, rules: DerivedRules) -> None:
+        self.rules = rules
+        self.last: int | None = None
+        self.begun = 0
+        self.stays = [[0, 0] for _ in rules.dwell]  # item, since
+        self.n = [0 for _ in rules.passed_over]
+
+    def take_in(self, t: int, k: int, about: int) -> list[tuple[int, int, int, float]]:
+        derived = []
+        for d, stay in zip(self.rules.dwell, self.stays, strict=True):
+            if k in d.activity and stay[0] != 0:
+                if 0 <= t - stay[1] <= d.longest_s * 1000:
+                    derived.append((t, d.kind, stay[0], seconds(t - stay[1])))
+                stay[0] = 0
+            if k in d.of and about != 0:
+                stay[:] = about, t
+        session = self.rules.session
+        if session and k in session.activity:
+            if self.last is None or t - self.last > session.gap_s * 1000:
+                if self.last is not None and session.end_kind:
+                    derived.append((self.last, session.end_kind, 0, seconds(max(0, self.last - self.begun))))
+                if session.start_kind:
+                    derived.append((t, session.start_kind, 0, 0.0 if self.last is None else seconds(t - self.last)))
+                self.begun = t
+            self.last = t
+        derived.append((t, k, about, 0.0))
+        for index, p in enumerate(self.rules.passed_over):
+            if k in p.touched:
+                self.n[index] = 0
+            elif k in p.seen:
+                self.n[index] += 1
+                if self.n[index] == p.count:
+                    derived.append((t, p.kind, 0, float(p.count)))
+                    self.n[index] = 0
+        return derived
+
+
+def seconds(milliseconds: int) -> float:
+    """f32 through the bytes of the number, as another language would round."""
+    return float(struct.unpack("<f", struct.pack("<f", milliseconds / 1000))[0])
+
+
+@given(steps=st.lists(st.tuples(st.integers(-90_000, 90_000), st.integers(1, 4), st.integers(0, 2)), max_size=50))
+def test_a_port_from_the_document_derives_the_same_events(steps: list[tuple[int, int, int]]) -> None:
+    rules = DerivedRules(
+        SessionRule(11, 12, frozenset({1, 2, 3}), 30),
+        (DwellRule(13, frozenset({1}), frozenset({1, 2}), 60), DwellRule(14, frozenset({3}), frozenset({1}), 1)),
+        (PassedOverRule(15, frozenset({2, 3}), frozenset({1}), 3),),
+    )
+    deriver, ported = Deriver(rules), PortedDeriver(rules)
+    now_ms = 10_000_000
+
+    for step_ms, kind, item in steps:
+        now_ms += step_ms
+        before, after = deriver.feed(now_ms, kind, item)
+        assert [*before, (now_ms, kind, item, 0.0), *after] == ported.take_in(now_ms, kind, item)
 
 
 def test_operators() -> None:

@@ -206,7 +206,7 @@ def test_all_wrong_fields_are_named_at_once() -> None:
 
 def test_kinds_that_share_the_device_id() -> None:
     # Found by trying kind_0, kind_1, …: the first pair under crc32 & 0xFFFF.
-    first, second = _colliding_kinds()
+    first, second = colliding_kinds()
     assert kind_id(first) == kind_id(second)
     with pytest.raises(SceneError) as caught:
         scene_from_table({**MINIMAL, "events": {"kinds": [first, second]}})
@@ -221,7 +221,7 @@ def test_a_kind_whose_device_id_is_zero() -> None:
         scene_from_table({**MINIMAL, "events": {"kinds": ["view", kind]}})
 
 
-def _colliding_kinds() -> tuple[str, str]:
+def colliding_kinds() -> tuple[str, str]:
     seen: dict[int, str] = {}
     for number in range(70_000):
         kind = f"kind_{number}"

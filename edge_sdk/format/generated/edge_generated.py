@@ -174,8 +174,22 @@ class Kind(object):
             return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
         return 0
 
+    # Kind
+    def KeepS(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+    # Kind
+    def Derived(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return False
+
 def KindStart(builder: flatbuffers.Builder):
-    builder.StartObject(4)
+    builder.StartObject(6)
 
 def KindAddName(builder: flatbuffers.Builder, name: int):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
@@ -188,6 +202,12 @@ def KindAddInWindow(builder: flatbuffers.Builder, inWindow: bool):
 
 def KindAddCounter(builder: flatbuffers.Builder, counter: int):
     builder.PrependUint16Slot(3, counter, 0)
+
+def KindAddKeepS(builder: flatbuffers.Builder, keepS: int):
+    builder.PrependUint32Slot(4, keepS, 0)
+
+def KindAddDerived(builder: flatbuffers.Builder, derived: bool):
+    builder.PrependBoolSlot(5, derived, 0)
 
 def KindEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
@@ -203,11 +223,15 @@ class KindT(object):
         id = 0,
         inWindow = False,
         counter = 0,
+        keepS = 0,
+        derived = False,
     ):
         self.name = name  # type: Optional[str]
         self.id = id  # type: int
         self.inWindow = inWindow  # type: bool
         self.counter = counter  # type: int
+        self.keepS = keepS  # type: int
+        self.derived = derived  # type: bool
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -234,6 +258,8 @@ class KindT(object):
         self.id = kind.Id()
         self.inWindow = kind.InWindow()
         self.counter = kind.Counter()
+        self.keepS = kind.KeepS()
+        self.derived = kind.Derived()
 
     # KindT
     def Pack(self, builder):
@@ -245,6 +271,8 @@ class KindT(object):
         KindAddId(builder, self.id)
         KindAddInWindow(builder, self.inWindow)
         KindAddCounter(builder, self.counter)
+        KindAddKeepS(builder, self.keepS)
+        KindAddDerived(builder, self.derived)
         kind = KindEnd(builder)
         return kind
 
@@ -2420,6 +2448,574 @@ class GoldenT(object):
         return golden
 
 
+class SessionRule(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = SessionRule()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsSessionRule(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def SessionRuleBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # SessionRule
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # SessionRule
+    def StartKind(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # SessionRule
+    def EndKind(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # SessionRule
+    def Activity(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 2))
+        return 0
+
+    # SessionRule
+    def ActivityAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint16Flags, o)
+        return 0
+
+    # SessionRule
+    def ActivityLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # SessionRule
+    def ActivityIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+    # SessionRule
+    def GapS(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+def SessionRuleStart(builder: flatbuffers.Builder):
+    builder.StartObject(4)
+
+def SessionRuleAddStartKind(builder: flatbuffers.Builder, startKind: int):
+    builder.PrependUint16Slot(0, startKind, 0)
+
+def SessionRuleAddEndKind(builder: flatbuffers.Builder, endKind: int):
+    builder.PrependUint16Slot(1, endKind, 0)
+
+def SessionRuleAddActivity(builder: flatbuffers.Builder, activity: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(activity), 0)
+
+def SessionRuleStartActivityVector(builder, numElems: int) -> int:
+    return builder.StartVector(2, numElems, 2)
+
+def SessionRuleAddGapS(builder: flatbuffers.Builder, gapS: int):
+    builder.PrependUint32Slot(3, gapS, 0)
+
+def SessionRuleEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List
+except:
+    pass
+
+class SessionRuleT(object):
+
+    # SessionRuleT
+    def __init__(
+        self,
+        startKind = 0,
+        endKind = 0,
+        activity = None,
+        gapS = 0,
+    ):
+        self.startKind = startKind  # type: int
+        self.endKind = endKind  # type: int
+        self.activity = activity  # type: Optional[List[int]]
+        self.gapS = gapS  # type: int
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        sessionRule = SessionRule()
+        sessionRule.Init(buf, pos)
+        return cls.InitFromObj(sessionRule)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, sessionRule):
+        x = SessionRuleT()
+        x._UnPack(sessionRule)
+        return x
+
+    # SessionRuleT
+    def _UnPack(self, sessionRule):
+        if sessionRule is None:
+            return
+        self.startKind = sessionRule.StartKind()
+        self.endKind = sessionRule.EndKind()
+        if not sessionRule.ActivityIsNone():
+            if np is None:
+                self.activity = []
+                for i in range(sessionRule.ActivityLength()):
+                    self.activity.append(sessionRule.Activity(i))
+            else:
+                self.activity = sessionRule.ActivityAsNumpy()
+        self.gapS = sessionRule.GapS()
+
+    # SessionRuleT
+    def Pack(self, builder):
+        if self.activity is not None:
+            if np is not None and type(self.activity) is np.ndarray:
+                activity = builder.CreateNumpyVector(self.activity)
+            else:
+                SessionRuleStartActivityVector(builder, len(self.activity))
+                for i in reversed(range(len(self.activity))):
+                    builder.PrependUint16(self.activity[i])
+                activity = builder.EndVector()
+        SessionRuleStart(builder)
+        SessionRuleAddStartKind(builder, self.startKind)
+        SessionRuleAddEndKind(builder, self.endKind)
+        if self.activity is not None:
+            SessionRuleAddActivity(builder, activity)
+        SessionRuleAddGapS(builder, self.gapS)
+        sessionRule = SessionRuleEnd(builder)
+        return sessionRule
+
+
+class DwellRule(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = DwellRule()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsDwellRule(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def DwellRuleBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # DwellRule
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # DwellRule
+    def Kind(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # DwellRule
+    def Of(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 2))
+        return 0
+
+    # DwellRule
+    def OfAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint16Flags, o)
+        return 0
+
+    # DwellRule
+    def OfLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # DwellRule
+    def OfIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        return o == 0
+
+    # DwellRule
+    def Activity(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 2))
+        return 0
+
+    # DwellRule
+    def ActivityAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint16Flags, o)
+        return 0
+
+    # DwellRule
+    def ActivityLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # DwellRule
+    def ActivityIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+    # DwellRule
+    def LongestS(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+def DwellRuleStart(builder: flatbuffers.Builder):
+    builder.StartObject(4)
+
+def DwellRuleAddKind(builder: flatbuffers.Builder, kind: int):
+    builder.PrependUint16Slot(0, kind, 0)
+
+def DwellRuleAddOf(builder: flatbuffers.Builder, of: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(of), 0)
+
+def DwellRuleStartOfVector(builder, numElems: int) -> int:
+    return builder.StartVector(2, numElems, 2)
+
+def DwellRuleAddActivity(builder: flatbuffers.Builder, activity: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(activity), 0)
+
+def DwellRuleStartActivityVector(builder, numElems: int) -> int:
+    return builder.StartVector(2, numElems, 2)
+
+def DwellRuleAddLongestS(builder: flatbuffers.Builder, longestS: int):
+    builder.PrependUint32Slot(3, longestS, 0)
+
+def DwellRuleEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List
+except:
+    pass
+
+class DwellRuleT(object):
+
+    # DwellRuleT
+    def __init__(
+        self,
+        kind = 0,
+        of = None,
+        activity = None,
+        longestS = 0,
+    ):
+        self.kind = kind  # type: int
+        self.of = of  # type: Optional[List[int]]
+        self.activity = activity  # type: Optional[List[int]]
+        self.longestS = longestS  # type: int
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        dwellRule = DwellRule()
+        dwellRule.Init(buf, pos)
+        return cls.InitFromObj(dwellRule)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, dwellRule):
+        x = DwellRuleT()
+        x._UnPack(dwellRule)
+        return x
+
+    # DwellRuleT
+    def _UnPack(self, dwellRule):
+        if dwellRule is None:
+            return
+        self.kind = dwellRule.Kind()
+        if not dwellRule.OfIsNone():
+            if np is None:
+                self.of = []
+                for i in range(dwellRule.OfLength()):
+                    self.of.append(dwellRule.Of(i))
+            else:
+                self.of = dwellRule.OfAsNumpy()
+        if not dwellRule.ActivityIsNone():
+            if np is None:
+                self.activity = []
+                for i in range(dwellRule.ActivityLength()):
+                    self.activity.append(dwellRule.Activity(i))
+            else:
+                self.activity = dwellRule.ActivityAsNumpy()
+        self.longestS = dwellRule.LongestS()
+
+    # DwellRuleT
+    def Pack(self, builder):
+        if self.of is not None:
+            if np is not None and type(self.of) is np.ndarray:
+                of = builder.CreateNumpyVector(self.of)
+            else:
+                DwellRuleStartOfVector(builder, len(self.of))
+                for i in reversed(range(len(self.of))):
+                    builder.PrependUint16(self.of[i])
+                of = builder.EndVector()
+        if self.activity is not None:
+            if np is not None and type(self.activity) is np.ndarray:
+                activity = builder.CreateNumpyVector(self.activity)
+            else:
+                DwellRuleStartActivityVector(builder, len(self.activity))
+                for i in reversed(range(len(self.activity))):
+                    builder.PrependUint16(self.activity[i])
+                activity = builder.EndVector()
+        DwellRuleStart(builder)
+        DwellRuleAddKind(builder, self.kind)
+        if self.of is not None:
+            DwellRuleAddOf(builder, of)
+        if self.activity is not None:
+            DwellRuleAddActivity(builder, activity)
+        DwellRuleAddLongestS(builder, self.longestS)
+        dwellRule = DwellRuleEnd(builder)
+        return dwellRule
+
+
+class PassedOverRule(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = PassedOverRule()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsPassedOverRule(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def PassedOverRuleBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # PassedOverRule
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # PassedOverRule
+    def Kind(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # PassedOverRule
+    def Seen(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 2))
+        return 0
+
+    # PassedOverRule
+    def SeenAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint16Flags, o)
+        return 0
+
+    # PassedOverRule
+    def SeenLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # PassedOverRule
+    def SeenIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        return o == 0
+
+    # PassedOverRule
+    def Touched(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 2))
+        return 0
+
+    # PassedOverRule
+    def TouchedAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint16Flags, o)
+        return 0
+
+    # PassedOverRule
+    def TouchedLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # PassedOverRule
+    def TouchedIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+    # PassedOverRule
+    def Count(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+def PassedOverRuleStart(builder: flatbuffers.Builder):
+    builder.StartObject(4)
+
+def PassedOverRuleAddKind(builder: flatbuffers.Builder, kind: int):
+    builder.PrependUint16Slot(0, kind, 0)
+
+def PassedOverRuleAddSeen(builder: flatbuffers.Builder, seen: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(seen), 0)
+
+def PassedOverRuleStartSeenVector(builder, numElems: int) -> int:
+    return builder.StartVector(2, numElems, 2)
+
+def PassedOverRuleAddTouched(builder: flatbuffers.Builder, touched: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(touched), 0)
+
+def PassedOverRuleStartTouchedVector(builder, numElems: int) -> int:
+    return builder.StartVector(2, numElems, 2)
+
+def PassedOverRuleAddCount(builder: flatbuffers.Builder, count: int):
+    builder.PrependUint32Slot(3, count, 0)
+
+def PassedOverRuleEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List
+except:
+    pass
+
+class PassedOverRuleT(object):
+
+    # PassedOverRuleT
+    def __init__(
+        self,
+        kind = 0,
+        seen = None,
+        touched = None,
+        count = 0,
+    ):
+        self.kind = kind  # type: int
+        self.seen = seen  # type: Optional[List[int]]
+        self.touched = touched  # type: Optional[List[int]]
+        self.count = count  # type: int
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        passedOverRule = PassedOverRule()
+        passedOverRule.Init(buf, pos)
+        return cls.InitFromObj(passedOverRule)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, passedOverRule):
+        x = PassedOverRuleT()
+        x._UnPack(passedOverRule)
+        return x
+
+    # PassedOverRuleT
+    def _UnPack(self, passedOverRule):
+        if passedOverRule is None:
+            return
+        self.kind = passedOverRule.Kind()
+        if not passedOverRule.SeenIsNone():
+            if np is None:
+                self.seen = []
+                for i in range(passedOverRule.SeenLength()):
+                    self.seen.append(passedOverRule.Seen(i))
+            else:
+                self.seen = passedOverRule.SeenAsNumpy()
+        if not passedOverRule.TouchedIsNone():
+            if np is None:
+                self.touched = []
+                for i in range(passedOverRule.TouchedLength()):
+                    self.touched.append(passedOverRule.Touched(i))
+            else:
+                self.touched = passedOverRule.TouchedAsNumpy()
+        self.count = passedOverRule.Count()
+
+    # PassedOverRuleT
+    def Pack(self, builder):
+        if self.seen is not None:
+            if np is not None and type(self.seen) is np.ndarray:
+                seen = builder.CreateNumpyVector(self.seen)
+            else:
+                PassedOverRuleStartSeenVector(builder, len(self.seen))
+                for i in reversed(range(len(self.seen))):
+                    builder.PrependUint16(self.seen[i])
+                seen = builder.EndVector()
+        if self.touched is not None:
+            if np is not None and type(self.touched) is np.ndarray:
+                touched = builder.CreateNumpyVector(self.touched)
+            else:
+                PassedOverRuleStartTouchedVector(builder, len(self.touched))
+                for i in reversed(range(len(self.touched))):
+                    builder.PrependUint16(self.touched[i])
+                touched = builder.EndVector()
+        PassedOverRuleStart(builder)
+        PassedOverRuleAddKind(builder, self.kind)
+        if self.seen is not None:
+            PassedOverRuleAddSeen(builder, seen)
+        if self.touched is not None:
+            PassedOverRuleAddTouched(builder, touched)
+        PassedOverRuleAddCount(builder, self.count)
+        passedOverRule = PassedOverRuleEnd(builder)
+        return passedOverRule
+
+
 class Bundle(object):
     __slots__ = ['_tab']
 
@@ -2715,8 +3311,66 @@ class Bundle(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(38))
         return o == 0
 
+    # Bundle
+    def Session(self) -> Optional[SessionRule]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(40))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = SessionRule()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Bundle
+    def Dwell(self, j: int) -> Optional[DwellRule]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = DwellRule()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Bundle
+    def DwellLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Bundle
+    def DwellIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        return o == 0
+
+    # Bundle
+    def PassedOver(self, j: int) -> Optional[PassedOverRule]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = PassedOverRule()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Bundle
+    def PassedOverLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Bundle
+    def PassedOverIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        return o == 0
+
 def BundleStart(builder: flatbuffers.Builder):
-    builder.StartObject(18)
+    builder.StartObject(21)
 
 def BundleAddFormatVersion(builder: flatbuffers.Builder, formatVersion: int):
     builder.PrependUint32Slot(0, formatVersion, 0)
@@ -2796,6 +3450,21 @@ def BundleAddGolden(builder: flatbuffers.Builder, golden: int):
 def BundleStartGoldenVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
+def BundleAddSession(builder: flatbuffers.Builder, session: int):
+    builder.PrependUOffsetTRelativeSlot(18, flatbuffers.number_types.UOffsetTFlags.py_type(session), 0)
+
+def BundleAddDwell(builder: flatbuffers.Builder, dwell: int):
+    builder.PrependUOffsetTRelativeSlot(19, flatbuffers.number_types.UOffsetTFlags.py_type(dwell), 0)
+
+def BundleStartDwellVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def BundleAddPassedOver(builder: flatbuffers.Builder, passedOver: int):
+    builder.PrependUOffsetTRelativeSlot(20, flatbuffers.number_types.UOffsetTFlags.py_type(passedOver), 0)
+
+def BundleStartPassedOverVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
 def BundleEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
 
@@ -2828,6 +3497,9 @@ class BundleT(object):
         model = None,
         explainer = None,
         golden = None,
+        session = None,
+        dwell = None,
+        passedOver = None,
     ):
         self.formatVersion = formatVersion  # type: int
         self.scene = scene  # type: Optional[str]
@@ -2847,6 +3519,9 @@ class BundleT(object):
         self.model = model  # type: Optional[List[int]]
         self.explainer = explainer  # type: Optional[List[int]]
         self.golden = golden  # type: Optional[List[GoldenT]]
+        self.session = session  # type: Optional[SessionRuleT]
+        self.dwell = dwell  # type: Optional[List[DwellRuleT]]
+        self.passedOver = passedOver  # type: Optional[List[PassedOverRuleT]]
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -2940,6 +3615,24 @@ class BundleT(object):
                 else:
                     golden_ = GoldenT.InitFromObj(bundle.Golden(i))
                     self.golden.append(golden_)
+        if bundle.Session() is not None:
+            self.session = SessionRuleT.InitFromObj(bundle.Session())
+        if not bundle.DwellIsNone():
+            self.dwell = []
+            for i in range(bundle.DwellLength()):
+                if bundle.Dwell(i) is None:
+                    self.dwell.append(None)
+                else:
+                    dwellRule_ = DwellRuleT.InitFromObj(bundle.Dwell(i))
+                    self.dwell.append(dwellRule_)
+        if not bundle.PassedOverIsNone():
+            self.passedOver = []
+            for i in range(bundle.PassedOverLength()):
+                if bundle.PassedOver(i) is None:
+                    self.passedOver.append(None)
+                else:
+                    passedOverRule_ = PassedOverRuleT.InitFromObj(bundle.PassedOver(i))
+                    self.passedOver.append(passedOverRule_)
 
     # BundleT
     def Pack(self, builder):
@@ -3019,6 +3712,24 @@ class BundleT(object):
             for i in reversed(range(len(self.golden))):
                 builder.PrependUOffsetTRelative(goldenlist[i])
             golden = builder.EndVector()
+        if self.session is not None:
+            session = self.session.Pack(builder)
+        if self.dwell is not None:
+            dwelllist = []
+            for i in range(len(self.dwell)):
+                dwelllist.append(self.dwell[i].Pack(builder))
+            BundleStartDwellVector(builder, len(self.dwell))
+            for i in reversed(range(len(self.dwell))):
+                builder.PrependUOffsetTRelative(dwelllist[i])
+            dwell = builder.EndVector()
+        if self.passedOver is not None:
+            passedOverlist = []
+            for i in range(len(self.passedOver)):
+                passedOverlist.append(self.passedOver[i].Pack(builder))
+            BundleStartPassedOverVector(builder, len(self.passedOver))
+            for i in reversed(range(len(self.passedOver))):
+                builder.PrependUOffsetTRelative(passedOverlist[i])
+            passedOver = builder.EndVector()
         BundleStart(builder)
         BundleAddFormatVersion(builder, self.formatVersion)
         if self.scene is not None:
@@ -3052,6 +3763,12 @@ class BundleT(object):
             BundleAddExplainer(builder, explainer)
         if self.golden is not None:
             BundleAddGolden(builder, golden)
+        if self.session is not None:
+            BundleAddSession(builder, session)
+        if self.dwell is not None:
+            BundleAddDwell(builder, dwell)
+        if self.passedOver is not None:
+            BundleAddPassedOver(builder, passedOver)
         bundle = BundleEnd(builder)
         return bundle
 

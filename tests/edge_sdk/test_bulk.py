@@ -1,25 +1,108 @@
 """Events taken in at once leave the same memory, to the bit, as the same events one after the other."""
 
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import accumulate
+
 import numpy as np
+import numpy.typing as npt
+import pytest
 from conftest import ITEMS, KINDS, NOW_MS, OFFERS, Small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_sdk.bulk import add_many
-from edge_sdk.memory import Memory
-from edge_sdk.vocabulary import item_id, kind_id
+from edge_sdk import bulk, caps
+from edge_sdk.bulk import add_coded, add_many, memory_from, take_in
+from edge_sdk.caps import CapRule
+from edge_sdk.decay import DecayTables
+from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.event_log import RECORD
+from edge_sdk.memory import KindRule, Memory, MemoryLayout
+from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 
-KIND_IDS = [*(kind_id(kind) for kind in KINDS), 9]  # the last one is unknown to the bundle
-ITEM_IDS = [*(item_id(item) for item in ITEMS), 0]
+Event = tuple[int, int, int, float]  # time_ms or step, kind, item, value
+Numbers = npt.NDArray[np.integer]
+
 STEPS_MS = st.one_of(
     st.integers(0, 60_000),
     st.integers(-5_000, 5_000_000),
     st.integers(-(10**11), 10**11),  # a clock years off
 )
-EVENTS = st.lists(
-    st.tuples(STEPS_MS, st.sampled_from(KIND_IDS), st.sampled_from(ITEM_IDS), st.floats(width=32, allow_nan=False)),
-    max_size=60,
+VALUES = st.floats(width=32, allow_nan=False)
+LAST_MS = 4_000_000_000_000
+
+# Every kind of rule at once: limits from 1 to 5, two caps on one kind, kinds that are derived, half-lives of seconds
+# (so that sums underflow) and of a week.
+VIEW, CLICK, SHOWN, START, END, STAY, TIRED, PLAIN = 1, 2, 300, 11, 12, 13, 14, 65_535
+FULL = MemoryLayout(
+    window=5,
+    kinds={
+        VIEW: KindRule(1, True, 0), CLICK: KindRule(2, True, 1), SHOWN: KindRule(3, False, 2),
+        START: KindRule(4, True, 3), END: KindRule(5, True, -1), STAY: KindRule(6, True, 4),
+        TIRED: KindRule(7, False, -1), PLAIN: KindRule(8, False, -1),
+    },
+    items=Vocabulary(
+        np.array([5, 10, 1 << 31, 4_000_000_000], np.uint32), b"a\nb\nc\nd", np.array([1, 2, 1, 0], np.uint16)
+    ),
+    offers=Vocabulary(np.array([7, 10, 1 << 31], np.uint32), b"e\nb\nc", np.array([0, 2, 1], np.uint16)),
+    category_rows=3,
+    counter_kinds=5,
+    decays=(DecayTables.of(1), DecayTables.of(3600), DecayTables.of(604_800)),
+    caps=(
+        CapRule(SHOWN, per_category=False, limit=2, within_s=600, cooldown=False),
+        CapRule(SHOWN, per_category=True, limit=5, within_s=3600, cooldown=False),
+        CapRule(CLICK, per_category=False, limit=1, within_s=1800, cooldown=True),
+        CapRule(TIRED, per_category=False, limit=3, within_s=1800, cooldown=True),
+        CapRule(9, per_category=False, limit=1, within_s=60, cooldown=True),  # of a kind that is not known
+    ),
+)  # fmt: skip
+DERIVED = DerivedRules(
+    SessionRule(START, END, frozenset({VIEW, CLICK, SHOWN}), gap_s=60),
+    (DwellRule(STAY, frozenset({VIEW}), frozenset({VIEW, CLICK, 9}), longest_s=600),),  # 9 is not known: never fed
+    (PassedOverRule(TIRED, frozenset({SHOWN}), frozenset({CLICK}), count=2),),
 )
+KIND_IDS, ITEM_IDS = [VIEW, CLICK, SHOWN, PLAIN, START, 9, 0], [0, 5, 7, 10, 1 << 31, 4_000_000_000, 6, (1 << 32) - 1]
+# What follows from the size of the input alone must change nothing.
+SIZES = st.tuples(st.sampled_from([1, 2, 3, 7, 1 << 14]), st.sampled_from([0, 24]), st.sampled_from([0, 1024]))
+
+
+def events_of(kinds: list[int], items: list[int]) -> st.SearchStrategy[list[Event]]:
+    event = st.tuples(STEPS_MS, st.sampled_from(kinds), st.sampled_from(items), VALUES)
+    return st.lists(event, max_size=60).map(with_times)
+
+
+def with_times(steps: list[Event]) -> list[Event]:
+    times = accumulate((step[0] for step in steps), lambda at, step: min(max(0, at + step), LAST_MS), initial=NOW_MS)
+    return [(at, *step[1:]) for at, step in zip(list(times)[1:], steps, strict=True)]
+
+
+def one_by_one(layout: MemoryLayout, events: list[Event]) -> Memory:
+    memory = Memory(layout)
+    for event in events:
+        memory.add(*event)
+    return memory
+
+
+def columns(events: list[Event]) -> tuple[npt.NDArray[np.int64], Numbers, Numbers, npt.NDArray[np.float32]]:
+    times, kinds, items, values = zip(*events, strict=True) if events else ((), (), (), ())
+    return (np.array(times, np.int64), np.array(kinds, np.int64), np.array(items, np.int64),
+            np.array(values, np.float32))  # fmt: skip
+
+
+def records(events: list[Event]) -> npt.NDArray[np.void]:
+    times, kinds, items, values = columns(events)
+    found = np.zeros(len(events), RECORD)
+    found["time_s"], found["time_ms"] = times // 1000, times % 1000
+    found["kind"], found["item"], found["value"] = kinds, items, values
+    return found
+
+
+def of_sizes(patch: pytest.MonkeyPatch, sizes: tuple[int, int, int]) -> None:
+    patch.setattr(bulk, "CHUNK", sizes[0])
+    patch.setattr(bulk, "ONE_BY_ONE", 0)
+    patch.setattr(caps, "_FEW", sizes[1])
+    patch.setattr(caps, "_SHORT", sizes[2])
 
 
 def visible(memory: Memory, now_ms: int) -> tuple[bytes, ...]:
@@ -28,7 +111,7 @@ def visible(memory: Memory, now_ms: int) -> tuple[bytes, ...]:
     item, kind = np.zeros(n, np.int32), np.zeros(n, np.int32)
     age, value = np.zeros(n, np.float32), np.zeros(n, np.float32)
     memory.fill_window(now_ms, item, kind, age, value)
-    rows = np.arange(len(OFFERS) + 1)
+    rows = np.arange(len(memory.layout.offers) + 1)
     counters = np.zeros((len(rows), memory.layout.counter_features), np.float32)
     memory.fill_counters(now_ms, memory.layout.counter_slots(rows), counters)
     held = memory.caps.reasons(rows, now_ms)
@@ -36,22 +119,125 @@ def visible(memory: Memory, now_ms: int) -> tuple[bytes, ...]:
     return tuple(array.tobytes() for array in (item, kind, age, value, counters, capped))
 
 
-@given(events=EVENTS, cut=st.integers(0, 60), later_ms=st.integers(-(10**6), 10**8))
+def assert_same(expected: Memory, found: Memory, now_ms: int) -> None:
+    assert expected.sums.tobytes() == found.sums.tobytes()
+    assert expected.latest == found.latest
+    assert expected.dump() == found.dump()
+    assert visible(expected, now_ms) == visible(found, now_ms)
+
+
+SMALL_EVENTS = events_of([*(kind_id(kind) for kind in KINDS), 9], [*(item_id(item) for item in ITEMS), 0])
+
+
+@given(events=SMALL_EVENTS, cut=st.integers(0, 60), later_ms=st.integers(-(10**6), 10**8), sizes=SIZES)
 @settings(max_examples=200, deadline=None)
 def test_at_once_is_as_one_by_one(
-    small: Small, events: list[tuple[int, int, int, float]], cut: int, later_ms: int
+    small: Small, events: list[Event], cut: int, later_ms: int, sizes: tuple[int, int, int]
 ) -> None:
-    times_ms = np.clip(NOW_MS + np.cumsum([step for step, *_ in events], dtype=np.int64), 0, 4_000_000_000_000)
-    kinds, items = np.array([e[1] for e in events], np.int64), np.array([e[2] for e in events], np.int64)
-    values = np.array([e[3] for e in events], np.float32)
-    one_by_one, at_once = Memory(small.layout.memory), Memory(small.layout.memory)
-    for index in range(len(events)):
-        row = (int(times_ms[index]), int(kinds[index]), int(items[index]), float(values[index]))
-        one_by_one.add(*row)
-        if index < cut:
-            at_once.add(*row)
-    add_many(at_once, times_ms[cut:], kinds[cut:], items[cut:], values[cut:])
-    now_ms = int(times_ms[-1] if len(events) else NOW_MS) + later_ms
-    assert one_by_one.sums.tobytes() == at_once.sums.tobytes()
-    assert one_by_one.latest == at_once.latest
-    assert visible(one_by_one, now_ms) == visible(at_once, now_ms)
+    assert len(OFFERS) == len(small.layout.memory.offers)
+    found = one_by_one(small.layout.memory, events[:cut])
+    with pytest.MonkeyPatch.context() as patch:
+        of_sizes(patch, sizes)
+        add_many(found, *columns(events[cut:]))
+    now_ms = (events[-1][0] if events else NOW_MS) + later_ms
+    assert_same(one_by_one(small.layout.memory, events), found, now_ms)
+
+
+@given(
+    events=events_of(KIND_IDS, ITEM_IDS), cut=st.integers(0, 60), later_ms=st.integers(-(10**6), 10**8), sizes=SIZES,
+    derives=st.booleans(),
+)  # fmt: skip
+@settings(max_examples=300, deadline=None)
+def test_with_every_rule_at_once_is_as_one_by_one(
+    events: list[Event], cut: int, later_ms: int, sizes: tuple[int, int, int], derives: bool
+) -> None:
+    layout = replace(FULL, derived=DERIVED) if derives else FULL
+    expected, found, of_records = (one_by_one(layout, part) for part in (events, events[:cut], events[:cut]))
+    with pytest.MonkeyPatch.context() as patch:
+        of_sizes(patch, sizes)
+        add_many(found, *columns(events[cut:]))
+        take_in(of_records, records(events[cut:]))
+    now_ms = (events[-1][0] if events else NOW_MS) + later_ms
+    assert_same(expected, found, now_ms)
+    assert_same(expected, of_records, now_ms)
+    assert_same(expected, Memory.load(layout, expected.dump()), now_ms)
+
+
+@given(
+    events=events_of(KIND_IDS, ITEM_IDS),
+    kind_ids=st.permutations([*KIND_IDS, VIEW]),  # twice: two codes of one id
+    item_ids=st.permutations([*ITEM_IDS, 10]),
+    dtypes=st.tuples(*[st.sampled_from([np.uint8, np.int8, np.uint16, np.int32, np.int64])] * 2),
+    sizes=SIZES,
+    derives=st.booleans(),
+)
+@settings(max_examples=200, deadline=None)
+def test_coded_columns_are_as_one_by_one(
+    events: list[Event], kind_ids: list[int], item_ids: list[int], dtypes: tuple[type[np.integer], type[np.integer]],
+    sizes: tuple[int, int, int], derives: bool,
+) -> None:  # fmt: skip
+    layout = replace(FULL, derived=DERIVED) if derives else FULL
+    found, (times, kinds, items, values) = Memory(layout), columns(events)
+    kind_codes = np.array([kind_ids.index(kind) for kind in kinds.tolist()], dtypes[0])
+    item_codes = np.array([item_ids.index(item) for item in items.tolist()], dtypes[1])
+    with pytest.MonkeyPatch.context() as patch:
+        of_sizes(patch, sizes)
+        add_coded(found, times, kind_codes, kind_ids, item_codes, item_ids, values)
+    assert_same(one_by_one(layout, events), found, (events[-1][0] if events else NOW_MS) + 1000)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("step_ms", [3, 2_000, 20_000, 400_000])
+def test_long_histories_are_as_one_by_one(seed: int, step_ms: int) -> None:
+    """Sums that underflow while others grow, many periods, a clock that steps back now and then."""
+    random = np.random.default_rng(seed)
+    steps = random.integers(0, 2 * step_ms, 3000)
+    steps[random.integers(0, 3000, seed)] = -50 * step_ms
+    kinds = random.choice([VIEW, CLICK, SHOWN, PLAIN, 9], 3000, p=[0.2, 0.1, 0.6, 0.05, 0.05])
+    items = random.choice(ITEM_IDS, 3000)
+    items[300:2700] = np.where(random.random(2400) < 0.99, 10, items[300:2700])  # the rest is hardly ever touched
+    events = list(zip((NOW_MS + steps.cumsum()).tolist(), kinds.tolist(), items.tolist(), steps.tolist(), strict=True))
+    layout = FULL if seed % 2 else replace(FULL, derived=DERIVED)
+    expected, found = one_by_one(layout, events), memory_from(layout, records(events))
+    assert_same(expected, found, events[-1][0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "CHUNK", 500)
+        assert_same(expected, memory_from(layout, records(events)), events[-1][0])
+
+
+@pytest.mark.parametrize("periods", [2, 3, 30, 47])
+def test_sums_near_the_smallest_float_fade_one_move_after_the_other(periods: int) -> None:
+    """This one rounds to a tie on the way and then to the even neighbour; one move over all periods would round up."""
+    period_ms, even = 1 << 14, 1 << 22
+    tiny = (even + 0.5 + 2.0**-20) * 2.0 ** (16 * periods - 1074)
+    events = [(NOW_MS // period_ms * period_ms + n * period_ms // 4, VIEW, 10, 0.0) for n in range(4 * periods + 1)]
+    expected, found = one_by_one(FULL, events[:1]), one_by_one(FULL, events[:1])
+    expected.sums[1, 0] = found.sums[1, 0] = tiny
+    for event in events[1:]:
+        expected.add(*event)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "ONE_BY_ONE", 0)
+        take_in(found, records(events[1:]))
+    assert expected.sums[1, 0] == even * 2.0**-1074
+    assert_same(expected, found, events[-1][0])
+
+
+def test_nothing_is_nothing() -> None:
+    memory = Memory(replace(FULL, derived=DERIVED))
+    add_many(memory, *columns([]))
+    take_in(memory, records([]))
+    empty = np.zeros(0, np.uint8)
+    add_coded(memory, np.zeros(0, np.int64), empty, [], empty, [], np.zeros(0, np.float32))
+    assert memory.dump() == Memory(replace(FULL, derived=DERIVED)).dump()
+
+
+def test_a_code_beyond_its_ids_is_refused() -> None:
+    with pytest.raises(IndexError):
+        add_coded(Memory(FULL), np.array([NOW_MS]), np.array([1]), [VIEW], np.array([0]), [5], np.zeros(1, np.float32))
+
+
+def test_a_layout_without_items_takes_events() -> None:
+    nothing = Vocabulary(np.zeros(0, np.uint32), b"", np.zeros(0, np.uint16))
+    layout = replace(FULL, items=nothing, offers=nothing)
+    events = [(NOW_MS + n, VIEW, item, 1.0) for n, item in enumerate(ITEM_IDS * 10)]
+    assert_same(one_by_one(layout, events), memory_from(layout, records(events)), NOW_MS)

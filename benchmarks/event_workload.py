@@ -6,11 +6,14 @@ import time
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_sdk import BaseDecision, Engine
 from edge_sdk.bundle import Bundle, read_bundle
+from edge_sdk.durability import Durability
 from edge_sdk.engine import Clock, system_clock
 from edge_sdk.release import open_release
 from edge_sdk.vocabulary import item_id
@@ -24,6 +27,17 @@ _SHARES = {"impression": 0.672, "page_view": 0.120, "item_view": 0.110, "search"
            "click": 0.025, "convert": 0.006, "price_change": 0.004, "dismiss": 0.003, "due_date": 0.003}  # fmt: skip
 _OTHER_SHARE = 0.01
 _EVENTS = 100_000  # of the workload; longer histories repeat them
+
+
+class Columns(TypedDict):
+    """Dictionary-encoded events: arguments of `Engine.record_many`."""
+
+    kinds: npt.NDArray[np.uint8]
+    items: npt.NDArray[np.uint16]
+    values: npt.NDArray[np.float32]
+    decisions: npt.NDArray[np.uint32]
+    kind_names: list[str]
+    item_names: list[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,10 +67,40 @@ class Workload:
             rest_ms=(max((rule.within_s for rule in content.layout.caps), default=0) + 86_400) * 1000,
         )
 
-    def open(self, state: Path, log_bytes: int, clock: Clock = system_clock) -> Engine:
+    def open(
+        self,
+        state: Path,
+        log_bytes: int,
+        clock: Clock = system_clock,
+        *,
+        storage_key: bytes | None = None,
+        durability: Durability = "process",
+    ) -> Engine:
         """An engine on this bundle."""
-        keys = [self.public_key]
-        return Engine.open(state, bundle=self.path, trusted_keys=keys, log_bytes=log_bytes, clock=clock)
+        return Engine.open(
+            state,
+            bundle=self.path,
+            trusted_keys=[self.public_key],
+            log_bytes=log_bytes,
+            clock=clock,
+            storage_key=storage_key,
+            durability=durability,
+        )
+
+    def columns(self, events: int) -> Columns:
+        """So many events as `record_many` takes them, without times."""
+        kinds, items, values, decisions = zip(*islice(chain.from_iterable(repeat(self.calls)), events), strict=True)
+        kind_names, item_names = sorted(set(kinds)), sorted(set(items))
+        kind_codes = {name: code for code, name in enumerate(kind_names)}
+        item_codes = {name: code for code, name in enumerate(item_names)}
+        return Columns(
+            kinds=np.array([kind_codes[kind] for kind in kinds], np.uint8),
+            items=np.array([item_codes[item] for item in items], np.uint16),
+            values=np.array(values, np.float32),
+            decisions=np.array(decisions, np.uint32),
+            kind_names=kind_names,
+            item_names=item_names,
+        )
 
     def fill(self, engine: Engine, events: int, skip: int = 0) -> None:
         """Record the events number `skip` to `skip + events`."""

@@ -39,9 +39,7 @@ def main() -> None:
     layout = content.layout
     kinds = [name for name, number in content.kind_ids.items() if layout.kinds[number].in_window]
     events = [(kind, item) for kind, item, _, _ in Workload.of(path, key).calls]
-    rounds = [
-        measure_speed(path, None, key, events, kinds, layout.offers.names()) for _ in range(arguments.rounds)
-    ]
+    rounds = [measure_speed(path, None, key, events, kinds, layout.offers.names()) for _ in range(arguments.rounds)]
     result: dict[str, object] = {"machine": rounds[0]["machine"], "bundle_bytes": rounds[0]["bundle_bytes"]}
     for name in FIGURES:
         values = [value for value in (one[name] for one in rounds) if isinstance(value, float)]

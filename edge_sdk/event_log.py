@@ -50,7 +50,7 @@ class EventLog:
     _header: LogHeader
     _recovered: Records
     _written: Mask  # which slots are not all zero
-    _erased: I64  # numbers of the records that were taken out, ascending
+    _erased: I64  # numbers of the records that were taken out
     _expired: I64
     _holes: I64  # numbers that no intact record has
 
@@ -186,9 +186,9 @@ class EventLog:
         empty["seq"], empty["flags"] = numbers, EXPIRED if expired else ERASED
         self._put(numbers, self._codec.encode_many(empty))
         if expired:
-            self._expired = np.union1d(self._expired, numbers)
+            self._expired = np.concatenate([self._expired, numbers])
         else:
-            self._erased = np.union1d(self._erased, numbers)
+            self._erased = np.concatenate([self._erased, numbers])
         self._recovered = _NO_RECORDS
         self._map.flush()
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from edge_sdk.types import I64, Reason
+from edge_sdk.types import I32, I64, Reason
 
 # Index, per category, limit, next places, times.
 CountedRule = tuple[int, bool, int, "memoryview[int]", "memoryview[int]"]
@@ -87,7 +87,7 @@ class CapCounts:
                 if free_at_ms > self._all_free_at_ms[index]:
                     self._all_free_at_ms[index] = free_at_ms
 
-    def add_many(self, index: int, times_ms: I64, rows: I64) -> None:
+    def add_many(self, index: int, times_ms: I64, rows: I32) -> None:
         """Count many events of one rule's kind: the same as one by one.
 
         Args:
@@ -145,7 +145,7 @@ class CapCounts:
         return bits
 
 
-def _tail(rows: I64, counts: I64, limit: int) -> int:
+def _tail(rows: I32, counts: I64, limit: int) -> int:
     """Where the part starts that holds the newest `limit` events of each target: mostly near the end."""
     if len(rows) <= _SHORT:
         return 0

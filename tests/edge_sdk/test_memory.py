@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import PERIOD_TICKS, DecayTables
-from edge_sdk.derived import DerivedRules, PassedOverRule, SessionRule
 from edge_sdk.memory import KindRule, Memory, MemoryLayout, replay
 from edge_sdk.types import F32, Reason
 from edge_sdk.vocabulary import Vocabulary
@@ -281,84 +280,3 @@ def test_caps_are_a_count_of_the_events_within_their_time(
             if about >= rule.limit:
                 expected[row] |= int(rule.reason)
     assert held(memory, now_ms) == expected
-
-
-# ---- how long the window shows an event ----
-
-KEPT = replace(LAYOUT, kinds=LAYOUT.kinds | {SEEN: KindRule(1, True, -1, keep_s=60), COUNTED: KindRule(2, False, 0, 1)})
-
-
-def test_an_event_kept_too_long_leaves_an_empty_place() -> None:
-    memory = replay(KEPT, [START, START + 1000, START + 2000], [BOTH, SEEN, BOTH], [10, 20, 30], [1.0, 2.0, 3.0])
-    assert window(memory, START + 61_000) == ([3, 2, 1, 0], [3, 1, 3, 0], [59.0, 60.0, 61.0, 0.0], [3.0, 2.0, 1.0, 0.0])
-    assert window(memory, START + 61_001)[:2] == ([3, 0, 1, 0], [3, 0, 3, 0])
-    ages, values = window(memory, START + 61_001)[2:]
-    assert ages == [float(np.float32(59.001)), 0.0, float(np.float32(61.001)), 0.0]
-    assert values == [3.0, 0.0, 1.0, 0.0]
-    assert window(memory, START + 1000)[0] == [3, 2, 1, 0]  # a clock that stepped back shows it again
-
-
-@given(events=histories(STEPS_MS), later_ms=STEPS_MS, taken_in_after=histories(STEPS_MS))
-def test_what_is_forgotten_is_what_was_not_shown(
-    events: list[Event], later_ms: int, taken_in_after: list[Event]
-) -> None:
-    now_ms = max(0, (events[-1][0] if events else START) + later_ms)
-    memory, forgetful = taken_in(events, KEPT), taken_in(events, KEPT)
-    forgetful.forget_expired(now_ms)
-    assert window(forgetful, now_ms) == window(memory, now_ms)
-    loaded = Memory.load(KEPT, forgetful.dump())
-    kept = [event for event in events if event[1] in (SEEN, BOTH)][-4:]
-    kept = [event for event in kept if event[1] == BOTH or now_ms - event[0] <= 60_000]
-    assert np.count_nonzero(loaded.window._kind[:4]) == len(kept)  # nothing else is in the dump
-    assert sorted(time for time in loaded.window._time[:4].tolist() if time < 1 << 62) == sorted(e[0] for e in kept)
-    for event in taken_in_after:
-        memory.add(*event)
-        forgetful.add(*event)
-    assert window(forgetful, now_ms + 10**10) == window(memory, now_ms + 10**10)
-    assert forgetful.sums.tobytes() == memory.sums.tobytes()
-
-
-def test_a_forgotten_event_is_in_no_byte_of_the_dump() -> None:
-    memory = replay(KEPT, [START], [SEEN], [10], [7.25])
-    assert START.to_bytes(8, "little") in memory.dump()
-    memory.forget_expired(START + 60_001)
-    assert memory.dump() == Memory(KEPT).dump()
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        KEPT,
-        replace(LAYOUT, window=5),
-        replace(LAYOUT, caps=RULES),
-        replace(LAYOUT, derived=DerivedRules(SessionRule(SEEN, 0, frozenset({BOTH}), 60))),
-        replace(LAYOUT, derived=DerivedRules(passed_over=(PassedOverRule(SEEN, frozenset({BOTH}), frozenset(), 3),))),
-    ],
-)
-def test_a_dump_is_of_one_layout(other: MemoryLayout) -> None:
-    assert other.fingerprint() != LAYOUT.fingerprint()
-    assert other.fingerprint() == replace(other).fingerprint()
-
-
-def test_the_order_of_a_set_is_no_part_of_the_layout() -> None:
-    one, two = (
-        replace(LAYOUT, derived=DerivedRules(SessionRule(SEEN, 0, frozenset(kinds), 60)))
-        for kinds in ([1, 1 + (1 << 15), 8, 16], [16, 8, 1 + (1 << 15), 1])
-    )
-    assert one.fingerprint() == two.fingerprint()
-
-
-# ---- derived events ----
-
-
-def test_what_follows_from_an_event_is_taken_in_and_kept() -> None:
-    rules = DerivedRules(passed_over=(PassedOverRule(NEITHER, frozenset({SEEN, NEITHER, 77}), frozenset({BOTH}), 2),))
-    layout = replace(LAYOUT, derived=rules, kinds=LAYOUT.kinds | {NEITHER: KindRule(4, True, -1)})
-    memory = replay(layout, [START, START + 1, START + 2], [SEEN, 77, SEEN], [10, 10, 20], [0.0] * 3)  # 77 is not known
-    assert window(memory, START + 2)[1] == [4, 1, 1, 0]  # the derived event does not count as passed over itself
-    memory.add(START + 3, SEEN, 10, 0.0)
-    again = Memory.load(layout, memory.dump())
-    for half_way in (memory, again):
-        half_way.add(START + 4, SEEN, 10, 0.0)
-        assert window(half_way, START + 4)[1] == [4, 1, 1, 4]
-        assert window(half_way, START + 4)[3] == [2.0, 0.0, 0.0, 2.0]

@@ -44,8 +44,7 @@ def memory_from(layout: MemoryLayout, records: Records) -> Memory:
 def take_in(memory: Memory, records: Records) -> None:
     """Let memory grow by these records, oldest first."""
     if len(records) < ONE_BY_ONE:
-        columns = (records[name].tolist() for name in ("time_s", "time_ms", "kind", "item", "value"))
-        for time_s, time_ms, kind, item, value in zip(*columns, strict=True):
+        for _, time_s, time_ms, kind, item, value, *_ in records.tolist():
             memory.add(time_s * 1000 + time_ms, kind, item, value)
         return
     for part in _chunks(len(records)):

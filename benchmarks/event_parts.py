@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.event_workload import STEP_MS, HistoryClock, Workload
 from benchmarks.event_writers import insert, open_database, pack, record, write_lines
 from edge_sdk import Engine
-from edge_sdk.config import LOG_BYTES
+from edge_sdk.config import LOG_BYTES, PENDING_MAX
 from edge_sdk.engine import system_clock
 from edge_sdk.event_log import EventLog
 
@@ -37,8 +37,8 @@ class Sizes:
     """How much is measured."""
 
     rounds: int = 7
-    batches: int = 12  # a round
-    batch: int = 1000  # calls; about one SQLite checkpoint falls into each
+    batches: int = 4  # a round
+    batch: int = 8 * PENDING_MAX  # calls; memory takes the events in so many times, SQLite makes its checkpoints
     singles: int = 3000  # calls timed one by one, a round
     histories: tuple[int, ...] = (100, 10_000, 1_000_000, 10_000_000)
     memory_from: int = 10_000  # events of the longest history after which memory should stand still
@@ -81,7 +81,7 @@ def _recording_round(writers: dict[str, Callable[[slice], None]], sizes: Sizes) 
     spent: dict[str, list[float]] = {name: [] for name in writers}
     for index in range(sizes.batches):
         part = slice(index * sizes.batch, (index + 1) * sizes.batch)
-        for name, write in _rotated(writers, index):
+        for name, write in writers.items():
             spent[name].append(_microseconds(write, part) / sizes.batch)
     figures = {name: statistics.median(values) for name, values in spent.items()}
     figures["ratio_sqlite"] = figures["sqlite_us"] / figures["record_us"]
@@ -90,19 +90,12 @@ def _recording_round(writers: dict[str, Callable[[slice], None]], sizes: Sizes) 
     figures["day_one_by_one_s"] = figures["record_us"] * DAY_EVENTS / 1e6
     single: dict[str, list[float]] = {"record_us": [], "sqlite_us": []}
     for index in range(sizes.singles):
-        for name, write in _rotated({name: writers[name] for name in single}, index):
-            single[name].append(_microseconds(write, slice(index, index + 1)))
+        for name, values in single.items():
+            values.append(_microseconds(writers[name], slice(index, index + 1)))
     for percent in (50, 99):
         figures |= {f"{name}_p{percent}": float(np.percentile(values, percent)) for name, values in single.items()}
     figures["ratio_sqlite_p50"] = figures["sqlite_us_p50"] / figures["record_us_p50"]
     return figures
-
-
-def _rotated(writers: dict[str, Callable[[slice], None]], index: int) -> list[tuple[str, Callable[[slice], None]]]:
-    """The writers, another one first each time: the first finds the events' strings outside of the cache."""
-    first = index % len(writers)
-    listed = list(writers.items())
-    return listed[first:] + listed[:first]
 
 
 @contextmanager

@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_BITS, PERIOD_HALF_LIVES, PERIOD_MASK, PERIOD_TICKS
 from edge_sdk.memory import Memory, MemoryLayout
-from edge_sdk.records import Records
+from edge_sdk.records import BODY, Records, from_bodies
 from edge_sdk.types import F32, F64, I64
 
 Numbers = npt.NDArray[np.integer]
+
+_unpack: Final = BODY.unpack
 
 CHUNK: Final = 1 << 14  # events; beyond 128 KiB an array is mapped and unmapped at each use, at half the speed
 ONE_BY_ONE: Final = 40  # fewer events than this are added one by one
@@ -51,6 +53,16 @@ def take_in(memory: Memory, records: Records) -> None:
         times_ms = records["time_s"][part].astype(np.int64) * 1000 + records["time_ms"][part]
         chunk = records[part]
         _add_ids(memory, times_ms, chunk["kind"], chunk["item"], chunk["value"])
+
+
+def take_in_bodies(memory: Memory, bodies: Sequence[bytes]) -> None:
+    """The same for records packed as `BODY`: few of them cost a third of what they cost as an array."""
+    if len(bodies) >= ONE_BY_ONE:
+        take_in(memory, from_bodies(bodies))
+        return
+    for body in bodies:
+        _, time_s, time_ms, kind, item, value, _, _, _ = _unpack(body)
+        memory.add(time_s * 1000 + time_ms, kind, item, value)
 
 
 def add_many(memory: Memory, times_ms: I64, kinds: Numbers, items: Numbers, values: npt.NDArray[np.floating]) -> None:

@@ -8,6 +8,7 @@ the rest. Byte layout: docs/format.md.
 from __future__ import annotations
 
 import os
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
@@ -15,6 +16,7 @@ from typing import Final, Self
 import numpy as np
 
 from edge_sdk import log_file
+from edge_sdk.config import PENDING_MAX
 from edge_sdk.errors import StateUnusableError, WrongKeyError
 from edge_sdk.log_file import ERASE_MARK, ERASING, HEADER_BYTES, LOG_ID_BYTES, NO_TAG, UNKNOWN_ID, LogHeader
 from edge_sdk.records import BODY, ERASED, EXPIRED, RECORD, Bytes, Mask, PlainRecords, RecordCodec, Records
@@ -89,9 +91,9 @@ class EventLog:
         """
         seq = self.last_seq + 1
         at = HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes
-        self._map[at : at + self._slot_bytes] = self._encode(
-            _PACK(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, 0, 0)
-        )
+        body = _PACK(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, 0, 0)
+        self._map[at : at + self._slot_bytes] = self._encode(body)
+        self._fresh.append(body)
         self.last_seq = seq
         return seq
 
@@ -129,18 +131,11 @@ class EventLog:
         records, self._recovered = self._recovered, _NO_RECORDS
         return records
 
-    def appended(self, after_seq: int) -> Records:
-        """The records that this object has written since number `after_seq`, oldest first, as far as the ring has them.
-
-        They are not checked: nothing can have damaged them in between.
-        """
-        first = max(after_seq + 1, self.oldest_seq)
-        if first > self.last_seq:
-            return _NO_RECORDS
-        start, end = (first - 1) % self.capacity, (self.last_seq - 1) % self.capacity + 1
-        if start < end:
-            return self._codec.decode_own(self._slots(start, end))
-        return self._codec.decode_own(np.concatenate([self._slots(start, self.capacity), self._slots(0, end)]))
+    def fresh(self) -> list[bytes]:
+        """Bodies of the newest records appended since the last call, oldest first, at most `PENDING_MAX`."""
+        bodies = list(self._fresh)
+        self._fresh.clear()
+        return bodies
 
     @property
     def oldest_seq(self) -> int:
@@ -169,6 +164,7 @@ class EventLog:
     def erase(self) -> None:
         """Overwrite every record with zeros, on disk too. Sequence numbers start at 1 again."""
         self._wipe()
+        self._fresh.clear()
         self._written[:] = False
         self._survey(_NO_RECORDS)
 
@@ -270,6 +266,7 @@ class EventLog:
         """Map the file and find out what is in it."""
         self.path, self.seal, self._codec = path, seal, _codec(seal)
         self._slot_bytes, self._encode = self._codec.slot_bytes, self._codec.encode
+        self._fresh = deque[bytes](maxlen=PENDING_MAX)
         self._header, self._file, self._map = log_file.open_map(path, file_path, with_key=seal is not None)
         try:
             self._refuse_wrong_key()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from functools import cache
 from typing import Final, Protocol
 
@@ -38,6 +39,7 @@ EXPIRED: Final = 2  # its time was up; counters and caps hold what it added
 BODY: Final = struct.Struct("<IIHHIfIHH")  # a record without its crc
 BODY_BYTES: Final = BODY.size  # 28
 PLAIN_SLOT_BYTES: Final = RECORD.itemsize  # 32
+_BODY_FIELDS: Final = np.dtype([(name, RECORD[name]) for name in RECORD.names or () if name != "crc"])
 _PLAIN: Final = struct.Struct("<28sI")
 
 
@@ -54,9 +56,6 @@ class RecordCodec(Protocol):
 
     def decode(self, slots: Bytes, chosen: Mask) -> tuple[Records, Mask]:
         """Records (S,) of slots (S, slot_bytes), and which of the `chosen` (S,) are intact."""
-
-    def decode_own(self, slots: Bytes) -> Records:
-        """Records of slots that this process wrote itself: nothing can have damaged them."""
 
     def renew(self) -> None:
         """Sequence numbers are about to be used again."""
@@ -79,15 +78,16 @@ class PlainRecords:
 
     def decode(self, slots: Bytes, chosen: Mask) -> tuple[Records, Mask]:
         """Records (S,) and which of the chosen are intact."""
-        records = self.decode_own(slots)
+        records = slots.reshape(-1).view(RECORD)
         return records, chosen & (crc32_rows(slots[:, :BODY_BYTES]) == records["crc"])
-
-    def decode_own(self, slots: Bytes) -> Records:
-        """The slots as records."""
-        return slots.reshape(-1).view(RECORD)
 
     def renew(self) -> None:
         """A crc32 may be used again."""
+
+
+def from_bodies(bodies: Sequence[bytes]) -> Records:
+    """Packed bodies as records, without a crc."""
+    return np.frombuffer(b"".join(bodies), _BODY_FIELDS)
 
 
 def crc32_rows(rows: Bytes) -> npt.NDArray[np.uint32]:

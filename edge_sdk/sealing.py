@@ -107,7 +107,3 @@ class SealedRecords:
         intact = np.zeros(len(slots), np.bool_)
         intact[places[fits]] = True
         return records.reshape(-1).view(RECORD), intact
-
-    def decode_own(self, slots: Bytes) -> Records:
-        """The slots as records."""
-        return self.decode(slots, np.ones(len(slots), np.bool_))[0]

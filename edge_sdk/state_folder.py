@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from edge_sdk.bulk import add_coded, memory_from, take_in
+from edge_sdk.bulk import add_coded, memory_from, take_in, take_in_bodies
 from edge_sdk.config import PENDING_MAX
 from edge_sdk.durability import Flusher
 from edge_sdk.errors import StateUnusableError
@@ -104,7 +104,7 @@ class StateFolder:
     def memory(self) -> Memory:
         """Memory up to the newest event."""
         if self._seen < self.log.last_seq:
-            take_in(self._memory, self.log.appended(self._seen))
+            take_in_bodies(self._memory, self.log.fresh())
             self._seen = self.log.last_seq
         return self._memory
 
@@ -137,20 +137,16 @@ class StateFolder:
 
     def add_many(self, events: EventColumns, now_ms: int) -> int:
         """Take in many events, at most 2^31; the number of the newest."""
-        count, capacity = len(events.times_ms), self.log.capacity
-        if count <= capacity // 2:
-            self.log.extend(events.newest(count))
-            self.tend(now_ms)
-            return self.log.last_seq
-        # More than half a ring: killed below, what was acknowledged before must be found in the memory file.
-        self.keep()
-        add_coded(
-            self.memory, events.times_ms, events.kinds, events.kind_ids, events.items, events.item_ids, events.values
-        )
+        count, capacity, memory = len(events.times_ms), self.log.capacity, self.memory
+        is_large = count > capacity // 2
+        if is_large:  # killed below, what was acknowledged before must be found in the memory file
+            self.keep()
         self._seen = self.log.extend(events.newest(capacity), skipped=max(0, count - capacity))
-        self.keep()
+        add_coded(memory, events.times_ms, events.kinds, events.kind_ids, events.items, events.item_ids, events.values)
+        if is_large:
+            self.keep()
         self.tend(now_ms)
-        return self.log.last_seq
+        return self._seen
 
     # ---- letting go ----
 

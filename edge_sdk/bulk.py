@@ -119,7 +119,10 @@ def _add_ids(memory: Memory, times_ms: I64, kinds: Numbers, items: Numbers, valu
     rows = memory.rows
     codes = rows.kind_codes(kinds)
     if not memory.deriver.is_idle:
-        known = np.flatnonzero(codes)
+        recorded = codes > 0
+        for derived in memory.layout.derived.kinds:
+            recorded &= kinds != derived
+        known = np.flatnonzero(recorded)
         times_ms, kinds, items, values = memory.deriver.feed_many(
             times_ms[known], kinds[known].astype(np.uint16), items[known].astype(np.uint32), values[known]
         )

@@ -94,6 +94,7 @@ class Memory:
         self._refs: dict[int, tuple[int, int, int]] = {}
         self.caps = CapCounts(layout.caps, layout.offers.row_category, layout.category_rows)
         self.deriver = Deriver(layout.derived)
+        self._derived = frozenset(layout.derived.kinds)
         # What a kind feeds, in one look-up: its window row (0 = none), its counter (-1 = none), its caps.
         self._plans: dict[int, _Plan] = {
             kind: (rule.row if rule.in_window else 0, rule.counter, self.caps.by_kind.get(kind, ()))
@@ -108,13 +109,16 @@ class Memory:
     def add(self, time_ms: int, kind: int, item: int, value: float) -> None:
         """Take in one event, the newest by order of calls, and what follows from it.
 
-        A kind that the bundle does not know is passed over.
+        A kind that the bundle does not know is passed over; so is one that it derives, if a former bundle let it be
+        recorded.
         """
         plan = self._plans.get(kind)
         if plan is None:
             return
         if self.deriver.is_idle:
             self._feed(plan, time_ms, item, value)
+            return
+        if kind in self._derived:
             return
         before, after = self.deriver.feed(time_ms, kind, item)
         for event in (*before, (time_ms, kind, item, value), *after):

@@ -231,6 +231,14 @@ def test_nothing_is_nothing() -> None:
     assert memory.dump() == Memory(replace(FULL, derived=DERIVED)).dump()
 
 
+def test_a_recorded_event_of_a_kind_that_is_derived_now_is_passed_over() -> None:
+    layout = replace(FULL, derived=DERIVED)
+    events = [(NOW_MS + 7000 * step, STAY, 7, 1.0) for step in range(60)]
+    at_once = Memory(layout)
+    add_many(at_once, *columns(events))
+    assert one_by_one(layout, events).dump() == at_once.dump() == Memory(layout).dump()
+
+
 def test_a_code_beyond_its_ids_is_refused() -> None:
     with pytest.raises(IndexError):
         add_coded(Memory(FULL), np.array([NOW_MS]), np.array([1]), [VIEW], np.array([0]), [5], np.zeros(1, np.float32))

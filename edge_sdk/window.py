@@ -24,6 +24,7 @@ class Window:
         """
         self._size = size
         self._keep_ms = keep_ms
+        self._shortest_ms = 0 if keep_ms is None else int(keep_ms.min())
         # Written twice, N apart and backwards, so that "newest first" is always one contiguous slice.
         self._item = np.zeros(2 * size, np.int32)
         self._kind = np.zeros(2 * size, np.int32)
@@ -67,7 +68,7 @@ class Window:
         np.maximum(self._ages, 0, out=self._ages)  # a clock that stepped back makes no negative ages
         np.divide(self._ages, 1000.0, out=self._seconds)
         age_s[:] = self._seconds
-        if self._keep_ms is not None:
+        if self._keep_ms is not None and self._ages.max() > self._shortest_ms:
             expired = self._ages > self._keep_ms.take(kind)
             for column in (item, kind, age_s, value):
                 column[expired] = 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Small
+from conftest import SettableClock, Small
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
@@ -318,6 +318,18 @@ def test_limits_are_complete() -> None:
     limits = {name: value for name, value in vars(config).items() if name.isupper()}
 
     assert {row[0]: row[1] for row in table("limits")} == {name: str(value) for name, value in limits.items()}
+
+
+def test_the_bulk_example_records_what_it_says(small: Small, tmp_path: Path) -> None:
+    code = block("python bulk", "embedding.md").replace("item_view", "view").replace("fund_001", "fund_a")
+    with small.open(tmp_path, SettableClock()) as engine:
+        exec(code, {"engine": engine})
+        records = engine._state.log.read()
+    assert records["kind"].tolist() == [kind_id("click"), kind_id("view")]
+    assert records["item"].tolist() == [item_id("fund_a")] * 2
+    assert records["value"].tolist() == [0.0, 1200.0]
+    assert records["time_s"].tolist() == [1768761638, 1768761639]
+    assert records["time_ms"].tolist() == [641, 0]
 
 
 def test_example_is_the_file_and_has_fifteen_lines() -> None:

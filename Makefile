@@ -36,6 +36,7 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.runtime --json build/benchmarks/runtime.json
+	$(BIN)/python -m benchmarks.event_log --json build/benchmarks/event_log.json
 
 # The generated code of edge.fbs; commit what this makes.
 format: setup

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.bench_bundle import bench_bundle
 from benchmarks.event_parts import Sizes, catching_up, ingesting, opening, ranking, recording
 from benchmarks.event_workload import WORKLOAD, Workload
 
@@ -73,13 +74,15 @@ def measure(bundle: Path, public_key: bytes, sizes: Sizes) -> dict[str, list[flo
 def main() -> None:
     """Measure, print, and write the JSON file if one is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, default=Path("build/demo"), help="folder of scene.edge and scene.pub")
+    parser.add_argument(
+        "--bundle", type=Path, help="folder of scene.edge and scene.pub; default: the demo's, or a small one"
+    )
     parser.add_argument("--rounds", type=int, default=Sizes().rounds)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    key = (arguments.bundle / "scene.pub").read_bytes()
+    path, key = bench_bundle(arguments.bundle)
     sizes = Sizes(rounds=arguments.rounds)
-    figures = measure(arguments.bundle / "scene.edge", key, sizes)
+    figures = measure(path, key, sizes)
     print("\n".join(table(figures)))
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import json
 import statistics
 from pathlib import Path
 
+from benchmarks.bench_bundle import bench_bundle
 from benchmarks.event_workload import Workload
 from cloud_export.speed import measure_speed
 from edge_sdk.bundle import read_bundle
@@ -30,11 +31,13 @@ FIGURES = (
 def main() -> None:
     """Measure, print, and write the JSON file if one is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, default=Path("build/demo"), help="folder of scene.edge and scene.pub")
+    parser.add_argument(
+        "--bundle", type=Path, help="folder of scene.edge and scene.pub; default: the demo's, or a small one"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    path, key = arguments.bundle / "scene.edge", (arguments.bundle / "scene.pub").read_bytes()
+    path, key = bench_bundle(arguments.bundle)
     content = read_bundle(path, open_release(path, trusted_keys=[key], allow_unsigned=False))
     layout = content.layout
     kinds = [name for name, number in content.kind_ids.items() if layout.kinds[number].in_window]

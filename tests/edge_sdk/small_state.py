@@ -56,9 +56,7 @@ def event(n: int) -> Event:
 
 
 def opened(path: Path, key: bytes | None = None, *, sync_interval_s: float | None = None) -> StateFolder:
-    return StateFolder(
-        path, LAYOUT, LOG_BYTES, now_ms=_START_MS, storage_key=key, sync_interval_s=sync_interval_s
-    )
+    return StateFolder(path, LAYOUT, LOG_BYTES, now_ms=_START_MS, storage_key=key, sync_interval_s=sync_interval_s)
 
 
 def record(folder: StateFolder, numbers: Iterable[int]) -> None:

@@ -362,8 +362,9 @@ class Engine:
     def rotate_storage_key(self, storage_key: bytes | None) -> None:
         """Encrypt the state folder with another key, or for the first time, or (None) no longer.
 
-        Returns when the disk holds nothing under the former key. Killed in between, one of both keys opens the folder:
-        try the new one first. A plain log's file doubles when it is encrypted: it keeps its events.
+        Returns when the disk holds nothing under the former key; where it refused to overwrite that, which
+        `status().disk_failures` counts, the next erase, rotation or opening does. Killed in between, one of both keys
+        opens the folder: try the new one first. A plain log's file doubles when it is encrypted: it keeps its events.
 
         Raises:
             WrongKeyError: it is no AES key.
@@ -411,7 +412,11 @@ class Engine:
         return self._bundle.policy.context
 
     def close(self) -> None:
-        """Write the log out and let the folder go. Closing twice is harmless."""
+        """Write the log out and let the folder go. Closing twice is harmless.
+
+        Raises:
+            StateUnusableError: the disk refuses to write it out. The folder is let go all the same.
+        """
         with self._lock:
             if not self._closed:
                 self._closed = True

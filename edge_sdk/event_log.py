@@ -90,9 +90,8 @@ class EventLog:
             Its sequence number.
         """
         seq = self.last_seq + 1
-        at = HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes
         body = _PACK(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, 0, 0)
-        self._map[at : at + self._slot_bytes] = self._encode(body)
+        self._write(self._map, HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes, body)
         self._fresh.append(body)
         self.last_seq = seq
         return seq
@@ -115,7 +114,8 @@ class EventLog:
 
     def skip_to(self, seq: int) -> None:
         """Let the next record be `seq + 1`: a power loss took records that memory knows."""
-        self._holes = np.concatenate([self._holes, np.arange(self.last_seq + 1, seq + 1)])
+        first = max(self.last_seq, seq - self.capacity) + 1  # holes before it have left the ring
+        self._holes = np.concatenate([self._holes, np.arange(first, seq + 1)])
         self.damaged += seq - self.last_seq
         self.last_seq = seq
 
@@ -162,7 +162,12 @@ class EventLog:
     # ---- forgetting ----
 
     def erase(self) -> None:
-        """Overwrite every record with zeros, on disk too. Sequence numbers start at 1 again."""
+        """Overwrite every record with zeros, on disk too. Sequence numbers start at 1 again.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        log_file.finish(self.path)
         self._wipe()
         self._fresh.clear()
         self._written[:] = False
@@ -174,7 +179,11 @@ class EventLog:
         Args:
             numbers: sequence numbers of records that it holds, ascending.
             expired: their time was up, and they still count; else they are erased.
+
+        Raises:
+            OSError: the disk refuses.
         """
+        log_file.finish(self.path)
         if not len(numbers):
             return
         self._codec.renew()
@@ -191,7 +200,7 @@ class EventLog:
     # ---- another file in its place ----
 
     def replacement(self, *, size_bytes: int | None, seal: Seal | None, renumber: bool = False) -> Self:
-        """The same records in a new file beside this one; `put_in_place` makes it the log.
+        """The same records in a new file beside this one; `take_place` makes it the log.
 
         Args:
             size_bytes: of the new file; of more records than fit, the newest are taken. None = as many slots as now.
@@ -214,6 +223,7 @@ class EventLog:
         slots[(kept["seq"].astype(np.int64) - 1) % capacity] = codec.encode_many(kept)
         header = _identified(LogHeader(codec.slot_bytes, capacity, first), seal)
         try:
+            log_file.finish(self.path)  # what an earlier replacement left may not be lost sight of
             log_file.create(self.path, header, slots.tobytes())
             log = type(self).__new__(type(self))
             log._attach(self.path, self.path.with_suffix(".new"), seal)
@@ -225,25 +235,18 @@ class EventLog:
         """Make this replacement the log. Both logs stay open; `discard` the former one.
 
         Raises:
-            StateUnusableError: the disk refuses. The former log is the log, this one is closed.
+            OSError: the disk refuses. The former log is the log.
         """
-        try:
-            log_file.put_in_place(self.path)
-        except OSError as problem:
-            self._detach()
-            raise _unusable(self.path, problem) from problem
+        log_file.give_way(self.path)
 
     def discard(self) -> None:
-        """Close a log that another has replaced, overwrite its file and remove it.
+        """Close a log that another has replaced, or a replacement that is not wanted; overwrite and remove its file.
 
         Raises:
-            StateUnusableError: the disk refuses. The next opening does it.
+            OSError: the disk refuses. The next erase, replacement or opening does it.
         """
         self._detach()
-        try:
-            log_file.finish(self.path)
-        except OSError as problem:
-            raise _unusable(self.path, problem) from problem
+        log_file.finish(self.path)
 
     # ---- the file ----
 
@@ -256,16 +259,22 @@ class EventLog:
         os.fdatasync(self._file)  # the map's pages too: Linux keeps one copy of a page
 
     def close(self) -> None:
-        """Write out and unmap."""
-        self._map.flush()
-        self._detach()
+        """Write out and unmap.
+
+        Raises:
+            OSError: the disk refuses. It is closed all the same.
+        """
+        try:
+            self._map.flush()
+        finally:
+            self._detach()
 
     # ---- below: helpers ----
 
     def _attach(self, path: Path, file_path: Path, seal: Seal | None) -> None:
         """Map the file and find out what is in it."""
         self.path, self.seal, self._codec = path, seal, _codec(seal)
-        self._slot_bytes, self._encode = self._codec.slot_bytes, self._codec.encode
+        self._slot_bytes, self._write = self._codec.slot_bytes, self._codec.write
         self._fresh = deque[bytes](maxlen=PENDING_MAX)
         self._header, self._file, self._map = log_file.open_map(path, file_path, with_key=seal is not None)
         try:

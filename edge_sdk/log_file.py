@@ -5,7 +5,7 @@ A replacement passes through these states; whatever of them a crash leaves behin
 | on disk | what it is | what `finish` does |
 |---|---|---|
 | log, .new | the new log is not whole yet | overwrites and removes .new: nothing has happened |
-| .old, .new | the new log is whole and synced | renames .new, then as below |
+| .old, .new | the new log is whole, synced, and the log from now on | renames .new, then as below |
 | log, .old | the new log is in place | overwrites and removes .old |
 """
 
@@ -16,6 +16,7 @@ import mmap
 import os
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -124,10 +125,11 @@ def create(path: Path, header: LogHeader, slots: bytes = b"") -> None:
     try:
         # Reserved now, so that no later write into the map can meet a full disk (it would be a SIGBUS).
         os.posix_fallocate(file, 0, header.file_bytes)
-        _write(file, header.pack() + slots, 0)
+        write_all(file, header.pack() + slots, 0)
         os.fsync(file)
     except OSError as problem:
-        os.unlink(fresh)
+        with suppress(OSError):  # else the next opening removes it
+            os.unlink(fresh)
         if problem.errno in _FULL:
             raise StateFullError(path, header.file_bytes) from problem
         raise
@@ -136,31 +138,35 @@ def create(path: Path, header: LogHeader, slots: bytes = b"") -> None:
 
 
 def put_in_place(path: Path) -> None:
-    """Let .new become the log. What was the log before is .old then, until `finish` overwrites it.
+    """Let .new become the log where there was none.
 
     Raises:
-        OSError: the disk refuses; the log is where it was.
+        OSError: the disk refuses.
     """
-    old = path.with_suffix(".old")
-    is_replacement = path.exists()
-    if is_replacement:
-        os.rename(path, old)
-        _sync_folder(path)
-    try:
-        os.rename(path.with_suffix(".new"), path)
-    except OSError:
-        if is_replacement:
-            os.rename(old, path)
-        raise
-    _sync_folder(path)
+    os.rename(path.with_suffix(".new"), path)
+    sync_folder(path)
+
+
+def give_way(path: Path) -> None:
+    """Let .new become the log in place of another. Whatever happens afterwards, `finish` makes it so.
+
+    Raises:
+        OSError: the disk refuses; nothing has happened.
+    """
+    os.rename(path, path.with_suffix(".old"))
 
 
 def finish(path: Path) -> None:
-    """Bring to an end what a crash has left of a replacement."""
+    """Bring a replacement to its end; nothing if none is under way.
+
+    Raises:
+        OSError: the disk refuses; call it again.
+    """
     old, new = path.with_suffix(".old"), path.with_suffix(".new")
     if old.exists() and not path.exists():
+        sync_folder(path)
         os.rename(new if new.exists() else old, path)
-        _sync_folder(path)
+        sync_folder(path)
     _shred(old)
     _shred(new)
 
@@ -199,10 +205,12 @@ def _crc(content: bytes) -> bytes:
     return _CRC.pack(zlib.crc32(content))
 
 
-def _write(file: int, content: bytes, at: int) -> None:
+def write_all(file: int, content: bytes, at: int) -> None:
+    """Write all of `content` from byte `at` on."""
     with memoryview(content) as view:
-        while at < len(view):
-            at += os.pwrite(file, view[at : at + _WRITE_BYTES], at)
+        done = 0
+        while done < len(view):
+            done += os.pwrite(file, view[done : done + _WRITE_BYTES], at + done)
 
 
 def _shred(path: Path) -> None:
@@ -212,15 +220,16 @@ def _shred(path: Path) -> None:
     except FileNotFoundError:
         return
     try:
-        _write(file, bytes(os.fstat(file).st_size), 0)
+        write_all(file, bytes(os.fstat(file).st_size), 0)
         os.fsync(file)
     finally:
         os.close(file)
     os.unlink(path)
-    _sync_folder(path)
+    sync_folder(path)
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Returns when the disk has the names in this file's folder."""
     folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge_sdk.log_file import LOG_ID_BYTES
+from edge_sdk.log_file import LOG_ID_BYTES, sync_folder, write_all
 from edge_sdk.memory import Memory, MemoryLayout
 from edge_sdk.sealing import NONCE_BYTES, TAG_BYTES, Seal
 
@@ -35,7 +35,11 @@ class Kept:
 
 
 class MemoryFile:
-    """The file. Not thread-safe: the engine serialises."""
+    """The file. Not thread-safe: the engine serialises.
+
+    Attributes:
+        next_slot: where the next state goes: over the older of the two.
+    """
 
     def __init__(self, path: Path, layout: MemoryLayout) -> None:
         """Open the file, or make it with all its blocks reserved.
@@ -48,13 +52,14 @@ class MemoryFile:
         self._content_bytes = _HEADER.size + len(Memory(layout).dump()) + _CRC.size
         self._slot_bytes = self._content_bytes + _SEAL_BYTES  # a plain slot leaves the room for a seal unused
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._next = 0  # the slot to write
+        self.next_slot = 0  # the one to write
         try:
             size = os.fstat(self._file).st_size
             if size != _SLOTS * self._slot_bytes:  # new, or of a bundle with other tables
                 self._overwrite(size)
-                os.ftruncate(self._file, _SLOTS * self._slot_bytes)
+                os.ftruncate(self._file, 0)  # a file of the right size has all its blocks
                 os.posix_fallocate(self._file, 0, _SLOTS * self._slot_bytes)
+                sync_folder(path)
         except OSError:
             os.close(self._file)
             raise
@@ -70,7 +75,7 @@ class MemoryFile:
         for slot in range(_SLOTS):
             kept = self._read_slot(slot, log_id, seal)
             if kept is not None and (found is None or kept.seq > found.seq):
-                found, self._next = kept, (slot + 1) % _SLOTS
+                found, self.next_slot = kept, (slot + 1) % _SLOTS
         if found is None:
             self.erase()
         return found
@@ -85,8 +90,8 @@ class MemoryFile:
         body = header + kept.memory.dump()
         content = body + _CRC.pack(zlib.crc32(body))
         raw = content.ljust(self._slot_bytes, b"\x00") if seal is None else seal.close(content)
-        os.pwrite(self._file, raw, self._next * self._slot_bytes)
-        self._next = (self._next + 1) % _SLOTS
+        write_all(self._file, raw, self.next_slot * self._slot_bytes)
+        self.next_slot = (self.next_slot + 1) % _SLOTS
 
     def erase(self) -> None:
         """Overwrite both slots with zeros, on disk too.
@@ -95,7 +100,7 @@ class MemoryFile:
             OSError: the disk refuses.
         """
         self._overwrite(_SLOTS * self._slot_bytes)
-        self._next = 0
+        self.next_slot = 0
 
     def sync(self) -> None:
         """Returns when the file is on disk.
@@ -124,5 +129,5 @@ class MemoryFile:
 
     def _overwrite(self, size: int) -> None:
         if size:
-            os.pwrite(self._file, bytes(size), 0)
+            write_all(self._file, bytes(size), 0)
             os.fsync(self._file)

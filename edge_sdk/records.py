@@ -5,6 +5,7 @@ The record is `struct Event` of format/edge.fbs; docs/format.md has it byte by b
 
 from __future__ import annotations
 
+import mmap
 import struct
 import zlib
 from collections.abc import Sequence
@@ -40,7 +41,8 @@ BODY: Final = struct.Struct("<IIHHIfIHH")  # a record without its crc
 BODY_BYTES: Final = BODY.size  # 28
 PLAIN_SLOT_BYTES: Final = RECORD.itemsize  # 32
 _BODY_FIELDS: Final = np.dtype([(name, RECORD[name]) for name in RECORD.names or () if name != "crc"])
-_PLAIN: Final = struct.Struct("<28sI")
+_write_plain: Final = struct.Struct("<28sI").pack_into
+_crc32: Final = zlib.crc32
 
 
 class RecordCodec(Protocol):
@@ -48,8 +50,8 @@ class RecordCodec(Protocol):
 
     slot_bytes: int
 
-    def encode(self, body: bytes) -> bytes:
-        """The slot of one record; `body` is packed as `BODY`."""
+    def write(self, target: mmap.mmap, at: int, body: bytes) -> None:
+        """Write one record into its slot, which begins at byte `at`; `body` is packed as `BODY`."""
 
     def encode_many(self, records: Records) -> Bytes:
         """The slots (E, slot_bytes) of these records; their crc is not read."""
@@ -66,9 +68,9 @@ class PlainRecords:
 
     slot_bytes = PLAIN_SLOT_BYTES
 
-    def encode(self, body: bytes) -> bytes:
-        """The slot of one record."""
-        return _PLAIN.pack(body, zlib.crc32(body))
+    def write(self, target: mmap.mmap, at: int, body: bytes) -> None:
+        """Write one record into its slot."""
+        _write_plain(target, at, body, _crc32(body))
 
     def encode_many(self, records: Records) -> Bytes:
         """The slots (E, 32) of these records."""

@@ -6,6 +6,7 @@ log is opened and whenever numbers are used again, with the record's sequence nu
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 from pathlib import Path
@@ -76,16 +77,15 @@ class SealedRecords:
         """Draw a new salt: a sequence number under the old one may not be sealed twice."""
         self._salt = os.urandom(_SALT_BYTES)
 
-    def encode(self, body: bytes) -> bytes:
-        """The slot of one record."""
-        nonce = self._salt + body[:4]  # a body begins with its sequence number
-        return nonce + self._cipher.encrypt(nonce, body, None) + _REST
+    def write(self, target: mmap.mmap, at: int, body: bytes) -> None:
+        """Write one record into its slot."""
+        target[at : at + SEALED_SLOT_BYTES] = self._slot(body)
 
     def encode_many(self, records: Records) -> Bytes:
         """The slots (E, 64) of these records."""
         raw = np.ascontiguousarray(records).tobytes()
         size = RECORD.itemsize
-        slots = [self.encode(raw[at : at + BODY_BYTES]) for at in range(0, len(raw), size)]
+        slots = [self._slot(raw[at : at + BODY_BYTES]) for at in range(0, len(raw), size)]
         return np.frombuffer(b"".join(slots), np.uint8).reshape(-1, SEALED_SLOT_BYTES)
 
     def decode(self, slots: Bytes, chosen: Mask) -> tuple[Records, Mask]:
@@ -107,3 +107,7 @@ class SealedRecords:
         intact = np.zeros(len(slots), np.bool_)
         intact[places[fits]] = True
         return records.reshape(-1).view(RECORD), intact
+
+    def _slot(self, body: bytes) -> bytes:
+        nonce = self._salt + body[:4]  # a body begins with its sequence number
+        return nonce + self._cipher.encrypt(nonce, body, None) + _REST

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ import numpy as np
 from edge_sdk.bulk import add_coded, memory_from, take_in, take_in_bodies
 from edge_sdk.config import PENDING_MAX
 from edge_sdk.durability import Flusher
-from edge_sdk.errors import StateUnusableError
+from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.event_input import EventColumns
 from edge_sdk.event_log import SEQ_MAX, EventLog
 from edge_sdk.folder_lock import FolderLock
@@ -57,6 +57,7 @@ class StateFolder:
     _memory: Memory
     _seen: int  # the newest event in `_memory`
     _keep_at: int  # the event from which on the memory file is to be written
+    _is_kept_on_disk: bool  # whether the disk has what was last written to it
 
     def __init__(
         self,
@@ -85,17 +86,20 @@ class StateFolder:
         self._layout = layout
         self._sync_lock = threading.Lock()  # the log's file is not closed while it is being written out
         self._synced_seq = self.disk_failures = 0
-        self._lock = FolderLock(folder)
-        try:
-            self.log = EventLog(folder / "events.log", log_bytes, key=storage_key)
-        except BaseException:
-            self._lock.release()
-            raise
-        self._file = _memory_file(folder / "memory.bin", layout)
+        self._is_kept_on_disk = True
         self._interval_s = sync_interval_s
         self.era = object()
-        self._restore()
-        self.tidy(now_ms)
+        with ExitStack() as undo:
+            self._lock = FolderLock(folder)
+            undo.callback(self._lock.release)
+            self.log = EventLog(folder / "events.log", log_bytes, key=storage_key)
+            undo.callback(self.log.close)
+            self._file = _memory_file(folder / "memory.bin", layout)
+            if self._file is not None:
+                undo.callback(self._file.close)
+            self._restore()
+            self.tidy(now_ms)
+            undo.pop_all()
         self._flusher = Flusher(self.sync, sync_interval_s) if sync_interval_s else None
 
     # ---- what is in it ----
@@ -130,7 +134,10 @@ class StateFolder:
         if self.log.last_seq >= self._keep_at:
             self.keep()
         if self.log.last_seq >= _RENUMBER_AT:
-            self._replace_log(seal=self.log.seal, renumber=True)
+            try:
+                self._replace_log(seal=self.log.seal, renumber=True)
+            except (StateFullError, StateUnusableError):  # there are numbers left for a very long time
+                self.disk_failures += 1
         if self._interval_s == 0:
             self.sync()
         self._set_due()
@@ -230,38 +237,49 @@ class StateFolder:
         if self._interval_s is not None:
             self.sync()
         if self._file is not None:
-            with suppress(OSError):  # the log has the events all the same
+            try:
                 self._file.write(Kept(memory, self._seen, self.last_decision), self.log.log_id, self.log.seal)
+                self._is_kept_on_disk = False
                 if self._interval_s is not None:
-                    self._file.sync()
+                    self._sync_file()
+            except OSError:  # the log has the events all the same
+                self.disk_failures += 1
         self._set_due(kept_seq=self._seen)
 
     def sync(self) -> bool:
-        """Write the log out to the disk, if anything came since the last time. Safe from any thread.
+        """Write out to the disk what came since the last time. Safe from any thread.
 
         Returns:
             Whether the disk took it.
         """
         with self._sync_lock:
             seq = self.log.last_seq
-            if seq != self._synced_seq:
-                try:
+            try:
+                if seq != self._synced_seq:
                     self.log.sync()
-                except OSError:
-                    self.disk_failures += 1
-                    return False
-                self._synced_seq = seq
+                    self._synced_seq = seq
+                self._sync_file()
+            except OSError:
+                self.disk_failures += 1
+                return False
             return True
 
     def close(self) -> None:
-        """Keep memory, write out, let the folder go."""
+        """Keep memory, write out, let the folder go.
+
+        Raises:
+            StateUnusableError: the disk refuses. It is closed all the same.
+        """
         if self._flusher is not None:
             self._flusher.stop()
         self.keep()
         if self._file is not None:
             self._file.close()
-        self.log.close()
-        self._lock.release()
+        try:
+            with _unless_refused(self.log.path):
+                self.log.close()
+        finally:
+            self._lock.release()
 
     # ---- below: helpers ----
 
@@ -291,20 +309,38 @@ class StateFolder:
         log = former.replacement(size_bytes=size_bytes, seal=seal, renumber=renumber)
         seq = log.last_seq if renumber else former.last_seq
         log.skip_to(max(seq, log.last_seq))
-        kept = Kept(memory, log.last_seq, self.last_decision)
-        if self._file is not None:
-            # A slot each: whichever log a crash leaves in place finds the memory that belongs to it.
-            with _unless_refused(self._file.path):
-                self._file.write(kept, log.log_id, seal)
+        slot = 0 if self._file is None else self._file.next_slot
+        try:
+            if self._file is not None:
+                # A slot each: whichever log a crash leaves in place finds the memory that belongs to it.
+                self._file.write(Kept(memory, log.last_seq, self.last_decision), log.log_id, seal)
                 self._file.sync()
-        with self._sync_lock:
-            log.take_place()
-            self.log, self._seen, self._synced_seq = log, log.last_seq, 0
+            with self._sync_lock:
+                log.take_place()
+                self.log, self._seen, self._synced_seq = log, log.last_seq, 0
+        except OSError as problem:
+            if self._file is not None:
+                self._file.next_slot = slot  # the other one is all that there is of the former log
+            with suppress(OSError):
+                log.discard()
+            raise StateUnusableError(former.path, problem.strerror or str(problem)) from problem
         if renumber:
             self.era = object()
         self._set_due(kept_seq=self._seen)
-        self._keep_everywhere()
-        former.discard()
+        try:
+            former.discard()
+            self._keep_everywhere()
+        except (OSError, StateUnusableError):  # it has happened all the same, and a later change tidies up
+            self.disk_failures += 1
+
+    def _sync_file(self) -> None:
+        if self._file is not None and not self._is_kept_on_disk:
+            self._is_kept_on_disk = True  # said before, so that what is written meanwhile is not taken for synced
+            try:
+                self._file.sync()
+            except OSError:
+                self._is_kept_on_disk = False
+                raise
 
     def _keep_everywhere(self) -> None:
         """Write memory over all that its file held before, on disk too.

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 
 from edge_sdk.bulk import add_coded, memory_from, take_in, take_in_bodies
-from edge_sdk.config import PENDING_MAX
+from edge_sdk.config import PENDING_MAX, TIME_MS_MAX
 from edge_sdk.durability import Flusher
 from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.event_input import EventColumns
@@ -35,7 +35,7 @@ from edge_sdk.sealing import Seal
 from edge_sdk.types import I64
 
 _RENUMBER_AT: Final = SEQ_MAX - (1 << 31)  # leaves room for the largest `record_many`
-_TIDY_EVERY_MS: Final = 3_600_000
+_EXPIRE_EVERY_MS: Final = 3_600_000  # at most so often
 
 
 class StateFolder:
@@ -97,8 +97,7 @@ class StateFolder:
             self._file = _memory_file(folder / "memory.bin", layout)
             if self._file is not None:
                 undo.callback(self._file.close)
-            self._restore()
-            self.tidy(now_ms)
+            self._expire(now_ms, self._restore())
             undo.pop_all()
         self._flusher = Flusher(self.sync, sync_interval_s) if sync_interval_s else None
 
@@ -126,9 +125,9 @@ class StateFolder:
     def tend(self, now_ms: int) -> None:
         """Do what waits: to be called after event number `due`."""
         _ = self.memory
-        if now_ms >= self._tidy_at_ms:
+        if now_ms >= self._expire_at_ms:
             try:
-                self.tidy(now_ms)
+                self._expire(now_ms, self.log.read())
             except StateUnusableError:  # the event is recorded all the same; an hour later it is tried again
                 self.disk_failures += 1
         if self.log.last_seq >= self._keep_at:
@@ -156,25 +155,6 @@ class StateFolder:
         return self._seen
 
     # ---- letting go ----
-
-    def tidy(self, now_ms: int) -> None:
-        """Let go the events that have been kept as long as the scene says; they still count.
-
-        Raises:
-            StateUnusableError: the disk refuses.
-        """
-        self._tidy_at_ms = now_ms + _TIDY_EVERY_MS
-        keep_ms = {kind: rule.keep_s * 1000 for kind, rule in self._layout.kinds.items() if rule.keep_s}
-        if not keep_ms:
-            return
-        memory, records = self.memory, self.log.read()
-        expired = np.zeros(len(records), np.bool_)
-        for kind, longest_ms in keep_ms.items():
-            expired |= (records["kind"] == kind) & (_times_ms(records) < now_ms - longest_ms)
-        if memory.forget_expired(now_ms) or expired.any():
-            self._keep_everywhere()
-            with _unless_refused(self.log.path):
-                self.log.take_out(records["seq"][expired].astype(np.int64), expired=True)
 
     def erase(self) -> None:
         """Overwrite both files; memory is as new."""
@@ -283,8 +263,12 @@ class StateFolder:
 
     # ---- below: helpers ----
 
-    def _restore(self) -> None:
-        """Memory and the newest decision's id: from the memory file and the events since, or from the log alone."""
+    def _restore(self) -> Records:
+        """Memory and the newest decision's id: from the memory file and the events since, or from the log alone.
+
+        Returns:
+            What the log holds.
+        """
         log, records = self.log, self.log.recovered()
         self.last_decision = int(records["decision"].max(initial=0))
         kept = None
@@ -303,6 +287,28 @@ class StateFolder:
         self._set_due(kept_seq=kept.seq if kept else log.oldest_seq)
         if log.id_lost:
             self.keep()
+        return records
+
+    def _expire(self, now_ms: int, records: Records) -> None:
+        """Let go those of the log's records that it has held as long as the scene says; they still count.
+
+        Raises:
+            StateUnusableError: the disk refuses.
+        """
+        bounded = sorted((kind, rule.keep_s * 1000) for kind, rule in self._layout.kinds.items() if rule.keep_s)
+        self._expire_at_ms = TIME_MS_MAX
+        if not bounded:
+            return
+        kinds, keep_ms = (np.array(column, np.int64) for column in zip(*bounded, strict=True))
+        row = np.searchsorted(kinds, records["kind"]).clip(max=len(kinds) - 1)
+        ends_ms = np.where(kinds[row] == records["kind"], _times_ms(records) + keep_ms[row], TIME_MS_MAX)
+        expired = ends_ms < now_ms
+        next_ms = ends_ms[~expired].min(initial=now_ms + int(keep_ms.min()))  # or of what is not recorded yet
+        self._expire_at_ms = max(int(next_ms), now_ms + _EXPIRE_EVERY_MS)
+        if self.memory.forget_expired(now_ms) or expired.any():
+            self._keep_everywhere()
+            with _unless_refused(self.log.path):
+                self.log.take_out(records["seq"][expired].astype(np.int64), expired=True)
 
     def _replace_log(self, *, size_bytes: int | None = None, seal: Seal | None, renumber: bool = False) -> None:
         memory, former = self.memory, self.log

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 
 from edge_sdk.bulk import add_coded, memory_from, take_in, take_in_bodies
-from edge_sdk.config import PENDING_MAX, TIME_MS_MAX
+from edge_sdk.config import PENDING_MAX
 from edge_sdk.durability import Flusher
 from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.event_input import EventColumns
@@ -30,9 +30,9 @@ from edge_sdk.folder_lock import FolderLock
 from edge_sdk.forgetting import keep_untouched
 from edge_sdk.memory import Memory, MemoryLayout
 from edge_sdk.memory_file import Kept, MemoryFile
-from edge_sdk.records import Mask, Records
+from edge_sdk.records import Records
 from edge_sdk.sealing import Seal
-from edge_sdk.types import I64
+from edge_sdk.selection import kept_long_enough, meant
 
 _RENUMBER_AT: Final = SEQ_MAX - (1 << 31)  # leaves room for the largest `record_many`
 _EXPIRE_EVERY_MS: Final = 3_600_000  # at most so often
@@ -181,7 +181,7 @@ class StateFolder:
             How many events were overwritten.
         """
         former, records = self.memory, self.log.read()
-        chosen = _chosen(records, before_ms, items, kinds)
+        chosen = meant(records, before_ms, items, kinds)
         self._memory = memory_from(self._layout, records[~chosen])
         if not self.log.is_whole:
             keep_untouched(self._memory, former, kinds, items)
@@ -295,16 +295,8 @@ class StateFolder:
         Raises:
             StateUnusableError: the disk refuses.
         """
-        bounded = sorted((kind, rule.keep_s * 1000) for kind, rule in self._layout.kinds.items() if rule.keep_s)
-        self._expire_at_ms = TIME_MS_MAX
-        if not bounded:
-            return
-        kinds, keep_ms = (np.array(column, np.int64) for column in zip(*bounded, strict=True))
-        row = np.searchsorted(kinds, records["kind"]).clip(max=len(kinds) - 1)
-        ends_ms = np.where(kinds[row] == records["kind"], _times_ms(records) + keep_ms[row], TIME_MS_MAX)
-        expired = ends_ms < now_ms
-        next_ms = ends_ms[~expired].min(initial=now_ms + int(keep_ms.min()))  # or of what is not recorded yet
-        self._expire_at_ms = max(int(next_ms), now_ms + _EXPIRE_EVERY_MS)
+        expired, next_ms = kept_long_enough(records, self._layout, now_ms)
+        self._expire_at_ms = max(next_ms, now_ms + _EXPIRE_EVERY_MS)
         if self.memory.forget_expired(now_ms) or expired.any():
             self._keep_everywhere()
             with _unless_refused(self.log.path):
@@ -366,24 +358,6 @@ class StateFolder:
             self._keep_at = kept_seq + self.log.capacity // 2
         wait = 1 if self._interval_s == 0 else PENDING_MAX
         self.due = self.log.last_seq + min(wait, max(1, self._keep_at - self.log.last_seq))
-
-
-def _chosen(
-    records: Records, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None
-) -> Mask:
-    chosen = np.ones(len(records), np.bool_)
-    if before_ms is not None:
-        chosen &= _times_ms(records) < before_ms
-    if items is not None:
-        chosen &= np.isin(records["item"], np.array(sorted(items), np.uint32))
-    if kinds is not None:
-        chosen &= np.isin(records["kind"], np.array(sorted(kinds), np.uint16))
-    return chosen
-
-
-def _times_ms(records: Records) -> I64:
-    times: I64 = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
-    return times
 
 
 def _memory_file(path: Path, layout: MemoryLayout) -> MemoryFile | None:

@@ -291,7 +291,7 @@ class EventLog:
         if header.slot_bytes != self._slot_bytes:
             if seal is None:
                 raise WrongKeyError(self.path, "it is encrypted", "pass its key")
-            raise WrongKeyError(self.path, "it is not encrypted", "open it without a key, then call rotate_key(key)")
+            raise WrongKeyError(self.path, "it is not encrypted", "open it without a key, then call rotate_storage_key(key)")
         if seal is not None and header.key_tag not in (NO_TAG, _key_tag(header.log_id, seal)):
             raise WrongKeyError(self.path, "another key encrypted it", "pass that key")
 

@@ -203,14 +203,13 @@ class Engine:
             InvalidValueError: a column or a value that no event can hold.
             RuntimeError: the engine is closed.
         """
-        kind_ids = [self._kind_id(name) for name in kind_names]
-        item_ids = [_item_id(name) for name in item_names]
+        kind_ids = [self._kind_id(name) for name in _names("kind_names", kind_names)]
+        item_ids = [_item_id(name) for name in _names("item_names", item_names)]
         events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
         with self._lock:
             if self._closed:
                 self._refuse()
             return self._state.add_many(events, self._now())
-
 
     def rank(
         self,

@@ -122,7 +122,7 @@ class StateFolder:
     def tend(self, now_ms: int) -> None:
         """Do what waits: to be called after event number `due`."""
         _ = self.memory
-        if now_ms >= self._tidy_at_ms:
+        if not 0 <= now_ms - self._tidied_ms < _TIDY_EVERY_MS:  # also where a clock came back from far ahead
             try:
                 self.tidy(now_ms)
             except StateUnusableError:  # the event is recorded all the same; an hour later it is tried again
@@ -160,7 +160,7 @@ class StateFolder:
         Raises:
             StateUnusableError: the disk refuses.
         """
-        self._tidy_at_ms = now_ms + _TIDY_EVERY_MS
+        self._tidied_ms = now_ms
         keep_ms = {kind: rule.keep_s * 1000 for kind, rule in self._layout.kinds.items() if rule.keep_s}
         if not keep_ms:
             return

@@ -199,13 +199,12 @@ class StateFolder:
         """
         former, records = self.memory, self.log.read()
         chosen = _chosen(records, before_ms, items, kinds)
-        self._memory = memory_from(self._layout, records[~chosen])
+        self._memory, self.era = memory_from(self._layout, records[~chosen]), object()
         if not self.log.is_whole:
             keep_untouched(self._memory, former, kinds, items)
         self._keep_everywhere()
         with _unless_refused(self.log.path):
             self.log.take_out(records["seq"][chosen].astype(np.int64), expired=False)
-        self.era = object()
         self._set_due(kept_seq=self._seen)
         return int(np.count_nonzero(chosen))
 

@@ -263,7 +263,9 @@ class StateFolder:
         self.keep()
         if self._file is not None:
             self._file.close()
-        self.log.close()
+        with self._sync_lock:
+            self.log.close()
+            self._synced_seq = self.log.last_seq  # a sync that waited finds nothing left to do
         self._lock.release()
 
     # ---- below: helpers ----

@@ -108,7 +108,7 @@ class Engine:
             raise TypeError("trusted_keys is one key; pass a list: trusted_keys=[key]")
         if durability not in DURABILITIES:
             raise InvalidValueError("durability", durability)
-        if not 0 <= sync_interval_s < float("inf"):
+        if not isinstance(sync_interval_s, int | float) or not 0 <= sync_interval_s < float("inf"):
             raise InvalidValueError("sync_interval_s", sync_interval_s)
         now_ms = _within_range(clock())  # a clock that does not work shows now, not at the first decision
         path = Path(bundle)

@@ -104,7 +104,7 @@ class Engine:
             raise TypeError("trusted_keys is one key; pass a list: trusted_keys=[key]")
         if durability not in DURABILITIES:
             raise InvalidValueError("durability", durability)
-        if not 0 <= sync_interval_s < float("inf"):
+        if not isinstance(sync_interval_s, int | float) or not 0 <= sync_interval_s < float("inf"):
             raise InvalidValueError("sync_interval_s", sync_interval_s)
         now_ms = within_range(clock())  # a clock that does not work shows now, not at the first decision
         path = Path(bundle)
@@ -199,8 +199,8 @@ class Engine:
             InvalidValueError: a column or a value that no event can hold.
             RuntimeError: the engine is closed.
         """
-        kind_ids = [self._kind_id(name) for name in kind_names]
-        item_ids = [id_of(name) for name in item_names]
+        kind_ids = [self._kind_id(name) for name in listed("kind_names", kind_names)]
+        item_ids = [id_of(name) for name in listed("item_names", item_names)]
         events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
         with self._lock:
             if self._closed:

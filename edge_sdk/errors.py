@@ -190,6 +190,8 @@ _MENDS = {
     "items": "pass one index into item_names for each event (to erase: a list of names)",
     "values": "pass one finite number that a float32 holds for each event",
     "decisions": "pass one decision id, or 0, for each event",
+    "kind_names": "pass a list of the scene's kinds",
+    "item_names": "pass a list of names",
     "before": "pass whole milliseconds since 1970",
     "durability": "pass 'process' or 'power'",
     "sync_interval_s": "pass seconds, 0 or more; 0 writes out at each event",

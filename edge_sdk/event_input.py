@@ -59,7 +59,7 @@ def as_float32(value: object) -> float:
 
 def within_range(time_ms: float) -> int:
     """Whole milliseconds that the log's format can hold."""
-    return min(max(int(time_ms), 0), TIME_MS_MAX)
+    return int(min(max(0, time_ms), TIME_MS_MAX))  # in this order NaN becomes 0, infinity the last moment
 
 
 def id_of(item: str) -> int:

@@ -16,7 +16,7 @@ from typing import Final, Self
 import numpy as np
 
 from edge_sdk import log_file
-from edge_sdk.config import PENDING_MAX
+from edge_sdk.config import LOG_BYTES_MIN, PENDING_MAX
 from edge_sdk.errors import StateUnusableError, WrongKeyError
 from edge_sdk.log_file import ERASE_MARK, ERASING, HEADER_BYTES, LOG_ID_BYTES, NO_TAG, UNKNOWN_ID, LogHeader
 from edge_sdk.records import BODY, ERASED, EXPIRED, RECORD, Bytes, Mask, PlainRecords, RecordCodec, Records
@@ -203,7 +203,8 @@ class EventLog:
         """The same records in a new file beside this one; `take_place` makes it the log.
 
         Args:
-            size_bytes: of the new file; of more records than fit, the newest are taken. None = as many slots as now.
+            size_bytes: of the new file; of more records than fit, the newest are taken. None = at least as many slots
+                as now.
             seal: what encrypts it; None = plain.
             renumber: let numbers start low again; they end at `SEQ_MAX`.
 
@@ -212,9 +213,9 @@ class EventLog:
             StateUnusableError: it cannot be written, or `size_bytes` is out of range.
         """
         codec = _codec(seal)
-        capacity = self.capacity
-        if size_bytes is not None:
-            capacity = log_file.capacity_of(self.path, size_bytes, codec.slot_bytes)
+        if size_bytes is None:  # a smallest log in plain is of twice the slots of a smallest one encrypted
+            size_bytes = max(LOG_BYTES_MIN, HEADER_BYTES + self.capacity * codec.slot_bytes)
+        capacity = log_file.capacity_of(self.path, size_bytes, codec.slot_bytes)
         lower = max(0, self.last_seq // self.capacity - 2) * self.capacity if renumber else 0
         kept = self._in_order()[-capacity:]
         kept["seq"] -= np.uint32(lower)
@@ -296,7 +297,8 @@ class EventLog:
         if header.slot_bytes != self._slot_bytes:
             if seal is None:
                 raise WrongKeyError(self.path, "it is encrypted", "pass its key")
-            raise WrongKeyError(self.path, "it is not encrypted", "open it without a key, then call rotate_key(key)")
+            mend = "open it without a key, then call rotate_storage_key(key)"
+            raise WrongKeyError(self.path, "it is not encrypted", mend)
         if seal is not None and header.key_tag not in (NO_TAG, _key_tag(header.log_id, seal)):
             raise WrongKeyError(self.path, "another key encrypted it", "pass that key")
 

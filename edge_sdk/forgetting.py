@@ -30,14 +30,15 @@ def keep_untouched(memory: Memory, old: Memory, kinds: frozenset[int] | None, it
 
     Args:
         memory: rebuilt from the log after the erase; changes.
-        old: before the erase, of the same layout; does not change.
+        old: before the erase, of the same layout; does not change. It alone is asked about the erased items: a memory
+            keeps ids that it was asked about.
         kinds: ids of the erased kinds; None = any.
         items: ids of the items that the erased events are about; None = any. With both None nothing is taken over.
     """
     if kinds is None and items is None:
         return
     erased = frozenset(memory.layout.kinds) if kinds is None else kinds
-    rows = None if items is None else np.array([memory.rows_of(item) for item in items], np.int64).reshape(-1, 3)
+    rows = None if items is None else np.array([old.rows_of(item) for item in items], np.int64).reshape(-1, 3)
     reach = _Reach(memory.layout, erased, _following(memory.layout.derived, erased), rows)
     _keep_counters(memory, old, reach)
     for index, rule in enumerate(memory.layout.caps):

@@ -108,7 +108,7 @@ def capacity_of(path: Path, file_bytes: int, slot_bytes: int) -> int:
     Raises:
         StateUnusableError: the size is out of range.
     """
-    if not LOG_BYTES_MIN <= file_bytes <= LOG_BYTES_MAX:
+    if not isinstance(file_bytes, int) or not LOG_BYTES_MIN <= file_bytes <= LOG_BYTES_MAX:
         raise StateUnusableError(path, f"log_bytes={file_bytes} is not within {LOG_BYTES_MIN}..{LOG_BYTES_MAX}")
     return (file_bytes - HEADER_BYTES) // slot_bytes
 

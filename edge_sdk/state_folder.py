@@ -125,7 +125,7 @@ class StateFolder:
     def tend(self, now_ms: int) -> None:
         """Do what waits: to be called after event number `due`."""
         _ = self.memory
-        if now_ms >= self._expire_at_ms:
+        if now_ms >= self._expire_at_ms or now_ms < self._looked_ms:  # the clock may have come back from far ahead
             try:
                 self._expire(now_ms, self.log.read())
             except StateUnusableError:  # the event is recorded all the same; an hour later it is tried again
@@ -182,13 +182,12 @@ class StateFolder:
         """
         former, records = self.memory, self.log.read()
         chosen = meant(records, before_ms, items, kinds)
-        self._memory = memory_from(self._layout, records[~chosen])
+        self._memory, self.era = memory_from(self._layout, records[~chosen]), object()
         if not self.log.is_whole:
             keep_untouched(self._memory, former, kinds, items)
         self._keep_everywhere()
         with _unless_refused(self.log.path):
             self.log.take_out(records["seq"][chosen].astype(np.int64), expired=False)
-        self.era = object()
         self._set_due(kept_seq=self._seen)
         return int(np.count_nonzero(chosen))
 
@@ -253,10 +252,11 @@ class StateFolder:
         if self._flusher is not None:
             self._flusher.stop()
         self.keep()
-        if self._file is not None:
-            self._file.close()
         try:
-            with _unless_refused(self.log.path):
+            with self._sync_lock, _unless_refused(self.log.path):
+                self._synced_seq, self._is_kept_on_disk = self.log.last_seq, True  # a sync that waits finds nothing to do
+                if self._file is not None:
+                    self._file.close()
                 self.log.close()
         finally:
             self._lock.release()
@@ -296,7 +296,7 @@ class StateFolder:
             StateUnusableError: the disk refuses.
         """
         expired, next_ms = kept_long_enough(records, self._layout, now_ms)
-        self._expire_at_ms = max(next_ms, now_ms + _EXPIRE_EVERY_MS)
+        self._looked_ms, self._expire_at_ms = now_ms, max(next_ms, now_ms + _EXPIRE_EVERY_MS)
         if self.memory.forget_expired(now_ms) or expired.any():
             self._keep_everywhere()
             with _unless_refused(self.log.path):

@@ -99,9 +99,18 @@ class Small:
         """A failing property prints its arguments; the arrays would fill pages."""
         printer.text("small")
 
-    def open(self, state: Path, clock: SettableClock, *, log_bytes: int = 1 << 16) -> Engine:
+    def open(
+        self, state: Path, clock: SettableClock, *, log_bytes: int = 1 << 16, storage_key: bytes | None = None
+    ) -> Engine:
         """An engine on this bundle."""
-        return Engine.open(state, bundle=self.bundle, trusted_keys=[self.public_key], clock=clock, log_bytes=log_bytes)
+        return Engine.open(
+            state,
+            bundle=self.bundle,
+            trusted_keys=[self.public_key],
+            clock=clock,
+            log_bytes=log_bytes,
+            storage_key=storage_key,
+        )
 
 
 class SettableClock:

@@ -254,7 +254,7 @@ class StateFolder:
         self.keep()
         try:
             with self._sync_lock, _unless_refused(self.log.path):
-                self._synced_seq, self._is_kept_on_disk = self.log.last_seq, True  # a sync that waits finds nothing to do
+                self._synced_seq, self._is_kept_on_disk = self.log.last_seq, True  # nothing left for a waiting sync
                 if self._file is not None:
                     self._file.close()
                 self.log.close()

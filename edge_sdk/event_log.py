@@ -200,7 +200,7 @@ class EventLog:
         """The same records in a new file beside this one; `put_in_place` makes it the log.
 
         Args:
-            size_bytes: of the new file; of more records than fit, the newest are taken. None = at least as many slots as now.
+            size_bytes: of the new file; of more records than fit, the newest are taken. None = no fewer slots than now.
             seal: what encrypts it; None = plain.
             renumber: let numbers start low again; they end at `SEQ_MAX`.
 
@@ -292,7 +292,8 @@ class EventLog:
         if header.slot_bytes != self._slot_bytes:
             if seal is None:
                 raise WrongKeyError(self.path, "it is encrypted", "pass its key")
-            raise WrongKeyError(self.path, "it is not encrypted", "open it without a key, then call rotate_storage_key(key)")
+            mend = "open it without a key, then call rotate_storage_key(key)"
+            raise WrongKeyError(self.path, "it is not encrypted", mend)
         if seal is not None and header.key_tag not in (NO_TAG, _key_tag(header.log_id, seal)):
             raise WrongKeyError(self.path, "another key encrypted it", "pass that key")
 

@@ -203,8 +203,7 @@ class EventLog:
         """The same records in a new file beside this one; `take_place` makes it the log.
 
         Args:
-            size_bytes: of the new file; of more records than fit, the newest are taken. None = at least as many slots
-                as now.
+            size_bytes: of the new file; of more records than fit, the newest are taken. None = no fewer slots than now.
             seal: what encrypts it; None = plain.
             renumber: let numbers start low again; they end at `SEQ_MAX`.
 

@@ -166,6 +166,7 @@ class Life(RuleBasedStateMachine):
     def rotate(self, key: bytes | None) -> None:
         self.engine.rotate_storage_key(key)
         self.key = key
+        self.model.resize(max(self.model.capacity, 126 if key is None else 63))
 
     # ---- the clock ----
 

@@ -69,10 +69,13 @@ class EventLog:
         capacity = log_file.capacity_of(path, size_bytes, _codec(seal).slot_bytes)
         try:
             log_file.finish(path)
-            if not path.exists():
-                log_file.create(path, _identified(LogHeader(_codec(seal).slot_bytes, capacity), seal))
+            is_stub = path.exists() and log_file.is_cut_to_a_stub(path)
+            if is_stub or not path.exists():
+                header = LogHeader(_codec(seal).slot_bytes, capacity)
+                log_file.create(path, header if is_stub else _identified(header, seal))  # a stub's id is lost
                 log_file.put_in_place(path)
             self._attach(path, path, seal)
+            self.damaged += is_stub
         except OSError as problem:
             raise _unusable(path, problem) from problem
 

@@ -102,6 +102,13 @@ def read_header(path: Path, raw: bytes, size: int, *, with_key: bool) -> LogHead
     raise LogVersionError(path, "it is no event log", LOG_VERSION)
 
 
+def is_cut_to_a_stub(path: Path) -> bool:
+    """Whether the file is the beginning of a log, cut before it says anything."""
+    with path.open("rb") as file:
+        raw = file.read(_SHAPE.size + _CRC.size)
+    return len(raw) < _SHAPE.size + _CRC.size and raw[:8] == _MAGIC[: len(raw)]
+
+
 def capacity_of(path: Path, file_bytes: int, slot_bytes: int) -> int:
     """How many slots a file of this size has.
 

@@ -109,14 +109,13 @@ def test_the_number_of_a_damaged_newest_record_is_used_again(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("length", range(24))
-def test_a_file_cut_within_its_header_is_refused_and_left_alone(tmp_path: Path, length: int) -> None:
+def test_a_log_cut_within_its_header_begins_anew(tmp_path: Path, length: int) -> None:
     path = tmp_path / "events.log"
     fill(path, 3)
     path.write_bytes(path.read_bytes()[:length])
-    before = path.read_bytes()
-    with pytest.raises(LogVersionError, match="move the file away"):
-        EventLog(path, SMALL)
-    assert path.read_bytes() == before
+    assert reopened(path) == ([], 1)
+    assert path.stat().st_size == SMALL
+    assert reopened(path) == ([], 0)
 
 
 def test_a_damaged_header_is_mended(tmp_path: Path) -> None:
@@ -142,7 +141,8 @@ def with_header(magic: bytes, version: int, record_bytes: int, capacity: int) ->
         (with_header(b"EDGELOG\x00", 1, 32, 0), "0 records"),
         (with_header(b"EDGELOG\x00", 1, 32, 0xFFFFFFFF), "4294967295 records"),
         (b"SQLite format 3\x00" + bytes(SMALL - 16), "no event log"),
-        (b"", "no event log"),
+        (b"EDGELOG\x01", "no event log"),
+        (b"note", "no event log"),
         (b"EDGELOG\x00 a note by somebody", "no event log"),
         (random.Random(1).randbytes(SMALL), "no event log"),
     ],

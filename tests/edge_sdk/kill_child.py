@@ -152,7 +152,7 @@ class _Recorder:
 
     def _clock(self) -> int:
         """Called with the engine's lock held: its calls have an order. Says what is about to be recorded."""
-        place = next(self._place)
+        place: int = next(self._place)
         self._mine.place = place
         about = getattr(self._mine, "about", None)
         if about is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from event_log_rows import HEADER, SMALL, Row, row
+from ram_folder import ram_folder
 
 from edge_sdk.event_log import EventLog
 
@@ -108,11 +108,10 @@ def image(folder: Path, name: str) -> Image:
 
 
 class ScratchLog:
-    """A file that is now this and now that; in RAM, where there is a file system for it."""
+    """A file that is now this and now that."""
 
     def __init__(self, key: bytes | None) -> None:
-        ram = Path("/dev/shm")
-        self._folder = tempfile.TemporaryDirectory(dir=ram if ram.is_dir() else None)
+        self._folder = ram_folder()
         self.path, self._key = Path(self._folder.name) / "events.log", key
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import struct
-import tempfile
 from pathlib import Path
 from random import Random
 
@@ -16,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from power_loss import Disk
+from ram_folder import ram_folder
 from small_state import KEYS, LAYOUT, LOG_BYTES, copied, die, event, memory_of, opened, record, recorded
 from state_changes import ITEM
 from system_calls import watched_maps
@@ -156,7 +156,7 @@ def kept(image: Path, key: bytes | None) -> int:
 def test_what_was_synced_survives_whichever_pages_do(
     interval_s: float | None, acts: list[int | str], random: Random
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with ram_folder() as folder:
         history = History(Path(folder) / "state", interval_s)
         for act in acts:
             history.do(act)
@@ -170,7 +170,7 @@ def test_what_was_synced_survives_whichever_pages_do(
 @settings(max_examples=20, deadline=None)
 def test_power_lost_within_a_change(act: str, acts: list[int | str], more: int, random: Random) -> None:
     """Before each sync, rename and removal of the change: the log is the one before or the one after."""
-    with tempfile.TemporaryDirectory() as folder:
+    with ram_folder() as folder:
         history = History(Path(folder) / "state", BY_HAND)
         if act == "erase some":
             history.do("grow")  # so that the ring seldom goes round

@@ -349,9 +349,9 @@ class StateFolder:
         kept = Kept(self.memory, self._seen, self.last_decision)
         if self._file is not None:
             with _unless_refused(self._file.path):
-                self._file.write(kept, self.log.log_id, self.log.seal)
-                self._file.write(kept, self.log.log_id, self.log.seal)
-                self._file.sync()
+                for _slot in range(2):  # one after the other: a power loss may tear what is being written
+                    self._file.write(kept, self.log.log_id, self.log.seal)
+                    self._file.sync()
 
     def _set_due(self, *, kept_seq: int | None = None) -> None:
         if kept_seq is not None:

@@ -24,13 +24,10 @@ Event = tuple[int, int, int, float, int]  # time, kind, item, value, decision
 FILES = ["events.log", "memory.bin", "owner.lock"]
 
 _START_MS = 1_700_000_000_000
-_OFFERS = 90
 
 
-def _layout() -> MemoryLayout:
-    offers = Vocabulary(
-        np.arange(101, 101 + _OFFERS, dtype=np.uint32), b"", np.arange(_OFFERS).astype(np.uint16) % 3 + 1
-    )
+def _layout(count: int) -> MemoryLayout:
+    offers = Vocabulary(np.arange(101, 101 + count, dtype=np.uint32), b"", np.arange(count).astype(np.uint16) % 3 + 1)
     return MemoryLayout(
         window=6,
         kinds={
@@ -47,7 +44,8 @@ def _layout() -> MemoryLayout:
     )
 
 
-LAYOUT = _layout()
+LAYOUT = _layout(90)
+TINY_LAYOUT = _layout(5)  # for tests that open a folder for each byte of its memory
 
 
 def event(n: int) -> Event:
@@ -55,8 +53,10 @@ def event(n: int) -> Event:
     return _START_MS + n * 7013, 11 + n % 3, 101 + n * n % 7, float(n), n % 5
 
 
-def opened(path: Path, key: bytes | None = None, *, sync_interval_s: float | None = None) -> StateFolder:
-    return StateFolder(path, LAYOUT, LOG_BYTES, now_ms=_START_MS, storage_key=key, sync_interval_s=sync_interval_s)
+def opened(
+    path: Path, key: bytes | None = None, *, sync_interval_s: float | None = None, layout: MemoryLayout = LAYOUT
+) -> StateFolder:
+    return StateFolder(path, layout, LOG_BYTES, now_ms=_START_MS, storage_key=key, sync_interval_s=sync_interval_s)
 
 
 def record(folder: StateFolder, numbers: Iterable[int]) -> None:
@@ -77,9 +77,9 @@ def recorded(folder: StateFolder) -> list[int]:
     return found
 
 
-def memory_of(numbers: Iterable[int]) -> bytes:
+def memory_of(numbers: Iterable[int], layout: MemoryLayout = LAYOUT) -> bytes:
     """The state after these events, fed one by one."""
-    memory = Memory(LAYOUT)
+    memory = Memory(layout)
     for n in numbers:
         memory.add(*event(n)[:4])
     return memory.dump()

@@ -58,22 +58,6 @@ def test_a_process_that_dies_anywhere_leaves_the_same_memory(
         assert state_of(engine) == before
 
 
-@given(where=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
-@settings(max_examples=60, deadline=None)
-def test_one_damaged_byte_costs_nothing(
-    small: Small, tmp_path_factory: pytest.TempPathFactory, where: float, flip: int
-) -> None:
-    folder, clock = tmp_path_factory.mktemp("state"), SettableClock()
-    with small.open(folder, clock, log_bytes=LOG_BYTES) as engine:
-        record_some(engine, clock, 200, 3)
-        before = state_of(engine)
-    raw = bytearray((folder / "memory.bin").read_bytes())
-    raw[int(where * len(raw))] ^= flip
-    (folder / "memory.bin").write_bytes(raw)
-    with small.open(folder, clock, log_bytes=LOG_BYTES) as engine:
-        assert state_of(engine) == before
-
-
 @pytest.mark.parametrize("content", [b"", b"words", bytes(10_000)])
 def test_a_useless_file_is_passed_over(small: Small, tmp_path: Path, content: bytes) -> None:
     clock = SettableClock()

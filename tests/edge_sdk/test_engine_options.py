@@ -11,8 +11,8 @@ import pytest
 from conftest import DERIVED_KINDS, HOME, OFFERS, SettableClock, Small
 from engine_acts import names, tape
 
-from edge_sdk import BaseDecision, Engine, state_folder
-from edge_sdk.errors import InvalidValueError, StateUnusableError, UnknownKindError
+from edge_sdk import BaseDecision, Engine, log_file, state_folder
+from edge_sdk.errors import ExplanationGoneError, InvalidValueError, StateUnusableError, UnknownKindError
 
 
 def opened(small: Small, state: Path, **options: Any) -> Engine:
@@ -112,6 +112,37 @@ def test_an_erase_before_no_time_is_refused(engine: Engine, field: str, value: A
     with pytest.raises(UnknownKindError):
         engine.erase(kinds=["view", "nonsense"])
     assert engine.status().events == 1
+
+
+def test_an_erase_that_the_disk_refused_half_way_can_be_called_again(
+    engine: Engine, base: BaseDecision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for item in ("fund_a", "fund_b", "fund_a"):
+        engine.record("click", item=item)
+    decision = engine.rank(base, context=HOME)
+
+    def refuse() -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(engine._state._file, "sync", refuse)
+        with pytest.raises(StateUnusableError, match="Input/output error"):
+            engine.erase(items=["fund_a"])
+    with pytest.raises(ExplanationGoneError):  # memory has changed already
+        engine.explain(decision)
+    assert engine.erase(items=["fund_a"]) == 2
+    assert engine._state.log.read()["seq"].tolist() == [2]
+
+
+def test_a_log_that_would_outgrow_the_largest_is_not_encrypted(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.record("click", item="fund_a")
+    monkeypatch.setattr(log_file, "LOG_BYTES_MAX", 100_000)  # of 65,536 bytes in plain; encrypted twice that
+    with pytest.raises(StateUnusableError, match=r"log_bytes=131008 is not within 4096\.\.100000"):
+        engine.rotate_storage_key(bytes(16))
+    assert (engine.status().encrypted, engine.status().events, engine.record("view")) == (False, 1, 2)
+    assert not (tmp_path / "state" / "events.new").exists()
 
 
 # ---- sequence numbers ----

@@ -171,6 +171,17 @@ class Deriver:
             self._passes(index, times_ms, kinds, found)
         return found.merged(times_ms, kinds, items, values)
 
+    def forget_expired(self, now_ms: int) -> bool:
+        """Overwrite open stays that have lasted too long for anything to follow from them; whether there were any."""
+        expired = [
+            index
+            for index, rule in enumerate(self.rules.dwell)
+            if self._stay_items[index] and now_ms - self._stay_ms[index] > rule.longest_s * 1000
+        ]
+        for index in expired:
+            self._stay_items[index] = self._stay_ms[index] = 0
+        return bool(expired)
+
     def dump(self) -> bytes:
         """The whole state, little-endian int64; its length depends on the rules alone.
 

@@ -192,10 +192,13 @@ class Memory:
     def forget_expired(self, now_ms: int) -> bool:
         """Overwrite events of the window that are older than their kind is kept, so that no dump holds them.
 
+        Open stays that are too long for anything to follow from them are overwritten likewise.
+
         Returns:
             Whether there were any.
         """
-        return self.window.forget_expired(now_ms)
+        had_stays = self.deriver.forget_expired(now_ms)
+        return self.window.forget_expired(now_ms) or had_stays
 
     def fill_counters(self, now_ms: int, slots: I64, out: F32) -> None:
         """Write decayed counters into `out`, (C, F): float64 sums, rounded once. `slots`: `layout.counter_slots`."""

@@ -35,8 +35,8 @@ class Window:
         # Element writes through a memoryview cost a third of those through numpy.
         values = cast("memoryview[float]", self._value.data)
         self._views = (self._item.data, self._kind.data, values, self._time.data)
-        self._ages = np.empty(size, np.int64)
-        self._seconds = np.empty(size, np.float64)
+        self._ages = np.zeros(size, np.int64)  # zeroed: what was freed by an erase is not to come back in here
+        self._seconds = np.zeros(size, np.float64)
 
     def see(self, kind_row: int, item_row: int, time_ms: int, value: float) -> None:
         """Put one event into the window, over the oldest."""

@@ -311,8 +311,9 @@ class Engine:
         """Forget: overwrite events and everything derived from them.
 
         Without arguments all is forgotten. With some, the events that fit all of them are, and the state is as if they
-        had never been recorded. Where the log has dropped events that may have been among them, every counter and cap
-        that they may have touched starts anew from what the log holds: forgetting wins over remembering.
+        had never been recorded. Where the log has dropped events that may have been among them, the model's window and
+        every counter and cap that they may have touched start anew from what the log holds: forgetting wins over
+        remembering. With `before` alone they may have touched all.
 
         Args:
             before: milliseconds since 1970; events of an earlier time.
@@ -351,6 +352,7 @@ class Engine:
         instruction, the log is the old one or the new one, whole.
 
         Raises:
+            InvalidValueError: the size is out of range.
             StateFullError, StateUnusableError: the log is as it was.
             RuntimeError: the engine is closed.
         """

@@ -9,6 +9,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
+from edge_sdk.config import LOG_BYTES_MAX, LOG_BYTES_MIN
+
 
 class ErrorCode(IntEnum):
     """The stable number of each trouble, for logs and dashboards."""
@@ -193,6 +195,7 @@ _MENDS = {
     "kind_names": "pass a list of the scene's kinds",
     "item_names": "pass a list of names",
     "before": "pass whole milliseconds since 1970",
+    "log_bytes": f"pass {LOG_BYTES_MIN} to {LOG_BYTES_MAX} bytes",
     "durability": "pass 'process' or 'power'",
     "sync_interval_s": "pass seconds, 0 or more; 0 writes out at each event",
 }

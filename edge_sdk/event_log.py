@@ -63,10 +63,11 @@ class EventLog:
             StateFullError: no room to reserve the whole file.
             LogVersionError: the file is not an event log of this version. It is not touched.
             WrongKeyError: the key does not fit the log. It is not touched.
-            StateUnusableError: it cannot be read or written, or `size_bytes` is out of range.
+            StateUnusableError: it cannot be read or written.
+            InvalidValueError: `size_bytes` is out of range.
         """
         seal = None if key is None else Seal(path, key)
-        capacity = log_file.capacity_of(path, size_bytes, _codec(seal).slot_bytes)
+        capacity = log_file.capacity_of(size_bytes, _codec(seal).slot_bytes)
         try:
             log_file.finish(path)
             is_stub = path.exists() and log_file.is_cut_to_a_stub(path)
@@ -212,12 +213,13 @@ class EventLog:
 
         Raises:
             StateFullError: no room for both files.
-            StateUnusableError: it cannot be written, or `size_bytes` is out of range.
+            StateUnusableError: it cannot be written.
+            InvalidValueError: `size_bytes` is out of range, or the slots do not fit into the largest log.
         """
         codec = _codec(seal)
         if size_bytes is None:  # a smallest log in plain is of twice the slots of a smallest one encrypted
             size_bytes = max(LOG_BYTES_MIN, HEADER_BYTES + self.capacity * codec.slot_bytes)
-        capacity = log_file.capacity_of(self.path, size_bytes, codec.slot_bytes)
+        capacity = log_file.capacity_of(size_bytes, codec.slot_bytes)
         lower = max(0, self.last_seq // self.capacity - 2) * self.capacity if renumber else 0
         kept = self._in_order()[-capacity:]
         kept["seq"] -= np.uint32(lower)

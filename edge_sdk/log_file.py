@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_sdk.config import LOG_BYTES_MAX, LOG_BYTES_MIN, LOG_VERSION
-from edge_sdk.errors import LogVersionError, StateFullError, StateUnusableError
+from edge_sdk.errors import InvalidValueError, LogVersionError, StateFullError
 from edge_sdk.records import PLAIN_SLOT_BYTES
 from edge_sdk.sealing import SEALED_SLOT_BYTES, TAG_BYTES
 
@@ -109,14 +109,14 @@ def is_cut_to_a_stub(path: Path) -> bool:
     return len(raw) < _SHAPE.size + _CRC.size and raw[:8] == _MAGIC[: len(raw)]
 
 
-def capacity_of(path: Path, file_bytes: int, slot_bytes: int) -> int:
+def capacity_of(file_bytes: int, slot_bytes: int = PLAIN_SLOT_BYTES) -> int:
     """How many slots a file of this size has.
 
     Raises:
-        StateUnusableError: the size is out of range.
+        InvalidValueError: the size is out of range.
     """
-    if not isinstance(file_bytes, int) or not LOG_BYTES_MIN <= file_bytes <= LOG_BYTES_MAX:
-        raise StateUnusableError(path, f"log_bytes={file_bytes} is not within {LOG_BYTES_MIN}..{LOG_BYTES_MAX}")
+    if type(file_bytes) is not int or not LOG_BYTES_MIN <= file_bytes <= LOG_BYTES_MAX:
+        raise InvalidValueError("log_bytes", file_bytes)
     return (file_bytes - HEADER_BYTES) // slot_bytes
 
 

@@ -28,6 +28,7 @@ from edge_sdk.event_input import EventColumns
 from edge_sdk.event_log import SEQ_MAX, EventLog
 from edge_sdk.folder_lock import FolderLock
 from edge_sdk.forgetting import keep_untouched
+from edge_sdk.log_file import capacity_of
 from edge_sdk.memory import Memory, MemoryLayout
 from edge_sdk.memory_file import Kept, MemoryFile
 from edge_sdk.records import Records
@@ -89,6 +90,7 @@ class StateFolder:
         self._is_kept_on_disk = True
         self._interval_s = sync_interval_s
         self.era = object()
+        capacity_of(log_bytes)  # refused before a folder is made
         with ExitStack() as undo:
             self._lock = FolderLock(folder)
             undo.callback(self._lock.release)
@@ -197,8 +199,10 @@ class StateFolder:
         """Give the log another size; of more events than fit, the newest stay in it and the others still count.
 
         Raises:
+            InvalidValueError: the size is out of range.
             StateFullError, StateUnusableError: the log is as it was.
         """
+        capacity_of(log_bytes)
         self._replace_log(size_bytes=log_bytes, seal=self.log.seal)
 
     def change_key(self, storage_key: bytes | None) -> None:

@@ -14,7 +14,7 @@ import pytest
 from event_log_rows import SMALL, fill, reopened, row, rows
 
 from edge_sdk import EdgeError
-from edge_sdk.errors import LogVersionError, StateFullError, StateOwnedError, StateUnusableError
+from edge_sdk.errors import InvalidValueError, LogVersionError, StateFullError, StateOwnedError, StateUnusableError
 from edge_sdk.event_log import EventLog
 
 
@@ -61,7 +61,7 @@ def test_the_newest_records_are_kept_in_order_over_a_reopening(tmp_path: Path, r
 
 @pytest.mark.parametrize("size", [-1, 0, 4095, (1 << 30) + 1])
 def test_a_size_out_of_range_is_refused(tmp_path: Path, size: int) -> None:
-    with pytest.raises(StateUnusableError, match=r"log_bytes=.* is not within 4096\.\.1073741824"):
+    with pytest.raises(InvalidValueError, match="log_bytes=.* is not usable; pass 4096 to 1073741824 bytes"):
         EventLog(tmp_path / "events.log", size)
     assert list(tmp_path.iterdir()) == []
 

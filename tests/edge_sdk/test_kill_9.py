@@ -1,9 +1,9 @@
 """Every event that was acknowledged is there after `kill -9` at any instant: once, in order, and nothing else.
 
 Three threads record through the engine and say what was acknowledged, on a ring that goes round many times; the process
-is killed after a random number of acknowledgements, wherever it is then. The log must hold the newest part of what was
-recorded, and memory must be, to the bit, what it is after these events one by one. Meanwhile one of the threads records
-many at once (more than the ring holds), resizes the log, rotates the key, renumbers or erases.
+is killed a random while after a random number of messages, wherever it is then. The log must hold the newest part of
+what was recorded, and memory must be, to the bit, what these events make of it one by one. Meanwhile one thread
+records many at once (more than the ring holds), resizes the log, rotates the key or erases, or numbers start low again.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def test_killed_at_any_instant(small: Small, tmp_path: Path, mode: str, kills: i
                 "public_key": small.public_key.hex(),
                 "mode": mode,
                 "kill_after": generator.randrange(1, longest),
+                "later_s": generator.choice((0.0, 0.001, 0.01)) * generator.random(),
                 "counts": ledger.counts,
                 "place": ledger.place,
                 "key": ledger.key,

@@ -160,8 +160,10 @@ def test_what_was_synced_survives_whichever_pages_do(
         history = History(Path(folder) / "state", interval_s)
         for act in acts:
             history.do(act)
-        for number in range(4):
+        for number in range(3):
             history.check(history.disk.image(random, Path(folder) / f"image_{number}"))
+        history.do("sync")
+        history.check(history.disk.image(random, Path(folder) / "synced"))
         die(history.state)
 
 

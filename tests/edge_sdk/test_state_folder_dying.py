@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from small_state import FILES, LAYOUT, copied, die, memory_of, opened, record, recorded
+from small_state import FILES, KEY, LAYOUT, copied, die, event, memory_of, opened, record, recorded
 from state_changes import CHANGES, EVENTS, ITEM, REPLACEMENTS, Change, begin, everything, memory_of_log, sequence
 from system_calls import before_each_call, watched_maps
 
 from edge_sdk.errors import WrongKeyError
+from edge_sdk.event_columns import EventColumns
 from edge_sdk.memory import Memory
 
 
@@ -106,6 +108,41 @@ def test_an_erase_cut_short_has_happened_or_can_be_done_again(tmp_path: Path, ch
             die(state)
     assert seen[0] == deaths.before
     assert seen[-1] == deaths.after
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("count", [40, 63, 64, 100, 126, 127, 300])
+def test_many_at_once_cut_short_cost_nothing_that_was_before(tmp_path: Path, count: int, key: bytes | None) -> None:
+    """They are there as far as the log has them, or all; more than half a ring would push out what no file holds."""
+    change = Change(f"record {count}", lambda folder: folder.add_many(columns(EVENTS, count), 0), key, key)
+    before, after = range(1, EVENTS + 1), range(1, EVENTS + count + 1)
+    states = set()
+    for number, copy in enumerate(Deaths(tmp_path / "state", change).copies):
+        with watched_maps():
+            state = opened(copy, key)
+            found = recorded(state)
+            assert found == list(range(found[0], found[-1] + 1))
+            as_found = [*before, *(n for n in found if n > EVENTS)]
+            memory = state.memory.dump()
+            assert memory in (memory_of(as_found), memory_of(after)), number
+            states.add(memory)
+            die(state)
+    assert memory == memory_of(after)
+    assert len(states) > 1 or count <= 63 // (1 if key is None else 2)
+
+
+def columns(after: int, count: int) -> EventColumns:
+    """The events that follow."""
+    times, kinds, items, values, decisions = zip(*map(event, range(after + 1, after + 1 + count)), strict=True)
+    return EventColumns(
+        times_ms=np.array(times, np.int64),
+        kinds=np.array(kinds) - 11,
+        kind_ids=(11, 12, 13),
+        items=np.array(items) - 101,
+        item_ids=tuple(range(101, 110)),
+        values=np.array(values, np.float32),
+        decisions=np.array(decisions, np.uint32),
+    )
 
 
 def test_the_reference_forgets_what_the_folder_forgets(tmp_path: Path) -> None:

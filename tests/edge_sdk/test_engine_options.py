@@ -34,7 +34,7 @@ def test_a_durability_that_there_is_not_is_refused(small: Small, tmp_path: Path,
 
 @pytest.mark.parametrize("log_bytes", [0, -1, 4095, (1 << 30) + 1, 4096.0, "4096", True, math.nan])
 def test_a_size_out_of_range_is_refused(small: Small, clock: SettableClock, tmp_path: Path, log_bytes: Any) -> None:
-    with pytest.raises(InvalidValueError, match="log_bytes=.* is not usable; pass 4096 to 1073741824 bytes"):
+    with pytest.raises(InvalidValueError, match=r"log_bytes=.* is not usable; pass 4096 to 1073741824 bytes"):
         opened(small, tmp_path / "s", log_bytes=log_bytes)
     assert not (tmp_path / "s").exists()
     with small.open(tmp_path / "s", clock, log_bytes=5000) as engine:

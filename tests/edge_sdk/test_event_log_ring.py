@@ -61,7 +61,7 @@ def test_the_newest_records_are_kept_in_order_over_a_reopening(tmp_path: Path, r
 
 @pytest.mark.parametrize("size", [-1, 0, 4095, (1 << 30) + 1])
 def test_a_size_out_of_range_is_refused(tmp_path: Path, size: int) -> None:
-    with pytest.raises(InvalidValueError, match="log_bytes=.* is not usable; pass 4096 to 1073741824 bytes"):
+    with pytest.raises(InvalidValueError, match=r"log_bytes=.* is not usable; pass 4096 to 1073741824 bytes"):
         EventLog(tmp_path / "events.log", size)
     assert list(tmp_path.iterdir()) == []
 

@@ -15,7 +15,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from edge_sdk import log_file
+from edge_sdk import log_file, replacing
 from edge_sdk.config import PENDING_MAX
 from edge_sdk.errors import StateUnusableError, WrongKeyError
 from edge_sdk.log_file import ERASE_MARK, ERASING, HEADER_BYTES, LOG_ID_BYTES, NO_TAG, UNKNOWN_ID, LogHeader
@@ -68,10 +68,10 @@ class EventLog:
         seal = None if key is None else Seal(path, key)
         capacity = log_file.capacity_of(path, size_bytes, _codec(seal).slot_bytes)
         try:
-            log_file.finish(path)
+            replacing.finish(path)
             if not path.exists():
                 log_file.create(path, _identified(LogHeader(_codec(seal).slot_bytes, capacity), seal))
-                log_file.put_in_place(path)
+                replacing.put_in_place(path)
             self._attach(path, path, seal)
         except OSError as problem:
             raise _unusable(path, problem) from problem
@@ -228,7 +228,7 @@ class EventLog:
             StateUnusableError: the disk refuses. The former log is the log, this one is closed.
         """
         try:
-            log_file.put_in_place(self.path)
+            replacing.put_in_place(self.path)
         except OSError as problem:
             self._detach()
             raise _unusable(self.path, problem) from problem
@@ -241,7 +241,7 @@ class EventLog:
         """
         self._detach()
         try:
-            log_file.finish(self.path)
+            replacing.finish(self.path)
         except OSError as problem:
             raise _unusable(self.path, problem) from problem
 

@@ -1,13 +1,4 @@
-"""The event log as a file: its header, and how it is made, mapped, replaced by another one, and overwritten.
-
-A replacement passes through these states; whatever of them a crash leaves behind, `finish` brings to an end:
-
-| on disk | what it is | what `finish` does |
-|---|---|---|
-| log, .new | the new log is not whole yet | overwrites and removes .new: nothing has happened |
-| .old, .new | the new log is whole and synced | renames .new, then as below |
-| log, .old | the new log is in place | overwrites and removes .old |
-"""
+"""The event log as a file: its header, and how it is made and mapped."""
 
 from __future__ import annotations
 
@@ -20,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge_sdk import replacing
 from edge_sdk.config import LOG_BYTES_MAX, LOG_BYTES_MIN, LOG_VERSION
 from edge_sdk.errors import LogVersionError, StateFullError, StateUnusableError
 from edge_sdk.records import PLAIN_SLOT_BYTES
@@ -38,7 +30,6 @@ _IDENTITY: Final = struct.Struct("<I8s16s4x")  # first sequence number, log id, 
 _IDENTITY_AT: Final = 28
 _CRC: Final = struct.Struct("<I")
 _FULL: Final = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-_WRITE_BYTES: Final = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,56 +104,18 @@ def capacity_of(path: Path, file_bytes: int, slot_bytes: int) -> int:
 
 
 def create(path: Path, header: LogHeader, slots: bytes = b"") -> None:
-    """Make the file beside `path` as .new, whole and on disk; nothing else changes.
+    """Make the log beside `path` as .new, whole and on disk; nothing else changes.
 
     Raises:
         StateFullError: no room; nothing is left behind.
         OSError: it cannot be written.
     """
-    fresh = path.with_suffix(".new")
-    file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        # Reserved now, so that no later write into the map can meet a full disk (it would be a SIGBUS).
-        os.posix_fallocate(file, 0, header.file_bytes)
-        _write(file, header.pack() + slots, 0)
-        os.fsync(file)
+        replacing.create(path, header.file_bytes, header.pack() + slots)
     except OSError as problem:
-        os.unlink(fresh)
         if problem.errno in _FULL:
             raise StateFullError(path, header.file_bytes) from problem
         raise
-    finally:
-        os.close(file)
-
-
-def put_in_place(path: Path) -> None:
-    """Let .new become the log. What was the log before is .old then, until `finish` overwrites it.
-
-    Raises:
-        OSError: the disk refuses; the log is where it was.
-    """
-    old = path.with_suffix(".old")
-    is_replacement = path.exists()
-    if is_replacement:
-        os.rename(path, old)
-        _sync_folder(path)
-    try:
-        os.rename(path.with_suffix(".new"), path)
-    except OSError:
-        if is_replacement:
-            os.rename(old, path)
-        raise
-    _sync_folder(path)
-
-
-def finish(path: Path) -> None:
-    """Bring to an end what a crash has left of a replacement."""
-    old, new = path.with_suffix(".old"), path.with_suffix(".new")
-    if old.exists() and not path.exists():
-        os.rename(new if new.exists() else old, path)
-        _sync_folder(path)
-    _shred(old)
-    _shred(new)
 
 
 def open_map(path: Path, file_path: Path, *, with_key: bool) -> tuple[LogHeader, int, mmap.mmap]:
@@ -197,32 +150,3 @@ def open_map(path: Path, file_path: Path, *, with_key: bool) -> tuple[LogHeader,
 
 def _crc(content: bytes) -> bytes:
     return _CRC.pack(zlib.crc32(content))
-
-
-def _write(file: int, content: bytes, at: int) -> None:
-    with memoryview(content) as view:
-        while at < len(view):
-            at += os.pwrite(file, view[at : at + _WRITE_BYTES], at)
-
-
-def _shred(path: Path) -> None:
-    """Overwrite a file with zeros, on disk too, and remove it; nothing if there is none."""
-    try:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        _write(file, bytes(os.fstat(file).st_size), 0)
-        os.fsync(file)
-    finally:
-        os.close(file)
-    os.unlink(path)
-    _sync_folder(path)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -88,19 +88,6 @@ def overwrite(file: int) -> None:
     os.fsync(file)
 
 
-def _sync_folder(path: Path) -> None:
-    """Returns when the names in the file's folder are on disk.
-
-    Raises:
-        OSError: the disk refuses.
-    """
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _write(file: int, content: bytes) -> None:
     at = 0
     with memoryview(content) as view:
@@ -120,3 +107,11 @@ def _shred(path: Path) -> None:
         os.close(file)
     os.unlink(path)
     _sync_folder(path)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -83,7 +83,7 @@ class MemoryFile:
         found: Kept | None = None
         for slot in range(_SLOTS):
             kept = self._read_slot(slot, log_id, seal)
-            if kept is not None and (found is None or kept.seq > found.seq):
+            if kept is not None and (found is None or (kept.seq, kept.decision) > (found.seq, found.decision)):
                 found, self._next = kept, (slot + 1) % _SLOTS
         if found is None:
             self.erase()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ITEMS, KINDS, NOW_MS, SettableClock, Small
+from conftest import HOME, ITEMS, KINDS, NOW_MS, SettableClock, Small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_sdk import Engine, state_folder
+from edge_sdk import BaseDecision, Engine, state_folder
 from edge_sdk.memory import Memory
 from edge_sdk.memory_file import Kept, MemoryFile
 
@@ -122,6 +122,12 @@ def test_a_cap_outlives_the_ring(small: Small, tmp_path: Path) -> None:
         held = engine._state.memory.caps.reasons(row, clock.now_ms)
         assert held is not None
         assert held[0] > 0
+
+
+def test_decision_ids_go_on_where_nothing_was_recorded(small: Small, tmp_path: Path, base: BaseDecision) -> None:
+    for expected in (1, 2, 3):
+        with small.open(tmp_path, SettableClock()) as engine:
+            assert engine.rank(base, context=HOME).id == expected
 
 
 def test_memory_of_another_log_is_overwritten(small: Small, tmp_path: Path) -> None:

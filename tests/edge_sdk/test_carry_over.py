@@ -349,7 +349,7 @@ def test_categories_go_by_name_not_by_row() -> None:
 
 
 def test_categories_of_one_id_are_the_same_as_none() -> None:
-    story = [(START_MS, VIEW, 10, 0.0)]
+    story = [(START_MS, VIEW, 10, 0.0), (START_MS, VIEW, 20, 0.0)]
     for new, old in ((replace(ONE, category_ids=(101, 101)), ONE), (ONE, replace(ONE, category_ids=(101, 101)))):
         assert not counters(carried(new, story, old=old), START_MS)[3:].any()
 

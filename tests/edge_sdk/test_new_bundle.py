@@ -31,10 +31,15 @@ KEY = bytes(range(32))
 
 @pytest.fixture(scope="module")
 def former(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    """Yesterday's bundle: an offer less; other kinds, half-lives and caps."""
+    """Yesterday's bundle: an offer less, fewer items; other kinds, half-lives and caps."""
     table: dict[str, Any] = {
         **SCENE,
-        "model": {**SCENE["model"], "counter_kinds": ["dismiss", "click", "impression"], "half_lives_s": [3600, 7200]},
+        "model": {
+            **SCENE["model"],
+            "counter_kinds": ["dismiss", "click", "impression"],
+            "half_lives_s": [3600, 7200],
+            "min_item_count": 21,
+        },
         "policy": {**SCENE["policy"], "caps": [THIRTY_DAYS]},
     }
     return packed(tmp_path_factory.mktemp("former"), table, offers=OFFERS[1:])
@@ -283,6 +288,24 @@ def test_a_key_given_while_the_former_file_is_still_there_finds_its_memory(
 # ---- what stays behind ----
 
 
+@pytest.mark.parametrize("act", [Engine.erase, Engine.close])
+def test_a_former_file_that_could_not_be_removed_is_at_the_next_writing(
+    latest: Small, left: tuple[Path, SettableClock], monkeypatch: pytest.MonkeyPatch, act: Callable[[Engine], object]
+) -> None:
+    folder, clock = left
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refused)
+        engine = opened(latest, folder, clock)
+    assert names_in(folder) == ["events.log", "memory.bin", "memory.old", "owner.lock"]
+    act(engine)
+    assert names_in(folder) == ["events.log", "memory.bin", "owner.lock"]
+    engine.close()
+
+
 @pytest.mark.parametrize("is_full", [False, True])
 def test_erasing_after_it_leaves_zeros(
     latest: Small, left: tuple[Path, SettableClock], monkeypatch: pytest.MonkeyPatch, is_full: bool
@@ -362,6 +385,6 @@ def test_what_was_erased_before_is_not_taken_over(former: Small, latest: Small, 
 
 def test_the_two_bundles_differ_in_all_that_matters(former: Small, latest: Small) -> None:
     old, new = former.layout.memory, latest.layout.memory
-    assert new.offers.ids.tolist() != old.offers.ids.tolist()
+    assert [len(table) for table in (old.offers, new.offers, old.items, new.items)] == [5, 6, 3, 8]
     assert replace(new.caps[1], within_s=30 * 86_400) == old.caps[0]
     assert [decay.half_life_s for decay in (*old.decays, *new.decays)] == [3600, 7200, 60, 3600]

@@ -18,7 +18,7 @@ from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.memory import KindRule, MemoryLayout
 from edge_sdk.policy import ContextField, EligibilityRule, Policy
-from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
+from edge_sdk.vocabulary import Vocabulary, category_id, item_id, kind_id
 
 I32 = npt.NDArray[np.int32]
 U32 = npt.NDArray[np.uint32]
@@ -102,6 +102,7 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
         decays=tuple(DecayTables.of(half_life_s) for half_life_s in scene.model.half_lives_s),
         caps=_caps(scene),
         derived=_derived_rules(scene.events),
+        category_ids=tuple(category_id(name) for name in catalogue.categories),
     )
     offer_row = np.zeros(len(log.items), np.int32)
     offer_row[catalogue.offer_item] = [offers.row(int(ids[item])) for item in catalogue.offer_item]

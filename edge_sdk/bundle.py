@@ -19,7 +19,7 @@ from edge_sdk.memory import KindRule, MemoryLayout
 from edge_sdk.policy import ContextField, EligibilityRule, Policy
 from edge_sdk.release import PARSE_ERRORS
 from edge_sdk.types import F32, I32
-from edge_sdk.vocabulary import Vocabulary
+from edge_sdk.vocabulary import Vocabulary, category_id
 
 T = TypeVar("T", bound=np.generic)
 
@@ -162,6 +162,7 @@ class _Reader:
             decays=tuple(self._decay(decay) for decay in raw.decays or []),
             caps=caps,
             derived=self._derived(),
+            category_ids=tuple(category_id(_text(name)) for name in raw.categories or []),
         )
 
     def _derived(self) -> DerivedRules:

@@ -115,11 +115,31 @@ class CapCounts:
         places[touched] = (places.take(touched) + counts.take(touched)) % limit
         self._hold_many(index, touched)
 
-    def take_over(self, other: CapCounts, index: int, rows: I64) -> None:
-        """Let some targets of a rule stand as they do in another memory of the same layout."""
+    def newest(self, index: int, rows: I64) -> I64:
+        """Times of the newest events of some targets of a rule, (R, limit) oldest first; 0 = fewer so far."""
         limit = self._rules[index].limit
-        self._times[index].reshape(-1, limit)[rows] = other._times[index].reshape(-1, limit)[rows]
-        self._next[index][rows] = other._next[index][rows]
+        places = (self._next[index].take(rows)[:, None] + np.arange(limit)) % limit
+        return np.take_along_axis(self._times[index].reshape(-1, limit)[rows], places, axis=1)
+
+    def take_over(self, index: int, rows: I64, times_ms: I64) -> None:
+        """Let some targets of a rule stand at these events instead.
+
+        A rule of a larger limit cannot learn from `times_ms` what came before them. Where it knows of more events
+        itself, it keeps those: both are the newest ones.
+
+        Args:
+            index: of the rule.
+            rows: (R,) targets.
+            times_ms: (R, any number), as `newest` gives them.
+        """
+        limit = self._rules[index].limit
+        if times_ms.shape[1] < limit:
+            mine = self.newest(index, rows)
+            theirs = np.pad(times_ms, ((0, 0), (limit - times_ms.shape[1], 0)))
+            knows_more = np.count_nonzero(mine, axis=1) > np.count_nonzero(theirs, axis=1)
+            times_ms = np.where(knows_more[:, None], mine, theirs)
+        self._times[index].reshape(-1, limit)[rows] = times_ms[:, -limit:]
+        self._next[index][rows] = 0
         self._hold_many(index, rows)
 
     def _hold_many(self, index: int, rows: I64) -> None:

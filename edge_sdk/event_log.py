@@ -15,7 +15,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from edge_sdk import log_file
+from edge_sdk import log_file, replacing
 from edge_sdk.config import LOG_BYTES_MIN, PENDING_MAX
 from edge_sdk.errors import StateUnusableError, WrongKeyError
 from edge_sdk.log_file import ERASE_MARK, ERASING, HEADER_BYTES, LOG_ID_BYTES, NO_TAG, UNKNOWN_ID, LogHeader
@@ -69,12 +69,12 @@ class EventLog:
         seal = None if key is None else Seal(path, key)
         capacity = log_file.capacity_of(size_bytes, _codec(seal).slot_bytes)
         try:
-            log_file.finish(path)
+            replacing.finish(path)
             is_stub = path.exists() and log_file.is_cut_to_a_stub(path)
             if is_stub or not path.exists():
                 header = LogHeader(_codec(seal).slot_bytes, capacity)
                 log_file.create(path, header if is_stub else _identified(header, seal))  # a stub's id is lost
-                log_file.put_in_place(path)
+                replacing.put_in_place(path)
             self._attach(path, path, seal)
             self.damaged += is_stub
         except OSError as problem:
@@ -171,7 +171,7 @@ class EventLog:
         Raises:
             OSError: the disk refuses.
         """
-        log_file.finish(self.path)
+        replacing.finish(self.path)
         self._wipe()
         self._fresh.clear()
         self._written[:] = False
@@ -187,7 +187,7 @@ class EventLog:
         Raises:
             OSError: the disk refuses.
         """
-        log_file.finish(self.path)
+        replacing.finish(self.path)
         if not len(numbers):
             return
         self._codec.renew()
@@ -228,7 +228,7 @@ class EventLog:
         slots[(kept["seq"].astype(np.int64) - 1) % capacity] = codec.encode_many(kept)
         header = _identified(LogHeader(codec.slot_bytes, capacity, first), seal)
         try:
-            log_file.finish(self.path)  # what an earlier replacement left may not be lost sight of
+            replacing.finish(self.path)  # what an earlier replacement left may not be lost sight of
             log_file.create(self.path, header, slots.tobytes())
             log = type(self).__new__(type(self))
             log._attach(self.path, self.path.with_suffix(".new"), seal)
@@ -242,7 +242,7 @@ class EventLog:
         Raises:
             OSError: the disk refuses. The former log is the log.
         """
-        log_file.give_way(self.path)
+        replacing.give_way(self.path)
 
     def discard(self) -> None:
         """Close a log that another has replaced, or a replacement that is not wanted; overwrite and remove its file.
@@ -251,7 +251,7 @@ class EventLog:
             OSError: the disk refuses. The next erase, replacement or opening does it.
         """
         self._detach()
-        log_file.finish(self.path)
+        replacing.finish(self.path)
 
     # ---- the file ----
 

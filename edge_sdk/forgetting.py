@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.decay import PERIOD_BITS, PERIOD_HALF_LIVES
+from edge_sdk.decay import PERIOD_BITS
 from edge_sdk.derived import DerivedRules
+from edge_sdk.landmarks import take_sums
 from edge_sdk.memory import Memory, MemoryLayout
 from edge_sdk.types import I64
 
@@ -24,9 +25,9 @@ def keep_untouched(memory: Memory, old: Memory, kinds: frozenset[int] | None, it
 
     The window and the state of derived events stay as rebuilt: they are about the newest events, which the log holds.
 
-    Sums taken over must be of the same landmark as the others. Where the old memory saw a later period, the newest
-    tick becomes that period's start: all that is kept of an erased event's time is its period of 16 half-lives. What
-    is read from then on is, to the bit, as if the erased events had never been, if the clock never stepped back.
+    Where the old memory saw a later period, the newest tick becomes that period's start: all that is kept of an erased
+    event's time is its period of 16 half-lives. What is read from then on is, to the bit, as if the erased events had
+    never been, if the clock never stepped back.
 
     Args:
         memory: rebuilt from the log after the erase; changes.
@@ -38,12 +39,13 @@ def keep_untouched(memory: Memory, old: Memory, kinds: frozenset[int] | None, it
     if kinds is None and items is None:
         return
     erased = frozenset(memory.layout.kinds) if kinds is None else kinds
-    rows = None if items is None else np.array([old.rows_of(item) for item in items], np.int64).reshape(-1, 3)
-    reach = _Reach(memory.layout, erased, _following(memory.layout.derived, erased), rows)
+    refs = None if items is None else np.array([old.rows_of(item) for item in items], np.int64).reshape(-1, 3)
+    reach = _Reach(memory.layout, erased, _following(memory.layout.derived, erased), refs)
     _keep_counters(memory, old, reach)
     for index, rule in enumerate(memory.layout.caps):
         targets = reach.untouched_categories(rule.kind) if rule.per_category else reach.untouched_offers(rule.kind)
-        memory.caps.take_over(old.caps, index, np.flatnonzero(targets))
+        rows = np.flatnonzero(targets)
+        memory.caps.take_over(index, rows, old.caps.newest(index, rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,10 +92,4 @@ def _keep_counters(memory: Memory, old: Memory, reach: _Reach) -> None:
         if rule.counter >= 0:
             kept[:, rule.counter] &= np.concatenate([reach.untouched_offers(kind), reach.untouched_categories(kind)])
     for h in range(len(layout.decays)):
-        sums, old_sums = memory.sums.reshape(shape)[:, :, h], old.sums.reshape(shape)[:, :, h]
-        if not old_sums[kept].any():
-            continue  # then nothing is kept of its time either
-        old_period = old.latest[h] >> PERIOD_BITS
-        memory.advance(h, max(memory.latest[h], old_period << PERIOD_BITS))
-        passed = (memory.latest[h] >> PERIOD_BITS) - old_period
-        sums[kept] = old_sums[kept] * 2.0 ** (-PERIOD_HALF_LIVES * min(passed, 64))
+        take_sums(memory, h, kept, old.sums.reshape(shape)[:, :, h], old.latest[h] >> PERIOD_BITS << PERIOD_BITS)

@@ -1,13 +1,4 @@
-"""The event log as a file: its header, and how it is made, mapped, replaced by another one, and overwritten.
-
-A replacement passes through these states; whatever of them a crash leaves behind, `finish` brings to an end:
-
-| on disk | what it is | what `finish` does |
-|---|---|---|
-| log, .new | the new log is not whole yet | overwrites and removes .new: nothing has happened |
-| .old, .new | the new log is whole, synced, and the log from now on | renames .new, then as below |
-| log, .old | the new log is in place | overwrites and removes .old |
-"""
+"""The event log as a file: its header, and how it is made and mapped."""
 
 from __future__ import annotations
 
@@ -16,11 +7,11 @@ import mmap
 import os
 import struct
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge_sdk import replacing
 from edge_sdk.config import LOG_BYTES_MAX, LOG_BYTES_MIN, LOG_VERSION
 from edge_sdk.errors import InvalidValueError, LogVersionError, StateFullError
 from edge_sdk.records import PLAIN_SLOT_BYTES
@@ -39,7 +30,6 @@ _IDENTITY: Final = struct.Struct("<I8s16s4x")  # first sequence number, log id, 
 _IDENTITY_AT: Final = 28
 _CRC: Final = struct.Struct("<I")
 _FULL: Final = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-_WRITE_BYTES: Final = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,61 +111,18 @@ def capacity_of(file_bytes: int, slot_bytes: int = PLAIN_SLOT_BYTES) -> int:
 
 
 def create(path: Path, header: LogHeader, slots: bytes = b"") -> None:
-    """Make the file beside `path` as .new, whole and on disk; nothing else changes.
+    """Make the log beside `path` as .new, whole and on disk; nothing else changes.
 
     Raises:
         StateFullError: no room; nothing is left behind.
         OSError: it cannot be written.
     """
-    fresh = path.with_suffix(".new")
-    file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        # Reserved now, so that no later write into the map can meet a full disk (it would be a SIGBUS).
-        os.posix_fallocate(file, 0, header.file_bytes)
-        write_all(file, header.pack() + slots, 0)
-        os.fsync(file)
+        replacing.create(path, header.file_bytes, header.pack() + slots)
     except OSError as problem:
-        with suppress(OSError):  # else the next opening removes it
-            os.unlink(fresh)
         if problem.errno in _FULL:
             raise StateFullError(path, header.file_bytes) from problem
         raise
-    finally:
-        os.close(file)
-
-
-def put_in_place(path: Path) -> None:
-    """Let .new become the log where there was none.
-
-    Raises:
-        OSError: the disk refuses.
-    """
-    os.rename(path.with_suffix(".new"), path)
-    sync_folder(path)
-
-
-def give_way(path: Path) -> None:
-    """Let .new become the log in place of another. Whatever happens afterwards, `finish` makes it so.
-
-    Raises:
-        OSError: the disk refuses; nothing has happened.
-    """
-    os.rename(path, path.with_suffix(".old"))
-
-
-def finish(path: Path) -> None:
-    """Bring a replacement to its end; nothing if none is under way.
-
-    Raises:
-        OSError: the disk refuses; call it again.
-    """
-    old, new = path.with_suffix(".old"), path.with_suffix(".new")
-    if old.exists() and not path.exists():
-        sync_folder(path)
-        os.rename(new if new.exists() else old, path)
-        sync_folder(path)
-    _shred(old)
-    _shred(new)
 
 
 def open_map(path: Path, file_path: Path, *, with_key: bool) -> tuple[LogHeader, int, mmap.mmap]:
@@ -210,35 +157,3 @@ def open_map(path: Path, file_path: Path, *, with_key: bool) -> tuple[LogHeader,
 
 def _crc(content: bytes) -> bytes:
     return _CRC.pack(zlib.crc32(content))
-
-
-def write_all(file: int, content: bytes, at: int) -> None:
-    """Write all of `content` from byte `at` on."""
-    with memoryview(content) as view:
-        done = 0
-        while done < len(view):
-            done += os.pwrite(file, view[done : done + _WRITE_BYTES], at + done)
-
-
-def _shred(path: Path) -> None:
-    """Overwrite a file with zeros, on disk too, and remove it; nothing if there is none."""
-    try:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        write_all(file, bytes(os.fstat(file).st_size), 0)
-        os.fsync(file)
-    finally:
-        os.close(file)
-    os.unlink(path)
-    sync_folder(path)
-
-
-def sync_folder(path: Path) -> None:
-    """Returns when the disk has the names in this file's folder."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -6,9 +6,8 @@ same bits. One event costs the same however many came before.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, cast
 
@@ -19,7 +18,7 @@ from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_HALF_LIVES, PERIOD_TICKS
 from edge_sdk.derived import NOTHING_DERIVED, DerivedRules, Deriver
 from edge_sdk.event_rows import EventRows
 from edge_sdk.types import F32, F64, I32, I64
-from edge_sdk.vocabulary import Vocabulary
+from edge_sdk.vocabulary import U32, Vocabulary
 from edge_sdk.window import Window
 
 _Plan = tuple[int, int, tuple[CountedRule, ...]]
@@ -50,6 +49,7 @@ class MemoryLayout:
     decays: tuple[DecayTables, ...]  # H half-lives
     caps: tuple[CapRule, ...]
     derived: DerivedRules = NOTHING_DERIVED
+    category_ids: tuple[int, ...] = ()  # crc32 of names, row 1 first; () = the rows stand for themselves
 
     @property
     def counter_features(self) -> int:
@@ -61,16 +61,10 @@ class MemoryLayout:
         categories = self.offers.row_category[offer_rows] + len(self.offers) + 1
         return np.stack([offer_rows, categories], axis=1).astype(np.int64)
 
-    def fingerprint(self) -> bytes:
-        """SHA-256 (32 bytes) of all that gives a dumped memory its meaning: rows, rules, half-lives."""
-        digest = hashlib.sha256()
-        for vocabulary in (self.items, self.offers):
-            digest.update(vocabulary.ids.tobytes() + vocabulary.row_category.tobytes())
-        kinds = sorted((kind, rule.row, rule.in_window, rule.counter, rule.keep_s) for kind, rule in self.kinds.items())
-        ticks = [decay.tick_ms for decay in self.decays]
-        sizes = (self.window, self.category_rows, self.counter_kinds)
-        digest.update(repr((sizes, kinds, ticks, self.caps, _plain(self.derived))).encode())
-        return digest.digest()
+    @property
+    def categories(self) -> U32:
+        """The id of each category, row 1 first; it outlives bundles, a row does not."""
+        return np.array(self.category_ids or range(1, self.category_rows), np.uint32)
 
 
 class Memory:
@@ -266,17 +260,6 @@ def _keep_ms(layout: MemoryLayout) -> I64 | None:
         if rule.keep_s:
             keep_ms[rule.row] = rule.keep_s * 1000
     return keep_ms
-
-
-def _plain(rules: object) -> object:
-    """Rules as nested tuples: a set's own order is no meaning."""
-    if isinstance(rules, frozenset):
-        return sorted(rules)
-    if isinstance(rules, tuple):
-        return [_plain(rule) for rule in rules]
-    if is_dataclass(rules):
-        return [_plain(getattr(rules, field.name)) for field in fields(rules)]
-    return rules
 
 
 def _floats(array: F32 | F64) -> memoryview[float]:

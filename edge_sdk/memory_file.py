@@ -1,8 +1,9 @@
 """Memory on disk: what the ring has dropped still counts after the next open, which replays the newest events only.
 
 A file of two slots of fixed size, written in turn and in place: a write that is cut short costs the newer state only,
-and erasing can overwrite every byte. A slot belongs to one log (its id), one bundle's tables (their fingerprint) and,
-if the log is encrypted, its key; any other is passed over. Byte layout: docs/format.md.
+and erasing can overwrite every byte. A slot belongs to one log (its id) and, if the log is encrypted, to its key; any
+other is passed over. It carries the tables that its cells are of, so that a bundle with other tables can take over what
+still means the same (`carry_over.py`); a file of other tables is then replaced as a whole. Byte layout: docs/format.md.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge_sdk.log_file import LOG_ID_BYTES, sync_folder, write_all
+from edge_sdk import replacing
+from edge_sdk.log_file import LOG_ID_BYTES
 from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.memory_tables import fingerprint, pack_tables, read_tables
 from edge_sdk.sealing import NONCE_BYTES, TAG_BYTES, Seal
 
-_MAGIC: Final = b"EDGEMEM\x02"
+_MAGIC: Final = b"EDGEMEM\x03"
 _HEADER: Final = struct.Struct("<8s32s8sII")  # magic and version, fingerprint, log id, seq, newest decision
 _CRC: Final = struct.Struct("<I")
 _SEAL_BYTES: Final = NONCE_BYTES + TAG_BYTES
@@ -29,7 +32,7 @@ _SLOTS: Final = 2
 class Kept:
     """Memory as of one event."""
 
-    memory: Memory
+    memory: Memory  # read from a file of other tables, it is of their layout
     seq: int  # the newest event in it
     decision: int  # the newest decision's id
 
@@ -38,8 +41,13 @@ class MemoryFile:
     """The file. Not thread-safe: the engine serialises.
 
     Attributes:
+        path: the file.
+        is_foreign: it is of another bundle's tables, or useless; the next `write` replaces it.
         next_slot: where the next state goes: over the older of the two.
     """
+
+    path: Path
+    is_foreign: bool
 
     def __init__(self, path: Path, layout: MemoryLayout) -> None:
         """Open the file, or make it with all its blocks reserved.
@@ -48,58 +56,73 @@ class MemoryFile:
             OSError: it cannot be made; the engine then works without it.
         """
         self.path, self._layout = path, layout
-        self._fingerprint = layout.fingerprint()
-        self._content_bytes = _HEADER.size + len(Memory(layout).dump()) + _CRC.size
-        self._slot_bytes = self._content_bytes + _SEAL_BYTES  # a plain slot leaves the room for a seal unused
+        self._fingerprint, self._tables = fingerprint(layout), pack_tables(layout)
+        content_bytes = _HEADER.size + len(self._tables) + len(Memory(layout).dump()) + _CRC.size
+        self._slot_bytes = content_bytes + _SEAL_BYTES  # a plain slot leaves the room for a seal unused
+        replacing.finish(path)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.next_slot = 0  # the one to write
         try:
             size = os.fstat(self._file).st_size
-            if size != _SLOTS * self._slot_bytes:  # new, or of a bundle with other tables
-                self._overwrite(size)
-                os.ftruncate(self._file, 0)  # a file of the right size has all its blocks
+            if not size:
                 os.posix_fallocate(self._file, 0, _SLOTS * self._slot_bytes)
-                sync_folder(path)
+                replacing.sync_folder(path)
+            self.is_foreign = size not in (0, _SLOTS * self._slot_bytes)
         except OSError:
             os.close(self._file)
             raise
 
     def read(self, log_id: bytes | None, seal: Seal | None) -> Kept | None:
-        """The newest state of this log. What belongs to no log that is left is overwritten.
+        """The newest state of this log, of whatever bundle. What belongs to no log that is left is overwritten.
 
         Args:
             log_id: of the log; None = damage took it, any will do.
             seal: of the log.
+
+        Raises:
+            OSError: the disk refuses.
         """
         found: Kept | None = None
         for slot in range(_SLOTS):
             kept = self._read_slot(slot, log_id, seal)
-            if kept is not None and (found is None or kept.seq > found.seq):
+            if kept is not None and (found is None or (kept.seq, kept.decision) > (found.seq, found.decision)):
                 found, self.next_slot = kept, (slot + 1) % _SLOTS
         if found is None:
             self.erase()
+        elif found.memory.layout is not self._layout:
+            self.is_foreign = True
         return found
 
     def write(self, kept: Kept, log_id: bytes, seal: Seal | None) -> None:
-        """Keep this state, over the older one.
+        """Keep this state, over the older one; over all that there is if it is of other tables, and then on disk.
+
+        Args:
+            kept: of this file's layout.
+            log_id: of the log.
+            seal: of the log.
 
         Raises:
             OSError: the disk refuses.
         """
         header = _HEADER.pack(_MAGIC, self._fingerprint, log_id[:LOG_ID_BYTES], kept.seq, kept.decision)
-        body = header + kept.memory.dump()
+        body = header + self._tables + kept.memory.dump()
         content = body + _CRC.pack(zlib.crc32(body))
         raw = content.ljust(self._slot_bytes, b"\x00") if seal is None else seal.close(content)
-        write_all(self._file, raw, self.next_slot * self._slot_bytes)
+        replacing.finish(self.path)
+        if self.is_foreign:
+            self._replace(raw)
+            return
+        replacing.write_all(self._file, raw, self.next_slot * self._slot_bytes)
         self.next_slot = (self.next_slot + 1) % _SLOTS
 
     def erase(self) -> None:
-        """Overwrite both slots with zeros, on disk too.
+        """Overwrite all of it with zeros, on disk too.
 
         Raises:
             OSError: the disk refuses.
         """
-        self._overwrite(_SLOTS * self._slot_bytes)
+        replacing.finish(self.path)
+        replacing.overwrite(self._file)
         self.next_slot = 0
 
     def sync(self) -> None:
@@ -115,19 +138,37 @@ class MemoryFile:
         os.close(self._file)
 
     def _read_slot(self, slot: int, log_id: bytes | None, seal: Seal | None) -> Kept | None:
-        raw = os.pread(self._file, self._slot_bytes, slot * self._slot_bytes)
-        content = raw[: self._content_bytes] if seal is None else seal.open(raw)
-        if content is None or len(content) != self._content_bytes:
+        slot_bytes = os.fstat(self._file).st_size // _SLOTS  # as whoever wrote the file had it
+        raw = os.pread(self._file, slot_bytes, slot * slot_bytes)
+        content = raw[:-_SEAL_BYTES] if seal is None else seal.open(raw)
+        if content is None or len(content) < _HEADER.size + _CRC.size:
             return None
         body, crc = content[: -_CRC.size], content[-_CRC.size :]
         if _CRC.pack(zlib.crc32(body)) != crc:
             return None
-        magic, fingerprint, of_log, seq, decision = _HEADER.unpack_from(body)
-        if magic != _MAGIC or fingerprint != self._fingerprint or of_log != (log_id or of_log):
+        magic, of_layout, of_log, seq, decision = _HEADER.unpack_from(body)
+        if magic != _MAGIC or of_log != (log_id or of_log):
             return None
-        return Kept(Memory.load(self._layout, body[_HEADER.size :]), seq, decision)
+        try:
+            return Kept(self._memory(body[_HEADER.size :], of_layout), seq, decision)
+        except ValueError:  # written by another implementation: its tables and its dump do not fit
+            return None
 
-    def _overwrite(self, size: int) -> None:
-        if size:
-            write_all(self._file, bytes(size), 0)
-            os.fsync(self._file)
+    def _memory(self, raw: bytes, of_layout: bytes) -> Memory:
+        if of_layout == self._fingerprint:
+            return Memory.load(self._layout, raw[len(self._tables) :])
+        layout, at = read_tables(raw)
+        return Memory.load(layout, raw[at:])
+
+    def _replace(self, raw: bytes) -> None:
+        """By a file of this bundle's tables with one slot in it. Killed at any point, one of both files is whole."""
+        replacing.create(self.path, _SLOTS * self._slot_bytes, raw)
+        file = os.open(self.path.with_suffix(".new"), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            replacing.give_way(self.path)
+        except OSError:
+            os.close(file)
+            raise
+        os.close(self._file)
+        self._file, self.next_slot, self.is_foreign = file, 1, False
+        replacing.finish(self.path)

@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 
 from edge_sdk.bulk import add_coded, memory_from, take_in, take_in_bodies
+from edge_sdk.carry_over import take_over
 from edge_sdk.config import PENDING_MAX
 from edge_sdk.durability import Flusher
 from edge_sdk.errors import StateFullError, StateUnusableError
@@ -282,14 +283,15 @@ class StateFolder:
         if kept is None:
             self._memory = memory_from(self._layout, records)
         else:
-            self._memory = kept.memory
             if kept.seq > log.last_seq:
                 log.skip_to(kept.seq)
-            take_in(self._memory, records[records["seq"] > kept.seq])
+            is_since = records["seq"] > kept.seq
+            self._memory = self._of_this_bundle(kept.memory, records[~is_since])
+            take_in(self._memory, records[is_since])
             self.last_decision = max(self.last_decision, kept.decision)
         self._seen = log.last_seq
         self._set_due(kept_seq=kept.seq if kept else log.oldest_seq)
-        if log.id_lost:
+        if log.id_lost or (self._file is not None and self._file.is_foreign):
             self.keep()
         return records
 
@@ -306,7 +308,18 @@ class StateFolder:
             with _unless_refused(self.log.path):
                 self.log.take_out(records["seq"][expired].astype(np.int64), expired=True)
 
+    def _of_this_bundle(self, memory: Memory, records: Records) -> Memory:
+        """A kept memory as this bundle has it; `records`: what the log holds of the events in it."""
+        if memory.layout is self._layout:
+            return memory
+        made = memory_from(self._layout, records)
+        if not self.log.is_whole:  # a whole log knows better: it has events that the former bundle did not count
+            take_over(made, memory)
+        return made
+
     def _replace_log(self, *, size_bytes: int | None = None, seal: Seal | None, renumber: bool = False) -> None:
+        if self._file is not None and self._file.is_foreign:
+            self._keep_everywhere()  # a write replaces such a file with both its slots, and below each log needs one
         memory, former = self.memory, self.log
         log = former.replacement(size_bytes=size_bytes, seal=seal, renumber=renumber)
         seq = log.last_seq if renumber else former.last_seq

@@ -16,6 +16,11 @@ def item_id(name: str) -> int:
     return zlib.crc32(name.encode()) or 1
 
 
+def category_id(name: str) -> int:
+    """The id of a category: crc32 of its UTF-8 bytes."""
+    return zlib.crc32(name.encode())
+
+
 def kind_id(name: str) -> int:
     """The id of a kind: the low 16 bits of its crc32. A scene whose kinds collide is refused at packing."""
     return zlib.crc32(name.encode()) & 0xFFFF

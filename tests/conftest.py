@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,15 +135,15 @@ def derived(tmp_path_factory: pytest.TempPathFactory) -> Small:
     return packed(tmp_path_factory.mktemp("derived"), DERIVED_SCENE)
 
 
-def packed(folder: Path, table: dict[str, Any]) -> Small:
+def packed(folder: Path, table: dict[str, Any], *, offers: tuple[str, ...] = OFFERS) -> Small:
     """A scene over `small_log`, with a random model, signed by the development key of `small`."""
     scene = scene_from_table(table)
-    log = small_log()
+    log = with_offers(small_log(), offers)
     layout = build_layout(scene, log, training_events=np.ones(len(log.event_item), np.bool_))
     model = random_model(layout)
     ranker = export_ranker(model)
     chosen = np.arange(len(log.decisions.time_ms))
-    logits = np.random.default_rng(3).normal(size=(len(chosen), len(OFFERS), 2)).astype(np.float32)
+    logits = np.random.default_rng(3).normal(size=(len(chosen), len(offers), 2)).astype(np.float32)
     golden = make_golden(log, layout, ranker, chosen, logits, 4)
     content = Content(scene, layout, ranker, export_explainer(model), golden)
     key = development_key("small")
@@ -213,6 +213,23 @@ def small_log(users: int = 4, events: int = 40, decisions: int = 3, seed: int = 
         decision_times_ms=np.full(users * decisions, NOW_MS),
         candidates=[list(range(len(OFFERS)))] * (users * decisions),
     )
+
+
+def with_offers(log: Log, offers: tuple[str, ...]) -> Log:
+    """The same log over a catalogue of some of its offers; of every decision's candidates these are left."""
+    rows = np.array([OFFERS.index(offer) for offer in offers])
+    stays = np.isin(log.decisions.candidate, rows)
+    columns = ("candidate", "outcome", "propensity", "shown")
+    left = {column: getattr(log.decisions, column)[stays] for column in columns}
+    offsets = np.concatenate([[0], np.cumsum(stays)])[log.decisions.offsets]
+    catalogue = replace(
+        log.catalogue,
+        offers=offers,
+        offer_item=rows.astype(np.int32),
+        valid_from_ms=log.catalogue.valid_from_ms[rows],
+        valid_until_ms=log.catalogue.valid_until_ms[rows],
+    )
+    return replace(log, catalogue=catalogue, decisions=replace(log.decisions, offsets=offsets, **left))
 
 
 def log_of(

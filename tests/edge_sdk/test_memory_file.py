@@ -1,15 +1,16 @@
 """Kept memory: what the ring dropped still counts after reopening, to the bit, and never more than was recorded."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ITEMS, KINDS, NOW_MS, SettableClock, Small
+from conftest import HOME, ITEMS, KINDS, NOW_MS, SettableClock, Small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_sdk import Engine, state_folder
+from edge_sdk import BaseDecision, Engine, state_folder
 from edge_sdk.memory import Memory
 from edge_sdk.memory_file import Kept, MemoryFile
 
@@ -107,23 +108,43 @@ def test_a_cap_outlives_the_ring(small: Small, tmp_path: Path) -> None:
         assert held[0] > 0
 
 
-def test_memory_of_another_layout_or_another_log_is_overwritten(small: Small, tmp_path: Path) -> None:
-    from dataclasses import replace
+def test_decision_ids_go_on_where_nothing_was_recorded(small: Small, tmp_path: Path, base: BaseDecision) -> None:
+    for expected in (1, 2, 3):
+        with small.open(tmp_path, SettableClock()) as engine:
+            assert engine.rank(base, context=HOME).id == expected
 
+
+def test_memory_of_another_log_is_overwritten(small: Small, tmp_path: Path) -> None:
     layout = small.layout.memory
-    other = replace(layout, caps=(replace(layout.caps[0], within_s=1), *layout.caps[1:]))  # of the same size
-    cases = ((layout, b"this log", True), (other, b"this log", False), (layout, b"that log", False))
-    for reader, log_id, is_kept in cases:
+    for log_id, is_kept in ((b"this log", True), (b"that log", False)):
         file = MemoryFile(tmp_path / "memory.bin", layout)
         file.write(Kept(Memory(layout), 5, 1), b"this log", None)
         file.close()
-        file = MemoryFile(tmp_path / "memory.bin", reader)
+        file = MemoryFile(tmp_path / "memory.bin", layout)
         kept = file.read(log_id, None)
         file.close()
         assert (kept is not None) == is_kept
         assert any((tmp_path / "memory.bin").read_bytes()) == is_kept
         if kept is not None:
             assert (kept.seq, kept.decision) == (5, 1)
+
+
+@pytest.mark.parametrize("within_s", [1, None])  # of the same size, and of another
+def test_memory_of_another_layout_is_read_as_such(small: Small, tmp_path: Path, within_s: int | None) -> None:
+    layout = small.layout.memory
+    caps = () if within_s is None else (replace(layout.caps[0], within_s=within_s), *layout.caps[1:])
+    file = MemoryFile(tmp_path / "memory.bin", replace(layout, caps=caps))
+    file.write(Kept(Memory(replace(layout, caps=caps)), 5, 1), b"this log", None)
+    file.close()
+    file = MemoryFile(tmp_path / "memory.bin", layout)
+    kept = file.read(b"this log", None)
+    assert kept is not None
+    assert (kept.seq, kept.decision, kept.memory.layout.caps, file.is_foreign) == (5, 1, caps, True)
+    file.write(Kept(Memory(layout), 6, 1), b"this log", None)
+    again = file.read(b"this log", None)
+    file.close()
+    assert again is not None
+    assert (again.seq, again.memory.layout, file.is_foreign) == (6, layout, False)
 
 
 def test_without_room_for_it_the_engine_works_from_the_log(

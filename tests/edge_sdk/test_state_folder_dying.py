@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edge_sdk.event_columns import EventColumns
 from small_state import FILES, KEY, LAYOUT, copied, die, event, memory_of, opened, record, recorded
 from state_changes import CHANGES, EVENTS, ITEM, REPLACEMENTS, Change, begin, everything, memory_of_log, sequence
 from system_calls import before_each_call, watched_maps
 
 from edge_sdk.errors import WrongKeyError
+from edge_sdk.event_input import EventColumns
 from edge_sdk.memory import Memory
 
 

@@ -1,0 +1,145 @@
+"""Memory under a new bundle: counters and caps that still mean the same go on, whatever the log has dropped.
+
+Two memories that saw the same events meet: one of the former bundle, which counted them all, and one of the new bundle,
+made from what the log still holds. What the first one knows of a target, a kind and a half-life that the second has too
+takes the place of what the second found in the log; so no event counts twice, and none that counted is lost. The window
+stays as made from the log.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.landmarks import take_sums
+from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.types import I64
+from edge_sdk.vocabulary import U32
+
+_NEVER = -1  # a counter that the former bundle did not have
+
+
+def take_over(memory: Memory, old: Memory) -> None:
+    """Take over from the memory of a former bundle every counter, cap and state of a rule that still means the same.
+
+    - An offer is the same by its id, a category by the id of its name; who belongs to a category may have changed.
+    - A kind is the same by its id, unless it was recorded and is derived now, or the other way round.
+    - A half-life is the same by its tick.
+    - A cap is the same by kind and by whether it is per offer or per category. Its time is its own. Of a larger limit
+      than before, times that nobody kept are missing until enough events have come.
+    - Derived events go on half-way where their rule is the same in every respect.
+
+    What is read of a counter taken over is, to the bit, what a memory would give that saw every event, if the clock
+    never stepped back. Where it did, only the tick may differ at which such an event counts.
+
+    Args:
+        memory: of the new bundle, made from what the log holds up to the event that `old` ends with; changes.
+        old: does not change.
+    """
+    match = _Match(memory.layout, old.layout)
+    _take_counters(memory, old, match)
+    _take_caps(memory, old, match)
+    _take_states(memory, old)
+
+
+@dataclass(frozen=True)
+class _Match:
+    """What of a new layout was in the old one. Not slotted: each table is made once."""
+
+    new: MemoryLayout
+    old: MemoryLayout
+
+    @cached_property
+    def kinds(self) -> frozenset[int]:
+        """Kinds of the same origin in both."""
+        changed = frozenset(self.new.derived.kinds) ^ frozenset(self.old.derived.kinds)
+        return frozenset(self.new.kinds) & frozenset(self.old.kinds) - changed
+
+    @cached_property
+    def offers(self) -> I64:
+        """The old row of each offer, (offers + 1,); 0 = it had none, as has row 0."""
+        return _old_rows(self.new.offers.ids, self.old.offers.ids)
+
+    @cached_property
+    def categories(self) -> I64:
+        """Likewise of each category."""
+        return _old_rows(self.new.categories, self.old.categories)
+
+    @cached_property
+    def counters(self) -> I64:
+        """The old place of each counter that the same kinds feed, (KC,); -1 = it had none."""
+        former = {kinds: counter for counter, kinds in enumerate(_feeding(self.old))}
+        found = [former.get(kinds, _NEVER) if kinds and kinds <= self.kinds else _NEVER for kinds in _feeding(self.new)]
+        return np.array(found, np.int64)
+
+
+def _take_counters(memory: Memory, old: Memory, match: _Match) -> None:
+    has_target = np.concatenate([match.offers, match.categories]) > 0
+    slots = np.concatenate([match.offers, match.categories + old.category_slot])
+    cells = has_target[:, None] & (match.counters != _NEVER)
+    shape = (len(old.sums), old.layout.counter_kinds, len(old.latest))
+    ticks = [decay.tick_ms for decay in old.layout.decays]
+    for h, decay in enumerate(memory.layout.decays):
+        if decay.tick_ms in ticks:
+            former = ticks.index(decay.tick_ms)
+            sums = old.sums.reshape(shape)[:, :, former][np.ix_(slots, match.counters)]
+            take_sums(memory, h, cells, sums, old.latest[former])
+
+
+def _take_caps(memory: Memory, old: Memory, match: _Match) -> None:
+    limits = {  # of rules on the same events the one that knows most of them
+        (rule.kind, rule.per_category): index
+        for index, rule in sorted(enumerate(old.layout.caps), key=lambda indexed: indexed[1].limit)
+        if rule.kind in match.kinds
+    }
+    for index, rule in enumerate(memory.layout.caps):
+        former = limits.get((rule.kind, rule.per_category))
+        if former is not None:
+            old_rows = match.categories if rule.per_category else match.offers
+            rows = np.flatnonzero(old_rows)
+            memory.caps.take_over(index, rows, old.caps.newest(former, old_rows[rows]))
+
+
+def _take_states(memory: Memory, old: Memory) -> None:
+    """Of derived events that are half made."""
+    numbers, former = (np.frombuffer(of.deriver.dump(), "<i8").copy() for of in (memory, old))
+    former_places = _state_places(old.layout.derived)
+    for rule, places in _state_places(memory.layout.derived).items():
+        if rule in former_places:
+            numbers[places] = former[former_places[rule]]
+    memory.deriver.load(numbers.tobytes())
+
+
+def _state_places(rules: DerivedRules) -> dict[SessionRule | DwellRule | PassedOverRule, slice]:
+    """Where each rule's state stands among the numbers that `Deriver.dump` writes."""
+    places: dict[SessionRule | DwellRule | PassedOverRule, slice] = {}
+    if rules.session:
+        places[rules.session] = slice(0, 2)
+    at = 2
+    for stay in rules.dwell:
+        places[stay] = slice(at, at + 2)
+        at += 2
+    for passed in rules.passed_over:
+        places[passed] = slice(at, at + 1)
+        at += 1
+    return places
+
+
+def _feeding(layout: MemoryLayout) -> list[frozenset[int]]:
+    """The kinds that each counter counts, by its place."""
+    return [
+        frozenset(kind for kind, rule in layout.kinds.items() if rule.counter == counter)
+        for counter in range(layout.counter_kinds)
+    ]
+
+
+def _old_rows(ids: U32, old_ids: U32) -> I64:
+    """By row, from row 0. Of two categories with one id (one pair in 4 billion) neither is the same as any."""
+    listed, old_listed = ids.tolist(), old_ids.tolist()
+    times, old_times = Counter(listed), Counter(old_listed)
+    rows = {identifier: row for row, identifier in enumerate(old_listed, start=1) if old_times[identifier] == 1}
+    return np.array([0, *(rows.get(each, 0) if times[each] == 1 else 0 for each in listed)], np.int64)

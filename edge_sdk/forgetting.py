@@ -20,7 +20,14 @@ from edge_sdk.types import I64
 Mask = npt.NDArray[np.bool_]
 
 
-def keep_untouched(memory: Memory, old: Memory, kinds: frozenset[int] | None, items: frozenset[int] | None) -> None:
+def keep_untouched(
+    memory: Memory,
+    old: Memory,
+    kinds: frozenset[int] | None,
+    items: frozenset[int] | None,
+    *,
+    categories_differed: bool = False,
+) -> None:
     """Take over from the memory before an erase every counter and cap that the erased events cannot have touched.
 
     The window and the state of derived events stay as rebuilt: they are about the newest events, which the log holds.
@@ -35,12 +42,14 @@ def keep_untouched(memory: Memory, old: Memory, kinds: frozenset[int] | None, it
             keeps ids that it was asked about.
         kinds: ids of the erased kinds; None = any.
         items: ids of the items that the erased events are about; None = any. With both None nothing is taken over.
+        categories_differed: older events were counted under a bundle whose items had other categories, nobody knows
+            which: an erased item may have touched any of them.
     """
     if kinds is None and items is None:
         return
     erased = frozenset(memory.layout.kinds) if kinds is None else kinds
     refs = None if items is None else np.array([old.rows_of(item) for item in items], np.int64).reshape(-1, 3)
-    reach = _Reach(memory.layout, erased, _following(memory.layout.derived, erased), refs)
+    reach = _Reach(memory.layout, erased, _following(memory.layout.derived, erased), refs, categories_differed)
     _keep_counters(memory, old, reach)
     for index, rule in enumerate(memory.layout.caps):
         targets = reach.untouched_categories(rule.kind) if rule.per_category else reach.untouched_offers(rule.kind)
@@ -56,6 +65,7 @@ class _Reach:
     erased: frozenset[int]  # kind ids
     following: frozenset[int]  # kind ids of derived events that may be others now, and about any item
     rows: I64 | None  # (items, 3) item, offer and category rows of the erased items; None = any item
+    any_category: bool  # an erased item may have been in any category
 
     def untouched_offers(self, kind: int) -> Mask:
         """Offers whose events of a kind were all left alone, by offer row."""
@@ -63,6 +73,8 @@ class _Reach:
 
     def untouched_categories(self, kind: int) -> Mask:
         """Likewise by category row."""
+        if self.any_category and kind in self.erased:
+            return np.zeros(self.layout.category_rows, np.bool_)
         return self._untouched(kind, self.layout.category_rows, 2)
 
     def _untouched(self, kind: int, targets: int, column: int) -> Mask:

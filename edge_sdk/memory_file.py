@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from edge_sdk import replacing
 from edge_sdk.log_file import LOG_ID_BYTES
 from edge_sdk.memory import Memory, MemoryLayout
@@ -22,7 +24,7 @@ from edge_sdk.memory_tables import fingerprint, pack_tables, read_tables
 from edge_sdk.sealing import NONCE_BYTES, TAG_BYTES, Seal
 
 _MAGIC: Final = b"EDGEMEM\x03"
-_HEADER: Final = struct.Struct("<8s32s8sII")  # magic and version, fingerprint, log id, seq, newest decision
+_HEADER: Final = struct.Struct("<8s32s8sIII")  # magic and version, fingerprint, log id, seq, newest decision, flags
 _CRC: Final = struct.Struct("<I")
 _SEAL_BYTES: Final = NONCE_BYTES + TAG_BYTES
 _SLOTS: Final = 2
@@ -35,6 +37,7 @@ class Kept:
     memory: Memory  # read from a file of other tables, it is of their layout
     seq: int  # the newest event in it
     decision: int  # the newest decision's id
+    is_taken_over: bool = False  # some of it was counted under a former bundle, whose items had other categories
 
 
 class MemoryFile:
@@ -56,8 +59,8 @@ class MemoryFile:
             OSError: it cannot be made; the engine then works without it.
         """
         self.path, self._layout = path, layout
-        self._fingerprint, self._tables = fingerprint(layout), pack_tables(layout)
-        content_bytes = _HEADER.size + len(self._tables) + len(Memory(layout).dump()) + _CRC.size
+        self._fingerprint, self._table_bytes = fingerprint(layout), len(pack_tables(layout))
+        content_bytes = _HEADER.size + self._table_bytes + len(Memory(layout).dump()) + _CRC.size
         self._slot_bytes = content_bytes + _SEAL_BYTES  # a plain slot leaves the room for a seal unused
         replacing.finish(path)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -104,8 +107,9 @@ class MemoryFile:
         Raises:
             OSError: the disk refuses.
         """
-        header = _HEADER.pack(_MAGIC, self._fingerprint, log_id[:LOG_ID_BYTES], kept.seq, kept.decision)
-        body = header + self._tables + kept.memory.dump()
+        counts = (kept.seq, kept.decision, kept.is_taken_over)
+        header = _HEADER.pack(_MAGIC, self._fingerprint, log_id[:LOG_ID_BYTES], *counts)
+        body = header + _masked(pack_tables(self._layout), log_id) + kept.memory.dump()
         content = body + _CRC.pack(zlib.crc32(body))
         raw = content.ljust(self._slot_bytes, b"\x00") if seal is None else seal.close(content)
         replacing.finish(self.path)
@@ -146,18 +150,18 @@ class MemoryFile:
         body, crc = content[: -_CRC.size], content[-_CRC.size :]
         if _CRC.pack(zlib.crc32(body)) != crc:
             return None
-        magic, of_layout, of_log, seq, decision = _HEADER.unpack_from(body)
+        magic, of_layout, of_log, seq, decision, flags = _HEADER.unpack_from(body)
         if magic != _MAGIC or of_log != (log_id or of_log):
             return None
         try:
-            return Kept(self._memory(body[_HEADER.size :], of_layout), seq, decision)
+            return Kept(self._memory(body[_HEADER.size :], of_layout, of_log), seq, decision, bool(flags))
         except ValueError:  # written by another implementation: its tables and its dump do not fit
             return None
 
-    def _memory(self, raw: bytes, of_layout: bytes) -> Memory:
+    def _memory(self, raw: bytes, of_layout: bytes, of_log: bytes) -> Memory:
         if of_layout == self._fingerprint:
-            return Memory.load(self._layout, raw[len(self._tables) :])
-        layout, at = read_tables(raw)
+            return Memory.load(self._layout, raw[self._table_bytes :])
+        layout, at = read_tables(_masked(raw, of_log))
         return Memory.load(layout, raw[at:])
 
     def _replace(self, raw: bytes) -> None:
@@ -172,3 +176,10 @@ class MemoryFile:
         os.close(self._file)
         self._file, self.next_slot, self.is_foreign = file, 1, False
         replacing.finish(self.path)
+
+
+def _masked(tables: bytes, log_id: bytes) -> bytes:
+    """Tables xored with the log's id; masked ones in clear. The ids of the bundle's offers are no secret, but so whoever
+    looks for an erased item's id in the file finds it only where there is a trace of the user."""
+    given = np.frombuffer(tables, np.uint8)
+    return np.bitwise_xor(given, np.resize(np.frombuffer(log_id, np.uint8), len(given))).tobytes()

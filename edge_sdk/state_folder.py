@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +58,7 @@ class StateFolder:
     last_decision: int
     disk_failures: int
     _memory: Memory
+    _is_taken_over: bool  # some of it was counted under a former bundle, whose items had other categories
     _seen: int  # the newest event in `_memory`
     _keep_at: int  # the event from which on the memory file is to be written
     _is_kept_on_disk: bool  # whether the disk has what was last written to it
@@ -167,6 +169,7 @@ class StateFolder:
             self.log.erase()
             self._synced_seq = 0
         self._memory, self._seen, self.last_decision, self.era = Memory(self._layout), 0, 0, object()
+        self._is_taken_over = False
         self._set_due(kept_seq=0)
 
     def erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
@@ -187,7 +190,7 @@ class StateFolder:
         chosen = meant(records, before_ms, items, kinds)
         self._memory, self.era = memory_from(self._layout, records[~chosen]), object()
         if not self.log.is_whole:
-            keep_untouched(self._memory, former, kinds, items)
+            keep_untouched(self._memory, former, kinds, items, categories_differed=self._is_taken_over)
         self._keep_everywhere()
         with _unless_refused(self.log.path):
             self.log.take_out(records["seq"][chosen].astype(np.int64), expired=False)
@@ -217,12 +220,12 @@ class StateFolder:
 
     def keep(self) -> None:
         """Write memory to its file; due long before the ring drops what no file holds."""
-        memory = self.memory
+        kept = self._kept()
         if self._interval_s is not None:
             self.sync()
         if self._file is not None:
             try:
-                self._file.write(Kept(memory, self._seen, self.last_decision), self.log.log_id, self.log.seal)
+                self._file.write(kept, self.log.log_id, self.log.seal)
                 self._is_kept_on_disk = False
                 if self._interval_s is not None:
                     self._sync_file()
@@ -276,7 +279,7 @@ class StateFolder:
         """
         log, records = self.log, self.log.recovered()
         self.last_decision = int(records["decision"].max(initial=0))
-        kept = None
+        kept, self._is_taken_over = None, False
         if self._file is not None:
             with _unless_refused(self._file.path):
                 kept = self._file.read(None if log.id_lost else log.log_id, log.seal)
@@ -285,6 +288,7 @@ class StateFolder:
         else:
             if kept.seq > log.last_seq:
                 log.skip_to(kept.seq)
+            self._is_taken_over = kept.is_taken_over
             is_since = records["seq"] > kept.seq
             self._memory = self._of_this_bundle(kept.memory, records[~is_since])
             take_in(self._memory, records[is_since])
@@ -315,12 +319,13 @@ class StateFolder:
         made = memory_from(self._layout, records)
         if not self.log.is_whole:  # a whole log knows better: it has events that the former bundle did not count
             take_over(made, memory)
+            self._is_taken_over = True
         return made
 
     def _replace_log(self, *, size_bytes: int | None = None, seal: Seal | None, renumber: bool = False) -> None:
         if self._file is not None and self._file.is_foreign:
             self._keep_everywhere()  # a write replaces such a file with both its slots, and below each log needs one
-        memory, former = self.memory, self.log
+        kept, former = self._kept(), self.log
         log = former.replacement(size_bytes=size_bytes, seal=seal, renumber=renumber)
         seq = log.last_seq if renumber else former.last_seq
         log.skip_to(max(seq, log.last_seq))
@@ -328,7 +333,7 @@ class StateFolder:
         try:
             if self._file is not None:
                 # A slot each: whichever log a crash leaves in place finds the memory that belongs to it.
-                self._file.write(Kept(memory, log.last_seq, self.last_decision), log.log_id, seal)
+                self._file.write(replace(kept, seq=log.last_seq), log.log_id, seal)
                 self._file.sync()
             with self._sync_lock:
                 log.take_place()
@@ -357,13 +362,16 @@ class StateFolder:
                 self._is_kept_on_disk = False
                 raise
 
+    def _kept(self) -> Kept:
+        return Kept(self.memory, self._seen, self.last_decision, self._is_taken_over)
+
     def _keep_everywhere(self) -> None:
         """Write memory over all that its file held before, on disk too.
 
         Raises:
             StateUnusableError: the disk refuses.
         """
-        kept = Kept(self.memory, self._seen, self.last_decision)
+        kept = self._kept()
         if self._file is not None:
             with _unless_refused(self._file.path):
                 for _slot in range(2):  # one after the other: a power loss may tear what is being written

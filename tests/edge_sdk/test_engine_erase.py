@@ -37,7 +37,18 @@ def test_erase_leaves_nothing_of_the_user(
     assert decision.dropped == ()
     assert decision.order.tolist() == decision.base_ranking.tolist()
     engine.close()
-    assert not any(trace in content(tmp_path / "s") for trace in traces)
+    # Kept memory lists the ids of the bundle's offers for any user: but for the log's id it is that of a new folder.
+    assert not any(trace in content(tmp_path / "s") for trace in traces[1:])
+    with small.open(tmp_path / "new", clock) as never:
+        never.rank(base, context=HOME)
+    assert without_log_id(tmp_path / "s" / "memory.bin") == without_log_id(tmp_path / "new" / "memory.bin")
+
+
+def without_log_id(path: Path) -> list[bytes]:
+    """The parts of a memory file around the first slot's log id and checksum."""
+    raw = path.read_bytes()
+    end = len(raw) // 2 - 32  # 4 bytes of checksum, 28 left for a seal
+    return [raw[:40], raw[48:end], raw[end + 4 :]]
 
 
 def content(folder: Path) -> bytes:

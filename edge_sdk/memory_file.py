@@ -179,7 +179,10 @@ class MemoryFile:
 
 
 def _masked(tables: bytes, log_id: bytes) -> bytes:
-    """Tables xored with the log's id; masked ones in clear. The ids of the bundle's offers are no secret, but so whoever
-    looks for an erased item's id in the file finds it only where there is a trace of the user."""
+    """Tables xored with the log's id; masked ones in clear.
+
+    The ids of the bundle's offers are no secret, but so whoever looks for an erased item's id in the file finds it only
+    where there is a trace of the user.
+    """
     given = np.frombuffer(tables, np.uint8)
     return np.bitwise_xor(given, np.resize(np.frombuffer(log_id, np.uint8), len(given))).tobytes()

@@ -186,6 +186,8 @@ class StateFolder:
         Returns:
             How many events were overwritten.
         """
+        if items == frozenset() or kinds == frozenset():
+            return 0
         former, records = self.memory, self.log.read()
         chosen = meant(records, before_ms, items, kinds)
         self._memory, self.era = memory_from(self._layout, records[~chosen]), object()

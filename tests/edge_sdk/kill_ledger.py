@@ -165,15 +165,17 @@ class Ledger:
         """An erase cut short has happened, or has not, or (some) has happened to memory and to part of the log."""
         if self._begun is None or "erase" not in self.mode:
             return
-        has_happened = folder.memory.dump() != self._memory(self.events)
+        memory = folder.memory.dump()
+        has_happened = memory != self._memory(self.events)
         if self.mode == "erase":
             if not any(event.place < self._begun for event in found):
                 self._forget(self._begun)
             elif has_happened:  # to memory, which goes first
                 self.events = list(found)
-        elif has_happened:
+        elif has_happened or set(found) != set(self.events):
             self._forget(self._begun)
             assert set(self.events) <= set(found)
+            assert memory == self._memory(self.events), "memory goes first"
             folder.erase_chosen(None, frozenset({item_id(plan.ERASED_ITEM)}), None)
             self.events = [event for event in self.events if not event.is_chosen]
             found[:] = [event for event in found if not event.is_chosen]

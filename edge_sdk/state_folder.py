@@ -305,7 +305,7 @@ class StateFolder:
             self.last_decision = max(self.last_decision, kept.decision)
         self._seen = log.last_seq
         self._set_due(kept_seq=kept.seq if kept else log.oldest_seq)
-        if log.id_lost:
+        if log.id_lost or log.last_seq >= self._keep_at:  # the next event may push out what no file holds
             self.keep()
 
     def _replace_log(self, *, size_bytes: int | None = None, seal: Seal | None, renumber: bool = False) -> None:

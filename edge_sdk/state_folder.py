@@ -297,7 +297,8 @@ class StateFolder:
             self.last_decision = max(self.last_decision, kept.decision)
         self._seen = log.last_seq
         self._set_due(kept_seq=kept.seq if kept else log.oldest_seq)
-        if log.id_lost or (self._file is not None and self._file.is_foreign):
+        is_foreign = self._file is not None and self._file.is_foreign
+        if log.id_lost or is_foreign or log.last_seq >= self._keep_at:  # the next event may push out what no file holds
             self.keep()
         return records
 

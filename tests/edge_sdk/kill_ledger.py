@@ -159,21 +159,23 @@ class Ledger:
         if folder.memory.dump() == self._memory([*self.events, *last]):
             there = last
         self._add(there)
-        self._never |= set(last) - set(there)
+        self._never |= {event for event in last if event < there[-1]} - set(there)  # what comes after is recorded anew
 
     def _settle_erase(self, folder: StateFolder, found: list[Event]) -> None:
         """An erase cut short has happened, or has not, or (some) has happened to memory and to part of the log."""
         if self._begun is None or "erase" not in self.mode:
             return
-        has_happened = folder.memory.dump() != self._memory(self.events)
+        memory = folder.memory.dump()
+        has_happened = memory != self._memory(self.events)
         if self.mode == "erase":
             if not any(event.place < self._begun for event in found):
                 self._forget(self._begun)
             elif has_happened:  # to memory, which goes first
                 self.events = list(found)
-        elif has_happened:
+        elif has_happened or set(found) != set(self.events):
             self._forget(self._begun)
             assert set(self.events) <= set(found)
+            assert memory == self._memory(self.events), "memory goes first"
             folder.erase_chosen(None, frozenset({item_id(plan.ERASED_ITEM)}), None)
             self.events = [event for event in self.events if not event.is_chosen]
             found[:] = [event for event in found if not event.is_chosen]
@@ -183,10 +185,10 @@ class Ledger:
         log = folder.log
         assert found == self.events[len(self.events) - len(found) :], "lost"
         if self.mode == "many":  # cut short, it leaves a gap between what was before and what it wrote
-            torn = {log.last_seq - log.capacity + 1}
+            oldest = log.last_seq - log.capacity + 1
             there = {self._acknowledged.get(event) for event in found}
-            seqs = {self._acknowledged.get(event, 0) for event in self.events}
-            assert {seq for seq in seqs if seq > log.last_seq - log.capacity} - there <= torn
+            seqs = {self._acknowledged[event] for event in self.events if event in self._acknowledged}
+            assert {seq for seq in seqs if seq >= oldest} - there <= {oldest}
         else:
             capacity = 126 if self.mode == "resize" else log.capacity
             assert log.damaged <= 1

@@ -160,3 +160,22 @@ def test_the_reference_forgets_what_the_folder_forgets(tmp_path: Path) -> None:
                 assert recorded(state) == []
                 assert state.memory.dump() == Memory(LAYOUT).dump()
             die(state)
+
+
+def test_what_no_file_holds_is_kept_before_the_ring_can_drop_it(tmp_path: Path) -> None:
+    """A log that is full of events newer than kept memory: the first event after opening must not cost the oldest."""
+    with watched_maps():
+        state = begin(tmp_path / "state", REPLACEMENTS[0])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(state, "keep", lambda: None)  # as if killed just before
+            state.add_many(columns(EVENTS, 126), 0)
+        die(state)
+        state = opened(tmp_path / "state")
+        before = state.memory.dump()
+        state.log.append(*event(EVENTS + 127))  # and killed before `tend`
+        die(state)
+        state = opened(tmp_path / "state")
+        memory = Memory.load(LAYOUT, before)
+        memory.add(*event(EVENTS + 127)[:4])
+        assert state.memory.dump() == memory.dump()
+        die(state)

@@ -22,11 +22,11 @@ def meant(records: Records, before_ms: int | None, items: frozenset[int] | None,
     return chosen
 
 
-def kept_long_enough(records: Records, layout: MemoryLayout, now_ms: int) -> tuple[Mask, int]:
-    """Records (E,) older than the scene keeps their kinds, and when the next one can be, ms since 1970."""
+def kept_long_enough(records: Records, layout: MemoryLayout, now_ms: int) -> tuple[Mask, int | None]:
+    """Records (E,) older than the scene keeps their kinds, and when the next one can be, ms since 1970; None = never."""
     bounded = sorted((kind, rule.keep_s * 1000) for kind, rule in layout.kinds.items() if rule.keep_s)
     if not bounded:
-        return np.zeros(len(records), np.bool_), TIME_MS_MAX
+        return np.zeros(len(records), np.bool_), None
     kinds, keep_ms = (np.array(column, np.int64) for column in zip(*bounded, strict=True))
     row = np.searchsorted(kinds, records["kind"]).clip(max=len(kinds) - 1)
     ends_ms = np.where(kinds[row] == records["kind"], _times_ms(records) + keep_ms[row], TIME_MS_MAX)

@@ -23,7 +23,7 @@ import numpy as np
 
 from edge_sdk.bulk import add_coded, memory_from, take_in, take_in_bodies
 from edge_sdk.carry_over import take_over
-from edge_sdk.config import PENDING_MAX
+from edge_sdk.config import PENDING_MAX, TIME_MS_MAX
 from edge_sdk.durability import Flusher
 from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.event_input import EventColumns
@@ -309,7 +309,10 @@ class StateFolder:
             StateUnusableError: the disk refuses.
         """
         expired, next_ms = kept_long_enough(records, self._layout, now_ms)
-        self._looked_ms, self._expire_at_ms = now_ms, max(next_ms, now_ms + _EXPIRE_EVERY_MS)
+        self._looked_ms, self._expire_at_ms = now_ms, TIME_MS_MAX
+        if next_ms is None:
+            return
+        self._expire_at_ms = max(next_ms, now_ms + _EXPIRE_EVERY_MS)
         if self.memory.forget_expired(now_ms) or expired.any():
             self._keep_everywhere()
             with _unless_refused(self.log.path):

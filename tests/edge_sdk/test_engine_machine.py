@@ -135,6 +135,9 @@ class Life(RuleBasedStateMachine):
         item_ids = None if items is None else {item_id(name) if name else 0 for name in items}
         kind_ids = None if kinds is None else set(map(kind_id, kinds))
         erased = self.engine.erase(before=before, items=items, kinds=kinds)
+        if items == set() or kinds == set():  # events about none of the items: nothing changes
+            assert erased == 0
+            return
         assert erased == self.model.erase(before, item_ids, kind_ids)
         self.is_gone = True
 

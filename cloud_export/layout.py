@@ -16,7 +16,7 @@ from cloud_export.scene_fields import Events
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
-from edge_sdk.memory import KindRule, MemoryLayout
+from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.policy import ContextField, EligibilityRule, Policy
 from edge_sdk.vocabulary import Vocabulary, category_id, item_id, kind_id
 

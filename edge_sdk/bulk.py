@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_BITS, PERIOD_HALF_LIVES, PERIOD_MASK, PERIOD_TICKS
-from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.memory import Memory
+from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.records import BODY, Records, from_bodies
 from edge_sdk.types import F32, F64, I64
 

@@ -15,7 +15,7 @@ from edge_sdk.decay import TABLE_SIZE, DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError
 from edge_sdk.format.generated.edge_generated import BundleT, DecayT, GoldenT, PolicyT, VocabularyT
-from edge_sdk.memory import KindRule, MemoryLayout
+from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.policy import ContextField, EligibilityRule, Policy
 from edge_sdk.release import PARSE_ERRORS
 from edge_sdk.types import F32, I32

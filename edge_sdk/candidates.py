@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_sdk.config import CANDIDATES_MAX, CONTEXTS_KEPT
 from edge_sdk.errors import ErrorCode
-from edge_sdk.memory import MemoryLayout
+from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.policy import Policy, Standing, by_score, fused
 from edge_sdk.types import F32, I64, BaseDecision
 from edge_sdk.vocabulary import Vocabulary, item_id

@@ -16,7 +16,8 @@ import numpy as np
 
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.landmarks import take_sums
-from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.memory import Memory
+from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.types import I64
 from edge_sdk.vocabulary import U32
 

@@ -5,16 +5,14 @@ A code is a place in these tables; code 0 stands for every id that the bundle do
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.types import I32, I64
 from edge_sdk.vocabulary import U32
-
-if TYPE_CHECKING:
-    from edge_sdk.memory import MemoryLayout
 
 _BITS_MIN: Final = 12  # of a few ids hardly two share their first bits
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from edge_sdk.decay import PERIOD_BITS
 from edge_sdk.derived import DerivedRules
 from edge_sdk.landmarks import take_sums
-from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.memory import Memory
+from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.types import I64
 
 Mask = npt.NDArray[np.bool_]

@@ -7,64 +7,22 @@ same bits. One event costs the same however many came before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, cast
 
 import numpy as np
 
-from edge_sdk.caps import CapCounts, CapRule, CountedRule
-from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_HALF_LIVES, PERIOD_TICKS, DecayTables
-from edge_sdk.derived import NOTHING_DERIVED, DerivedRules, Deriver
+from edge_sdk.caps import CapCounts, CountedRule
+from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_HALF_LIVES, PERIOD_TICKS
+from edge_sdk.derived import Deriver
 from edge_sdk.event_rows import EventRows
+from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.types import F32, F64, I32, I64
-from edge_sdk.vocabulary import U32, Vocabulary
 from edge_sdk.window import Window
 
 _Plan = tuple[int, int, tuple[CountedRule, ...]]
 _ALWAYS: Final = (1 << 63) - 1  # ms
 _REFS_MAX: Final = 4096  # items whose rows are kept ready
-
-
-@dataclass(frozen=True, slots=True)
-class KindRule:
-    """What one kind of event feeds."""
-
-    row: int  # of the model's kind table, from 1
-    in_window: bool
-    counter: int  # index of its decayed counters; -1 = not counted
-    keep_s: int = 0  # the log and the window hold it no longer than this; 0 = as long as there is room
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MemoryLayout:
-    """What a bundle says of memory."""
-
-    window: int  # N
-    kinds: dict[int, KindRule]  # by kind id
-    items: Vocabulary
-    offers: Vocabulary
-    category_rows: int  # categories + 1
-    counter_kinds: int  # KC
-    decays: tuple[DecayTables, ...]  # H half-lives
-    caps: tuple[CapRule, ...]
-    derived: DerivedRules = NOTHING_DERIVED
-    category_ids: tuple[int, ...] = ()  # crc32 of names, row 1 first; () = the rows stand for themselves
-
-    @property
-    def counter_features(self) -> int:
-        """F = 2·KC·H: of the offer itself (kind-major), then of its category."""
-        return 2 * self.counter_kinds * len(self.decays)
-
-    def counter_slots(self, offer_rows: I64 | I32) -> I64:
-        """Where the counters of each offer and of its category lie, (C, 2): offer rows come first, then categories."""
-        categories = self.offers.row_category[offer_rows] + len(self.offers) + 1
-        return np.stack([offer_rows, categories], axis=1).astype(np.int64)
-
-    @property
-    def categories(self) -> U32:
-        """The id of each category, row 1 first; it outlives bundles, a row does not."""
-        return np.array(self.category_ids or range(1, self.category_rows), np.uint32)
 
 
 class Memory:

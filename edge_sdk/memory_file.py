@@ -19,7 +19,8 @@ import numpy as np
 
 from edge_sdk import replacing
 from edge_sdk.log_file import LOG_ID_BYTES
-from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.memory import Memory
+from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.memory_tables import fingerprint, pack_tables, read_tables
 from edge_sdk.sealing import NONCE_BYTES, TAG_BYTES, Seal
 

@@ -20,7 +20,7 @@ import numpy as np
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
-from edge_sdk.memory import KindRule, MemoryLayout
+from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.vocabulary import U32, Vocabulary
 
 _NUMBER: Final = np.dtype("<u4")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_sdk.config import TIME_MS_MAX
-from edge_sdk.memory import MemoryLayout
+from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.records import Mask, Records
 from edge_sdk.types import I64
 

@@ -31,8 +31,9 @@ from edge_sdk.event_log import SEQ_MAX, EventLog
 from edge_sdk.folder_lock import FolderLock
 from edge_sdk.forgetting import keep_untouched
 from edge_sdk.log_file import capacity_of
-from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.memory import Memory
 from edge_sdk.memory_file import Kept, MemoryFile
+from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.records import Records
 from edge_sdk.sealing import Seal
 from edge_sdk.selection import kept_long_enough, meant

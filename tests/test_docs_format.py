@@ -24,7 +24,8 @@ from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, Deriver, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.event_log import EventLog
 from edge_sdk.log_file import LogHeader
-from edge_sdk.memory import KindRule, Memory, MemoryLayout, replay
+from edge_sdk.memory import Memory, replay
+from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.sealing import Seal, SealedRecords
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 

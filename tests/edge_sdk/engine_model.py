@@ -10,7 +10,8 @@ from conftest import OFFERS
 
 from edge_sdk.config import TIME_MS_MAX
 from edge_sdk.derived import NOTHING_DERIVED, Deriver
-from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.memory import Memory
+from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.types import F32, I32, I64
 from edge_sdk.vocabulary import item_id, kind_id
 

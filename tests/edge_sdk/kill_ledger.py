@@ -9,7 +9,8 @@ import kill_plan as plan
 from small_state import die
 
 from edge_sdk.errors import WrongKeyError
-from edge_sdk.memory import Memory, MemoryLayout
+from edge_sdk.memory import Memory
+from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.state_folder import StateFolder
 from edge_sdk.vocabulary import item_id, kind_id
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
-from edge_sdk.memory import KindRule, Memory, MemoryLayout
+from edge_sdk.memory import Memory
+from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.state_folder import StateFolder
 from edge_sdk.vocabulary import Vocabulary
 

@@ -13,7 +13,7 @@ import numpy as np
 from edge_sdk import Engine
 from edge_sdk.bundle import Bundle
 from edge_sdk.event_rows import EventRows
-from edge_sdk.memory import MemoryLayout
+from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.vocabulary import Vocabulary, item_id
 
 UNKNOWN, KNOWN, VALUE, DECISION, SECRET_MS = "a secret page", "fund_c", 31415.53125, 0x0BADCAFE, 1_768_471_234_567

@@ -17,7 +17,8 @@ from edge_sdk.bulk import add_coded, add_many, memory_from, take_in
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
-from edge_sdk.memory import KindRule, Memory, MemoryLayout
+from edge_sdk.memory import Memory
+from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.records import RECORD
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 

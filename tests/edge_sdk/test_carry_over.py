@@ -14,7 +14,8 @@ from edge_sdk.caps import CapRule
 from edge_sdk.carry_over import take_over
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import NOTHING_DERIVED, DerivedRules, DwellRule, PassedOverRule, SessionRule
-from edge_sdk.memory import KindRule, Memory, MemoryLayout
+from edge_sdk.memory import Memory
+from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.memory_tables import pack_tables, read_tables
 from edge_sdk.types import F32
 from edge_sdk.vocabulary import Vocabulary

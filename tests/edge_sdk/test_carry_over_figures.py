@@ -25,7 +25,8 @@ from edge_sdk.caps import CapRule
 from edge_sdk.carry_over import take_over
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules
-from edge_sdk.memory import KindRule, Memory, MemoryLayout
+from edge_sdk.memory import Memory
+from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.memory_tables import fingerprint
 
 DAY_MS = 86_400_000

@@ -15,7 +15,8 @@ from edge_sdk.caps import CapRule
 from edge_sdk.decay import PERIOD_TICKS, DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.forgetting import keep_untouched
-from edge_sdk.memory import KindRule, Memory, MemoryLayout
+from edge_sdk.memory import Memory
+from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.types import F32
 from edge_sdk.vocabulary import Vocabulary
 

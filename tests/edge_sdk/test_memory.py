@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import PERIOD_TICKS, DecayTables
-from edge_sdk.memory import KindRule, Memory, MemoryLayout, replay
+from edge_sdk.memory import Memory, replay
+from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.types import F32, Reason
 from edge_sdk.vocabulary import Vocabulary
 

@@ -23,7 +23,8 @@ from test_memory import (
 )  # fmt: skip
 
 from edge_sdk.derived import DerivedRules, PassedOverRule, SessionRule
-from edge_sdk.memory import KindRule, Memory, MemoryLayout, replay
+from edge_sdk.memory import Memory, replay
+from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.memory_tables import fingerprint
 
 # ---- how long the window shows an event ----

@@ -180,6 +180,8 @@ class EventLog:
     def take_out(self, numbers: I64, *, expired: bool) -> None:
         """Overwrite these records, on disk too; their places stay empty until the ring comes round.
 
+        What is damaged, or left from an earlier lap, is overwritten too: nobody can say that it is not one of them.
+
         Args:
             numbers: sequence numbers of records that it holds, ascending.
             expired: their time was up, and they still count; else they are erased.
@@ -188,8 +190,7 @@ class EventLog:
             OSError: the disk refuses.
         """
         replacing.finish(self.path)
-        if not len(numbers):
-            return
+        self._clear_damage()
         self._codec.renew()
         empty = np.zeros(len(numbers), RECORD)
         empty["seq"], empty["flags"] = numbers, EXPIRED if expired else ERASED
@@ -315,6 +316,13 @@ class EventLog:
     def _put(self, numbers: I64, slots: Bytes) -> None:
         whole = np.frombuffer(self._map, np.uint8, offset=HEADER_BYTES, count=self.capacity * self._slot_bytes)
         whole.reshape(self.capacity, -1)[(numbers - 1) % self.capacity] = slots
+
+    def _clear_damage(self) -> None:
+        unreadable = self._written.copy()  # slots of no number that was expected when it was opened
+        unreadable[np.arange(self.oldest_seq - 1, self.last_seq) % self.capacity] = False
+        unreadable[(self._holes[self._holes >= self.oldest_seq] - 1) % self.capacity] = True
+        places = np.flatnonzero(unreadable)
+        self._put(places + 1, np.zeros((len(places), self._slot_bytes), np.uint8))
 
     def _in_order(self) -> Records:
         """Intact records by number, those taken out among them (kind 0)."""

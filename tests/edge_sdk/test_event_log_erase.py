@@ -8,8 +8,9 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
-from event_log_rows import HEADER, SMALL, fill, reopened, row
+from event_log_rows import HEADER, RECORD, SMALL, fill, reopened, row, rows
 
 from edge_sdk.event_log import EventLog
 
@@ -74,3 +75,22 @@ def test_erase_marks_the_file_before_it_wipes(tmp_path: Path, monkeypatch: pytes
     assert [content[24:28] for content in seen] == [b"WIPE", b"WIPE", bytes(4)]
     assert any(seen[0][HEADER:])
     assert not any(seen[1][HEADER:])
+
+
+def test_taking_records_out_overwrites_what_is_damaged_too(tmp_path: Path) -> None:
+    """It may be one of those that are meant: nobody can read it any more."""
+    path = tmp_path / "events.log"
+    fill(path, 100)
+    content = bytearray(path.read_bytes())
+    content[HEADER + 9 * RECORD + 20] ^= 1  # record 10
+    content[HEADER + 120 * RECORD : HEADER + 121 * RECORD] = content[HEADER + 9 * RECORD : HEADER + 10 * RECORD]
+    path.write_bytes(content)
+    log = EventLog(path, SMALL)
+    assert (log.count, log.damaged) == (99, 2)
+    log.append(*row(101)[1:])
+    log.take_out(np.array([50]), expired=False)
+    assert struct.pack("<I", 0xDEAD0000 + 10) not in path.read_bytes()
+    assert struct.pack("<I", 0xDEAD0000 + 50) not in path.read_bytes()
+    assert [entry[0] for entry in rows(log)] == [seq for seq in range(1, 102) if seq not in (10, 50)]
+    log.close()
+    assert reopened(path)[1] == 1

@@ -301,11 +301,11 @@ class EventLog:
         header, seal = self._header, self.seal
         if header.slot_bytes != self._slot_bytes:
             if seal is None:
-                raise WrongKeyError(self.path, "it is encrypted", "pass its key")
+                raise WrongKeyError(self.path, "it is encrypted", "pass its key as storage_key")
             mend = "open it without a key, then call rotate_storage_key(key)"
             raise WrongKeyError(self.path, "it is not encrypted", mend)
         if seal is not None and header.key_tag not in (NO_TAG, _key_tag(header.log_id, seal)):
-            raise WrongKeyError(self.path, "another key encrypted it", "pass that key")
+            raise WrongKeyError(self.path, "another key encrypted it", "pass that key as storage_key")
 
     def _slots(self, start: int, end: int) -> Bytes:
         """A copy of some slots, (end - start, slot_bytes)."""

@@ -197,6 +197,8 @@ class Engine:
         Raises:
             UnknownKindError: a name in `kind_names` is no kind of the scene.
             InvalidValueError: a column or a value that no event can hold.
+            StateFullError, StateUnusableError: numbers run out (after 4 billion events), and the disk has had no room to
+                let them start low again.
             RuntimeError: the engine is closed.
         """
         kind_ids = [self._kind_id(name) for name in listed("kind_names", kind_names)]

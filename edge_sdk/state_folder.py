@@ -148,8 +148,14 @@ class StateFolder:
         self._set_due()
 
     def add_many(self, events: EventColumns, now_ms: int) -> int:
-        """Take in many events, at most 2^31; the number of the newest."""
+        """Take in many events, at most 2^31; the number of the newest.
+
+        Raises:
+            StateFullError, StateUnusableError: numbers run out, and the disk has no room to let them start low again.
+        """
         count, capacity, memory = len(events.times_ms), self.log.capacity, self.memory
+        if self.log.last_seq + count > SEQ_MAX:  # `tend` tried before, and the disk refused
+            self._replace_log(seal=self.log.seal, renumber=True)
         is_large = count > capacity // 2
         if is_large:  # killed below, what was acknowledged before must be found in the memory file
             self.keep()

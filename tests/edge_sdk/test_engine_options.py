@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,13 @@ from conftest import DERIVED_KINDS, HOME, OFFERS, SettableClock, Small
 from engine_acts import names, tape
 
 from edge_sdk import BaseDecision, Engine, log_file, state_folder
-from edge_sdk.errors import ExplanationGoneError, InvalidValueError, StateUnusableError, UnknownKindError
+from edge_sdk.errors import (
+    ExplanationGoneError,
+    InvalidValueError,
+    StateFullError,
+    StateUnusableError,
+    UnknownKindError,
+)
 
 
 def opened(small: Small, state: Path, **options: Any) -> Engine:
@@ -183,3 +191,28 @@ def test_numbers_start_low_again_long_before_they_end(
     assert numbers[:9] == [100, 200, 300, 400, 500, 600, 700, 800, 900]
     assert max(numbers[9:]) <= 400 + 63  # within half a ring of the limit
     assert numbers[-1] < 400 + 63
+
+
+def test_many_events_that_the_numbers_left_would_not_do_for_wait_for_low_ones(
+    small: Small, clock: SettableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk had no room when numbers were to start low again, and does not have it yet."""
+    many: dict[str, Any] = {"times_ms": [clock.now_ms] * 10, "kinds": [0] * 10, "kind_names": ["note"]}
+    with small.open(tmp_path / "s", clock, log_bytes=4096) as engine:
+        for _ in range(500):
+            engine.record("note")
+        monkeypatch.setattr(state_folder, "SEQ_MAX", 505)
+        before = tape(engine)
+        with monkeypatch.context() as full:
+            full.setattr(os, "posix_fallocate", refused)
+            with pytest.raises(StateFullError):
+                engine.record_many(**many)
+        assert tape(engine) == before
+        last = engine.record_many(**many)
+        assert 126 < last < 505
+        assert engine.record("note") == last + 1
+        assert engine.status().events == 126
+
+
+def refused(*_arguments: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -197,7 +197,7 @@ class Engine:
         Raises:
             UnknownKindError: a name in `kind_names` is no kind of the scene.
             InvalidValueError: a column or a value that no event can hold.
-            StateFullError, StateUnusableError: numbers run out (after 4 billion events), and the disk has had no room to
+            StateFullError, StateUnusableError: numbers run out (after 4 billion events), and the disk has no room to
                 let them start low again.
             RuntimeError: the engine is closed.
         """

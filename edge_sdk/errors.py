@@ -23,6 +23,9 @@ class ErrorCode(IntEnum):
     BUNDLE_UNTRUSTED = 103
     BUNDLE_INVALID = 104
     SELF_TEST_FAILED = 105
+    # set-up: policy
+    POLICY_INVALID = 110
+    POLICY_NOT_NEWER = 111
     # set-up: state folder
     STATE_OWNED = 200
     STATE_FULL = 201
@@ -44,6 +47,10 @@ class ErrorCode(IntEnum):
     BAD_WEIGHTS = 405
     TOO_MANY_CANDIDATES = 406
     BAD_LIMIT = 407
+    UNKNOWN_TOUCH = 408
+    BAD_COSTS = 409
+    BAD_ATTRIBUTES = 410
+    NOT_READY = 411
 
 
 class EdgeError(Exception):
@@ -113,6 +120,29 @@ class SelfTestError(EdgeError):
         super().__init__(
             f"{path}: golden vector {vector} differs in {stage} on this device; "
             "keep the previous bundle and report the onnxruntime version and the CPU"
+        )
+
+
+class PolicyInvalidError(EdgeError):
+    """A policy does not fit the installed bundle, or contradicts itself."""
+
+    code = ErrorCode.POLICY_INVALID
+
+    def __init__(self, source: Path | str, field: str, found: str) -> None:
+        super().__init__(
+            f"{source}: {field}: {found}; make it with `cloud-export policy` from the scene file of the installed bundle"
+        )
+
+
+class PolicyNotNewerError(EdgeError):
+    """A policy whose version is not above that of the policy in force."""
+
+    code = ErrorCode.POLICY_NOT_NEWER
+
+    def __init__(self, found: int, in_force: int) -> None:
+        super().__init__(
+            f"policy version {found}, and {in_force} is in force; raise policy.version in scene.toml and make it again "
+            "(to go back, give the former rules a higher version)"
         )
 
 

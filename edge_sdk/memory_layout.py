@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_sdk.budget import BudgetRule
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import NOTHING_DERIVED, DerivedRules
+from edge_sdk.machines import MachineRule
 from edge_sdk.types import I32, I64
 from edge_sdk.vocabulary import U32, Vocabulary
 
@@ -37,6 +39,8 @@ class MemoryLayout:
     caps: tuple[CapRule, ...]
     derived: DerivedRules = NOTHING_DERIVED
     category_ids: tuple[int, ...] = ()  # crc32 of names, row 1 first; () = the rows stand for themselves
+    machines: tuple[MachineRule, ...] = ()
+    budget: BudgetRule | None = None
 
     @property
     def counter_features(self) -> int:

@@ -1,19 +1,25 @@
-"""The rules between scores and the final list. Pure over arrays; each rule leaves a reason code.
+"""What a person set, as data: goals, limits and rules, resolved against a bundle's rows. No behaviour but look-ups.
 
-Order of the steps: validity dates, eligibility, caps and cooldowns take offers out; then the fused scores order what is
-left. Fusion is a weighted sum of logits: it stays additive, so that an explanation's terms sum to the score, and a
-person can change the weights without a new model.
+The steps that follow these rules, in their order: `standing.py` (who may stand), `adjusting.py` (scores),
+`influence.py` (how far the model may move an offer), `exploration.py`, `slate.py` (the list). docs/policy.md explains
+them to a person; `policy_reading.py` reads them from a file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.types import F32, I64, Reason
+
+Mask = npt.NDArray[np.bool_]
+
+NO_LIMIT: Final = 1 << 30  # offers of one category in a slate
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,97 +30,221 @@ class ContextField:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EligibilityRule:
-    """These offers may stand only while the context field has an allowed value; an absent field has none."""
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A way to reach the user; index 0 of a policy's channels is the app itself, named ""."""
 
-    offers: npt.NDArray[np.bool_]  # (offers + 1,)
+    name: str
+    shown_kind: int  # kind id that `Engine.shown` records for it; 0 = none
+    cost: float  # of showing one offer, beside the offer's own
+
+
+# ---- what rules are about, and when they hold ----
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the conditions of the user look at; equal situations get equal answers, so it serves as a cache's key."""
+
+    context: tuple[int, ...]  # value index of each context field; -1 = not given
+    states: tuple[int, ...]  # state index of each machine; -1 = a machine per offer or category
+    numbers: tuple[float, ...]  # each attribute; infinity = not given, and then no condition on it holds
+
+
+@dataclass(frozen=True, slots=True)
+class ContextCondition:
+    """A context field has one of these values."""
+
     field: int
     allowed: frozenset[int]
 
+    def holds(self, situation: Situation) -> bool:
+        """In this situation."""
+        return situation.context[self.field] in self.allowed
+
+
+@dataclass(frozen=True, slots=True)
+class StateCondition:
+    """A machine is in one of these states."""
+
+    machine: int
+    allowed: frozenset[int]
+
+    def holds(self, situation: Situation) -> bool:
+        """In this situation; for a machine of the user."""
+        return situation.states[self.machine] in self.allowed
+
+
+@dataclass(frozen=True, slots=True)
+class NumberCondition:
+    """at_least <= attribute < below."""
+
+    attribute: int
+    at_least: float
+    below: float
+
+    def holds(self, situation: Situation) -> bool:
+        """In this situation."""
+        return self.at_least <= situation.numbers[self.attribute] < self.below
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Conditions that must all hold: those that look at the user, and those that look at each candidate."""
+
+    of_user: tuple[ContextCondition | StateCondition | NumberCondition, ...] = ()
+    of_target: tuple[StateCondition, ...] = ()  # machines per offer or category
+
+    def holds_for_user(self, situation: Situation) -> bool:
+        """Whether all conditions that look at the user hold."""
+        return all(condition.holds(situation) for condition in self.of_user)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Standing:
-    """What validity dates and eligibility say of some offers, from one bound of a date to the next."""
+class Selection:
+    """Which candidates a rule is about."""
 
-    bits: I64 | None  # (C,) reason bits, 0 = may stand; None = all may
-    from_ms: int
-    until_ms: int  # exclusive
+    offers: Mask | None = None  # (offers + 1,) by row; None = every one
+    channels: frozenset[int] | None = None  # indices into `Policy.channels`; None = any
+
+
+# ---- rules ----
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DropRule:
+    """The selected candidates do not stand while the conditions hold (a block), or unless they do (eligibility)."""
+
+    name: str
+    selection: Selection
+    when: When
+    drops_when: bool  # True: while the conditions hold; False: unless they do
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuietHours:
+    """Candidates of these channels do not stand in these minutes of the local day."""
+
+    name: str
+    channels: frozenset[int] | None  # None = all
+    from_minute: int  # 0…1439
+    until_minute: int  # 0…1439, exclusive; below `from_minute`: over midnight
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightRule:
+    """Weights while the conditions hold; the first rule that does is taken."""
+
+    name: str
+    when: When  # of the user only
+    weights: F32  # (K,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boost:
+    """Added to the score of the selected while the conditions hold. Without conditions it is a bias."""
+
+    name: str
+    selection: Selection
+    when: When
+    add: np.float32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pin:
+    """While the conditions hold, the best `count` of the selected that stand take the places from `place` on."""
+
+    name: str
+    selection: Selection
+    when: When
+    place: int  # 0 = first
+    count: int
+    by_user: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetTerms:
+    """How the cost price follows what the device spends in a period."""
+
+    amount: float  # of costs, in one period
+    period_s: int  # periods begin at whole multiples since 1970-01-01 UTC
+    gain: float  # 0 = the price does not follow
+
+
+class Explore(IntEnum):
+    """How offers get a chance that the scores do not give them."""
+
+    OFF = 0
+    EPSILON_GREEDY = 1
+    SOFTMAX = 2  # Plackett–Luce
+    THOMPSON = 3  # needs an on-device learner; a policy that asks for it is refused
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """The mode and its parameter."""
+
+    mode: Explore = Explore.OFF
+    epsilon: float = 0.0  # EPSILON_GREEDY: how often the first place is drawn evenly
+    temperature: float = 1.0  # SOFTMAX: logits a unit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Policy:
-    """What a person set: objective weights and limits (caps live in memory, beside their counts)."""
+    """What a person set (caps and the budget's spending live in memory, beside their counts)."""
 
     objectives: tuple[str, ...]
     weights: F32  # (K,)
     context: tuple[ContextField, ...]
     valid_from_ms: I64  # (offers + 1,) 0 = always
     valid_until_ms: I64  # (offers + 1,) 0 = for ever
-    eligibility: tuple[EligibilityRule, ...]
+    offer_costs: F32  # (offers + 1,)
+    version: int = 0
+    channels: tuple[Channel, ...] = (Channel("", 0, 0.0),)
+    variants: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    drops: tuple[DropRule, ...] = ()  # eligibility, then blocks
+    quiet_hours: tuple[QuietHours, ...] = ()
+    weight_rules: tuple[WeightRule, ...] = ()
+    boosts: tuple[Boost, ...] = ()
+    min_events: int = 0
+    full_events: int = 0  # at least min_events
+    largest_shift: float | None = None  # logit
+    largest_move: int | None = None  # places
+    cost_price: float = 0.0  # λ
+    budget: BudgetTerms | None = None
+    diversity: float = 0.0  # logit for each better one of its category
+    null_score: float | None = None
+    again_after_s: int = 0
+    exploration: Exploration = Exploration()
+    category_limits: I64 | None = None  # (categories + 1,) by category row, row 0 = none: NO_LIMIT
+    pins: tuple[Pin, ...] = ()
 
     @property
     def context_features(self) -> int:
         """X: one place a value; at least 1, because a graph input may not be empty."""
         return max(1, sum(len(field.values) for field in self.context))
 
-    def encode(self, context: Mapping[str, str]) -> tuple[F32, tuple[int, ...]]:
-        """One-hot vector (X,) and the value index of each field (-1 = not given).
+    def chosen(self, context: Mapping[str, str]) -> tuple[int, ...]:
+        """The value index of each context field; -1 = not given.
 
         Raises:
             KeyError: a field that the scene does not declare.
             ValueError: a value that the field does not list.
         """
-        vector = np.zeros(self.context_features, np.float32)
-        chosen: list[int] = []
-        at = 0
-        for field in self.context:
-            value = context.get(field.name)
-            index = -1 if value is None else field.values.index(value)
-            if index >= 0:
-                vector[at + index] = 1.0
-            chosen.append(index)
-            at += len(field.values)
         unknown = set(context).difference(field.name for field in self.context)
         if unknown:
             raise KeyError(sorted(unknown)[0])
-        return vector, tuple(chosen)
+        given = [(field, context.get(field.name)) for field in self.context]
+        return tuple(-1 if value is None else field.values.index(value) for field, value in given)
 
-    def standing(self, offer_rows: I64, chosen: tuple[int, ...], now_ms: int) -> Standing:
-        """Which offers validity and eligibility take out, and how long that answer holds."""
-        start, end = self.valid_from_ms[offer_rows], self.valid_until_ms[offer_rows]
-        bits = np.where(start > now_ms, int(Reason.NOT_YET_VALID), 0)
-        bits |= np.where((end > 0) & (end <= now_ms), int(Reason.EXPIRED), 0)
-        for rule in self.eligibility:
-            if chosen[rule.field] not in rule.allowed:
-                bits |= np.where(rule.offers[offer_rows], int(Reason.NOT_ELIGIBLE), 0)
-        bounds = np.concatenate([start, end])
-        return Standing(
-            bits=bits if bits.any() else None,
-            from_ms=int(bounds[bounds <= now_ms].max(initial=0)),
-            until_ms=int(bounds[bounds > now_ms].min(initial=1 << 62)),
-        )
-
-
-def fused(logits: F32, weights: F32) -> F32:
-    """Logits (C, K) as one score each, (C,): products added in the order of the objectives, each step in float32.
-
-    One arithmetic for the base's and the device's logits: where events say nothing the two are equal to the bit, and so
-    are equal candidates wherever they stand (a matrix product rounds by position).
-    """
-    scores: F32 = logits[:, 0] * weights[0]
-    for k in range(1, len(weights)):
-        scores += logits[:, k] * weights[k]
-    return scores
-
-
-def by_score(scores: F32) -> I64:
-    """Candidate indices, score descending, then lower index."""
-    return np.argsort(-scores, kind="stable")
-
-
-def places(order: I64) -> I64:
-    """The place (0 = first) of each candidate in an order that holds them all."""
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return place
+    def one_hot(self, chosen: tuple[int, ...]) -> F32:
+        """The vector (X,) that the model reads."""
+        vector = np.zeros(self.context_features, np.float32)
+        at = 0
+        for field, index in zip(self.context, chosen, strict=True):
+            if index >= 0:
+                vector[at + index] = 1.0
+            at += len(field.values)
+        return vector

@@ -11,6 +11,25 @@ np = import_numpy()
 class Per(object):
     Offer = 0
     Category = 1
+    User = 2
+
+
+class Source(object):
+    Context = 0
+    Machine = 1
+    Attribute = 2
+
+
+class Party(object):
+    Operator = 0
+    User = 1
+
+
+class Explore(object):
+    Off = 0
+    EpsilonGreedy = 1
+    Softmax = 2
+    Thompson = 3
 
 
 class Event(object):
@@ -554,8 +573,35 @@ class Offers(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         return o == 0
 
+    # Offers
+    def Costs(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # Offers
+    def CostsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Float32Flags, o)
+        return 0
+
+    # Offers
+    def CostsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Offers
+    def CostsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        return o == 0
+
 def OffersStart(builder: flatbuffers.Builder):
-    builder.StartObject(3)
+    builder.StartObject(4)
 
 def OffersAddNames(builder: flatbuffers.Builder, names: int):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(names), 0)
@@ -570,6 +616,12 @@ def OffersAddValidUntilS(builder: flatbuffers.Builder, validUntilS: int):
     builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(validUntilS), 0)
 
 def OffersStartValidUntilSVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def OffersAddCosts(builder: flatbuffers.Builder, costs: int):
+    builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(costs), 0)
+
+def OffersStartCostsVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
 def OffersEnd(builder: flatbuffers.Builder) -> int:
@@ -589,10 +641,12 @@ class OffersT(object):
         names = None,
         validFromS = None,
         validUntilS = None,
+        costs = None,
     ):
         self.names = names  # type: Optional[VocabularyT]
         self.validFromS = validFromS  # type: Optional[List[int]]
         self.validUntilS = validUntilS  # type: Optional[List[int]]
+        self.costs = costs  # type: Optional[List[float]]
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -631,6 +685,13 @@ class OffersT(object):
                     self.validUntilS.append(offers.ValidUntilS(i))
             else:
                 self.validUntilS = offers.ValidUntilSAsNumpy()
+        if not offers.CostsIsNone():
+            if np is None:
+                self.costs = []
+                for i in range(offers.CostsLength()):
+                    self.costs.append(offers.Costs(i))
+            else:
+                self.costs = offers.CostsAsNumpy()
 
     # OffersT
     def Pack(self, builder):
@@ -652,6 +713,14 @@ class OffersT(object):
                 for i in reversed(range(len(self.validUntilS))):
                     builder.PrependUint32(self.validUntilS[i])
                 validUntilS = builder.EndVector()
+        if self.costs is not None:
+            if np is not None and type(self.costs) is np.ndarray:
+                costs = builder.CreateNumpyVector(self.costs)
+            else:
+                OffersStartCostsVector(builder, len(self.costs))
+                for i in reversed(range(len(self.costs))):
+                    builder.PrependFloat32(self.costs[i])
+                costs = builder.EndVector()
         OffersStart(builder)
         if self.names is not None:
             OffersAddNames(builder, names)
@@ -659,6 +728,8 @@ class OffersT(object):
             OffersAddValidFromS(builder, validFromS)
         if self.validUntilS is not None:
             OffersAddValidUntilS(builder, validUntilS)
+        if self.costs is not None:
+            OffersAddCosts(builder, costs)
         offers = OffersEnd(builder)
         return offers
 
@@ -1155,8 +1226,62 @@ class Cap(object):
             return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
         return False
 
+    # Cap
+    def Name(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Cap
+    def MoreKinds(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 2))
+        return 0
+
+    # Cap
+    def MoreKindsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint16Flags, o)
+        return 0
+
+    # Cap
+    def MoreKindsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Cap
+    def MoreKindsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        return o == 0
+
+    # Cap
+    def Channels(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # Cap
+    def ChannelsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Cap
+    def ChannelsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        return o == 0
+
 def CapStart(builder: flatbuffers.Builder):
-    builder.StartObject(5)
+    builder.StartObject(8)
 
 def CapAddKind(builder: flatbuffers.Builder, kind: int):
     builder.PrependUint16Slot(0, kind, 0)
@@ -1173,10 +1298,29 @@ def CapAddWithinS(builder: flatbuffers.Builder, withinS: int):
 def CapAddCooldown(builder: flatbuffers.Builder, cooldown: bool):
     builder.PrependBoolSlot(4, cooldown, 0)
 
+def CapAddName(builder: flatbuffers.Builder, name: int):
+    builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
+
+def CapAddMoreKinds(builder: flatbuffers.Builder, moreKinds: int):
+    builder.PrependUOffsetTRelativeSlot(6, flatbuffers.number_types.UOffsetTFlags.py_type(moreKinds), 0)
+
+def CapStartMoreKindsVector(builder, numElems: int) -> int:
+    return builder.StartVector(2, numElems, 2)
+
+def CapAddChannels(builder: flatbuffers.Builder, channels: int):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(channels), 0)
+
+def CapStartChannelsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
 def CapEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
 
 
+try:
+    from typing import List
+except:
+    pass
 
 class CapT(object):
 
@@ -1188,12 +1332,18 @@ class CapT(object):
         limit = 0,
         withinS = 0,
         cooldown = False,
+        name = None,
+        moreKinds = None,
+        channels = None,
     ):
         self.kind = kind  # type: int
         self.per = per  # type: int
         self.limit = limit  # type: int
         self.withinS = withinS  # type: int
         self.cooldown = cooldown  # type: bool
+        self.name = name  # type: Optional[str]
+        self.moreKinds = moreKinds  # type: Optional[List[int]]
+        self.channels = channels  # type: Optional[List[Optional[str]]]
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -1221,15 +1371,51 @@ class CapT(object):
         self.limit = cap.Limit()
         self.withinS = cap.WithinS()
         self.cooldown = cap.Cooldown()
+        self.name = cap.Name()
+        if not cap.MoreKindsIsNone():
+            if np is None:
+                self.moreKinds = []
+                for i in range(cap.MoreKindsLength()):
+                    self.moreKinds.append(cap.MoreKinds(i))
+            else:
+                self.moreKinds = cap.MoreKindsAsNumpy()
+        if not cap.ChannelsIsNone():
+            self.channels = []
+            for i in range(cap.ChannelsLength()):
+                self.channels.append(cap.Channels(i))
 
     # CapT
     def Pack(self, builder):
+        if self.name is not None:
+            name = builder.CreateString(self.name)
+        if self.moreKinds is not None:
+            if np is not None and type(self.moreKinds) is np.ndarray:
+                moreKinds = builder.CreateNumpyVector(self.moreKinds)
+            else:
+                CapStartMoreKindsVector(builder, len(self.moreKinds))
+                for i in reversed(range(len(self.moreKinds))):
+                    builder.PrependUint16(self.moreKinds[i])
+                moreKinds = builder.EndVector()
+        if self.channels is not None:
+            channelslist = []
+            for i in range(len(self.channels)):
+                channelslist.append(builder.CreateString(self.channels[i]))
+            CapStartChannelsVector(builder, len(self.channels))
+            for i in reversed(range(len(self.channels))):
+                builder.PrependUOffsetTRelative(channelslist[i])
+            channels = builder.EndVector()
         CapStart(builder)
         CapAddKind(builder, self.kind)
         CapAddPer(builder, self.per)
         CapAddLimit(builder, self.limit)
         CapAddWithinS(builder, self.withinS)
         CapAddCooldown(builder, self.cooldown)
+        if self.name is not None:
+            CapAddName(builder, name)
+        if self.moreKinds is not None:
+            CapAddMoreKinds(builder, moreKinds)
+        if self.channels is not None:
+            CapAddChannels(builder, channels)
         cap = CapEnd(builder)
         return cap
 
@@ -1616,6 +1802,1751 @@ class FeedbackT(object):
         return feedback
 
 
+class Selection(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = Selection()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsSelection(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def SelectionBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # Selection
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # Selection
+    def Offers(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # Selection
+    def OffersAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint32Flags, o)
+        return 0
+
+    # Selection
+    def OffersLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Selection
+    def OffersIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        return o == 0
+
+    # Selection
+    def Categories(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # Selection
+    def CategoriesAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint32Flags, o)
+        return 0
+
+    # Selection
+    def CategoriesLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Selection
+    def CategoriesIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        return o == 0
+
+    # Selection
+    def Channels(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # Selection
+    def ChannelsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Selection
+    def ChannelsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+def SelectionStart(builder: flatbuffers.Builder):
+    builder.StartObject(3)
+
+def SelectionAddOffers(builder: flatbuffers.Builder, offers: int):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(offers), 0)
+
+def SelectionStartOffersVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def SelectionAddCategories(builder: flatbuffers.Builder, categories: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(categories), 0)
+
+def SelectionStartCategoriesVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def SelectionAddChannels(builder: flatbuffers.Builder, channels: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(channels), 0)
+
+def SelectionStartChannelsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def SelectionEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List
+except:
+    pass
+
+class SelectionT(object):
+
+    # SelectionT
+    def __init__(
+        self,
+        offers = None,
+        categories = None,
+        channels = None,
+    ):
+        self.offers = offers  # type: Optional[List[int]]
+        self.categories = categories  # type: Optional[List[int]]
+        self.channels = channels  # type: Optional[List[Optional[str]]]
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        selection = Selection()
+        selection.Init(buf, pos)
+        return cls.InitFromObj(selection)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, selection):
+        x = SelectionT()
+        x._UnPack(selection)
+        return x
+
+    # SelectionT
+    def _UnPack(self, selection):
+        if selection is None:
+            return
+        if not selection.OffersIsNone():
+            if np is None:
+                self.offers = []
+                for i in range(selection.OffersLength()):
+                    self.offers.append(selection.Offers(i))
+            else:
+                self.offers = selection.OffersAsNumpy()
+        if not selection.CategoriesIsNone():
+            if np is None:
+                self.categories = []
+                for i in range(selection.CategoriesLength()):
+                    self.categories.append(selection.Categories(i))
+            else:
+                self.categories = selection.CategoriesAsNumpy()
+        if not selection.ChannelsIsNone():
+            self.channels = []
+            for i in range(selection.ChannelsLength()):
+                self.channels.append(selection.Channels(i))
+
+    # SelectionT
+    def Pack(self, builder):
+        if self.offers is not None:
+            if np is not None and type(self.offers) is np.ndarray:
+                offers = builder.CreateNumpyVector(self.offers)
+            else:
+                SelectionStartOffersVector(builder, len(self.offers))
+                for i in reversed(range(len(self.offers))):
+                    builder.PrependUint32(self.offers[i])
+                offers = builder.EndVector()
+        if self.categories is not None:
+            if np is not None and type(self.categories) is np.ndarray:
+                categories = builder.CreateNumpyVector(self.categories)
+            else:
+                SelectionStartCategoriesVector(builder, len(self.categories))
+                for i in reversed(range(len(self.categories))):
+                    builder.PrependUint32(self.categories[i])
+                categories = builder.EndVector()
+        if self.channels is not None:
+            channelslist = []
+            for i in range(len(self.channels)):
+                channelslist.append(builder.CreateString(self.channels[i]))
+            SelectionStartChannelsVector(builder, len(self.channels))
+            for i in reversed(range(len(self.channels))):
+                builder.PrependUOffsetTRelative(channelslist[i])
+            channels = builder.EndVector()
+        SelectionStart(builder)
+        if self.offers is not None:
+            SelectionAddOffers(builder, offers)
+        if self.categories is not None:
+            SelectionAddCategories(builder, categories)
+        if self.channels is not None:
+            SelectionAddChannels(builder, channels)
+        selection = SelectionEnd(builder)
+        return selection
+
+
+class Condition(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = Condition()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsCondition(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def ConditionBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # Condition
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # Condition
+    def Source(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, o + self._tab.Pos)
+        return 0
+
+    # Condition
+    def Name(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Condition
+    def Values(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # Condition
+    def ValuesLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Condition
+    def ValuesIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+    # Condition
+    def AtLeast(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return None
+
+    # Condition
+    def Below(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return None
+
+def ConditionStart(builder: flatbuffers.Builder):
+    builder.StartObject(5)
+
+def ConditionAddSource(builder: flatbuffers.Builder, source: int):
+    builder.PrependUint8Slot(0, source, 0)
+
+def ConditionAddName(builder: flatbuffers.Builder, name: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
+
+def ConditionAddValues(builder: flatbuffers.Builder, values: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(values), 0)
+
+def ConditionStartValuesVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def ConditionAddAtLeast(builder: flatbuffers.Builder, atLeast: float):
+    builder.PrependFloat32Slot(3, atLeast, None)
+
+def ConditionAddBelow(builder: flatbuffers.Builder, below: float):
+    builder.PrependFloat32Slot(4, below, None)
+
+def ConditionEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List, Optional
+except:
+    pass
+
+class ConditionT(object):
+
+    # ConditionT
+    def __init__(
+        self,
+        source = 0,
+        name = None,
+        values = None,
+        atLeast = None,
+        below = None,
+    ):
+        self.source = source  # type: int
+        self.name = name  # type: Optional[str]
+        self.values = values  # type: Optional[List[Optional[str]]]
+        self.atLeast = atLeast  # type: Optional[float]
+        self.below = below  # type: Optional[float]
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        condition = Condition()
+        condition.Init(buf, pos)
+        return cls.InitFromObj(condition)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, condition):
+        x = ConditionT()
+        x._UnPack(condition)
+        return x
+
+    # ConditionT
+    def _UnPack(self, condition):
+        if condition is None:
+            return
+        self.source = condition.Source()
+        self.name = condition.Name()
+        if not condition.ValuesIsNone():
+            self.values = []
+            for i in range(condition.ValuesLength()):
+                self.values.append(condition.Values(i))
+        self.atLeast = condition.AtLeast()
+        self.below = condition.Below()
+
+    # ConditionT
+    def Pack(self, builder):
+        if self.name is not None:
+            name = builder.CreateString(self.name)
+        if self.values is not None:
+            valueslist = []
+            for i in range(len(self.values)):
+                valueslist.append(builder.CreateString(self.values[i]))
+            ConditionStartValuesVector(builder, len(self.values))
+            for i in reversed(range(len(self.values))):
+                builder.PrependUOffsetTRelative(valueslist[i])
+            values = builder.EndVector()
+        ConditionStart(builder)
+        ConditionAddSource(builder, self.source)
+        if self.name is not None:
+            ConditionAddName(builder, name)
+        if self.values is not None:
+            ConditionAddValues(builder, values)
+        ConditionAddAtLeast(builder, self.atLeast)
+        ConditionAddBelow(builder, self.below)
+        condition = ConditionEnd(builder)
+        return condition
+
+
+class EligibilityRule(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = EligibilityRule()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsEligibilityRule(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def EligibilityRuleBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # EligibilityRule
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # EligibilityRule
+    def Name(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # EligibilityRule
+    def Selection(self) -> Optional[Selection]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Selection()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # EligibilityRule
+    def When(self, j: int) -> Optional[Condition]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Condition()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # EligibilityRule
+    def WhenLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # EligibilityRule
+    def WhenIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+def EligibilityRuleStart(builder: flatbuffers.Builder):
+    builder.StartObject(3)
+
+def EligibilityRuleAddName(builder: flatbuffers.Builder, name: int):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
+
+def EligibilityRuleAddSelection(builder: flatbuffers.Builder, selection: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(selection), 0)
+
+def EligibilityRuleAddWhen(builder: flatbuffers.Builder, when: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(when), 0)
+
+def EligibilityRuleStartWhenVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def EligibilityRuleEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List, Optional
+except:
+    pass
+
+class EligibilityRuleT(object):
+
+    # EligibilityRuleT
+    def __init__(
+        self,
+        name = None,
+        selection = None,
+        when = None,
+    ):
+        self.name = name  # type: Optional[str]
+        self.selection = selection  # type: Optional[SelectionT]
+        self.when = when  # type: Optional[List[ConditionT]]
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        eligibilityRule = EligibilityRule()
+        eligibilityRule.Init(buf, pos)
+        return cls.InitFromObj(eligibilityRule)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, eligibilityRule):
+        x = EligibilityRuleT()
+        x._UnPack(eligibilityRule)
+        return x
+
+    # EligibilityRuleT
+    def _UnPack(self, eligibilityRule):
+        if eligibilityRule is None:
+            return
+        self.name = eligibilityRule.Name()
+        if eligibilityRule.Selection() is not None:
+            self.selection = SelectionT.InitFromObj(eligibilityRule.Selection())
+        if not eligibilityRule.WhenIsNone():
+            self.when = []
+            for i in range(eligibilityRule.WhenLength()):
+                if eligibilityRule.When(i) is None:
+                    self.when.append(None)
+                else:
+                    condition_ = ConditionT.InitFromObj(eligibilityRule.When(i))
+                    self.when.append(condition_)
+
+    # EligibilityRuleT
+    def Pack(self, builder):
+        if self.name is not None:
+            name = builder.CreateString(self.name)
+        if self.selection is not None:
+            selection = self.selection.Pack(builder)
+        if self.when is not None:
+            whenlist = []
+            for i in range(len(self.when)):
+                whenlist.append(self.when[i].Pack(builder))
+            EligibilityRuleStartWhenVector(builder, len(self.when))
+            for i in reversed(range(len(self.when))):
+                builder.PrependUOffsetTRelative(whenlist[i])
+            when = builder.EndVector()
+        EligibilityRuleStart(builder)
+        if self.name is not None:
+            EligibilityRuleAddName(builder, name)
+        if self.selection is not None:
+            EligibilityRuleAddSelection(builder, selection)
+        if self.when is not None:
+            EligibilityRuleAddWhen(builder, when)
+        eligibilityRule = EligibilityRuleEnd(builder)
+        return eligibilityRule
+
+
+class Block(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = Block()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsBlock(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def BlockBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # Block
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # Block
+    def Name(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Block
+    def Selection(self) -> Optional[Selection]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Selection()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Block
+    def When(self, j: int) -> Optional[Condition]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Condition()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Block
+    def WhenLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Block
+    def WhenIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+    # Block
+    def By(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, o + self._tab.Pos)
+        return 0
+
+def BlockStart(builder: flatbuffers.Builder):
+    builder.StartObject(4)
+
+def BlockAddName(builder: flatbuffers.Builder, name: int):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
+
+def BlockAddSelection(builder: flatbuffers.Builder, selection: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(selection), 0)
+
+def BlockAddWhen(builder: flatbuffers.Builder, when: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(when), 0)
+
+def BlockStartWhenVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def BlockAddBy(builder: flatbuffers.Builder, by: int):
+    builder.PrependUint8Slot(3, by, 0)
+
+def BlockEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List, Optional
+except:
+    pass
+
+class BlockT(object):
+
+    # BlockT
+    def __init__(
+        self,
+        name = None,
+        selection = None,
+        when = None,
+        by = 0,
+    ):
+        self.name = name  # type: Optional[str]
+        self.selection = selection  # type: Optional[SelectionT]
+        self.when = when  # type: Optional[List[ConditionT]]
+        self.by = by  # type: int
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        block = Block()
+        block.Init(buf, pos)
+        return cls.InitFromObj(block)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, block):
+        x = BlockT()
+        x._UnPack(block)
+        return x
+
+    # BlockT
+    def _UnPack(self, block):
+        if block is None:
+            return
+        self.name = block.Name()
+        if block.Selection() is not None:
+            self.selection = SelectionT.InitFromObj(block.Selection())
+        if not block.WhenIsNone():
+            self.when = []
+            for i in range(block.WhenLength()):
+                if block.When(i) is None:
+                    self.when.append(None)
+                else:
+                    condition_ = ConditionT.InitFromObj(block.When(i))
+                    self.when.append(condition_)
+        self.by = block.By()
+
+    # BlockT
+    def Pack(self, builder):
+        if self.name is not None:
+            name = builder.CreateString(self.name)
+        if self.selection is not None:
+            selection = self.selection.Pack(builder)
+        if self.when is not None:
+            whenlist = []
+            for i in range(len(self.when)):
+                whenlist.append(self.when[i].Pack(builder))
+            BlockStartWhenVector(builder, len(self.when))
+            for i in reversed(range(len(self.when))):
+                builder.PrependUOffsetTRelative(whenlist[i])
+            when = builder.EndVector()
+        BlockStart(builder)
+        if self.name is not None:
+            BlockAddName(builder, name)
+        if self.selection is not None:
+            BlockAddSelection(builder, selection)
+        if self.when is not None:
+            BlockAddWhen(builder, when)
+        BlockAddBy(builder, self.by)
+        block = BlockEnd(builder)
+        return block
+
+
+class Pin(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = Pin()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsPin(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def PinBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # Pin
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # Pin
+    def Name(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Pin
+    def Selection(self) -> Optional[Selection]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Selection()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Pin
+    def When(self, j: int) -> Optional[Condition]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Condition()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Pin
+    def WhenLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Pin
+    def WhenIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+    # Pin
+    def By(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, o + self._tab.Pos)
+        return 0
+
+    # Pin
+    def Place(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # Pin
+    def Count(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+def PinStart(builder: flatbuffers.Builder):
+    builder.StartObject(6)
+
+def PinAddName(builder: flatbuffers.Builder, name: int):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
+
+def PinAddSelection(builder: flatbuffers.Builder, selection: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(selection), 0)
+
+def PinAddWhen(builder: flatbuffers.Builder, when: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(when), 0)
+
+def PinStartWhenVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def PinAddBy(builder: flatbuffers.Builder, by: int):
+    builder.PrependUint8Slot(3, by, 0)
+
+def PinAddPlace(builder: flatbuffers.Builder, place: int):
+    builder.PrependUint16Slot(4, place, 0)
+
+def PinAddCount(builder: flatbuffers.Builder, count: int):
+    builder.PrependUint16Slot(5, count, 0)
+
+def PinEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List, Optional
+except:
+    pass
+
+class PinT(object):
+
+    # PinT
+    def __init__(
+        self,
+        name = None,
+        selection = None,
+        when = None,
+        by = 0,
+        place = 0,
+        count = 0,
+    ):
+        self.name = name  # type: Optional[str]
+        self.selection = selection  # type: Optional[SelectionT]
+        self.when = when  # type: Optional[List[ConditionT]]
+        self.by = by  # type: int
+        self.place = place  # type: int
+        self.count = count  # type: int
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        pin = Pin()
+        pin.Init(buf, pos)
+        return cls.InitFromObj(pin)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, pin):
+        x = PinT()
+        x._UnPack(pin)
+        return x
+
+    # PinT
+    def _UnPack(self, pin):
+        if pin is None:
+            return
+        self.name = pin.Name()
+        if pin.Selection() is not None:
+            self.selection = SelectionT.InitFromObj(pin.Selection())
+        if not pin.WhenIsNone():
+            self.when = []
+            for i in range(pin.WhenLength()):
+                if pin.When(i) is None:
+                    self.when.append(None)
+                else:
+                    condition_ = ConditionT.InitFromObj(pin.When(i))
+                    self.when.append(condition_)
+        self.by = pin.By()
+        self.place = pin.Place()
+        self.count = pin.Count()
+
+    # PinT
+    def Pack(self, builder):
+        if self.name is not None:
+            name = builder.CreateString(self.name)
+        if self.selection is not None:
+            selection = self.selection.Pack(builder)
+        if self.when is not None:
+            whenlist = []
+            for i in range(len(self.when)):
+                whenlist.append(self.when[i].Pack(builder))
+            PinStartWhenVector(builder, len(self.when))
+            for i in reversed(range(len(self.when))):
+                builder.PrependUOffsetTRelative(whenlist[i])
+            when = builder.EndVector()
+        PinStart(builder)
+        if self.name is not None:
+            PinAddName(builder, name)
+        if self.selection is not None:
+            PinAddSelection(builder, selection)
+        if self.when is not None:
+            PinAddWhen(builder, when)
+        PinAddBy(builder, self.by)
+        PinAddPlace(builder, self.place)
+        PinAddCount(builder, self.count)
+        pin = PinEnd(builder)
+        return pin
+
+
+class WeightRule(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = WeightRule()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsWeightRule(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def WeightRuleBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # WeightRule
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # WeightRule
+    def Name(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # WeightRule
+    def When(self, j: int) -> Optional[Condition]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Condition()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # WeightRule
+    def WhenLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # WeightRule
+    def WhenIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        return o == 0
+
+    # WeightRule
+    def Weights(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # WeightRule
+    def WeightsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Float32Flags, o)
+        return 0
+
+    # WeightRule
+    def WeightsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # WeightRule
+    def WeightsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+def WeightRuleStart(builder: flatbuffers.Builder):
+    builder.StartObject(3)
+
+def WeightRuleAddName(builder: flatbuffers.Builder, name: int):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
+
+def WeightRuleAddWhen(builder: flatbuffers.Builder, when: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(when), 0)
+
+def WeightRuleStartWhenVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def WeightRuleAddWeights(builder: flatbuffers.Builder, weights: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(weights), 0)
+
+def WeightRuleStartWeightsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def WeightRuleEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List
+except:
+    pass
+
+class WeightRuleT(object):
+
+    # WeightRuleT
+    def __init__(
+        self,
+        name = None,
+        when = None,
+        weights = None,
+    ):
+        self.name = name  # type: Optional[str]
+        self.when = when  # type: Optional[List[ConditionT]]
+        self.weights = weights  # type: Optional[List[float]]
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        weightRule = WeightRule()
+        weightRule.Init(buf, pos)
+        return cls.InitFromObj(weightRule)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, weightRule):
+        x = WeightRuleT()
+        x._UnPack(weightRule)
+        return x
+
+    # WeightRuleT
+    def _UnPack(self, weightRule):
+        if weightRule is None:
+            return
+        self.name = weightRule.Name()
+        if not weightRule.WhenIsNone():
+            self.when = []
+            for i in range(weightRule.WhenLength()):
+                if weightRule.When(i) is None:
+                    self.when.append(None)
+                else:
+                    condition_ = ConditionT.InitFromObj(weightRule.When(i))
+                    self.when.append(condition_)
+        if not weightRule.WeightsIsNone():
+            if np is None:
+                self.weights = []
+                for i in range(weightRule.WeightsLength()):
+                    self.weights.append(weightRule.Weights(i))
+            else:
+                self.weights = weightRule.WeightsAsNumpy()
+
+    # WeightRuleT
+    def Pack(self, builder):
+        if self.name is not None:
+            name = builder.CreateString(self.name)
+        if self.when is not None:
+            whenlist = []
+            for i in range(len(self.when)):
+                whenlist.append(self.when[i].Pack(builder))
+            WeightRuleStartWhenVector(builder, len(self.when))
+            for i in reversed(range(len(self.when))):
+                builder.PrependUOffsetTRelative(whenlist[i])
+            when = builder.EndVector()
+        if self.weights is not None:
+            if np is not None and type(self.weights) is np.ndarray:
+                weights = builder.CreateNumpyVector(self.weights)
+            else:
+                WeightRuleStartWeightsVector(builder, len(self.weights))
+                for i in reversed(range(len(self.weights))):
+                    builder.PrependFloat32(self.weights[i])
+                weights = builder.EndVector()
+        WeightRuleStart(builder)
+        if self.name is not None:
+            WeightRuleAddName(builder, name)
+        if self.when is not None:
+            WeightRuleAddWhen(builder, when)
+        if self.weights is not None:
+            WeightRuleAddWeights(builder, weights)
+        weightRule = WeightRuleEnd(builder)
+        return weightRule
+
+
+class Boost(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = Boost()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsBoost(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def BoostBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # Boost
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # Boost
+    def Name(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Boost
+    def Selection(self) -> Optional[Selection]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Selection()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Boost
+    def When(self, j: int) -> Optional[Condition]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Condition()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Boost
+    def WhenLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Boost
+    def WhenIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+    # Boost
+    def Add(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+def BoostStart(builder: flatbuffers.Builder):
+    builder.StartObject(4)
+
+def BoostAddName(builder: flatbuffers.Builder, name: int):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
+
+def BoostAddSelection(builder: flatbuffers.Builder, selection: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(selection), 0)
+
+def BoostAddWhen(builder: flatbuffers.Builder, when: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(when), 0)
+
+def BoostStartWhenVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def BoostAddAdd(builder: flatbuffers.Builder, add: float):
+    builder.PrependFloat32Slot(3, add, 0.0)
+
+def BoostEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List, Optional
+except:
+    pass
+
+class BoostT(object):
+
+    # BoostT
+    def __init__(
+        self,
+        name = None,
+        selection = None,
+        when = None,
+        add = 0.0,
+    ):
+        self.name = name  # type: Optional[str]
+        self.selection = selection  # type: Optional[SelectionT]
+        self.when = when  # type: Optional[List[ConditionT]]
+        self.add = add  # type: float
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        boost = Boost()
+        boost.Init(buf, pos)
+        return cls.InitFromObj(boost)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, boost):
+        x = BoostT()
+        x._UnPack(boost)
+        return x
+
+    # BoostT
+    def _UnPack(self, boost):
+        if boost is None:
+            return
+        self.name = boost.Name()
+        if boost.Selection() is not None:
+            self.selection = SelectionT.InitFromObj(boost.Selection())
+        if not boost.WhenIsNone():
+            self.when = []
+            for i in range(boost.WhenLength()):
+                if boost.When(i) is None:
+                    self.when.append(None)
+                else:
+                    condition_ = ConditionT.InitFromObj(boost.When(i))
+                    self.when.append(condition_)
+        self.add = boost.Add()
+
+    # BoostT
+    def Pack(self, builder):
+        if self.name is not None:
+            name = builder.CreateString(self.name)
+        if self.selection is not None:
+            selection = self.selection.Pack(builder)
+        if self.when is not None:
+            whenlist = []
+            for i in range(len(self.when)):
+                whenlist.append(self.when[i].Pack(builder))
+            BoostStartWhenVector(builder, len(self.when))
+            for i in reversed(range(len(self.when))):
+                builder.PrependUOffsetTRelative(whenlist[i])
+            when = builder.EndVector()
+        BoostStart(builder)
+        if self.name is not None:
+            BoostAddName(builder, name)
+        if self.selection is not None:
+            BoostAddSelection(builder, selection)
+        if self.when is not None:
+            BoostAddWhen(builder, when)
+        BoostAddAdd(builder, self.add)
+        boost = BoostEnd(builder)
+        return boost
+
+
+class QuietHours(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = QuietHours()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsQuietHours(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def QuietHoursBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # QuietHours
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # QuietHours
+    def Name(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # QuietHours
+    def Channels(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # QuietHours
+    def ChannelsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # QuietHours
+    def ChannelsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        return o == 0
+
+    # QuietHours
+    def FromMinute(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # QuietHours
+    def UntilMinute(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+def QuietHoursStart(builder: flatbuffers.Builder):
+    builder.StartObject(4)
+
+def QuietHoursAddName(builder: flatbuffers.Builder, name: int):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
+
+def QuietHoursAddChannels(builder: flatbuffers.Builder, channels: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(channels), 0)
+
+def QuietHoursStartChannelsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def QuietHoursAddFromMinute(builder: flatbuffers.Builder, fromMinute: int):
+    builder.PrependUint16Slot(2, fromMinute, 0)
+
+def QuietHoursAddUntilMinute(builder: flatbuffers.Builder, untilMinute: int):
+    builder.PrependUint16Slot(3, untilMinute, 0)
+
+def QuietHoursEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List
+except:
+    pass
+
+class QuietHoursT(object):
+
+    # QuietHoursT
+    def __init__(
+        self,
+        name = None,
+        channels = None,
+        fromMinute = 0,
+        untilMinute = 0,
+    ):
+        self.name = name  # type: Optional[str]
+        self.channels = channels  # type: Optional[List[Optional[str]]]
+        self.fromMinute = fromMinute  # type: int
+        self.untilMinute = untilMinute  # type: int
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        quietHours = QuietHours()
+        quietHours.Init(buf, pos)
+        return cls.InitFromObj(quietHours)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, quietHours):
+        x = QuietHoursT()
+        x._UnPack(quietHours)
+        return x
+
+    # QuietHoursT
+    def _UnPack(self, quietHours):
+        if quietHours is None:
+            return
+        self.name = quietHours.Name()
+        if not quietHours.ChannelsIsNone():
+            self.channels = []
+            for i in range(quietHours.ChannelsLength()):
+                self.channels.append(quietHours.Channels(i))
+        self.fromMinute = quietHours.FromMinute()
+        self.untilMinute = quietHours.UntilMinute()
+
+    # QuietHoursT
+    def Pack(self, builder):
+        if self.name is not None:
+            name = builder.CreateString(self.name)
+        if self.channels is not None:
+            channelslist = []
+            for i in range(len(self.channels)):
+                channelslist.append(builder.CreateString(self.channels[i]))
+            QuietHoursStartChannelsVector(builder, len(self.channels))
+            for i in reversed(range(len(self.channels))):
+                builder.PrependUOffsetTRelative(channelslist[i])
+            channels = builder.EndVector()
+        QuietHoursStart(builder)
+        if self.name is not None:
+            QuietHoursAddName(builder, name)
+        if self.channels is not None:
+            QuietHoursAddChannels(builder, channels)
+        QuietHoursAddFromMinute(builder, self.fromMinute)
+        QuietHoursAddUntilMinute(builder, self.untilMinute)
+        quietHours = QuietHoursEnd(builder)
+        return quietHours
+
+
+class Budget(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = Budget()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsBudget(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def BudgetBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # Budget
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # Budget
+    def Amount(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+    # Budget
+    def PeriodS(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+    # Budget
+    def Gain(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+def BudgetStart(builder: flatbuffers.Builder):
+    builder.StartObject(3)
+
+def BudgetAddAmount(builder: flatbuffers.Builder, amount: float):
+    builder.PrependFloat32Slot(0, amount, 0.0)
+
+def BudgetAddPeriodS(builder: flatbuffers.Builder, periodS: int):
+    builder.PrependUint32Slot(1, periodS, 0)
+
+def BudgetAddGain(builder: flatbuffers.Builder, gain: float):
+    builder.PrependFloat32Slot(2, gain, 0.0)
+
+def BudgetEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+
+class BudgetT(object):
+
+    # BudgetT
+    def __init__(
+        self,
+        amount = 0.0,
+        periodS = 0,
+        gain = 0.0,
+    ):
+        self.amount = amount  # type: float
+        self.periodS = periodS  # type: int
+        self.gain = gain  # type: float
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        budget = Budget()
+        budget.Init(buf, pos)
+        return cls.InitFromObj(budget)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, budget):
+        x = BudgetT()
+        x._UnPack(budget)
+        return x
+
+    # BudgetT
+    def _UnPack(self, budget):
+        if budget is None:
+            return
+        self.amount = budget.Amount()
+        self.periodS = budget.PeriodS()
+        self.gain = budget.Gain()
+
+    # BudgetT
+    def Pack(self, builder):
+        BudgetStart(builder)
+        BudgetAddAmount(builder, self.amount)
+        BudgetAddPeriodS(builder, self.periodS)
+        BudgetAddGain(builder, self.gain)
+        budget = BudgetEnd(builder)
+        return budget
+
+
+class CategoryLimit(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = CategoryLimit()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsCategoryLimit(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def CategoryLimitBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # CategoryLimit
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # CategoryLimit
+    def Category(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+    # CategoryLimit
+    def Limit(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+def CategoryLimitStart(builder: flatbuffers.Builder):
+    builder.StartObject(2)
+
+def CategoryLimitAddCategory(builder: flatbuffers.Builder, category: int):
+    builder.PrependUint32Slot(0, category, 0)
+
+def CategoryLimitAddLimit(builder: flatbuffers.Builder, limit: int):
+    builder.PrependUint16Slot(1, limit, 0)
+
+def CategoryLimitEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+
+class CategoryLimitT(object):
+
+    # CategoryLimitT
+    def __init__(
+        self,
+        category = 0,
+        limit = 0,
+    ):
+        self.category = category  # type: int
+        self.limit = limit  # type: int
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        categoryLimit = CategoryLimit()
+        categoryLimit.Init(buf, pos)
+        return cls.InitFromObj(categoryLimit)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, categoryLimit):
+        x = CategoryLimitT()
+        x._UnPack(categoryLimit)
+        return x
+
+    # CategoryLimitT
+    def _UnPack(self, categoryLimit):
+        if categoryLimit is None:
+            return
+        self.category = categoryLimit.Category()
+        self.limit = categoryLimit.Limit()
+
+    # CategoryLimitT
+    def Pack(self, builder):
+        CategoryLimitStart(builder)
+        CategoryLimitAddCategory(builder, self.category)
+        CategoryLimitAddLimit(builder, self.limit)
+        categoryLimit = CategoryLimitEnd(builder)
+        return categoryLimit
+
+
+class Exploration(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = Exploration()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsExploration(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def ExplorationBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # Exploration
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # Exploration
+    def Mode(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, o + self._tab.Pos)
+        return 0
+
+    # Exploration
+    def Epsilon(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+    # Exploration
+    def Temperature(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+def ExplorationStart(builder: flatbuffers.Builder):
+    builder.StartObject(3)
+
+def ExplorationAddMode(builder: flatbuffers.Builder, mode: int):
+    builder.PrependUint8Slot(0, mode, 0)
+
+def ExplorationAddEpsilon(builder: flatbuffers.Builder, epsilon: float):
+    builder.PrependFloat32Slot(1, epsilon, 0.0)
+
+def ExplorationAddTemperature(builder: flatbuffers.Builder, temperature: float):
+    builder.PrependFloat32Slot(2, temperature, 0.0)
+
+def ExplorationEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+
+class ExplorationT(object):
+
+    # ExplorationT
+    def __init__(
+        self,
+        mode = 0,
+        epsilon = 0.0,
+        temperature = 0.0,
+    ):
+        self.mode = mode  # type: int
+        self.epsilon = epsilon  # type: float
+        self.temperature = temperature  # type: float
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        exploration = Exploration()
+        exploration.Init(buf, pos)
+        return cls.InitFromObj(exploration)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, exploration):
+        x = ExplorationT()
+        x._UnPack(exploration)
+        return x
+
+    # ExplorationT
+    def _UnPack(self, exploration):
+        if exploration is None:
+            return
+        self.mode = exploration.Mode()
+        self.epsilon = exploration.Epsilon()
+        self.temperature = exploration.Temperature()
+
+    # ExplorationT
+    def Pack(self, builder):
+        ExplorationStart(builder)
+        ExplorationAddMode(builder, self.mode)
+        ExplorationAddEpsilon(builder, self.epsilon)
+        ExplorationAddTemperature(builder, self.temperature)
+        exploration = ExplorationEnd(builder)
+        return exploration
+
+
 class Policy(object):
     __slots__ = ['_tab']
 
@@ -1710,8 +3641,259 @@ class Policy(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         return o == 0
 
+    # Policy
+    def Version(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+    # Policy
+    def Rules(self, j: int) -> Optional[EligibilityRule]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = EligibilityRule()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Policy
+    def RulesLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Policy
+    def RulesIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        return o == 0
+
+    # Policy
+    def Blocks(self, j: int) -> Optional[Block]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Block()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Policy
+    def BlocksLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Policy
+    def BlocksIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        return o == 0
+
+    # Policy
+    def QuietHours(self, j: int) -> Optional[QuietHours]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = QuietHours()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Policy
+    def QuietHoursLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Policy
+    def QuietHoursIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        return o == 0
+
+    # Policy
+    def WeightRules(self, j: int) -> Optional[WeightRule]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = WeightRule()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Policy
+    def WeightRulesLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Policy
+    def WeightRulesIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        return o == 0
+
+    # Policy
+    def Boosts(self, j: int) -> Optional[Boost]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Boost()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Policy
+    def BoostsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Policy
+    def BoostsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        return o == 0
+
+    # Policy
+    def MinEvents(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # Policy
+    def FullEvents(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(24))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # Policy
+    def LargestShift(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(26))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return None
+
+    # Policy
+    def LargestMove(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(28))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return None
+
+    # Policy
+    def CostPrice(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(30))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+    # Policy
+    def Budget(self) -> Optional[Budget]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(32))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Budget()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Policy
+    def Diversity(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(34))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+    # Policy
+    def NullScore(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(36))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return None
+
+    # Policy
+    def AgainAfterS(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(38))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+    # Policy
+    def Exploration(self) -> Optional[Exploration]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(40))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Exploration()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Policy
+    def CategoryLimits(self, j: int) -> Optional[CategoryLimit]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = CategoryLimit()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Policy
+    def CategoryLimitsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Policy
+    def CategoryLimitsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        return o == 0
+
+    # Policy
+    def Pins(self, j: int) -> Optional[Pin]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Pin()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Policy
+    def PinsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Policy
+    def PinsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        return o == 0
+
 def PolicyStart(builder: flatbuffers.Builder):
-    builder.StartObject(3)
+    builder.StartObject(21)
 
 def PolicyAddObjectives(builder: flatbuffers.Builder, objectives: int):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(objectives), 0)
@@ -1731,12 +3913,87 @@ def PolicyAddCaps(builder: flatbuffers.Builder, caps: int):
 def PolicyStartCapsVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
+def PolicyAddVersion(builder: flatbuffers.Builder, version: int):
+    builder.PrependUint32Slot(3, version, 0)
+
+def PolicyAddRules(builder: flatbuffers.Builder, rules: int):
+    builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(rules), 0)
+
+def PolicyStartRulesVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def PolicyAddBlocks(builder: flatbuffers.Builder, blocks: int):
+    builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(blocks), 0)
+
+def PolicyStartBlocksVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def PolicyAddQuietHours(builder: flatbuffers.Builder, quietHours: int):
+    builder.PrependUOffsetTRelativeSlot(6, flatbuffers.number_types.UOffsetTFlags.py_type(quietHours), 0)
+
+def PolicyStartQuietHoursVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def PolicyAddWeightRules(builder: flatbuffers.Builder, weightRules: int):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(weightRules), 0)
+
+def PolicyStartWeightRulesVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def PolicyAddBoosts(builder: flatbuffers.Builder, boosts: int):
+    builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(boosts), 0)
+
+def PolicyStartBoostsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def PolicyAddMinEvents(builder: flatbuffers.Builder, minEvents: int):
+    builder.PrependUint16Slot(9, minEvents, 0)
+
+def PolicyAddFullEvents(builder: flatbuffers.Builder, fullEvents: int):
+    builder.PrependUint16Slot(10, fullEvents, 0)
+
+def PolicyAddLargestShift(builder: flatbuffers.Builder, largestShift: float):
+    builder.PrependFloat32Slot(11, largestShift, None)
+
+def PolicyAddLargestMove(builder: flatbuffers.Builder, largestMove: int):
+    builder.PrependUint16Slot(12, largestMove, None)
+
+def PolicyAddCostPrice(builder: flatbuffers.Builder, costPrice: float):
+    builder.PrependFloat32Slot(13, costPrice, 0.0)
+
+def PolicyAddBudget(builder: flatbuffers.Builder, budget: int):
+    builder.PrependUOffsetTRelativeSlot(14, flatbuffers.number_types.UOffsetTFlags.py_type(budget), 0)
+
+def PolicyAddDiversity(builder: flatbuffers.Builder, diversity: float):
+    builder.PrependFloat32Slot(15, diversity, 0.0)
+
+def PolicyAddNullScore(builder: flatbuffers.Builder, nullScore: float):
+    builder.PrependFloat32Slot(16, nullScore, None)
+
+def PolicyAddAgainAfterS(builder: flatbuffers.Builder, againAfterS: int):
+    builder.PrependUint32Slot(17, againAfterS, 0)
+
+def PolicyAddExploration(builder: flatbuffers.Builder, exploration: int):
+    builder.PrependUOffsetTRelativeSlot(18, flatbuffers.number_types.UOffsetTFlags.py_type(exploration), 0)
+
+def PolicyAddCategoryLimits(builder: flatbuffers.Builder, categoryLimits: int):
+    builder.PrependUOffsetTRelativeSlot(19, flatbuffers.number_types.UOffsetTFlags.py_type(categoryLimits), 0)
+
+def PolicyStartCategoryLimitsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def PolicyAddPins(builder: flatbuffers.Builder, pins: int):
+    builder.PrependUOffsetTRelativeSlot(20, flatbuffers.number_types.UOffsetTFlags.py_type(pins), 0)
+
+def PolicyStartPinsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
 def PolicyEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
 
 
 try:
-    from typing import List
+    from typing import List, Optional
 except:
     pass
 
@@ -1748,10 +4005,46 @@ class PolicyT(object):
         objectives = None,
         eligibility = None,
         caps = None,
+        version = 0,
+        rules = None,
+        blocks = None,
+        quietHours = None,
+        weightRules = None,
+        boosts = None,
+        minEvents = 0,
+        fullEvents = 0,
+        largestShift = None,
+        largestMove = None,
+        costPrice = 0.0,
+        budget = None,
+        diversity = 0.0,
+        nullScore = None,
+        againAfterS = 0,
+        exploration = None,
+        categoryLimits = None,
+        pins = None,
     ):
         self.objectives = objectives  # type: Optional[List[ObjectiveT]]
         self.eligibility = eligibility  # type: Optional[List[EligibilityT]]
         self.caps = caps  # type: Optional[List[CapT]]
+        self.version = version  # type: int
+        self.rules = rules  # type: Optional[List[EligibilityRuleT]]
+        self.blocks = blocks  # type: Optional[List[BlockT]]
+        self.quietHours = quietHours  # type: Optional[List[QuietHoursT]]
+        self.weightRules = weightRules  # type: Optional[List[WeightRuleT]]
+        self.boosts = boosts  # type: Optional[List[BoostT]]
+        self.minEvents = minEvents  # type: int
+        self.fullEvents = fullEvents  # type: int
+        self.largestShift = largestShift  # type: Optional[float]
+        self.largestMove = largestMove  # type: Optional[int]
+        self.costPrice = costPrice  # type: float
+        self.budget = budget  # type: Optional[BudgetT]
+        self.diversity = diversity  # type: float
+        self.nullScore = nullScore  # type: Optional[float]
+        self.againAfterS = againAfterS  # type: int
+        self.exploration = exploration  # type: Optional[ExplorationT]
+        self.categoryLimits = categoryLimits  # type: Optional[List[CategoryLimitT]]
+        self.pins = pins  # type: Optional[List[PinT]]
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -1798,6 +4091,75 @@ class PolicyT(object):
                 else:
                     cap_ = CapT.InitFromObj(policy.Caps(i))
                     self.caps.append(cap_)
+        self.version = policy.Version()
+        if not policy.RulesIsNone():
+            self.rules = []
+            for i in range(policy.RulesLength()):
+                if policy.Rules(i) is None:
+                    self.rules.append(None)
+                else:
+                    eligibilityRule_ = EligibilityRuleT.InitFromObj(policy.Rules(i))
+                    self.rules.append(eligibilityRule_)
+        if not policy.BlocksIsNone():
+            self.blocks = []
+            for i in range(policy.BlocksLength()):
+                if policy.Blocks(i) is None:
+                    self.blocks.append(None)
+                else:
+                    block_ = BlockT.InitFromObj(policy.Blocks(i))
+                    self.blocks.append(block_)
+        if not policy.QuietHoursIsNone():
+            self.quietHours = []
+            for i in range(policy.QuietHoursLength()):
+                if policy.QuietHours(i) is None:
+                    self.quietHours.append(None)
+                else:
+                    quietHours_ = QuietHoursT.InitFromObj(policy.QuietHours(i))
+                    self.quietHours.append(quietHours_)
+        if not policy.WeightRulesIsNone():
+            self.weightRules = []
+            for i in range(policy.WeightRulesLength()):
+                if policy.WeightRules(i) is None:
+                    self.weightRules.append(None)
+                else:
+                    weightRule_ = WeightRuleT.InitFromObj(policy.WeightRules(i))
+                    self.weightRules.append(weightRule_)
+        if not policy.BoostsIsNone():
+            self.boosts = []
+            for i in range(policy.BoostsLength()):
+                if policy.Boosts(i) is None:
+                    self.boosts.append(None)
+                else:
+                    boost_ = BoostT.InitFromObj(policy.Boosts(i))
+                    self.boosts.append(boost_)
+        self.minEvents = policy.MinEvents()
+        self.fullEvents = policy.FullEvents()
+        self.largestShift = policy.LargestShift()
+        self.largestMove = policy.LargestMove()
+        self.costPrice = policy.CostPrice()
+        if policy.Budget() is not None:
+            self.budget = BudgetT.InitFromObj(policy.Budget())
+        self.diversity = policy.Diversity()
+        self.nullScore = policy.NullScore()
+        self.againAfterS = policy.AgainAfterS()
+        if policy.Exploration() is not None:
+            self.exploration = ExplorationT.InitFromObj(policy.Exploration())
+        if not policy.CategoryLimitsIsNone():
+            self.categoryLimits = []
+            for i in range(policy.CategoryLimitsLength()):
+                if policy.CategoryLimits(i) is None:
+                    self.categoryLimits.append(None)
+                else:
+                    categoryLimit_ = CategoryLimitT.InitFromObj(policy.CategoryLimits(i))
+                    self.categoryLimits.append(categoryLimit_)
+        if not policy.PinsIsNone():
+            self.pins = []
+            for i in range(policy.PinsLength()):
+                if policy.Pins(i) is None:
+                    self.pins.append(None)
+                else:
+                    pin_ = PinT.InitFromObj(policy.Pins(i))
+                    self.pins.append(pin_)
 
     # PolicyT
     def Pack(self, builder):
@@ -1825,6 +4187,66 @@ class PolicyT(object):
             for i in reversed(range(len(self.caps))):
                 builder.PrependUOffsetTRelative(capslist[i])
             caps = builder.EndVector()
+        if self.rules is not None:
+            ruleslist = []
+            for i in range(len(self.rules)):
+                ruleslist.append(self.rules[i].Pack(builder))
+            PolicyStartRulesVector(builder, len(self.rules))
+            for i in reversed(range(len(self.rules))):
+                builder.PrependUOffsetTRelative(ruleslist[i])
+            rules = builder.EndVector()
+        if self.blocks is not None:
+            blockslist = []
+            for i in range(len(self.blocks)):
+                blockslist.append(self.blocks[i].Pack(builder))
+            PolicyStartBlocksVector(builder, len(self.blocks))
+            for i in reversed(range(len(self.blocks))):
+                builder.PrependUOffsetTRelative(blockslist[i])
+            blocks = builder.EndVector()
+        if self.quietHours is not None:
+            quietHourslist = []
+            for i in range(len(self.quietHours)):
+                quietHourslist.append(self.quietHours[i].Pack(builder))
+            PolicyStartQuietHoursVector(builder, len(self.quietHours))
+            for i in reversed(range(len(self.quietHours))):
+                builder.PrependUOffsetTRelative(quietHourslist[i])
+            quietHours = builder.EndVector()
+        if self.weightRules is not None:
+            weightRuleslist = []
+            for i in range(len(self.weightRules)):
+                weightRuleslist.append(self.weightRules[i].Pack(builder))
+            PolicyStartWeightRulesVector(builder, len(self.weightRules))
+            for i in reversed(range(len(self.weightRules))):
+                builder.PrependUOffsetTRelative(weightRuleslist[i])
+            weightRules = builder.EndVector()
+        if self.boosts is not None:
+            boostslist = []
+            for i in range(len(self.boosts)):
+                boostslist.append(self.boosts[i].Pack(builder))
+            PolicyStartBoostsVector(builder, len(self.boosts))
+            for i in reversed(range(len(self.boosts))):
+                builder.PrependUOffsetTRelative(boostslist[i])
+            boosts = builder.EndVector()
+        if self.budget is not None:
+            budget = self.budget.Pack(builder)
+        if self.exploration is not None:
+            exploration = self.exploration.Pack(builder)
+        if self.categoryLimits is not None:
+            categoryLimitslist = []
+            for i in range(len(self.categoryLimits)):
+                categoryLimitslist.append(self.categoryLimits[i].Pack(builder))
+            PolicyStartCategoryLimitsVector(builder, len(self.categoryLimits))
+            for i in reversed(range(len(self.categoryLimits))):
+                builder.PrependUOffsetTRelative(categoryLimitslist[i])
+            categoryLimits = builder.EndVector()
+        if self.pins is not None:
+            pinslist = []
+            for i in range(len(self.pins)):
+                pinslist.append(self.pins[i].Pack(builder))
+            PolicyStartPinsVector(builder, len(self.pins))
+            for i in reversed(range(len(self.pins))):
+                builder.PrependUOffsetTRelative(pinslist[i])
+            pins = builder.EndVector()
         PolicyStart(builder)
         if self.objectives is not None:
             PolicyAddObjectives(builder, objectives)
@@ -1832,8 +4254,827 @@ class PolicyT(object):
             PolicyAddEligibility(builder, eligibility)
         if self.caps is not None:
             PolicyAddCaps(builder, caps)
+        PolicyAddVersion(builder, self.version)
+        if self.rules is not None:
+            PolicyAddRules(builder, rules)
+        if self.blocks is not None:
+            PolicyAddBlocks(builder, blocks)
+        if self.quietHours is not None:
+            PolicyAddQuietHours(builder, quietHours)
+        if self.weightRules is not None:
+            PolicyAddWeightRules(builder, weightRules)
+        if self.boosts is not None:
+            PolicyAddBoosts(builder, boosts)
+        PolicyAddMinEvents(builder, self.minEvents)
+        PolicyAddFullEvents(builder, self.fullEvents)
+        PolicyAddLargestShift(builder, self.largestShift)
+        PolicyAddLargestMove(builder, self.largestMove)
+        PolicyAddCostPrice(builder, self.costPrice)
+        if self.budget is not None:
+            PolicyAddBudget(builder, budget)
+        PolicyAddDiversity(builder, self.diversity)
+        PolicyAddNullScore(builder, self.nullScore)
+        PolicyAddAgainAfterS(builder, self.againAfterS)
+        if self.exploration is not None:
+            PolicyAddExploration(builder, exploration)
+        if self.categoryLimits is not None:
+            PolicyAddCategoryLimits(builder, categoryLimits)
+        if self.pins is not None:
+            PolicyAddPins(builder, pins)
         policy = PolicyEnd(builder)
         return policy
+
+
+class PolicyFile(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = PolicyFile()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsPolicyFile(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def PolicyFileBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # PolicyFile
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # PolicyFile
+    def FormatVersion(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+    # PolicyFile
+    def Scene(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # PolicyFile
+    def CreatedBy(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # PolicyFile
+    def Policy(self) -> Optional[Policy]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = Policy()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+def PolicyFileStart(builder: flatbuffers.Builder):
+    builder.StartObject(4)
+
+def PolicyFileAddFormatVersion(builder: flatbuffers.Builder, formatVersion: int):
+    builder.PrependUint32Slot(0, formatVersion, 0)
+
+def PolicyFileAddScene(builder: flatbuffers.Builder, scene: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(scene), 0)
+
+def PolicyFileAddCreatedBy(builder: flatbuffers.Builder, createdBy: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(createdBy), 0)
+
+def PolicyFileAddPolicy(builder: flatbuffers.Builder, policy: int):
+    builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(policy), 0)
+
+def PolicyFileEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import Optional
+except:
+    pass
+
+class PolicyFileT(object):
+
+    # PolicyFileT
+    def __init__(
+        self,
+        formatVersion = 0,
+        scene = None,
+        createdBy = None,
+        policy = None,
+    ):
+        self.formatVersion = formatVersion  # type: int
+        self.scene = scene  # type: Optional[str]
+        self.createdBy = createdBy  # type: Optional[str]
+        self.policy = policy  # type: Optional[PolicyT]
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        policyFile = PolicyFile()
+        policyFile.Init(buf, pos)
+        return cls.InitFromObj(policyFile)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, policyFile):
+        x = PolicyFileT()
+        x._UnPack(policyFile)
+        return x
+
+    # PolicyFileT
+    def _UnPack(self, policyFile):
+        if policyFile is None:
+            return
+        self.formatVersion = policyFile.FormatVersion()
+        self.scene = policyFile.Scene()
+        self.createdBy = policyFile.CreatedBy()
+        if policyFile.Policy() is not None:
+            self.policy = PolicyT.InitFromObj(policyFile.Policy())
+
+    # PolicyFileT
+    def Pack(self, builder):
+        if self.scene is not None:
+            scene = builder.CreateString(self.scene)
+        if self.createdBy is not None:
+            createdBy = builder.CreateString(self.createdBy)
+        if self.policy is not None:
+            policy = self.policy.Pack(builder)
+        PolicyFileStart(builder)
+        PolicyFileAddFormatVersion(builder, self.formatVersion)
+        if self.scene is not None:
+            PolicyFileAddScene(builder, scene)
+        if self.createdBy is not None:
+            PolicyFileAddCreatedBy(builder, createdBy)
+        if self.policy is not None:
+            PolicyFileAddPolicy(builder, policy)
+        policyFile = PolicyFileEnd(builder)
+        return policyFile
+
+
+class Channel(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = Channel()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsChannel(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def ChannelBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # Channel
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # Channel
+    def Name(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Channel
+    def ShownKind(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # Channel
+    def Cost(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+def ChannelStart(builder: flatbuffers.Builder):
+    builder.StartObject(3)
+
+def ChannelAddName(builder: flatbuffers.Builder, name: int):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
+
+def ChannelAddShownKind(builder: flatbuffers.Builder, shownKind: int):
+    builder.PrependUint16Slot(1, shownKind, 0)
+
+def ChannelAddCost(builder: flatbuffers.Builder, cost: float):
+    builder.PrependFloat32Slot(2, cost, 0.0)
+
+def ChannelEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+
+class ChannelT(object):
+
+    # ChannelT
+    def __init__(
+        self,
+        name = None,
+        shownKind = 0,
+        cost = 0.0,
+    ):
+        self.name = name  # type: Optional[str]
+        self.shownKind = shownKind  # type: int
+        self.cost = cost  # type: float
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        channel = Channel()
+        channel.Init(buf, pos)
+        return cls.InitFromObj(channel)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, channel):
+        x = ChannelT()
+        x._UnPack(channel)
+        return x
+
+    # ChannelT
+    def _UnPack(self, channel):
+        if channel is None:
+            return
+        self.name = channel.Name()
+        self.shownKind = channel.ShownKind()
+        self.cost = channel.Cost()
+
+    # ChannelT
+    def Pack(self, builder):
+        if self.name is not None:
+            name = builder.CreateString(self.name)
+        ChannelStart(builder)
+        if self.name is not None:
+            ChannelAddName(builder, name)
+        ChannelAddShownKind(builder, self.shownKind)
+        ChannelAddCost(builder, self.cost)
+        channel = ChannelEnd(builder)
+        return channel
+
+
+class MachineStep(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = MachineStep()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsMachineStep(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def MachineStepBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # MachineStep
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # MachineStep
+    def From(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 1))
+        return 0
+
+    # MachineStep
+    def FromAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint8Flags, o)
+        return 0
+
+    # MachineStep
+    def FromLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # MachineStep
+    def FromIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        return o == 0
+
+    # MachineStep
+    def On(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # MachineStep
+    def Count(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # MachineStep
+    def AfterS(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+    # MachineStep
+    def To(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, o + self._tab.Pos)
+        return 0
+
+def MachineStepStart(builder: flatbuffers.Builder):
+    builder.StartObject(5)
+
+def MachineStepAddFrom(builder: flatbuffers.Builder, from_: int):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(from_), 0)
+
+def MachineStepStartFromVector(builder, numElems: int) -> int:
+    return builder.StartVector(1, numElems, 1)
+
+def MachineStepAddOn(builder: flatbuffers.Builder, on: int):
+    builder.PrependUint16Slot(1, on, 0)
+
+def MachineStepAddCount(builder: flatbuffers.Builder, count: int):
+    builder.PrependUint16Slot(2, count, 0)
+
+def MachineStepAddAfterS(builder: flatbuffers.Builder, afterS: int):
+    builder.PrependUint32Slot(3, afterS, 0)
+
+def MachineStepAddTo(builder: flatbuffers.Builder, to: int):
+    builder.PrependUint8Slot(4, to, 0)
+
+def MachineStepEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List
+except:
+    pass
+
+class MachineStepT(object):
+
+    # MachineStepT
+    def __init__(
+        self,
+        from_ = None,
+        on = 0,
+        count = 0,
+        afterS = 0,
+        to = 0,
+    ):
+        self.from_ = from_  # type: Optional[List[int]]
+        self.on = on  # type: int
+        self.count = count  # type: int
+        self.afterS = afterS  # type: int
+        self.to = to  # type: int
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        machineStep = MachineStep()
+        machineStep.Init(buf, pos)
+        return cls.InitFromObj(machineStep)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, machineStep):
+        x = MachineStepT()
+        x._UnPack(machineStep)
+        return x
+
+    # MachineStepT
+    def _UnPack(self, machineStep):
+        if machineStep is None:
+            return
+        if not machineStep.FromIsNone():
+            if np is None:
+                self.from_ = []
+                for i in range(machineStep.FromLength()):
+                    self.from_.append(machineStep.From(i))
+            else:
+                self.from_ = machineStep.FromAsNumpy()
+        self.on = machineStep.On()
+        self.count = machineStep.Count()
+        self.afterS = machineStep.AfterS()
+        self.to = machineStep.To()
+
+    # MachineStepT
+    def Pack(self, builder):
+        if self.from_ is not None:
+            if np is not None and type(self.from_) is np.ndarray:
+                from_ = builder.CreateNumpyVector(self.from_)
+            else:
+                MachineStepStartFromVector(builder, len(self.from_))
+                for i in reversed(range(len(self.from_))):
+                    builder.PrependUint8(self.from_[i])
+                from_ = builder.EndVector()
+        MachineStepStart(builder)
+        if self.from_ is not None:
+            MachineStepAddFrom(builder, from_)
+        MachineStepAddOn(builder, self.on)
+        MachineStepAddCount(builder, self.count)
+        MachineStepAddAfterS(builder, self.afterS)
+        MachineStepAddTo(builder, self.to)
+        machineStep = MachineStepEnd(builder)
+        return machineStep
+
+
+class Machine(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = Machine()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsMachine(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def MachineBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # Machine
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # Machine
+    def Name(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Machine
+    def Per(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, o + self._tab.Pos)
+        return 0
+
+    # Machine
+    def States(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # Machine
+    def StatesLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Machine
+    def StatesIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+    # Machine
+    def Steps(self, j: int) -> Optional[MachineStep]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = MachineStep()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Machine
+    def StepsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Machine
+    def StepsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        return o == 0
+
+def MachineStart(builder: flatbuffers.Builder):
+    builder.StartObject(4)
+
+def MachineAddName(builder: flatbuffers.Builder, name: int):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
+
+def MachineAddPer(builder: flatbuffers.Builder, per: int):
+    builder.PrependUint8Slot(1, per, 0)
+
+def MachineAddStates(builder: flatbuffers.Builder, states: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(states), 0)
+
+def MachineStartStatesVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def MachineAddSteps(builder: flatbuffers.Builder, steps: int):
+    builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(steps), 0)
+
+def MachineStartStepsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def MachineEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List
+except:
+    pass
+
+class MachineT(object):
+
+    # MachineT
+    def __init__(
+        self,
+        name = None,
+        per = 0,
+        states = None,
+        steps = None,
+    ):
+        self.name = name  # type: Optional[str]
+        self.per = per  # type: int
+        self.states = states  # type: Optional[List[Optional[str]]]
+        self.steps = steps  # type: Optional[List[MachineStepT]]
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        machine = Machine()
+        machine.Init(buf, pos)
+        return cls.InitFromObj(machine)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, machine):
+        x = MachineT()
+        x._UnPack(machine)
+        return x
+
+    # MachineT
+    def _UnPack(self, machine):
+        if machine is None:
+            return
+        self.name = machine.Name()
+        self.per = machine.Per()
+        if not machine.StatesIsNone():
+            self.states = []
+            for i in range(machine.StatesLength()):
+                self.states.append(machine.States(i))
+        if not machine.StepsIsNone():
+            self.steps = []
+            for i in range(machine.StepsLength()):
+                if machine.Steps(i) is None:
+                    self.steps.append(None)
+                else:
+                    machineStep_ = MachineStepT.InitFromObj(machine.Steps(i))
+                    self.steps.append(machineStep_)
+
+    # MachineT
+    def Pack(self, builder):
+        if self.name is not None:
+            name = builder.CreateString(self.name)
+        if self.states is not None:
+            stateslist = []
+            for i in range(len(self.states)):
+                stateslist.append(builder.CreateString(self.states[i]))
+            MachineStartStatesVector(builder, len(self.states))
+            for i in reversed(range(len(self.states))):
+                builder.PrependUOffsetTRelative(stateslist[i])
+            states = builder.EndVector()
+        if self.steps is not None:
+            stepslist = []
+            for i in range(len(self.steps)):
+                stepslist.append(self.steps[i].Pack(builder))
+            MachineStartStepsVector(builder, len(self.steps))
+            for i in reversed(range(len(self.steps))):
+                builder.PrependUOffsetTRelative(stepslist[i])
+            steps = builder.EndVector()
+        MachineStart(builder)
+        if self.name is not None:
+            MachineAddName(builder, name)
+        MachineAddPer(builder, self.per)
+        if self.states is not None:
+            MachineAddStates(builder, states)
+        if self.steps is not None:
+            MachineAddSteps(builder, steps)
+        machine = MachineEnd(builder)
+        return machine
+
+
+class Texts(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = Texts()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsTexts(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def TextsBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # Texts
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # Texts
+    def Language(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+    # Texts
+    def Keys(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # Texts
+    def KeysLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Texts
+    def KeysIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        return o == 0
+
+    # Texts
+    def Texts(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # Texts
+    def TextsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Texts
+    def TextsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+def TextsStart(builder: flatbuffers.Builder):
+    builder.StartObject(3)
+
+def TextsAddLanguage(builder: flatbuffers.Builder, language: int):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(language), 0)
+
+def TextsAddKeys(builder: flatbuffers.Builder, keys: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(keys), 0)
+
+def TextsStartKeysVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def TextsAddTexts(builder: flatbuffers.Builder, texts: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(texts), 0)
+
+def TextsStartTextsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def TextsEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List
+except:
+    pass
+
+class TextsT(object):
+
+    # TextsT
+    def __init__(
+        self,
+        language = None,
+        keys = None,
+        texts = None,
+    ):
+        self.language = language  # type: Optional[str]
+        self.keys = keys  # type: Optional[List[Optional[str]]]
+        self.texts = texts  # type: Optional[List[Optional[str]]]
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        texts = Texts()
+        texts.Init(buf, pos)
+        return cls.InitFromObj(texts)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, texts):
+        x = TextsT()
+        x._UnPack(texts)
+        return x
+
+    # TextsT
+    def _UnPack(self, texts):
+        if texts is None:
+            return
+        self.language = texts.Language()
+        if not texts.KeysIsNone():
+            self.keys = []
+            for i in range(texts.KeysLength()):
+                self.keys.append(texts.Keys(i))
+        if not texts.TextsIsNone():
+            self.texts = []
+            for i in range(texts.TextsLength()):
+                self.texts.append(texts.Texts(i))
+
+    # TextsT
+    def Pack(self, builder):
+        if self.language is not None:
+            language = builder.CreateString(self.language)
+        if self.keys is not None:
+            keyslist = []
+            for i in range(len(self.keys)):
+                keyslist.append(builder.CreateString(self.keys[i]))
+            TextsStartKeysVector(builder, len(self.keys))
+            for i in reversed(range(len(self.keys))):
+                builder.PrependUOffsetTRelative(keyslist[i])
+            keys = builder.EndVector()
+        if self.texts is not None:
+            textslist = []
+            for i in range(len(self.texts)):
+                textslist.append(builder.CreateString(self.texts[i]))
+            TextsStartTextsVector(builder, len(self.texts))
+            for i in reversed(range(len(self.texts))):
+                builder.PrependUOffsetTRelative(textslist[i])
+            texts = builder.EndVector()
+        TextsStart(builder)
+        if self.language is not None:
+            TextsAddLanguage(builder, language)
+        if self.keys is not None:
+            TextsAddKeys(builder, keys)
+        if self.texts is not None:
+            TextsAddTexts(builder, texts)
+        texts = TextsEnd(builder)
+        return texts
 
 
 class Golden(object):
@@ -3369,8 +6610,120 @@ class Bundle(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
         return o == 0
 
+    # Bundle
+    def Channels(self, j: int) -> Optional[Channel]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(46))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Channel()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Bundle
+    def ChannelsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(46))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Bundle
+    def ChannelsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(46))
+        return o == 0
+
+    # Bundle
+    def Variants(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # Bundle
+    def VariantsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Bundle
+    def VariantsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(48))
+        return o == 0
+
+    # Bundle
+    def Machines(self, j: int) -> Optional[Machine]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(50))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Machine()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Bundle
+    def MachinesLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(50))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Bundle
+    def MachinesIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(50))
+        return o == 0
+
+    # Bundle
+    def Attributes(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(52))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # Bundle
+    def AttributesLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(52))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Bundle
+    def AttributesIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(52))
+        return o == 0
+
+    # Bundle
+    def Texts(self, j: int) -> Optional[Texts]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(54))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            obj = Texts()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Bundle
+    def TextsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(54))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Bundle
+    def TextsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(54))
+        return o == 0
+
 def BundleStart(builder: flatbuffers.Builder):
-    builder.StartObject(21)
+    builder.StartObject(26)
 
 def BundleAddFormatVersion(builder: flatbuffers.Builder, formatVersion: int):
     builder.PrependUint32Slot(0, formatVersion, 0)
@@ -3465,6 +6818,36 @@ def BundleAddPassedOver(builder: flatbuffers.Builder, passedOver: int):
 def BundleStartPassedOverVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
+def BundleAddChannels(builder: flatbuffers.Builder, channels: int):
+    builder.PrependUOffsetTRelativeSlot(21, flatbuffers.number_types.UOffsetTFlags.py_type(channels), 0)
+
+def BundleStartChannelsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def BundleAddVariants(builder: flatbuffers.Builder, variants: int):
+    builder.PrependUOffsetTRelativeSlot(22, flatbuffers.number_types.UOffsetTFlags.py_type(variants), 0)
+
+def BundleStartVariantsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def BundleAddMachines(builder: flatbuffers.Builder, machines: int):
+    builder.PrependUOffsetTRelativeSlot(23, flatbuffers.number_types.UOffsetTFlags.py_type(machines), 0)
+
+def BundleStartMachinesVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def BundleAddAttributes(builder: flatbuffers.Builder, attributes: int):
+    builder.PrependUOffsetTRelativeSlot(24, flatbuffers.number_types.UOffsetTFlags.py_type(attributes), 0)
+
+def BundleStartAttributesVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def BundleAddTexts(builder: flatbuffers.Builder, texts: int):
+    builder.PrependUOffsetTRelativeSlot(25, flatbuffers.number_types.UOffsetTFlags.py_type(texts), 0)
+
+def BundleStartTextsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
 def BundleEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
 
@@ -3500,6 +6883,11 @@ class BundleT(object):
         session = None,
         dwell = None,
         passedOver = None,
+        channels = None,
+        variants = None,
+        machines = None,
+        attributes = None,
+        texts = None,
     ):
         self.formatVersion = formatVersion  # type: int
         self.scene = scene  # type: Optional[str]
@@ -3522,6 +6910,11 @@ class BundleT(object):
         self.session = session  # type: Optional[SessionRuleT]
         self.dwell = dwell  # type: Optional[List[DwellRuleT]]
         self.passedOver = passedOver  # type: Optional[List[PassedOverRuleT]]
+        self.channels = channels  # type: Optional[List[ChannelT]]
+        self.variants = variants  # type: Optional[List[Optional[str]]]
+        self.machines = machines  # type: Optional[List[MachineT]]
+        self.attributes = attributes  # type: Optional[List[Optional[str]]]
+        self.texts = texts  # type: Optional[List[TextsT]]
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -3633,6 +7026,38 @@ class BundleT(object):
                 else:
                     passedOverRule_ = PassedOverRuleT.InitFromObj(bundle.PassedOver(i))
                     self.passedOver.append(passedOverRule_)
+        if not bundle.ChannelsIsNone():
+            self.channels = []
+            for i in range(bundle.ChannelsLength()):
+                if bundle.Channels(i) is None:
+                    self.channels.append(None)
+                else:
+                    channel_ = ChannelT.InitFromObj(bundle.Channels(i))
+                    self.channels.append(channel_)
+        if not bundle.VariantsIsNone():
+            self.variants = []
+            for i in range(bundle.VariantsLength()):
+                self.variants.append(bundle.Variants(i))
+        if not bundle.MachinesIsNone():
+            self.machines = []
+            for i in range(bundle.MachinesLength()):
+                if bundle.Machines(i) is None:
+                    self.machines.append(None)
+                else:
+                    machine_ = MachineT.InitFromObj(bundle.Machines(i))
+                    self.machines.append(machine_)
+        if not bundle.AttributesIsNone():
+            self.attributes = []
+            for i in range(bundle.AttributesLength()):
+                self.attributes.append(bundle.Attributes(i))
+        if not bundle.TextsIsNone():
+            self.texts = []
+            for i in range(bundle.TextsLength()):
+                if bundle.Texts(i) is None:
+                    self.texts.append(None)
+                else:
+                    texts_ = TextsT.InitFromObj(bundle.Texts(i))
+                    self.texts.append(texts_)
 
     # BundleT
     def Pack(self, builder):
@@ -3730,6 +7155,46 @@ class BundleT(object):
             for i in reversed(range(len(self.passedOver))):
                 builder.PrependUOffsetTRelative(passedOverlist[i])
             passedOver = builder.EndVector()
+        if self.channels is not None:
+            channelslist = []
+            for i in range(len(self.channels)):
+                channelslist.append(self.channels[i].Pack(builder))
+            BundleStartChannelsVector(builder, len(self.channels))
+            for i in reversed(range(len(self.channels))):
+                builder.PrependUOffsetTRelative(channelslist[i])
+            channels = builder.EndVector()
+        if self.variants is not None:
+            variantslist = []
+            for i in range(len(self.variants)):
+                variantslist.append(builder.CreateString(self.variants[i]))
+            BundleStartVariantsVector(builder, len(self.variants))
+            for i in reversed(range(len(self.variants))):
+                builder.PrependUOffsetTRelative(variantslist[i])
+            variants = builder.EndVector()
+        if self.machines is not None:
+            machineslist = []
+            for i in range(len(self.machines)):
+                machineslist.append(self.machines[i].Pack(builder))
+            BundleStartMachinesVector(builder, len(self.machines))
+            for i in reversed(range(len(self.machines))):
+                builder.PrependUOffsetTRelative(machineslist[i])
+            machines = builder.EndVector()
+        if self.attributes is not None:
+            attributeslist = []
+            for i in range(len(self.attributes)):
+                attributeslist.append(builder.CreateString(self.attributes[i]))
+            BundleStartAttributesVector(builder, len(self.attributes))
+            for i in reversed(range(len(self.attributes))):
+                builder.PrependUOffsetTRelative(attributeslist[i])
+            attributes = builder.EndVector()
+        if self.texts is not None:
+            textslist = []
+            for i in range(len(self.texts)):
+                textslist.append(self.texts[i].Pack(builder))
+            BundleStartTextsVector(builder, len(self.texts))
+            for i in reversed(range(len(self.texts))):
+                builder.PrependUOffsetTRelative(textslist[i])
+            texts = builder.EndVector()
         BundleStart(builder)
         BundleAddFormatVersion(builder, self.formatVersion)
         if self.scene is not None:
@@ -3769,6 +7234,16 @@ class BundleT(object):
             BundleAddDwell(builder, dwell)
         if self.passedOver is not None:
             BundleAddPassedOver(builder, passedOver)
+        if self.channels is not None:
+            BundleAddChannels(builder, channels)
+        if self.variants is not None:
+            BundleAddVariants(builder, variants)
+        if self.machines is not None:
+            BundleAddMachines(builder, machines)
+        if self.attributes is not None:
+            BundleAddAttributes(builder, attributes)
+        if self.texts is not None:
+            BundleAddTexts(builder, texts)
         bundle = BundleEnd(builder)
         return bundle
 

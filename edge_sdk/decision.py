@@ -1,0 +1,187 @@
+"""The answer of `Engine.rank`. What a person reads of it is made when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_sdk.errors import ErrorCode
+from edge_sdk.exploration import Draw
+from edge_sdk.reasons import Reason
+from edge_sdk.types import F32, F64, I64, BaseDecision, Mask, by_score, places
+
+if TYPE_CHECKING:
+    from edge_sdk.policy import Policy, Situation
+
+
+@dataclass(frozen=True, slots=True)
+class RankedOffer:
+    """One offer of a decision."""
+
+    id: str
+    score: float  # logit after all steps; NaN when the base logits were unusable
+    place: int  # 1 = first; 0 = a rule took it out
+    base_place: int  # its place in the base order, 1 = first
+    reasons: Reason
+    channel: str = ""  # "" = in the app
+    variant: str = ""  # wording; "" = the offer's own
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stages:
+    """Every candidate's score after each step, each (C,) float32. A step that did nothing shares the array before it."""
+
+    base: F32  # base logits fused with the weights
+    model: F32  # the model's logits fused with the weights
+    adjusted: F32  # after the gate and the largest shift
+    boosted: F32  # after the operator's boosts
+    priced: F32  # after λ · cost
+    bounded: F32  # after the largest move
+    final: F32  # after diversity
+
+    @classmethod
+    def of_base(cls, scores: F32) -> Stages:
+        """Nothing but the base."""
+        return cls(scores, scores, scores, scores, scores, scores, scores)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """What a decision was made from, besides the events in the log."""
+
+    last_seq: int  # newest event that the memory held
+    era: object  # of the state folder: between two erasures; decisions of another cannot be explained
+    policy: Policy
+    situation: Situation
+    weights: F32  # (K,)
+    weight_rule: str  # name of the rule that set them; "" = none
+    blend: float  # the device's say, 0 to 1
+    cost_price: float  # λ in force
+    costs: F32  # (C,)
+    utc_offset_s: int
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """An answer of `Engine.rank`: always there, with `error` set when it is the bare base order.
+
+    Arrays run over the candidates as they were given to `rank`.
+    """
+
+    id: int
+    time_ms: int  # the clock's answer, milliseconds since 1970-01-01 UTC
+    scene: str
+    model_version: str
+    policy_version: int
+    error: ErrorCode
+    detail: str  # what to mend; empty without an error
+    base: BaseDecision
+    stages: Stages
+    base_ranking: I64  # (C,) candidate indices in the base order
+    dropped_bits: I64 | None  # (C,) why a rule takes an offer out, 0 = it stands; None = all stand
+    standing: I64  # (S,) candidate indices of those that stand, in their final order, before `limit`
+    pinned: I64 | None  # candidate indices that a rule gave their places; None = none
+    draw: Draw  # how the order was drawn, and the probabilities that follow
+    known: Mask | None  # (C,) whether the bundle knows each candidate; None = all
+    limit: int | None
+    again_at_ms: int | None  # where no offer stands: when to ask again; None = not known
+    trace: Trace | None  # None when the answer is the bare base order
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Names of the offers, as given; one may stand there with several channels or variants."""
+        return self.base.offers
+
+    @property
+    def scores(self) -> F32:
+        """(C,) after all steps."""
+        return self.stages.final
+
+    @property
+    def order(self) -> I64:
+        """Candidate indices of the offers to show, best first, at most `limit`."""
+        return self.standing if self.limit is None else self.standing[: max(0, self.limit)]
+
+    @property
+    def not_now(self) -> bool:
+        """Nothing is to be shown; `again_at_ms` says when to ask again."""
+        return len(self.standing) == 0
+
+    @cached_property
+    def ranking(self) -> I64:
+        """(C,) all candidates as the device alone would order them: no rules but the gate and the largest shift."""
+        return self.base_ranking if self.error else by_score(self.stages.adjusted)
+
+    @cached_property
+    def offers(self) -> tuple[RankedOffer, ...]:
+        """The offers to show, best first."""
+        return self._ranked(self.order.tolist(), range(1, len(self.standing) + 1))
+
+    @cached_property
+    def dropped(self) -> tuple[RankedOffer, ...]:
+        """The candidates that a rule took out (place 0), in base order; their reasons say which."""
+        if self.dropped_bits is None:
+            return ()
+        return self._ranked([index for index in self.base_ranking.tolist() if self.dropped_bits[index]], repeat(0))
+
+    @cached_property
+    def first_propensity(self) -> F64:
+        """(C,) the probability of each candidate to stand first, before the draw; they sum to 1 where any stands."""
+        return self.draw.first_propensity()
+
+    @cached_property
+    def inclusion(self) -> F64:
+        """(C,) the probability of each candidate to be on the slate (within `limit`), before the draw."""
+        return self.draw.inclusion(self.limit)
+
+    @cached_property
+    def policy_bits(self) -> I64:
+        """(C,) reason bits of what the policy did to each candidate's score or place."""
+        stages, bits = self.stages, np.zeros(len(self.candidates), np.int64)
+        if self.error:
+            return bits
+        if self.trace is not None and self.trace.blend < 1.0:
+            bits |= _TOO_FEW_EVENTS
+        shifted = _changed(stages.adjusted, stages.model, _BOUNDED) if not bits.any() else 0
+        bits |= shifted | _changed(stages.bounded, stages.priced, _BOUNDED)
+        bits |= _changed(stages.boosted, stages.adjusted, _BOOSTED) | _changed(stages.priced, stages.boosted, _PRICED)
+        bits |= _changed(stages.final, stages.bounded, _DIVERSIFIED)
+        bits[self.draw.raised()] |= _EXPLORED
+        if self.pinned is not None:
+            bits[self.pinned] |= _PINNED
+        return bits
+
+    def _ranked(self, indices: list[int], numbers: Iterable[int]) -> tuple[RankedOffer, ...]:
+        bits = self.policy_bits if self.dropped_bits is None else self.policy_bits | self.dropped_bits
+        base_places, device_places = places(self.base_ranking), places(self.ranking)
+        moved = np.where(device_places == base_places, _KEPT, np.where(device_places < base_places, _RAISED, _LOWERED))
+        bits = bits | (_BASE_ORDER if self.error else moved)
+        if self.known is not None:
+            bits |= np.where(self.known, 0, _UNKNOWN_OFFER)
+        reasons, before, scores = bits.tolist(), base_places.tolist(), self.scores.tolist()
+        channels, variants = self.base.channels, self.base.variants
+        return tuple(
+            RankedOffer(
+                self.candidates[index], scores[index], place, before[index] + 1, _as_reason(reasons[index]),
+                channels[index] if channels else "", variants[index] if variants else "",
+            )
+            for index, place in zip(indices, numbers, strict=False)
+        )  # fmt: skip
+
+
+# Plain integers, and each combination made once: enum arithmetic costs 2 µs a step.
+_BASE_ORDER, _UNKNOWN_OFFER = int(Reason.BASE_ORDER), int(Reason.UNKNOWN_OFFER)
+_RAISED, _LOWERED, _KEPT = int(Reason.RAISED), int(Reason.LOWERED), int(Reason.KEPT)
+_TOO_FEW_EVENTS, _BOUNDED = int(Reason.TOO_FEW_EVENTS), int(Reason.BOUNDED)
+_BOOSTED, _PRICED, _DIVERSIFIED = int(Reason.BOOSTED), int(Reason.PRICED), int(Reason.DIVERSIFIED)
+_PINNED, _EXPLORED = int(Reason.PINNED), int(Reason.EXPLORED)
+_as_reason = cache(Reason)
+
+
+def _changed(after: F32, before: F32, bit: int) -> I64 | int:
+    return 0 if after is before else np.where(after != before, bit, 0)

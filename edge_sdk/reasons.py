@@ -1,0 +1,69 @@
+"""Why an offer stands where it stands, or does not stand: stable bits with a text each."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+
+class Reason(IntFlag):
+    """Bits, so that a port can carry them as one integer. They never change their meaning."""
+
+    BASE_ORDER = 1  # the device did not adjust this decision
+    RAISED = 2  # the user's events put it above its place in the base order
+    LOWERED = 4  # they put it below
+    KEPT = 8  # the device agreed with the cloud
+    # why it does not stand
+    NOT_YET_VALID = 16
+    EXPIRED = 32
+    NOT_ELIGIBLE = 64
+    CAPPED = 128
+    COOLING_DOWN = 256
+    UNKNOWN_OFFER = 512  # the bundle does not know it
+    BLOCKED = 1024  # by the operator
+    HIDDEN = 2048  # by the user
+    QUIET = 4096  # quiet hours of its channel
+    OVER_BUDGET = 8192
+    NOT_WORTH = 16384  # scores below the null option
+    CATEGORY_FULL = 32768
+    OTHER_TOUCH = 65536  # the same offer stands with another channel or wording
+    # what the policy did to its score or place
+    TOO_FEW_EVENTS = 1 << 17  # the device has not its full say yet
+    BOUNDED = 1 << 18
+    BOOSTED = 1 << 19
+    PRICED = 1 << 20
+    DIVERSIFIED = 1 << 21
+    PINNED = 1 << 22
+    EXPLORED = 1 << 23
+
+    @property
+    def text(self) -> str:
+        """The reason in words, e.g. ``raised by recent events``."""
+        return "; ".join(text for bit, text in REASON_TEXTS.items() if bit in self)
+
+
+REASON_TEXTS = {
+    Reason.BASE_ORDER: "as the cloud ranked it",
+    Reason.RAISED: "raised by recent events",
+    Reason.LOWERED: "lowered by recent events, or overtaken",
+    Reason.KEPT: "recent events leave it where the cloud put it",
+    Reason.NOT_YET_VALID: "not on offer yet",
+    Reason.EXPIRED: "no longer on offer",
+    Reason.NOT_ELIGIBLE: "not for this user's stage or surface",
+    Reason.CAPPED: "shown often enough",
+    Reason.COOLING_DOWN: "resting after the user's answer",
+    Reason.UNKNOWN_OFFER: "not in the installed bundle",
+    Reason.BLOCKED: "taken out by the operator",
+    Reason.HIDDEN: "taken out by the user",
+    Reason.QUIET: "quiet hours",
+    Reason.OVER_BUDGET: "costs more than is left to spend",
+    Reason.NOT_WORTH: "not worth showing now",
+    Reason.CATEGORY_FULL: "enough of its category on the list",
+    Reason.OTHER_TOUCH: "shown in another way",
+    Reason.TOO_FEW_EVENTS: "too few events for the device's full say",
+    Reason.BOUNDED: "held near its place in the cloud's order",
+    Reason.BOOSTED: "moved by a rule of the operator",
+    Reason.PRICED: "charged for its cost",
+    Reason.DIVERSIFIED: "made way for other categories",
+    Reason.PINNED: "given its place by a rule",
+    Reason.EXPLORED: "given a chance by exploration",
+}

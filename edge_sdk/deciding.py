@@ -262,7 +262,6 @@ class DecisionMaker:
             say=say,
             cost_price=setting.cost_price,
             budget_left=setting.budget_left,
-            costs=prepared.costs,
             utc_offset_s=request.utc_offset_s,
         )
         base_ranking = prepared.order if base is prepared.scores else by_score(base)
@@ -297,6 +296,7 @@ class DecisionMaker:
             standing=arranged.standing,
             pinned=arranged.pinned,
             draw=arranged.draw,
+            costs=setting.prepared.costs,
             known=known,
             limit=setting.limit,
             again_at_ms=again_at(setting, arranged.dropped_bits) if not len(arranged.standing) else None,

@@ -64,7 +64,6 @@ class Trace:
     say: float  # the weight of the model's adjustment, 0 to 1
     cost_price: float  # λ in force
     budget_left: float  # before the decision; infinity = no budget
-    costs: F32  # (C,)
     utc_offset_s: int
 
 
@@ -89,6 +88,7 @@ class Decision:
     standing: I64  # (S,) candidate indices of those that stand, in their final order, before `limit`
     pinned: I64 | None  # candidate indices that a rule gave their places; None = none
     draw: Draw  # how the order was drawn, and the probabilities that follow
+    costs: F32  # (C,) of showing each once
     known: Mask | None  # (C,) whether the bundle knows each candidate; None = all
     limit: int | None
     again_at_ms: int | None  # where no offer stands: when to ask again; None = not known

@@ -305,13 +305,12 @@ class Engine:
         """
         order = decision.order if count is None else decision.order[: max(0, count)]
         channels = decision.base.channels
-        costs = decision.trace.costs if decision.trace is not None else None
         for index in order.tolist():
             channel = channels[index] if channels else ""
             kind = self._shown_kinds.get(channel)
             if kind is None:
                 raise UnknownOutcomeError(f"shown in {channel}" if channel else "shown", ())
-            cost = 0.0 if costs is None else float(costs[index])
+            cost = float(decision.costs[index])
             self.record(kind, item=decision.candidates[index], value=cost, decision=decision.id)
 
     def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:

@@ -227,6 +227,7 @@ _MENDS = {
     "before": "pass whole milliseconds since 1970",
     "log_bytes": f"pass {LOG_BYTES_MIN} to {LOG_BYTES_MAX} bytes",
     "durability": "pass 'process' or 'power'",
+    "seed": "pass a whole number, or None",
     "sync_interval_s": "pass seconds, 0 or more; 0 writes out at each event",
 }
 

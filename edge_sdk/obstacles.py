@@ -104,6 +104,14 @@ class Obstacles:
         """Of one candidate, in the order of the steps."""
         return tuple(self._by_candidate.get(index, ()))
 
+    def first_free_ms(self) -> int | None:
+        """The first moment at which time alone lets one of the candidates stand; None = it never does."""
+        free = (
+            [obstacle.until_ms for obstacle in found] for found in self._by_candidate.values()
+        )
+        moments = [max(ends) for ends in free if ends and None not in ends]  # type: ignore[type-var]
+        return min(moments, default=None)
+
 
 def _findings(
     policy: Policy, rules: Sequence[CapRule], caps: CapsView, machines: MachinesView, held: Held, out: I64

@@ -20,6 +20,10 @@ CONTEXTS_KEPT: Final = 16  # contexts that are kept encoded, and evaluated again
 BOUND_SIZES: Final = 4  # candidate counts whose tensors are kept bound
 NAMES_CACHED: Final = 4096  # item names whose id and row are kept ready
 
+WAITING_MAX: Final = 4096  # events that a client keeps until its engine is open
+RESULTS_KEPT: Final = 16  # answers that a client with cache_s keeps
+LATENCIES_KEPT: Final = 256  # decisions over which a client's diagnostics give the time of rank
+
 TIME_MS_MAX: Final = 0xFFFFFFFF * 1000 + 999  # 2106-02-07, the end of u32 seconds
 
 LOGIT_TOLERANCE: Final = 1e-5  # golden logits, absolute; DESIGN: ports agree within this

@@ -135,7 +135,8 @@ class PolicyInvalidError(EdgeError):
 
     def __init__(self, source: Path | str, field: str, found: str) -> None:
         super().__init__(
-            f"{source}: {field}: {found}; make it with `cloud-export policy` from the scene file of the installed bundle"
+            f"{source}: {field}: {found}; "
+            "make it with `cloud-export policy` from the scene file of the installed bundle"
         )
 
 
@@ -232,6 +233,7 @@ _MENDS = {
     "before": "pass whole milliseconds since 1970",
     "log_bytes": f"pass {LOG_BYTES_MIN} to {LOG_BYTES_MAX} bytes",
     "durability": "pass 'process' or 'power'",
+    "seed": "pass a whole number, or None",
     "sync_interval_s": "pass seconds, 0 or more; 0 writes out at each event",
 }
 

@@ -4,20 +4,26 @@ training and by the packer, so that they cannot disagree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from cloud_export.errors import LogError
-from cloud_export.log_types import Catalogue, Log
+from cloud_export.errors import LogError, SceneError, SceneProblem
+from cloud_export.log_types import Log
+from cloud_export.policy_packing import policy_table, shown_kind
 from cloud_export.scene import Scene
 from cloud_export.scene_fields import Events
-from edge_sdk.caps import CapRule
+from cloud_export.scene_policy import Machine, Step
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory_layout import KindRule, MemoryLayout
-from edge_sdk.policy import ContextField, EligibilityRule, Policy
+from edge_sdk.policy import Channel, ContextField, Policy
+from edge_sdk.policy_reading import read_policy
+from edge_sdk.policy_words import SceneWords
+from edge_sdk.types import Per
 from edge_sdk.vocabulary import Vocabulary, category_id, item_id, kind_id
 
 I32 = npt.NDArray[np.int32]
@@ -53,6 +59,7 @@ class DeviceLayout:
 
     memory: MemoryLayout
     policy: Policy
+    words: SceneWords  # what a policy of the scene may refer to
     item_ids: U32  # (I,) device id of every item of the log
     kind_ids: npt.NDArray[np.uint16]  # (recorded kinds,) device id of every kind of the log, by its code there
     offer_row: I32  # (I,) offer row of every item of the log; 0 = no offer
@@ -100,15 +107,20 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
         category_rows=len(catalogue.categories) + 1,
         counter_kinds=len(scene.model.counter_kinds),
         decays=tuple(DecayTables.of(half_life_s) for half_life_s in scene.model.half_lives_s),
-        caps=_caps(scene),
+        caps=(),
         derived=_derived_rules(scene.events),
         category_ids=tuple(category_id(name) for name in catalogue.categories),
+        machines=tuple(_machine(machine) for machine in scene.machines),
     )
     offer_row = np.zeros(len(log.items), np.int32)
     offer_row[catalogue.offer_item] = [offers.row(int(ids[item])) for item in catalogue.offer_item]
+    words = _words(scene, log, memory, offer_row[catalogue.offer_item])
+    # The same way that a device takes: packed, then read. So the cloud's rules cannot differ from the device's.
+    read = read_policy(policy_table(scene), words, _refuse)
     return DeviceLayout(
-        memory=memory,
-        policy=_policy(scene, log, offer_row[catalogue.offer_item], catalogue),
+        memory=replace(memory, caps=read.caps, budget=read.budget),
+        policy=read.policy,
+        words=words,
         item_ids=ids,
         kind_ids=np.array([kind_id(kind) for kind in scene.events.kinds], np.uint16),
         offer_row=offer_row,
@@ -118,7 +130,7 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
 
 
 def context_vectors(policy: Policy, context: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
-    """One-hot vectors (D, X) of logged context indices (D, fields), as `Policy.encode` makes them."""
+    """One-hot vectors (D, X) of logged context indices (D, fields), as `Policy.one_hot` makes them."""
     vectors = np.zeros((len(context), policy.context_features), np.float32)
     at = 0
     for field, column in zip(policy.context, context.T, strict=True):
@@ -176,37 +188,55 @@ def _ids(kinds: tuple[str, ...]) -> frozenset[int]:
     return frozenset(kind_id(kind) for kind in kinds)
 
 
-def _caps(scene: Scene) -> tuple[CapRule, ...]:
-    caps = [
-        CapRule(kind_id(cap.kind), cap.per == "category", cap.limit, cap.within_s, cooldown=False)
-        for cap in scene.policy.caps
-    ]
-    rests = [
-        CapRule(kind_id(rest.kind), rest.per == "category", 1, rest.rest_s, cooldown=True)
-        for rest in scene.policy.cooldowns
-    ]
-    return (*caps, *rests)
+def _machine(machine: Machine) -> MachineRule:
+    steps = tuple(_step(machine, step) for step in machine.steps)
+    return MachineRule(machine.name, Per[machine.per.upper()], machine.states, steps)
 
 
-def _policy(scene: Scene, log: Log, rows: I32, catalogue: Catalogue) -> Policy:
-    fields = tuple(ContextField(name, values) for name, values in scene.context.items())
-    names = [field.name for field in fields]
-    size = len(rows) + 1
-    category = np.full(size, -1)
-    category[rows] = catalogue.item_category[catalogue.offer_item]
+def _step(machine: Machine, step: Step) -> MachineStep:
+    return MachineStep(
+        sources=frozenset(machine.states.index(state) for state in step.from_),
+        kind=kind_id(step.on) if step.on else 0,
+        count=step.count,
+        after_s=step.after_s or 0,
+        target=machine.states.index(step.to),
+    )
+
+
+def _words(scene: Scene, log: Log, memory: MemoryLayout, rows: I32) -> SceneWords:
+    """`rows`: the offer row of each offer of the catalogue."""
+    catalogue, size = log.catalogue, len(rows) + 1
     bounds = np.zeros((2, size), np.int64)
     bounds[0, rows] = catalogue.valid_from_ms // 1000 * 1000
     bounds[1, rows] = catalogue.valid_until_ms // 1000 * 1000
-    rules = []
-    for rule in scene.policy.eligibility:
-        code = catalogue.categories.index(rule.category) if rule.category in catalogue.categories else -2
-        field = names.index(rule.context)
-        rules.append(EligibilityRule(category == code, field, frozenset(map(fields[field].values.index, rule.allowed))))
-    return Policy(
+    costs = np.zeros(size, np.float32)
+    if catalogue.cost is not None:
+        costs[rows] = catalogue.cost
+    return SceneWords(
         objectives=log.objectives,
-        weights=np.array([scene.objectives[name] for name in log.objectives], np.float32),
-        context=fields,
+        window=memory.window,
+        kinds=frozenset(memory.kinds),
+        offers=memory.offers,
+        category_ids=memory.category_ids,
         valid_from_ms=bounds[0],
         valid_until_ms=bounds[1],
-        eligibility=tuple(rules),
+        offer_costs=costs,
+        context=tuple(ContextField(name, values) for name, values in scene.context.items()),
+        machines=memory.machines,
+        attributes=scene.attributes.names,
+        channels=_channels(scene),
+        variants=scene.variants,
     )
+
+
+def _channels(scene: Scene) -> tuple[Channel, ...]:
+    """The app itself, then the declared ones."""
+    kinds = {name: shown_kind(scene, name) for name in ("", *scene.channels)}
+    ids = {name: kind_id(kind) if kind else 0 for name, kind in kinds.items()}
+    costs = {name: float(np.float32(channel.cost)) for name, channel in scene.channels.items()}
+    return tuple(Channel(name, ids[name], costs.get(name, 0.0)) for name in ids)
+
+
+def _refuse(field: str, found: str) -> NoReturn:
+    """A checked scene gives no such policy; where one does, it must not be packed."""
+    raise SceneError("the scene", [SceneProblem(field, None, found, "mend it in scene.toml, and report it")])

@@ -29,7 +29,7 @@ def read_events(scene: Scene, path: Path) -> Checked:
 
 
 def read_offers(scene: Scene, path: Path) -> Checked:
-    """Columns offer, category (String or null), rankable (Boolean), valid_from, valid_until (Int64 ms, 0 = none).
+    """Columns offer, category (String or null), rankable (Boolean), valid_from, valid_until (Int64 ms, 0 = none), cost (Float32).
 
     Raises:
         LogError: A file cannot be read, a mapped column is missing or has the wrong type.
@@ -102,10 +102,13 @@ def _offers_of(table: RawTable) -> Checked:
         *(time_ms(table, word).alias(word) for word in bounds),
         *(pl.col(word).alias(f"{word}_raw") for word in bounds),
         *(pl.lit(0, pl.Int64).alias(word) for word in nothing),
+        (number(table, "cost") if "cost" in mapped else pl.lit(0.0, pl.Float32)).alias("cost"),
+        (pl.col("cost") if "cost" in mapped else pl.lit(None, pl.String)).alias("cost_raw"),
     )
     rules = [
         rule(pl.col("offer").is_null(), "no offer"),
         rule(pl.col("rankable").is_null(), "rankable is neither true nor false:", "rankable_raw"),
+        rule(pl.col("cost").is_null(), "cost is not a finite number:", "cost_raw"),
     ]
     for word in bounds:
         absent, *wrong = time_rules(word)
@@ -115,7 +118,7 @@ def _offers_of(table: RawTable) -> Checked:
     rules.append(rule(both & (pl.col("valid_from") > pl.col("valid_until")), "valid_from is after valid_until"))
     good, bad = split_rows(frame, table.file, rules)
     kept = good.select(
-        pl.lit(table.file).alias("file"), ROW, "offer", "category", "rankable", "valid_from", "valid_until"
+        pl.lit(table.file).alias("file"), ROW, "offer", "category", "rankable", "valid_from", "valid_until", "cost"
     )
     return kept.with_columns(pl.col("valid_from", "valid_until").fill_null(0)), bad
 

@@ -63,6 +63,7 @@ class Catalogue:
     valid_until_ms: I64  # (O,) 0 = no bound
     categories: tuple[str, ...]  # sorted
     item_category: I32  # (I,) index into categories; -1 none
+    cost: F32 | None = None  # (O,) of showing it once; None = nothing
 
 
 @dataclass(frozen=True, slots=True)

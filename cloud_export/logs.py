@@ -163,6 +163,7 @@ def _catalogue(scene: Scene, rows: pl.DataFrame | None, candidate: I32, items: S
         category = found | category
     categories = tuple(sorted(set(category.values())))
     number = {name: index for index, name in enumerate(categories)}
+    cost = None
     if rows is None:
         offer_item = np.unique(candidate)
         bounds = {word: np.zeros(len(offer_item), dtype=np.int64) for word in ("valid_from", "valid_until")}
@@ -170,6 +171,7 @@ def _catalogue(scene: Scene, rows: pl.DataFrame | None, candidate: I32, items: S
         rankable = rows.filter("rankable").sort("offer")
         offer_item = _codes(rankable["offer"], items)
         bounds = {word: rankable[word].to_numpy() for word in ("valid_from", "valid_until")}
+        cost = rankable["cost"].to_numpy() if scene.columns.offers.cost else None
     return Catalogue(
         offers=tuple(items[index] for index in offer_item),
         offer_item=offer_item,
@@ -177,6 +179,7 @@ def _catalogue(scene: Scene, rows: pl.DataFrame | None, candidate: I32, items: S
         valid_until_ms=bounds["valid_until"],
         categories=categories,
         item_category=np.array([number[category[item]] if item in category else -1 for item in items], dtype=np.int32),
+        cost=cost,
     )
 
 

@@ -21,15 +21,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import edge_sdk
 from cloud_export.layout import DeviceLayout
+from cloud_export.policy_packing import policy_table
 from cloud_export.scene import Scene
+from cloud_export.scene_texts import merged_texts
 from edge_sdk.bundle import Golden
-from edge_sdk.caps import CapRule
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DwellRule, PassedOverRule, SessionRule
 from edge_sdk.format.generated import edge_generated as fb
-from edge_sdk.policy import EligibilityRule, Policy
-from edge_sdk.release import key_id
+from edge_sdk.machines import MachineRule, MachineStep
+from edge_sdk.release import BUNDLE, key_id
 from edge_sdk.types import F32, I64
 from edge_sdk.vocabulary import Vocabulary, kind_id
 
@@ -68,12 +69,13 @@ def pack_payload(content: Content) -> bytes:
             names=_vocabulary(memory.offers),
             validFromS=_seconds(policy.valid_from_ms),
             validUntilS=_seconds(policy.valid_until_ms),
+            costs=policy.offer_costs[1:] if policy.offer_costs.any() else None,
         ),
         categories=list(layout.categories),
         context=[fb.ContextFieldT(name=field.name, values=list(field.values)) for field in policy.context],
         counterKinds=memory.counter_kinds,
         decays=[_decay(decay) for decay in memory.decays],
-        policy=_policy(policy, memory.caps),
+        policy=policy_table(scene),
         shownKind=kind_id(scene.events.shown) if scene.events.shown else 0,
         feedback=[fb.FeedbackT(outcome=name, kind=kind_id(kind)) for name, kind in scene.events.feedback.items()],
         model=np.frombuffer(content.model, np.uint8),
@@ -82,14 +84,25 @@ def pack_payload(content: Content) -> bytes:
         session=_session(memory.derived.session) if memory.derived.session else None,
         dwell=[_dwell(rule) for rule in memory.derived.dwell] or None,
         passedOver=[_passed_over(rule) for rule in memory.derived.passed_over] or None,
+        channels=[
+            fb.ChannelT(name=channel.name, shownKind=channel.shown_kind, cost=channel.cost)
+            for channel in policy.channels[1:]
+        ],
+        variants=list(policy.variants),
+        machines=[_machine(rule) for rule in memory.machines],
+        attributes=list(policy.attributes),
+        texts=[
+            fb.TextsT(language=language, keys=list(texts), texts=list(texts.values()))
+            for language, texts in merged_texts(scene).items()
+        ],
     )
     builder = flatbuffers.Builder(len(content.model) + len(content.explainer) + 65536)
     builder.Finish(bundle.Pack(builder))
     return bytes(builder.Output())
 
 
-def sign_release(payload: bytes, keys: Sequence[Ed25519PrivateKey]) -> bytes:
-    """The `.edge` file: the payload, its SHA-256, and a signature by each key."""
+def sign_release(payload: bytes, keys: Sequence[Ed25519PrivateKey], identifier: bytes = BUNDLE) -> bytes:
+    """A bundle's or a policy's file: the payload, its SHA-256, and a signature by each key."""
     builder = flatbuffers.Builder(len(payload) + 1024)
     signatures = []
     for key in keys:
@@ -109,7 +122,7 @@ def sign_release(payload: bytes, keys: Sequence[Ed25519PrivateKey]) -> bytes:
     fb.ReleaseAddPayload(builder, body)
     fb.ReleaseAddSha256(builder, digest)
     fb.ReleaseAddSignatures(builder, signature_vector)
-    builder.Finish(fb.ReleaseEnd(builder), file_identifier=b"EDGE")
+    builder.Finish(fb.ReleaseEnd(builder), file_identifier=identifier)
     return bytes(builder.Output())
 
 
@@ -219,28 +232,19 @@ def _decay(decay: DecayTables) -> fb.DecayT:
     )
 
 
-def _policy(policy: Policy, caps: tuple[CapRule, ...]) -> fb.PolicyT:
-    return fb.PolicyT(
-        objectives=[
-            fb.ObjectiveT(name=name, weight=float(weight))
-            for name, weight in zip(policy.objectives, policy.weights, strict=True)
-        ],
-        eligibility=[_eligibility(rule) for rule in policy.eligibility],
-        caps=[
-            fb.CapT(
-                kind=rule.kind, per=int(rule.per_category), limit=rule.limit, withinS=rule.within_s,
-                cooldown=rule.cooldown,
-            )
-            for rule in caps
-        ],
-    )  # fmt: skip
+def _machine(rule: MachineRule) -> fb.MachineT:
+    return fb.MachineT(
+        name=rule.name, per=int(rule.per), states=list(rule.states), steps=[_step(step) for step in rule.steps]
+    )
 
 
-def _eligibility(rule: EligibilityRule) -> fb.EligibilityT:
-    return fb.EligibilityT(
-        offers=np.flatnonzero(rule.offers).astype(np.uint16),
-        field=rule.field,
-        allowed=np.array(sorted(rule.allowed), np.uint16),
+def _step(step: MachineStep) -> fb.MachineStepT:
+    return fb.MachineStepT(
+        from_=np.array(sorted(step.sources), np.uint8) if step.sources else None,
+        on=step.kind,
+        count=step.count,
+        afterS=step.after_s,
+        to=step.target,
     )
 
 

@@ -104,14 +104,6 @@ def _half_life_problems(half_lives_s: Sequence[int]) -> Iterator[SceneProblem]:
 def _context_problems(scene: Scene) -> Iterator[SceneProblem]:
     for name in scene.columns.decisions.context:
         yield from unless_known(f"columns.decisions.context.{name}", name, scene.context, "[context]")
-    for index, rule in enumerate(scene.policy.eligibility):
-        field = f"policy.eligibility[{index}]"
-        if rule.context not in scene.context:
-            yield from unless_known(f"{field}.context", rule.context, scene.context, "[context]")
-            continue
-        for place, value in enumerate(rule.allowed):
-            known = scene.context[rule.context]
-            yield from unless_known(f"{field}.allowed[{place}]", value, known, f"context.{rule.context}")
 
 
 def _pattern_problems(pattern: str | None) -> Iterator[SceneProblem]:

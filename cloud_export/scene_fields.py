@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-MAX_SECONDS = 315_360_000  # ten years of 365 days
-
-Word = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]  # also a name in the ONNX graph
-Text = Annotated[str, Field(min_length=1, max_length=256)]
-Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
+from cloud_export.scene_policy import ChannelFields, Machine, Policy
+from cloud_export.scene_types import Finite, Language, Seconds, Section, Text, Texts, Translations, Word
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Identity(_Section):
+class Identity(Section):
     """[scene]"""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
     objective_order: Annotated[tuple[Word, ...], Field(min_length=1)]
 
 
-class EventColumns(_Section):
+class EventColumns(Section):
     """[columns.events]: our word -> the column that holds it."""
 
     user: Text = "user"
@@ -36,7 +27,7 @@ class EventColumns(_Section):
     value: Text | None = None
 
 
-class DecisionColumns(_Section):
+class DecisionColumns(Section):
     """[columns.decisions]; `context` maps a field of [context] to its column."""
 
     decision: Text = "decision"
@@ -49,7 +40,7 @@ class DecisionColumns(_Section):
     context: dict[str, Text] = {}
 
 
-class OfferColumns(_Section):
+class OfferColumns(Section):
     """[columns.offers]"""
 
     offer: Text = "offer"
@@ -57,16 +48,17 @@ class OfferColumns(_Section):
     rankable: Text | None = None
     valid_from: Text | None = None
     valid_until: Text | None = None
+    cost: Text | None = None
 
 
-class UserColumns(_Section):
+class UserColumns(Section):
     """[columns.users]; the attributes stay in the cloud."""
 
     user: Text = "user"
     attributes: tuple[Text, ...] = ()
 
 
-class Columns(_Section):
+class Columns(Section):
     """[columns]"""
 
     events: EventColumns = EventColumns()
@@ -75,7 +67,7 @@ class Columns(_Section):
     users: UserColumns = UserColumns()
 
 
-class Session(_Section):
+class Session(Section):
     """[events.session]: a pause of more than `gap_s` ends a session. `activity` defaults to all recorded kinds."""
 
     gap_s: Seconds
@@ -84,7 +76,7 @@ class Session(_Section):
     activity: Texts = ()
 
 
-class Dwell(_Section):
+class Dwell(Section):
     """[[events.dwell]]: how long the user stayed with an item. `activity` defaults to all recorded kinds."""
 
     kind: Text
@@ -93,7 +85,7 @@ class Dwell(_Section):
     activity: Texts = ()
 
 
-class PassedOver(_Section):
+class PassedOver(Section):
     """[[events.passed_over]]: `count` events of `seen` without one of `touched` in between."""
 
     kind: Text
@@ -102,7 +94,7 @@ class PassedOver(_Section):
     count: Annotated[int, Field(ge=1, le=65_535)]
 
 
-class Events(_Section):
+class Events(Section):
     """[events]; `feedback` maps an outcome to the kind that records it."""
 
     kinds: Texts  # what the app records; the log holds no others
@@ -133,7 +125,7 @@ class Events(_Section):
         return frozenset(self.derived_kinds.values()) - {rule.kind for rule in self.dwell}
 
 
-class Derivation(_Section):
+class Derivation(Section):
     """[decisions]: how decisions are made from events where there is no decision log."""
 
     positive_kinds: Texts
@@ -142,20 +134,20 @@ class Derivation(_Section):
     candidates: Literal["all"] = "all"
 
 
-class CatalogueRules(_Section):
+class CatalogueRules(Section):
     """[catalog]"""
 
     category_pattern: Text | None = None
 
 
-class Refresh(_Section):
+class Refresh(Section):
     """[refresh]: when the cloud makes its base decisions."""
 
     every_hours: Annotated[int, Field(ge=1, le=8760)] = 24
     at_hour_utc: Annotated[int, Field(ge=0, le=23)] = 0
 
 
-class Split(_Section):
+class Split(Section):
     """[split]: what is kept for the test."""
 
     by: Literal["user_and_time", "user_start"] = "user_and_time"
@@ -163,7 +155,7 @@ class Split(_Section):
     test_time: Annotated[float, Field(gt=0, lt=1)] = 0.25
 
 
-class Model(_Section):
+class Model(Section):
     """[model]: the device model and its training. `window_kinds` and `counter_kinds` default to all kinds, the derived
     ones included (counters: those that are about an item).
     """
@@ -182,47 +174,20 @@ class Model(_Section):
     min_item_count: Annotated[int, Field(ge=1, le=1_000_000_000)] = 5
 
 
-class Eligibility(_Section):
-    """[[policy.eligibility]]: offers of `category` only where the context field has an allowed value."""
-
-    category: Text
-    context: Text
-    allowed: Texts
-
-
-class Cap(_Section):
-    """[[policy.caps]]: at most `limit` events of `kind` within `within_s` seconds."""
-
-    kind: Text
-    per: Literal["offer", "category"] = "offer"
-    limit: Annotated[int, Field(ge=1, le=65_535)]
-    within_s: Seconds
-
-
-class Cooldown(_Section):
-    """[[policy.cooldowns]]: rest for `rest_s` seconds after an event of `kind`."""
-
-    kind: Text
-    per: Literal["offer", "category"] = "offer"
-    rest_s: Seconds
-
-
-class Policy(_Section):
-    """[policy]; none by default."""
-
-    eligibility: tuple[Eligibility, ...] = ()
-    caps: tuple[Cap, ...] = ()
-    cooldowns: tuple[Cooldown, ...] = ()
-
-
-class Retention(_Section):
+class Retention(Section):
     """[retention]: how long the device holds events; `kinds` maps a kind to its own `max_age_s`."""
 
     max_age_s: Seconds | None = None
     kinds: dict[str, Seconds] = {}
 
 
-class Scene(_Section):
+class Attributes(Section):
+    """[attributes]: numbers that the app passes to `rank`, for conditions of the policy."""
+
+    names: tuple[Word, ...] = ()
+
+
+class Scene(Section):
     """One checked scene; the sections as in the file, the defaults filled in."""
 
     scene: Identity
@@ -237,6 +202,11 @@ class Scene(_Section):
     model: Model = Model()
     objectives: dict[str, Finite] = {}
     policy: Policy = Policy()
+    channels: dict[Word, ChannelFields] = {}
+    variants: tuple[Text, ...] = ()
+    attributes: Attributes = Attributes()
+    machines: tuple[Machine, ...] = ()
+    texts: dict[Language, Translations] = {}
 
     @property
     def name(self) -> str:

@@ -57,6 +57,14 @@ def unless_known(field: str, name: str, known: Iterable[str], where: str) -> Ite
         yield SceneProblem(field, name, f"it is not in {where}", mend)
 
 
+def named(field: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The field of each name of a list in which one name may stand without brackets."""
+    if len(names) == 1:
+        yield field, names[0]
+    else:
+        yield from ((f"{field}[{index}]", name) for index, name in enumerate(names))
+
+
 def _rule_lists(scene: Scene) -> dict[str, Sequence[str]]:
     """The kinds that rules of derived events look at."""
     events = scene.events
@@ -103,15 +111,18 @@ def _any_kinds_used(scene: Scene) -> Iterator[tuple[str, str]]:
     """Every field that names a recorded or a derived kind, with the kind."""
     yield from ((f"model.window_kinds[{index}]", kind) for index, kind in enumerate(scene.model.window_kinds))
     yield from ((f"retention.kinds.{kind}", kind) for kind in scene.retention.kinds)
+    for field, rule in scene.policy.counted.items():
+        if rule.per == "user":
+            yield from named(f"{field}.kind", rule.kind)
     yield from _kinds_with_item(scene)
 
 
 def _kinds_with_item(scene: Scene) -> Iterator[tuple[str, str]]:
     """Those of them that have a meaning only for events about an offer or another item."""
     yield from ((f"model.counter_kinds[{index}]", kind) for index, kind in enumerate(scene.model.counter_kinds))
-    yield from ((f"policy.caps[{index}].kind", cap.kind) for index, cap in enumerate(scene.policy.caps))
-    for index, cooldown in enumerate(scene.policy.cooldowns):
-        yield f"policy.cooldowns[{index}].kind", cooldown.kind
+    for field, rule in scene.policy.counted.items():
+        if rule.per in ("offer", "category"):
+            yield from named(f"{field}.kind", rule.kind)
 
 
 def _unless_recorded(field: str, kind: str, scene: Scene) -> Iterator[SceneProblem]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import numpy as np
 
-from edge_sdk.caps import CapRule
+from edge_sdk.bundle_rules import derived_rules, machine_fields, machine_rules
+from edge_sdk.bundle_texts import BundleTexts, without_texts
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import TABLE_SIZE, DecayTables
-from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError
-from edge_sdk.format.generated.edge_generated import BundleT, DecayT, GoldenT, PolicyT, VocabularyT
+from edge_sdk.format.generated.edge_generated import BundleT, DecayT, GoldenT, OffersT, VocabularyT
 from edge_sdk.memory_layout import KindRule, MemoryLayout
-from edge_sdk.policy import ContextField, EligibilityRule, Policy
+from edge_sdk.policy import Channel, ContextField, Policy
+from edge_sdk.policy_reading import ReadPolicy, read_policy
+from edge_sdk.policy_words import SceneWords
 from edge_sdk.release import PARSE_ERRORS
-from edge_sdk.types import F32, I32
+from edge_sdk.types import F32, I32, I64
 from edge_sdk.vocabulary import Vocabulary, category_id
 
 T = TypeVar("T", bound=np.generic)
@@ -56,17 +59,49 @@ class Bundle:
     kind_names: tuple[str, ...]  # all kinds in row order, row 1 first
     kind_ids: dict[str, int]  # what an app may record: without the derived kinds
     categories: tuple[str, ...]  # row order, row 1 first
-    policy: Policy
+    policy: Policy  # in force: the bundle's own, or one that came after it
+    words: SceneWords  # what a policy may refer to
+    machine_fields: tuple[tuple[int, int, tuple[int, ...]], ...]  # machine, context field it gives, value of each state
     shown_kind: int  # 0 = the scene declares none
     feedback: dict[str, int]  # outcome -> kind id
     model: memoryview
     explainer: memoryview
     golden: tuple[Golden, ...]
+    text_tables: BundleTexts
 
     @property
     def objectives(self) -> tuple[str, ...]:
         """Names of the K objectives, in the order of every (…, K) array."""
         return self.policy.objectives
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The ways to reach the user; the first is the app itself, named ""."""
+        return self.words.channels
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """BCP 47 tags of the languages that it has texts in."""
+        return self.text_tables.languages
+
+    def texts(self, language: str) -> dict[str, str]:
+        """The texts of one language by key, read from the file at each call; empty where it has none.
+
+        Raises:
+            BundleInvalidError: the table of that language is not readable.
+        """
+        try:
+            return self.text_tables.read(language)
+        except PARSE_ERRORS as problem:
+            raise BundleInvalidError(
+                self.path, f"texts.{language}", f"{type(problem).__name__}: {problem}"
+            ) from problem
+
+
+def with_policy(bundle: Bundle, read: ReadPolicy) -> Bundle:
+    """The bundle with another policy in force."""
+    layout = replace(bundle.layout, caps=read.caps, budget=read.budget)
+    return replace(bundle, policy=read.policy, layout=layout)
 
 
 def read_bundle(path: Path, payload: memoryview) -> Bundle:
@@ -78,13 +113,13 @@ def read_bundle(path: Path, payload: memoryview) -> Bundle:
         BundleInvalidError: a field contradicts another.
     """
     try:
-        raw = BundleT.InitFromPackedBuf(payload)
+        raw = BundleT.InitFromObj(without_texts(payload))
     except PARSE_ERRORS as problem:
         raise BundleDamagedError(path, "payload", f"not readable ({problem})") from problem
     if raw.formatVersion > FORMAT_VERSION:
         raise BundleTooNewError(path, raw.formatVersion, FORMAT_VERSION)
     try:
-        return _Reader(path, raw).bundle()
+        return _Reader(path, raw, BundleTexts(payload)).bundle()
     except (*PARSE_ERRORS, KeyError) as problem:
         raise BundleInvalidError(path, "payload", f"{type(problem).__name__}: {problem}") from problem
 
@@ -92,9 +127,10 @@ def read_bundle(path: Path, payload: memoryview) -> Bundle:
 class _Reader:
     """Walks the object tree that the generated code unpacked, and names the first field that is wrong."""
 
-    def __init__(self, path: Path, raw: BundleT) -> None:
+    def __init__(self, path: Path, raw: BundleT, texts: BundleTexts) -> None:
         self.path = path
         self.raw = raw
+        self.texts = texts
 
     def fail(self, field: str, found: str) -> NoReturn:
         raise BundleInvalidError(self.path, field, found)
@@ -102,20 +138,20 @@ class _Reader:
     def bundle(self) -> Bundle:
         raw = self.raw
         layout = self._layout()
-        objectives = tuple(_text(o.name) for o in raw.policy.objectives or [])
-        if not objectives or not all(math.isfinite(o.weight) for o in raw.policy.objectives):
-            self.fail("policy.objectives", "none, or a weight that is NaN or infinite")
+        if raw.policy is None or not raw.policy.objectives:
+            self.fail("policy.objectives", "none")
         if raw.model is None or not len(raw.model):
             self.fail("model", "absent")
         kind_names = tuple(_text(kind.name) for kind in raw.kinds)
-        used = {raw.shownKind, *(entry.kind for entry in raw.feedback or []), *(cap.kind for cap in layout.caps)}
-        if not used <= {0, *layout.kinds}:
-            missing = sorted(used - {0, *layout.kinds})
-            self.fail("shown_kind, feedback or policy.caps", f"kinds {missing} are not declared")
         recorded = {name: kind.id for name, kind in zip(kind_names, raw.kinds, strict=True) if not kind.derived}
-        if not {raw.shownKind, *(entry.kind for entry in raw.feedback or [])} <= {0, *recorded.values()}:
-            self.fail("shown_kind or feedback", "a derived kind, which is never recorded")
-        policy = self._policy(raw.policy, layout, objectives)
+        feedback = {_text(entry.outcome): entry.kind for entry in raw.feedback or []}
+        if not {raw.shownKind, *feedback.values()} <= {0, *recorded.values()}:
+            self.fail(
+                "shown_kind or feedback", "a kind that is not declared, or a derived one, which is never recorded"
+            )
+        words = self._words(layout, frozenset(recorded.values()))
+        read = read_policy(raw.policy, words, self.fail)
+        layout = replace(layout, caps=read.caps, budget=read.budget)
         return Bundle(
             path=self.path,
             scene=_text(raw.scene),
@@ -124,16 +160,20 @@ class _Reader:
             layout=layout,
             kind_names=kind_names,
             kind_ids=recorded,
-            categories=tuple(_text(name) for name in raw.categories or []),
-            policy=policy,
+            categories=_texts(raw.categories),
+            policy=read.policy,
+            words=words,
+            machine_fields=machine_fields(layout.machines, words.context, self.fail),
             shown_kind=raw.shownKind,
-            feedback={_text(entry.outcome): entry.kind for entry in raw.feedback or []},
+            feedback=feedback,
             model=memoryview(raw.model),
             explainer=memoryview(raw.explainer) if raw.explainer is not None else memoryview(b""),
-            golden=tuple(self._golden(vector, layout, policy) for vector in raw.golden or []),
+            golden=tuple(self._golden(vector, layout, read.policy) for vector in raw.golden or []),
+            text_tables=self.texts,
         )
 
     def _layout(self) -> MemoryLayout:
+        """All but caps and budget, which are the policy's."""
         raw = self.raw
         if not 1 <= raw.window <= 4096:
             self.fail("window", str(raw.window))
@@ -148,10 +188,6 @@ class _Reader:
         offers, items = self._vocabulary("offers", raw.offers.names), self._vocabulary("items", raw.items)
         if not len(offers):
             self.fail("offers", "none")
-        caps = tuple(
-            CapRule(cap.kind, bool(cap.per), max(1, cap.limit), cap.withinS, cap.cooldown)
-            for cap in raw.policy.caps or []
-        )
         return MemoryLayout(
             window=raw.window,
             kinds=kinds,
@@ -160,43 +196,56 @@ class _Reader:
             category_rows=len(raw.categories or []) + 1,
             counter_kinds=raw.counterKinds,
             decays=tuple(self._decay(decay) for decay in raw.decays or []),
-            caps=caps,
-            derived=self._derived(),
-            category_ids=tuple(category_id(_text(name)) for name in raw.categories or []),
+            caps=(),
+            derived=derived_rules(raw, self.fail),
+            category_ids=tuple(category_id(name) for name in _texts(raw.categories)),
+            machines=machine_rules(raw.machines or [], frozenset(kinds), self.fail),
         )
 
-    def _derived(self) -> DerivedRules:
+    def _words(self, layout: MemoryLayout, recorded: frozenset[int]) -> SceneWords:
         raw = self.raw
-        session = None
-        if raw.session is not None:
-            activity = self._recorded("session.activity", raw.session.activity)
-            session = SessionRule(raw.session.startKind, raw.session.endKind, activity, raw.session.gapS)
-        dwell, passed_over = [], []
-        for index, stay in enumerate(raw.dwell or []):
-            of = self._recorded(f"dwell[{index}].of", stay.of)
-            activity = self._recorded(f"dwell[{index}].activity", stay.activity)
-            dwell.append(DwellRule(stay.kind, of, activity, stay.longestS))
-        for index, passed in enumerate(raw.passedOver or []):
-            if not passed.count:
-                self.fail(f"passed_over[{index}].count", "0")
-            seen = self._recorded(f"passed_over[{index}].seen", passed.seen)
-            touched = self._recorded(f"passed_over[{index}].touched", passed.touched)
-            passed_over.append(PassedOverRule(passed.kind, seen, touched, passed.count))
-        rules = DerivedRules(session, tuple(dwell), tuple(passed_over))
-        declared = [kind.id for kind in raw.kinds if kind.derived]
-        if len(set(rules.kinds)) < len(rules.kinds) or not {*rules.kinds} <= {*declared}:
-            found = f"make kinds {[*rules.kinds]}: one twice, or one that is not declared as derived"
-            self.fail("session, dwell or passed_over", found)
-        if session and not (session.start_kind or session.end_kind):
-            self.fail("session.start_kind", "0, and end_kind too")
-        return rules
+        starts, ends, costs = self._offer_columns(raw.offers, len(layout.offers))
+        return SceneWords(
+            objectives=tuple(_text(objective.name) for objective in raw.policy.objectives),
+            window=layout.window,
+            kinds=frozenset(layout.kinds),
+            offers=layout.offers,
+            category_ids=layout.category_ids,
+            valid_from_ms=starts,
+            valid_until_ms=ends,
+            offer_costs=costs,
+            context=tuple(ContextField(_text(field.name), _texts(field.values)) for field in raw.context or []),
+            machines=layout.machines,
+            attributes=_texts(raw.attributes),
+            channels=(Channel("", raw.shownKind, 0.0), *self._channels(recorded)),
+            variants=_texts(raw.variants),
+        )
 
-    def _recorded(self, field: str, raw: object) -> frozenset[int]:
-        """The kinds that a rule looks at."""
-        kinds = frozenset(_array(raw, np.uint16).tolist())
-        if not kinds or not kinds <= {kind.id for kind in self.raw.kinds if not kind.derived}:
-            self.fail(field, f"{sorted(kinds)}: none, or one that is not declared or itself derived")
-        return kinds
+    def _offer_columns(self, raw: OffersT, offers: int) -> tuple[I64, I64, F32]:
+        times = [_array(seconds, np.uint32) for seconds in (raw.validFromS, raw.validUntilS)]
+        if any(len(seconds) != offers for seconds in times):
+            self.fail("offers.valid_from_s", "not as many as offers")
+        starts, ends = (np.concatenate([[0], seconds.astype(np.int64) * 1000]) for seconds in times)
+        costs = np.zeros(offers + 1, np.float32)
+        if raw.costs is not None:
+            given = _array(raw.costs, np.float32)
+            if len(given) != offers or not np.isfinite(given).all():
+                self.fail("offers.costs", "not as many as offers, or one that is NaN or infinite")
+            costs[1:] = given
+        return starts, ends, costs
+
+    def _channels(self, recorded: frozenset[int]) -> list[Channel]:
+        found: list[Channel] = []
+        for index, channel in enumerate(self.raw.channels or []):
+            name, field = _text(channel.name), f"channels[{index}]"
+            if not name or name in [other.name for other in found]:
+                self.fail(f"{field}.name", f"{name!r}: none, or one that stands there twice")
+            if channel.shownKind and channel.shownKind not in recorded:
+                self.fail(f"{field}.shown_kind", f"{channel.shownKind} is not the id of a recorded kind")
+            if not math.isfinite(channel.cost):
+                self.fail(f"{field}.cost", f"{channel.cost:g}")
+            found.append(Channel(name, channel.shownKind, channel.cost))
+        return found
 
     def _vocabulary(self, field: str, raw: VocabularyT) -> Vocabulary:
         ids = _array(raw.ids, np.uint32)
@@ -215,31 +264,6 @@ class _Reader:
         if any(len(table) != TABLE_SIZE for table in tables) or not raw.tickMs:
             self.fail("decays", f"half_life_s {raw.halfLifeS} has tables of another size")
         return DecayTables(raw.halfLifeS, raw.tickMs, *tables)
-
-    def _policy(self, raw: PolicyT, layout: MemoryLayout, objectives: tuple[str, ...]) -> Policy:
-        fields = tuple(
-            ContextField(_text(field.name), tuple(_text(value) for value in field.values or []))
-            for field in self.raw.context or []
-        )
-        rows = len(layout.offers) + 1
-        times = [_array(t, np.uint32) for t in (self.raw.offers.validFromS, self.raw.offers.validUntilS)]
-        if any(len(seconds) != rows - 1 for seconds in times):
-            self.fail("offers.valid_from_s", "not as many as offers")
-        rules = []
-        for rule in raw.eligibility or []:
-            mask = np.zeros(rows, np.bool_)
-            mask[_array(rule.offers, np.uint16)] = True
-            if rule.field >= len(fields):
-                self.fail("policy.eligibility.field", str(rule.field))
-            rules.append(EligibilityRule(mask, rule.field, frozenset(_array(rule.allowed, np.uint16).tolist())))
-        return Policy(
-            objectives=objectives,
-            weights=np.array([objective.weight for objective in raw.objectives], np.float32),
-            context=fields,
-            valid_from_ms=np.concatenate([[0], times[0].astype(np.int64) * 1000]),
-            valid_until_ms=np.concatenate([[0], times[1].astype(np.int64) * 1000]),
-            eligibility=tuple(rules),
-        )
 
     def _golden(self, raw: GoldenT, layout: MemoryLayout, policy: Policy) -> Golden:
         events = raw.events or []
@@ -273,6 +297,10 @@ class _Reader:
 
 def _text(raw: bytes | None) -> str:
     return (raw or b"").decode()
+
+
+def _texts(raw: Sequence[bytes] | None) -> tuple[str, ...]:
+    return tuple(_text(text) for text in raw or ())
 
 
 def _array(raw: object, kind: type[T]) -> np.ndarray[tuple[int, ...], np.dtype[T]]:

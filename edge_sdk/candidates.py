@@ -1,4 +1,7 @@
-"""A base decision made ready for a bundle: table rows, logits an objective, and whether it can be adjusted at all."""
+"""A base decision made ready for a bundle and its policy, and whether it can be adjusted at all.
+
+All that can be known before the user is looked at: table rows, logits an objective, costs, whom each rule is about.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edge_sdk.adjusting import fused
 from edge_sdk.config import CANDIDATES_MAX, CONTEXTS_KEPT
 from edge_sdk.errors import ErrorCode
 from edge_sdk.memory_layout import MemoryLayout
-from edge_sdk.policy import Policy, Standing, by_score, fused
-from edge_sdk.types import F32, I64, BaseDecision
+from edge_sdk.policy import Policy, Situation
+from edge_sdk.standing import Candidates, Kept, kept_standing, selected
+from edge_sdk.types import F32, I64, BaseDecision, Mask, by_score
 from edge_sdk.vocabulary import Vocabulary, item_id
 
-_NAMED_MAX = 5  # unknown offers that an error message lists
+_NAMED_MAX = 5  # unknown names that an error message lists
+
+_Trouble = list[tuple[ErrorCode, str]]  # what is wrong, if anything: at most one code with its detail
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,55 +29,96 @@ class PreparedBase:
     """What is computed once for each base decision. With `error` set, `order` is all there is to answer."""
 
     base: BaseDecision  # kept alive: the engine finds this object by the base's identity
-    rows: I64  # (C,) offer rows; 0 = unknown
+    candidates: Candidates  # (C,) offer rows and channels
     slots: I64  # (C, 2) of their counters
+    categories: I64  # (C,) category rows
     logits: F32  # (C, K); NaN where the given ones were unusable
     scores: F32  # (C,) base logits fused with the policy's own weights
     order: I64  # (C,) base order by these scores
+    costs: F32  # (C,)
+    has_repeats: bool  # an offer stands there with several channels or variants
+    drop_masks: list[Mask]  # (C,) for each of `policy.drops`, whom it is about
+    boost_masks: list[Mask]
+    pin_masks: list[Mask]
     error: ErrorCode
     detail: str
-    standing: dict[tuple[int, ...], Standing] = field(default_factory=dict)  # by context; `standing_at` fills it
+    kept: dict[Situation, Kept] = field(default_factory=dict)  # `standing_at` fills it
 
-    def standing_at(self, policy: Policy, chosen: tuple[int, ...], now_ms: int) -> I64 | None:
-        """Reason bits of the offers that dates and eligibility take out; None = none. Dates change a few times a year,
-        so the answer is kept (5 µs of a decision's 90)."""
-        known = self.standing.get(chosen)
+    @property
+    def rows(self) -> I64:
+        """(C,) offer rows; 0 = unknown."""
+        return self.candidates.rows
+
+    def standing_at(self, policy: Policy, situation: Situation, now_ms: int) -> I64 | None:
+        """Reason bits of the offers that dates and the rules about the user take out; None = none. Situations change
+        rarely and dates a few times a year, so the answer is kept (5 µs of a decision's 90)."""
+        known = self.kept.get(situation)
         if known is None or not known.from_ms <= now_ms < known.until_ms:
-            if len(self.standing) >= CONTEXTS_KEPT:
-                self.standing.clear()
-            known = self.standing[chosen] = policy.standing(self.rows, chosen, now_ms)
+            if len(self.kept) >= CONTEXTS_KEPT:
+                self.kept.clear()
+            known = self.kept[situation] = kept_standing(policy, self.candidates, self.drop_masks, situation, now_ms)
         return known.bits
 
 
-def prepare(base: BaseDecision, layout: MemoryLayout, weights: F32, row_of: dict[str, int]) -> PreparedBase:
+def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: dict[str, int]) -> PreparedBase:
     """Check a base decision against a bundle; never raises for its content.
 
     Args:
         base: the cloud's ranking.
         layout: of the bundle.
-        weights: the policy's own, (K,).
+        policy: the one in force.
         row_of: offer rows already looked up, by name; known ones are added.
     """
-    count, objectives = len(base.offers), len(weights)
+    count = len(base.offers)
     rows, unknown = _rows(base.offers, layout.offers, row_of)
-    logits, error, detail = _logits(base.logits, count, objectives)
+    logits, trouble = _logits(base.logits, count, len(policy.weights))
+    channels, touch_trouble = _channels(base, policy)
+    costs, cost_trouble = _costs(base, policy, rows, channels)
     with np.errstate(over="ignore", invalid="ignore"):  # absurd logits become infinite, without a warning on stderr
-        scores = fused(logits, weights)
-    if count and not error and not np.isfinite(scores).all():
-        error = ErrorCode.BAD_BASE_LOGITS
+        scores = fused(logits, policy.weights)
+    if count and not trouble and not np.isfinite(scores).all():
         detail = "base logits that overflow when weighted; mend the base decision where it is made"
-    order = np.arange(count) if error else by_score(scores)
+        trouble = _trouble(ErrorCode.BAD_BASE_LOGITS, detail)
+    order = np.arange(count) if trouble else by_score(scores)
+    first = [_count_trouble(count), trouble, _unknown_trouble(unknown), touch_trouble, cost_trouble]
+    error, found_detail = next((found[0] for found in first if found), (ErrorCode.NONE, ""))
+    candidates = Candidates(rows, channels)
+    return PreparedBase(
+        base=base,
+        candidates=candidates,
+        slots=layout.counter_slots(rows),
+        categories=layout.offers.row_category[rows],
+        logits=logits,
+        scores=scores,
+        order=order,
+        costs=costs,
+        has_repeats=len(set(base.offers)) < count,
+        drop_masks=[selected(rule.selection, candidates) for rule in policy.drops],
+        boost_masks=[selected(rule.selection, candidates) for rule in policy.boosts],
+        pin_masks=[selected(rule.selection, candidates) for rule in policy.pins],
+        error=error,
+        detail=found_detail,
+    )
+
+
+def _trouble(code: ErrorCode, detail: str) -> _Trouble:
+    return [(code, detail)]
+
+
+def _count_trouble(count: int) -> _Trouble:
     if not count:
-        error, detail = ErrorCode.NO_CANDIDATES, "the base decision is empty; pass the offers to choose from"
-    elif count > CANDIDATES_MAX:
-        error = ErrorCode.TOO_MANY_CANDIDATES
+        return _trouble(ErrorCode.NO_CANDIDATES, "the base decision is empty; pass the offers to choose from")
+    if count > CANDIDATES_MAX:
         detail = f"{count} candidates, {CANDIDATES_MAX} at most; let the cloud keep the best"
-    elif unknown and not error:
-        error = ErrorCode.UNKNOWN_OFFER
-        more = f" and {len(unknown) - _NAMED_MAX} more" if len(unknown) > _NAMED_MAX else ""
-        named = ", ".join(repr(name) for name in unknown[:_NAMED_MAX])
-        detail = f"the bundle does not know {named}{more}; install the bundle that was exported with these offers"
-    return PreparedBase(base, rows, layout.counter_slots(rows), logits, scores, order, error, detail)
+        return _trouble(ErrorCode.TOO_MANY_CANDIDATES, detail)
+    return []
+
+
+def _unknown_trouble(unknown: list[object]) -> _Trouble:
+    if not unknown:
+        return []
+    detail = f"the bundle does not know {_listed(unknown)}; install the bundle that was exported with these offers"
+    return _trouble(ErrorCode.UNKNOWN_OFFER, detail)
 
 
 def _rows(names: tuple[str, ...], offers: Vocabulary, row_of: dict[str, int]) -> tuple[I64, list[object]]:
@@ -88,15 +136,56 @@ def _rows(names: tuple[str, ...], offers: Vocabulary, row_of: dict[str, int]) ->
     return np.array(rows, np.int64), unknown
 
 
-def _logits(given: F32, count: int, objectives: int) -> tuple[F32, ErrorCode, str]:
+def _logits(given: F32, count: int, objectives: int) -> tuple[F32, _Trouble]:
     """Logits of shape (C, K), and what is wrong with the given ones."""
     nothing = np.full((count, objectives), np.nan, np.float32)
     if given.shape == (count,):
         given = np.repeat(given[:, None], objectives, axis=1)
     if given.shape != (count, objectives):
         detail = f"base logits of shape {given.shape}; pass ({count},) or ({count}, {objectives})"
-        return nothing, ErrorCode.BAD_BASE_LOGITS, detail
+        return nothing, _trouble(ErrorCode.BAD_BASE_LOGITS, detail)
     if not np.isfinite(given).all():
         detail = "base logits that are NaN or infinite; mend the base decision where it is made"
-        return nothing, ErrorCode.BAD_BASE_LOGITS, detail
-    return np.ascontiguousarray(given), ErrorCode.NONE, ""
+        return nothing, _trouble(ErrorCode.BAD_BASE_LOGITS, detail)
+    return np.ascontiguousarray(given), []
+
+
+def _channels(base: BaseDecision, policy: Policy) -> tuple[I64 | None, _Trouble]:
+    """Channel index of each candidate (None = all in the app), and what is wrong with channels or variants."""
+    for field_name, given, known in (
+        ("channels", base.channels, [channel.name for channel in policy.channels]),
+        ("variants", base.variants, ["", *policy.variants]),
+    ):
+        if given is None:
+            continue
+        if len(given) != len(base.offers):
+            detail = f"{len(given)} {field_name} for {len(base.offers)} offers; pass one for each"
+            return None, _trouble(ErrorCode.UNKNOWN_TOUCH, detail)
+        unknown: list[object] = [name for name in given if name not in known]
+        if unknown:
+            detail = f"the bundle does not know {_listed(unknown)}; it declares the {field_name} {known[1:]}"
+            return None, _trouble(ErrorCode.UNKNOWN_TOUCH, detail)
+    if base.channels is None or not any(base.channels):
+        return None, []
+    index = {channel.name: number for number, channel in enumerate(policy.channels)}
+    return np.array([index[name] for name in base.channels], np.int64), []
+
+
+def _costs(
+    base: BaseDecision, policy: Policy, rows: I64, channels: I64 | None
+) -> tuple[F32, _Trouble]:
+    """Costs (C,), and what is wrong with the given ones."""
+    own: F32 = policy.offer_costs[rows]
+    if channels is not None:
+        own = own + np.array([channel.cost for channel in policy.channels], np.float32)[channels]
+    if base.costs is None:
+        return own, []
+    if base.costs.shape != rows.shape or not (np.isfinite(base.costs) & (base.costs >= 0)).all():
+        detail = f"costs of shape {base.costs.shape}, or below 0, NaN or infinite; pass one number for each candidate"
+        return own, _trouble(ErrorCode.BAD_COSTS, detail)
+    return base.costs, []
+
+
+def _listed(names: list[object]) -> str:
+    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+    return ", ".join(repr(name) for name in names[:_NAMED_MAX]) + more

@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from edge_sdk.types import I32, I64, Reason
+from edge_sdk.reasons import Reason
+from edge_sdk.types import I32, I64, Per
 
 # Index, per category, limit, next places, times.
 CountedRule = tuple[int, bool, int, "memoryview[int]", "memoryview[int]"]
@@ -24,11 +25,23 @@ _FEW: Final = 24  # events of one rule that are counted one by one: below it a d
 class CapRule:
     """One line of `[[policy.caps]]` or `[[policy.cooldowns]]`; a cooldown is a cap of limit 1."""
 
-    kind: int  # kind id
-    per_category: bool  # else per offer
+    kinds: tuple[int, ...]  # kind ids, counted together
+    per: Per
     limit: int
-    within_s: int
+    within_s: int  # 0 = for ever
     cooldown: bool
+    name: str = ""  # what a person calls it
+    channels: frozenset[int] = frozenset()  # indices into `Policy.channels`: only these are kept out; empty = all
+
+    @property
+    def kind(self) -> int:
+        """The first kind."""
+        return self.kinds[0]
+
+    @property
+    def per_category(self) -> bool:
+        """Counted for a category."""
+        return self.per == Per.CATEGORY
 
     @property
     def reason(self) -> Reason:

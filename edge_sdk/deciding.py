@@ -1,24 +1,30 @@
-"""From memory and a base decision to a `Decision`: the model's scores, then the policy's rules."""
+"""From memory and a base decision to a `Decision`: the situation, the model's logits, the policy (`arranging.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final
 
 import numpy as np
 
+from edge_sdk.adjusting import device_say, fused, price_in_force
+from edge_sdk.arranging import Arranged, Setting, arrange, base_arranged, still_allowed
 from edge_sdk.bundle import Bundle
 from edge_sdk.candidates import PreparedBase, prepare
 from edge_sdk.config import CONTEXTS_KEPT, PREPARED_BASES
+from edge_sdk.decision import Decision, Trace
 from edge_sdk.errors import ErrorCode
 from edge_sdk.memory import Memory
-from edge_sdk.policy import by_score, fused
+from edge_sdk.obstacles import Held, Obstacles
+from edge_sdk.policy import Situation
 from edge_sdk.ranker import ModelInputs, Ranker
-from edge_sdk.types import F32, I64, BaseDecision, Decision, Trace
+from edge_sdk.rationing import rations
+from edge_sdk.types import F32, I64, BaseDecision, Mask, Per, by_score
 
 _NO_CONTEXT: Final[Mapping[str, str]] = {}
+_NOT_GIVEN: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +33,12 @@ class Request:
 
     number: int  # the decision's id
     now_ms: int
+    utc_offset_s: int  # of local time
+    seed: int
     last_seq: int  # newest event that the memory holds
     era: object  # of the trace
     context: Mapping[str, str] | None
+    attributes: Mapping[str, float] | None
     limit: int | None
     weights: Mapping[str, float] | None
 
@@ -49,64 +58,132 @@ class DecisionMaker:
         self._bundle = bundle
         self._policy = bundle.policy
         self._ranker = ranker
+        self._rations = rations(bundle.policy, bundle.layout.caps)
+        self._user_machines = [rule.per is Per.USER for rule in bundle.layout.machines]
+        self._no_numbers = (_NOT_GIVEN,) * len(bundle.policy.attributes)
         self._prepared: dict[int, PreparedBase] = {}
         self._row_of: dict[str, int] = {}  # offers met so far: a new base need not hash their names again
-        self._contexts: dict[tuple[tuple[str, str], ...], tuple[F32, tuple[int, ...]]] = {}
+        self._chosen: dict[tuple[tuple[str, str], ...], tuple[int, ...]] = {}
+        self._one_hot: dict[tuple[int, ...], F32] = {}
+
+    @property
+    def looks_at_local_time(self) -> bool:
+        """Whether any rule does."""
+        return bool(self._policy.quiet_hours)
 
     def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
         """The decision; on any trouble the base order with an error code. Never raises for data."""
         prepared = self._prepare(base)
-        chosen: tuple[int, ...] = (-1,) * len(self._policy.context)
+        situation = self._situation(memory, request.now_ms, (-1,) * len(self._policy.context), self._no_numbers)
         try:
-            context, chosen = self._context(request.context)
+            chosen, numbers = self._chosen_values(request.context), self._numbers(request.attributes)
+            situation = self._situation(memory, request.now_ms, chosen, numbers)
             if not _is_limit(request.limit):
                 raise RequestError(ErrorCode.BAD_LIMIT, f"limit {request.limit!r}; pass a whole number or None")
             if prepared.error:
                 raise RequestError(prepared.error, prepared.detail)
-            return self._adjusted(memory, prepared, request, context, chosen)
+            return self._adjusted(memory, prepared, request, situation)
         except RequestError as trouble:
-            return self._base_order(memory, prepared, request, chosen, trouble.code, str(trouble))
+            return self._base_order(memory, prepared, request, situation, trouble.code, str(trouble))
         except Exception as problem:  # the promise: ranking answers, whatever happens
             detail = f"{type(problem).__name__}: {problem}; report it with the model version"
-            return self._base_order(memory, prepared, request, chosen, ErrorCode.MODEL_FAILED, detail)
+            return self._base_order(memory, prepared, request, situation, ErrorCode.MODEL_FAILED, detail)
 
-    def fill(self, inputs: ModelInputs, memory: Memory, trace: Trace, now_ms: int) -> None:
-        """Write everything that the graph reads into `inputs`, as `decide` did for this trace."""
-        prepared = self._prepare(trace.base)
-        self._fill(inputs, memory, prepared, now_ms, trace.context, trace.weights)
+    def still_stands(self, memory: Memory, decision: Decision, now_ms: int, utc_offset_s: int) -> bool:
+        """Whether its list may be shown again: no rule would take an offer out now, and the user's situation is the
+        same."""
+        trace = decision.trace
+        if trace is None or trace.policy is not self._policy:
+            return False
+        situation = self._situation(memory, now_ms, trace.given, trace.situation.numbers)
+        if situation != trace.situation:
+            return False
+        prepared = self._prepare(decision.base)
+        setting = self._setting(memory, prepared, situation, now_ms, utc_offset_s, decision.limit)
+        return still_allowed(setting, decision.standing)
+
+    def prepared(self, base: BaseDecision) -> PreparedBase:
+        """A base decision made ready: to explain a decision."""
+        return self._prepare(base)
+
+    def fill(self, inputs: ModelInputs, memory: Memory, decision: Decision) -> None:
+        """Write everything that the graph reads into `inputs`, as `decide` did for this decision."""
+        trace = decision.trace
+        assert trace is not None
+        one_hot = self._vector(trace.situation.context)
+        self._fill(inputs, memory, self._prepare(decision.base), decision.time_ms, one_hot, trace.weights)
 
     def forget(self) -> None:
         """Drop what is kept of earlier decisions."""
         self._prepared.clear()
-        self._contexts.clear()
+        self._chosen.clear()
+        self._one_hot.clear()
         self._ranker.forget()
+
+    # ---- below: helpers ----
 
     def _prepare(self, base: BaseDecision) -> PreparedBase:
         prepared = self._prepared.get(id(base))
         if prepared is None:  # `prepared.base` keeps the object alive, so its id cannot come to mean another
             if len(self._prepared) >= PREPARED_BASES:
                 del self._prepared[next(iter(self._prepared))]
-            prepared = prepare(base, self._bundle.layout, self._policy.weights, self._row_of)
+            prepared = prepare(base, self._bundle.layout, self._policy, self._row_of)
             self._prepared[id(base)] = prepared
         return prepared
 
-    def _context(self, context: Mapping[str, str] | None) -> tuple[F32, tuple[int, ...]]:
+    def _chosen_values(self, context: Mapping[str, str] | None) -> tuple[int, ...]:
+        """The value index of each context field, as given."""
         try:
             key = tuple(context.items()) if context else ()
-            found = self._contexts.get(key)
+            found = self._chosen.get(key)
             if found is None:
-                if len(self._contexts) >= CONTEXTS_KEPT:
-                    self._contexts.clear()
-                found = self._contexts[key] = self._policy.encode(context or _NO_CONTEXT)
+                if len(self._chosen) >= CONTEXTS_KEPT:
+                    self._chosen.clear()
+                found = self._chosen[key] = self._policy.chosen(context or _NO_CONTEXT)
             return found
         except (KeyError, ValueError, TypeError, AttributeError) as problem:
             known = {field.name: list(field.values) for field in self._policy.context}
             detail = f"context {context!r} is not in the scene ({problem}); it declares {known}"
             raise RequestError(ErrorCode.UNKNOWN_CONTEXT, detail) from problem
 
-    def _weights(self, given: Mapping[str, float] | None) -> F32:
+    def _numbers(self, attributes: Mapping[str, float] | None) -> tuple[float, ...]:
+        """Each attribute of the scene; infinity = not given."""
+        if not attributes:
+            return self._no_numbers
+        known = self._policy.attributes
+        try:
+            numbers = tuple(float(attributes[name]) if name in attributes else _NOT_GIVEN for name in known)
+            usable = set(attributes) <= set(known) and all(map(isfinite, map(float, attributes.values())))
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            usable = False
+        if not usable:
+            detail = f"attributes {attributes!r}; pass finite numbers for {', '.join(known) or '(none declared)'}"
+            raise RequestError(ErrorCode.BAD_ATTRIBUTES, detail)
+        return numbers
+
+    def _situation(
+        self, memory: Memory, now_ms: int, given: tuple[int, ...], numbers: tuple[float, ...]
+    ) -> Situation:
+        """What conditions look at; a machine gives its context field where the app does not."""
+        if not self._user_machines:
+            return Situation(given, (), numbers)
+        machines = memory.machines
+        states = tuple(
+            machines.state(index, now_ms) if is_user else -1 for index, is_user in enumerate(self._user_machines)
+        )
+        context = list(given)
+        for machine, field, values in self._bundle.machine_fields:
+            if context[field] < 0:
+                context[field] = values[states[machine]]
+        return Situation(tuple(context), states, numbers)
+
+    def _weights(self, given: Mapping[str, float] | None, situation: Situation) -> tuple[F32, str]:
+        """Objective weights, and the name of the rule that set them."""
         if given is None:
-            return self._policy.weights
+            for rule in self._policy.weight_rules:
+                if rule.when.holds_for_user(situation):
+                    return rule.weights, rule.name
+            return self._policy.weights, ""
         known = self._policy.objectives
         try:
             with np.errstate(over="ignore"):
@@ -116,75 +193,136 @@ class DecisionMaker:
             usable = False
         if not usable:
             raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {given!r}; pass finite numbers for {', '.join(known)}")
-        return weights
+        return weights, ""
 
-    def _adjusted(
-        self, memory: Memory, prepared: PreparedBase, request: Request, context: F32, chosen: tuple[int, ...]
-    ) -> Decision:
-        weights = self._weights(request.weights)
-        call = self._ranker.bound(len(prepared.rows))
-        self._fill(call.inputs, memory, prepared, request.now_ms, context, weights)
-        call.run()
-        own_weights = weights is self._policy.weights
-        with nullcontext() if own_weights else np.errstate(over="ignore", invalid="ignore"):
-            scores = fused(call.logits, weights)
-        if not np.isfinite(scores).all():
-            if not own_weights and np.isfinite(call.logits).all():
-                raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {request.weights!r} overflow; pass smaller ones")
-            raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
-        return Decision(
-            id=request.number,
-            time_ms=request.now_ms,
-            scene=self._bundle.scene,
-            model_version=self._bundle.model_version,
-            error=ErrorCode.NONE,
-            detail="",
-            candidates=prepared.base.offers,
-            scores=scores,
-            ranking=by_score(scores),
-            base_ranking=prepared.order if own_weights else by_score(fused(prepared.logits, weights)),
-            dropped_bits=self._drop_reasons(memory, prepared, request.now_ms, chosen),
-            known=None,
-            limit=request.limit,
-            trace=Trace(prepared.base, context, weights, request.last_seq, request.era),
+    def _vector(self, chosen: tuple[int, ...]) -> F32:
+        vector = self._one_hot.get(chosen)
+        if vector is None:
+            if len(self._one_hot) >= CONTEXTS_KEPT:
+                self._one_hot.clear()
+            vector = self._one_hot[chosen] = self._policy.one_hot(chosen)
+        return vector
+
+    def _setting(
+        self, memory: Memory, prepared: PreparedBase, situation: Situation, now_ms: int, utc_offset_s: int,
+        limit: int | None, seed: int = 0, number: int = 0,
+    ) -> Setting:  # fmt: skip
+        policy = self._policy
+        price, left = policy.cost_price, float("inf")
+        if policy.budget is not None:
+            spent = memory.spent(now_ms)
+            price, left = price_in_force(price, policy.budget, spent, now_ms), policy.budget.amount - spent
+        return Setting(
+            policy=policy,
+            rations=self._rations,
+            prepared=prepared,
+            memory=memory,
+            situation=situation,
+            now_ms=now_ms,
+            utc_offset_s=utc_offset_s,
+            cost_price=price,
+            budget_left=left,
+            limit=limit,
+            seed=seed,
+            number=number,
         )
 
+    def _of(
+        self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, limit: int | None
+    ) -> Setting:
+        now_ms, offset_s = request.now_ms, request.utc_offset_s
+        return self._setting(memory, prepared, situation, now_ms, offset_s, limit, request.seed, request.number)
+
+    def _adjusted(self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation) -> Decision:
+        policy = self._policy
+        weights, rule = self._weights(request.weights, situation)
+        call = self._ranker.bound(len(prepared.rows))
+        self._fill(call.inputs, memory, prepared, request.now_ms, self._vector(situation.context), weights)
+        call.run()
+        base = prepared.scores
+        if weights is policy.weights:
+            scores = fused(call.logits, weights)
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):
+                base, scores = fused(prepared.logits, weights), fused(call.logits, weights)
+        if not np.isfinite(scores).all():
+            if request.weights is not None and np.isfinite(call.logits).all():
+                raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {request.weights!r} overflow; pass smaller ones")
+            raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
+        say = device_say(policy, int(np.count_nonzero(call.inputs.event_kind))) if policy.full_events else 1.0
+        setting = self._of(memory, prepared, request, situation, request.limit)
+        arranged = arrange(setting, base, scores, say)
+        trace = Trace(
+            last_seq=request.last_seq,
+            era=request.era,
+            policy=policy,
+            situation=situation,
+            given=self._chosen_values(request.context),
+            weights=weights,
+            weight_rule=rule,
+            say=say,
+            cost_price=setting.cost_price,
+            budget_left=setting.budget_left,
+            utc_offset_s=request.utc_offset_s,
+        )
+        base_ranking = prepared.order if base is prepared.scores else by_score(base)
+        return self._decision(setting, request, arranged, base_ranking, trace=trace)
+
     def _base_order(
-        self, memory: Memory, prepared: PreparedBase, request: Request, chosen: tuple[int, ...],
-        code: ErrorCode, detail: str,
+        self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, code: ErrorCode,
+        detail: str,
+    ) -> Decision:  # fmt: skip
+        limit = request.limit if _is_limit(request.limit) else None
+        setting = self._of(memory, prepared, request, situation, limit)
+        arranged = base_arranged(setting)
+        known = prepared.rows > 0
+        return self._decision(setting, request, arranged, prepared.order, error=code, detail=detail, known=known)
+
+    def _decision(
+        self, setting: Setting, request: Request, arranged: Arranged, base_ranking: I64, *,
+        error: ErrorCode = ErrorCode.NONE, detail: str = "", known: Mask | None = None, trace: Trace | None = None,
     ) -> Decision:  # fmt: skip
         return Decision(
             id=request.number,
             time_ms=request.now_ms,
             scene=self._bundle.scene,
             model_version=self._bundle.model_version,
-            error=code,
+            policy_version=self._policy.version,
+            error=error,
             detail=detail,
-            candidates=prepared.base.offers,
-            scores=prepared.scores,
-            ranking=prepared.order,
-            base_ranking=prepared.order,
-            dropped_bits=self._drop_reasons(memory, prepared, request.now_ms, chosen),
-            known=prepared.rows > 0,
-            limit=request.limit if _is_limit(request.limit) else None,
-            trace=None,
+            base=setting.prepared.base,
+            stages=arranged.stages,
+            base_ranking=base_ranking,
+            dropped_bits=arranged.dropped_bits,
+            standing=arranged.standing,
+            pinned=arranged.pinned,
+            draw=arranged.draw,
+            costs=setting.prepared.costs,
+            known=known,
+            limit=setting.limit,
+            again_at_ms=self._again_at_ms(setting, arranged),
+            trace=trace,
         )
 
-    def _drop_reasons(
-        self, memory: Memory, prepared: PreparedBase, now_ms: int, chosen: tuple[int, ...]
-    ) -> I64 | None:
-        by_policy = prepared.standing_at(self._policy, chosen, now_ms)
-        by_caps = memory.caps.reasons(prepared.rows, now_ms)
-        if by_policy is None or by_caps is None:
-            return by_caps if by_policy is None else by_policy
-        return by_policy | by_caps
+    def _again_at_ms(self, setting: Setting, arranged: Arranged) -> int | None:
+        """Where nobody stands, the first moment at which time alone lets one stand."""
+        if len(arranged.standing) or arranged.dropped_bits is None:
+            return None
+        candidates = setting.prepared.candidates
+        held = Held(
+            candidates.rows, candidates.channels, arranged.dropped_bits, setting.situation, setting.now_ms,
+            setting.utc_offset_s,
+        )  # fmt: skip
+        memory = setting.memory
+        found = Obstacles.found(setting.policy, memory.layout.caps, memory.caps, memory.machines, held)
+        return found.first_free_ms()
 
     def _fill(
-        self, inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, context: F32, weights: F32
+        self, inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32
     ) -> None:
         memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
         memory.fill_counters(now_ms, prepared.slots, inputs.counters)
-        inputs.context[:] = context
+        inputs.context[:] = one_hot
         inputs.candidate[:] = prepared.rows
         inputs.base_logits[:] = prepared.logits
         inputs.weights[:] = weights

@@ -34,7 +34,7 @@ class RankedOffer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stages:
-    """Every candidate's score after each step, each (C,) float32. A step that did nothing shares the array before it."""
+    """Every candidate's score after each step, each (C,) float32. A step that did nothing shares the former array."""
 
     base: F32  # base logits fused with the weights
     model: F32  # the model's logits fused with the weights
@@ -57,12 +57,13 @@ class Trace:
     last_seq: int  # newest event that the memory held
     era: object  # of the state folder: between two erasures; decisions of another cannot be explained
     policy: Policy
-    situation: Situation
+    situation: Situation  # context fields that a machine gave included
+    given: tuple[int, ...]  # value index of each context field as the app gave it; -1 = not given
     weights: F32  # (K,)
     weight_rule: str  # name of the rule that set them; "" = none
-    blend: float  # the device's say, 0 to 1
+    say: float  # the weight of the model's adjustment, 0 to 1
     cost_price: float  # λ in force
-    costs: F32  # (C,)
+    budget_left: float  # before the decision; infinity = no budget
     utc_offset_s: int
 
 
@@ -87,6 +88,7 @@ class Decision:
     standing: I64  # (S,) candidate indices of those that stand, in their final order, before `limit`
     pinned: I64 | None  # candidate indices that a rule gave their places; None = none
     draw: Draw  # how the order was drawn, and the probabilities that follow
+    costs: F32  # (C,) of showing each once
     known: Mask | None  # (C,) whether the bundle knows each candidate; None = all
     limit: int | None
     again_at_ms: int | None  # where no offer stands: when to ask again; None = not known
@@ -145,10 +147,11 @@ class Decision:
         stages, bits = self.stages, np.zeros(len(self.candidates), np.int64)
         if self.error:
             return bits
-        if self.trace is not None and self.trace.blend < 1.0:
+        if self.trace is not None and self.trace.say < 1.0:
             bits |= _TOO_FEW_EVENTS
-        shifted = _changed(stages.adjusted, stages.model, _BOUNDED) if not bits.any() else 0
-        bits |= shifted | _changed(stages.bounded, stages.priced, _BOUNDED)
+        elif stages.adjusted is not stages.model:
+            bits |= _changed(stages.adjusted, stages.model, _BOUNDED)
+        bits |= _changed(stages.bounded, stages.priced, _BOUNDED)
         bits |= _changed(stages.boosted, stages.adjusted, _BOOSTED) | _changed(stages.priced, stages.boosted, _PRICED)
         bits |= _changed(stages.final, stages.bounded, _DIVERSIFIED)
         bits[self.draw.raised()] |= _EXPLORED

@@ -17,11 +17,13 @@ from types import TracebackType
 
 import numpy.typing as npt
 
-from edge_sdk.bundle import Bundle, read_bundle
+from edge_sdk.bundle import Bundle, read_bundle, with_policy
 from edge_sdk.config import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S, TIME_MS_MAX
 from edge_sdk.deciding import DecisionMaker, Request
+from edge_sdk.decision import Decision
 from edge_sdk.durability import DURABILITIES, Durability
 from edge_sdk.errors import (
+    ErrorCode,
     ExplanationGoneError,
     InvalidValueError,
     StateUnusableError,
@@ -29,15 +31,17 @@ from edge_sdk.errors import (
     UnknownOutcomeError,
 )
 from edge_sdk.event_input import FLOAT32_MAX, as_float32, checked_columns, id_of, listed, within_range
-from edge_sdk.explanation import Explainer
+from edge_sdk.explanation import Explainer, Explanations
 from edge_sdk.policy import ContextField
+from edge_sdk.policy_store import PolicyStore, Trust
 from edge_sdk.ranker import ModelInputs, Ranker
 from edge_sdk.release import open_release
 from edge_sdk.selftest import model_shape, tested_ranker
 from edge_sdk.state_folder import StateFolder
-from edge_sdk.types import BaseDecision, Decision, Explanation, Status
+from edge_sdk.types import BaseDecision, Status
 
 Clock = Callable[[], int]  # milliseconds since 1970-01-01 UTC
+UtcOffset = Callable[[int], int]  # that -> seconds that local time is ahead of UTC
 
 
 def system_clock() -> int:
@@ -45,25 +49,34 @@ def system_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+def local_utc_offset_s(now_ms: int) -> int:
+    """How far the system's local time is ahead of UTC, in seconds."""
+    return time.localtime(now_ms // 1000).tm_gmtoff
+
+
 class Engine:
     """One user's decisions on one device. Thread-safe; make it with `Engine.open`."""
 
     def __init__(
-        self, state: StateFolder, bundle: Bundle, ranker: Ranker, clock: Clock, durability: Durability
-    ) -> None:
+        self, state: StateFolder, bundle: Bundle, ranker: Ranker, policies: PolicyStore, clock: Clock,
+        utc_offset_s: UtcOffset, durability: Durability, seed: int | None, policy_error: str,
+    ) -> None:  # fmt: skip
         """Use `Engine.open`."""
-        self._state, self._bundle, self._clock, self._durability = state, bundle, clock, durability
+        self._state, self._bundle, self._ranker, self._policies = state, bundle, ranker, policies
+        self._clock, self._utc_offset_s, self._durability, self._seed = clock, utc_offset_s, durability, seed
+        self._policy_error = policy_error
         self._maker = DecisionMaker(bundle, ranker)
         self._lock = threading.Lock()
         self._acquire, self._release = self._lock.acquire, self._lock.release
         self._closed = False
         self._kind_ids = bundle.kind_ids
         names = {number: name for name, number in bundle.kind_ids.items()}
-        self._shown_kind = names.get(bundle.shown_kind)
+        self._shown_kinds = {channel.name: names.get(channel.shown_kind) for channel in bundle.policy.channels}
         self._feedback_kinds = {outcome: names[number] for outcome, number in bundle.feedback.items()}
         self._item_ids: dict[str, int] = {"": 0}
         self._explainer: Explainer | None = None
-        self._decisions = self._errors = self._unknown_items = 0
+        self._decisions = self._unknown_items = 0
+        self._errors: dict[ErrorCode, int] = {}
 
     @classmethod
     def open(
@@ -78,6 +91,8 @@ class Engine:
         sync_interval_s: float = SYNC_INTERVAL_S,
         storage_key: bytes | None = None,
         clock: Clock = system_clock,
+        utc_offset_s: UtcOffset = local_utc_offset_s,
+        seed: int | None = None,
     ) -> Engine:
         """Open a state folder with a bundle, check both, and run the bundle's golden vectors.
 
@@ -95,6 +110,9 @@ class Engine:
             storage_key: encrypts what lies in the state folder (AES-GCM): 16, 24 or 32 random bytes that the app
                 keeps elsewhere. None = plain.
             clock: milliseconds since the epoch.
+            utc_offset_s: how far local time is ahead of UTC at a moment (milliseconds since the epoch), in seconds, for
+                the policy's quiet hours; the default asks the system.
+            seed: of exploration's noise; None = from the log's own random id.
 
         Raises:
             EdgeError: a subclass that names the file, the field and the mend. The state folder is left as it was.
@@ -107,9 +125,13 @@ class Engine:
         if not isinstance(sync_interval_s, int | float) or not 0 <= sync_interval_s < float("inf"):
             raise InvalidValueError("sync_interval_s", sync_interval_s)
         now_ms = within_range(clock())  # a clock that does not work shows now, not at the first decision
+        if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
+            raise InvalidValueError("seed", seed)
         path = Path(bundle)
         payload = open_release(path, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
         content = read_bundle(path, payload)
+        policies = PolicyStore(Path(state), Trust(tuple(trusted_keys), allow_unsigned))
+        content, policy_error = policies.in_force(content)
         ranker = tested_ranker(content)
         folder = StateFolder(
             Path(state),
@@ -119,7 +141,7 @@ class Engine:
             storage_key=storage_key,
             sync_interval_s=sync_interval_s if durability == "power" else None,
         )
-        return cls(folder, content, ranker, clock, durability)
+        return cls(folder, content, ranker, policies, clock, utc_offset_s, durability, seed, policy_error)
 
     def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:
         """Write down that something happened. Returns when it would survive the death of the process.
@@ -214,20 +236,24 @@ class Engine:
         base: BaseDecision,
         *,
         context: Mapping[str, str] | None = None,
+        attributes: Mapping[str, float] | None = None,
         limit: int | None = None,
         weights: Mapping[str, float] | None = None,
     ) -> Decision:
-        """Order the candidates of a base decision by what this device knows.
+        """Order the candidates of a base decision by what this device knows, under the policy in force.
 
         Args:
             base: the cloud's ranking; its offers are the candidates.
-            context: the scene's context fields, each with one of its declared values.
+            context: the scene's context fields, each with one of its declared values. A field that a state machine of
+                the scene gives may be left out.
+            attributes: the scene's attributes: numbers that rules look at.
             limit: at most so many offers; None = all.
-            weights: objective weights other than the bundle's; an objective left out weighs 0.
+            weights: objective weights other than the policy's; an objective left out weighs 0.
 
         Returns:
             A decision, always: on any trouble the base order, with `error` and `detail` set. The rules that take
-            offers out (dates, eligibility, caps, cooldowns) hold then too.
+            offers out (dates, eligibility, caps, …) and the slate's rules hold then too. `not_now` says that nothing is
+            to be shown, and `again_at_ms` when to ask again.
 
         Raises:
             TypeError: `base` is no BaseDecision.
@@ -238,26 +264,54 @@ class Engine:
         with self._lock:
             if self._closed:
                 self._refuse()
-            state = self._state
+            state, now_ms = self._state, self._now()
             state.last_decision = state.last_decision % 0xFFFFFFFF + 1
-            number, last_seq = state.last_decision, state.log.last_seq
-            request = Request(number, self._now(), last_seq, state.era, context, limit, weights)
+            seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
+            request = Request(
+                state.last_decision, now_ms, self._local_offset_s(now_ms), seed, state.log.last_seq, state.era, context,
+                attributes, limit, weights,
+            )  # fmt: skip
             decision = self._maker.decide(state.memory, base, request)
             self._decisions += 1
-            self._errors += decision.error > 0
+            if decision.error:
+                self._errors[decision.error] = self._errors.get(decision.error, 0) + 1
             return decision
 
-    def shown(self, decision: Decision, *, count: int | None = None) -> None:
-        """Record that the first `count` offers of a decision were on the screen (None = all of them).
+    def still_stands(self, decision: Decision) -> bool:
+        """Whether a decision's list may be shown again as it is: its rules would take no offer out now.
+
+        Looks at the rules only, not at the model: for a list that must not jump under the finger.
 
         Raises:
-            UnknownOutcomeError: the scene names no kind for it (`[events] shown`).
             RuntimeError: the engine is closed.
         """
-        if self._shown_kind is None:
-            raise UnknownOutcomeError("shown", ())
-        for offer in decision.offers[: count if count is None else max(0, count)]:
-            self.record(self._shown_kind, item=offer.id, decision=decision.id)
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            if decision.trace is None or decision.trace.era is not self._state.era:
+                return False
+            now_ms = self._now()
+            return self._maker.still_stands(self._state.memory, decision, now_ms, self._local_offset_s(now_ms))
+
+    def shown(self, decision: Decision, *, count: int | None = None) -> None:
+        """Record that the first `count` offers of a decision were on the screen, or sent (None = all of them).
+
+        Only this counts for caps and the budget: what was ranked and not shown costs nothing. Each is recorded with the
+        kind of its channel, its cost as the event's value.
+
+        Raises:
+            UnknownOutcomeError: the scene names no kind for it (`[events] shown`, `[channels]`).
+            RuntimeError: the engine is closed.
+        """
+        order = decision.order if count is None else decision.order[: max(0, count)]
+        channels = decision.base.channels
+        for index in order.tolist():
+            channel = channels[index] if channels else ""
+            kind = self._shown_kinds.get(channel)
+            if kind is None:
+                raise UnknownOutcomeError(f"shown in {channel}" if channel else "shown", ())
+            cost = float(decision.costs[index])
+            self.record(kind, item=decision.candidates[index], value=cost, decision=decision.id)
 
     def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:
         """Record what came of an offer of a decision, e.g. ``feedback(decision, "fund_017", "click")``.
@@ -274,18 +328,19 @@ class Engine:
             raise InvalidValueError("offer", offer)
         self.record(kind, item=offer, value=value, decision=decision.id)
 
-    def explain(self, decision: Decision) -> tuple[Explanation, ...]:
-        """Take the scores of a decision's offers apart: base logit, what each event added, and the counters.
+    def explain(self, decision: Decision) -> Explanations:
+        """Take a decision's scores and places apart: base logit, what each event added, what the policy did, and why a
+        rule left an offer out.
 
         The state at the decision is rebuilt from the event log if events came after it.
 
         Returns:
-            One for each of `decision.offers`, in their order.
+            One for each of `decision.offers`, in their order, then one for each of the dropped.
 
         Raises:
             InvalidValueError: the decision is the bare base order (`error` is set): there is nothing to take apart.
             ExplanationGoneError: events came after the decision, and the log has dropped some that it was made from;
-                or the log was erased since, or another engine made the decision.
+                or the log was erased or another policy installed since, or another engine made the decision.
             RuntimeError: the engine is closed.
         """
         with self._lock:
@@ -300,8 +355,36 @@ class Engine:
             if self._explainer is None:
                 self._explainer = Explainer(self._bundle)
             inputs = ModelInputs.empty(model_shape(self._bundle), len(decision.candidates))
-            self._maker.fill(inputs, memory, trace, decision.time_ms)
-            return self._explainer.explain(decision, inputs)
+            self._maker.fill(inputs, memory, decision)
+            channels = self._maker.prepared(decision.base).candidates.channels
+            return self._explainer.explain(decision, inputs, memory, channels, self._bundle.texts)
+
+    def install_policy(self, policy: bytes) -> None:
+        """Put another policy in force, without a new model: what `cloud-export policy` wrote, signed.
+
+        Counters, caps and states go on where both policies count the same. It holds after a restart too, and under a
+        new bundle, until a bundle's own policy is as new. Killed in between, the former or the new one is in force.
+
+        Raises:
+            PolicyNotNewerError: its version is not above that of the policy in force.
+            PolicyInvalidError: it does not fit the bundle.
+            BundleDamagedError, BundleUntrustedError: it is damaged, or nobody trusted signed it.
+            StateUnusableError: the disk refuses; the former policy holds.
+            RuntimeError: the engine is closed.
+        """
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            bundle = with_policy(self._bundle, self._policies.check(policy, self._bundle))
+            self._policies.prepare(policy)
+            self._state.adopt(bundle.layout)
+            try:
+                self._policies.activate()
+            except StateUnusableError:
+                self._state.adopt(self._bundle.layout)
+                raise
+            self._bundle, self._policy_error, self._explainer = bundle, "", None
+            self._maker = DecisionMaker(bundle, self._ranker)
 
     def erase(
         self,
@@ -343,7 +426,8 @@ class Engine:
             if before is None and item_ids is None and kind_ids is None:
                 erased = self._state.log.count
                 self._state.erase()
-                self._decisions = self._errors = self._unknown_items = 0
+                self._decisions = self._unknown_items = 0
+                self._errors = {}
                 return erased
             return self._state.erase_chosen(before, item_ids, kind_ids)
 
@@ -407,7 +491,10 @@ class Engine:
                 damaged=self._state.log.damaged,
                 unknown_items=self._unknown_items,
                 decisions=self._decisions,
-                errors=self._errors,
+                errors=sum(self._errors.values()),
+                errors_by_code={code.name: count for code, count in self._errors.items()},
+                policy_version=self._bundle.policy.version,
+                policy_error=self._policy_error,
             )
 
     @property
@@ -441,6 +528,10 @@ class Engine:
 
     def _now(self) -> int:
         return within_range(self._clock())
+
+    def _local_offset_s(self, now_ms: int) -> int:
+        """Asked for only where a rule looks at local time: the system's answer takes a microsecond."""
+        return int(self._utc_offset_s(now_ms)) if self._maker.looks_at_local_time else 0
 
     def _name(self, item: str) -> int:
         """The id of an item name not met lately."""

@@ -69,16 +69,17 @@ class BundleUnreadableError(EdgeError):
 
 
 class BundleDamagedError(EdgeError):
-    """The file is truncated, altered, or no `.edge` file at all."""
+    """A bundle or policy file is truncated, altered, or something else."""
 
     code = ErrorCode.BUNDLE_DAMAGED
 
-    def __init__(self, path: Path | str, field: str, found: str) -> None:
-        super().__init__(f"{path}: {field}: {found}; fetch the file again, or rebuild it with `cloud-export run`")
+    def __init__(self, path: Path | str, field: str, found: str, *, is_policy: bool = False) -> None:
+        command = "cloud-export policy" if is_policy else "cloud-export run"
+        super().__init__(f"{path}: {field}: {found}; fetch the file again, or rebuild it with `{command}`")
 
 
 class BundleTooNewError(EdgeError):
-    """The bundle was made for a later runtime."""
+    """The bundle or policy was made for a later runtime."""
 
     code = ErrorCode.BUNDLE_TOO_NEW
 
@@ -90,15 +91,19 @@ class BundleTooNewError(EdgeError):
 
 
 class BundleUntrustedError(EdgeError):
-    """No signature by a trusted key vouches for the bundle."""
+    """No signature by a trusted key vouches for the bundle or policy."""
 
     code = ErrorCode.BUNDLE_UNTRUSTED
 
-    def __init__(self, path: Path | str, signed_by: tuple[str, ...]) -> None:
+    def __init__(self, path: Path | str, signed_by: tuple[str, ...], *, is_policy: bool = False) -> None:
         signers = ", ".join(signed_by) or "nobody"
+        mend = (
+            "sign it with a key that the engine trusts (`cloud-export policy --key`)"
+            if is_policy
+            else "pass the signer's public key (`scene.pub` beside the bundle)"
+        )
         super().__init__(
-            f"{path}: signed by {signers}, by none of the trusted_keys; pass the signer's public key "
-            "(`scene.pub` beside the bundle), or allow_unsigned=True while developing"
+            f"{path}: signed by {signers}, by none of the trusted_keys; {mend}, or allow_unsigned=True while developing"
         )
 
 
@@ -130,7 +135,8 @@ class PolicyInvalidError(EdgeError):
 
     def __init__(self, source: Path | str, field: str, found: str) -> None:
         super().__init__(
-            f"{source}: {field}: {found}; make it with `cloud-export policy` from the scene file of the installed bundle"
+            f"{source}: {field}: {found}; "
+            "make it with `cloud-export policy` from the scene file of the installed bundle"
         )
 
 
@@ -227,6 +233,7 @@ _MENDS = {
     "before": "pass whole milliseconds since 1970",
     "log_bytes": f"pass {LOG_BYTES_MIN} to {LOG_BYTES_MAX} bytes",
     "durability": "pass 'process' or 'power'",
+    "seed": "pass a whole number, or None",
     "sync_interval_s": "pass seconds, 0 or more; 0 writes out at each event",
 }
 

@@ -1,4 +1,10 @@
-"""Why an offer has its score: base logit + what each event added + the rest of the counters, exactly.
+"""Why an offer has its score and its place, or none: exactly, and in words.
+
+    score = base logit + what each event in the window added + the counters beyond it + what the policy added or took
+
+The model has neither a constant term nor one of the context alone, by design: a silent device keeps the base order, so
+without events there is nothing but the base and the policy. Biases and context terms are the operator's boosts. There
+is no on-device learner yet, and so no term of one.
 
 The graph for this is a second one, loaded when first asked: onnxruntime computes a whole graph whatever outputs are
 wanted, and `rank` must not pay for it.
@@ -6,13 +12,198 @@ wanted, and `rank` must not pay for it.
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, overload
 
-from edge_sdk.bundle import Bundle
-from edge_sdk.decay import TICKS_A_HALF_LIFE
-from edge_sdk.errors import BundleInvalidError
+from edge_sdk.contributions import WindowTables, boosts_applied, counter_labels, event_terms, taken_apart
+from edge_sdk.decision import Decision, RankedOffer
+from edge_sdk.errors import BundleInvalidError, InvalidValueError
+from edge_sdk.moves import Move, StagesPlaces, stages_places
+from edge_sdk.obstacles import CapsView, Held, MachinesView, Obstacle, Obstacles
+from edge_sdk.policy import Mask
 from edge_sdk.ranker import ModelInputs, make_session
-from edge_sdk.types import F32, F64, Decision, Explanation, Term
+from edge_sdk.terms import Term, TermSource
+from edge_sdk.types import F32, F64, I64
+from edge_sdk.wording import Texts, Words
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle import Bundle
+    from edge_sdk.memory_layout import MemoryLayout
+
+__all__ = ["Explainer", "Explanation", "Explanations", "Move", "Obstacle", "Term", "TermSource"]
+
+
+def _no_texts(language: str) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One offer of a decision taken apart: `base` and the values of `terms` sum to `score`, to 1e-5."""
+
+    offer: str
+    channel: str
+    variant: str
+    place: int  # 1 = first; 0 = it does not stand
+    base_place: int  # among all candidates
+    base: float  # base logits, fused with the weights
+    score: float  # after all steps
+    terms: tuple[Term, ...]  # largest first
+    moves: tuple[Move, ...]  # from `base_place` to `place`; () when it never moved or does not stand
+    obstacles: tuple[Obstacle, ...]  # why it does not stand
+    time_ms: int = 0  # of the decision
+    texts: Texts = field(default=_no_texts, repr=False, compare=False)
+
+    def named(self, top: int = 5) -> tuple[Term, ...]:
+        """The terms with all events but the `top` largest summed in one; the sum stays what it is."""
+        events = [term for term in self.terms if term.source is TermSource.EVENT]
+        others = events[max(0, top) :]
+        if not others:
+            return self.terms
+        rest = Term(f"{len(others)} other events", sum(term.value for term in others), TermSource.EVENT)
+        kept = set(others)
+        return (*(term for term in self.terms if term not in kept), rest)
+
+    def text(self, language: str = "en") -> str:
+        """Sentences for a person, in the scene's words; in English where the bundle has no texts of that language."""
+        return Words.of(self.texts, language).explanation(self)
+
+
+class Explanations(Sequence[Explanation]):
+    """One explanation for each of a decision's offers, in their order, then for each dropped one, in base order.
+
+    Everything is computed when it is made, and stays what it was whatever the engine records later; an `Explanation`
+    is put together when it is asked for.
+    """
+
+    def __init__(
+        self, decision: Decision, share: ModelShare, boosts: list[tuple[Term, Mask]], obstacles: Obstacles, texts: Texts
+    ) -> None:
+        """Use `Engine.explain`."""
+        self._decision, self._share, self._boosts, self._obstacles = decision, share, boosts, obstacles
+        self._texts = texts
+        self._indices = decision.order.tolist()
+        if decision.dropped_bits is not None:
+            ranking = decision.base_ranking
+            self._indices += ranking[decision.dropped_bits[ranking] != 0].tolist()
+
+    def of(self, offer: str) -> Explanation:
+        """The first of that offer.
+
+        Raises:
+            InvalidValueError: it is neither on the list nor among the dropped ones.
+        """
+        for at, index in enumerate(self._indices):
+            if self._decision.candidates[index] == offer:
+                return self[at]
+        raise InvalidValueError("offer", offer)
+
+    def __len__(self) -> int:
+        """The decision's offers and its dropped ones."""
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, at: int) -> Explanation: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Explanation, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Explanation | tuple[Explanation, ...]:
+        """Put one together, or several."""
+        if isinstance(at, slice):
+            return tuple(self[number] for number in range(*at.indices(len(self))))
+        ranked, index = self._ranked[at], self._indices[at]
+        return Explanation(
+            offer=ranked.id,
+            channel=ranked.channel,
+            variant=ranked.variant,
+            place=ranked.place,
+            base_place=ranked.base_place,
+            base=float(self._decision.stages.base[index]),
+            score=ranked.score,
+            terms=tuple(sorted(self._terms(index), key=lambda term: -abs(term.value))),
+            moves=self._places.moves(index),
+            obstacles=self._obstacles.of(index),
+            time_ms=self._decision.time_ms,
+            texts=self._texts,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """The same explanations in the same order."""
+        if not isinstance(other, Explanations):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # equality looks at content
+
+    @cached_property
+    def _ranked(self) -> tuple[RankedOffer, ...]:
+        return self._decision.offers + self._decision.dropped
+
+    @cached_property
+    def _places(self) -> StagesPlaces:
+        return stages_places(self._decision)
+
+    def _terms(self, index: int) -> list[Term]:
+        terms = self._share.terms(index)
+        terms += [term for term, mask in self._boosts if mask[index]]
+        stages = self._decision.stages
+        steps = (
+            ("gate", stages.model, stages.adjusted),
+            ("cost", stages.boosted, stages.priced),
+            ("influence", stages.priced, stages.bounded),
+            ("diversity", stages.bounded, stages.final),
+        )
+        for step, before, after in steps:
+            value = 0.0 if after is before else float(after[index]) - float(before[index])
+            if value:
+                terms.append(Term(step, value, TermSource.POLICY))
+        return terms
+
+
+@dataclass(frozen=True, eq=False)
+class ModelShare:
+    """The model's part of every candidate's score."""
+
+    tables: WindowTables
+    inputs: ModelInputs
+    events: F64  # (N, C)
+    counters: F64  # (C, 2·KC)
+
+    @cached_property
+    def _events(self) -> list[Term]:
+        return event_terms(self.tables, self.inputs)
+
+    def terms(self, index: int) -> list[Term]:
+        """Of one candidate: each event, and the counted kinds that have something left."""
+        values = self.events[:, index].tolist()
+        terms = [replace(term, value=values[term.event]) for term in self._events]
+        tables, counters = self.tables, self.counters[index].tolist()
+        category = tables.category_names[tables.offer_category[self.inputs.candidate[index]]]
+        for at, (label, value) in enumerate(zip(counter_labels(tables), counters, strict=True)):
+            if value:
+                whose, kind = divmod(at, len(tables.counted))
+                item = category if whose else ""
+                terms.append(Term(label, value, TermSource.COUNTER, kind=tables.counted[kind], item=item))
+        return terms
+
+
+class MemoryView(Protocol):
+    """What is asked of `Memory`."""
+
+    @property
+    def layout(self) -> MemoryLayout:
+        """Rows and rules."""
+
+    @property
+    def caps(self) -> CapsView:
+        """Counts."""
+
+    @property
+    def machines(self) -> MachinesView:
+        """States."""
 
 
 class Explainer:
@@ -26,7 +217,7 @@ class Explainer:
         """
         if not len(bundle.explainer):
             raise BundleInvalidError(bundle.path, "explainer", "absent")
-        self._bundle = bundle
+        self.tables = WindowTables.of(bundle)
         try:
             self._session = make_session(bundle.explainer)
         except Exception as problem:  # onnxruntime's own exceptions share no root below Exception
@@ -39,84 +230,32 @@ class Explainer:
         events, counters = self._session.run(["event_contribution", "counter_contribution"], feed)
         return events, counters
 
-    def explain(self, decision: Decision, inputs: ModelInputs) -> tuple[Explanation, ...]:
-        """Take the scores of a decision's offers apart; `inputs` are those that it was made from."""
-        events, counters = self.contributions(inputs)
-        shares = counter_shares(self._bundle, inputs, counters)  # (N, C, F)
-        of_events = events.astype(np.float64) + shares.sum(axis=2)
-        rest = counters.astype(np.float64) - shares.sum(axis=0)
-        event_labels, counter_labels = term_labels(self._bundle, inputs)
-        base = inputs.base_logits.astype(np.float64) @ inputs.weights
-        explanations = []
-        for index in decision.order.tolist():
-            terms = [Term(label, float(of_events[place, index]), place) for place, label in event_labels.items()]
-            by_kind = rest[index].reshape(len(counter_labels), -1).sum(axis=1).tolist()
-            terms += [Term(label, value, -1) for label, value in zip(counter_labels, by_kind, strict=True) if value]
-            terms.sort(key=lambda term: -abs(term.value))
-            name, score = decision.candidates[index], float(decision.scores[index])
-            explanations.append(Explanation(name, score, float(base[index]), tuple(terms)))
-        return tuple(explanations)
+    def taken_apart(self, inputs: ModelInputs) -> tuple[F64, F64]:
+        """What each event brings with its share of the counters (N, C); what the counters bring beyond (C, 2·KC)."""
+        return taken_apart(self.tables, inputs, *self.contributions(inputs))
 
+    def explain(
+        self, decision: Decision, inputs: ModelInputs, memory: MemoryView, channels: I64 | None, texts: Texts
+    ) -> Explanations:
+        """Take a decision apart.
 
-def term_labels(bundle: Bundle, inputs: ModelInputs) -> tuple[dict[int, str], tuple[str, ...]]:
-    """Words for the terms: of each window event by its place, and of the counters beyond the window.
-
-    The counters' words are one a counted kind, for the offer itself, then one a counted kind for its category.
-    """
-    names = bundle.layout.items.names()
-    about_nothing = {bundle.layout.kinds[kind].row for kind in bundle.layout.derived.kinds_about_nothing}
-    events = {}
-    for place in np.flatnonzero(inputs.event_kind).tolist():
-        kind_row, row = int(inputs.event_kind[place]), int(inputs.event_item[place])
-        item = "" if kind_row in about_nothing else f" {names[row - 1]}" if row else " (an item not in the bundle)"
-        events[place] = f"{bundle.kind_names[kind_row - 1]}{item}, {in_words(float(inputs.event_age_s[place]))} ago"
-    counted = {rule.counter: bundle.kind_names[rule.row - 1] for rule in bundle.layout.kinds.values()}
-    counters = tuple(
-        f"earlier {counted[counter]} of the {whose}"
-        for whose in ("offer", "offer's category")
-        for counter in range(bundle.layout.counter_kinds)
-    )
-    return events, counters
-
-
-def counter_shares(bundle: Bundle, inputs: ModelInputs, counters: F32) -> F64:
-    """Each window event's share of the counter terms, (N, C, F).
-
-    The terms are linear in the counters, and a counter is a sum of decayed ones; an event's share is its own.
-
-    Args:
-        counters: contribution of each counter, (C, F).
-    """
-    layout = bundle.layout
-    n, c, h = layout.window, len(inputs.candidate), len(layout.decays)
-    shares = np.zeros((n, c, layout.counter_features))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = np.where(inputs.counters > 0, counters / inputs.counters.astype(np.float64), 0.0)
-    # In seconds, as whole ticks make them: up to 1 ms × 1024 off the declared ones.
-    half_lives = np.array([decay.tick_ms * TICKS_A_HALF_LIFE / 1000 for decay in layout.decays])
-    rule_of_row = {rule.row: rule for rule in layout.kinds.values()}
-    item_offer = [0] + [layout.offers.row(int(identifier)) for identifier in layout.items.ids]
-    offer_category = layout.offers.row_category
-    for place in np.flatnonzero(inputs.event_kind).tolist():
-        counter = rule_of_row[int(inputs.event_kind[place])].counter
-        if counter < 0:
-            continue
-        row = int(inputs.event_item[place])
-        offer = item_offer[row]
-        category = offer_category[offer] or layout.items.row_category[row]
-        decayed = np.exp2(-float(inputs.event_age_s[place]) / half_lives)
-        own = slice(counter * h, counter * h + h)
-        of_category = slice(own.start + layout.counter_kinds * h, own.stop + layout.counter_kinds * h)
-        if offer:
-            shares[place, :, own] = decayed * (inputs.candidate == offer)[:, None]
-        if category:
-            shares[place, :, of_category] = decayed * (offer_category[inputs.candidate] == category)[:, None]
-    return shares * slope
-
-
-def in_words(age_s: float) -> str:
-    """A length of time a person reads: ``12 s``, ``5 min``, ``3 h``, ``2 days``."""
-    for unit, seconds, limit in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800)):
-        if age_s < limit:
-            return f"{age_s / seconds:.0f} {unit}"
-    return f"{age_s / 86400:.0f} days"
+        Args:
+            decision: one with a trace.
+            inputs: those that it was made from; kept, so nobody else may write to them.
+            memory: as it was at the decision.
+            channels: (C,) channel index of each candidate; None = all in the app.
+            texts: of the bundle.
+        """
+        trace = decision.trace
+        assert trace is not None
+        rows, policy, caps, machines = inputs.candidate.astype(int), trace.policy, memory.caps, memory.machines
+        share = ModelShare(self.tables, inputs, *self.taken_apart(inputs))
+        boosts = boosts_applied(
+            policy.boosts, trace.situation, rows, channels,
+            lambda machine: machines.states(machine, rows, decision.time_ms),
+        )  # fmt: skip
+        obstacles = Obstacles({})
+        if decision.dropped_bits is not None:
+            held = Held(rows, channels, decision.dropped_bits, trace.situation, decision.time_ms, trace.utc_offset_s)
+            obstacles = Obstacles.found(policy, memory.layout.caps, caps, machines, held)
+        return Explanations(decision, share, boosts, obstacles, texts)

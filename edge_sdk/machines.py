@@ -1,4 +1,4 @@
-"""State machines that events and time step: a user's lifecycle stage, an offer's holding phase, a user's own choices."""
+"""State machines that events and time step: a user's lifecycle stage, an offer's holding phase, own choices."""
 
 from __future__ import annotations
 
@@ -26,3 +26,15 @@ class MachineRule:
     per: Per
     states: tuple[str, ...]  # the first is where it begins
     steps: tuple[MachineStep, ...]
+
+
+def time_cycle(rule: MachineRule) -> bool:
+    """Whether steps by time alone lead from some state back to it: such a machine would never come to rest."""
+    reached = {state: _next_by_time(rule, state) for state in range(len(rule.states))}
+    for _ in rule.states:  # after as many rounds every way that exists has been found
+        reached = {state: ways.union(*(reached[way] for way in ways)) for state, ways in reached.items()}
+    return any(state in ways for state, ways in reached.items())
+
+
+def _next_by_time(rule: MachineRule, state: int) -> set[int]:
+    return {step.target for step in rule.steps if not step.kind and (not step.sources or state in step.sources)}

@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.types import F32, I64, Reason
+from edge_sdk.reasons import Reason
+from edge_sdk.types import F32, I64
 
 Mask = npt.NDArray[np.bool_]
 

@@ -1,4 +1,4 @@
-"""A `.edge` file: is it whole, and does a trusted key vouch for it? Only then is its payload looked at."""
+"""A signed file, a bundle or a policy: is it whole, and does a trusted key vouch for it? Only then is it read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Final
 from edge_sdk.errors import BundleDamagedError, BundleUnreadableError, BundleUntrustedError
 from edge_sdk.format.generated.edge_generated import Release
 
+BUNDLE: Final = b"EDGE"  # file identifiers
+POLICY: Final = b"EDGP"
 SIGNATURES_MAX: Final = 16  # a length of the file is only believed within bounds: a damaged one could be 4 billion
 
 # What flatbuffers' Python reader raises on a file that is no FlatBuffer; it has no verifier of its own.
@@ -40,23 +42,49 @@ def open_release(path: Path, *, trusted_keys: Sequence[bytes], allow_unsigned: b
         BundleUntrustedError: no trusted key signed it.
     """
     view = _mapped(path)
+    return check_release(path, view, identifier=BUNDLE, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
+
+
+def check_release(
+    source: Path | str, view: memoryview, *, identifier: bytes, trusted_keys: Sequence[bytes], allow_unsigned: bool
+) -> memoryview:
+    """Check a signed file that is in memory or mapped.
+
+    Args:
+        source: its name, for messages.
+        view: its bytes.
+        identifier: `BUNDLE` or `POLICY`.
+        trusted_keys: raw Ed25519 public keys, 32 bytes each; one of them must have signed.
+        allow_unsigned: take a whole file without asking who made it.
+
+    Returns:
+        The payload, a part of the view.
+
+    Raises:
+        BundleDamagedError: it is truncated, altered or something else.
+        BundleUntrustedError: no trusted key signed it.
+    """
+    is_policy = identifier == POLICY
     size = len(view)
-    if bytes(view[4:8]) != b"EDGE":
-        raise BundleDamagedError(path, "file identifier", f"{bytes(view[4:8])!r} instead of b'EDGE'")
+    if size < 16:
+        raise BundleDamagedError(source, "size", f"{size} bytes", is_policy=is_policy)
+    if bytes(view[4:8]) != identifier:
+        found = f"{bytes(view[4:8])!r} instead of {identifier!r}"
+        raise BundleDamagedError(source, "file identifier", found, is_policy=is_policy)
     try:
         release = Release.GetRootAs(view)
         length = release.PayloadLength()
         at = release._tab.Vector(release._tab.Offset(4)) if length else 0
         digest = bytes(release.Sha256(i) for i in range(min(release.Sha256Length(), 33)))
     except PARSE_ERRORS as problem:
-        raise BundleDamagedError(path, "release", f"not readable ({problem})") from problem
+        raise BundleDamagedError(source, "release", f"not readable ({problem})", is_policy=is_policy) from problem
     if not 0 < length <= size or at + length > size:
-        raise BundleDamagedError(path, "payload", f"{length} bytes at {at} of a file of {size}")
+        raise BundleDamagedError(source, "payload", f"{length} bytes at {at} of a file of {size}", is_policy=is_policy)
     payload = view[at : at + length]
     if hashlib.sha256(payload).digest() != digest:
-        raise BundleDamagedError(path, "sha256", "the payload has changed since it was packed")
+        raise BundleDamagedError(source, "sha256", "the payload has changed since it was packed", is_policy=is_policy)
     if not allow_unsigned:
-        _require_signature(path, release, payload, trusted_keys)
+        _require_signature(source, release, payload, trusted_keys, is_policy=is_policy)
     return payload
 
 
@@ -71,7 +99,9 @@ def _mapped(path: Path) -> memoryview:
         raise BundleUnreadableError(path, problem) from problem
 
 
-def _require_signature(path: Path, release: Release, payload: memoryview, trusted_keys: Sequence[bytes]) -> None:
+def _require_signature(
+    source: Path | str, release: Release, payload: memoryview, trusted_keys: Sequence[bytes], *, is_policy: bool
+) -> None:
     # Imported here: an embedder who lets the app store vouch for the bundle need not pay for it.
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -81,7 +111,9 @@ def _require_signature(path: Path, release: Release, payload: memoryview, truste
     try:
         count = release.SignaturesLength()
         if count > SIGNATURES_MAX:
-            raise BundleDamagedError(path, "signatures", f"{count}, at most {SIGNATURES_MAX} are read")
+            raise BundleDamagedError(
+                source, "signatures", f"{count}, at most {SIGNATURES_MAX} are read", is_policy=is_policy
+            )
         for index in range(count):
             signature = release.Signatures(index)
             signer = (signature.KeyId() or b"")[:16].decode("ascii", "replace")
@@ -91,7 +123,8 @@ def _require_signature(path: Path, release: Release, payload: memoryview, truste
                 Ed25519PublicKey.from_public_bytes(trusted[signer]).verify(raw, bytes(payload))
                 return
     except InvalidSignature as problem:
-        raise BundleDamagedError(path, "signature", f"{signer} did not sign this payload") from problem
+        found = f"{signer} did not sign this payload"
+        raise BundleDamagedError(source, "signature", found, is_policy=is_policy) from problem
     except PARSE_ERRORS as problem:
-        raise BundleDamagedError(path, "signatures", f"not readable ({problem})") from problem
-    raise BundleUntrustedError(path, tuple(signers))
+        raise BundleDamagedError(source, "signatures", f"not readable ({problem})", is_policy=is_policy) from problem
+    raise BundleUntrustedError(source, tuple(signers), is_policy=is_policy)

@@ -109,6 +109,9 @@ class Status:
     unknown_items: int  # item names met since opening that the bundle does not know
     decisions: int  # decisions made since opening
     errors: int  # of these, how many had an error code
+    errors_by_code: dict[str, int]  # name of the code -> how many
+    policy_version: int  # of the policy in force
+    policy_error: str  # why an installed policy is not in force, with the mend; "" = nothing is wrong
 
 
 # ---- orders ----

@@ -51,7 +51,7 @@ SCENE: dict[str, Any] = {
     },
     "objectives": {"click": 1.0, "convert": 0.5},
     "policy": {
-        "eligibility": [{"category": "coupon", "context": "stage", "allowed": ["new"]}],
+        "eligibility": [{"category": "coupon", "when": {"stage": "new"}}],
         "caps": [
             {"kind": "impression", "per": "offer", "limit": 2, "within_s": 3600},
             {"kind": "convert", "per": "category", "limit": 3, "within_s": 7200},

@@ -1,0 +1,89 @@
+"""What caps and the budget have left for one slate: showing all of it at once must not go beyond them.
+
+Who does not fit is taken out before an order is drawn, best scores first, so that the draw's probabilities stay exact.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+
+import numpy as np
+
+from edge_sdk.caps import CapRule
+from edge_sdk.memory import Memory
+from edge_sdk.policy import Policy
+from edge_sdk.slate import earlier_of_same
+from edge_sdk.standing import Candidates, in_channels
+from edge_sdk.types import F32, I64, Mask, Per
+
+
+def rations(policy: Policy, caps: tuple[CapRule, ...]) -> tuple[int, ...]:
+    """Indices of the caps that one slate can go beyond: they count what is shown, for more than one offer together."""
+    shown = {channel.shown_kind for channel in policy.channels}
+    return tuple(index for index, rule in enumerate(caps) if rule.per is not Per.OFFER and shown & {*rule.kinds})
+
+
+def beyond_caps(
+    order: I64, size: int, policy: Policy, memory: Memory, candidates: Candidates, categories: I64,
+    rules: tuple[int, ...], now_ms: int,
+) -> I64:  # fmt: skip
+    """Candidates that a slate of the better ones leaves no room for.
+
+    Args:
+        order: (S,) candidate indices, best first.
+        size: places on the slate.
+        policy: for the channels.
+        memory: for what the caps have counted.
+        candidates: C of them.
+        categories: (C,) category rows.
+        rules: indices of caps, `rations`.
+        now_ms: the clock.
+    """
+    out = np.zeros(len(candidates.rows), np.bool_)
+    for index in rules:
+        rule = memory.caps.rules[index]
+        left = memory.caps.left(index, candidates.rows, now_ms)
+        if left is None and rule.limit >= size:
+            continue
+        room = np.full(len(out), rule.limit) if left is None else left
+        counted = order[_counts_for(rule, policy, candidates)[order] & ~out[order]]
+        groups = categories[counted] if rule.per is Per.CATEGORY else np.zeros(len(counted), np.int64)
+        beyond = earlier_of_same(groups) >= room[counted]
+        if rule.per is Per.CATEGORY:
+            beyond &= groups > 0
+        out[counted[beyond]] = True
+    return order[out[order]]
+
+
+def _counts_for(rule: CapRule, policy: Policy, candidates: Candidates) -> Mask:
+    """Whether showing a candidate is counted by a rule that may keep it out, (C,)."""
+    counting = frozenset(
+        number
+        for number, channel in enumerate(policy.channels)
+        if channel.shown_kind in rule.kinds and (not rule.channels or number in rule.channels)
+    )
+    return in_channels(counting, candidates)
+
+
+def beyond_budget(order: I64, size: int, costs: F32, left: float) -> I64:
+    """Candidates with which the dearest slate would cost more than is left.
+
+    Args:
+        order: (S,) candidate indices, best first.
+        size: places on the slate.
+        costs: (C,)
+        left: of the budget.
+    """
+    of = costs[order].astype(np.float64)
+    if float(np.sort(of)[::-1][:size].sum()) <= left:
+        return order[:0]  # mostly
+    kept: list[float] = []  # costs of those taken in, ascending
+    out = []
+    for index, cost in zip(order.tolist(), of.tolist(), strict=True):
+        tried = kept.copy()
+        insort(tried, cost)
+        if sum(tried[-size:] if size else []) > left:
+            out.append(index)
+        else:
+            kept = tried
+    return np.array(out, np.int64)

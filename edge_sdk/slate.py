@@ -1,0 +1,102 @@
+"""The slate's rules: how many of a category, and which offers have their places. Pure over arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from edge_sdk.types import I64
+
+
+@dataclass(frozen=True, eq=False)
+class Slate:
+    """Who stands, and the rules that any order of them must keep: fixed before an order is drawn."""
+
+    best_first: I64  # (S,) candidate indices by final score
+    pinned: I64  # (P,) candidate indices with a place of their own, by place
+    pin_places: I64  # (P,) ascending, each once; a place beyond the list is its end
+    categories: I64 | None  # (C,) category row of each candidate; None = no limits
+    limits: I64 | None  # by category row
+
+    @cached_property
+    def free(self) -> I64:
+        """Candidate indices, best first, that may get a place besides the pinned ones."""
+        others = self._others(self.best_first)
+        if self.limits is None or self.categories is None:
+            return others
+        return others[self._left()[self.categories[others]] > 0]
+
+    @property
+    def is_pinned_first(self) -> bool:
+        """Whether a rule says who stands first."""
+        return len(self.pinned) > 0 and (self.pin_places[0] == 0 or not len(self.free))
+
+    def listed(self, order: I64) -> I64:
+        """The list that comes of an order (S,): pinned at their places, of each category no more than its limit."""
+        others = order if not len(self.pinned) else self._others(order)
+        if self.limits is not None and self.categories is not None:
+            of = self.categories[others]
+            others = others[earlier_of_same(of) < self._left()[of]]
+        if not len(self.pinned):
+            return others
+        count = len(others) + len(self.pinned)
+        # Places beyond the end close up to it, in their order.
+        at = np.minimum(self.pin_places, count - len(self.pinned) + np.arange(len(self.pinned)))
+        slate, is_open = np.empty(count, np.int64), np.ones(count, np.bool_)
+        slate[at], is_open[at] = self.pinned, False
+        slate[is_open] = others
+        return slate
+
+    def pinned_within(self, size: int) -> I64:
+        """The pinned candidates among the first `size` of any list."""
+        listed = self.listed(self.best_first)[:size]
+        return listed[np.isin(listed, self.pinned)]
+
+    def groups(self) -> tuple[I64, I64]:
+        """The category row of each of `free`, and by row how many of it may get a place besides the pinned ones."""
+        if self.limits is None or self.categories is None:
+            return np.zeros(len(self.free), np.int64), np.array([len(self.best_first)])
+        return self.categories[self.free], self._left()
+
+    def _others(self, order: I64) -> I64:
+        if not len(self.pinned):
+            return order
+        is_pinned = np.zeros(int(order.max()) + 1, np.bool_)
+        is_pinned[self.pinned] = True
+        return order[~is_pinned[order]]
+
+    def _left(self) -> I64:
+        assert self.limits is not None
+        assert self.categories is not None
+        if not len(self.pinned):
+            return self.limits
+        left: I64 = np.maximum(0, self.limits - np.bincount(self.categories[self.pinned], minlength=len(self.limits)))
+        return left
+
+
+def earlier_of_same(values: I64) -> I64:
+    """How many of the same value stand before each, (S,)."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    counts = np.empty(len(values), np.int64)
+    counts[order] = np.arange(len(values)) - np.repeat(starts, np.diff(np.append(starts, len(values))))
+    return counts
+
+
+def pin_places(wanted: list[tuple[int, int]]) -> tuple[I64, I64]:
+    """Who is pinned and where, by place: each place goes to one, a later one moves on to the next.
+
+    Args:
+        wanted: (candidate, place) in the order of the rules; a candidate's first one counts.
+    """
+    first: dict[int, int] = {}
+    for candidate, place in wanted:
+        first.setdefault(candidate, place)
+    taken: list[int] = []
+    by_place = sorted(first.items(), key=lambda entry: entry[1])  # stable: of one place, the earlier rule
+    for _, place in by_place:
+        taken.append(max(place, taken[-1] + 1) if taken else place)
+    return np.array([candidate for candidate, _ in by_place], np.int64), np.array(taken, np.int64)

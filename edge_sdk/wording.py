@@ -26,7 +26,7 @@ _SMALL: Final = 0.005  # a term that would read ±0.00 is not named
 
 # What a bundle without texts says, in the words of `cloud_export/texts/en.toml` (a test holds the two together).
 ENGLISH: Final[Mapping[str, str]] = {
-    **{f"reason.{(bit.name or '').lower()}": text for bit, text in REASON_TEXTS.items()},
+    **{f"reason.{bit.name}": text for bit, text in REASON_TEXTS.items()},
     "age.s": "{number} s",
     "age.min": "{number} min",
     "age.h": "{number} h",
@@ -184,7 +184,7 @@ class Words:
 
     def reason(self, reason: Reason) -> str:
         """All its bits."""
-        names = [(bit.name or "").lower() for bit in Reason if bit in reason]
+        names = [bit.name for bit in Reason if bit in reason]
         return self.said("separator.list").join(self.said(f"reason.{name}") for name in names)
 
     def obstacle(self, obstacle: Obstacle, now_ms: int) -> str:

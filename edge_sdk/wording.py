@@ -57,11 +57,11 @@ ENGLISH: Final[Mapping[str, str]] = {
     "step.diversity": "to make way for other categories",
     "step.exploration": "by exploration",
     "step.pins": "by a rule for its place",
-    "move": "{before} → {after} {step}",
+    "move.step": "{before} → {after} {step}",
     "obstacle.rule": "{reason}: {rule}",
     "obstacle.until": "{obstacle}, for another {age}",
     "obstacle.for_ever": "{obstacle}, for good",
-    "touch": "{offer} ({channel})",
+    "touch.channel": "{offer} ({channel})",
     "explanation.stands": "{offer} stands {place} ({base_place} in the cloud's order).",
     "explanation.dropped": "{offer} is not shown ({base_place} in the cloud's order): {obstacles}.",
     "explanation.moves": "Its way: {moves}.",
@@ -107,7 +107,7 @@ class Words:
 
     def said(self, key: str, **values: str) -> str:
         """The text of a key that every language has, its slots filled."""
-        return fill(self._texts.get(key) or ENGLISH.get(key, key), values)
+        return fill(self._texts.get(key, ENGLISH.get(key, key)), values)
 
     # ---- names ----
 
@@ -121,7 +121,9 @@ class Words:
     def offer(self, name: str, channel: str = "") -> str:
         """An offer, with the way to the user where it is another than the app."""
         said = self._name(name, f"offer.{name}", f"item.{name}")
-        return self.said("touch", offer=said, channel=self._name(channel, f"channel.{channel}")) if channel else said
+        if not channel:
+            return said
+        return self.said("touch.channel", offer=said, channel=self._name(channel, f"channel.{channel}"))
 
     def category(self, name: str) -> str:
         """A category."""
@@ -180,7 +182,7 @@ class Words:
     def move(self, move: Move) -> str:
         """A step that moved the offer: ``4th → 2nd by recent events``."""
         step = self.said(f"step.{move.step}")
-        return self.said("move", before=self.place(move.before), after=self.place(move.after), step=step)
+        return self.said("move.step", before=self.place(move.before), after=self.place(move.after), step=step)
 
     def reason(self, reason: Reason) -> str:
         """All its bits."""

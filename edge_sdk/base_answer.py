@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import Final
 
 import numpy as np
 
 from edge_sdk.decision import Decision, Stages
 from edge_sdk.errors import ErrorCode
+from edge_sdk.exploration import Draw
+from edge_sdk.policy import Exploration
 from edge_sdk.reasons import Reason
-from edge_sdk.types import F32, F64, I64, BaseDecision, by_score
+from edge_sdk.slate import Slate
+from edge_sdk.types import F32, I64, BaseDecision, by_score
 
-if TYPE_CHECKING:
-    from edge_sdk.exploration import Draw
+_NOBODY: Final = np.zeros(0, np.int64)
 
 
 def base_answer(
@@ -65,31 +66,13 @@ def base_answer(
         dropped_bits=bits,
         standing=standing,
         pinned=None,
-        draw=cast("Draw", _Undrawn(len(base.offers), standing)),
+        draw=Draw(Exploration(), scores, Slate(standing, _NOBODY, _NOBODY, None, None), standing),
+        costs=np.zeros(len(scores), np.float32),
         known=None,
         limit=limit if whole else None,
         again_at_ms=None,
         trace=None,
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Undrawn:
-    """An order that no chance had a part in."""
-
-    candidates: int  # C
-    standing: I64  # (S,)
-
-    def first_propensity(self) -> F64:
-        return self.inclusion(1)
-
-    def inclusion(self, limit: int | None) -> F64:
-        chances = np.zeros(self.candidates)
-        chances[self.standing[: None if limit is None else max(0, limit)]] = 1.0
-        return chances
-
-    def raised(self) -> I64:
-        return np.zeros(0, np.int64)
 
 
 def _scored(base: BaseDecision) -> tuple[F32, I64]:

@@ -77,12 +77,11 @@ def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: di
     with np.errstate(over="ignore", invalid="ignore"):  # absurd logits become infinite, without a warning on stderr
         scores = fused(logits, policy.weights)
     if count and not trouble and not np.isfinite(scores).all():
-        trouble = _trouble(
-            ErrorCode.BAD_BASE_LOGITS, "base logits that overflow when weighted; mend the base decision where it is made"
-        )
+        detail = "base logits that overflow when weighted; mend the base decision where it is made"
+        trouble = _trouble(ErrorCode.BAD_BASE_LOGITS, detail)
     order = np.arange(count) if trouble else by_score(scores)
     first = [_count_trouble(count), trouble, _unknown_trouble(unknown), touch_trouble, cost_trouble]
-    error, detail = next((found[0] for found in first if found), (ErrorCode.NONE, ""))
+    error, found_detail = next((found[0] for found in first if found), (ErrorCode.NONE, ""))
     candidates = Candidates(rows, channels)
     return PreparedBase(
         base=base,
@@ -98,7 +97,7 @@ def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: di
         boost_masks=[selected(rule.selection, candidates) for rule in policy.boosts],
         pin_masks=[selected(rule.selection, candidates) for rule in policy.pins],
         error=error,
-        detail=detail,
+        detail=found_detail,
     )
 
 

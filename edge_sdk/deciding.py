@@ -1,4 +1,4 @@
-"""From memory and a base decision to a `Decision`: the situation, the model's logits, then the policy (`arranging.py`)."""
+"""From memory and a base decision to a `Decision`: the situation, the model's logits, the policy (`arranging.py`)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from edge_sdk.config import CONTEXTS_KEPT, PREPARED_BASES
 from edge_sdk.decision import Decision, Trace
 from edge_sdk.errors import ErrorCode
 from edge_sdk.memory import Memory
+from edge_sdk.obstacles import Held, Obstacles
 from edge_sdk.policy import Situation
 from edge_sdk.ranker import ModelInputs, Ranker
 from edge_sdk.rationing import rations
@@ -299,9 +300,22 @@ class DecisionMaker:
             costs=setting.prepared.costs,
             known=known,
             limit=setting.limit,
-            again_at_ms=again_at(setting, arranged.dropped_bits) if not len(arranged.standing) else None,
+            again_at_ms=self._again_at_ms(setting, arranged),
             trace=trace,
         )
+
+    def _again_at_ms(self, setting: Setting, arranged: Arranged) -> int | None:
+        """Where nobody stands, the first moment at which time alone lets one stand."""
+        if len(arranged.standing) or arranged.dropped_bits is None:
+            return None
+        candidates = setting.prepared.candidates
+        held = Held(
+            candidates.rows, candidates.channels, arranged.dropped_bits, setting.situation, setting.now_ms,
+            setting.utc_offset_s,
+        )  # fmt: skip
+        memory = setting.memory
+        found = Obstacles.found(setting.policy, memory.layout.caps, memory.caps, memory.machines, held)
+        return found.first_free_ms()
 
     def _fill(
         self, inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32

@@ -34,7 +34,7 @@ class RankedOffer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stages:
-    """Every candidate's score after each step, each (C,) float32. A step that did nothing shares the array before it."""
+    """Every candidate's score after each step, each (C,) float32. A step that did nothing shares the former array."""
 
     base: F32  # base logits fused with the weights
     model: F32  # the model's logits fused with the weights

@@ -356,13 +356,14 @@ class Engine:
                 self._explainer = Explainer(self._bundle)
             inputs = ModelInputs.empty(model_shape(self._bundle), len(decision.candidates))
             self._maker.fill(inputs, memory, decision)
-            return self._explainer.explain(decision, inputs)
+            channels = self._maker.prepared(decision.base).candidates.channels
+            return self._explainer.explain(decision, inputs, memory, channels, self._bundle.texts)
 
     def install_policy(self, policy: bytes) -> None:
         """Put another policy in force, without a new model: what `cloud-export policy` wrote, signed.
 
-        Counters, caps and states go on where both policies count the same. It holds after a restart too, and under a new
-        bundle, until a bundle's own policy is as new. Killed in between, the former policy or the new one is in force.
+        Counters, caps and states go on where both policies count the same. It holds after a restart too, and under a
+        new bundle, until a bundle's own policy is as new. Killed in between, the former or the new one is in force.
 
         Raises:
             PolicyNotNewerError: its version is not above that of the policy in force.

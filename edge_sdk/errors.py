@@ -135,7 +135,8 @@ class PolicyInvalidError(EdgeError):
 
     def __init__(self, source: Path | str, field: str, found: str) -> None:
         super().__init__(
-            f"{source}: {field}: {found}; make it with `cloud-export policy` from the scene file of the installed bundle"
+            f"{source}: {field}: {found}; "
+            "make it with `cloud-export policy` from the scene file of the installed bundle"
         )
 
 

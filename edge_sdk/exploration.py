@@ -43,8 +43,7 @@ def uniforms(seed: int, number: int, count: int) -> F64:
     x ^= x >> np.uint32(13)
     x *= np.uint32(0xC2B2AE35)
     x ^= x >> np.uint32(16)
-    noise: F64 = ((x >> np.uint32(8)) + 0.5) * 2.0**-24
-    return noise
+    return ((x >> np.uint32(8)).astype(np.float64) + 0.5) * 2.0**-24
 
 
 def _mixed(x: int) -> int:

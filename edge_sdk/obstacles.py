@@ -72,6 +72,14 @@ def obstacles_of(held: Held, bits: I64) -> Obstacles:
         obstacles += [_later_step(reason, held.policy, held.now_ms) for reason in Reason if missing & reason]
     return {index: tuple(obstacles) for index, obstacles in found.items()}
 
+    def first_free_ms(self) -> int | None:
+        """The first moment at which time alone lets one of the candidates stand; None = it never does."""
+        free = (
+            [obstacle.until_ms for obstacle in found] for found in self._by_candidate.values()
+        )
+        moments = [max(ends) for ends in free if ends and None not in ends]  # type: ignore[type-var]
+        return min(moments, default=None)
+
 
 _Finding = tuple[Obstacle, int]  # and the place of the candidate among those asked about
 

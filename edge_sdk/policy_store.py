@@ -33,7 +33,7 @@ class PolicyStore:
         """The bundle with the installed policy if that is newer, and what is wrong with it ("" = nothing)."""
         try:
             data = self.path.read_bytes()
-            read = read_policy_file(str(self.path), data, bundle, self._trust.keys, self._trust.allow_unsigned)
+            read = self._read(str(self.path), data, bundle)
         except FileNotFoundError:
             return bundle, ""
         except (OSError, EdgeError) as problem:  # a phone must start with what it has
@@ -46,7 +46,7 @@ class PolicyStore:
         Raises:
             EdgeError: it is not signed, damaged, does not fit the bundle, or is not newer.
         """
-        read = read_policy_file("policy", data, bundle, self._trust.keys, self._trust.allow_unsigned)
+        read = self._read("policy", data, bundle)
         if read.policy.version <= bundle.policy.version:
             raise PolicyNotNewerError(read.policy.version, bundle.policy.version)
         return read
@@ -73,3 +73,9 @@ class PolicyStore:
             replacing.put_in_place(self.path)
         except OSError as problem:
             raise StateUnusableError(self.path, problem.strerror or str(problem)) from problem
+
+    def _read(self, source: str, data: bytes, bundle: Bundle) -> ReadPolicy:
+        trust = self._trust
+        return read_policy_file(
+            source, data, bundle, trusted_keys=trust.keys, allow_unsigned=trust.allow_unsigned
+        )

@@ -24,8 +24,8 @@ def rations(policy: Policy, caps: tuple[CapRule, ...]) -> tuple[int, ...]:
 
 
 def beyond_caps(
-    order: I64, size: int, policy: Policy, memory: Memory, candidates: Candidates, categories: I64, rules: tuple[int, ...],
-    now_ms: int,
+    order: I64, size: int, policy: Policy, memory: Memory, candidates: Candidates, categories: I64,
+    rules: tuple[int, ...], now_ms: int,
 ) -> I64:  # fmt: skip
     """Candidates that a slate of the better ones leaves no room for.
 

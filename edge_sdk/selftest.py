@@ -8,7 +8,7 @@ from edge_sdk.bundle import Bundle, Golden
 from edge_sdk.config import LOGIT_TOLERANCE
 from edge_sdk.errors import BundleInvalidError, SelfTestError
 from edge_sdk.memory import replay
-from edge_sdk.policy import fused
+from edge_sdk.adjusting import fused
 from edge_sdk.ranker import ModelInputs, Ranker, Shape
 
 

@@ -28,7 +28,7 @@ def test_noise_is_documented_bits() -> None:
 
 def test_noise_is_even_and_without_echo() -> None:
     noise = np.concatenate([uniforms(1, number, 50) for number in range(4000)])
-    assert 0.0 < noise.min()
+    assert noise.min() > 0.0
     assert noise.max() < 1.0
     counts = np.histogram(noise, 20, (0.0, 1.0))[0]
     expected = len(noise) / 20

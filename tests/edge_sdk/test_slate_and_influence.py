@@ -12,7 +12,7 @@ from edge_sdk.adjusting import adjusted, bounded, diversified
 from edge_sdk.influence import bounded_order
 from edge_sdk.policy import NO_LIMIT
 from edge_sdk.slate import Slate, earlier_of_same, pin_places
-from edge_sdk.types import by_score, places
+from edge_sdk.types import places
 
 NOBODY = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 

@@ -25,7 +25,7 @@ from edge_sdk.decision import Decision, RankedOffer
 from edge_sdk.errors import BundleInvalidError, InvalidValueError
 from edge_sdk.memory import Memory
 from edge_sdk.moves import Move, StagesPlaces, stages_places
-from edge_sdk.obstacles import NO_OBSTACLES, Held, Obstacle, Obstacles, obstacles_of
+from edge_sdk.obstacles import Held, Obstacle, Obstacles
 from edge_sdk.policy import Policy
 from edge_sdk.ranker import ModelInputs, make_session
 from edge_sdk.standing import Candidates
@@ -127,7 +127,7 @@ class Explanations(Sequence[Explanation]):
             score=ranked.score,
             terms=tuple(sorted(self._terms(index), key=lambda term: -abs(term.value))),
             moves=self._places.moves(index),
-            obstacles=self._obstacles.get(index, ()),
+            obstacles=self._obstacles.of(index),
             time_ms=self._decision.time_ms,
             words=self._words,
         )
@@ -235,12 +235,9 @@ class Explainer:
         share = ModelShare(self.tables, inputs, *self.taken_apart(inputs))
         candidates = Candidates(inputs.candidate.astype(np.int64), _channels(decision, trace.policy))
         boosts = boosts_applied(trace.policy.boosts, candidates, trace.situation, memory, now_ms)
-        bits = decision.dropped_bits
-        obstacles = NO_OBSTACLES
-        if bits is not None:
-            held = Held(trace.policy, memory, candidates, trace.situation, trace.given, self._machine_fields,
-                        now_ms, trace.utc_offset_s)  # fmt: skip
-            obstacles = obstacles_of(held, bits)
+        held = Held(trace.policy, memory, candidates, trace.situation, trace.given, self._machine_fields,
+                    now_ms, trace.utc_offset_s)  # fmt: skip
+        obstacles = Obstacles.found(held, decision.dropped_bits)
         return Explanations(decision, share, boosts, obstacles, self._words)
 
 

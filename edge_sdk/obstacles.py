@@ -30,7 +30,7 @@ class Obstacle:
 
     reason: Reason  # one bit
     rule: str  # its name; "" = it has none
-    until_ms: int | None  # milliseconds since 1970; NEVER_MS = for good; None = time alone does not end it
+    until_ms: int | None  # milliseconds since 1970; None = time alone does not end it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,38 +47,51 @@ class Held:
     utc_offset_s: int
 
 
-Obstacles = Mapping[int, tuple[Obstacle, ...]]  # by candidate, in the order of the steps
-NO_OBSTACLES: Final[Obstacles] = {}
+class Obstacles:
+    """Every obstacle of every dropped candidate of a decision; made at once, because memory goes on."""
 
+    def __init__(self, by_candidate: Mapping[int, tuple[Obstacle, ...]]) -> None:
+        """Use `found`."""
+        self._by_candidate = by_candidate
 
-def obstacles_of(held: Held, bits: I64) -> Obstacles:
-    """Every obstacle of every dropped candidate; made at once, because memory goes on.
+    @classmethod
+    def found(cls, held: Held, bits: I64 | None) -> Obstacles:
+        """Look at each rule.
 
-    Args:
-        held: what the rules looked at.
-        bits: (C,) the decision's word on each candidate, 0 = it stands. The rules looked at here only name and date
-            it; a bit that none of them explains was set by a step after the scores.
-    """
-    out, words = np.flatnonzero(bits), bits.tolist()
-    found: dict[int, list[Obstacle]] = {index: [] for index in out.tolist()}
-    channels = held.candidates.channels
-    some = Candidates(held.candidates.rows[out], None if channels is None else channels[out])
-    for obstacle, at in _findings(held, some):
-        index = int(out[at])
-        if words[index] & obstacle.reason:
-            found[index].append(obstacle)
-    for index, obstacles in found.items():
-        missing = words[index] & ~int(reduce(or_, (obstacle.reason for obstacle in obstacles), Reason(0)))
-        obstacles += [_later_step(reason, held.policy, held.now_ms) for reason in Reason if missing & reason]
-    return {index: tuple(obstacles) for index, obstacles in found.items()}
+        Args:
+            held: what the rules looked at.
+            bits: (C,) the decision's word on each candidate, 0 = it stands; None = all stand. The rules looked at here
+                only name and date it; a bit that none of them explains was set by a step after the scores.
+        """
+        if bits is None:
+            return cls({})
+        out, words = np.flatnonzero(bits), bits.tolist()
+        found: dict[int, list[Obstacle]] = {index: [] for index in out.tolist()}
+        channels = held.candidates.channels
+        some = Candidates(held.candidates.rows[out], None if channels is None else channels[out])
+        for obstacle, at in _findings(held, some):
+            index = int(out[at])
+            if words[index] & obstacle.reason:
+                found[index].append(obstacle)
+        for index, obstacles in found.items():
+            missing = words[index] & ~int(reduce(or_, (obstacle.reason for obstacle in obstacles), Reason(0)))
+            obstacles += [_later_step(reason, held.policy, held.now_ms) for reason in Reason if missing & reason]
+        return cls({index: tuple(obstacles) for index, obstacles in found.items()})
+
+    def of(self, index: int) -> tuple[Obstacle, ...]:
+        """Of one candidate, in the order of the steps."""
+        return self._by_candidate.get(index, ())
 
     def first_free_ms(self) -> int | None:
         """The first moment at which time alone lets one of the candidates stand; None = it never does."""
-        free = (
-            [obstacle.until_ms for obstacle in found] for found in self._by_candidate.values()
-        )
-        moments = [max(ends) for ends in free if ends and None not in ends]  # type: ignore[type-var]
-        return min(moments, default=None)
+        ends = [[obstacle.until_ms for obstacle in found] for found in self._by_candidate.values()]
+        return min((max(moments) for moments in map(_all_known, ends) if moments), default=None)
+
+
+def _all_known(moments: list[int | None]) -> list[int]:
+    """The moments; [] where one is missing."""
+    known = [moment for moment in moments if moment is not None]
+    return known if len(known) == len(moments) else []
 
 
 _Finding = tuple[Obstacle, int]  # and the place of the candidate among those asked about
@@ -92,7 +105,8 @@ def _findings(held: Held, candidates: Candidates) -> Iterator[_Finding]:
     for index, cap in enumerate(memory.caps.rules):
         ends = memory.caps.held_until(index, candidates.rows, candidates.channels, now_ms)
         for at in np.flatnonzero(ends).tolist():
-            yield Obstacle(cap.reason, cap.name, int(ends[at])), at
+            end_ms = int(ends[at])
+            yield Obstacle(cap.reason, cap.name, end_ms if end_ms < NEVER_MS else None), at
     for quiet in policy.quiet_hours:
         if is_quiet(quiet, now_ms, held.utc_offset_s):
             obstacle = Obstacle(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, held.utc_offset_s))

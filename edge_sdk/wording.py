@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from edge_sdk.reasons import REASON_TEXTS, Reason
 from edge_sdk.terms import Term, TermSource, length_of_time
-from edge_sdk.types import NEVER_MS
 
 if TYPE_CHECKING:
     from edge_sdk.explanation import Explanation
@@ -60,7 +59,6 @@ ENGLISH: Final[Mapping[str, str]] = {
     "move.step": "{before} → {after} {step}",
     "obstacle.rule": "{reason}: {rule}",
     "obstacle.until": "{obstacle}, for another {age}",
-    "obstacle.for_ever": "{obstacle}, for good",
     "touch.channel": "{offer} ({channel})",
     "explanation.stands": "{offer} stands {place} ({base_place} in the cloud's order).",
     "explanation.dropped": "{offer} is not shown ({base_place} in the cloud's order): {obstacles}.",
@@ -196,8 +194,6 @@ class Words:
             said = self.said("obstacle.rule", reason=said, rule=self.rule(obstacle.rule))
         if obstacle.until_ms is None:
             return said
-        if obstacle.until_ms >= NEVER_MS:
-            return self.said("obstacle.for_ever", obstacle=said)
         age = self.age(max(0, obstacle.until_ms - now_ms) / 1000)
         return self.said("obstacle.until", obstacle=said, age=age)
 

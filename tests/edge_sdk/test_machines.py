@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_rules import machines
 
 from edge_sdk.decay import DecayTables
 from edge_sdk.machines import MachineRule, MachineStep, time_cycle
@@ -208,23 +209,7 @@ def test_a_step_from_or_to_a_state_that_there_is_not_is_refused(step: MachineSte
 Event = tuple[int, int, int]  # time, kind, item
 
 
-@st.composite
-def machines(draw: st.DrawFn) -> MachineRule:
-    states = draw(st.integers(1, 4))
-    state = st.integers(0, states - 1)
-    step = st.builds(
-        MachineStep,
-        st.frozensets(state, max_size=2),
-        st.sampled_from([0, OPEN, BUY, STOP]),
-        st.integers(1, 3),
-        st.integers(0, 600),
-        state,
-    )
-    steps = tuple(draw(st.lists(step, max_size=6)))
-    return MachineRule("m", draw(st.sampled_from(Per)), tuple("abcd"[:states]), steps)
-
-
-RULES = machines().filter(lambda rule: not time_cycle(rule))
+RULES = machines([OPEN, BUY, STOP])
 EVENTS = st.lists(
     st.tuples(
         st.one_of(st.integers(0, 300_000), st.integers(-600_000, 600_000)),

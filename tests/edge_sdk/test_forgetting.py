@@ -43,7 +43,8 @@ PLAIN = MemoryLayout(
     ),
     machines=(
         MachineRule("stage", Per.USER, ("new", "active", "lost"), (
-            MachineStep(frozenset(), VIEW, 3, 0, 1), MachineStep(frozenset({1}), 0, 1, 600, 2))),
+            MachineStep(frozenset(), VIEW, 3, 0, 1), MachineStep(frozenset({1}), 0, 1, 600, 2),
+            MachineStep(frozenset({2}), TIRED, 1, 0, 0))),
         MachineRule("phase", Per.OFFER, ("before", "during", "after"), (
             MachineStep(frozenset(), CLICK, 2, 0, 1), MachineStep(frozenset({1}), SHOWN, 2, 0, 2))),
         MachineRule("liking", Per.CATEGORY, ("none", "some"), (

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import flatbuffers
 import numpy as np
 import numpy.typing as npt
 
-import edge_sdk
 from cloud_export.scene_fields import Scene
 from cloud_export.scene_policy import Budget, Cap, Condition, Cooldown, Exploration, QuietHours, Selecting
-from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.format.generated import edge_generated as fb
 from edge_sdk.vocabulary import category_id, item_id, kind_id
 
@@ -61,19 +58,6 @@ def policy_table(scene: Scene) -> fb.PolicyT:
             for index, rule in enumerate(policy.pins)
         ],
     )
-
-
-def pack_policy(scene: Scene) -> bytes:
-    """The payload of a policy file: the same scene gives the same bytes."""
-    file = fb.PolicyFileT(
-        formatVersion=FORMAT_VERSION,
-        scene=scene.name,
-        createdBy=f"cloud-export {edge_sdk.__version__}",
-        policy=policy_table(scene),
-    )
-    builder = flatbuffers.Builder(4096)
-    builder.Finish(file.Pack(builder))
-    return bytes(builder.Output())
 
 
 def shown_kind(scene: Scene, channel: str) -> str | None:

@@ -197,6 +197,42 @@ class CapCounts:
             return np.zeros(len(offer_rows), np.int64)
         return np.where(is_held, self._free_at_ms[index].take(self._targets(index, offer_rows)), 0)
 
+    def left(self, index: int, offer_rows: I64, size: int, now_ms: int) -> I64 | None:
+        """How many more events a rule lets each candidate's target have now.
+
+        Of the ring of a target's newest events, those that are out of the rule's time, from the oldest on, may be
+        followed by as many new ones.
+
+        Args:
+            index: of the rule.
+            offer_rows: (C,) of the candidates.
+            size: more than so many is not asked for.
+            now_ms: the clock.
+
+        Returns:
+            (C,) up to `size`; None = every target has room for so many.
+        """
+        rule = self._rules[index]
+        if size > rule.limit:
+            return self._out_of_time(index, offer_rows, rule.limit, now_ms).sum(axis=1)
+        targets = np.arange(len(self._next[index]))
+        at = targets * rule.limit + (self._next[index] + size - 1) % rule.limit
+        if self._is_over(rule, self._times[index].take(at), now_ms).all():  # mostly
+            return None
+        return self._out_of_time(index, offer_rows, size, now_ms).sum(axis=1)
+
+    def _out_of_time(self, index: int, offer_rows: I64, size: int, now_ms: int) -> Mask:
+        """Whether each of the `size` oldest events of each candidate's target is out of the rule's time, (C, size)."""
+        rule, targets = self._rules[index], self._targets(index, offer_rows)
+        places = (self._next[index].take(targets)[:, None] + np.arange(size)) % rule.limit
+        return self._is_over(rule, self._times[index].take(targets[:, None] * rule.limit + places), now_ms)
+
+    def _is_over(self, rule: CapRule, times_ms: I64, now_ms: int) -> Mask:
+        """Whether events are out of a rule's time, or stamped by a clock that was wrong; 0 = there was none."""
+        if not rule.within_s:
+            return times_ms == 0
+        return (times_ms + rule.within_s * 1000 <= now_ms) | (times_ms > now_ms + rule.within_s * 1000)
+
     def _is_held(self, index: int, offer_rows: I64, channels: I64 | None, now_ms: int) -> Mask | None:
         """Whether a rule holds each candidate, (C,); None = none of them."""
         # An event further ahead than the rule's own time was stamped by a clock that was wrong: it holds nothing.

@@ -68,3 +68,11 @@ class MemoryLayout:
     def target_rows(self, per: Per) -> int:
         """How many rows the targets of a rule have, row 0 among them."""
         return target_rows(per, len(self.offers) + 1, self.category_rows)
+
+    def has_categories_of(self, other: MemoryLayout) -> bool:
+        """Whether every item and every offer is of the same category in both."""
+        tables = ((self.items, other.items), (self.offers, other.offers))
+        return np.array_equal(self.categories, other.categories) and all(
+            np.array_equal(mine.ids, theirs.ids) and np.array_equal(mine.row_category, theirs.row_category)
+            for mine, theirs in tables
+        )

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk import bulk, caps
-from edge_sdk.bulk import add_coded, add_many, memory_from, take_in
 from edge_sdk.budget import BudgetRule
+from edge_sdk.bulk import add_coded, add_many, memory_from, take_in
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule

@@ -87,10 +87,11 @@ def pack_payload(content: Content) -> bytes:
         channels=[
             fb.ChannelT(name=channel.name, shownKind=channel.shown_kind, cost=channel.cost)
             for channel in policy.channels[1:]
-        ],
-        variants=list(policy.variants),
-        machines=[_machine(rule) for rule in memory.machines],
-        attributes=list(policy.attributes),
+        ]
+        or None,
+        variants=list(policy.variants) or None,
+        machines=[_machine(rule) for rule in memory.machines] or None,
+        attributes=list(policy.attributes) or None,
         texts=[
             fb.TextsT(language=language, keys=list(texts), texts=list(texts.values()))
             for language, texts in merged_texts(scene).items()

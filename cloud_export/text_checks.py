@@ -54,7 +54,7 @@ def _slot_problems(field: str, key: str, text: str) -> Iterator[SceneProblem]:
         reason = "it has a brace that belongs to no slot"
         yield SceneProblem(field, text, reason, "write a slot as {name}, and no other braces")
     allowed = _slots_filled(key)
-    for slot in sorted({*_SLOT.findall(text)} - allowed):
+    for slot in sorted(slots_of(text) - allowed):
         mend = f"{suggestion(slot, allowed)}the slots of this text are {quoted(sorted(allowed))}"
         yield SceneProblem(field, text, f"nothing fills {{{slot}}}", mend)
 
@@ -64,4 +64,9 @@ def _slots_filled(key: str) -> set[str]:
     shipped = shipped_texts("en")
     if key.startswith("event."):
         key = "event.any.plain" if key.endswith(".plain") else "event.any"
-    return {*_SLOT.findall(shipped.get(key, ""))}
+    return slots_of(shipped.get(key, ""))
+
+
+def slots_of(text: str) -> set[str]:
+    """The names in braces that a device fills."""
+    return {*_SLOT.findall(text)}

@@ -44,9 +44,9 @@ def _name_problems(scene: Scene) -> Iterator[SceneProblem]:
     }  # fmt: skip
     for kind, rules in lists.items():
         for index, rule in enumerate(rules):
-            name, field = getattr(rule, "name", None), f"policy.{kind}[{index}].name"
-            if isinstance(name, str) and first.setdefault(name, field) != field:
-                yield SceneProblem(field, name, f"{first[name]} is the same", "give each rule a name of its own")
+            given, field = getattr(rule, "name", None), f"policy.{kind}[{index}].name"
+            if isinstance(given, str) and first.setdefault(given, field) != field:
+                yield SceneProblem(field, given, f"{first[given]} is the same", "give each rule a name of its own")
 
 
 def _channel_problems(scene: Scene) -> Iterator[SceneProblem]:
@@ -71,11 +71,11 @@ def _condition_problems(
 ) -> Iterator[SceneProblem]:
     machines = {machine.name: machine for machine in scene.machines}
     bounds = [bound for bound in ("at_least", "below") if getattr(condition, bound) is not None]
-    if name in scene.attributes.names:
-        yield from _number_problems(field, condition)
-        return
     if name not in scene.context and name not in machines:
-        known = [*scene.context, *machines, *scene.attributes.names]
+        if name in scene.attributes.names:
+            yield from _number_problems(field, condition)
+            return
+        known = list(dict.fromkeys((*scene.context, *machines, *scene.attributes.names)))
         mend = f"{suggestion(name, known)}use one of {quoted(known)}, or declare it"
         yield SceneProblem(field, None, "it is no context field, machine or attribute", mend)
         return

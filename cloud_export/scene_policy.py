@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -40,7 +41,7 @@ def _condition(value: object) -> object:
         return {"one_of": value}
     if isinstance(value, dict | Condition):
         return value
-    raise PydanticCustomError("condition", "write a value, a list of values, or {{ at_least = 1, below = 5 }}")
+    raise PydanticCustomError("condition", "write a value, a list of values, or { at_least = 1, below = 5 }")
 
 
 Conditions = dict[Word, Annotated[Condition, BeforeValidator(_condition)]]
@@ -198,7 +199,7 @@ class Policy(Section):
     @property
     def conditions(self) -> dict[str, Conditions]:
         """The field of every rule that has conditions -> its conditions."""
-        lists = {
+        lists: dict[str, Sequence[Selecting | WeightRule]] = {
             "eligibility": self.eligibility,
             "blocks": self.blocks,
             "pins": self.pins,

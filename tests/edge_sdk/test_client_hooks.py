@@ -119,3 +119,16 @@ def test_a_disk_that_refused_is_told_once_for_each_growth() -> None:
     client.status()  # and whenever somebody asks
 
     assert hook.disk_failures == [2, 3, 4]
+
+
+def test_a_policy_that_is_not_in_force_is_told_once() -> None:
+    engine, hook = FakeEngine(), HookLedger()
+    engine.policy_error = "policy.edge: caps: no kind 'buy'; make it anew"
+    client = Client(lambda: engine, hooks=[hook])
+    client.start()
+    assert client.wait(PATIENCE_S)
+
+    client.details(BASE)
+    client.status()
+
+    assert hook.troubles == [(ErrorCode.POLICY_INVALID, "policy.edge: caps: no kind 'buy'; make it anew")]

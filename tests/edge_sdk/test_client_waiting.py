@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy.typing as npt
@@ -35,7 +35,7 @@ class RefusingEngine(FakeEngine):
     def __init__(self, refusals: int) -> None:
         super().__init__()
         self.refusals = refusals
-        self.on_write = lambda: None
+        self.on_write: Callable[[], None] = lambda: None
 
     def record_many(
         self,
@@ -96,12 +96,16 @@ def test_each_channel_is_shown_by_its_own_kind() -> None:
     engine = FakeEngine(kinds=["impression", "sms_sent"], shown_kinds={"": "impression", "sms": "sms_sent"})
     hook = HookLedger()
     client = Client(lambda: engine, hooks=[hook])
-    base = BaseDecision(["fund_a", "fund_b", "fund_c"], [3.0, 2.0, 1.0], channels=["sms", "", "push"])
+    base = BaseDecision(
+        ["fund_a", "fund_b", "fund_c"], [3.0, 2.0, 1.0], channels=["sms", "", "push"], costs=[0.5, 0.0, 0.1]
+    )
 
     client.shown(client.details(base))
     open_now(client)
 
-    assert [(event.kind, event.item) for event in engine.events] == [("sms_sent", "fund_a"), ("impression", "fund_b")]
+    assert [(event.kind, event.item, event.value) for event in engine.events] == [
+        ("sms_sent", "fund_a", 0.5), ("impression", "fund_b", 0.0)
+    ]  # fmt: skip
     assert [code for code, _ in hook.troubles] == [ErrorCode.NOT_READY, ErrorCode.UNKNOWN_OUTCOME]
     assert counted(client, "lost_events") == 1
 
@@ -243,7 +247,7 @@ def test_an_engine_that_cannot_write_any_more_is_told_not_raised() -> None:
             raise StateFullError(Path("events.log"), 4096)
 
     hook = HookLedger()
-    client = Client(Full, hooks=[hook])
+    client: Client[FakeEngine] = Client(Full, hooks=[hook])
     open_now(client)
 
     client.record("view")

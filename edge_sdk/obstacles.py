@@ -106,11 +106,11 @@ class Obstacles:
 
     def first_free_ms(self) -> int | None:
         """The first moment at which time alone lets one of the candidates stand; None = it never does."""
-        free = (
-            [obstacle.until_ms for obstacle in found] for found in self._by_candidate.values()
-        )
-        moments = [max(ends) for ends in free if ends and None not in ends]  # type: ignore[type-var]
-        return min(moments, default=None)
+        moments = [
+            max(obstacle.until_ms or NEVER_MS for obstacle in found) for found in self._by_candidate.values() if found
+        ]
+        first = min(moments, default=NEVER_MS)
+        return None if first >= NEVER_MS else first
 
 
 def _findings(

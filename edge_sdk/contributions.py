@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_sdk.bundle import Bundle
 from edge_sdk.decay import TICKS_A_HALF_LIFE
-from edge_sdk.policy import Boost, Mask, Selection, Situation, When
+from edge_sdk.memory import Memory
+from edge_sdk.policy import Boost, Situation
 from edge_sdk.ranker import ModelInputs
+from edge_sdk.standing import Candidates, holds_for_targets, selected
 from edge_sdk.terms import Term, TermSource, age_in_words
-from edge_sdk.types import F32, F64, I32, I64
+from edge_sdk.types import F32, F64, I64, Mask
 from edge_sdk.vocabulary import U32
-
-if TYPE_CHECKING:
-    from edge_sdk.bundle import Bundle
-
-TargetStates = Callable[[int], I64]  # machine -> state index of each candidate, (C,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,38 +137,16 @@ def counter_labels(tables: WindowTables) -> tuple[str, ...]:
 # ---- the operator's boosts ----
 
 
-def selected(selection: Selection, rows: I64 | I32, channels: I64 | None) -> Mask:
-    """Which candidates a rule is about, (C,).
-
-    Args:
-        selection: of the rule.
-        rows: (C,) offer rows.
-        channels: (C,) channel indices; None = all in the app.
-    """
-    chosen = np.ones(len(rows), np.bool_) if selection.offers is None else selection.offers[rows]
-    if selection.channels is None:
-        return chosen
-    if channels is None:
-        return chosen if 0 in selection.channels else np.zeros(len(rows), np.bool_)
-    return chosen & np.isin(channels, list(selection.channels))
-
-
-def target_holds(when: When, states: TargetStates, count: int) -> Mask:
-    """For which candidates the conditions hold that look at each of them, (C,)."""
-    holds = np.ones(count, np.bool_)
-    for condition in when.of_target:
-        holds &= np.isin(states(condition.machine), list(condition.allowed))
-    return holds
-
-
 def boosts_applied(
-    boosts: tuple[Boost, ...], situation: Situation, rows: I64 | I32, channels: I64 | None, states: TargetStates
+    boosts: tuple[Boost, ...], candidates: Candidates, situation: Situation, memory: Memory, now_ms: int
 ) -> list[tuple[Term, Mask]]:
     """The boosts that are in force, each as a term with the candidates (C,) that it was added to."""
     applied = []
     for boost in boosts:
         if boost.when.holds_for_user(situation):
-            mask = selected(boost.selection, rows, channels) & target_holds(boost.when, states, len(rows))
+            mask = selected(boost.selection, candidates)
+            if boost.when.of_target:
+                mask = mask & holds_for_targets(boost.when, memory, candidates.rows, now_ms)
             has_conditions = bool(boost.when.of_user or boost.when.of_target)
             source = TermSource.CONTEXT if has_conditions else TermSource.BIAS
             applied.append((Term(boost.name, float(boost.add), source), mask))

@@ -300,22 +300,20 @@ class DecisionMaker:
             costs=setting.prepared.costs,
             known=known,
             limit=setting.limit,
-            again_at_ms=self._again_at_ms(setting, arranged),
+            again_at_ms=self._again_at_ms(setting, arranged, trace),
             trace=trace,
         )
 
-    def _again_at_ms(self, setting: Setting, arranged: Arranged) -> int | None:
+    def _again_at_ms(self, setting: Setting, arranged: Arranged, trace: Trace | None) -> int | None:
         """Where nobody stands, the first moment at which time alone lets one stand."""
         if len(arranged.standing) or arranged.dropped_bits is None:
             return None
-        candidates = setting.prepared.candidates
+        given = setting.situation.context if trace is None else trace.given
         held = Held(
-            candidates.rows, candidates.channels, arranged.dropped_bits, setting.situation, setting.now_ms,
-            setting.utc_offset_s,
+            setting.policy, setting.memory, setting.prepared.candidates, setting.situation, given,
+            self._bundle.machine_fields, setting.now_ms, setting.utc_offset_s,
         )  # fmt: skip
-        memory = setting.memory
-        found = Obstacles.found(setting.policy, memory.layout.caps, memory.caps, memory.machines, held)
-        return found.first_free_ms()
+        return Obstacles.found(held, arranged.dropped_bits).first_free_ms()
 
     def _fill(
         self, inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32

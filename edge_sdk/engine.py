@@ -351,8 +351,7 @@ class Engine:
                 self._explainer = Explainer(self._bundle)
             inputs = ModelInputs.empty(model_shape(self._bundle), len(decision.candidates))
             self._maker.fill(inputs, memory, decision)
-            channels = self._maker.prepared(decision.base).candidates.channels
-            return self._explainer.explain(decision, inputs, memory, channels, self._bundle.texts)
+            return self._explainer.explain(decision, inputs, memory)
 
     def install_policy(self, policy: bytes) -> None:
         """Put another policy in force, without a new model: what `cloud-export policy` wrote, signed.

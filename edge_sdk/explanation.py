@@ -12,31 +12,32 @@ wanted, and `rank` must not pay for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, overload
+from functools import cache, cached_property
+from typing import overload
 
+import numpy as np
+
+from edge_sdk.bundle import Bundle
 from edge_sdk.contributions import WindowTables, boosts_applied, counter_labels, event_terms, taken_apart
 from edge_sdk.decision import Decision, RankedOffer
 from edge_sdk.errors import BundleInvalidError, InvalidValueError
+from edge_sdk.memory import Memory
 from edge_sdk.moves import Move, StagesPlaces, stages_places
-from edge_sdk.obstacles import CapsView, Held, MachinesView, Obstacle, Obstacles
-from edge_sdk.policy import Mask
+from edge_sdk.obstacles import Held, Obstacle, Obstacles
+from edge_sdk.policy import Policy
 from edge_sdk.ranker import ModelInputs, make_session
+from edge_sdk.standing import Candidates
 from edge_sdk.terms import Term, TermSource
-from edge_sdk.types import F32, F64, I64
-from edge_sdk.wording import Texts, Words
-
-if TYPE_CHECKING:
-    from edge_sdk.bundle import Bundle
-    from edge_sdk.memory_layout import MemoryLayout
+from edge_sdk.types import F32, F64, I64, Mask
+from edge_sdk.wording import ENGLISH, Words
 
 __all__ = ["Explainer", "Explanation", "Explanations", "Move", "Obstacle", "Term", "TermSource"]
 
 
-def _no_texts(language: str) -> Mapping[str, str]:
-    return {}
+def _in_english(language: str) -> Words:
+    return Words(ENGLISH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Explanation:
     moves: tuple[Move, ...]  # from `base_place` to `place`; () when it never moved or does not stand
     obstacles: tuple[Obstacle, ...]  # why it does not stand
     time_ms: int = 0  # of the decision
-    texts: Texts = field(default=_no_texts, repr=False, compare=False)
+    words: Callable[[str], Words] = field(default=_in_english, repr=False, compare=False)  # of a language
 
     def named(self, top: int = 5) -> tuple[Term, ...]:
         """The terms with all events but the `top` largest summed in one; the sum stays what it is."""
@@ -68,7 +69,7 @@ class Explanation:
 
     def text(self, language: str = "en") -> str:
         """Sentences for a person, in the scene's words; in English where the bundle has no texts of that language."""
-        return Words.of(self.texts, language).explanation(self)
+        return self.words(language).explanation(self)
 
 
 class Explanations(Sequence[Explanation]):
@@ -79,11 +80,12 @@ class Explanations(Sequence[Explanation]):
     """
 
     def __init__(
-        self, decision: Decision, share: ModelShare, boosts: list[tuple[Term, Mask]], obstacles: Obstacles, texts: Texts
-    ) -> None:
+        self, decision: Decision, share: ModelShare, boosts: list[tuple[Term, Mask]], obstacles: Obstacles,
+        words: Callable[[str], Words],
+    ) -> None:  # fmt: skip
         """Use `Engine.explain`."""
         self._decision, self._share, self._boosts, self._obstacles = decision, share, boosts, obstacles
-        self._texts = texts
+        self._words = words
         self._indices = decision.order.tolist()
         if decision.dropped_bits is not None:
             ranking = decision.base_ranking
@@ -127,7 +129,7 @@ class Explanations(Sequence[Explanation]):
             moves=self._places.moves(index),
             obstacles=self._obstacles.of(index),
             time_ms=self._decision.time_ms,
-            texts=self._texts,
+            words=self._words,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -190,22 +192,6 @@ class ModelShare:
         return terms
 
 
-class MemoryView(Protocol):
-    """What is asked of `Memory`."""
-
-    @property
-    def layout(self) -> MemoryLayout:
-        """Rows and rules."""
-
-    @property
-    def caps(self) -> CapsView:
-        """Counts."""
-
-    @property
-    def machines(self) -> MachinesView:
-        """States."""
-
-
 class Explainer:
     """The explanation graph of one bundle."""
 
@@ -218,6 +204,8 @@ class Explainer:
         if not len(bundle.explainer):
             raise BundleInvalidError(bundle.path, "explainer", "absent")
         self.tables = WindowTables.of(bundle)
+        self._machine_fields = bundle.machine_fields
+        self._words = cache(lambda language: Words.of(bundle.texts, language))
         try:
             self._session = make_session(bundle.explainer)
         except Exception as problem:  # onnxruntime's own exceptions share no root below Exception
@@ -234,28 +222,28 @@ class Explainer:
         """What each event brings with its share of the counters (N, C); what the counters bring beyond (C, 2·KC)."""
         return taken_apart(self.tables, inputs, *self.contributions(inputs))
 
-    def explain(
-        self, decision: Decision, inputs: ModelInputs, memory: MemoryView, channels: I64 | None, texts: Texts
-    ) -> Explanations:
+    def explain(self, decision: Decision, inputs: ModelInputs, memory: Memory) -> Explanations:
         """Take a decision apart.
 
         Args:
             decision: one with a trace.
             inputs: those that it was made from; kept, so nobody else may write to them.
             memory: as it was at the decision.
-            channels: (C,) channel index of each candidate; None = all in the app.
-            texts: of the bundle.
         """
-        trace = decision.trace
+        trace, now_ms = decision.trace, decision.time_ms
         assert trace is not None
-        rows, policy, caps, machines = inputs.candidate.astype(int), trace.policy, memory.caps, memory.machines
         share = ModelShare(self.tables, inputs, *self.taken_apart(inputs))
-        boosts = boosts_applied(
-            policy.boosts, trace.situation, rows, channels,
-            lambda machine: machines.states(machine, rows, decision.time_ms),
-        )  # fmt: skip
-        obstacles = Obstacles({})
-        if decision.dropped_bits is not None:
-            held = Held(rows, channels, decision.dropped_bits, trace.situation, decision.time_ms, trace.utc_offset_s)
-            obstacles = Obstacles.found(policy, memory.layout.caps, caps, machines, held)
-        return Explanations(decision, share, boosts, obstacles, texts)
+        candidates = Candidates(inputs.candidate.astype(np.int64), _channels(decision, trace.policy))
+        boosts = boosts_applied(trace.policy.boosts, candidates, trace.situation, memory, now_ms)
+        held = Held(trace.policy, memory, candidates, trace.situation, trace.given, self._machine_fields,
+                    now_ms, trace.utc_offset_s)  # fmt: skip
+        obstacles = Obstacles.found(held, decision.dropped_bits)
+        return Explanations(decision, share, boosts, obstacles, self._words)
+
+
+def _channels(decision: Decision, policy: Policy) -> I64 | None:
+    names = decision.base.channels
+    if names is None:
+        return None
+    index = {channel.name: at for at, channel in enumerate(policy.channels)}
+    return np.array([index[name] for name in names], np.int64)

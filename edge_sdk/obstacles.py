@@ -6,21 +6,19 @@ first, or the app must pass something else, there is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final
 
 import numpy as np
 
-from edge_sdk.contributions import selected
-from edge_sdk.policy import DropRule, Policy, QuietHours, Selection, Situation, StateCondition
+from edge_sdk.memory import Memory
+from edge_sdk.policy import ContextCondition, DropRule, Policy, QuietHours, Selection, Situation, StateCondition
 from edge_sdk.reasons import Reason
+from edge_sdk.standing import Candidates, is_quiet, selected
 from edge_sdk.types import I64, NEVER_MS
-
-if TYPE_CHECKING:
-    from edge_sdk.caps import CapRule
 
 _DAY_MS: Final = 86_400_000
 _CHANGES_MAX: Final = 8  # of machines, that are followed into the future
@@ -35,74 +33,54 @@ class Obstacle:
     until_ms: int | None  # milliseconds since 1970; None = time alone does not end it
 
 
-class CapsView(Protocol):
-    """What is asked of `Memory.caps`."""
-
-    def held_until(self, index: int, offer_rows: I64, channels: I64 | None, now_ms: int) -> I64:
-        """When a cap lets each candidate go, (C,) ms; 0 = it does not hold it, NEVER_MS = it never does."""
-
-
-class MachinesView(Protocol):
-    """What is asked of `Memory.machines`."""
-
-    def state(self, index: int, now_ms: int) -> int:
-        """The state of a machine of the user."""
-
-    def states(self, index: int, rows: I64, now_ms: int) -> I64:
-        """The state of a machine per offer or category, for each offer row."""
-
-    def changes_at(self, index: int, rows: I64, now_ms: int) -> I64:
-        """When time alone changes either, for each offer row, ms; NEVER_MS = it does not."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Held:
-    """The candidates to speak of, and what a decision knew when it dropped them."""
+    """What the rules looked at in a decision."""
 
-    rows: I64  # (C,) offer rows
-    channels: I64 | None  # (C,) channel indices; None = all in the app
-    bits: I64  # (C,) their reason bits, 0 = it stands
+    policy: Policy
+    memory: Memory  # as it was
+    candidates: Candidates
     situation: Situation
+    given: tuple[int, ...]  # value index of each context field as the app gave it; -1 = not given
+    machine_fields: tuple[tuple[int, int, tuple[int, ...]], ...]  # machine, field that it gives, value of each state
     now_ms: int
     utc_offset_s: int
-
-
-Finding = tuple[Obstacle, int]  # and the candidate's index
 
 
 class Obstacles:
     """Every obstacle of every dropped candidate of a decision; made at once, because memory goes on."""
 
-    def __init__(self, by_candidate: dict[int, list[Obstacle]]) -> None:
+    def __init__(self, by_candidate: Mapping[int, tuple[Obstacle, ...]]) -> None:
         """Use `found`."""
         self._by_candidate = by_candidate
 
     @classmethod
-    def found(
-        cls, policy: Policy, rules: Sequence[CapRule], caps: CapsView, machines: MachinesView, held: Held
-    ) -> Obstacles:
+    def found(cls, held: Held, bits: I64 | None) -> Obstacles:
         """Look at each rule.
 
         Args:
-            policy: in force at the decision.
-            rules: the caps of the memory's layout.
-            caps: the counts as they were at the decision.
-            machines: likewise.
-            held: the candidates.
+            held: what the rules looked at.
+            bits: (C,) the decision's word on each candidate, 0 = it stands; None = all stand. The rules looked at here
+                only name and date it; a bit that none of them explains was set by a step after the scores.
         """
-        out, bits = np.flatnonzero(held.bits), held.bits.tolist()
-        by_candidate: dict[int, list[Obstacle]] = {index: [] for index in out.tolist()}
-        for obstacle, index in _findings(policy, rules, caps, machines, held, out):
-            if bits[index] & obstacle.reason:  # the decision's word counts; this names and dates it
-                by_candidate[index].append(obstacle)
-        for index, found in by_candidate.items():
-            missing = bits[index] & ~int(reduce(or_, (obstacle.reason for obstacle in found), Reason(0)))
-            found += [_later_step(reason, policy, held.now_ms) for reason in Reason if missing & reason]
-        return cls(by_candidate)
+        if bits is None:
+            return cls({})
+        out, words = np.flatnonzero(bits), bits.tolist()
+        found: dict[int, list[Obstacle]] = {index: [] for index in out.tolist()}
+        channels = held.candidates.channels
+        some = Candidates(held.candidates.rows[out], None if channels is None else channels[out])
+        for obstacle, at in _findings(held, some):
+            index = int(out[at])
+            if words[index] & obstacle.reason:
+                found[index].append(obstacle)
+        for index, obstacles in found.items():
+            missing = words[index] & ~int(reduce(or_, (obstacle.reason for obstacle in obstacles), Reason(0)))
+            obstacles += [_later_step(reason, held.policy, held.now_ms) for reason in Reason if missing & reason]
+        return cls({index: tuple(obstacles) for index, obstacles in found.items()})
 
     def of(self, index: int) -> tuple[Obstacle, ...]:
         """Of one candidate, in the order of the steps."""
-        return tuple(self._by_candidate.get(index, ()))
+        return self._by_candidate.get(index, ())
 
     def first_free_ms(self) -> int | None:
         """The first moment at which time alone lets one of the candidates stand; None = it never does."""
@@ -113,58 +91,43 @@ class Obstacles:
         return None if first >= NEVER_MS else first
 
 
-def _findings(
-    policy: Policy, rules: Sequence[CapRule], caps: CapsView, machines: MachinesView, held: Held, out: I64
-) -> Iterator[Finding]:
-    rows = held.rows[out]
-    channels = None if held.channels is None else held.channels[out]
-    yield from _dates(policy, rows, out, held.now_ms)
-    for rule in policy.drops:
-        yield from _drops(rule, machines, rows, channels, held, out)
-    for index, cap in enumerate(rules):
-        ends = caps.held_until(index, rows, channels, held.now_ms)
+_Finding = tuple[Obstacle, int]  # and the place of the candidate among those asked about
+
+
+def _findings(held: Held, candidates: Candidates) -> Iterator[_Finding]:
+    policy, memory, now_ms = held.policy, held.memory, held.now_ms
+    yield from _dates(policy, candidates, now_ms)
+    for drop in policy.drops:
+        yield from _drops(drop, held, candidates)
+    for index, cap in enumerate(memory.caps.rules):
+        ends = memory.caps.held_until(index, candidates.rows, candidates.channels, now_ms)
         for at in np.flatnonzero(ends).tolist():
-            yield Obstacle(cap.reason, cap.name, _moment(int(ends[at]))), int(out[at])
+            end_ms = int(ends[at])
+            yield Obstacle(cap.reason, cap.name, end_ms if end_ms < NEVER_MS else None), at
     for quiet in policy.quiet_hours:
-        end_ms = quiet_until_ms(quiet, held.now_ms, held.utc_offset_s)
-        chosen = selected(Selection(None, quiet.channels), rows, channels) if end_ms else np.zeros(0, np.bool_)
-        for at in np.flatnonzero(chosen).tolist():
-            yield Obstacle(Reason.QUIET, quiet.name, end_ms), int(out[at])
+        if is_quiet(quiet, now_ms, held.utc_offset_s):
+            obstacle = Obstacle(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, held.utc_offset_s))
+            for at in np.flatnonzero(selected(Selection(None, quiet.channels), candidates)).tolist():
+                yield obstacle, at
 
 
-def _drops(
-    rule: DropRule, machines: MachinesView, rows: I64, channels: I64 | None, held: Held, out: I64
-) -> Iterator[Finding]:
-    known: dict[int, tuple[bool, int | None]] = {}  # by offer row; of the user, all have the same
-    for at in np.flatnonzero(selected(rule.selection, rows, channels)).tolist():
-        key = int(rows[at]) if rule.when.of_target else 0
-        if key not in known:
-            known[key] = _dropped_until(rule, machines, rows[at : at + 1], held)
-        is_held, until_ms = known[key]
-        if is_held:
-            yield Obstacle(rule.reason, rule.name, until_ms), int(out[at])
-
-
-def _dates(policy: Policy, rows: I64, out: I64, now_ms: int) -> Iterator[Finding]:
-    starts, ends = policy.valid_from_ms[rows].tolist(), policy.valid_until_ms[rows].tolist()
-    for index, start_ms, end_ms in zip(out.tolist(), starts, ends, strict=True):
+def _dates(policy: Policy, candidates: Candidates, now_ms: int) -> Iterator[_Finding]:
+    starts, ends = policy.valid_from_ms[candidates.rows].tolist(), policy.valid_until_ms[candidates.rows].tolist()
+    for at, (start_ms, end_ms) in enumerate(zip(starts, ends, strict=True)):
         if start_ms > now_ms:
-            yield Obstacle(Reason.NOT_YET_VALID, "", start_ms), index
+            yield Obstacle(Reason.NOT_YET_VALID, "", start_ms), at
         if 0 < end_ms <= now_ms:
-            yield Obstacle(Reason.EXPIRED, "", None), index
+            yield Obstacle(Reason.EXPIRED, "", None), at
 
 
 def quiet_until_ms(quiet: QuietHours, now_ms: int, utc_offset_s: int) -> int:
-    """When quiet hours end that hold now, milliseconds since 1970; 0 = they do not hold."""
+    """When quiet hours that hold now end, milliseconds since 1970."""
     into_day_ms = (now_ms + utc_offset_s * 1000) % _DAY_MS
-    start_ms, end_ms = quiet.from_minute * 60_000, quiet.until_minute * 60_000
-    if not (into_day_ms - start_ms) % _DAY_MS < (end_ms - start_ms) % _DAY_MS:
-        return 0
-    return now_ms + (end_ms - into_day_ms) % _DAY_MS
+    return now_ms + (quiet.until_minute * 60_000 - into_day_ms) % _DAY_MS
 
 
 def _later_step(reason: Reason, policy: Policy, now_ms: int) -> Obstacle:
-    """Of a bit that no rule above explains: it was set by the steps after the scores."""
+    """Budget, null option, room on the list."""
     until_ms = None
     if reason is Reason.OVER_BUDGET and policy.budget is not None:
         period_ms = policy.budget.period_s * 1000
@@ -174,34 +137,64 @@ def _later_step(reason: Reason, policy: Policy, now_ms: int) -> Obstacle:
     return Obstacle(reason, "", until_ms)
 
 
-def _moment(until_ms: int) -> int | None:
-    return None if until_ms >= NEVER_MS else until_ms
-
-
 # ---- conditions, now and later ----
 
 
-def _dropped_until(rule: DropRule, machines: MachinesView, row: I64, held: Held) -> tuple[bool, int | None]:
-    """Whether a rule drops a candidate that it is about, and when time alone makes it let go; `row` is (1,)."""
-    of_user = [condition for condition in rule.when.of_user if isinstance(condition, StateCondition)]
-    given = all(c.holds(held.situation) for c in rule.when.of_user if not isinstance(c, StateCondition))
+def _drops(rule: DropRule, held: Held, candidates: Candidates) -> Iterator[_Finding]:
+    known: dict[int, tuple[bool, int | None]] = {}  # by offer row; what looks at the user alone is the same for all
+    for at in np.flatnonzero(selected(rule.selection, candidates)).tolist():
+        row = int(candidates.rows[at]) if rule.when.of_target else 0
+        if row not in known:
+            known[row] = _Watch(rule, held, row).answer()
+        drops, until_ms = known[row]
+        if drops:
+            yield Obstacle(rule.reason, rule.name, until_ms), at
 
-    def drops(at_ms: int) -> bool:
+
+class _Watch:
+    """The conditions of one rule for one offer: which of them time can change, and what it makes of them."""
+
+    def __init__(self, rule: DropRule, held: Held, row: int) -> None:
+        self._drops_when, self._machines, self._now_ms = rule.drops_when, held.memory.machines, held.now_ms
+        self._row = np.array([row])
+        self._of_target = rule.when.of_target
+        self._of_user: list[StateCondition] = []
+        self._rest_holds = True  # of the conditions that time does not change
+        by_field = {field: (machine, values) for machine, field, values in held.machine_fields if held.given[field] < 0}
+        for condition in rule.when.of_user:
+            if isinstance(condition, StateCondition):
+                self._of_user.append(condition)
+            elif isinstance(condition, ContextCondition) and condition.field in by_field:
+                machine, values = by_field[condition.field]
+                allowed = frozenset(state for state, value in enumerate(values) if value in condition.allowed)
+                self._of_user.append(StateCondition(machine, allowed))
+            else:
+                self._rest_holds &= condition.holds(held.situation)
+
+    def answer(self) -> tuple[bool, int | None]:
+        """Whether the rule drops the offer, and when time alone makes it let go."""
+        at_ms = self._now_ms
+        if not self._drops(at_ms):
+            return False, None
+        for _ in range(_CHANGES_MAX):
+            at_ms = self._changes_at(at_ms)
+            if at_ms >= NEVER_MS:
+                break
+            if not self._drops(at_ms):
+                return True, at_ms
+        return True, None
+
+    def _drops(self, at_ms: int) -> bool:
+        machines, row = self._machines, self._row
         holds = (
-            given
-            and all(machines.state(c.machine, at_ms) in c.allowed for c in of_user)
-            and all(int(machines.states(c.machine, row, at_ms)[0]) in c.allowed for c in rule.when.of_target)
+            self._rest_holds
+            and all(machines.state(c.machine, at_ms) in c.allowed for c in self._of_user)
+            and all(int(machines.states(c.machine, row, at_ms)[0]) in c.allowed for c in self._of_target)
         )
-        return holds is rule.drops_when
+        return holds is self._drops_when
 
-    at_ms = held.now_ms
-    if not drops(at_ms):
-        return False, None
-    for _ in range(_CHANGES_MAX):
-        changes = (int(machines.changes_at(c.machine, row, at_ms)[0]) for c in (*of_user, *rule.when.of_target))
-        at_ms = min(changes, default=NEVER_MS)
-        if at_ms >= NEVER_MS:
-            break
-        if not drops(at_ms):
-            return True, at_ms
-    return True, None
+    def _changes_at(self, at_ms: int) -> int:
+        machines, row = self._machines, self._row
+        of_user = [machines.user_changes_at(condition.machine, at_ms) for condition in self._of_user]
+        of_target = [int(machines.changes_at(condition.machine, row, at_ms)[0]) for condition in self._of_target]
+        return min([*of_user, *of_target], default=NEVER_MS)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from edge_sdk.reasons import REASON_TEXTS, Reason
 from edge_sdk.terms import Term, TermSource, length_of_time
-from edge_sdk.types import NEVER_MS
 
 if TYPE_CHECKING:
     from edge_sdk.explanation import Explanation
@@ -26,7 +25,7 @@ _SMALL: Final = 0.005  # a term that would read ±0.00 is not named
 
 # What a bundle without texts says, in the words of `cloud_export/texts/en.toml` (a test holds the two together).
 ENGLISH: Final[Mapping[str, str]] = {
-    **{f"reason.{(bit.name or '').lower()}": text for bit, text in REASON_TEXTS.items()},
+    **{f"reason.{bit.name}": text for bit, text in REASON_TEXTS.items()},
     "age.s": "{number} s",
     "age.min": "{number} min",
     "age.h": "{number} h",
@@ -57,11 +56,10 @@ ENGLISH: Final[Mapping[str, str]] = {
     "step.diversity": "to make way for other categories",
     "step.exploration": "by exploration",
     "step.pins": "by a rule for its place",
-    "move": "{before} → {after} {step}",
+    "move.step": "{before} → {after} {step}",
     "obstacle.rule": "{reason}: {rule}",
     "obstacle.until": "{obstacle}, for another {age}",
-    "obstacle.for_ever": "{obstacle}, for good",
-    "touch": "{offer} ({channel})",
+    "touch.channel": "{offer} ({channel})",
     "explanation.stands": "{offer} stands {place} ({base_place} in the cloud's order).",
     "explanation.dropped": "{offer} is not shown ({base_place} in the cloud's order): {obstacles}.",
     "explanation.moves": "Its way: {moves}.",
@@ -107,7 +105,7 @@ class Words:
 
     def said(self, key: str, **values: str) -> str:
         """The text of a key that every language has, its slots filled."""
-        return fill(self._texts.get(key) or ENGLISH.get(key, key), values)
+        return fill(self._texts.get(key, ENGLISH.get(key, key)), values)
 
     # ---- names ----
 
@@ -121,7 +119,9 @@ class Words:
     def offer(self, name: str, channel: str = "") -> str:
         """An offer, with the way to the user where it is another than the app."""
         said = self._name(name, f"offer.{name}", f"item.{name}")
-        return self.said("touch", offer=said, channel=self._name(channel, f"channel.{channel}")) if channel else said
+        if not channel:
+            return said
+        return self.said("touch.channel", offer=said, channel=self._name(channel, f"channel.{channel}"))
 
     def category(self, name: str) -> str:
         """A category."""
@@ -180,11 +180,11 @@ class Words:
     def move(self, move: Move) -> str:
         """A step that moved the offer: ``4th → 2nd by recent events``."""
         step = self.said(f"step.{move.step}")
-        return self.said("move", before=self.place(move.before), after=self.place(move.after), step=step)
+        return self.said("move.step", before=self.place(move.before), after=self.place(move.after), step=step)
 
     def reason(self, reason: Reason) -> str:
         """All its bits."""
-        names = [(bit.name or "").lower() for bit in Reason if bit in reason]
+        names = [bit.name for bit in Reason if bit in reason]
         return self.said("separator.list").join(self.said(f"reason.{name}") for name in names)
 
     def obstacle(self, obstacle: Obstacle, now_ms: int) -> str:
@@ -194,8 +194,6 @@ class Words:
             said = self.said("obstacle.rule", reason=said, rule=self.rule(obstacle.rule))
         if obstacle.until_ms is None:
             return said
-        if obstacle.until_ms >= NEVER_MS:
-            return self.said("obstacle.for_ever", obstacle=said)
         age = self.age(max(0, obstacle.until_ms - now_ms) / 1000)
         return self.said("obstacle.until", obstacle=said, age=age)
 

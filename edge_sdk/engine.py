@@ -299,9 +299,8 @@ class Engine:
             RuntimeError: the engine is closed.
         """
         order = decision.order if count is None else decision.order[: max(0, count)]
-        channels = decision.base.channels
         for index in order.tolist():
-            channel = channels[index] if channels else ""
+            channel = decision.base.channel(index)
             kind = self._shown_kinds.get(channel)
             if kind is None:
                 raise UnknownOutcomeError(f"shown in {channel}" if channel else "shown", ())

@@ -105,9 +105,9 @@ class Answers(Generic[EngineT]):
         self._refreshed_ms = base.refreshed_ms
         if decision.error:
             self._reporter.base_order(decision)
-        if self._stale_after_ms is not None and self.is_stale(now_ms) is not self._was_stale:
-            self._was_stale = not self._was_stale
-            self._hooks.on_state(ClientState.STALE if self._was_stale else ClientState.READY)
+        if self._stale_after_ms is not None and (stale := self.is_stale(now_ms)) is not self._was_stale:
+            self._was_stale = stale
+            self._readiness.announce(ClientState.STALE if stale else ClientState.READY)
         looked_ms = self._looked_at_ms
         if looked_ms is None or not 0 <= now_ms - looked_ms < LOOKED_AT_MS:
             self._looked_at_ms = now_ms

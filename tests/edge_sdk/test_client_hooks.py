@@ -85,7 +85,7 @@ def test_a_hook_that_raises_costs_nothing_but_a_line(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING, "edge_sdk"):
         client.start()
         assert client.wait(PATIENCE_S)
-        assert witness.told.wait(PATIENCE_S)
+        assert witness.await_states(1)
         engine.disk_failures = 1
         for _ in range(3):
             assert client.offers(BASE) == ("fund_a", "fund_b")

@@ -386,3 +386,33 @@ def perform(client: Client[FakeEngine], act: str, word: str | int, item: str) ->
             client.erase(items=None if word == "all" else [str(word)])
     except (UnknownKindError, UnknownOutcomeError):
         pass  # raised by the one that is open, told by the other
+
+
+def test_every_event_is_written_or_counted_while_the_client_closes() -> None:
+    engine = FakeEngine()
+    client = Client(lambda: engine)
+    open_now(client)
+    begun = threading.Barrier(5)
+    raised: list[BaseException] = []
+
+    def record() -> None:
+        begun.wait(PATIENCE_S)
+        try:
+            for _ in range(500):
+                client.record("view")
+                client.details(BASE)
+        except BaseException as problem:
+            raised.append(problem)
+
+    threads = [threading.Thread(target=record) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    begun.wait(PATIENCE_S)
+    client.close()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+
+    assert raised == []
+    lost = counted(client, "lost_events")
+    assert isinstance(lost, int)
+    assert len(engine.events) + lost == 2000

@@ -90,7 +90,6 @@ def run(
     from cloud_export.stages import Clockwork, Inputs
 
     with _errors(), _progress() as progress:
-
         def stage(name: str) -> Callable[[int, int], None]:
             task = progress.add_task(name, total=None)
             return lambda done, total: progress.update(task, completed=done, total=total)

@@ -12,18 +12,16 @@ import numpy.typing as npt
 
 from cloud_export.errors import LogError, SceneError, SceneProblem
 from cloud_export.log_types import Log
+from cloud_export.machine_rules import machine_rule
 from cloud_export.policy_packing import policy_table, shown_kind
 from cloud_export.scene import Scene
 from cloud_export.scene_fields import Events
-from cloud_export.scene_policy import Machine, Step
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
-from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.policy import Channel, ContextField, Policy
 from edge_sdk.policy_reading import read_policy
 from edge_sdk.policy_words import SceneWords
-from edge_sdk.types import Per
 from edge_sdk.vocabulary import Vocabulary, category_id, item_id, kind_id
 
 I32 = npt.NDArray[np.int32]
@@ -110,7 +108,7 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
         caps=(),
         derived=_derived_rules(scene.events),
         category_ids=tuple(category_id(name) for name in catalogue.categories),
-        machines=tuple(_machine(machine) for machine in scene.machines),
+        machines=tuple(machine_rule(machine) for machine in scene.machines),
     )
     offer_row = np.zeros(len(log.items), np.int32)
     offer_row[catalogue.offer_item] = [offers.row(int(ids[item])) for item in catalogue.offer_item]
@@ -186,21 +184,6 @@ def _derived_rules(events: Events) -> DerivedRules:
 
 def _ids(kinds: tuple[str, ...]) -> frozenset[int]:
     return frozenset(kind_id(kind) for kind in kinds)
-
-
-def _machine(machine: Machine) -> MachineRule:
-    steps = tuple(_step(machine, step) for step in machine.steps)
-    return MachineRule(machine.name, Per[machine.per.upper()], machine.states, steps)
-
-
-def _step(machine: Machine, step: Step) -> MachineStep:
-    return MachineStep(
-        sources=frozenset(machine.states.index(state) for state in step.from_),
-        kind=kind_id(step.on) if step.on else 0,
-        count=step.count,
-        after_s=step.after_s or 0,
-        target=machine.states.index(step.to),
-    )
 
 
 def _words(scene: Scene, log: Log, memory: MemoryLayout, rows: I32) -> SceneWords:

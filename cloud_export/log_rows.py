@@ -29,7 +29,8 @@ def read_events(scene: Scene, path: Path) -> Checked:
 
 
 def read_offers(scene: Scene, path: Path) -> Checked:
-    """Columns offer, category (String or null), rankable (Boolean), valid_from, valid_until (Int64 ms, 0 = none), cost (Float32).
+    """Columns offer, category (String or null), rankable (Boolean), valid_from, valid_until (Int64 ms, 0 = none),
+    cost (Float32).
 
     Raises:
         LogError: A file cannot be read, a mapped column is missing or has the wrong type.

@@ -23,7 +23,7 @@ import edge_sdk
 from cloud_export.layout import DeviceLayout
 from cloud_export.policy_packing import policy_table
 from cloud_export.scene import Scene
-from cloud_export.scene_texts import merged_texts
+from cloud_export.shipped_texts import merged_texts
 from edge_sdk.bundle import Golden
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import DecayTables

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import edge_sdk
-from cloud_export.scene import Scene
+from cloud_export.scene_fields import Scene
 from cloud_export.scene_policy import Budget, Cap, Condition, Cooldown, Exploration, QuietHours, Selecting
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.format.generated import edge_generated as fb
@@ -138,6 +138,7 @@ def _cap(scene: Scene, rule: Cap | Cooldown, name: str, limit: int, within_s: in
     if rule.per == "channel":  # one rule each: a channel counts what it has shown itself
         channels = rule.channel or tuple(scene.channels)
         shown = [(channel, shown_kind(scene, channel)) for channel in channels]
+        counted: list[tuple[tuple[str, ...], tuple[str, ...]]]
         counted = [((kind,), (channel,)) for channel, kind in shown if kind is not None]
     else:
         counted = [(rule.kind, rule.channel)]

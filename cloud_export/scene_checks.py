@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import get_args
+from typing import get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from cloud_export.errors import SceneProblem, quoted, suggestion
+from cloud_export.machine_rules import machine_problems
+from cloud_export.policy_checks import policy_problems
 from cloud_export.scene_fields import Scene
-from cloud_export.scene_kinds import kind_lists, kind_problems, unless_known
+from cloud_export.scene_kinds import kind_lists, kind_problems, repetitions, unless_known
+from cloud_export.text_checks import text_problems
 
 
 def cross_problems(scene: Scene) -> Iterator[SceneProblem]:
@@ -22,6 +26,9 @@ def cross_problems(scene: Scene) -> Iterator[SceneProblem]:
     yield from _half_life_problems(scene.model.half_lives_s)
     yield from _context_problems(scene)
     yield from _pattern_problems(scene.catalog.category_pattern)
+    yield from machine_problems(scene)
+    yield from policy_problems(scene)
+    yield from text_problems(scene)
     if scene.split.by == "user_start" and "test_time" in scene.split.model_fields_set:
         reason = 'it has no meaning when split.by is "user_start"'
         yield SceneProblem("split.test_time", scene.split.test_time, reason, "remove it")
@@ -50,19 +57,29 @@ def _path(location: Sequence[int | str]) -> str:
 
 
 def _keys_at(root: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """The field names of the section at `location`; list indices do not change the section."""
-    section = root
+    """The field names of the section at `location`; list indices and names in a table do not change it."""
+    section, is_key = root, False
     for part in location:
-        if isinstance(part, str):
-            nested = _section_in(section.model_fields[part].annotation)
-            if nested is None:
-                return []
-            section = nested
-    return list(section.model_fields)
+        if isinstance(part, int):
+            continue
+        if is_key:
+            is_key = False
+            continue
+        annotation = next((field.annotation for name, field in _fields(section) if name == part), None)
+        nested = _section_in(annotation)
+        if nested is None:
+            return []
+        section, is_key = nested, get_origin(annotation) is dict
+    return [name for name, _ in _fields(section)]
+
+
+def _fields(section: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """Each field under the name that it has in the file."""
+    return [(field.alias or name, field) for name, field in section.model_fields.items()]
 
 
 def _section_in(annotation: object) -> type[BaseModel] | None:
-    """The section class within an annotation such as `tuple[Cap, ...]` or `Derivation | None`."""
+    """The section class within an annotation such as `tuple[Cap, ...]`, `dict[Word, Step]` or `Derivation | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for one in get_args(annotation) if (found := _section_in(one))), None)
@@ -75,10 +92,9 @@ def _repetitions(scene: Scene) -> Iterator[SceneProblem]:
     }
     lists |= kind_lists(scene)
     lists |= {f"context.{name}": values for name, values in scene.context.items()}
+    lists |= {"variants": scene.variants, "attributes.names": scene.attributes.names}
     for field, values in lists.items():
-        for index, value in enumerate(values):
-            if value in values[:index]:
-                yield SceneProblem(f"{field}[{index}]", value, "it stands in the list twice", "remove one of them")
+        yield from repetitions(field, values)
 
 
 def _objective_problems(scene: Scene) -> Iterator[SceneProblem]:

@@ -37,7 +37,7 @@ class DecisionColumns(Section):
     outcomes: Text = "outcomes"
     shown: Text | None = None
     propensities: Text | None = None
-    context: dict[str, Text] = {}
+    context: dict[str, Text] = Field(default={})
 
 
 class OfferColumns(Section):
@@ -99,7 +99,7 @@ class Events(Section):
 
     kinds: Texts  # what the app records; the log holds no others
     shown: Text | None = None
-    feedback: dict[str, Text] = {}
+    feedback: dict[str, Text] = Field(default={})
     session: Session | None = None
     dwell: tuple[Dwell, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
@@ -178,7 +178,7 @@ class Retention(Section):
     """[retention]: how long the device holds events; `kinds` maps a kind to its own `max_age_s`."""
 
     max_age_s: Seconds | None = None
-    kinds: dict[str, Seconds] = {}
+    kinds: dict[str, Seconds] = Field(default={})
 
 
 class Attributes(Section):
@@ -194,19 +194,19 @@ class Scene(Section):
     columns: Columns = Columns()
     events: Events
     retention: Retention = Retention()
-    context: dict[Word, Texts] = {}
+    context: dict[Word, Texts] = Field(default={})
     decisions: Derivation | None = None
     catalog: CatalogueRules = CatalogueRules()
     refresh: Refresh = Refresh()
     split: Split = Split()
     model: Model = Model()
-    objectives: dict[str, Finite] = {}
+    objectives: dict[str, Finite] = Field(default={})
     policy: Policy = Policy()
-    channels: dict[Word, ChannelFields] = {}
+    channels: dict[Word, ChannelFields] = Field(default={})
     variants: tuple[Text, ...] = ()
     attributes: Attributes = Attributes()
     machines: tuple[Machine, ...] = ()
-    texts: dict[Language, Translations] = {}
+    texts: dict[Language, Translations] = Field(default={})
 
     @property
     def name(self) -> str:

@@ -65,6 +65,13 @@ def named(field: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield from ((f"{field}[{index}]", name) for index, name in enumerate(names))
 
 
+def repetitions(field: str, values: Sequence[object]) -> Iterator[SceneProblem]:
+    """A problem for each value that stands in a list a second time."""
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            yield SceneProblem(f"{field}[{index}]", value, "it stands in the list twice", "remove one of them")
+
+
 def _rule_lists(scene: Scene) -> dict[str, Sequence[str]]:
     """The kinds that rules of derived events look at."""
     events = scene.events
@@ -104,6 +111,9 @@ def _recorded_kinds_used(scene: Scene) -> Iterator[tuple[str, str]]:
         yield from ((f"{field}[{index}]", kind) for index, kind in enumerate(kinds))
     if scene.events.shown is not None:
         yield "events.shown", scene.events.shown
+    for name, channel in scene.channels.items():
+        if channel.shown is not None:
+            yield f"channels.{name}.shown", channel.shown
     yield from ((f"events.feedback.{outcome}", kind) for outcome, kind in scene.events.feedback.items())
 
 

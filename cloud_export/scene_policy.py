@@ -1,4 +1,4 @@
-"""The sections of a scene file that a person decides on: rules, channels, state machines. docs/scene.md explains them."""
+"""The sections of a scene file that a person decides: rules, channels, machines. docs/scene.md explains them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Selecting(Section):
     category: Names = ()
     offers: Names = ()
     channel: ChannelNames = ()
-    when: Conditions = {}
+    when: Conditions = Field(default={})
 
 
 class Eligibility(Selecting):
@@ -78,7 +78,7 @@ class WeightRule(Section):
     """[[policy.weights]]: other weights while all conditions, of the user only, hold."""
 
     name: Text | None = None
-    when: Conditions = {}
+    when: Conditions = Field(default={})
     weights: dict[str, Finite]
 
 
@@ -191,7 +191,7 @@ class Policy(Section):
     cost: Cost = Cost()
     budget: Budget | None = None
     diversity: NotNegative = 0.0
-    category_limits: dict[Text, Count] = {}
+    category_limits: dict[Text, Count] = Field(default={})
     null: Null | None = None
     exploration: Exploration = Exploration()
 

@@ -1,7 +1,8 @@
 """Taking many events into memory at once: the same state, to the bit, as one `Memory.add` after the other.
 
-Of the window only the last N events are written, of a cap only the newest `limit` times of each target. Counters are
-sums in order of the events, so they are added in that order (`np.add.at`), many landmarks at a time (`_add_stretch`).
+Of the window only the last N events are written, of a cap only the newest `limit` times of each target. Machines step
+one event after the other, but only those that look at its kind. Counters are sums in order of the events, so they are
+added in that order (`np.add.at`), many landmarks at a time (`_add_stretch`).
 """
 
 from __future__ import annotations
@@ -135,11 +136,19 @@ def _add_chunk(memory: Memory, times_ms: I64, kinds: I64, items: I64, values: F3
     """Take in events of a chunk; kinds and items as codes of `memory.rows`."""
     rows = memory.rows
     _see(memory, times_ms, kinds, items, values)
-    for index, code, per_category in rows.capped:
-        of_kind = np.flatnonzero(kinds == code)
-        if len(of_kind):
-            targets = (rows.category_row if per_category else rows.offer_row).take(items.take(of_kind))
-            memory.caps.add_many(index, times_ms.take(of_kind), targets)
+    for index, looked_at, per in rows.capped:
+        at = np.flatnonzero(looked_at.take(kinds))
+        if len(at):
+            memory.caps.add_many(index, times_ms.take(at), rows.targets(per, items.take(at)))
+    for index, looked_at, per in rows.stepped:
+        at = np.flatnonzero(looked_at.take(kinds))
+        if len(at):
+            stepping, targets = rows.kind_id.take(kinds.take(at)), rows.targets(per, items.take(at))
+            memory.machines.add_many(index, times_ms.take(at), stepping, targets)
+    for _, looked_at, _ in rows.spent:
+        at = np.flatnonzero(looked_at.take(kinds))
+        if len(at):
+            memory.spending.add_many(times_ms.take(at), values.take(at))
     counted = np.flatnonzero(rows.is_counted.take(kinds) & rows.has_target.take(items))
     if len(counted):
         _count(memory, times_ms.take(counted), kinds.take(counted), items.take(counted))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from edge_sdk.format.generated.edge_generated import Bundle as Table
 
 
-class _WithoutTexts(Table):
+class _WithoutTexts(Table):  # type: ignore[misc]  # generated code has no types
     """The table as if it had no texts: the generated code unpacks every vector that is there."""
 
     def TextsIsNone(self) -> bool:  # noqa: N802 - the generated code's name

@@ -1,4 +1,4 @@
-"""Frequency caps and cooldowns: at most `limit` events of a kind for one offer or category within a time.
+"""Frequency caps and cooldowns: at most `limit` events of some kinds within a time, per offer, per category or at all.
 
 Exact and bounded: a cap holds when the limit-th newest event is still within the time, so each rule keeps the times of
 the newest `limit` events of each target, and nothing else.
@@ -13,35 +13,27 @@ from typing import Final
 import numpy as np
 
 from edge_sdk.reasons import Reason
-from edge_sdk.types import I32, I64, Per
+from edge_sdk.targets import OF_THE_USER, target_rows
+from edge_sdk.types import I32, I64, NEVER_MS, Mask, Per
 
-# Index, per category, limit, next places, times.
-CountedRule = tuple[int, bool, int, "memoryview[int]", "memoryview[int]"]
+# Index, per, limit, next places, times.
+CountedRule = tuple[int, int, int, "memoryview[int]", "memoryview[int]"]
 _SHORT: Final = 1024  # events that are sorted as they are
 _FEW: Final = 24  # events of one rule that are counted one by one: below it a dozen calls of numpy cost more
+_OFFER, _CATEGORY = int(Per.OFFER), int(Per.CATEGORY)
 
 
 @dataclass(frozen=True, slots=True)
 class CapRule:
     """One line of `[[policy.caps]]` or `[[policy.cooldowns]]`; a cooldown is a cap of limit 1."""
 
-    kinds: tuple[int, ...]  # kind ids, counted together
-    per: Per
+    kinds: tuple[int, ...]  # kind ids; an event of any of them counts
+    per: Per  # USER: every such event counts, also one about no item
     limit: int
     within_s: int  # 0 = for ever
     cooldown: bool
-    name: str = ""  # what a person calls it
-    channels: frozenset[int] = frozenset()  # indices into `Policy.channels`: only these are kept out; empty = all
-
-    @property
-    def kind(self) -> int:
-        """The first kind."""
-        return self.kinds[0]
-
-    @property
-    def per_category(self) -> bool:
-        """Counted for a category."""
-        return self.per == Per.CATEGORY
+    name: str = ""
+    channels: frozenset[int] = frozenset()  # the rule keeps out candidates of these alone; empty = of all
 
     @property
     def reason(self) -> Reason:
@@ -56,21 +48,27 @@ class CapCounts:
         """`offer_categories`: category row of each offer row, shape (offers + 1,). `category_rows` counts row 0."""
         self._rules = tuple(rules)
         self._offer_categories = offer_categories
-        sizes = [category_rows if rule.per_category else len(offer_categories) for rule in self._rules]
+        sizes = [target_rows(rule.per, len(offer_categories), category_rows) for rule in self._rules]
         self._times = [np.zeros(size * rule.limit, np.int64) for size, rule in zip(sizes, self._rules, strict=True)]
         self._next = [np.zeros(size, np.int64) for size in sizes]  # where each target's oldest time stands
         self._free_at_ms = [np.zeros(size, np.int64) for size in sizes]  # 0 = free
         self._free_views = [column.data for column in self._free_at_ms]  # element writes at a third of numpy's cost
         self._all_free_at_ms = [0] * len(sizes)  # when the last target of a rule is free: mostly nothing to look at
+        self._reaches = [_reach(rule.channels) for rule in self._rules]
         # All that one event needs in one tuple a rule: attribute look-ups would cost as much as the counting.
         self._counted: list[CountedRule] = [
-            (index, rule.per_category, rule.limit, self._next[index].data, self._times[index].data)
+            (index, int(rule.per), rule.limit, self._next[index].data, self._times[index].data)
             for index, rule in enumerate(self._rules)
         ]
         self.by_kind: dict[int, tuple[CountedRule, ...]] = {
-            kind: tuple(self._counted[index] for index, rule in enumerate(self._rules) if rule.kind == kind)
-            for kind in {rule.kind for rule in self._rules}
+            kind: tuple(self._counted[index] for index, rule in enumerate(self._rules) if kind in rule.kinds)
+            for kind in {kind for rule in self._rules for kind in rule.kinds}
         }
+
+    @property
+    def rules(self) -> tuple[CapRule, ...]:
+        """In the order of their indices."""
+        return self._rules
 
     def dump(self) -> bytes:
         """Times and next places of each rule; the length depends on the rules and targets alone."""
@@ -86,27 +84,30 @@ class CapCounts:
             self._hold_many(index, np.arange(1, len(self._next[index])))
         return at
 
+    # ---- counting ----
+
     def add(self, rules: tuple[CountedRule, ...], time_ms: int, offer_row: int, category_row: int) -> None:
         """Count one event for the rules of its kind (`by_kind`); row 0 stands for none and is not counted."""
-        for index, per_category, limit, places, times in rules:
-            row = category_row if per_category else offer_row
+        for index, per, limit, places, times in rules:
+            row = offer_row if per == _OFFER else category_row if per == _CATEGORY else OF_THE_USER
             if row:
                 at = places[row]
                 times[row * limit + at] = time_ms
                 places[row] = at = at + 1 if at + 1 < limit else 0
                 oldest = times[row * limit + at]  # of the newest `limit`; 0 = fewer so far
-                free_at_ms = oldest + self._rules[index].within_s * 1000 if oldest else 0
+                within_ms = self._rules[index].within_s * 1000
+                free_at_ms = (oldest + within_ms if within_ms else NEVER_MS) if oldest else 0
                 self._free_views[index][row] = free_at_ms
                 if free_at_ms > self._all_free_at_ms[index]:
                     self._all_free_at_ms[index] = free_at_ms
 
     def add_many(self, index: int, times_ms: I64, rows: I32) -> None:
-        """Count many events of one rule's kind: the same as one by one.
+        """Count many events of one rule's kinds: the same as one by one.
 
         Args:
             index: of the rule.
             times_ms: (E,) oldest first.
-            rows: (E,) the rule's targets (offer rows or category rows), 0 = none.
+            rows: (E,) the rule's targets (offer rows, category rows or all `OF_THE_USER`), 0 = none.
         """
         if len(rows) < _FEW:
             for time_ms, row in zip(times_ms.tolist(), rows.tolist(), strict=True):
@@ -159,23 +160,112 @@ class CapCounts:
         """A rule holds a target until the oldest of its newest `limit` events is out of the rule's time."""
         rule = self._rules[index]
         oldest = self._times[index].take(rows * rule.limit + self._next[index].take(rows))
-        free_at_ms = np.where(oldest, oldest + rule.within_s * 1000, 0)
+        free_at_ms = np.where(oldest, oldest + rule.within_s * 1000 if rule.within_s else NEVER_MS, 0)
         self._free_at_ms[index][rows] = free_at_ms
         self._all_free_at_ms[index] = max(self._all_free_at_ms[index], int(free_at_ms.max(initial=0)))
 
-    def reasons(self, offer_rows: I64, now_ms: int) -> I64 | None:
-        """Reason bits of each offer that a rule takes out now, 0 = free, shape of `offer_rows`; None = all are free."""
+    # ---- asking ----
+
+    def reasons(self, offer_rows: I64, channels: I64 | None, now_ms: int) -> I64 | None:
+        """Reason bits of each candidate that a rule takes out now.
+
+        Args:
+            offer_rows: (C,) of the candidates.
+            channels: (C,) index of each candidate's channel; None = all 0.
+            now_ms: the clock.
+
+        Returns:
+            (C,) 0 = free; None = all are free.
+        """
         bits: I64 | None = None
         for index, rule in enumerate(self._rules):
             if self._all_free_at_ms[index] <= now_ms:
                 continue
-            targets = self._offer_categories[offer_rows] if rule.per_category else offer_rows
-            free_at_ms = self._free_at_ms[index][targets]
-            # An event further ahead than the rule's own time was stamped by a clock that was wrong: it holds nothing.
-            is_held = (free_at_ms > now_ms) & (free_at_ms <= now_ms + 2000 * rule.within_s)
-            held = np.where(is_held, int(rule.reason), 0)
-            bits = held if bits is None else bits | held
+            is_held = self._is_held(index, offer_rows, channels, now_ms)
+            if is_held is not None:
+                held = np.where(is_held, int(rule.reason), 0)
+                bits = held if bits is None else bits | held
         return bits
+
+    def held_until(self, index: int, offer_rows: I64, channels: I64 | None, now_ms: int) -> I64:
+        """Until when a rule holds each candidate: in ms, 0 = it does not hold it now, `NEVER_MS` = for ever; (C,).
+
+        What it says of a rule is what `reasons` says: a candidate is held while `now_ms` is before its time.
+        """
+        is_held = self._is_held(index, offer_rows, channels, now_ms)
+        if is_held is None:
+            return np.zeros(len(offer_rows), np.int64)
+        return np.where(is_held, self._free_at_ms[index].take(self._targets(index, offer_rows)), 0)
+
+    def left(self, index: int, offer_rows: I64, size: int, now_ms: int) -> I64 | None:
+        """How many more events a rule lets each candidate's target have now.
+
+        Of the ring of a target's newest events, those that are out of the rule's time, from the oldest on, may be
+        followed by as many new ones.
+
+        Args:
+            index: of the rule.
+            offer_rows: (C,) of the candidates.
+            size: more than so many is not asked for.
+            now_ms: the clock.
+
+        Returns:
+            (C,) up to `size`; None = every target has room for so many.
+        """
+        rule = self._rules[index]
+        if size > rule.limit:
+            return self._out_of_time(index, offer_rows, rule.limit, now_ms).sum(axis=1)
+        targets = np.arange(len(self._next[index]))
+        at = targets * rule.limit + (self._next[index] + size - 1) % rule.limit
+        if self._is_over(rule, self._times[index].take(at), now_ms).all():  # mostly
+            return None
+        return self._out_of_time(index, offer_rows, size, now_ms).sum(axis=1)
+
+    def _out_of_time(self, index: int, offer_rows: I64, size: int, now_ms: int) -> Mask:
+        """Whether each of the `size` oldest events of each candidate's target is out of the rule's time, (C, size)."""
+        rule, targets = self._rules[index], self._targets(index, offer_rows)
+        places = (self._next[index].take(targets)[:, None] + np.arange(size)) % rule.limit
+        return self._is_over(rule, self._times[index].take(targets[:, None] * rule.limit + places), now_ms)
+
+    def _is_over(self, rule: CapRule, times_ms: I64, now_ms: int) -> Mask:
+        """Whether events are out of a rule's time, or stamped by a clock that was wrong; 0 = there was none."""
+        if not rule.within_s:
+            return times_ms == 0
+        return (times_ms + rule.within_s * 1000 <= now_ms) | (times_ms > now_ms + rule.within_s * 1000)
+
+    def _is_held(self, index: int, offer_rows: I64, channels: I64 | None, now_ms: int) -> Mask | None:
+        """Whether a rule holds each candidate, (C,); None = none of them."""
+        # An event further ahead than the rule's own time was stamped by a clock that was wrong: it holds nothing.
+        within_s = self._rules[index].within_s
+        latest_ms = now_ms + 2000 * within_s if within_s else NEVER_MS
+        if self._rules[index].per == Per.USER:  # one answer for all
+            if not now_ms < self._free_views[index][OF_THE_USER] <= latest_ms:
+                return None
+            is_held: Mask = np.ones(len(offer_rows), np.bool_)
+        else:
+            free_at_ms = self._free_at_ms[index].take(self._targets(index, offer_rows))
+            is_held = (free_at_ms > now_ms) & (free_at_ms <= latest_ms)
+        reach = self._reaches[index]
+        if reach is None:
+            return is_held
+        if channels is None:
+            return is_held if reach[0] else None
+        return is_held & reach.take(channels, mode="clip")
+
+    def _targets(self, index: int, offer_rows: I64) -> I64:
+        per = self._rules[index].per
+        if per == Per.OFFER:
+            return offer_rows
+        return self._offer_categories.take(offer_rows) if per == Per.CATEGORY else np.full_like(offer_rows, OF_THE_USER)
+
+
+def _reach(channels: frozenset[int]) -> Mask | None:
+    """Whether a rule is about each channel, and at the end about every channel beyond; None = about all."""
+    if not channels:
+        return None
+    reach = np.zeros(max(channels) + 2, np.bool_)
+    reach[list(channels)] = True
+    return reach
 
 
 def _tail(rows: I32, counts: I64, limit: int) -> int:

@@ -1,4 +1,4 @@
-"""Memory under a new bundle: counters and caps that still mean the same go on, whatever the log has dropped.
+"""Memory under a new bundle: what it counted and still means the same goes on, whatever the log has dropped.
 
 Two memories that saw the same events meet: one of the former bundle, which counted them all, and one of the new bundle,
 made from what the log still holds. What the first one knows of a target, a kind and a half-life that the second has too
@@ -9,6 +9,7 @@ stays as made from the log.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,20 +19,27 @@ from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRul
 from edge_sdk.landmarks import take_sums
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import MemoryLayout
-from edge_sdk.types import I64
+from edge_sdk.stepping import Standing
+from edge_sdk.targets import OF_THE_USER
+from edge_sdk.types import I64, Per
 from edge_sdk.vocabulary import U32
 
-_NEVER = -1  # a counter that the former bundle did not have
+_NEVER = -1  # what the former bundle did not have
+_THE_USER = np.arange(OF_THE_USER + 1)  # the rows of the one target of a rule per user
 
 
 def take_over(memory: Memory, old: Memory) -> None:
-    """Take over from the memory of a former bundle every counter, cap and state of a rule that still means the same.
+    """Take over from the memory of a former bundle every counter, cap, state and sum that still means the same.
 
     - An offer is the same by its id, a category by the id of its name; who belongs to a category may have changed.
     - A kind is the same by its id, unless it was recorded and is derived now, or the other way round.
     - A half-life is the same by its tick.
-    - A cap is the same by kind and by whether it is per offer or per category. Its time is its own. Of a larger limit
-      than before, times that nobody kept are missing until enough events have come.
+    - A cap is the same by its kinds and by what it is per. Its time is its own. Of a larger limit than before, times
+      that nobody kept are missing until enough events have come.
+    - A machine is the same by the id of its name and by what it is per, a state by the id of its name. A target whose
+      state is no more, or whose time had not begun, stays as made from the log. Counts go on where the step is the
+      same: from and to the same states, with the count-th event of the same kind.
+    - A budget is the same by its period.
     - Derived events go on half-way where their rule is the same in every respect.
 
     What is read of a counter taken over is, to the bit, what a memory would give that saw every event, if the clock
@@ -44,6 +52,9 @@ def take_over(memory: Memory, old: Memory) -> None:
     match = _Match(memory.layout, old.layout)
     _take_counters(memory, old, match)
     _take_caps(memory, old, match)
+    _take_machines(memory, old, match)
+    if memory.layout.budget and old.layout.budget and memory.layout.budget.period_s == old.layout.budget.period_s:
+        memory.spending.take_over(old.spending)
     _take_states(memory, old)
 
 
@@ -70,6 +81,12 @@ class _Match:
         """Likewise of each category."""
         return _old_rows(self.new.categories, self.old.categories)
 
+    def targets(self, per: Per) -> tuple[I64, I64]:
+        """The rows that the new targets of a rule and their counterparts have; those without one are left out."""
+        old_rows = {Per.OFFER: self.offers, Per.CATEGORY: self.categories}.get(per, _THE_USER)
+        rows = np.flatnonzero(old_rows)
+        return rows, old_rows[rows]
+
     @cached_property
     def counters(self) -> I64:
         """The old place of each counter that the same kinds feed, (KC,); -1 = it had none."""
@@ -93,16 +110,53 @@ def _take_counters(memory: Memory, old: Memory, match: _Match) -> None:
 
 def _take_caps(memory: Memory, old: Memory, match: _Match) -> None:
     limits = {  # of rules on the same events the one that knows most of them
-        (rule.kind, rule.per_category): index
+        (frozenset(rule.kinds), rule.per): index
         for index, rule in sorted(enumerate(old.layout.caps), key=lambda indexed: indexed[1].limit)
-        if rule.kind in match.kinds
+        if match.kinds.issuperset(rule.kinds)
     }
     for index, rule in enumerate(memory.layout.caps):
-        former = limits.get((rule.kind, rule.per_category))
+        former = limits.get((frozenset(rule.kinds), rule.per))
         if former is not None:
-            old_rows = match.categories if rule.per_category else match.offers
-            rows = np.flatnonzero(old_rows)
-            memory.caps.take_over(index, rows, old.caps.newest(former, old_rows[rows]))
+            rows, old_rows = match.targets(rule.per)
+            memory.caps.take_over(index, rows, old.caps.newest(former, old_rows))
+
+
+def _take_machines(memory: Memory, old: Memory, match: _Match) -> None:
+    former = [names[0] for names in old.layout.machine_names]
+    names = [names[0] for names in memory.layout.machine_names]
+    for index, old_index in enumerate(_places(names, former)):
+        if old_index < 0 or memory.layout.machines[index].per != old.layout.machines[old_index].per:
+            continue
+        rows, old_rows = match.targets(memory.layout.machines[index].per)
+        standing = old.machines.standing(old_index, old_rows)
+        to_new = _state_map(memory.layout, index, old.layout, old_index)
+        goes_on = (to_new[standing.states] >= 0) & (standing.since_ms > 0)
+        rows, old_rows = rows[goes_on], old_rows[goes_on]
+        standing = old.machines.standing(old_index, old_rows)
+        counts = memory.machines.standing(index, rows).counts * 0
+        for place, old_place in enumerate(_same_counts(memory.layout, index, old.layout, old_index, match.kinds)):
+            if old_place >= 0:
+                counts[:, place] = standing.counts[:, old_place]
+        memory.machines.take_over(index, rows, Standing(to_new[standing.states], standing.since_ms, counts))
+
+
+def _state_map(new: MemoryLayout, index: int, old: MemoryLayout, old_index: int) -> I64:
+    """The new index of each old state of a machine; -1 = it is no more."""
+    return np.array(_places(old.machine_names[old_index][1:], new.machine_names[index][1:]), np.int64)
+
+
+def _same_counts(new: MemoryLayout, index: int, old: MemoryLayout, old_index: int, kinds: frozenset[int]) -> list[int]:
+    """Where the old machine counted for each step of the new one that counts; -1 = nowhere."""
+
+    def told(layout: MemoryLayout, machine: int) -> list[tuple[object, ...]]:
+        states = layout.machine_names[machine][1:]
+        return [
+            (frozenset(states[source] for source in step.sources), step.kind, step.count, states[step.target])
+            for step in layout.machines[machine].counted
+        ]
+
+    former = {step: place for place, step in reversed(list(enumerate(told(old, old_index)))) if step[1] in kinds}
+    return [former.get(step, _NEVER) for step in told(new, index)]
 
 
 def _take_states(memory: Memory, old: Memory) -> None:
@@ -136,6 +190,12 @@ def _feeding(layout: MemoryLayout) -> list[frozenset[int]]:
         frozenset(kind for kind, rule in layout.kinds.items() if rule.counter == counter)
         for counter in range(layout.counter_kinds)
     ]
+
+
+def _places(wanted: Sequence[int], ids: Sequence[int]) -> list[int]:
+    """Where each wanted id stands among the ids; -1 = nowhere, or not for certain, as one of both has it twice."""
+    times, other = Counter(wanted), Counter(ids)
+    return [ids.index(each) if times[each] == other[each] == 1 else _NEVER for each in wanted]
 
 
 def _old_rows(ids: U32, old_ids: U32) -> I64:

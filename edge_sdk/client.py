@@ -72,7 +72,7 @@ class Client(Generic[EngineT]):
 
     @property
     def error(self) -> BaseException | None:
-        """Why opening failed, while the state is ERROR: an `EdgeError` with its mend, or what else the opener raised."""
+        """Why opening failed, in the state ERROR: an `EdgeError` with its mend, or what else the opener raised."""
         return self._readiness.error
 
     @property

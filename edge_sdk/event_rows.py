@@ -5,13 +5,15 @@ A code is a place in these tables; code 0 stands for every id that the bundle do
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.memory_layout import MemoryLayout
-from edge_sdk.types import I32, I64
+from edge_sdk.targets import OF_THE_USER
+from edge_sdk.types import I32, I64, Mask, Per
 from edge_sdk.vocabulary import U32
 
 _BITS_MIN: Final = 12  # of a few ids hardly two share their first bits
@@ -33,8 +35,11 @@ class EventRows:
         self.is_counted = np.array([False, *(rule.counter >= 0 for rule in rules)])
         self.counter_column: I64 = np.array([0, *(max(0, rule.counter) * half_lives for rule in rules)], np.int64)
         codes = {kind: code for code, kind in enumerate(kinds, start=1)}
-        self.capped = tuple((index, codes[rule.kind], rule.per_category)
-                            for index, rule in enumerate(layout.caps) if rule.kind in codes)  # fmt: skip
+        self.kind_id: I64 = np.array([0, *kinds], np.int64)
+        # Of each cap, each machine, and the budget: index, which kind codes it looks at, what its targets are.
+        self.capped = _looking(((rule.kinds, rule.per) for rule in layout.caps), codes)
+        self.stepped = _looking(((rule.kinds, rule.per) for rule in layout.machines), codes)
+        self.spent = _looking([(layout.budget.kinds, Per.USER)] if layout.budget else [], codes)
         item_ids = _joined(layout.items.ids, layout.offers.ids)
         self._items = _Finder(item_ids)
         self.item_row = _with_unknown(_Finder(layout.items.ids).places(item_ids))
@@ -45,6 +50,12 @@ class EventRows:
         # Where the counters of the offer and of the category start among all sums, flat.
         self.offer_at = self.offer_row * width
         self.category_at = (self.category_row + len(layout.offers) + 1) * width
+
+    def targets(self, per: Per, items: I64) -> I32:
+        """The target's row of events about these items (codes), (E,); 0 = none."""
+        if per == Per.OFFER:
+            return self.offer_row.take(items)
+        return self.category_row.take(items) if per == Per.CATEGORY else np.full(len(items), OF_THE_USER, np.int32)
 
     def kind_codes(self, kinds: Numbers) -> I64:
         """Codes of kind ids, (E,)."""
@@ -79,6 +90,17 @@ class _Finder:
             at = np.searchsorted(self._padded[1:], left, side="right")
             places[missed] = at * (self._padded.take(at) == left)
         return places
+
+
+def _looking(rules: Iterable[tuple[Collection[int], Per]], codes: dict[int, int]) -> tuple[tuple[int, Mask, Per], ...]:
+    """Index, mask over kind codes and side of the rules that look at any kind of the layout."""
+    found = []
+    for index, (kinds, per) in enumerate(rules):
+        looked_at = np.zeros(len(codes) + 1, np.bool_)
+        looked_at[[codes[kind] for kind in kinds if kind in codes]] = True
+        if looked_at.any():
+            found.append((index, looked_at, per))
+    return tuple(found)
 
 
 def _joined(one: U32, other: U32) -> U32:

@@ -6,19 +6,17 @@ it is taken over from the memory before, wherever no erased event can have had a
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_sdk.decay import PERIOD_BITS
 from edge_sdk.derived import DerivedRules
 from edge_sdk.landmarks import take_sums
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import MemoryLayout
-from edge_sdk.types import I64
-
-Mask = npt.NDArray[np.bool_]
+from edge_sdk.types import I64, Mask, Per
 
 
 def keep_untouched(
@@ -29,7 +27,9 @@ def keep_untouched(
     *,
     categories_differed: bool = False,
 ) -> None:
-    """Take over from the memory before an erase every counter and cap that the erased events cannot have touched.
+    """Take over from the memory before an erase all that the erased events cannot have touched.
+
+    That is counters, targets of caps and of machines, and what was spent.
 
     The window and the state of derived events stay as rebuilt: they are about the newest events, which the log holds.
 
@@ -53,9 +53,14 @@ def keep_untouched(
     reach = _Reach(memory.layout, erased, _following(memory.layout.derived, erased), refs, categories_differed)
     _keep_counters(memory, old, reach)
     for index, rule in enumerate(memory.layout.caps):
-        targets = reach.untouched_categories(rule.kind) if rule.per_category else reach.untouched_offers(rule.kind)
-        rows = np.flatnonzero(targets)
+        rows = reach.untouched_rows(rule.kinds, rule.per)
         memory.caps.take_over(index, rows, old.caps.newest(index, rows))
+    for index, machine in enumerate(memory.layout.machines):
+        rows = reach.untouched_rows(machine.kinds, machine.per)
+        memory.machines.take_over(index, rows, old.machines.standing(index, rows))
+    budget = memory.layout.budget
+    if budget and len(reach.untouched_rows(budget.kinds, Per.USER)):
+        memory.spending.take_over(old.spending)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +72,17 @@ class _Reach:
     following: frozenset[int]  # kind ids of derived events that may be others now, and about any item
     rows: I64 | None  # (items, 3) item, offer and category rows of the erased items; None = any item
     any_category: bool  # an erased item may have been in any category
+
+    def untouched_rows(self, kinds: Collection[int], per: Per) -> I64:
+        """Rows of the targets of a rule whose events of all these kinds were left alone."""
+        untouched = np.ones(self.layout.target_rows(per), np.bool_)
+        untouched[0] = False
+        for kind in kinds:
+            if per == Per.USER:
+                untouched &= kind not in self.erased | self.following
+            else:
+                untouched &= self.untouched_offers(kind) if per == Per.OFFER else self.untouched_categories(kind)
+        return np.flatnonzero(untouched)
 
     def untouched_offers(self, kind: int) -> Mask:
         """Offers whose events of a kind were all left alone, by offer row."""

@@ -1,4 +1,4 @@
-"""What the device derives from events: the last N events, decayed counters, cap counts.
+"""What the device derives from events: the last N events, decayed counters, cap counts, machines' states, spending.
 
 Pure over arrays: no clock, no disk. The cloud replays logs through this same class, so training and serving see the
 same bits. One event costs the same however many came before.
@@ -12,15 +12,18 @@ from typing import Final, cast
 
 import numpy as np
 
+from edge_sdk.budget import Spending
 from edge_sdk.caps import CapCounts, CountedRule
 from edge_sdk.decay import FINE_BITS, FINE_MASK, PERIOD_HALF_LIVES, PERIOD_TICKS
 from edge_sdk.derived import Deriver
 from edge_sdk.event_rows import EventRows
+from edge_sdk.machines import Machines, Stepped
 from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.types import F32, F64, I32, I64
 from edge_sdk.window import Window
 
-_Plan = tuple[int, int, tuple[CountedRule, ...]]
+# Window row, counter, caps, and what few kinds have: the machines that look at it and whether it is spending.
+_Plan = tuple[int, int, tuple[CountedRule, ...], tuple[tuple[Stepped, ...], bool] | None]
 _ALWAYS: Final = (1 << 63) - 1  # ms
 _REFS_MAX: Final = 4096  # items whose rows are kept ready
 
@@ -45,11 +48,13 @@ class Memory:
         ]
         self._refs: dict[int, tuple[int, int, int]] = {}
         self.caps = CapCounts(layout.caps, layout.offers.row_category, layout.category_rows)
+        self.machines = Machines(layout.machines, layout.offers.row_category, layout.category_rows)
+        self.spending = Spending(layout.budget)
         self.deriver = Deriver(layout.derived)
         self._derived = frozenset(layout.derived.kinds)
-        # What a kind feeds, in one look-up: its window row (0 = none), its counter (-1 = none), its caps.
+        # What a kind feeds, in one look-up: its window row (0 = none), its counter (-1 = none), its caps, the rest.
         self._plans: dict[int, _Plan] = {
-            kind: (rule.row if rule.in_window else 0, rule.counter, self.caps.by_kind.get(kind, ()))
+            kind: (rule.row * rule.in_window, rule.counter, self.caps.by_kind.get(kind, ()), self._rest(kind))
             for kind, rule in layout.kinds.items()
         }
 
@@ -79,7 +84,7 @@ class Memory:
                 self._feed(plan, event[0], event[2], event[3])
 
     def _feed(self, plan: _Plan, time_ms: int, item: int, value: float) -> None:
-        window_row, counter, capped = plan
+        window_row, counter, capped, rest = plan
         item_row, offer_row, category_row = self._refs.get(item) or self.rows_of(item)
         if window_row:
             self.window.see(window_row, item_row, time_ms, value)
@@ -87,6 +92,16 @@ class Memory:
             self._count(counter, time_ms, offer_row, category_row)
         if capped:
             self.caps.add(capped, time_ms, offer_row, category_row)
+        if rest:
+            stepped, is_spent = rest
+            self.machines.add(stepped, time_ms, offer_row, category_row)
+            if is_spent:
+                self.spending.add(time_ms, value)
+
+    def _rest(self, kind: int) -> tuple[tuple[Stepped, ...], bool] | None:
+        stepped, budget = self.machines.by_kind.get(kind, ()), self.layout.budget
+        is_spent = budget is not None and kind in budget.kinds
+        return (stepped, is_spent) if stepped or is_spent else None
 
     def _count(self, counter: int, time_ms: int, offer_row: int, category_row: int) -> None:
         """Add one event to the counters of its offer and of its category, where it has them."""
@@ -162,10 +177,15 @@ class Memory:
         sums: F64 = self.sums[self.category_slot + 1 :] * self._fade(now_ms, 1)
         return sums.astype(np.float32).reshape(-1)
 
+    def spent(self, now_ms: int) -> float:
+        """What the budget's events have cost in the period of now; 0 without a budget."""
+        return self.spending.spent(now_ms)
+
     def dump(self) -> bytes:
         """The whole state; its length depends on the layout alone."""
         counters = np.array(self.latest, np.int64).tobytes() + self.sums.tobytes()
-        return self.window.dump() + counters + self.caps.dump() + self.deriver.dump()
+        parts = (self.caps, self.machines, self.spending, self.deriver)
+        return self.window.dump() + counters + b"".join(part.dump() for part in parts)
 
     @classmethod
     def load(cls, layout: MemoryLayout, raw: bytes) -> Memory:
@@ -178,7 +198,8 @@ class Memory:
             memory.stand_at(h, tick)
         memory.sums[:] = np.frombuffer(raw, np.float64, memory.sums.size, at).reshape(memory.sums.shape)
         at += memory.sums.nbytes
-        at += memory.caps.load(raw[at:])
+        for part in (memory.caps, memory.machines, memory.spending):
+            at += part.load(raw[at:])
         memory.deriver.load(raw[at:])
         return memory
 

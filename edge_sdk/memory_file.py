@@ -24,7 +24,7 @@ from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.memory_tables import fingerprint, pack_tables, read_tables
 from edge_sdk.sealing import NONCE_BYTES, TAG_BYTES, Seal
 
-_MAGIC: Final = b"EDGEMEM\x03"
+_MAGIC: Final = b"EDGEMEM\x04"
 _HEADER: Final = struct.Struct("<8s32s8sIII")  # magic and version, fingerprint, log id, seq, newest decision, flags
 _CRC: Final = struct.Struct("<I")
 _SEAL_BYTES: Final = NONCE_BYTES + TAG_BYTES

@@ -11,8 +11,9 @@ from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import NOTHING_DERIVED, DerivedRules
 from edge_sdk.machines import MachineRule
-from edge_sdk.types import I32, I64
-from edge_sdk.vocabulary import U32, Vocabulary
+from edge_sdk.targets import target_rows
+from edge_sdk.types import I32, I64, Per
+from edge_sdk.vocabulary import U32, Vocabulary, name_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class MemoryLayout:
     category_ids: tuple[int, ...] = ()  # crc32 of names, row 1 first; () = the rows stand for themselves
     machines: tuple[MachineRule, ...] = ()
     budget: BudgetRule | None = None
+    # crc32 of each machine's name and then of its states' names; () = the names are there to take them from
+    machine_ids: tuple[tuple[int, ...], ...] = ()
 
     @property
     def counter_features(self) -> int:
@@ -56,3 +59,20 @@ class MemoryLayout:
     def categories(self) -> U32:
         """The id of each category, row 1 first; it outlives bundles, a row does not."""
         return np.array(self.category_ids or range(1, self.category_rows), np.uint32)
+
+    @property
+    def machine_names(self) -> tuple[tuple[int, ...], ...]:
+        """Of each machine the ids of its name and of its states' names, in order: they outlive bundles."""
+        return self.machine_ids or tuple(tuple(map(name_id, (rule.name, *rule.states))) for rule in self.machines)
+
+    def target_rows(self, per: Per) -> int:
+        """How many rows the targets of a rule have, row 0 among them."""
+        return target_rows(per, len(self.offers) + 1, self.category_rows)
+
+    def has_categories_of(self, other: MemoryLayout) -> bool:
+        """Whether every item and every offer is of the same category in both."""
+        tables = ((self.items, other.items), (self.offers, other.offers))
+        return np.array_equal(self.categories, other.categories) and all(
+            np.array_equal(mine.ids, theirs.ids) and np.array_equal(mine.row_category, theirs.row_category)
+            for mine, theirs in tables
+        )

@@ -1,11 +1,14 @@
 """What gives the cells of a dumped memory their meaning: written beside the dump, so that another bundle can read it.
 
 Little-endian u32 throughout, every list behind its length: in this order the window's size and the counters a half-life
-has, offer ids, category ids, ticks, kinds (id, counter + 1, 0 = not counted), caps (kind, 1 = per category, limit,
-seconds, 1 = cooldown), the session (start, end, gap in seconds; an empty list = none) and its activity, the number of
-dwell rules and for each (kind, longest stay in seconds), its kinds, its activity, the number of passed-over rules and
-for each (kind, count), what is seen, what is touched. Lists of kinds ascend. Items and the window's rows are left out:
-another bundle takes the window from the log.
+has, offer ids, category ids, ticks, kinds (id, counter + 1, 0 = not counted), the number of caps and for each (per,
+limit, seconds, 1 = cooldown), its kinds, the session (start, end, gap in seconds; an empty list = none) and its
+activity, the number of dwell rules and for each (kind, longest stay in seconds), its kinds, its activity, the number of
+passed-over rules and for each (kind, count), what is seen, what is touched, the number of machines and for each (id of
+its name, per), the ids of its states, its steps (kind, count, seconds, target), the sources of each step, the budget's
+period in seconds (an empty list = no budget), its kinds. Lists of kinds and of sources ascend. Items and the window's
+rows are left out: another bundle takes the window from the log. So are the names and channels of caps: they do not
+change what is counted.
 """
 
 from __future__ import annotations
@@ -17,10 +20,13 @@ from typing import Final
 
 import numpy as np
 
+from edge_sdk.budget import BudgetRule
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory_layout import KindRule, MemoryLayout
+from edge_sdk.types import Per
 from edge_sdk.vocabulary import U32, Vocabulary
 
 _NUMBER: Final = np.dtype("<u4")
@@ -36,8 +42,9 @@ def pack_tables(layout: MemoryLayout) -> bytes:
         layout.categories,
         [decay.tick_ms for decay in layout.decays],
         [number for kind, rule in kinds for number in (kind, rule.counter + 1)],
-        [number for cap in layout.caps
-         for number in (cap.kind, cap.per_category, cap.limit, cap.within_s, cap.cooldown)],
+        (len(layout.caps),),
+        *(part for cap in layout.caps
+          for part in ((cap.per, cap.limit, cap.within_s, cap.cooldown), sorted(cap.kinds))),
         (session.start_kind, session.end_kind, session.gap_s) if session else (),
         sorted(session.activity) if session else (),
         (len(layout.derived.dwell),),
@@ -46,6 +53,11 @@ def pack_tables(layout: MemoryLayout) -> bytes:
         (len(layout.derived.passed_over),),
         *(part for passed in layout.derived.passed_over
           for part in ((passed.kind, passed.count), sorted(passed.seen), sorted(passed.touched))),
+        (len(layout.machines),),
+        *(part for rule, names in zip(layout.machines, layout.machine_names, strict=True)
+          for part in _machine(rule, names)),
+        (layout.budget.period_s,) if layout.budget else (),
+        sorted(layout.budget.kinds) if layout.budget else (),
     ]  # fmt: skip
     return b"".join(_packed(numbers) for numbers in lists)
 
@@ -68,7 +80,8 @@ def read_tables(raw: bytes) -> tuple[MemoryLayout, int]:
     # All half-lives share their factors, which are by ticks.
     decays = tuple(replace(DecayTables.of(1), tick_ms=tick) for tick in reader.numbers().tolist())
     kinds = reader.rows(2)
-    caps = reader.rows(5)
+    caps, derived = reader.caps(), reader.derived()
+    machines, names = reader.machines()
     layout = MemoryLayout(
         window=window,
         kinds={kind: KindRule(row, False, counter - 1) for row, (kind, counter) in enumerate(kinds, start=1)},
@@ -77,9 +90,12 @@ def read_tables(raw: bytes) -> tuple[MemoryLayout, int]:
         category_rows=len(categories) + 1,
         counter_kinds=counter_kinds,
         decays=decays,
-        caps=tuple(CapRule(kind, bool(per), limit, within_s, bool(rest)) for kind, per, limit, within_s, rest in caps),
-        derived=reader.derived(),
+        caps=caps,
+        derived=derived,
         category_ids=tuple(categories.tolist()),
+        machines=machines,
+        budget=reader.budget(),
+        machine_ids=names,
     )
     return layout, reader.at
 
@@ -92,6 +108,11 @@ def fingerprint(layout: MemoryLayout) -> bytes:
     kinds = sorted((kind, rule.row, rule.in_window, rule.keep_s) for kind, rule in layout.kinds.items())
     digest.update(repr(kinds).encode())
     return digest.digest()
+
+
+def _machine(rule: MachineRule, names: tuple[int, ...]) -> list[Iterable[int]]:
+    steps = [number for step in rule.steps for number in (step.kind, step.count, step.after_s, step.target)]
+    return [(names[0], rule.per), names[1:], steps, *(sorted(step.sources) for step in rule.steps)]
 
 
 def _packed(numbers: Iterable[int] | U32) -> bytes:
@@ -122,6 +143,30 @@ class _Reader:
         (row,) = self.rows(width)
         return row
 
+    def caps(self) -> tuple[CapRule, ...]:
+        caps = []
+        for _ in range(*self.row(1)):
+            per, limit, within_s, cooldown = self.row(4)
+            caps.append(CapRule(tuple(sorted(self.kinds())), Per(per), limit, within_s, bool(cooldown)))
+        return tuple(caps)
+
+    def machines(self) -> tuple[tuple[MachineRule, ...], tuple[tuple[int, ...], ...]]:
+        """Rules without names, and the ids of their names and of their states' names."""
+        rules, names = [], []
+        for _ in range(*self.row(1)):
+            name, per = self.row(2)
+            states: list[int] = self.numbers().tolist()
+            steps = tuple(
+                MachineStep(self.kinds(), kind, count, after_s, target) for kind, count, after_s, target in self.rows(4)
+            )
+            rules.append(MachineRule("", Per(per), ("",) * len(states), steps))
+            names.append((name, *states))
+        return tuple(rules), tuple(names)
+
+    def budget(self) -> BudgetRule | None:
+        period, kinds = self.numbers().tolist(), self.kinds()
+        return BudgetRule(kinds, period[0]) if period else None
+
     def derived(self) -> DerivedRules:
         of_session, activity = self.rows(3), self.kinds()
         (start, end, gap_s), *_ = of_session or [[0, 0, 0]]
@@ -136,4 +181,5 @@ class _Reader:
         return DerivedRules(session, tuple(dwell), tuple(passed_over))
 
     def kinds(self) -> frozenset[int]:
+        """Of kinds, or of states."""
         return frozenset(self.numbers().tolist())

@@ -84,14 +84,11 @@ class Obstacles:
 
     def first_free_ms(self) -> int | None:
         """The first moment at which time alone lets one of the candidates stand; None = it never does."""
-        ends = [[obstacle.until_ms for obstacle in found] for found in self._by_candidate.values()]
-        return min((max(moments) for moments in map(_all_known, ends) if moments), default=None)
-
-
-def _all_known(moments: list[int | None]) -> list[int]:
-    """The moments; [] where one is missing."""
-    known = [moment for moment in moments if moment is not None]
-    return known if len(known) == len(moments) else []
+        moments = [
+            max(obstacle.until_ms or NEVER_MS for obstacle in found) for found in self._by_candidate.values() if found
+        ]
+        first = min(moments, default=NEVER_MS)
+        return None if first >= NEVER_MS else first
 
 
 _Finding = tuple[Obstacle, int]  # and the place of the candidate among those asked about

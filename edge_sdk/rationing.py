@@ -42,10 +42,9 @@ def beyond_caps(
     out = np.zeros(len(candidates.rows), np.bool_)
     for index in rules:
         rule = memory.caps.rules[index]
-        left = memory.caps.left(index, candidates.rows, now_ms)
-        if left is None and rule.limit >= size:
+        room = memory.caps.left(index, candidates.rows, size, now_ms)
+        if room is None:
             continue
-        room = np.full(len(out), rule.limit) if left is None else left
         counted = order[_counts_for(rule, policy, candidates)[order] & ~out[order]]
         groups = categories[counted] if rule.per is Per.CATEGORY else np.zeros(len(counted), np.int64)
         beyond = earlier_of_same(groups) >= room[counted]

@@ -227,6 +227,25 @@ class StateFolder:
         """
         self._replace_log(seal=None if storage_key is None else Seal(self.log.path, storage_key))
 
+    def adopt(self, layout: MemoryLayout) -> None:
+        """Go on with another layout, such as of a person's new policy, as when the folder is opened under a new bundle.
+
+        Killed in between, the memory file is the former layout's or the new one's; either one finds all that counted.
+
+        Raises:
+            StateUnusableError: the disk refuses; nothing has changed.
+        """
+        memory, is_taken_over = self._as_of(layout, self.memory, self.log.read())
+        is_taken_over &= self._is_taken_over or not layout.has_categories_of(self._layout)
+        file = self._file_of(layout, Kept(memory, self._seen, self.last_decision, is_taken_over))
+        with self._sync_lock:
+            former, self._file, self._is_kept_on_disk = self._file, file, True
+        self._layout, self._memory, self._is_taken_over, self.era = layout, memory, is_taken_over, object()
+        self._expire_at_ms = 0  # the new layout may keep events for another time: looked at with the next ones
+        if former is not None:
+            former.close()
+        self._set_due(kept_seq=self._seen)
+
     def keep(self) -> None:
         """Write memory to its file; due long before the ring drops what no file holds."""
         kept = self._kept()
@@ -299,7 +318,11 @@ class StateFolder:
                 log.skip_to(kept.seq)
             self._is_taken_over = kept.is_taken_over
             is_since = records["seq"] > kept.seq
-            self._memory = self._of_this_bundle(kept.memory, records[~is_since])
+            if kept.memory.layout is self._layout:
+                self._memory = kept.memory
+            else:
+                of_slot = records[~is_since]
+                self._memory, self._is_taken_over = self._as_of(self._layout, kept.memory, of_slot)
             take_in(self._memory, records[is_since])
             self.last_decision = max(self.last_decision, kept.decision)
         self._seen = log.last_seq
@@ -325,15 +348,41 @@ class StateFolder:
             with _unless_refused(self.log.path):
                 self.log.take_out(records["seq"][expired].astype(np.int64), expired=True)
 
-    def _of_this_bundle(self, memory: Memory, records: Records) -> Memory:
-        """A kept memory as this bundle has it; `records`: what the log holds of the events in it."""
-        if memory.layout is self._layout:
-            return memory
-        made = memory_from(self._layout, records)
-        if not self.log.is_whole:  # a whole log knows better: it has events that the former bundle did not count
-            take_over(made, memory)
-            self._is_taken_over = True
-        return made
+    def _as_of(self, layout: MemoryLayout, memory: Memory, records: Records) -> tuple[Memory, bool]:
+        """A memory as another layout has it, and whether anything of it was taken over.
+
+        `records`: what the log holds of the events in it.
+        """
+        made = memory_from(layout, records)
+        if self.log.is_whole:  # a whole log knows better: it has events that the former bundle did not count
+            return made, False
+        take_over(made, memory)
+        return made, True
+
+    def _file_of(self, layout: MemoryLayout, kept: Kept) -> MemoryFile | None:
+        """The memory file, written anew for a layout; None where the disk has had no room for one.
+
+        Raises:
+            StateUnusableError: the disk refuses; nothing has changed.
+        """
+        if self._interval_s is not None:
+            self.sync()
+        file = _memory_file(self.log.path.with_name("memory.bin"), layout)
+        if file is None:
+            if self._file is not None:
+                raise StateUnusableError(self._file.path, "the memory file cannot be opened again")
+            return None
+        file.is_foreign = True  # even where it has the size: it is replaced as a whole
+        try:
+            file.write(kept, self.log.log_id, self.log.seal)
+        except OSError as problem:
+            if file.is_foreign:  # it has not happened
+                file.close()
+                if self._file is None:  # as before
+                    return None
+                raise StateUnusableError(file.path, problem.strerror or str(problem)) from problem
+            self.disk_failures += 1  # the new file is in place; what is left of the former one goes with the next write
+        return file
 
     def _replace_log(self, *, size_bytes: int | None = None, seal: Seal | None, renumber: bool = False) -> None:
         if self._file is not None and self._file.is_foreign:

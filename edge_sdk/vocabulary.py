@@ -21,6 +21,11 @@ def category_id(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
+def name_id(name: str) -> int:
+    """The id of a machine or of one of its states: crc32 of its UTF-8 bytes."""
+    return zlib.crc32(name.encode())
+
+
 def kind_id(name: str) -> int:
     """The id of a kind: the low 16 bits of its crc32. A scene whose kinds collide is refused at packing."""
     return zlib.crc32(name.encode()) & 0xFFFF

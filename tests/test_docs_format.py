@@ -27,6 +27,7 @@ from edge_sdk.log_file import LogHeader
 from edge_sdk.memory import Memory, replay
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.sealing import Seal, SealedRecords
+from edge_sdk.types import Per
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -191,14 +192,14 @@ def test_a_port_from_the_document_counts_the_same_bits(half_life_s: int, steps_m
 
 def test_cap() -> None:
     documented = example("cap")
-    rule = CapRule(CLICK, False, documented["limit"], documented["within_s"], cooldown=False)
+    rule = CapRule((CLICK,), Per.OFFER, documented["limit"], documented["within_s"], cooldown=False)
     memory = Memory(layout(DecayTables.of(300), (rule,)))
 
     for step in documented["steps"]:
         if "event_ms" in step:
             memory.add(step["event_ms"], CLICK, FUND, 0.0)
         else:
-            bits = memory.caps.reasons(np.array([1]), step["now_ms"])
+            bits = memory.caps.reasons(np.array([1]), None, step["now_ms"])
             assert (bits is not None and bool(bits[0])) == step["out"], step
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from cloud_export.errors import SceneError
 from cloud_export.scene import Scene, load_scene, scene_from_table
+from cloud_export.scene_policy import Policy
 from edge_sdk.vocabulary import kind_id
 
 MINIMAL = {
@@ -31,7 +32,7 @@ def _changed(path: str, value: object) -> dict[str, Any]:
         "policy": {
             "caps": [{"kind": "view", "limit": 3, "within_s": 60}],
             "cooldowns": [{"kind": "click", "rest_s": 60}],
-            "eligibility": [{"category": "a", "context": "stage", "allowed": ["new"]}],
+            "eligibility": [{"category": "a", "when": {"stage": "new"}}],
         },
     }
     *parents, last = path.split(".")
@@ -58,7 +59,7 @@ def test_defaults_of_a_minimal_scene() -> None:
     assert scene.model.half_lives_s == (300, 21600, 604800)
     assert (scene.refresh.every_hours, scene.refresh.at_hour_utc) == (24, 0)
     assert (scene.split.by, scene.split.test_users, scene.split.test_time) == ("user_and_time", 0.2, 0.25)
-    assert scene.policy.model_dump() == {"eligibility": (), "caps": (), "cooldowns": ()}
+    assert scene.policy == Policy()
     assert scene.objectives == {"click": 1.0}
     assert (scene.columns.events.user, scene.columns.events.value) == ("user", None)
 
@@ -111,7 +112,7 @@ def test_a_file_that_is_not_toml(tmp_path: Path) -> None:
             "policy.caps.0.prr",
             "offer",
             'shop.toml: policy.caps[0].prr = "offer": there is no such field; did you mean "per"? '
-            'the fields here are "kind", "per", "limit", "within_s"',
+            'the fields here are "name", "kind", "per", "channel", "limit", "within_s", "within"',
         ),
         (
             "model.loss",
@@ -172,8 +173,8 @@ def test_messages(path: str, value: object, message: str) -> None:
         ("policy.caps.0.kind", "buy", "policy.caps[0].kind"),
         ("policy.cooldowns.0.kind", "buy", "policy.cooldowns[0].kind"),
         ("policy.cooldowns.0.rest_s", 0, "policy.cooldowns[0].rest_s"),
-        ("policy.eligibility.0.context", "phase", "policy.eligibility[0].context"),
-        ("policy.eligibility.0.allowed", ["new", "odd"], "policy.eligibility[0].allowed[1]"),
+        ("policy.eligibility.0.when", {"phase": "new"}, "policy.eligibility[0].when.phase"),
+        ("policy.eligibility.0.when.stage", ["new", "odd"], "policy.eligibility[0].when.stage[1]"),
         ("events.feedback", {"click": "clck"}, "events.feedback.click"),
         ("events.kinds", ["view", "click", "view"], "events.kinds[2]"),
         ("decisions", {"positive_kinds": ["buy"], "objective": "click"}, "decisions.positive_kinds[0]"),
@@ -238,12 +239,16 @@ def test_a_scene_is_frozen() -> None:
 
 
 def _field_names(section: type[BaseModel]) -> set[str]:
-    names = set(section.model_fields)
+    names = {field.alias or name for name, field in section.model_fields.items()}
     for field in section.model_fields.values():
-        for part in (field.annotation, *get_args(field.annotation)):
+        for part in _parts(field.annotation):
             if isinstance(part, type) and issubclass(part, BaseModel):
                 names |= _field_names(part)
     return names
+
+
+def _parts(annotation: object) -> list[object]:
+    return [annotation, *(part for one in get_args(annotation) for part in _parts(one))]
 
 
 def test_the_page_explains_every_field() -> None:

@@ -12,7 +12,7 @@ from edge_sdk.config import TIME_MS_MAX
 from edge_sdk.derived import NOTHING_DERIVED, Deriver
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import MemoryLayout
-from edge_sdk.types import F32, I32, I64
+from edge_sdk.types import F32, I32, I64, Per
 from edge_sdk.vocabulary import item_id, kind_id
 
 Row = tuple[int, int, int, int, float, int]  # seq, time_ms, kind, item, value, decision
@@ -173,8 +173,8 @@ class Composed:
     def __init__(self, layout: MemoryLayout) -> None:
         layout = replace(layout, derived=NOTHING_DERIVED)
         self._window = Memory(layout)
-        self._offers = Memory(replace(layout, caps=tuple(cap for cap in layout.caps if not cap.per_category)))
-        self._categories = Memory(replace(layout, caps=tuple(cap for cap in layout.caps if cap.per_category)))
+        self._offers = Memory(replace(layout, caps=tuple(cap for cap in layout.caps if cap.per == Per.OFFER)))
+        self._categories = Memory(replace(layout, caps=tuple(cap for cap in layout.caps if cap.per == Per.CATEGORY)))
         self.caps = self
 
     def add(self, seen: Seen) -> None:
@@ -195,8 +195,8 @@ class Composed:
         self._categories.fill_counters(now_ms, slots, of_categories)
         out[:, out.shape[1] // 2 :] = of_categories[:, out.shape[1] // 2 :]
 
-    def reasons(self, offer_rows: I64, now_ms: int) -> I64 | None:
-        held = [memory.caps.reasons(offer_rows, now_ms) for memory in (self._offers, self._categories)]
+    def reasons(self, offer_rows: I64, channels: I64 | None, now_ms: int) -> I64 | None:
+        held = [memory.caps.reasons(offer_rows, channels, now_ms) for memory in (self._offers, self._categories)]
         found = [bits for bits in held if bits is not None]
         return None if not found else cast("I64", np.bitwise_or.reduce(found))
 

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_sdk.budget import BudgetRule
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
+from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.state_folder import StateFolder
+from edge_sdk.types import Per
 from edge_sdk.vocabulary import Vocabulary
 
 LOG_BYTES = 4096  # 126 events, 63 encrypted
@@ -41,8 +44,15 @@ def _layout(count: int) -> MemoryLayout:
         category_rows=4,
         counter_kinds=2,
         decays=(DecayTables.of(60), DecayTables.of(3600)),
-        caps=(CapRule(11, False, 2, 3600, False), CapRule(13, True, 3, 7200, False)),
-    )
+        caps=(CapRule((11,), Per.OFFER, 2, 3600, False), CapRule((13,), Per.CATEGORY, 3, 7200, False)),
+        machines=(
+            MachineRule("stage", Per.USER, ("new", "active", "lost"), (
+                MachineStep(frozenset(), 11, 3, 0, 1), MachineStep(frozenset({1}), 0, 1, 600, 2))),
+            MachineRule("phase", Per.OFFER, ("before", "after"), (
+                MachineStep(frozenset({0}), 13, 1, 0, 1), MachineStep(frozenset({1}), 0, 1, 120, 0))),
+        ),
+        budget=BudgetRule(frozenset({12}), 3600),
+    )  # fmt: skip
 
 
 LAYOUT = _layout(90)

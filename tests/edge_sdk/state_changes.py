@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,28 @@ import pytest
 from small_state import KEY, LAYOUT, LOG_BYTES, OTHER_KEY, memory_of, opened, record
 
 from edge_sdk import state_folder
+from edge_sdk.budget import BudgetRule
 from edge_sdk.bulk import memory_from
+from edge_sdk.caps import CapRule
+from edge_sdk.carry_over import take_over
+from edge_sdk.memory import Memory
+from edge_sdk.memory_layout import MemoryLayout
+from edge_sdk.records import Records
 from edge_sdk.state_folder import StateFolder
+from edge_sdk.types import Per
 
 ITEM = frozenset({103})  # n * n % 7 == 2: events 3, 4, 10, 11, 17 …
 EVENTS = 400
+# An operator's new policy: a cap by another limit and a new one, another budget.
+ADOPTED = replace(
+    LAYOUT,
+    caps=(
+        replace(LAYOUT.caps[1], limit=2),
+        CapRule((12, 13), Per.USER, limit=4, within_s=0, cooldown=False),
+        LAYOUT.caps[0],
+    ),
+    budget=BudgetRule(frozenset({11}), 3600),
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,10 @@ CHANGES = (
     Change("erase some", lambda folder: folder.erase_chosen(None, ITEM, None), forgets=True),
     Change("erase some encrypted", lambda folder: folder.erase_chosen(None, ITEM, None), KEY, KEY, forgets=True),
 )
+ADOPTIONS = (
+    Change("adopt", lambda folder: folder.adopt(ADOPTED)),
+    Change("adopt encrypted", lambda folder: folder.adopt(ADOPTED), KEY, KEY),
+)
 REPLACEMENTS = tuple(change for change in CHANGES if not change.forgets)
 
 
@@ -77,3 +98,10 @@ def everything() -> bytes:
 
 def sequence(folder: StateFolder) -> list[int]:
     return [int(seq) for seq in np.asarray(folder.log.read()["seq"])]
+
+
+def carried(memory: Memory, layout: MemoryLayout, log: Records) -> Memory:
+    """A memory as another layout goes on with it; `log`: what the log holds of the events in it."""
+    made = memory_from(layout, log)
+    take_over(made, memory)
+    return made

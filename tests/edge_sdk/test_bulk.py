@@ -13,13 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk import bulk, caps
+from edge_sdk.budget import BudgetRule
 from edge_sdk.bulk import add_coded, add_many, memory_from, take_in
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.records import RECORD
+from edge_sdk.types import Per
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 
 Event = tuple[int, int, int, float]  # time_ms or step, kind, item, value
@@ -51,12 +54,37 @@ FULL = MemoryLayout(
     counter_kinds=5,
     decays=(DecayTables.of(1), DecayTables.of(3600), DecayTables.of(604_800)),
     caps=(
-        CapRule(SHOWN, per_category=False, limit=2, within_s=600, cooldown=False),
-        CapRule(SHOWN, per_category=True, limit=5, within_s=3600, cooldown=False),
-        CapRule(CLICK, per_category=False, limit=1, within_s=1800, cooldown=True),
-        CapRule(TIRED, per_category=False, limit=3, within_s=1800, cooldown=True),
-        CapRule(9, per_category=False, limit=1, within_s=60, cooldown=True),  # of a kind that is not known
+        CapRule((SHOWN,), Per.OFFER, limit=2, within_s=600, cooldown=False),
+        CapRule((SHOWN,), Per.CATEGORY, limit=5, within_s=3600, cooldown=False),
+        CapRule((CLICK,), Per.OFFER, limit=1, within_s=1800, cooldown=True),
+        CapRule((TIRED,), Per.OFFER, limit=3, within_s=1800, cooldown=True),
+        CapRule((9,), Per.OFFER, limit=1, within_s=60, cooldown=True),  # of a kind that is not known
+        CapRule((CLICK, 9, SHOWN), Per.USER, limit=4, within_s=0, cooldown=False),
+        CapRule((TIRED, VIEW), Per.CATEGORY, limit=2, within_s=60, cooldown=False, channels=frozenset({1})),
     ),
+    machines=(
+        MachineRule("stage", Per.USER, ("new", "growing", "active", "at risk", "lost"), (
+            MachineStep(frozenset({0}), VIEW, 3, 0, 1),
+            MachineStep(frozenset({0, 1}), CLICK, 2, 0, 2),
+            MachineStep(frozenset({2}), CLICK, 1, 0, 2),
+            MachineStep(frozenset({2}), 0, 1, 600, 3),
+            MachineStep(frozenset(), 0, 1, 3600, 4),
+            MachineStep(frozenset({3, 4}), START, 1, 0, 1),
+        )),
+        MachineRule("phase", Per.OFFER, ("before", "during", "after"), (
+            MachineStep(frozenset(), CLICK, 1, 0, 1),
+            MachineStep(frozenset({1}), 0, 1, 30, 2),
+            MachineStep(frozenset({2}), SHOWN, 4, 0, 2),
+            MachineStep(frozenset({2}), TIRED, 1, 0, 0),
+        )),
+        MachineRule("liking", Per.CATEGORY, ("none", "some", "much"), (
+            MachineStep(frozenset({1}), STAY, 2, 0, 2),
+            MachineStep(frozenset(), VIEW, 2, 0, 1),
+            MachineStep(frozenset({1, 2}), 0, 1, 86_400, 0),
+        )),
+        MachineRule("idle", Per.USER, ("only",), (MachineStep(frozenset(), 9, 1, 0, 0),)),
+    ),
+    budget=BudgetRule(frozenset({SHOWN, CLICK, 9}), 86_400),
 )  # fmt: skip
 DERIVED = DerivedRules(
     SessionRule(START, END, frozenset({VIEW, CLICK, SHOWN}), gap_s=60),
@@ -115,9 +143,15 @@ def visible(memory: Memory, now_ms: int) -> tuple[bytes, ...]:
     rows = np.arange(len(memory.layout.offers) + 1)
     counters = np.zeros((len(rows), memory.layout.counter_features), np.float32)
     memory.fill_counters(now_ms, memory.layout.counter_slots(rows), counters)
-    held = memory.caps.reasons(rows, now_ms)
+    held = memory.caps.reasons(rows, None, now_ms)
     capped = np.zeros(len(rows), np.int64) if held is None else held
-    return tuple(array.tobytes() for array in (item, kind, age, value, counters, capped))
+    of_machines = [
+        array
+        for index in range(len(memory.layout.machines))
+        for array in (memory.machines.states(index, rows, now_ms), memory.machines.changes_at(index, rows, now_ms))
+    ]
+    spent = np.array([memory.spent(now_ms)])
+    return tuple(array.tobytes() for array in (item, kind, age, value, counters, capped, spent, *of_machines))
 
 
 def assert_same(expected: Memory, found: Memory, now_ms: int) -> None:

@@ -17,7 +17,7 @@ from edge_sdk.derived import NOTHING_DERIVED, DerivedRules, DwellRule, PassedOve
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.memory_tables import pack_tables, read_tables
-from edge_sdk.types import F32
+from edge_sdk.types import F32, Per
 from edge_sdk.vocabulary import Vocabulary
 
 START_MS = 1_768_478_400_000
@@ -62,7 +62,8 @@ def layouts(draw: st.DrawFn, derived: DerivedRules) -> MemoryLayout:
     kinds = draw(st.permutations(RECORDED))[: draw(st.integers(1, 3))] + list(derived.kinds)
     counted = draw(st.permutations(kinds))[: draw(st.integers(1, len(kinds)))]
     half_lives = draw(st.permutations(HALF_LIVES_S))[: draw(st.integers(1, 3))]
-    rule = st.builds(CapRule, st.sampled_from(kinds), st.booleans(), st.integers(1, 4), st.just(600), st.booleans())
+    of_kinds = st.sets(st.sampled_from(kinds), min_size=1, max_size=2).map(tuple)
+    rule = st.builds(CapRule, of_kinds, st.sampled_from(Per), st.integers(1, 4), st.just(600), st.booleans())
     return MemoryLayout(
         window=draw(st.integers(1, 4)),
         kinds={
@@ -171,12 +172,18 @@ def has_counterpart(new: MemoryLayout, old: MemoryLayout) -> npt.NDArray[np.bool
     return found
 
 
+def target_ids(per: Per, layout: MemoryLayout) -> list[int]:
+    """By row, from row 1."""
+    of_offers: list[int] = layout.offers.ids.tolist()
+    return {Per.OFFER: of_offers, Per.CATEGORY: [*layout.category_ids], Per.USER: [0]}[per]
+
+
 def expected_times(expected: Reference, old: MemoryLayout, index: int, row: int) -> list[int]:
     """What is known of every event where the old rules kept as many, else the longer of what they kept and the log."""
     new = expected.always.layout
     rule = new.caps[index]
-    limits = [cap.limit for cap in old.caps if (cap.kind, cap.per_category) == (rule.kind, rule.per_category)]
-    ids, old_ids = ([*of.category_ids] if rule.per_category else of.offers.ids.tolist() for of in (new, old))
+    limits = [cap.limit for cap in old.caps if (set(cap.kinds), cap.per) == (set(rule.kinds), rule.per)]
+    ids, old_ids = (target_ids(rule.per, of) for of in (new, old))
     of_all, of_ring = (times(memory, index, row) for memory in expected.before)
     start = of_ring
     if limits and ids[row - 1] in old_ids:
@@ -208,7 +215,7 @@ def test_what_means_the_same_goes_on_and_the_rest_is_what_the_log_holds(
         assert found[same].tobytes() == counters(expected.always, now_ms)[same].tobytes()
         assert found[~same].tobytes() == counters(expected.ring, now_ms)[~same].tobytes()
     for index, rule in enumerate(new_layout.caps):
-        for row in range(1, new_layout.category_rows if rule.per_category else len(new_layout.offers) + 1):
+        for row in range(1, new_layout.target_rows(rule.per)):
             assert times(memory, index, row) == expected_times(expected, old_layout, index, row)
     assert memory.window.dump() == expected.ring.window.dump()
     assert memory.deriver.dump() == expected.ring.deriver.dump()

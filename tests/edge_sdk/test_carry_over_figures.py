@@ -28,6 +28,7 @@ from edge_sdk.derived import DerivedRules
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.memory_tables import fingerprint
+from edge_sdk.types import Per
 
 DAY_MS = 86_400_000
 ONE = MemoryLayout(
@@ -38,7 +39,7 @@ ONE = MemoryLayout(
     category_rows=3,
     counter_kinds=2,
     decays=(DecayTables.of(604_800),),
-    caps=(CapRule(SHOWN, per_category=False, limit=2, within_s=30 * 86_400, cooldown=False),),
+    caps=(CapRule((SHOWN,), Per.OFFER, limit=2, within_s=30 * 86_400, cooldown=False),),
     category_ids=(101, 102),
 )
 GROWN = replace(ONE, offers=vocabulary([5, 10, 20], [1, 1, 2]))  # a new offer, before all others
@@ -54,7 +55,7 @@ def carried(new: MemoryLayout, story: list[Event], *, old: MemoryLayout = ONE) -
 def held(memory: Memory, now_ms: int) -> list[bool]:
     """By offer."""
     offers = np.arange(1, len(memory.layout.offers) + 1)
-    bits = memory.caps.reasons(offers, now_ms)
+    bits = memory.caps.reasons(offers, None, now_ms)
     return [False] * len(offers) if bits is None else (bits > 0).tolist()
 
 
@@ -72,7 +73,7 @@ def test_a_cap_of_thirty_days_holds_under_a_bundle_with_a_new_offer() -> None:
     [(2, 30, True), (2, 60, True), (2, 3, False), (1, 3, True), (1, 1, False), (3, 30, False)],
 )
 def test_a_cap_with_another_time_or_limit_holds_by_its_own(limit: int, days: int, is_held: bool) -> None:
-    rule = CapRule(SHOWN, per_category=False, limit=limit, within_s=days * 86_400, cooldown=limit == 1)
+    rule = CapRule((SHOWN,), Per.OFFER, limit=limit, within_s=days * 86_400, cooldown=limit == 1)
     memory = carried(replace(ONE, caps=(rule,)), [(START_MS + n * DAY_MS, SHOWN, 10, 0.0) for n in range(3)])
     assert held(memory, START_MS + 4 * DAY_MS + 1) == [is_held, False]
     memory.add(START_MS + 4 * DAY_MS + 1, SHOWN, 10, 0.0)  # with it, even the limit of three is known
@@ -80,7 +81,7 @@ def test_a_cap_with_another_time_or_limit_holds_by_its_own(limit: int, days: int
 
 
 def test_of_a_larger_limit_the_log_may_know_more() -> None:
-    rule = CapRule(SHOWN, per_category=False, limit=3, within_s=600, cooldown=False)
+    rule = CapRule((SHOWN,), Per.OFFER, limit=3, within_s=600, cooldown=False)
     story = [(START_MS + n, SHOWN, 10, 0.0) for n in range(3)]
     memory = taken_in(replace(ONE, caps=(rule,)), story)
     take_over(memory, taken_in(ONE, story))
@@ -88,7 +89,7 @@ def test_of_a_larger_limit_the_log_may_know_more() -> None:
 
 
 def test_of_two_caps_on_the_same_events_the_one_that_kept_more_is_asked() -> None:
-    long, rest = (CapRule(SHOWN, False, limit, 3600, cooldown=limit == 1) for limit in (3, 1))
+    long, rest = (CapRule((SHOWN,), Per.OFFER, limit, 3600, cooldown=limit == 1) for limit in (3, 1))
     old, new = replace(ONE, caps=(long, rest)), replace(ONE, caps=(rest, replace(long, limit=2)))
     memory = carried(new, [(START_MS + n, SHOWN, 10, 0.0) for n in range(3)], old=old)
     assert [times(memory, index, 1) for index in (0, 1)] == [[START_MS + 2], [START_MS + 1, START_MS + 2]]
@@ -96,7 +97,7 @@ def test_of_two_caps_on_the_same_events_the_one_that_kept_more_is_asked() -> Non
 
 @pytest.mark.parametrize(
     "rule",
-    [CapRule(VIEW, False, 2, 3600, cooldown=False), CapRule(SHOWN, True, 2, 3600, cooldown=False)],
+    [CapRule((VIEW,), Per.OFFER, 2, 3600, cooldown=False), CapRule((SHOWN,), Per.CATEGORY, 2, 3600, cooldown=False)],
 )
 def test_a_cap_on_other_events_starts_anew(rule: CapRule) -> None:
     memory = carried(replace(ONE, caps=(rule,)), [(START_MS + n, SHOWN, 10, 0.0) for n in range(3)])
@@ -133,7 +134,7 @@ def test_without_ids_categories_are_their_rows() -> None:
 
 def test_a_kind_that_is_derived_now_is_another_one() -> None:
     kinds = ONE.kinds | {STAY: KindRule(3, False, 2)}
-    recorded = replace(ONE, kinds=kinds, counter_kinds=3, caps=(CapRule(STAY, False, 1, 3600, cooldown=True),))
+    recorded = replace(ONE, kinds=kinds, counter_kinds=3, caps=(CapRule((STAY,), Per.OFFER, 1, 3600, cooldown=True),))
     deriving = replace(recorded, derived=DerivedRules(dwell=DERIVED.dwell))
     story = [(START_MS, STAY, 10, 0.0), (START_MS, VIEW, 10, 0.0)]
     for new, old in ((deriving, recorded), (recorded, deriving)):

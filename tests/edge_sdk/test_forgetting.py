@@ -17,7 +17,7 @@ from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRul
 from edge_sdk.forgetting import keep_untouched
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import KindRule, MemoryLayout
-from edge_sdk.types import F32
+from edge_sdk.types import F32, Per
 from edge_sdk.vocabulary import Vocabulary
 
 START_MS = 1_768_478_400_000
@@ -32,9 +32,9 @@ PLAIN = MemoryLayout(
     counter_kinds=6,
     decays=(DecayTables.of(60), DecayTables.of(604_800)),
     caps=(
-        CapRule(SHOWN, per_category=False, limit=2, within_s=3600, cooldown=False),
-        CapRule(CLICK, per_category=True, limit=3, within_s=3600, cooldown=False),
-        CapRule(STAY, per_category=False, limit=1, within_s=3600, cooldown=True),
+        CapRule((SHOWN,), Per.OFFER, limit=2, within_s=3600, cooldown=False),
+        CapRule((CLICK,), Per.CATEGORY, limit=3, within_s=3600, cooldown=False),
+        CapRule((STAY,), Per.OFFER, limit=1, within_s=3600, cooldown=True),
     ),
 )
 DERIVING = replace(
@@ -122,7 +122,7 @@ def test_what_is_untouched_is_as_if_the_erased_had_never_been(
         assert found[~whole].tobytes() == counters(only_log, now_ms)[~whole].tobytes()
     for index, rule in enumerate(layout.caps):
         for row in (1, 2):
-            source = never_seen if whole[row, int(rule.per_category), rule.kind - 1] else only_log
+            source = never_seen if whole[row, int(rule.per), rule.kinds[0] - 1] else only_log
             assert ring(rebuilt, index, row) == ring(source, index, row)
     assert rebuilt.window.dump() == only_log.window.dump()
     assert rebuilt.deriver.dump() == only_log.deriver.dump()
@@ -169,6 +169,6 @@ def test_a_cap_of_another_offer_goes_on_holding(kinds: Chosen) -> None:
     story = [(START_MS + n, kind, item, 0.0) for n, (kind, item) in enumerate([(SHOWN, 10), (SHOWN, 20)] * 2)]
     memory = Memory(PLAIN)
     keep_untouched(memory, taken_in(PLAIN, story), kinds, frozenset({20}))
-    held = memory.caps.reasons(np.array([1, 2]), START_MS + 10)
+    held = memory.caps.reasons(np.array([1, 2]), None, START_MS + 10)
     assert held is not None
     assert (held > 0).tolist() == [True, kinds is not None]

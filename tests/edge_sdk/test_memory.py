@@ -14,7 +14,8 @@ from edge_sdk.caps import CapRule
 from edge_sdk.decay import PERIOD_TICKS, DecayTables
 from edge_sdk.memory import Memory, replay
 from edge_sdk.memory_layout import KindRule, MemoryLayout
-from edge_sdk.types import F32, Reason
+from edge_sdk.reasons import Reason
+from edge_sdk.types import F32, I64, NEVER_MS, Per
 from edge_sdk.vocabulary import Vocabulary
 
 START = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC
@@ -205,14 +206,14 @@ def test_replay_is_the_same_as_one_event_after_another(events: list[Event]) -> N
 # ---- caps and cooldowns ----
 
 RULES = (
-    CapRule(COUNTED, per_category=False, limit=2, within_s=600, cooldown=False),
-    CapRule(BOTH, per_category=True, limit=3, within_s=3600, cooldown=False),
-    CapRule(NEITHER, per_category=False, limit=1, within_s=1800, cooldown=True),
+    CapRule((COUNTED,), Per.OFFER, limit=2, within_s=600, cooldown=False),
+    CapRule((BOTH,), Per.CATEGORY, limit=3, within_s=3600, cooldown=False),
+    CapRule((NEITHER,), Per.OFFER, limit=1, within_s=1800, cooldown=True),
 )
 
 
-def held(memory: Memory, now_ms: int) -> list[int]:
-    bits = memory.caps.reasons(OFFER_ROWS, now_ms)
+def held(memory: Memory, now_ms: int, channels: I64 | None = None) -> list[int]:
+    bits = memory.caps.reasons(OFFER_ROWS, channels, now_ms)
     return [0, 0, 0] if bits is None else [int(bit) for bit in bits]
 
 
@@ -244,24 +245,56 @@ def test_an_event_stamped_by_a_clock_far_ahead_keeps_nothing_out_for_long() -> N
     assert held(memory, START + 3_600_000) == [0, 0, 0]
 
 
+def test_a_total_holds_for_ever_whatever_the_clock_says() -> None:
+    memory = Memory(replace(LAYOUT, caps=(CapRule((SEEN,), Per.OFFER, limit=2, within_s=0, cooldown=False),)))
+    for _ in range(2):
+        memory.add(START, SEEN, 10, 0.0)
+    for now_ms in (START, 0, START + 10**12):
+        assert held(memory, now_ms) == [0, Reason.CAPPED, 0]
+        assert memory.caps.held_until(0, OFFER_ROWS, None, now_ms).tolist() == [0, NEVER_MS, 0]
+
+
+def test_a_cap_of_the_user_counts_events_of_all_its_kinds_about_anything_or_nothing() -> None:
+    rule = CapRule((SEEN, BOTH), Per.USER, limit=3, within_s=600, cooldown=False)
+    memory = Memory(replace(LAYOUT, caps=(rule,)))
+    for kind, item in ((SEEN, 0), (COUNTED, 10), (BOTH, 99)):
+        memory.add(START, kind, item, 0.0)
+    assert memory.caps.reasons(OFFER_ROWS, None, START) is None
+    memory.add(START + 1000, SEEN, 20, 0.0)
+    assert held(memory, START + 599_999) == [Reason.CAPPED] * 3
+    assert memory.caps.reasons(OFFER_ROWS, None, START + 600_000) is None
+    assert memory.caps.rules == (rule,)
+
+
+def test_a_cap_of_a_channel_keeps_out_its_candidates_alone() -> None:
+    rule = CapRule((SEEN,), Per.USER, limit=1, within_s=600, cooldown=False, channels=frozenset({1, 2}))
+    memory = Memory(replace(LAYOUT, caps=(rule,)))
+    memory.add(START, SEEN, 0, 0.0)
+    assert held(memory, START, np.array([0, 2, 3])) == [0, Reason.CAPPED, 0]
+    assert memory.caps.reasons(OFFER_ROWS, None, START) is None  # all in the app, which is channel 0
+    assert memory.caps.held_until(0, OFFER_ROWS, np.array([1, 0, 9]), START).tolist() == [START + 600_000, 0, 0]
+
+
 @given(
     events=st.lists(st.tuples(st.integers(0, 900_000), KINDS, ITEMS), max_size=40),
     later_ms=st.integers(0, 4_000_000),
+    channels=st.one_of(st.none(), st.tuples(*[st.integers(0, 3)] * 3)),
     rules=st.lists(
         st.builds(
             CapRule,
-            kind=st.sampled_from([SEEN, COUNTED, BOTH, NEITHER]),
-            per_category=st.booleans(),
+            kinds=st.sets(st.sampled_from([SEEN, COUNTED, BOTH, NEITHER]), min_size=1).map(tuple),
+            per=st.sampled_from(Per),
             limit=st.integers(1, 5),
-            within_s=st.integers(1, 3600),
+            within_s=st.integers(0, 3600),
             cooldown=st.booleans(),
+            channels=st.frozensets(st.integers(0, 2)),
         ),
         max_size=4,
     ),
 )
 @settings(max_examples=300)
 def test_caps_are_a_count_of_the_events_within_their_time(
-    events: list[tuple[int, int, int]], later_ms: int, rules: list[CapRule]
+    events: list[tuple[int, int, int]], later_ms: int, channels: tuple[int, ...] | None, rules: list[CapRule]
 ) -> None:
     memory = Memory(replace(LAYOUT, caps=tuple(rules)))
     times = list(accumulate((gap for gap, _, _ in events), initial=START))[1:]
@@ -270,14 +303,22 @@ def test_caps_are_a_count_of_the_events_within_their_time(
     now_ms = (times[-1] if times else START) + later_ms
     category = {10: 1, 20: 2, 30: 1}
     expected = [0, 0, 0]
-    for rule in rules:
+    given_channels = None if channels is None else np.array(channels)
+    for index, rule in enumerate(rules):
         recent = [
-            item
+            (at, item)
             for at, (_, kind, item) in zip(times, events, strict=True)
-            if kind == rule.kind and at > now_ms - rule.within_s * 1000
+            if kind in rule.kinds and (not rule.within_s or at > now_ms - rule.within_s * 1000)
         ]
-        for row in (1, 2):
-            about = sum(category.get(item) == row if rule.per_category else item == row * 10 for item in recent)
-            if about >= rule.limit:
+        until = memory.caps.held_until(index, OFFER_ROWS, given_channels, now_ms).tolist()
+        for row in (0, 1, 2):
+            same = {Per.OFFER: lambda item, row=row: item == row * 10 > 0, Per.USER: lambda _: True,
+                    Per.CATEGORY: lambda item, row=row: category.get(item) == row}[rule.per]  # fmt: skip
+            about = [at for at, item in recent if same(item)][-rule.limit :]
+            channel = 0 if channels is None else channels[row]
+            if len(about) == rule.limit and (not rule.channels or channel in rule.channels):
                 expected[row] |= int(rule.reason)
-    assert held(memory, now_ms) == expected
+                assert until[row] == (about[0] + rule.within_s * 1000 if rule.within_s else NEVER_MS)
+            else:
+                assert until[row] == 0
+    assert held(memory, now_ms, given_channels) == expected

@@ -103,7 +103,7 @@ def test_a_cap_outlives_the_ring(small: Small, tmp_path: Path) -> None:
     with small.open(tmp_path, clock, log_bytes=LOG_BYTES) as engine:
         assert engine._state.log.read()["seq"].min() > 2  # the impressions have left the log
         row = np.array([small.layout.memory.offers.row(int(small.layout.item_ids[ITEMS.index("fund_a")]))])
-        held = engine._state.memory.caps.reasons(row, clock.now_ms)
+        held = engine._state.memory.caps.reasons(row, None, clock.now_ms)
         assert held is not None
         assert held[0] > 0
 

@@ -16,6 +16,7 @@ from edge_sdk import BaseDecision, Reason
 from edge_sdk.bulk import memory_from
 from edge_sdk.carry_over import take_over
 from edge_sdk.memory import Memory
+from edge_sdk.types import Per
 from edge_sdk.vocabulary import item_id
 
 DAY_MS = 86_400_000
@@ -142,4 +143,4 @@ def test_what_was_erased_before_is_not_taken_over(former: Small, latest: Small, 
         assert not memory.sums[row].any()
         assert memory.sums[1:].any()
         for index, rule in enumerate(memory.layout.caps):
-            assert rule.per_category or not memory.caps.newest(index, np.array([row])).any()
+            assert rule.per == Per.CATEGORY or not memory.caps.newest(index, np.array([row])).any()

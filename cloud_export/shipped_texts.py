@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
-from cloud_export.scene import Scene
+from cloud_export.scene_fields import Scene
 from cloud_export.scene_types import flat
 
 SHIPPED = ("en", "zh")  # every bundle has these

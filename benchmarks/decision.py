@@ -1,0 +1,143 @@
+"""What a decision costs, and its explanation: `python -m benchmarks.decision [--bundle DIR] [--json FILE]`.
+
+One process, one thread, two engines on the same trained model and the same events: one under a policy with every sort of
+rule in it (benchmarks/full_policy.toml), one under none. 50 candidates in two channels, a full window of 32 events, the
+clock a second on and one new event before each decision. The calls are interleaved; each figure is the median of the
+rounds' medians, in microseconds, with the lowest and the highest round beside it.
+
+| key | what is timed |
+|---|---|
+| `rank_us` | `Engine.rank` under the full policy |
+| `rank_without_policy_us` | the same without any rule |
+| `model_us` | the ONNX graph alone, its inputs in place |
+| `policy_us` | all steps of the full policy by themselves: from the model's logits to the list, who may stand included |
+| `policy_adds_us` | `rank_us` - `rank_without_policy_us` |
+| `explain_us` | `Engine.explain` and the first offer's terms, moves and obstacles |
+| `explain_all_us` | the same for all 50 |
+| `explain_words_us` | the first offer's explanation in words, once explained |
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.bench_bundle import bench_bundle
+from benchmarks.decision_bundles import Bundles, decision_bundles
+from edge_sdk import BaseDecision, Decision, Engine
+from edge_sdk.arranging import arrange
+
+_CANDIDATES, _PUSHED = 50, 15
+_CONTEXT = {"surface": "home"}
+_ATTRIBUTES = {"balance": 1200.0}
+_START_MS = 1_790_000_000_000  # 2026-09-21 13:33 UTC: no quiet hours
+_TARGETS_US = {"policy_us": 25.0, "explain_us": 300.0}
+
+
+class Bench:
+    """Two engines that have seen the same events."""
+
+    def __init__(self, bundles: Bundles, folder: Path) -> None:
+        self.now_ms = _START_MS
+        self.full, self.bare = (self._open(path, bundles.public_key, folder / path.stem)
+                                for path in (bundles.full, bundles.bare))  # fmt: skip
+        names = self.full.bundle.layout.offers.names()[:_CANDIDATES]
+        channels = [""] * (_CANDIDATES - _PUSHED) + ["push"] * _PUSHED
+        self.base = BaseDecision(names, np.linspace(2.0, 0.0, _CANDIDATES), channels=channels)
+        random = np.random.default_rng(11)
+        kinds = ["item_view", "click", "impression", "page_view", "dismiss", "due_date"]
+        shares = [0.3, 0.1, 0.4, 0.15, 0.02, 0.03]
+        self._events = [(str(kind), str(item)) for kind, item in
+                        zip(random.choice(kinds, 4096, p=shares), random.choice(names, 4096), strict=True)]  # fmt: skip
+        self._at = 0
+        for _ in range(400):
+            self.go_on()
+
+    def _open(self, bundle: Path, key: bytes, state: Path) -> Engine:
+        return Engine.open(
+            state, bundle=bundle, trusted_keys=[key], clock=lambda: self.now_ms, utc_offset_s=lambda _: 0, seed=7
+        )
+
+    def go_on(self) -> None:
+        """One event later, and a second."""
+        kind, item = self._events[self._at % len(self._events)]
+        self._at += 1
+        self.now_ms += 1000
+        for engine in (self.full, self.bare):
+            engine.record(kind, item=item, value=1.0)
+
+    def rank(self, engine: Engine) -> Decision:
+        """One decision."""
+        return engine.rank(self.base, context=_CONTEXT, attributes=_ATTRIBUTES, limit=10)
+
+
+def main() -> None:
+    """Measure, print, and write the JSON file if one is named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--bundle", type=Path, help="folder of scene.edge and scene.pub; default: the demo's, or a small one"
+    )
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--calls", type=int, default=200, help="of each sort in a round")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bundles = decision_bundles(*bench_bundle(arguments.bundle), Path(folder))
+        bench = Bench(bundles, Path(folder))
+        rounds = [_round(bench, arguments.calls) for _ in range(arguments.rounds + 1)][1:]  # the first one warms up
+    result = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+    for key, value in result.items():
+        target = f"   target: {_TARGETS_US[key]:g} at most" if key in _TARGETS_US else ""
+        print(f"{key:26} {value:8.1f}   ({min(r[key] for r in rounds):.1f} to {max(r[key] for r in rounds):.1f}){target}")
+    if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _round(bench: Bench, calls: int) -> dict[str, float]:
+    """The median of each figure over some calls, interleaved."""
+    times: dict[str, list[float]] = {}
+
+    def timed(key: str, call: Callable[[], object]) -> object:
+        start = time.perf_counter_ns()
+        result = call()
+        times.setdefault(key, []).append((time.perf_counter_ns() - start) / 1000)
+        return result
+
+    gc.disable()
+    try:
+        for number in range(calls):
+            bench.go_on()
+            for engine, key in ((bench.full, "rank_us"), (bench.bare, "rank_without_policy_us"))[:: 1 - number % 2 * 2]:
+                timed(key, lambda engine=engine: bench.rank(engine))  # type: ignore[misc]
+            decision = bench.rank(bench.full)
+            if decision.error:
+                raise SystemExit(f"the benchmark's own decision failed: {decision.detail}")
+            steps = bench.full.steps_of(decision)
+            timed("model_us", steps.run_model)
+            timed("policy_us", lambda steps=steps: arrange(*steps.arguments))  # type: ignore[misc]
+            explained = timed("explain_us", lambda decision=decision: _first(bench.full, decision))  # type: ignore[misc]
+            timed("explain_words_us", explained.text)  # type: ignore[attr-defined]
+            if number % 10 == 0:
+                timed("explain_all_us", lambda decision=decision: tuple(bench.full.explain(decision)))  # type: ignore[misc]
+    finally:
+        gc.enable()
+    medians = {key: statistics.median(values) for key, values in times.items()}
+    medians["policy_adds_us"] = medians["rank_us"] - medians["rank_without_policy_us"]
+    return medians
+
+
+def _first(engine: Engine, decision: Decision) -> object:
+    return engine.explain(decision)[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The rules of a scene about its texts: keys that somebody reads, and slots that somebody fills. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from string import Formatter
+
+from cloud_export.errors import SceneProblem, quoted, suggestion
+from cloud_export.scene_fields import Scene
+from cloud_export.shipped_texts import shipped_texts
+from edge_sdk.reasons import Reason
+
+# Families whose keys hold names that only the log knows, or that a later policy may bring.
+_OPEN = ("offer", "category", "rule")
+
+
+def text_problems(scene: Scene) -> Iterator[SceneProblem]:
+    """Every key that nothing reads, and every text with a slot that nothing fills."""
+    known = _known_keys(scene)
+    families = sorted({key.split(".")[0] for key in known} | {*_OPEN})
+    for language, texts in scene.texts.items():
+        for key, text in texts.items():
+            field = f"texts.{language}.{key}"
+            yield from _key_problems(field, key, known, families)
+            yield from _slot_problems(field, key, text)
+
+
+def _known_keys(scene: Scene) -> set[str]:
+    return {
+        *shipped_texts("en"),
+        *(f"reason.{reason.name}" for reason in Reason),
+        *(f"kind.{kind}" for kind in scene.events.all_kinds),
+        *(f"state.{machine.name}.{state}" for machine in scene.machines for state in machine.states),
+        *(f"variant.{name}" for name in scene.variants),
+    }
+
+
+def _key_problems(field: str, key: str, known: set[str], families: list[str]) -> Iterator[SceneProblem]:
+    family, dot, name = key.partition(".")
+    if family not in families or not dot or not name:
+        mend = f"{suggestion(family, families)}begin it with one of {quoted(f'{one}.' for one in families)}"
+        yield SceneProblem(field, None, "nothing reads a text of this key", mend)
+    elif family not in _OPEN and key not in known:
+        near = sorted(one for one in known if one.startswith(f"{family}."))
+        mend = f"{suggestion(key, near)}use one of {quoted(near)}"
+        yield SceneProblem(field, None, "nothing reads a text of this key", mend)
+
+
+def _slot_problems(field: str, key: str, text: str) -> Iterator[SceneProblem]:
+    try:
+        slots = slots_of(text)
+    except ValueError as error:
+        yield SceneProblem(field, text, f"its braces do not match: {error}", "write {slot}, and {{ for a brace")
+        return
+    shipped = shipped_texts("en").get(key)
+    if shipped is None:
+        return
+    allowed = sorted(slots_of(shipped))
+    for slot in sorted(slots - {*allowed}):
+        mend = f"{suggestion(slot, allowed)}the slots of this text are {quoted(allowed)}"
+        yield SceneProblem(field, text, f"nothing fills {{{slot}}}", mend)
+
+
+def slots_of(text: str) -> set[str]:
+    """The names in braces.
+
+    Raises:
+        ValueError: the braces do not match, or hold anything but a name.
+    """
+    found = set()
+    for _, slot, form, conversion in Formatter().parse(text):
+        if slot is None:
+            continue
+        if form or conversion or not re.fullmatch(r"[a-z_][a-z0-9_]*", slot):
+            raise ValueError(f"{{{slot}}} is not a name")
+        found.add(slot)
+    return found

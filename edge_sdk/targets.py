@@ -1,0 +1,14 @@
+"""What rules count for or have a state for: rows of targets, where row 0 stands for none."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edge_sdk.types import Per
+
+OF_THE_USER: Final = 1  # the one row of a rule per user
+
+
+def target_rows(per: Per, offer_rows: int, category_rows: int) -> int:
+    """How many rows the targets of a rule have, row 0 among them; so do the offers' and the categories' numbers."""
+    return {Per.OFFER: offer_rows, Per.CATEGORY: category_rows, Per.USER: OF_THE_USER + 1}[per]

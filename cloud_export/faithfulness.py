@@ -15,15 +15,15 @@ from cloud_export.layout import DeviceLayout
 from cloud_export.log_types import Log
 from cloud_export.metrics import spearman
 from cloud_export.report_words import JsonValue
+from edge_sdk.adjusting import fused
 from edge_sdk.bundle import Bundle
 from edge_sdk.contributions import counter_labels, events_named
 from edge_sdk.derived import Deriver
 from edge_sdk.explanation import Explainer
 from edge_sdk.memory import Memory, replay
-from edge_sdk.policy import by_score, fused, places
 from edge_sdk.ranker import ModelInputs, Ranker
 from edge_sdk.selftest import model_shape
-from edge_sdk.types import F64
+from edge_sdk.types import F64, by_score, places
 
 DECISIONS = 200
 EVENTS_EACH = 5

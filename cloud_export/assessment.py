@@ -19,8 +19,8 @@ from cloud_export.scene import Scene
 from cloud_export.speed import RECORDS, measure_speed
 from cloud_export.stages import Clockwork, Packed, Run, Trained
 from cloud_export.training import predict_base, predict_edge
+from edge_sdk.adjusting import fused
 from edge_sdk.bundle import read_bundle
-from edge_sdk.policy import fused
 from edge_sdk.release import open_release
 
 LATE_MS = 60_000  # the lag that freshness is compared with

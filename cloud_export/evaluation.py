@@ -18,7 +18,8 @@ from cloud_export.log_types import Log
 from cloud_export.metrics import Rankings, ndcg_at
 from cloud_export.report_words import JsonValue
 from edge_sdk import BaseDecision, Engine
-from edge_sdk.policy import by_score, fused
+from edge_sdk.adjusting import fused
+from edge_sdk.types import by_score
 
 _LOG_BYTES = 1 << 16  # the replayed user's log: small, since it is wiped for each user
 _SESSION_S = 1800.0  # events within half an hour belong to the session

@@ -214,12 +214,12 @@ class CapCounts:
         """
         rule = self._rules[index]
         if size > rule.limit:
-            return self._out_of_time(index, offer_rows, rule.limit, now_ms).sum(axis=1)
+            return np.asarray(np.count_nonzero(self._out_of_time(index, offer_rows, rule.limit, now_ms), axis=1))
         targets = np.arange(len(self._next[index]))
         at = targets * rule.limit + (self._next[index] + size - 1) % rule.limit
         if self._is_over(rule, self._times[index].take(at), now_ms).all():  # mostly
             return None
-        return self._out_of_time(index, offer_rows, size, now_ms).sum(axis=1)
+        return np.asarray(np.count_nonzero(self._out_of_time(index, offer_rows, size, now_ms), axis=1))
 
     def _out_of_time(self, index: int, offer_rows: I64, size: int, now_ms: int) -> Mask:
         """Whether each of the `size` oldest events of each candidate's target is out of the rule's time, (C, size)."""
@@ -230,8 +230,10 @@ class CapCounts:
     def _is_over(self, rule: CapRule, times_ms: I64, now_ms: int) -> Mask:
         """Whether events are out of a rule's time, or stamped by a clock that was wrong; 0 = there was none."""
         if not rule.within_s:
-            return times_ms == 0
-        return (times_ms + rule.within_s * 1000 <= now_ms) | (times_ms > now_ms + rule.within_s * 1000)
+            never: Mask = times_ms == 0
+            return never
+        over: Mask = (times_ms + rule.within_s * 1000 <= now_ms) | (times_ms > now_ms + rule.within_s * 1000)
+        return over
 
     def _is_held(self, index: int, offer_rows: I64, channels: I64 | None, now_ms: int) -> Mask | None:
         """Whether a rule holds each candidate, (C,); None = none of them."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_sdk import Decision, EdgeError, ErrorCode, RankedOffer, Reason, errors
-from edge_sdk.policy import by_score
+from edge_sdk.types import by_score
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 
 

@@ -29,6 +29,10 @@ def shipped(language: str) -> dict[str, str]:
     return flat(tomllib.loads(file.read_text(encoding="utf-8")))
 
 
+def slots(text: str) -> list[str]:
+    return sorted(slot[0] for slot in SLOT.finditer(text))
+
+
 EN, ZH = Words(shipped("en")), Words(shipped("zh"))
 BARE = Words(ENGLISH)
 SCENE = Words(
@@ -61,16 +65,16 @@ EXPLANATION = Explanation(
 
 def test_an_explanation_in_english() -> None:
     assert EN.explanation(EXPLANATION) == (
-        "fund_017 stands 1st (4th in the cloud's order). Its way: 4th → 2nd by recent events; 2nd → 1st by a rule for its "
-        "place. +0.62 because you viewed fund_017 5 min ago; +0.31 because you tapped fund_017 3 h ago; −0.20 for its "
+        "fund_017 stands 1st (4th in the cloud's order). Its way: 4th → 2nd by recent events; 2nd → 1st by a rule for "
+        "its place. +0.62 because you viewed fund_017 5 min ago; +0.31 because you tapped fund_017 3 h ago; −0.20 for its "
         "cost. Score 1.43 = 0.70 + 0.73."
     )
 
 
 def test_an_explanation_in_chinese() -> None:
     assert ZH.explanation(EXPLANATION) == (
-        "fund_017 排在第 1 位(云端排序:第 4 位)。位置变化:第 4 位 → 第 2 位(近期行为);第 2 位 → 第 1 位(固定位置的规则)。"
-        "+0.62:5 分钟前您看过 fund_017;+0.31:3 小时前您点击了 fund_017;−0.20:展示成本。得分 1.43 = 0.70 + 0.73。"
+        "fund_017 排在第 1 位(云端排序:第 4 位)。位置变化:第 4 位 → 第 2 位(近期行为);第 2 位 → 第 1 位"
+        "(固定位置的规则)。+0.62:5 分钟前您看过 fund_017;+0.31:3 小时前您点击了 fund_017;−0.20:展示成本。得分 1.43 = 0.70 + 0.73。"
     )
 
 
@@ -97,8 +101,8 @@ def test_why_not() -> None:
         ),
     )  # fmt: skip
     assert EN.explanation(dropped) == (
-        "fund_017 (push) is not shown (4th in the cloud's order): shown often enough: daily_cap, for another 3 h; taken out "
-        "by the operator. Score 0.70 = 0.70 + 0.00."
+        "fund_017 (push) is not shown (4th in the cloud's order): shown often enough: daily_cap, for another 3 h; "
+        "taken out by the operator. Score 0.70 = 0.70 + 0.00."
     )
     assert ZH.explanation(dropped) == (
         "fund_017(push) 未展示(云端排序:第 4 位):展示次数已够(规则“daily_cap”),还有 3 小时;被运营规则移除。"

@@ -28,7 +28,10 @@ RULES: dict[str, Any] = {
         {
             "name": "stage",  # gives the context field of this name
             "states": ["new", "active"],
-            "steps": [{"from": "new", "on": "convert", "to": "active"}, {"from": "active", "after_s": 7200, "to": "new"}],
+            "steps": [
+                {"from": "new", "on": "convert", "to": "active"},
+                {"from": "active", "after_s": 7200, "to": "new"},
+            ],
         },
         {
             "name": "holding",
@@ -62,7 +65,7 @@ RULES: dict[str, Any] = {
         "influence": {"largest_move": 2, "largest_shift": 1.5},
         "cost": {"price": 0.8},
         "diversity": 0.25,
-        "pins": [{"name": "first_a", "offers": "fund_a", "place": 1, "when": {"surface": "wealth"}}],
+        "pins": [{"name": "d_first", "offers": "fund_d", "place": 1, "when": {"surface": "wealth"}}],
         "exploration": {"mode": "softmax", "temperature": 0.5},
     },
     "texts": {"en": {"variant.warm": "Since you {kind} {item}: {offer}"}},
@@ -171,7 +174,7 @@ def test_quiet_hours_end_by_the_local_clock(engine: Engine, clock: SettableClock
 
 def test_dates(engine: Engine, clock: SettableClock) -> None:
     clock.now_ms = VALID_UNTIL_MS
-    assert why_not(engine) == {"fund_d": (Obstacle(Reason.EXPIRED, "", None),)}
+    assert why_not(engine)["fund_d"] == (Obstacle(Reason.EXPIRED, "", None),)
     clock.now_ms = NOW_MS - 10 * DAY_MS
     assert why_not(engine)["fund_d"] == (Obstacle(Reason.NOT_YET_VALID, "", 1_768_003_200_000),)
 
@@ -180,7 +183,9 @@ def test_boosts_and_costs_are_terms_of_their_own(engine: Engine) -> None:
     explanations = engine.explain(engine.rank(BASE, context={"surface": "home"}))
     of_boosts = {TermSource.BIAS, TermSource.CONTEXT}
     added = {
-        found.offer: [(term.label, term.source, round(term.value, 6)) for term in found.terms if term.source in of_boosts]
+        found.offer: [
+            (term.label, term.source, round(term.value, 6)) for term in found.terms if term.source in of_boosts
+        ]
         for found in explanations
     }
     assert added["fund_b"] == [("campaign", TermSource.BIAS, 0.3)]
@@ -200,7 +205,7 @@ def test_a_boost_by_each_offers_own_state(engine: Engine) -> None:
 
 def test_a_pin_is_the_last_move(engine: Engine) -> None:
     explanations: Explanations = engine.explain(engine.rank(BASE, context={"surface": "wealth"}))
-    assert explanations[0].offer == "fund_a"
+    assert explanations[0].offer == "fund_d"
     assert (explanations[0].moves[-1].step, explanations[0].moves[-1].after) == ("pins", 1)
 
 

@@ -66,15 +66,16 @@ EXPLANATION = Explanation(
 def test_an_explanation_in_english() -> None:
     assert EN.explanation(EXPLANATION) == (
         "fund_017 stands 1st (4th in the cloud's order). Its way: 4th → 2nd by recent events; 2nd → 1st by a rule for "
-        "its place. +0.62 because you viewed fund_017 5 min ago; +0.31 because you tapped fund_017 3 h ago; −0.20 for its "
-        "cost. Score 1.43 = 0.70 + 0.73."
+        "its place. +0.62 because you viewed fund_017 5 min ago; +0.31 because you tapped fund_017 3 h ago; −0.20 for "
+        "its cost. Score 1.43 = 0.70 + 0.73."
     )
 
 
 def test_an_explanation_in_chinese() -> None:
     assert ZH.explanation(EXPLANATION) == (
         "fund_017 排在第 1 位(云端排序:第 4 位)。位置变化:第 4 位 → 第 2 位(近期行为);第 2 位 → 第 1 位"
-        "(固定位置的规则)。+0.62:5 分钟前您看过 fund_017;+0.31:3 小时前您点击了 fund_017;−0.20:展示成本。得分 1.43 = 0.70 + 0.73。"
+        "(固定位置的规则)。+0.62:5 分钟前您看过 fund_017;+0.31:3 小时前您点击了 fund_017;−0.20:展示成本。"
+        "得分 1.43 = 0.70 + 0.73。"
     )
 
 

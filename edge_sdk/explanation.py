@@ -181,7 +181,10 @@ class ModelShare:
     def terms(self, index: int) -> list[Term]:
         """Of one candidate: each event, and the counted kinds that have something left."""
         values = self.events[:, index].tolist()
-        terms = [Term(label, values[at], TermSource.EVENT, at, *rest) for label, at, *rest in self._events]
+        terms = [
+            Term(label, values[place], TermSource.EVENT, place, kind, item, age_s)
+            for label, place, kind, item, age_s in self._events
+        ]
         tables, counters = self.tables, self.counters[index].tolist()
         category = tables.category_names[tables.offer_category[self.inputs.candidate[index]]]
         for at, (label, value) in enumerate(zip(counter_labels(tables), counters, strict=True)):

@@ -109,6 +109,7 @@ def run(
 @app.command()
 def inspect(bundle: Annotated[Path, typer.Argument(help="A .edge file.")]) -> None:
     """Say what is in a bundle, without asking who signed it, and run its golden vectors."""
+    from cloud_export.bundle_words import bundle_rows
     from edge_sdk.bundle import read_bundle
     from edge_sdk.release import open_release
     from edge_sdk.selftest import tested_ranker
@@ -116,28 +117,35 @@ def inspect(bundle: Annotated[Path, typer.Argument(help="A .edge file.")]) -> No
     with _errors():
         content = read_bundle(bundle, open_release(bundle, trusted_keys=(), allow_unsigned=True))
         tested_ranker(content)
-        layout, policy = content.layout, content.policy
-        rows = {
-            "scene": content.scene,
-            "model version": content.model_version,
-            "made by": content.created_by,
-            "file": f"{bundle.stat().st_size:,} bytes",
-            "model": f"{len(content.model):,} bytes (explainer {len(content.explainer):,})",
-            "window": f"{layout.window} events",
-            "kinds": ", ".join(content.kind_ids),
-            "derived kinds": ", ".join(name for name in content.kind_names if name not in content.kind_ids) or "none",
-            "items": f"{len(layout.items):,}",
-            "offers": f"{len(layout.offers):,} in {len(content.categories)} categories",
-            "half-lives": ", ".join(f"{decay.half_life_s} s" for decay in layout.decays),
-            "objectives": ", ".join(f"{n} × {w:g}" for n, w in zip(policy.objectives, policy.weights, strict=True)),
-            "context": "; ".join(f"{f.name}: {', '.join(f.values)}" for f in policy.context) or "none",
-            "rules": f"{len(policy.eligibility)} eligibility, {len(layout.caps)} caps and cooldowns",
-            "golden vectors": f"{len(content.golden)}, all come out on this machine",
-        }
         table = Table("", "", title=str(bundle), show_header=False)
-        for label, value in rows.items():
+        for label, value in bundle_rows(content, size_bytes=bundle.stat().st_size).items():
             table.add_row(label, value)
         _out.print(table)
+
+
+@app.command()
+def policy(
+    scene: SceneArgument,
+    out: Annotated[Path, typer.Option(help="The policy file to write.")],
+    key: Annotated[Path | None, typer.Option(help="Ed25519 private key (PEM) that signs it.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="A bundle that it must fit.")] = None,
+) -> None:
+    """Pack a scene's objectives and policy alone: they replace those of an installed bundle, without a new model."""
+    from cloud_export.policy_files import sign_policy, try_on
+    from cloud_export.scene import load_scene
+    from cloud_export.signing import development_key, write_whole
+
+    with _errors():
+        checked = load_scene(scene)
+        content = sign_policy(checked, _load_key(key) or development_key(checked.name))
+        notes = try_on(checked, str(out), content, bundle) if bundle else []
+        write_whole(out, content)
+    for note in notes:
+        _err.print(note, markup=False, highlight=False)
+    fits = f", which fits {bundle}" if bundle else ""
+    _out.print(f"wrote {out}: {len(content):,} bytes, version {checked.policy.version}{fits}", highlight=False)
+    if key is None:
+        _out.print("signed with the development key, which anyone can make; use --key for a policy that ships")
 
 
 _BAD_ROWS_SHOWN = 100

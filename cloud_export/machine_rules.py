@@ -38,8 +38,7 @@ def machine_problems(scene: Scene) -> Iterator[SceneProblem]:
             yield SceneProblem(f"{field}.name", machine.name, "another machine has this name", "rename one of them")
         yield from repetitions(f"{field}.states", machine.states)
         yield from _context_problems(field, machine, scene)
-        steps = [_step_problems(f"{field}.steps[{place}]", step, machine, scene) for place, step in enumerate(machine.steps)]
-        problems = [problem for found in steps for problem in found]
+        problems = list(_steps_problems(f"{field}.steps", machine, scene))
         yield from problems
         if not problems and time_cycle(machine_rule(machine)):
             reason = "its steps by time lead from a state back to it, so it would never come to rest"
@@ -57,6 +56,11 @@ def _context_problems(field: str, machine: Machine, scene: Scene) -> Iterator[Sc
     values = scene.context[machine.name]
     for place, state in enumerate(machine.states):
         yield from unless_known(f"{field}.states[{place}]", state, values, f"context.{machine.name}")
+
+
+def _steps_problems(field: str, machine: Machine, scene: Scene) -> Iterator[SceneProblem]:
+    for place, step in enumerate(machine.steps):
+        yield from _step_problems(f"{field}[{place}]", step, machine, scene)
 
 
 def _step_problems(field: str, step: Step, machine: Machine, scene: Scene) -> Iterator[SceneProblem]:

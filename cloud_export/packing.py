@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,25 +15,26 @@ import flatbuffers
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import edge_sdk
 from cloud_export.layout import DeviceLayout
 from cloud_export.policy_packing import policy_table
 from cloud_export.scene import Scene
 from cloud_export.shipped_texts import merged_texts
+from cloud_export.signing import development_key, public_bytes, sign_release, write_whole
 from edge_sdk.bundle import Golden
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DwellRule, PassedOverRule, SessionRule
 from edge_sdk.format.generated import edge_generated as fb
 from edge_sdk.machines import MachineRule, MachineStep
-from edge_sdk.release import BUNDLE, key_id
 from edge_sdk.types import F32, I64
 from edge_sdk.vocabulary import Vocabulary, kind_id
 
-_ALIGNMENT = 16  # of the payload in the file, so that its vectors can be used where they lie
+__all__ = [
+    "Content", "development_key", "model_version", "pack_payload", "public_bytes", "sign_release",
+    "write_base_decisions", "write_whole",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,10 +87,11 @@ def pack_payload(content: Content) -> bytes:
         channels=[
             fb.ChannelT(name=channel.name, shownKind=channel.shown_kind, cost=channel.cost)
             for channel in policy.channels[1:]
-        ],
-        variants=list(policy.variants),
-        machines=[_machine(rule) for rule in memory.machines],
-        attributes=list(policy.attributes),
+        ]
+        or None,
+        variants=list(policy.variants) or None,
+        machines=[_machine(rule) for rule in memory.machines] or None,
+        attributes=list(policy.attributes) or None,
         texts=[
             fb.TextsT(language=language, keys=list(texts), texts=list(texts.values()))
             for language, texts in merged_texts(scene).items()
@@ -99,41 +100,6 @@ def pack_payload(content: Content) -> bytes:
     builder = flatbuffers.Builder(len(content.model) + len(content.explainer) + 65536)
     builder.Finish(bundle.Pack(builder))
     return bytes(builder.Output())
-
-
-def sign_release(payload: bytes, keys: Sequence[Ed25519PrivateKey], identifier: bytes = BUNDLE) -> bytes:
-    """A bundle's or a policy's file: the payload, its SHA-256, and a signature by each key."""
-    builder = flatbuffers.Builder(len(payload) + 1024)
-    signatures = []
-    for key in keys:
-        name = builder.CreateString(key_id(public_bytes(key)))
-        raw = builder.CreateByteVector(key.sign(payload))
-        fb.SignatureStart(builder)
-        fb.SignatureAddKeyId(builder, name)
-        fb.SignatureAddEd25519(builder, raw)
-        signatures.append(fb.SignatureEnd(builder))
-    fb.ReleaseStartSignaturesVector(builder, len(signatures))
-    for signature in reversed(signatures):
-        builder.PrependUOffsetTRelative(signature)
-    signature_vector = builder.EndVector()
-    digest = builder.CreateByteVector(hashlib.sha256(payload).digest())
-    body = _aligned_bytes(builder, payload)
-    fb.ReleaseStart(builder)
-    fb.ReleaseAddPayload(builder, body)
-    fb.ReleaseAddSha256(builder, digest)
-    fb.ReleaseAddSignatures(builder, signature_vector)
-    builder.Finish(fb.ReleaseEnd(builder), file_identifier=identifier)
-    return bytes(builder.Output())
-
-
-def development_key(scene: str) -> Ed25519PrivateKey:
-    """A key that anyone can make again: it says who packed a file on a laptop, and protects nothing."""
-    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"edge-sdk development key " + scene.encode()).digest())
-
-
-def public_bytes(key: Ed25519PrivateKey) -> bytes:
-    """The 32 bytes that `Engine.open` takes in `trusted_keys`."""
-    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def write_base_decisions(
@@ -162,24 +128,6 @@ def write_base_decisions(
     buffer = io.BytesIO()
     pl.DataFrame(columns).write_parquet(buffer)
     write_whole(path, buffer.getvalue())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write under another name, sync, rename: readers see the old file or the new one."""
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
-
-
-def _aligned_bytes(builder: flatbuffers.Builder, content: bytes) -> int:
-    """A byte vector whose content starts at a multiple of 16 in the file."""
-    builder.StartVector(1, len(content), _ALIGNMENT)
-    builder.head -= len(content)
-    builder.Bytes[builder.head : builder.head + len(content)] = content
-    return int(builder.EndVector())
 
 
 def _kind(layout: DeviceLayout, name: str) -> fb.KindT:

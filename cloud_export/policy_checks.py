@@ -44,9 +44,9 @@ def _name_problems(scene: Scene) -> Iterator[SceneProblem]:
     }  # fmt: skip
     for kind, rules in lists.items():
         for index, rule in enumerate(rules):
-            name, field = getattr(rule, "name", None), f"policy.{kind}[{index}].name"
-            if isinstance(name, str) and first.setdefault(name, field) != field:
-                yield SceneProblem(field, name, f"{first[name]} is the same", "give each rule a name of its own")
+            given, field = getattr(rule, "name", None), f"policy.{kind}[{index}].name"
+            if isinstance(given, str) and first.setdefault(given, field) != field:
+                yield SceneProblem(field, given, f"{first[given]} is the same", "give each rule a name of its own")
 
 
 def _channel_problems(scene: Scene) -> Iterator[SceneProblem]:

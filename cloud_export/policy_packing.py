@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
-import flatbuffers
 import numpy as np
 import numpy.typing as npt
 
-import edge_sdk
 from cloud_export.scene_fields import Scene
-from cloud_export.scene_policy import Budget, Cap, Condition, Cooldown, Exploration, QuietHours, Selecting
-from edge_sdk.config import FORMAT_VERSION
+from cloud_export.scene_policy import Budget, Cap, Condition, Cooldown, Exploration, QuietHours, Selecting, WeightRule
 from edge_sdk.format.generated import edge_generated as fb
 from edge_sdk.vocabulary import category_id, item_id, kind_id
+
+Rule = TypeVar("Rule")
+Table = TypeVar("Table")
 
 _PER = {"offer": fb.Per.Offer, "category": fb.Per.Category, "user": fb.Per.User, "channel": fb.Per.User}
 _PARTY = {"operator": fb.Party.Operator, "user": fb.Party.User}
@@ -24,24 +26,16 @@ def policy_table(scene: Scene) -> fb.PolicyT:
     """What [objectives] and [policy] say, by names and ids, so that it fits any bundle of the scene."""
     policy = scene.policy
     gate, null = policy.gate, policy.null
+    about = partial(_about, scene)
     return fb.PolicyT(
         objectives=[fb.ObjectiveT(name=name, weight=scene.objectives[name]) for name in scene.objective_order],
-        caps=list(_caps(scene)),
+        caps=list(_caps(scene)) or None,
         version=policy.version,
-        rules=[
-            fb.EligibilityRuleT(**_about(scene, f"eligibility[{index}]", rule))
-            for index, rule in enumerate(policy.eligibility)
-        ],
-        blocks=[
-            fb.BlockT(**_about(scene, f"blocks[{index}]", rule), by=_PARTY[rule.by])
-            for index, rule in enumerate(policy.blocks)
-        ],
-        quietHours=[_quiet_hours(f"quiet_hours[{index}]", rule) for index, rule in enumerate(policy.quiet_hours)],
-        weightRules=_weight_rules(scene),
-        boosts=[
-            fb.BoostT(**_about(scene, f"boosts[{index}]", rule), add=rule.add)
-            for index, rule in enumerate(policy.boosts)
-        ],
+        rules=_each("eligibility", policy.eligibility, lambda name, r: fb.EligibilityRuleT(**about(name, r))),
+        blocks=_each("blocks", policy.blocks, lambda name, r: fb.BlockT(**about(name, r), by=_PARTY[r.by])),
+        quietHours=_each("quiet_hours", policy.quiet_hours, _quiet_hours),
+        weightRules=_each("weights", policy.weights, partial(_weight_rule, scene)),
+        boosts=_each("boosts", policy.boosts, lambda name, r: fb.BoostT(**about(name, r), add=r.add)),
         minEvents=gate.min_events,
         fullEvents=gate.min_events if gate.full_events is None else gate.full_events,
         largestShift=policy.influence.largest_shift,
@@ -52,33 +46,23 @@ def policy_table(scene: Scene) -> fb.PolicyT:
         nullScore=null.score if null else None,
         againAfterS=null.again_after_s if null else 0,
         exploration=_exploration(policy.exploration),
-        categoryLimits=[
-            fb.CategoryLimitT(category=0 if name == "*" else category_id(name), limit=limit)
-            for name, limit in policy.category_limits.items()
-        ],
-        pins=[
-            fb.PinT(**_about(scene, f"pins[{index}]", rule), by=_PARTY[rule.by], place=rule.place, count=rule.count)
-            for index, rule in enumerate(policy.pins)
-        ],
+        categoryLimits=_category_limits(policy.category_limits),
+        pins=_each(
+            "pins",
+            policy.pins,
+            lambda name, r: fb.PinT(**about(name, r), by=_PARTY[r.by], place=r.place, count=r.count),
+        ),
     )
-
-
-def pack_policy(scene: Scene) -> bytes:
-    """The payload of a policy file: the same scene gives the same bytes."""
-    file = fb.PolicyFileT(
-        formatVersion=FORMAT_VERSION,
-        scene=scene.name,
-        createdBy=f"cloud-export {edge_sdk.__version__}",
-        policy=policy_table(scene),
-    )
-    builder = flatbuffers.Builder(4096)
-    builder.Finish(file.Pack(builder))
-    return bytes(builder.Output())
 
 
 def shown_kind(scene: Scene, channel: str) -> str | None:
     """The kind that says an offer was shown on a channel; "" is the app itself."""
     return scene.channels[channel].shown if channel else scene.events.shown
+
+
+def _each(kind: str, rules: Sequence[Rule], table: Callable[[str, Rule], Table]) -> list[Table] | None:
+    """A table of each rule, under the name that it has where the scene gives none; None = no rules."""
+    return [table(f"{kind}[{index}]", rule) for index, rule in enumerate(rules)] or None
 
 
 def _about(scene: Scene, default_name: str, rule: Selecting) -> dict[str, object]:
@@ -116,15 +100,19 @@ def _source(scene: Scene, name: str) -> int:
     return int(fb.Source.Attribute if name in scene.attributes.names else fb.Source.Machine)
 
 
-def _weight_rules(scene: Scene) -> list[fb.WeightRuleT]:
+def _weight_rule(scene: Scene, default_name: str, rule: WeightRule) -> fb.WeightRuleT:
+    return fb.WeightRuleT(
+        name=rule.name or default_name,
+        when=_when(scene, rule.when),
+        weights=np.array([rule.weights[name] for name in scene.objective_order], np.float32),
+    )
+
+
+def _category_limits(limits: Mapping[str, int]) -> list[fb.CategoryLimitT] | None:
     return [
-        fb.WeightRuleT(
-            name=rule.name or f"weights[{index}]",
-            when=_when(scene, rule.when),
-            weights=np.array([rule.weights[name] for name in scene.objective_order], np.float32),
-        )
-        for index, rule in enumerate(scene.policy.weights)
-    ]
+        fb.CategoryLimitT(category=0 if name == "*" else category_id(name), limit=limit)
+        for name, limit in limits.items()
+    ] or None
 
 
 def _caps(scene: Scene) -> Iterator[fb.CapT]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -198,7 +199,7 @@ class Policy(Section):
     @property
     def conditions(self) -> dict[str, Conditions]:
         """The field of every rule that has conditions -> its conditions."""
-        lists = {
+        lists: dict[str, Sequence[Selecting | WeightRule]] = {
             "eligibility": self.eligibility,
             "blocks": self.blocks,
             "pins": self.pins,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from string import Formatter
 
 from cloud_export.errors import SceneProblem, quoted, suggestion
 from cloud_export.scene_fields import Scene
@@ -12,7 +11,8 @@ from cloud_export.shipped_texts import shipped_texts
 from edge_sdk.reasons import Reason
 
 # Families whose keys hold names that only the log knows, or that a later policy may bring.
-_OPEN = ("offer", "category", "rule")
+_OPEN = ("offer", "item", "category", "rule")
+_SLOT = re.compile(r"\{([a-z_]+)\}")
 
 
 def text_problems(scene: Scene) -> Iterator[SceneProblem]:
@@ -30,7 +30,9 @@ def _known_keys(scene: Scene) -> set[str]:
     return {
         *shipped_texts("en"),
         *(f"reason.{reason.name}" for reason in Reason),
-        *(f"kind.{kind}" for kind in scene.events.all_kinds),
+        *(f"{key}.{kind}" for kind in scene.events.all_kinds for key in ("kind", "event")),
+        *(f"event.{kind}.plain" for kind in scene.events.all_kinds),
+        *(f"channel.{name}" for name in scene.channels),
         *(f"state.{machine.name}.{state}" for machine in scene.machines for state in machine.states),
         *(f"variant.{name}" for name in scene.variants),
     }
@@ -48,31 +50,18 @@ def _key_problems(field: str, key: str, known: set[str], families: list[str]) ->
 
 
 def _slot_problems(field: str, key: str, text: str) -> Iterator[SceneProblem]:
-    try:
-        slots = slots_of(text)
-    except ValueError as error:
-        yield SceneProblem(field, text, f"its braces do not match: {error}", "write {slot}, and {{ for a brace")
-        return
-    shipped = shipped_texts("en").get(key)
-    if shipped is None:
-        return
-    allowed = sorted(slots_of(shipped))
-    for slot in sorted(slots - {*allowed}):
-        mend = f"{suggestion(slot, allowed)}the slots of this text are {quoted(allowed)}"
+    if re.search(r"[{}]", _SLOT.sub("", text)):
+        reason = "it has a brace that belongs to no slot"
+        yield SceneProblem(field, text, reason, "write a slot as {name}, and no other braces")
+    allowed = _slots_filled(key)
+    for slot in sorted({*_SLOT.findall(text)} - allowed):
+        mend = f"{suggestion(slot, allowed)}the slots of this text are {quoted(sorted(allowed))}"
         yield SceneProblem(field, text, f"nothing fills {{{slot}}}", mend)
 
 
-def slots_of(text: str) -> set[str]:
-    """The names in braces.
-
-    Raises:
-        ValueError: the braces do not match, or hold anything but a name.
-    """
-    found = set()
-    for _, slot, form, conversion in Formatter().parse(text):
-        if slot is None:
-            continue
-        if form or conversion or not re.fullmatch(r"[a-z_][a-z0-9_]*", slot):
-            raise ValueError(f"{{{slot}}} is not a name")
-        found.add(slot)
-    return found
+def _slots_filled(key: str) -> set[str]:
+    """The slots that the shipped English text has; a text of one kind of event has those of any kind."""
+    shipped = shipped_texts("en")
+    if key.startswith("event."):
+        key = "event.any.plain" if key.endswith(".plain") else "event.any"
+    return {*_SLOT.findall(shipped.get(key, ""))}

@@ -145,10 +145,11 @@ class _Reader:
         kind_names = tuple(_text(kind.name) for kind in raw.kinds)
         recorded = {name: kind.id for name, kind in zip(kind_names, raw.kinds, strict=True) if not kind.derived}
         feedback = {_text(entry.outcome): entry.kind for entry in raw.feedback or []}
-        if not {raw.shownKind, *feedback.values()} <= {0, *recorded.values()}:
-            self.fail(
-                "shown_kind or feedback", "a kind that is not declared, or a derived one, which is never recorded"
-            )
+        answers = {raw.shownKind, *feedback.values()} - {0}
+        if not answers <= set(layout.kinds):
+            self.fail("shown_kind or feedback", f"kinds {sorted(answers - set(layout.kinds))} are not declared")
+        if not answers <= set(recorded.values()):
+            self.fail("shown_kind or feedback", "a derived kind, which is never recorded")
         words = self._words(layout, frozenset(recorded.values()))
         read = read_policy(raw.policy, words, self.fail)
         layout = replace(layout, caps=read.caps, budget=read.budget)

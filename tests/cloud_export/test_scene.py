@@ -267,7 +267,7 @@ _fields = [
     for section, table in tomllib.loads(
         (Path(__file__).parents[2] / "cloud_export" / "scenes" / "wealth.toml").read_text(encoding="utf-8")
     ).items()
-    for field in [*table, "odd", None]
+    for field in [*(table if isinstance(table, dict) else ()), *(["odd"] if isinstance(table, dict) else ()), None]
 ]
 
 

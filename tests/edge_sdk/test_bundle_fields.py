@@ -82,7 +82,6 @@ INVALID: dict[str, tuple[Change, str]] = {
     "a decay table left out": (lambda b: put(b.decays[1], "fadeCoarse", None), "decays: half_life_s 3600 "),
     "a tick of 0": (lambda b: put(b.decays[1], "tickMs", 0), "decays: half_life_s 3600 "),
     "no objectives": (lambda b: put(b.policy, "objectives", []), "policy.objectives: none"),
-    "a rule on no field": (lambda b: put(b.policy.eligibility[0], "field", 2), "policy.eligibility.field: 2"),
     "no model": (lambda b: put(b, "model", None), "model: absent"),
     "an empty model": (lambda b: put(b, "model", np.zeros(0, np.uint8)), "model: absent"),
     "a garbage model": (lambda b: put(b, "model", np.arange(999).astype(np.uint8)), "model: "),
@@ -108,17 +107,17 @@ def test_a_contradiction_is_named(refuser: Refuser, payload: bytes, case: str) -
 
 
 def test_a_later_format_is_named_with_ours(refuser: Refuser, payload: bytes) -> None:
-    later = changed(payload, lambda bundle: put(bundle, "formatVersion", 2))
-    refuser.refuse(later, BundleTooNewError, "format_version 2, this runtime reads up to 1")
+    later = changed(payload, lambda bundle: put(bundle, "formatVersion", 3))
+    refuser.refuse(later, BundleTooNewError, "format_version 3, this runtime reads up to 2")
 
 
 def test_a_later_format_is_named_whatever_else_is_new_in_it(refuser: Refuser, payload: bytes) -> None:
     def later(bundle: Any) -> None:
-        put(bundle, "formatVersion", 2)
+        put(bundle, "formatVersion", 3)
         put(bundle, "kinds", None)
         put(bundle, "model", None)
 
-    refuser.refuse(changed(payload, later), BundleTooNewError, "format_version 2, this runtime reads up to 1")
+    refuser.refuse(changed(payload, later), BundleTooNewError, "format_version 3, this runtime reads up to 2")
 
 
 def test_a_signed_payload_that_is_no_bundle_is_damaged(refuser: Refuser) -> None:

@@ -90,7 +90,6 @@ INVALID: dict[str, Case] = {
     "quiet nowhere": (lambda p: put(p.quietHours[0], channels=["fax"]), "quiet_hours[0].channels: 'fax'"),
     "a cap on no kind": (lambda p: put(p.caps[0], kind=1), "caps[0].kind: 1 is not"),
     "a cap on another kind": (lambda p: put(p.caps[0], moreKinds=np.array([2], np.uint16)), "caps[0].kind: 2 is not"),
-    "a cap of 0": (lambda p: put(p.caps[0], limit=0), "caps[0].limit: 0"),
     "a cap per moon": (lambda p: put(p.caps[0], per=3), "caps[0].per: 3"),
     "a cap of no channel": (lambda p: put(p.caps[1], channels=["fax"]), "caps[1].channels: 'fax'"),
     "min above full": (lambda p: put(p, minEvents=9), "min_events: 9, full_events 8"),
@@ -160,6 +159,12 @@ OTHERS: dict[str, Case] = {
 def test_a_contradiction_beside_the_policy_is_named(payload: bytes, case: str) -> None:
     change, words = OTHERS[case]
     refused(payload, change, words)
+
+
+def test_a_cap_of_0_is_one_of_1(payload: bytes) -> None:
+    """As format.md has said since before there were policies."""
+    release = changed(payload, lambda bundle: put(bundle.policy.caps[0], limit=0))
+    assert read_bundle(Path("a.edge"), memoryview(payload_of(release))).layout.caps[0].limit == 1
 
 
 def test_ids_of_a_selection_outlive_the_rows(payload: bytes) -> None:

@@ -17,8 +17,9 @@ from cloud_export.metrics import spearman
 from cloud_export.report_words import JsonValue
 from edge_sdk.adjusting import fused
 from edge_sdk.bundle import Bundle
+from edge_sdk.contributions import counter_labels, events_named
 from edge_sdk.derived import Deriver
-from edge_sdk.explanation import Explainer, counter_shares, term_labels
+from edge_sdk.explanation import Explainer
 from edge_sdk.memory import Memory, replay
 from edge_sdk.ranker import ModelInputs, Ranker
 from edge_sdk.selftest import model_shape
@@ -75,10 +76,8 @@ class Scorer:
         return fused(call.logits, inputs.weights)
 
     def contributions(self, inputs: ModelInputs) -> tuple[F64, F64]:
-        """What each event brings (N, C), with its share of the counters, and what the counters bring beyond (C, F)."""
-        events, counters = self.explainer.contributions(inputs)
-        shares = counter_shares(self.bundle, inputs, counters)
-        return events.astype(np.float64) + shares.sum(axis=2), counters.astype(np.float64) - shares.sum(axis=0)
+        """What each event brings with its share of the counters (N, C); what the counters bring beyond (C, 2·KC)."""
+        return self.explainer.taken_apart(inputs)
 
 
 def explanation_faithfulness(scorer: Scorer, *, seed: int) -> float:
@@ -119,11 +118,9 @@ def explanation_examples(scorer: Scorer, *, count: int, seed: int) -> list[JsonV
         first = int(by_score(scores)[0])
         base_place = int(places(by_score(base))[first]) + 1
         events, rest = scorer.contributions(inputs)
-        event_labels, counter_labels = term_labels(scorer.bundle, inputs)
-        layout = scorer.layout.memory
-        by_kind = rest[first].reshape(len(counter_labels), len(layout.decays)).sum(axis=1)
-        terms = [(label, float(events[place, first])) for place, label in event_labels.items()]
-        terms += list(zip(counter_labels, by_kind.tolist(), strict=True))
+        tables = scorer.explainer.tables
+        terms = [(label, float(events[place, first])) for label, place, *_ in events_named(tables, inputs)]
+        terms += list(zip(counter_labels(tables), rest[first].tolist(), strict=True))
         found.append((base_place, {
             "offer": scorer.candidates.names[index][first],
             "base_logit": float(base[first]), "score": float(scores[first]),

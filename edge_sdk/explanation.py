@@ -13,14 +13,14 @@ wanted, and `rank` must not pay for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import overload
 
 import numpy as np
 
 from edge_sdk.bundle import Bundle
-from edge_sdk.contributions import WindowTables, boosts_applied, counter_labels, event_terms, taken_apart
+from edge_sdk.contributions import WindowTables, boosts_applied, counter_labels, events_named, taken_apart
 from edge_sdk.decision import Decision, RankedOffer
 from edge_sdk.errors import BundleInvalidError, InvalidValueError
 from edge_sdk.memory import Memory
@@ -175,13 +175,16 @@ class ModelShare:
     counters: F64  # (C, 2·KC)
 
     @cached_property
-    def _events(self) -> list[Term]:
-        return event_terms(self.tables, self.inputs)
+    def _events(self) -> list[tuple[str, int, str, str, float]]:
+        return events_named(self.tables, self.inputs)
 
     def terms(self, index: int) -> list[Term]:
         """Of one candidate: each event, and the counted kinds that have something left."""
         values = self.events[:, index].tolist()
-        terms = [replace(term, value=values[term.event]) for term in self._events]
+        terms = [
+            Term(label, values[place], TermSource.EVENT, place, kind, item, age_s)
+            for label, place, kind, item, age_s in self._events
+        ]
         tables, counters = self.tables, self.counters[index].tolist()
         category = tables.category_names[tables.offer_category[self.inputs.candidate[index]]]
         for at, (label, value) in enumerate(zip(counter_labels(tables), counters, strict=True)):

@@ -141,6 +141,11 @@ class Words:
 
     # ---- numbers and times ----
 
+    def number(self, value: float) -> str:
+        """A number as a person writes it: ``1200``, ``−0.5``, ``3.25``."""
+        digits = f"{abs(value):.2f}".rstrip("0").rstrip(".")
+        return digits if value >= 0 or digits == "0" else f"−{digits}"
+
     def age(self, age_s: float) -> str:
         """A length of time: ``5 min``, ``5 分钟``."""
         number, unit = length_of_time(age_s)

@@ -1,6 +1,7 @@
 """An explanation accounts for the score.
 
-Its terms sum to the score, largest first, and name the events they come from; later events do not change it. What can
+Its terms sum to the score, largest first, and name the events they come from; it says why an offer stands where it
+stands or does not, also in words; later events do not change it. What can
 no longer be explained, because the log has gone round or was erased, is refused rather than explained wrongly.
 """
 
@@ -11,18 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import HOME, OFFERS, SettableClock, Small
-from engine_acts import ACTS, Act, do, fresh, names
+from engine_acts import ACTS, Act, do, fresh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Decision, Engine
 from edge_sdk.errors import ExplanationGoneError, InvalidValueError
+from edge_sdk.explanation import TermSource
 
 
 def sums_up(decision: Decision, engine: Engine) -> None:
     explanations = engine.explain(decision)
-    assert [explanation.offer for explanation in explanations] == names(decision)
-    for explanation, offer in zip(explanations, decision.offers, strict=True):
+    offers = (*decision.offers, *decision.dropped)
+    assert [explanation.offer for explanation in explanations] == [offer.id for offer in offers]
+    for explanation, offer in zip(explanations, offers, strict=True):
+        assert (explanation.place, explanation.base_place) == (offer.place, offer.base_place)
         assert explanation.score == offer.score
         total = explanation.base + sum(term.value for term in explanation.terms)
         assert total == pytest.approx(explanation.score, abs=1e-5)
@@ -59,10 +63,46 @@ def test_an_explanation_names_the_events(engine: Engine, base: BaseDecision, clo
     engine.record("view", item="never heard of")
     clock.now_ms += 12_000
     explanation = engine.explain(engine.rank(base, context=HOME))[0]
-    assert {(term.label, term.event) for term in explanation.terms if term.event >= 0} == {
-        ("view (an item not in the bundle), 12 s ago", 0),
-        ("click fund_a, 12 s ago", 1),
+    assert {(t.label, t.event, t.kind, t.item, t.age_s) for t in explanation.terms if t.event >= 0} == {
+        ("view (an item not in the bundle), 12 s ago", 0, "view", "", 12.0),
+        ("click fund_a, 12 s ago", 1, "click", "fund_a", 12.0),
     }
+    assert {term.source for term in explanation.terms if term.event >= 0} == {TermSource.EVENT}
+
+
+def test_what_was_counted_before_the_window_is_a_term_of_its_own(engine: Engine, base: BaseDecision) -> None:
+    engine.record("click", item="fund_a")
+    for _ in range(8):  # the window's size
+        engine.record("dismiss", item="coupon_a")
+    terms = engine.explain(engine.rank(base, context=HOME)).of("fund_a").terms
+    counted = {(term.label, term.kind, term.item) for term in terms if term.source is TermSource.COUNTER}
+    assert counted == {
+        ("earlier click of the offer", "click", ""),
+        ("earlier click of the offer's category", "click", "fund"),
+    }
+
+
+def test_a_decision_in_words(engine: Engine, clock: SettableClock) -> None:
+    engine.record("click", item="fund_a")
+    clock.now_ms += 300_000
+    for _ in range(2):
+        engine.record("impression", item="coupon_a")
+    explanations = engine.explain(engine.rank(BaseDecision(["coupon_a", "fund_a"], [2.0, 1.0]), context=HOME))
+    english, chinese = explanations.of("fund_a").text(), explanations.of("fund_a").text("zh")
+    assert english.startswith("fund_a stands 1st (2nd in the cloud's order). Its way: 2nd → 1st as others left. ")
+    assert "because you tapped fund_a 5 min ago" in english
+    assert "5 分钟前您点击了 fund_a" in chinese
+    why_not = explanations.of("coupon_a").text()
+    assert why_not.startswith("coupon_a is not shown (1st in the cloud's order): shown often enough")
+    assert ", for another 60 min. " in why_not
+
+
+def test_an_offer_that_was_no_candidate_has_no_explanation(engine: Engine, base: BaseDecision) -> None:
+    explanations = engine.explain(engine.rank(base, context=HOME))
+    assert len(explanations) == 6
+    assert [found.offer for found in explanations[4:]] == [explanations[4].offer, explanations[-1].offer]
+    with pytest.raises(InvalidValueError, match="never heard of"):
+        explanations.of("never heard of")
 
 
 def test_without_events_the_explanation_is_the_base(engine: Engine) -> None:

@@ -230,8 +230,8 @@ class _Reader:
         costs = np.zeros(offers + 1, np.float32)
         if raw.costs is not None:
             given = _array(raw.costs, np.float32)
-            if len(given) != offers or not np.isfinite(given).all():
-                self.fail("offers.costs", "not as many as offers, or one that is NaN or infinite")
+            if len(given) != offers or not (np.isfinite(given) & (given >= 0)).all():
+                self.fail("offers.costs", "not as many as offers, or one below 0, NaN or infinite")
             costs[1:] = given
         return starts, ends, costs
 
@@ -243,7 +243,7 @@ class _Reader:
                 self.fail(f"{field}.name", f"{name!r}: none, or one that stands there twice")
             if channel.shownKind and channel.shownKind not in recorded:
                 self.fail(f"{field}.shown_kind", f"{channel.shownKind} is not the id of a recorded kind")
-            if not math.isfinite(channel.cost):
+            if not 0 <= channel.cost < math.inf:
                 self.fail(f"{field}.cost", f"{channel.cost:g}")
             found.append(Channel(name, channel.shownKind, channel.cost))
         return found

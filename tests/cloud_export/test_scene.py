@@ -253,7 +253,7 @@ def _parts(annotation: object) -> list[object]:
 
 def test_the_page_explains_every_field() -> None:
     page = (Path(__file__).parents[2] / "docs" / "scene.md").read_text(encoding="utf-8")
-    missing = [name for name in _field_names(Scene) if not re.search(rf"`{name}`|\[(columns\.)?{name}\]", page)]
+    missing = [name for name in _field_names(Scene) if not re.search(rf"`{name}`|\[(columns\.|policy\.)?{name}\]", page)]
     assert missing == []
 
 

@@ -144,8 +144,7 @@ OTHERS: dict[str, Case] = {
     "a step to nowhere": (lambda b: put(b.machines[1].steps[0], to=2), "machines[1].steps[0].to: 2"),
     "a step from nowhere": (lambda b: put(b.machines[1].steps[0], from_=[2]), "machines[1].steps[0].to: 1, from [2]"),
     "a step on nothing": (lambda b: put(b.machines[1].steps[0], on=1), "machines[1].steps[0].on: 1"),
-    "a step of no event": (lambda b: put(b.machines[1].steps[0], count=0), "machines[1].steps[0].count: 0"),
-    "a step by both": (lambda b: put(b.machines[1].steps[0], afterS=5), "machines[1].steps[0].count: 1, after_s 5"),
+    "a step by both": (lambda b: put(b.machines[1].steps[0], afterS=5), "machines[1].steps[0].after_s: 5, and on "),
     "a step by neither": (lambda b: put(b.machines[1].steps[0], on=0), "machines[1].steps[0].after_s: 0"),
     "time in a circle": (
         lambda b: put(b.machines[0].steps[0], on=0, afterS=5), "machines[0].steps: those by time lead from a state"

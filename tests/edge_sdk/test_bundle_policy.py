@@ -64,7 +64,7 @@ def test_what_moves_offers(bundle: Bundle) -> None:
     assert (rule.name, rule.when, rule.weights.tolist()) == (
         "at home", When((ContextCondition(0, frozenset({0})),)), [0.25, 2.0],
     )  # fmt: skip
-    assert (boost.name, boost.add, boost.selection.channels) == ("boosts[0]", -0.5, frozenset({0, 2}))
+    assert (boost.name, float(boost.add), boost.selection.channels) == ("boosts[0]", -0.5, frozenset({0, 2}))
     assert names(bundle, boost.selection.offers) == ["fund_a", "fund_b", "fund_c", "fund_d"]
     assert boost.when == When((NumberCondition(0, 10.0, 20.5),))
     assert (pin.name, pin.place, pin.count, pin.by_user) == ("pins[0]", 1, 3, True)

@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks.event_workload import STEP_MS, HistoryClock, Workload
 from benchmarks.event_writers import insert, open_database, pack, record, write_lines
 from edge_sdk import Engine
+from edge_sdk.clock import system_clock
 from edge_sdk.config import LOG_BYTES, PENDING_MAX
-from edge_sdk.engine import system_clock
 from edge_sdk.event_log import EventLog
 
 DAY_EVENTS = 1_500_000_000 // 32  # a heavy day is 1.5 GB of records

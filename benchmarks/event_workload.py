@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from edge_sdk import BaseDecision, Engine
 from edge_sdk.bundle import Bundle, read_bundle
+from edge_sdk.clock import Clock, system_clock
 from edge_sdk.durability import Durability
-from edge_sdk.engine import Clock, system_clock
 from edge_sdk.release import open_release
 from edge_sdk.vocabulary import item_id
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.event_workload import Workload
 from edge_sdk import Engine
-from edge_sdk.engine import system_clock
+from edge_sdk.clock import system_clock
 
 _RECORD = struct.Struct("<IIHHIfIHHI")  # 32 bytes, as the event log's
 _TABLE = "CREATE TABLE events (time_ms INTEGER, kind INTEGER, item INTEGER, value REAL, decision INTEGER)"

@@ -71,11 +71,11 @@ def _condition_problems(
 ) -> Iterator[SceneProblem]:
     machines = {machine.name: machine for machine in scene.machines}
     bounds = [bound for bound in ("at_least", "below") if getattr(condition, bound) is not None]
-    if name in scene.attributes.names:
-        yield from _number_problems(field, condition)
-        return
     if name not in scene.context and name not in machines:
-        known = [*scene.context, *machines, *scene.attributes.names]
+        if name in scene.attributes.names:
+            yield from _number_problems(field, condition)
+            return
+        known = list(dict.fromkeys((*scene.context, *machines, *scene.attributes.names)))
         mend = f"{suggestion(name, known)}use one of {quoted(known)}, or declare it"
         yield SceneProblem(field, None, "it is no context field, machine or attribute", mend)
         return

@@ -41,7 +41,7 @@ def _condition(value: object) -> object:
         return {"one_of": value}
     if isinstance(value, dict | Condition):
         return value
-    raise PydanticCustomError("condition", "write a value, a list of values, or {{ at_least = 1, below = 5 }}")
+    raise PydanticCustomError("condition", "write a value, a list of values, or { at_least = 1, below = 5 }")
 
 
 Conditions = dict[Word, Annotated[Condition, BeforeValidator(_condition)]]

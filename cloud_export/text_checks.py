@@ -66,7 +66,7 @@ def _refused(key: str, text: str) -> Iterator[tuple[str, str]]:
             yield slot, "docs/texts.md lists the slots of a variant's text, and of its plain one"
         return
     allowed = _slots_filled(key)
-    for slot in sorted({slot[0] for slot in SLOT.finditer(text)} - allowed):
+    for slot in sorted(slots_of(text) - allowed):
         yield slot, f"{suggestion(slot, allowed)}the slots of this text are {quoted(sorted(allowed))}"
 
 
@@ -75,4 +75,9 @@ def _slots_filled(key: str) -> set[str]:
     shipped = shipped_texts("en")
     if key.startswith(("event.", "place.")):
         key = f"{key.partition('.')[0]}.any{'.plain' if key.endswith('.plain') else ''}"
-    return {slot[0] for slot in SLOT.finditer(shipped.get(key, ""))}
+    return slots_of(shipped.get(key, ""))
+
+
+def slots_of(text: str) -> set[str]:
+    """The slots that a device fills, with their braces."""
+    return {slot[0] for slot in SLOT.finditer(text)}

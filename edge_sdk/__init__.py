@@ -5,7 +5,8 @@ from edge_sdk.decision import Decision, RankedOffer
 from edge_sdk.engine import Engine
 from edge_sdk.errors import EdgeError, ErrorCode
 from edge_sdk.explanation import Explanation, Explanations
-from edge_sdk.hooks import Hook
+from edge_sdk.hooks import Hook, RankRequest, Trouble
+from edge_sdk.readiness import ClientState
 from edge_sdk.reasons import Reason
 from edge_sdk.terms import Term
 from edge_sdk.types import BaseDecision, Status
@@ -13,6 +14,7 @@ from edge_sdk.types import BaseDecision, Status
 __all__ = [
     "BaseDecision",
     "Client",
+    "ClientState",
     "Decision",
     "EdgeError",
     "Engine",
@@ -20,10 +22,12 @@ __all__ = [
     "Explanation",
     "Explanations",
     "Hook",
+    "RankRequest",
     "RankedOffer",
     "Reason",
     "Status",
     "Term",
+    "Trouble",
     "__version__",
 ]
 

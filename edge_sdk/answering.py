@@ -16,9 +16,9 @@ from edge_sdk.hooks import Hooks, Trouble
 from edge_sdk.readiness import ClientState, EngineT, Readiness
 from edge_sdk.reporting import Reporter
 from edge_sdk.result_cache import ResultCache, key_of
-from edge_sdk.types import BaseDecision
+from edge_sdk.types import BaseDecision, Status
 
-DISK_LOOKED_AT_MS: Final = 60_000  # `status` takes the engine's lock, so not at each answer
+LOOKED_AT_MS: Final = 60_000  # `status` takes the engine's lock, so not at each answer
 
 
 class Answers(Generic[EngineT]):
@@ -38,8 +38,8 @@ class Answers(Generic[EngineT]):
         self._stale_after_ms = None if stale_after_s is None else stale_after_s * 1000
         self._refreshed_ms = 0  # of the base decision given last
         self._was_stale = False
-        self._disk_looked_at_ms: int | None = None
-        self._disk_failures = 0
+        self._looked_at_ms: int | None = None
+        self._disk_failures, self._policy_error = 0, ""
         self.rank_ns: deque[int] = deque(maxlen=LATENCIES_KEPT)
 
     @property
@@ -105,20 +105,24 @@ class Answers(Generic[EngineT]):
         self._refreshed_ms = base.refreshed_ms
         if decision.error:
             self._reporter.base_order(decision)
-        if self._stale_after_ms is not None and self.is_stale(now_ms) is not self._was_stale:
-            self._was_stale = not self._was_stale
-            self._hooks.on_state(ClientState.STALE if self._was_stale else ClientState.READY)
-        looked_ms = self._disk_looked_at_ms
-        if looked_ms is None or not 0 <= now_ms - looked_ms < DISK_LOOKED_AT_MS:
-            self._disk_looked_at_ms = now_ms
-            self.look_at_disk(engine.status().disk_failures)
+        if self._stale_after_ms is not None and (stale := self.is_stale(now_ms)) is not self._was_stale:
+            self._was_stale = stale
+            self._readiness.announce(ClientState.STALE if stale else ClientState.READY)
+        looked_ms = self._looked_at_ms
+        if looked_ms is None or not 0 <= now_ms - looked_ms < LOOKED_AT_MS:
+            self._looked_at_ms = now_ms
+            self.look_at(engine.status())
 
-    def look_at_disk(self, failures: int) -> None:
-        """Tell the hooks where the disk refused writes since this was last looked at."""
+    def look_at(self, status: Status) -> None:
+        """Tell what is new since the last look: writes that the disk refused, a policy that is not in force."""
+        failures, refused = status.disk_failures, status.policy_error
         grown, self._disk_failures = failures > self._disk_failures, failures
+        news, self._policy_error = refused != self._policy_error and refused, refused
         if grown:
             self._reporter.disk_failures(failures)
             self._hooks.on_disk_failure(failures)
+        if news:
+            self._reporter.trouble(Trouble(ErrorCode.POLICY_INVALID, refused))
 
     def _not_ready(self, base: BaseDecision, limit: int | None) -> Decision:
         if not isinstance(base, BaseDecision):

@@ -67,7 +67,7 @@ def base_answer(
         standing=standing,
         pinned=None,
         draw=Draw(Exploration(), scores, Slate(standing, _NOBODY, _NOBODY, None, None), standing),
-        costs=np.zeros(len(scores), np.float32),
+        costs=_costs(base),
         known=None,
         limit=limit if whole else None,
         again_at_ms=None,
@@ -81,6 +81,13 @@ def _scored(base: BaseDecision) -> tuple[F32, I64]:
     if base.logits.shape == (count,) and bool(np.isfinite(base.logits).all()):
         return base.logits, by_score(base.logits)
     return np.full(count, np.nan, np.float32), np.arange(count, dtype=np.int64)
+
+
+def _costs(base: BaseDecision) -> F32:
+    """(C,) as the cloud gave them, if they are numbers; the bundle's are not known here."""
+    count = len(base.offers)
+    usable = base.costs is not None and base.costs.shape == (count,) and bool(np.isfinite(base.costs).all())
+    return base.costs if base.costs is not None and usable else np.zeros(count, np.float32)
 
 
 def _other_touches(base: BaseDecision, order: I64) -> I64 | None:

@@ -16,8 +16,8 @@ from edge_sdk.reasons import Reason
 from edge_sdk.targets import OF_THE_USER, target_rows
 from edge_sdk.types import I32, I64, NEVER_MS, Mask, Per
 
-# Index, per, limit, next places, times.
-CountedRule = tuple[int, int, int, "memoryview[int]", "memoryview[int]"]
+# Index, per, limit, time in ms (0 = for ever), next places, times.
+CountedRule = tuple[int, int, int, int, "memoryview[int]", "memoryview[int]"]
 _SHORT: Final = 1024  # events that are sorted as they are
 _FEW: Final = 24  # events of one rule that are counted one by one: below it a dozen calls of numpy cost more
 _OFFER, _CATEGORY = int(Per.OFFER), int(Per.CATEGORY)
@@ -57,7 +57,7 @@ class CapCounts:
         self._reaches = [_reach(rule.channels) for rule in self._rules]
         # All that one event needs in one tuple a rule: attribute look-ups would cost as much as the counting.
         self._counted: list[CountedRule] = [
-            (index, int(rule.per), rule.limit, self._next[index].data, self._times[index].data)
+            (index, int(rule.per), rule.limit, rule.within_s * 1000, self._next[index].data, self._times[index].data)
             for index, rule in enumerate(self._rules)
         ]
         self.by_kind: dict[int, tuple[CountedRule, ...]] = {
@@ -88,14 +88,13 @@ class CapCounts:
 
     def add(self, rules: tuple[CountedRule, ...], time_ms: int, offer_row: int, category_row: int) -> None:
         """Count one event for the rules of its kind (`by_kind`); row 0 stands for none and is not counted."""
-        for index, per, limit, places, times in rules:
+        for index, per, limit, within_ms, places, times in rules:
             row = offer_row if per == _OFFER else category_row if per == _CATEGORY else OF_THE_USER
             if row:
                 at = places[row]
                 times[row * limit + at] = time_ms
                 places[row] = at = at + 1 if at + 1 < limit else 0
                 oldest = times[row * limit + at]  # of the newest `limit`; 0 = fewer so far
-                within_ms = self._rules[index].within_s * 1000
                 free_at_ms = (oldest + within_ms if within_ms else NEVER_MS) if oldest else 0
                 self._free_views[index][row] = free_at_ms
                 if free_at_ms > self._all_free_at_ms[index]:

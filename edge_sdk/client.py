@@ -23,7 +23,7 @@ from edge_sdk.hooks import Hook, Hooks, RankRequest, Trouble
 from edge_sdk.readiness import ClientState, EngineT, Readiness
 from edge_sdk.reporting import Reporter
 from edge_sdk.types import BaseDecision, Status
-from edge_sdk.waiting import Names, WaitingErasure, WaitingEvent
+from edge_sdk.waiting import Names, WaitingErasure, WaitingEvent, shown_offers
 
 CLOSE_TIMEOUT_S: Final = 5.0
 
@@ -183,8 +183,11 @@ class Client(Generic[EngineT]):
             except (EdgeError, RuntimeError) as problem:
                 self._not_recorded(problem)
             return
-        now_ms, seen = self._clock(), decision.offers[: count if count is None else max(0, count)]
-        kept = [WaitingEvent.checked(now_ms, of.channel, of.id, 0.0, decision.id, Names.CHANNEL) for of in seen]
+        now_ms, number = self._clock(), decision.id
+        kept = [
+            WaitingEvent.checked(now_ms, offer.channel, offer.name, offer.cost, number, Names.CHANNEL)
+            for offer in shown_offers(decision, count)
+        ]
         if not self._readiness.keep(*kept):
             self.shown(decision, count=count)
 
@@ -260,7 +263,7 @@ class Client(Generic[EngineT]):
         if engine is None:
             return None
         status = engine.status()
-        self._answers.look_at_disk(status.disk_failures)
+        self._answers.look_at(status)
         return status
 
     def diagnostics(self) -> dict[str, JSON]:

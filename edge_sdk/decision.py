@@ -167,11 +167,10 @@ class Decision:
         if self.known is not None:
             bits |= np.where(self.known, 0, _UNKNOWN_OFFER)
         reasons, before, scores = bits.tolist(), base_places.tolist(), self.scores.tolist()
-        channels, variants = self.base.channels, self.base.variants
         return tuple(
             RankedOffer(
                 self.candidates[index], scores[index], place, before[index] + 1, _as_reason(reasons[index]),
-                channels[index] if channels else "", variants[index] if variants else "",
+                self.base.channel(index), self.base.variant(index),
             )
             for index, place in zip(indices, numbers, strict=False)
         )  # fmt: skip

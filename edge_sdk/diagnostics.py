@@ -87,6 +87,8 @@ def _engine(status: Status) -> dict[str, JSON]:
     return {
         "scene": status.scene,
         "model_version": status.model_version,
+        "policy_version": status.policy_version,
+        "policy_refused": bool(status.policy_error),  # without its words: they may name offers
         "events": status.events,
         "capacity": status.capacity,
         "log_bytes": status.log_bytes,
@@ -96,7 +98,7 @@ def _engine(status: Status) -> dict[str, JSON]:
         "damaged": status.damaged,
         "unknown_items": status.unknown_items,
         "decisions": status.decisions,
-        "errors": status.errors,
+        "errors": dict(status.errors_by_code),
     }
 
 

@@ -18,6 +18,7 @@ from types import TracebackType
 import numpy.typing as npt
 
 from edge_sdk.bundle import Bundle, read_bundle, with_policy
+from edge_sdk.clock import Clock, system_clock
 from edge_sdk.config import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S, TIME_MS_MAX
 from edge_sdk.deciding import DecisionMaker, Request
 from edge_sdk.decision import Decision
@@ -40,13 +41,7 @@ from edge_sdk.selftest import model_shape, tested_ranker
 from edge_sdk.state_folder import StateFolder
 from edge_sdk.types import BaseDecision, Status
 
-Clock = Callable[[], int]  # milliseconds since 1970-01-01 UTC
 UtcOffset = Callable[[int], int]  # that -> seconds that local time is ahead of UTC
-
-
-def system_clock() -> int:
-    """The device's clock, milliseconds since 1970-01-01 UTC."""
-    return time.time_ns() // 1_000_000
 
 
 def local_utc_offset_s(now_ms: int) -> int:
@@ -304,9 +299,8 @@ class Engine:
             RuntimeError: the engine is closed.
         """
         order = decision.order if count is None else decision.order[: max(0, count)]
-        channels = decision.base.channels
         for index in order.tolist():
-            channel = channels[index] if channels else ""
+            channel = decision.base.channel(index)
             kind = self._shown_kinds.get(channel)
             if kind is None:
                 raise UnknownOutcomeError(f"shown in {channel}" if channel else "shown", ())
@@ -495,6 +489,21 @@ class Engine:
                 policy_version=self._bundle.policy.version,
                 policy_error=self._policy_error,
             )
+
+    @property
+    def shown_kinds(self) -> Mapping[str, str]:
+        """The kind that `shown` records, by channel; "" = in the app itself. A channel without one is left out."""
+        return {channel: kind for channel, kind in self._shown_kinds.items() if kind is not None}
+
+    @property
+    def feedback_kinds(self) -> Mapping[str, str]:
+        """The kind that `feedback` records, by outcome."""
+        return dict(self._feedback_kinds)
+
+    @property
+    def bundle_made_ms(self) -> int:
+        """When the installed bundle was made, milliseconds since 1970; 0 = not known, as long as bundles do not say."""
+        return 0
 
     @property
     def context_fields(self) -> tuple[ContextField, ...]:

@@ -21,11 +21,12 @@ from edge_sdk import replacing
 from edge_sdk.log_file import LOG_ID_BYTES
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import MemoryLayout
-from edge_sdk.memory_tables import fingerprint, pack_tables, read_tables
+from edge_sdk.memory_tables import VERSION, fingerprint, pack_tables, read_tables
 from edge_sdk.sealing import NONCE_BYTES, TAG_BYTES, Seal
 
-_MAGIC: Final = b"EDGEMEM\x04"
-_HEADER: Final = struct.Struct("<8s32s8sIII")  # magic and version, fingerprint, log id, seq, newest decision, flags
+_MAGIC: Final = b"EDGEMEM"
+_READABLE: Final = (3, VERSION)
+_HEADER: Final = struct.Struct("<7sB32s8sIII")  # magic, version, fingerprint, log id, seq, newest decision, flags
 _CRC: Final = struct.Struct("<I")
 _SEAL_BYTES: Final = NONCE_BYTES + TAG_BYTES
 _SLOTS: Final = 2
@@ -109,7 +110,7 @@ class MemoryFile:
             OSError: the disk refuses.
         """
         counts = (kept.seq, kept.decision, kept.is_taken_over)
-        header = _HEADER.pack(_MAGIC, self._fingerprint, log_id[:LOG_ID_BYTES], *counts)
+        header = _HEADER.pack(_MAGIC, VERSION, self._fingerprint, log_id[:LOG_ID_BYTES], *counts)
         body = header + _masked(pack_tables(self._layout), log_id) + kept.memory.dump()
         content = body + _CRC.pack(zlib.crc32(body))
         raw = content.ljust(self._slot_bytes, b"\x00") if seal is None else seal.close(content)
@@ -151,18 +152,19 @@ class MemoryFile:
         body, crc = content[: -_CRC.size], content[-_CRC.size :]
         if _CRC.pack(zlib.crc32(body)) != crc:
             return None
-        magic, of_layout, of_log, seq, decision, flags = _HEADER.unpack_from(body)
-        if magic != _MAGIC or of_log != (log_id or of_log):
+        magic, version, of_layout, of_log, seq, decision, flags = _HEADER.unpack_from(body)
+        if magic != _MAGIC or version not in _READABLE or of_log != (log_id or of_log):
             return None
         try:
-            return Kept(self._memory(body[_HEADER.size :], of_layout, of_log), seq, decision, bool(flags))
+            memory = self._memory(body[_HEADER.size :], of_layout, of_log, version)
+            return Kept(memory, seq, decision, bool(flags))
         except ValueError:  # written by another implementation: its tables and its dump do not fit
             return None
 
-    def _memory(self, raw: bytes, of_layout: bytes, of_log: bytes) -> Memory:
+    def _memory(self, raw: bytes, of_layout: bytes, of_log: bytes, version: int) -> Memory:
         if of_layout == self._fingerprint:
             return Memory.load(self._layout, raw[self._table_bytes :])
-        layout, at = read_tables(_masked(raw, of_log))
+        layout, at = read_tables(_masked(raw, of_log), version=version)
         return Memory.load(layout, raw[at:])
 
     def _replace(self, raw: bytes) -> None:

@@ -29,6 +29,7 @@ from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.types import Per
 from edge_sdk.vocabulary import U32, Vocabulary
 
+VERSION: Final = 4
 _NUMBER: Final = np.dtype("<u4")
 _NONE: Final = np.zeros(0, np.uint32)
 
@@ -62,11 +63,12 @@ def pack_tables(layout: MemoryLayout) -> bytes:
     return b"".join(_packed(numbers) for numbers in lists)
 
 
-def read_tables(raw: bytes) -> tuple[MemoryLayout, int]:
+def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, int]:
     """A layout under which a dump can be loaded, not one to take in events: it knows no items and no window kinds.
 
     Args:
         raw: begins with packed tables.
+        version: of the kept memory that they stand in; 3, of edge-sdk 0.1, is read too.
 
     Returns:
         The layout, and how many bytes it took.
@@ -80,8 +82,9 @@ def read_tables(raw: bytes) -> tuple[MemoryLayout, int]:
     # All half-lives share their factors, which are by ticks.
     decays = tuple(replace(DecayTables.of(1), tick_ms=tick) for tick in reader.numbers().tolist())
     kinds = reader.rows(2)
-    caps, derived = reader.caps(), reader.derived()
-    machines, names = reader.machines()
+    caps = reader.caps() if version == VERSION else reader.caps_of_3()
+    derived = reader.derived()
+    machines, names = reader.machines() if version == VERSION else ((), ())
     layout = MemoryLayout(
         window=window,
         kinds={kind: KindRule(row, False, counter - 1) for row, (kind, counter) in enumerate(kinds, start=1)},
@@ -94,7 +97,7 @@ def read_tables(raw: bytes) -> tuple[MemoryLayout, int]:
         derived=derived,
         category_ids=tuple(categories.tolist()),
         machines=machines,
-        budget=reader.budget(),
+        budget=reader.budget() if version == VERSION else None,
         machine_ids=names,
     )
     return layout, reader.at
@@ -149,6 +152,13 @@ class _Reader:
             per, limit, within_s, cooldown = self.row(4)
             caps.append(CapRule(tuple(sorted(self.kinds())), Per(per), limit, within_s, bool(cooldown)))
         return tuple(caps)
+
+    def caps_of_3(self) -> tuple[CapRule, ...]:
+        """Of one kind each, per offer (0) or per category (1)."""
+        return tuple(
+            CapRule((kind,), Per(per), limit, within_s, bool(cooldown))
+            for kind, per, limit, within_s, cooldown in self.rows(5)
+        )
 
     def machines(self) -> tuple[tuple[MachineRule, ...], tuple[tuple[int, ...], ...]]:
         """Rules without names, and the ids of their names and of their states' names."""

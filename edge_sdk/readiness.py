@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from typing import Final, Generic, TypeVar
@@ -37,13 +38,15 @@ class Readiness(Generic[EngineT]):
 
         Args:
             opener: gives an open engine, or raises.
-            on_state: told of each new state.
+            on_state: told of each new state, in order, one at a time.
             on_trouble: told what went wrong, and how many events it lost.
         """
         self._opener, self._on_state, self._on_trouble = opener, on_state, on_trouble
         self._lock = threading.Lock()
         self._settled = threading.Event()  # open, failed or closed
         self._waiting = WaitingActs()
+        self._news: deque[ClientState] = deque()  # states to be told
+        self._telling = threading.Lock()
         self._thread: threading.Thread | None = None  # while it opens
         self.engine: EngineT | None = None  # while it may be used: everything that waited is written
         self.state = ClientState.NOT_READY
@@ -64,13 +67,13 @@ class Readiness(Generic[EngineT]):
         with self._lock:
             if self._thread is not None or self.state not in (ClientState.NOT_READY, ClientState.ERROR):
                 return
-            again = self.state is ClientState.ERROR
-            self.state, self.error = ClientState.NOT_READY, None
+            if self.state is ClientState.ERROR:
+                self._turn(ClientState.NOT_READY)
+            self.error = None
             self._settled.clear()
             self._thread = threading.Thread(target=self._open, name="edge-sdk-open", daemon=True)
             unstarted = _start(self._thread)
-        if again:
-            self._on_state(ClientState.NOT_READY)
+        self._tell()
         if unstarted is not None:
             self._failed(unstarted)
 
@@ -95,16 +98,39 @@ class Readiness(Generic[EngineT]):
         with self._lock:
             if self.state is ClientState.CLOSED:
                 return
-            self.state = ClientState.CLOSED
+            self._turn(ClientState.CLOSED)
             engine, self.engine, thread = self.engine, None, self._thread
             lost, unerased = (0, False) if thread is not None else self._waiting.clear()
         self._settled.set()
-        self._on_state(ClientState.CLOSED)
+        self._tell()
         self._tell_left(lost, unerased)
         if engine is not None:
             self._let_go(engine)
         elif thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
+
+    def announce(self, state: ClientState) -> None:
+        """Tell that the open engine's answers are STALE, or READY again."""
+        with self._lock:
+            if self.engine is not None:
+                self._news.append(state)
+        self._tell()
+
+    # ---- below: helpers ----
+
+    def _turn(self, state: ClientState) -> None:
+        """The lock is held."""
+        self.state = state
+        self._news.append(state)
+
+    def _tell(self) -> None:
+        """Without the lock. Whoever is telling tells this too: the order holds, and nobody waits for others' hooks."""
+        while self._news and self._telling.acquire(blocking=False):
+            try:
+                while self._news:
+                    self._on_state(self._news.popleft())
+            finally:
+                self._telling.release()
 
     # ---- below: the thread that opens ----
 
@@ -127,12 +153,12 @@ class Readiness(Generic[EngineT]):
             self._thread = None
             closed = self.state is ClientState.CLOSED
             if not closed:
-                self.engine, self.state = engine, ClientState.READY
+                self.engine = engine
+                self._turn(ClientState.READY)
         self._settled.set()
         if closed:
             self._let_go(engine)
-        else:
-            self._on_state(ClientState.READY)
+        self._tell()
         return True
 
     def _write(self, engine: EngineT) -> None:
@@ -153,12 +179,13 @@ class Readiness(Generic[EngineT]):
             closed = self.state is ClientState.CLOSED
             lost, unerased = self._waiting.clear() if closed else (0, False)
             if not closed:
-                self.state = ClientState.ERROR
-        self._settled.set()
-        self._on_trouble(Trouble.of(problem), 0)
-        self._tell_left(lost, unerased)
-        if not closed:
-            self._on_state(ClientState.ERROR)
+                self._turn(ClientState.ERROR)
+        try:  # whoever waits finds the reason in the log already
+            self._on_trouble(Trouble.of(problem), 0)
+            self._tell_left(lost, unerased)
+        finally:
+            self._settled.set()
+        self._tell()
 
     def _tell_left(self, lost: int, unerased: bool) -> None:
         if lost:

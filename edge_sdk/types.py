@@ -81,6 +81,14 @@ class BaseDecision:
         object.__setattr__(self, "costs", None if costs is None else _as_floats(costs, len(self.offers)))
         object.__setattr__(self, "refreshed_ms", refreshed_ms)
 
+    def channel(self, index: int) -> str:
+        """Of a candidate; "" = in the app, and where the list of channels is too short."""
+        return self.channels[index] if self.channels is not None and index < len(self.channels) else ""
+
+    def variant(self, index: int) -> str:
+        """Wording of a candidate; "" = the offer's own, and where the list of variants is too short."""
+        return self.variants[index] if self.variants is not None and index < len(self.variants) else ""
+
 
 def _as_floats(given: npt.ArrayLike, count: int) -> F32:
     """A read-only copy; NaN where it is no array of numbers."""

@@ -8,6 +8,7 @@ from enum import Enum, auto
 from itertools import groupby
 
 from edge_sdk.config import WAITING_MAX
+from edge_sdk.decision import Decision
 from edge_sdk.engine_like import EngineLike
 from edge_sdk.errors import EdgeError, InvalidValueError, UnknownKindError, UnknownOutcomeError
 from edge_sdk.event_input import as_float32, id_of, listed, within_range
@@ -91,6 +92,24 @@ class WaitingErasure:
     def whole(self) -> bool:
         """Whether it forgets everything."""
         return self.before is None and self.items is None and self.kinds is None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOffer:
+    """An offer of a decision that was on the screen."""
+
+    name: str
+    channel: str
+    cost: float
+
+
+def shown_offers(decision: Decision, count: int | None) -> list[ShownOffer]:
+    """The first `count` of a decision's list; None = all."""
+    order = decision.order if count is None else decision.order[: max(0, count)]
+    return [
+        ShownOffer(decision.candidates[index], decision.base.channel(index), float(decision.costs[index]))
+        for index in order.tolist()
+    ]
 
 
 Act = WaitingEvent | WaitingErasure

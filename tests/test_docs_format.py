@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,17 @@ from hypothesis import strategies as st
 from cloud_export.onnx_export import ALLOWED_OPERATORS
 from cloud_export.scene import load_scene
 from edge_sdk import EdgeError, ErrorCode, Reason, config, errors
+from edge_sdk.budget import BudgetRule
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, Deriver, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.event_log import EventLog
 from edge_sdk.log_file import LogHeader
+from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory import Memory, replay
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.sealing import Seal, SealedRecords
-from edge_sdk.types import Per
+from edge_sdk.types import NEVER_MS, Per
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -201,6 +204,37 @@ def test_cap() -> None:
         else:
             bits = memory.caps.reasons(np.array([1]), None, step["now_ms"])
             assert (bits is not None and bool(bits[0])) == step["out"], step
+
+
+def test_machine() -> None:
+    documented = example("machine")
+    steps = tuple(
+        MachineStep(frozenset(step["from"]), kind_id(step["on"]) if step["on"] else 0, step["count"], step["after_s"],
+                    step["to"])
+        for step in documented["steps"]
+    )  # fmt: skip
+    rule = MachineRule("stage", Per.USER, tuple(documented["states"]), steps)
+    memory = Memory(replace(layout(DecayTables.of(300)), machines=(rule,)))
+
+    for step in documented["walk"]:
+        if "event_ms" in step:
+            memory.add(step["event_ms"], CLICK, 0, 0.0)
+        else:
+            changes_ms = memory.machines.user_changes_at(0, step["now_ms"])
+            found = (memory.machines.state(0, step["now_ms"]), None if changes_ms == NEVER_MS else changes_ms)
+            assert found == (step["state"], step["changes_ms"]), step
+
+
+def test_budget() -> None:
+    documented = example("budget")
+    rule = BudgetRule(frozenset({CLICK}), documented["period_s"])
+    memory = Memory(replace(layout(DecayTables.of(300)), budget=rule))
+
+    for step in documented["walk"]:
+        if "event_ms" in step:
+            memory.add(step["event_ms"], CLICK, FUND, step["value"])
+        else:
+            assert memory.spent(step["now_ms"]) == step["spent"], step
 
 
 def test_derived_events() -> None:

@@ -4,9 +4,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from conftest import Small, packed
+from policy_scene import POLICY_SCENE
 from typer.testing import CliRunner, Result
 
+from cloud_export.bundle_words import policy_rows
 from cloud_export.cli import app
+from cloud_export.signing import development_key, public_bytes
+from edge_sdk.bundle import read_bundle
+from edge_sdk.policy_reading import read_policy_file
+from edge_sdk.release import open_release
 
 EVENTS = """case,ts,lifecycle,activity,amount_req
 7,2011-10-01 09:00:00.000+00:00,COMPLETE,A_SUBMITTED,5000
@@ -94,3 +101,85 @@ def test_a_key_of_another_kind_is_refused(events: Path, tmp_path: Path) -> None:
     result = call("run", "loan", "--events", events, "--out", tmp_path / "out", "--key", key)
     assert result.exit_code == 2
     assert "openssl genpkey -algorithm ed25519" in words(result).replace("│ ", "").replace("│", "")
+
+
+def test_policy_writes_a_signed_file_that_fits_the_bundle(tmp_path: Path, small: Small) -> None:
+    scene, out = tmp_path / "small.toml", tmp_path / "small.policy"
+    scene.write_text(POLICY_TOML, encoding="utf-8")
+
+    result = call("policy", scene, "--out", out, "--bundle", small.bundle)
+
+    assert result.exit_code == 0, result.output
+    assert "category 'fnud' is not in the bundle: rules about it match nothing" in words(result)
+    assert "offer 'fund_z' is not in the bundle: rules about it match nothing" in words(result)
+    assert "version 3, which fits" in words(result)
+    assert "signed with the development key" in words(result)
+    assert out.read_bytes()[4:8] == b"EDGP"
+    opened = read_bundle(small.bundle, open_release(small.bundle, trusted_keys=(), allow_unsigned=True))
+    key = public_bytes(development_key("small"))
+    read = read_policy_file("a", out.read_bytes(), opened, trusted_keys=[key], allow_unsigned=False)
+    assert (read.policy.version, [rule.name for rule in read.policy.drops]) == (3, ["blocks[0]", "no z"])
+
+
+def test_policy_says_that_a_device_takes_a_higher_version_only(tmp_path: Path, small: Small) -> None:
+    scene = tmp_path / "small.toml"
+    scene.write_text(POLICY_TOML.replace("version = 3", "version = 0"), encoding="utf-8")
+    result = call("policy", scene, "--out", tmp_path / "small.policy", "--bundle", small.bundle)
+    assert "policy.version is 0 and the bundle's is 0: a device takes a higher one only" in words(result)
+
+
+def test_a_policy_of_another_scene_is_refused_and_not_written(tmp_path: Path, small: Small) -> None:
+    out = tmp_path / "wealth.policy"
+    result = call("policy", "wealth", "--out", out, "--bundle", small.bundle)
+    assert result.exit_code == 2
+    assert "scene: 'wealth', and the bundle is of 'small'" in words(result)
+    assert not out.exists()
+
+
+def test_inspect_names_the_rules(small: Small) -> None:
+    result = call("inspect", small.bundle)
+    assert result.exit_code == 0
+    said = words(result).replace("│", "")
+    assert "eligibility eligibility[0]" in " ".join(said.split())
+    assert "caps caps[0], caps[1]" in " ".join(said.split())
+    assert "texts en, zh" in " ".join(said.split())
+
+
+def test_inspect_says_every_rule_in_short(tmp_path: Path) -> None:
+    scene = packed(tmp_path, POLICY_SCENE)
+    bundle = read_bundle(scene.bundle, open_release(scene.bundle, trusted_keys=(), allow_unsigned=True))
+    assert policy_rows(bundle) == {
+        "policy version": "7",
+        "eligibility": "eligibility[0], calm",
+        "blocks": "no pushes, not this",
+        "caps": "caps[0], few pushes, few pushes, caps[2]",
+        "cooldowns": "cooldowns[0]",
+        "quiet hours": "night 22:00–08:30",
+        "weights": "at home",
+        "boosts": "boosts[0] -0.5",
+        "pins": "pins[0] at 2",
+        "numbers": (
+            "2 to 8 events for the device's full say, largest shift 0.75, largest move 3, cost price 0.5, "
+            "budget 10 in 86400 s, diversity 0.125, category limits, null score -1.5, epsilon 0.25"
+        ),
+    }
+
+
+POLICY_TOML = """
+[scene]
+name = "small"
+objective_order = ["click", "convert"]
+
+[events]
+kinds = ["view"]
+
+[policy]
+version = 3
+
+[[policy.blocks]]
+category = ["coupon", "fnud"]
+
+[[policy.blocks]]
+name = "no z"
+offers = "fund_z"
+"""

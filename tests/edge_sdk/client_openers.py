@@ -39,7 +39,7 @@ class HookLedger(Hook):
         self.troubles: list[tuple[ErrorCode, str]] = []
         self.states: list[ClientState] = []
         self.disk_failures: list[int] = []
-        self.told = threading.Event()  # set at each new state
+        self._news = threading.Condition()
 
     def before(self, request: RankRequest) -> None:
         self.requests.append(request)
@@ -56,8 +56,15 @@ class HookLedger(Hook):
         self.ledger.append(f"{self.name}finally")
 
     def on_state(self, state: ClientState) -> None:
-        self.states.append(state)
-        self.told.set()
+        with self._news:
+            self.states.append(state)
+            self._news.notify_all()
+
+    def await_states(self, count: int) -> list[ClientState]:
+        """The states, as soon as so many were told."""
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.states) >= count, PATIENCE_S), self.states
+            return list(self.states)
 
     def on_disk_failure(self, count: int) -> None:
         self.disk_failures.append(count)

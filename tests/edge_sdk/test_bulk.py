@@ -11,6 +11,8 @@ import pytest
 from conftest import ITEMS, KINDS, NOW_MS, OFFERS, Small
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_rules import budgets, machines
+from random_rules import caps as cap_rules
 
 from edge_sdk import bulk, caps
 from edge_sdk.budget import BudgetRule
@@ -195,6 +197,32 @@ def test_with_every_rule_at_once_is_as_one_by_one(
     now_ms = (events[-1][0] if events else NOW_MS) + later_ms
     assert_same(expected, found, now_ms)
     assert_same(expected, of_records, now_ms)
+    assert_same(expected, Memory.load(layout, expected.dump()), now_ms)
+
+
+LOOKED_AT = [VIEW, CLICK, SHOWN, START, STAY, TIRED, 9]
+
+
+@given(
+    events=events_of(KIND_IDS, ITEM_IDS), cut=st.integers(0, 60), sizes=SIZES, derives=st.booleans(),
+    rules=st.tuples(
+        st.lists(cap_rules(LOOKED_AT), max_size=3), st.lists(machines(LOOKED_AT), max_size=3),
+        budgets(LOOKED_AT, [1, 3600, 86_400]),
+    ),
+)  # fmt: skip
+@settings(max_examples=300, deadline=None)
+def test_with_any_rules_at_once_is_as_one_by_one(
+    events: list[Event], cut: int, sizes: tuple[int, int, int], derives: bool,
+    rules: tuple[list[CapRule], list[MachineRule], BudgetRule | None],
+) -> None:  # fmt: skip
+    layout = replace(FULL, derived=DERIVED if derives else FULL.derived, caps=tuple(rules[0]),
+                     machines=tuple(rules[1]), budget=rules[2])  # fmt: skip
+    expected, found = one_by_one(layout, events), one_by_one(layout, events[:cut])
+    with pytest.MonkeyPatch.context() as patch:
+        of_sizes(patch, sizes)
+        add_many(found, *columns(events[cut:]))
+    now_ms = (events[-1][0] if events else NOW_MS) + 1000
+    assert_same(expected, found, now_ms)
     assert_same(expected, Memory.load(layout, expected.dump()), now_ms)
 
 

@@ -9,14 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_rules import budgets, caps, machines
 
-from edge_sdk.caps import CapRule
 from edge_sdk.carry_over import take_over
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import NOTHING_DERIVED, DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.memory_tables import pack_tables, read_tables
+from edge_sdk.stepping import Standing
 from edge_sdk.types import F32, Per
 from edge_sdk.vocabulary import Vocabulary
 
@@ -62,8 +64,6 @@ def layouts(draw: st.DrawFn, derived: DerivedRules) -> MemoryLayout:
     kinds = draw(st.permutations(RECORDED))[: draw(st.integers(1, 3))] + list(derived.kinds)
     counted = draw(st.permutations(kinds))[: draw(st.integers(1, len(kinds)))]
     half_lives = draw(st.permutations(HALF_LIVES_S))[: draw(st.integers(1, 3))]
-    of_kinds = st.sets(st.sampled_from(kinds), min_size=1, max_size=2).map(tuple)
-    rule = st.builds(CapRule, of_kinds, st.sampled_from(Per), st.integers(1, 4), st.just(600), st.booleans())
     return MemoryLayout(
         window=draw(st.integers(1, 4)),
         kinds={
@@ -75,9 +75,11 @@ def layouts(draw: st.DrawFn, derived: DerivedRules) -> MemoryLayout:
         category_rows=len(categories) + 1,
         counter_kinds=len(counted),
         decays=tuple(map(DecayTables.of, half_lives)),
-        caps=tuple(draw(st.lists(rule, max_size=4))),
+        caps=tuple(draw(st.lists(caps(kinds), max_size=4))),
         derived=derived,
         category_ids=tuple(categories),
+        machines=tuple(draw(machines(kinds, after_s=60_000, name=name)) for name in draw(st.permutations(("m", "n")))),
+        budget=draw(budgets(kinds, [600, 86_400])),
     )
 
 
@@ -192,6 +194,39 @@ def expected_times(expected: Reference, old: MemoryLayout, index: int, row: int)
     return (start + times(expected.since, index, row))[-rule.limit :]
 
 
+def go_on(memory: Memory, old: Memory) -> None:
+    """Machines and the budget as they should be after taking over, target by target and name by name."""
+    new_layout, old_layout = memory.layout, old.layout
+    for index, rule in enumerate(new_layout.machines):
+        former = next((n for n, each in enumerate(old_layout.machines) if each.name == rule.name), None)
+        if former is None or old_layout.machines[former].per != rule.per:
+            continue
+        known = target_ids(rule.per, old_layout)
+        for row, identifier in enumerate(target_ids(rule.per, new_layout), start=1):
+            if identifier in known:
+                standing = old.machines.standing(former, np.array([known.index(identifier) + 1]))
+                name = old_layout.machines[former].states[int(standing.states[0])]
+                if name in rule.states and standing.since_ms[0]:
+                    counts = [counted(old_layout, former, standing, named(rule, step)) for step in rule.counted]
+                    found = Standing(np.array([rule.states.index(name)]), standing.since_ms, np.array([counts]))
+                    memory.machines.take_over(index, np.array([row]), found)
+    if new_layout.budget and old_layout.budget and new_layout.budget.period_s == old_layout.budget.period_s:
+        memory.spending.load(old.spending.dump())
+
+
+def named(rule: MachineRule, step: MachineStep) -> tuple[set[str], int, int, str]:
+    return {rule.states[source] for source in step.sources}, step.kind, step.count, rule.states[step.target]
+
+
+def counted(old: MemoryLayout, index: int, standing: Standing, wanted: object) -> int:
+    """How many events the first step that is the same has counted."""
+    rule = old.machines[index]
+    for place, step in enumerate(rule.counted):
+        if named(rule, step) == wanted:
+            return int(standing.counts[0, place])
+    return 0
+
+
 # ---- any two bundles ----
 
 
@@ -217,6 +252,11 @@ def test_what_means_the_same_goes_on_and_the_rest_is_what_the_log_holds(
     for index, rule in enumerate(new_layout.caps):
         for row in range(1, new_layout.target_rows(rule.per)):
             assert times(memory, index, row) == expected_times(expected, old_layout, index, row)
+    made = expected.before[1]
+    go_on(made, old)
+    further(made, events[kept:])
+    assert memory.machines.dump() == made.machines.dump()
+    assert memory.spending.dump() == made.spending.dump()
     assert memory.window.dump() == expected.ring.window.dump()
     assert memory.deriver.dump() == expected.ring.deriver.dump()
 
@@ -257,5 +297,7 @@ def test_a_bundle_that_changes_nothing_changes_nothing_but_the_window(
         rows = np.arange(len(memory.caps._next[index]))
         assert memory.caps.newest(index, rows).tobytes() == old.caps.newest(index, rows).tobytes()
         assert memory.caps._free_at_ms[index].tobytes() == old.caps._free_at_ms[index].tobytes()
+    assert memory.machines.dump() == old.machines.dump()
+    assert memory.spending.dump() == old.spending.dump()
     assert memory.deriver.dump() == old.deriver.dump()
     assert memory.window.dump() == Memory(layout).window.dump()

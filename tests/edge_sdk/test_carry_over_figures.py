@@ -21,10 +21,12 @@ from test_carry_over import (
     vocabulary,
 )  # fmt: skip
 
+from edge_sdk.budget import BudgetRule
 from edge_sdk.caps import CapRule
 from edge_sdk.carry_over import take_over
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules
+from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.memory_tables import fingerprint
@@ -141,6 +143,36 @@ def test_a_kind_that_is_derived_now_is_another_one() -> None:
         memory = carried(new, [*story, (START_MS + 1000, SHOWN, 10, 0.0)], old=old)
         assert counters(memory, START_MS)[1, :, 0].astype(bool).tolist() == [True, True, False]
         assert times(memory, 0, 1) == []
+
+
+def test_a_machine_goes_on_but_not_a_count_of_a_kind_that_is_derived_now() -> None:
+    kinds = ONE.kinds | {STAY: KindRule(3, False, -1)}
+    steps = (MachineStep(frozenset({0}), VIEW, 1, 0, 1), MachineStep(frozenset({1}), STAY, 2, 0, 2))
+    rule = MachineRule("phase", Per.OFFER, ("before", "during", "after"), steps)
+    recorded = replace(ONE, kinds=kinds, machines=(rule,))
+    deriving = replace(recorded, derived=DerivedRules(dwell=DERIVED.dwell))
+    story = [(START_MS, VIEW, 10, 0.0), (START_MS, STAY, 10, 0.0)]
+    for new, counted in ((recorded, 1), (deriving, 0)):
+        standing = carried(new, story, old=recorded).machines.standing(0, np.array([1]))
+        assert (standing.states.tolist(), standing.counts.tolist()) == ([1], [[counted]])
+
+
+def test_states_go_by_name_and_one_that_is_no_more_starts_anew() -> None:
+    steps = (MachineStep(frozenset(), VIEW, 1, 0, 1),)
+    rule = MachineRule("phase", Per.OFFER, ("before", "during"), steps)
+    turned = replace(rule, states=("during", "before"), steps=())
+    renamed = replace(rule, states=("before", "since"))
+    old, story = replace(ONE, machines=(rule,)), [(START_MS, VIEW, 10, 0.0)]
+    for new, state, since_ms in ((turned, 0, START_MS), (renamed, 0, 0), (replace(rule, name="other"), 0, 0),
+                                 (replace(rule, per=Per.CATEGORY), 0, 0), (rule, 1, START_MS)):  # fmt: skip
+        standing = carried(replace(ONE, machines=(new,)), story, old=old).machines.standing(0, np.array([1]))
+        assert (standing.states.tolist(), standing.since_ms.tolist()) == ([state], [since_ms])
+
+
+@pytest.mark.parametrize(("period_s", "spent"), [(86_400, 2.5), (3600, 0.0)])
+def test_a_budget_goes_on_if_its_period_is_the_same(period_s: int, spent: float) -> None:
+    old, new = (replace(ONE, budget=BudgetRule(frozenset({SHOWN}), each)) for each in (86_400, period_s))
+    assert carried(new, [(START_MS, SHOWN, 10, 2.5)], old=old).spent(START_MS) == spent
 
 
 def test_derived_events_go_on_counting_under_another_rule_but_not_half_way() -> None:

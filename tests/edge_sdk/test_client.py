@@ -67,8 +67,7 @@ def test_it_opens_in_the_background() -> None:
     assert client.engine is opener.engine
     assert client.details(BASE).error is ErrorCode.NONE
     assert opener.calls == 1
-    assert hook.told.wait(PATIENCE_S)
-    assert hook.states == [ClientState.READY]
+    assert hook.await_states(1) == [ClientState.READY]
 
 
 def test_waiting_ends_when_the_time_is_over() -> None:
@@ -100,16 +99,31 @@ def test_an_opener_that_fails_is_told_and_may_try_again() -> None:
     assert client.offers(BASE, default=["house_ad"]) == ("house_ad",)
     client.start()
     assert client.wait(PATIENCE_S)
-    assert client.state is ClientState.READY
+    assert client.engine is opener.engine
     assert client.error is None
     assert hook.troubles[0] == (
         ErrorCode.BUNDLE_UNREADABLE,
         "scene.edge: cannot be read (No such file or directory); ship the .edge file with the app",
     )
     client.close()
-    assert [state for state in hook.states if state is not ClientState.READY] == [
-        ClientState.ERROR, ClientState.NOT_READY, ClientState.CLOSED
+    assert hook.await_states(4) == [
+        ClientState.ERROR, ClientState.NOT_READY, ClientState.READY, ClientState.CLOSED
     ]  # fmt: skip
+
+
+def test_states_are_told_in_order_even_to_a_hook_that_closes() -> None:
+    class Closing(HookLedger):
+        def on_state(self, state: ClientState) -> None:
+            if state is ClientState.READY:
+                client.close()
+            super().on_state(state)
+
+    engine, hook = FakeEngine(), Closing()
+    client = Client(lambda: engine, hooks=[hook])
+    client.start()
+
+    assert hook.await_states(2) == [ClientState.READY, ClientState.CLOSED]
+    assert engine.closed
 
 
 @pytest.mark.parametrize("problem", [OSError(5, "Input/output error"), SystemExit(3), KeyError("key")])
@@ -212,7 +226,7 @@ def test_closing_while_it_opens_waits_for_the_engine_and_closes_it() -> None:
 
     closing = threading.Thread(target=client.close, args=(PATIENCE_S,))
     closing.start()
-    assert hook.told.wait(PATIENCE_S)  # closed, as far as the app can see
+    assert hook.await_states(1) == [ClientState.CLOSED]
     assert client.details(BASE).detail == "the client is closed; make a new one"
     opener.gate.set()
     closing.join(PATIENCE_S)
@@ -268,7 +282,6 @@ def test_an_engine_closed_behind_the_clients_back_is_a_wrong_call_order() -> Non
 def test_old_base_decisions_and_old_bundles_are_stale() -> None:
     clock, engine, hook = SettableClock(), FakeEngine(), HookLedger()
     client = opened(engine, stale_after_s=60.0, clock=clock, hooks=[hook])
-    assert hook.told.wait(PATIENCE_S)
     engine._clock = clock
     fresh, old = (BaseDecision(["fund_a"], [0.1], refreshed_ms=NOON_MS - age) for age in (60_000, 60_001))
 
@@ -284,7 +297,7 @@ def test_old_base_decisions_and_old_bundles_are_stale() -> None:
 
     ready, stale = ClientState.READY, ClientState.STALE
     assert seen == [ready, ready, ready, stale, ready, stale, stale]
-    assert hook.states == [ready, stale, ready]
+    assert hook.await_states(3) == [ready, stale, ready]
 
 
 def test_base_order_of_every_shape() -> None:

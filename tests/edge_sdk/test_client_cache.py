@@ -120,17 +120,17 @@ def test_an_answer_under_way_while_all_is_erased_is_not_kept(clock: SettableCloc
     class Erasing(FakeEngine):
         """The user erases while the first answer is being made."""
 
-        def rank(self, base: BaseDecision, **asked: object) -> Decision:  # type: ignore[override]
+        def rank(self, base: BaseDecision, **asked: object) -> Decision:
             decision = super().rank(base)
             if len(self.requests) == 1:
-                client.erase()
+                erasing.erase()
             return decision
 
-    client = Client(Erasing, cache_s=2.0, clock=clock)
-    client.start()
-    assert client.wait(PATIENCE_S)
+    erasing = Client(Erasing, cache_s=2.0, clock=clock)
+    erasing.start()
+    assert erasing.wait(PATIENCE_S)
 
-    assert client.details(BASE) is not client.details(BASE)
+    assert erasing.details(BASE) is not erasing.details(BASE)
 
 
 def test_a_few_answers_are_kept(client: Client[FakeEngine], engine: FakeEngine) -> None:

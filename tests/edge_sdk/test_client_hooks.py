@@ -85,7 +85,7 @@ def test_a_hook_that_raises_costs_nothing_but_a_line(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING, "edge_sdk"):
         client.start()
         assert client.wait(PATIENCE_S)
-        assert witness.told.wait(PATIENCE_S)
+        assert witness.await_states(1)
         engine.disk_failures = 1
         for _ in range(3):
             assert client.offers(BASE) == ("fund_a", "fund_b")
@@ -119,3 +119,16 @@ def test_a_disk_that_refused_is_told_once_for_each_growth() -> None:
     client.status()  # and whenever somebody asks
 
     assert hook.disk_failures == [2, 3, 4]
+
+
+def test_a_policy_that_is_not_in_force_is_told_once() -> None:
+    engine, hook = FakeEngine(), HookLedger()
+    engine.policy_error = "policy.edge: caps: no kind 'buy'; make it anew"
+    client = Client(lambda: engine, hooks=[hook])
+    client.start()
+    assert client.wait(PATIENCE_S)
+
+    client.details(BASE)
+    client.status()
+
+    assert hook.troubles == [(ErrorCode.POLICY_INVALID, "policy.edge: caps: no kind 'buy'; make it anew")]

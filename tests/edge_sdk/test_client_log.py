@@ -97,6 +97,7 @@ def test_diagnostics_of_a_client() -> None:
     status = Status(
         scene="wealth", model_version="0123456789ab", events=12, capacity=32_766, log_bytes=1 << 20, encrypted=True,
         durability="power", disk_failures=1, damaged=2, unknown_items=3, decisions=4, errors=5,
+        errors_by_code={"BAD_LIMIT": 5}, policy_version=6, policy_error="policy.caps: fund_a",
     )  # fmt: skip
     counts = ClientCounts(
         state=ClientState.STALE.value, open_error=None, errors={"MODEL_FAILED": 5}, cache_hits=6, hook_failures=7,
@@ -110,9 +111,10 @@ def test_diagnostics_of_a_client() -> None:
             "machine": "aarch64", "os": "linux 6.1.0",
         },
         "engine": {
-            "scene": "wealth", "model_version": "0123456789ab", "events": 12, "capacity": 32766, "log_bytes": 1048576,
+            "scene": "wealth", "model_version": "0123456789ab", "policy_version": 6, "policy_refused": True,
+            "events": 12, "capacity": 32766, "log_bytes": 1048576,
             "encrypted": True, "durability": "power", "disk_failures": 1, "damaged": 2, "unknown_items": 3,
-            "decisions": 4, "errors": 5,
+            "decisions": 4, "errors": {"BAD_LIMIT": 5},
         },
         "client": {
             "state": "stale", "open_error": None, "errors": {"MODEL_FAILED": 5}, "cache_hits": 6, "hook_failures": 7,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy.typing as npt
@@ -35,7 +35,7 @@ class RefusingEngine(FakeEngine):
     def __init__(self, refusals: int) -> None:
         super().__init__()
         self.refusals = refusals
-        self.on_write = lambda: None
+        self.on_write: Callable[[], None] = lambda: None
 
     def record_many(
         self,
@@ -96,12 +96,16 @@ def test_each_channel_is_shown_by_its_own_kind() -> None:
     engine = FakeEngine(kinds=["impression", "sms_sent"], shown_kinds={"": "impression", "sms": "sms_sent"})
     hook = HookLedger()
     client = Client(lambda: engine, hooks=[hook])
-    base = BaseDecision(["fund_a", "fund_b", "fund_c"], [3.0, 2.0, 1.0], channels=["sms", "", "push"])
+    base = BaseDecision(
+        ["fund_a", "fund_b", "fund_c"], [3.0, 2.0, 1.0], channels=["sms", "", "push"], costs=[0.5, 0.0, 0.1]
+    )
 
     client.shown(client.details(base))
     open_now(client)
 
-    assert [(event.kind, event.item) for event in engine.events] == [("sms_sent", "fund_a"), ("impression", "fund_b")]
+    assert [(event.kind, event.item, event.value) for event in engine.events] == [
+        ("sms_sent", "fund_a", 0.5), ("impression", "fund_b", 0.0)
+    ]  # fmt: skip
     assert [code for code, _ in hook.troubles] == [ErrorCode.NOT_READY, ErrorCode.UNKNOWN_OUTCOME]
     assert counted(client, "lost_events") == 1
 
@@ -243,7 +247,7 @@ def test_an_engine_that_cannot_write_any_more_is_told_not_raised() -> None:
             raise StateFullError(Path("events.log"), 4096)
 
     hook = HookLedger()
-    client = Client(Full, hooks=[hook])
+    client: Client[FakeEngine] = Client(Full, hooks=[hook])
     open_now(client)
 
     client.record("view")
@@ -382,3 +386,33 @@ def perform(client: Client[FakeEngine], act: str, word: str | int, item: str) ->
             client.erase(items=None if word == "all" else [str(word)])
     except (UnknownKindError, UnknownOutcomeError):
         pass  # raised by the one that is open, told by the other
+
+
+def test_every_event_is_written_or_counted_while_the_client_closes() -> None:
+    engine = FakeEngine()
+    client = Client(lambda: engine)
+    open_now(client)
+    begun = threading.Barrier(5)
+    raised: list[BaseException] = []
+
+    def record() -> None:
+        begun.wait(PATIENCE_S)
+        try:
+            for _ in range(500):
+                client.record("view")
+                client.details(BASE)
+        except BaseException as problem:
+            raised.append(problem)
+
+    threads = [threading.Thread(target=record) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    begun.wait(PATIENCE_S)
+    client.close()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+
+    assert raised == []
+    lost = counted(client, "lost_events")
+    assert isinstance(lost, int)
+    assert len(engine.events) + lost == 2000

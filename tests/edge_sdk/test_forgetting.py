@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import accumulate
 
@@ -11,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_sdk.budget import BudgetRule
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import PERIOD_TICKS, DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.forgetting import keep_untouched
+from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.types import F32, Per
@@ -35,8 +38,20 @@ PLAIN = MemoryLayout(
         CapRule((SHOWN,), Per.OFFER, limit=2, within_s=3600, cooldown=False),
         CapRule((CLICK,), Per.CATEGORY, limit=3, within_s=3600, cooldown=False),
         CapRule((STAY,), Per.OFFER, limit=1, within_s=3600, cooldown=True),
+        CapRule((SHOWN, CLICK), Per.USER, limit=2, within_s=0, cooldown=False),
+        CapRule((VIEW, SHOWN), Per.CATEGORY, limit=2, within_s=3600, cooldown=False),
     ),
-)
+    machines=(
+        MachineRule("stage", Per.USER, ("new", "active", "lost"), (
+            MachineStep(frozenset(), VIEW, 3, 0, 1), MachineStep(frozenset({1}), 0, 1, 600, 2),
+            MachineStep(frozenset({2}), TIRED, 1, 0, 0))),
+        MachineRule("phase", Per.OFFER, ("before", "during", "after"), (
+            MachineStep(frozenset(), CLICK, 2, 0, 1), MachineStep(frozenset({1}), SHOWN, 2, 0, 2))),
+        MachineRule("liking", Per.CATEGORY, ("none", "some"), (
+            MachineStep(frozenset(), STAY, 1, 0, 1), MachineStep(frozenset({1}), 0, 1, 600, 0))),
+    ),
+    budget=BudgetRule(frozenset({SHOWN}), 3600),
+)  # fmt: skip
 DERIVING = replace(
     PLAIN,
     derived=DerivedRules(
@@ -121,11 +136,33 @@ def test_what_is_untouched_is_as_if_the_erased_had_never_been(
         assert found[whole].tobytes() == counters(never_seen, now_ms)[whole].tobytes()
         assert found[~whole].tobytes() == counters(only_log, now_ms)[~whole].tobytes()
     for index, rule in enumerate(layout.caps):
-        for row in (1, 2):
-            source = never_seen if whole[row, int(rule.per), rule.kinds[0] - 1] else only_log
+        for row in (1,) if rule.per == Per.USER else (1, 2):
+            source = never_seen if is_whole(layout, kinds, whole, row, rule.per, rule.kinds) else only_log
             assert ring(rebuilt, index, row) == ring(source, index, row)
+    for index, machine in enumerate(layout.machines):
+        for row in (1,) if machine.per == Per.USER else (1, 2):
+            source = never_seen if is_whole(layout, kinds, whole, row, machine.per, machine.kinds) else only_log
+            assert stands(rebuilt, index, row) == stands(source, index, row)
+    source = never_seen if is_whole(layout, kinds, whole, 1, Per.USER, {SHOWN}) else only_log
+    assert rebuilt.spending.dump() == source.spending.dump()
     assert rebuilt.window.dump() == only_log.window.dump()
     assert rebuilt.deriver.dump() == only_log.deriver.dump()
+
+
+def is_whole(
+    layout: MemoryLayout, chosen: Chosen, whole: npt.NDArray[np.bool_], row: int, per: Per, kinds: Collection[int]
+) -> bool:
+    """Whether no event of these kinds can have been erased, by what the rule is per."""
+    if per != Per.USER:
+        return all(whole[row, int(per), kind - 1] for kind in kinds)
+    erased = {VIEW, CLICK, SHOWN} if chosen is None else chosen
+    follow = {follower for kind in erased for follower in FOLLOWS[kind]} if layout is DERIVING else set()
+    return not erased.union(follow).intersection(kinds)
+
+
+def stands(memory: Memory, index: int, row: int) -> tuple[object, ...]:
+    standing = memory.machines.standing(index, np.array([row]))
+    return standing.states.tolist(), standing.since_ms.tolist(), standing.counts.tolist()
 
 
 def ring(memory: Memory, index: int, row: int) -> tuple[list[int], int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from ram_folder import ram_folder
 from small_state import KEY, TINY_LAYOUT, die, memory_of, opened, record, recorded
 from system_calls import watched_maps
 
+from edge_sdk.memory_file import MemoryFile
+
+GOLDEN = Path(__file__).parent.parent / "golden"
 EVENTS = 300  # the ring has dropped more than half of them
 
 
@@ -76,6 +80,18 @@ def test_with_both_slots_damaged_the_log_alone_counts(folder: Path, key: bytes |
             assert state.memory.dump() == memory_of(numbers, TINY_LAYOUT)
             assert numbers[-1] == EVENTS
             die(state)
+
+
+def test_memory_kept_by_the_first_release_goes_on(folder: Path) -> None:
+    """The file was written by edge-sdk 0.1 after `EVENTS` events, under this layout without machines and budget."""
+    (folder / "memory.bin").write_bytes((GOLDEN / "memory_of_0_1.bin").read_bytes())
+    file = MemoryFile(folder / "memory.bin", TINY_LAYOUT)
+    kept = file.read(None, None)
+    assert kept is not None
+    assert (kept.seq, file.is_foreign) == (EVENTS, True)
+    former = replace(TINY_LAYOUT, machines=(), budget=None)
+    assert kept.memory.dump() == memory_of(range(1, EVENTS + 1), former)
+    file.close()
 
 
 def begun(folder: Path, key: bytes | None, is_closed: bool) -> tuple[bytes, bytes]:

@@ -118,7 +118,8 @@ def test_who_signed_it_is_asked(raw: bytes, bundle: Bundle) -> None:
         read(foreign, bundle)
     assert str(caught.value) == (
         f"new.policy: signed by {key_id(public_bytes(OTHER))}, by none of the trusted_keys; "
-        "sign it with a key that the engine trusts (`cloud-export policy --key`), or allow_unsigned=True while developing"
+        "sign it with a key that the engine trusts (`cloud-export policy --key`), "
+        "or allow_unsigned=True while developing"
     )
     with pytest.raises(BundleUntrustedError, match="signed by nobody"):
         read(sign_release(raw, [], POLICY), bundle)

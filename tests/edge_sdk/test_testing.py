@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
+from edge_sdk.engine import Engine
 from edge_sdk.errors import ErrorCode, InvalidValueError, UnknownKindError, UnknownOutcomeError
 from edge_sdk.reasons import Reason
 from edge_sdk.testing import NOON_MS, FakeEngine, FakeEvent, SettableClock, make_decision
 from edge_sdk.types import BaseDecision
+
+
+@pytest.mark.parametrize("name", sorted(name for name in vars(Engine) if not name.startswith("_") and name != "open"))
+def test_a_fake_engine_has_the_doors_of_an_engine(name: str) -> None:
+    real, fake = inspect.getattr_static(Engine, name), getattr(FakeEngine, name, None)
+
+    if isinstance(real, property):
+        assert hasattr(FakeEngine(), name)
+    else:
+        assert fake is not None
+        ours, theirs = (inspect.signature(door, eval_str=False).parameters for door in (fake, real))
+        assert {one.name: (one.kind, one.default) for one in ours.values()} == {
+            one.name: (one.kind, one.default) for one in theirs.values()
+        }
 
 
 def test_a_clock_stands_still_until_it_is_set() -> None:

@@ -37,6 +37,7 @@ class Bundle:
     scene: str
     model_version: str
     created_by: str
+    known_until_ms: int  # newest event or decision in the log that it was made from, ms since 1970; 0 = not known
     layout: MemoryLayout
     kind_names: tuple[str, ...]  # all kinds in row order, row 1 first
     kind_ids: dict[str, int]  # what an app may record: without the derived kinds
@@ -140,6 +141,7 @@ class _Reader:
             scene=_text(raw.scene),
             model_version=_text(raw.modelVersion),
             created_by=_text(raw.createdBy),
+            known_until_ms=raw.knownUntilS * 1000,
             layout=layout,
             kind_names=kind_names,
             kind_ids=recorded,

@@ -357,8 +357,8 @@ class Engine:
     def message(self, decision: Decision, offer: str, *, language: str = "en") -> str:
         """The sentence for an offer of a decision: its variant's text, the slots filled from what this device knows.
 
-        It is made of the state as it is now, and nothing of it leaves. Where a slot cannot be filled, the variant's plain
-        text; where there is none, the offer's name in words.
+        It is made of the state as it is now, and nothing of it leaves. Where a slot cannot be filled, the variant's
+        plain text; where there is none, the offer's name in words.
 
         Args:
             decision: any.

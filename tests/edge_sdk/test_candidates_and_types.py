@@ -15,7 +15,6 @@ from edge_sdk.slate import Slate
 from edge_sdk.types import by_score
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 
-NOBODY = np.zeros(0, np.int64)
 SCORES = np.array([1.0, 0.5, 2.0], np.float32)
 
 
@@ -34,7 +33,7 @@ def decision(**changes: object) -> Decision:
         "base_ranking": np.array([0, 1, 2]),
         "dropped_bits": np.array([0, int(Reason.CAPPED), 0]),
         "standing": np.array([2, 0]),
-        "pinned": None,
+        "pinned": (),
         "costs": np.zeros(3, np.float32),
         "known": None,
         "limit": None,
@@ -42,7 +41,7 @@ def decision(**changes: object) -> Decision:
         "trace": None,
     }
     fields |= changes
-    slate = Slate(fields["standing"], NOBODY, NOBODY, None, None)  # type: ignore[arg-type]
+    slate = Slate(fields["standing"], (), (), None, None)  # type: ignore[arg-type]
     fields["draw"] = Draw(Exploration(), SCORES, slate, slate.best_first)
     return Decision(**fields)  # type: ignore[arg-type]
 

@@ -24,7 +24,7 @@ from edge_sdk.rationing import beyond_budget, beyond_caps
 from edge_sdk.reasons import Reason
 from edge_sdk.slate import Slate, earlier_of_same, pin_places
 from edge_sdk.standing import budget_bits, holds_for_targets, quiet_bits, state_bits
-from edge_sdk.types import F32, I64, by_score
+from edge_sdk.types import F32, I64, Mask, by_score
 
 _NOBODY: Final = np.zeros(0, np.int64)
 _NO_DRAW: Final = Exploration()
@@ -72,7 +72,7 @@ def dropped(setting: Setting) -> I64 | None:
         prepared.standing_at(policy, setting.situation, now_ms),
         memory.caps.reasons(prepared.rows, prepared.candidates.channels, now_ms),
     ]
-    if memory.layout.machines:
+    if prepared.has_state_rules:
         found.append(state_bits(policy, prepared.rows, prepared.drop_masks, memory, setting.situation, now_ms))
     if policy.quiet_hours:
         found.append(quiet_bits(policy, prepared.candidates, now_ms, setting.utc_offset_s))
@@ -125,12 +125,9 @@ def base_arranged(setting: Setting) -> Arranged:
     taken = _Taken(dropped(setting), len(prepared.rows))
     order = prepared.order if taken.bits is None else prepared.order[taken.bits[prepared.order] == 0]
     if prepared.has_repeats:
-        seen: dict[str, int] = {}
-        for index in order.tolist():
-            seen.setdefault(prepared.base.offers[index], index)
-        first = np.isin(order, list(seen.values()))
-        taken.out(order[~first], Reason.OTHER_TOUCH)
-        order = order[first]
+        is_other = _is_other_touch(order, prepared.rows)
+        taken.out(order[is_other], Reason.OTHER_TOUCH)
+        order = order[~is_other]
     return _listed(setting, Stages.of_base(prepared.scores), order, taken, _NO_DRAW)
 
 
@@ -210,7 +207,13 @@ def _listed(setting: Setting, stages: Stages, order: I64, taken: _Taken, explora
 def _other_touches(scores: F32, standing: I64, rows: I64) -> I64:
     """Of each offer that stands more than once, all but the best."""
     order = standing[by_score(scores[standing])]
-    return order[earlier_of_same(rows[order]) > 0]
+    return order[_is_other_touch(order, rows)]
+
+
+def _is_other_touch(order: I64, rows: I64) -> Mask:
+    """Whether the same offer stands before each, (S,); of unknown offers nobody can say."""
+    of = rows[order]
+    return (earlier_of_same(of) > 0) & (of > 0)
 
 
 def _pins(setting: Setting, order: I64) -> tuple[I64, I64]:

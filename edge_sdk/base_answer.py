@@ -91,11 +91,10 @@ def _costs(base: BaseDecision) -> F32:
 
 
 def _other_touches(base: BaseDecision, order: I64) -> I64 | None:
-    if len(set(base.offers)) == len(base.offers):
-        return None
     bits, met = np.zeros(len(base.offers), np.int64), set[str]()
     for index in order.tolist():
-        if base.offers[index] in met:
-            bits[index] = int(Reason.OTHER_TOUCH)
-        met.add(base.offers[index])
-    return bits
+        offer = base.offers[index]
+        if isinstance(offer, str):  # an app may give anything
+            bits[index] = int(Reason.OTHER_TOUCH) if offer in met else 0
+            met.add(offer)
+    return bits if bits.any() else None

@@ -37,6 +37,7 @@ class PreparedBase:
     order: I64  # (C,) base order by these scores
     costs: F32  # (C,)
     has_repeats: bool  # an offer stands there with several channels or variants
+    has_state_rules: bool  # some rule about who may stand looks at each candidate's own state
     drop_masks: list[Mask]  # (C,) for each of `policy.drops`, whom it is about
     boost_masks: list[Mask]
     pin_masks: list[Mask]
@@ -93,7 +94,8 @@ def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: di
         scores=scores,
         order=order,
         costs=costs,
-        has_repeats=len(set(base.offers)) < count,
+        has_repeats=len(np.unique(rows[rows > 0])) < int(np.count_nonzero(rows)),
+        has_state_rules=any(rule.when.of_target for rule in policy.drops),
         drop_masks=[selected(rule.selection, candidates) for rule in policy.drops],
         boost_masks=[selected(rule.selection, candidates) for rule in policy.boosts],
         pin_masks=[selected(rule.selection, candidates) for rule in policy.pins],

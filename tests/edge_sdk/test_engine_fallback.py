@@ -28,7 +28,7 @@ def six(logits: object) -> BaseDecision:
     ("base", "error", "mend"),
     [
         (BaseDecision([], []), ErrorCode.NO_CANDIDATES, "pass the offers to choose from"),
-        (BaseDecision(["fund_a"] * 4097, [0.0] * 4097), ErrorCode.TOO_MANY_CANDIDATES, "let the cloud keep the best"),
+        (BaseDecision([f"x{n}" for n in range(4097)], [0.0] * 4097), ErrorCode.TOO_MANY_CANDIDATES, "keep the best"),
         (BaseDecision(["fund_a", "nobody's"], [2, 1]), ErrorCode.UNKNOWN_OFFER, '"nobody\'s"; install the bundle'),
         (BaseDecision([f"x{n}" for n in range(8)], range(8, 0, -1)), ErrorCode.UNKNOWN_OFFER, "'x4' and 3 more"),
         (BaseDecision(["fund_a", "\ud800"], [2, 1]), ErrorCode.UNKNOWN_OFFER, "install the bundle"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from functools import reduce
 from operator import or_
@@ -174,6 +175,16 @@ def test_together_they_show_every_source_of_a_score_and_everything_that_may_happ
 def test_every_place_can_be_compared() -> None:
     for request in requests():
         assert all(comparable(request["expect"]))
+
+
+def test_the_document_names_every_field_every_act_and_the_key() -> None:
+    text = (HERE.parents[1] / "docs" / "golden.md").read_text(encoding="utf-8")
+    first_cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)]
+    acts = {act for request in requests() for then in request["then"] for act in then} - {"expect", "at_ms"}
+
+    assert sorted(named) == sorted(acts | set(requests()[0]["expect"]))
+    assert TRUSTED_KEY.hex() in text
 
 
 def test_files_stay_small() -> None:

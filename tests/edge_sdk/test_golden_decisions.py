@@ -218,6 +218,16 @@ def test_scores_are_compared_to_1e_5_and_counters_to_the_bit() -> None:
     ]  # fmt: skip
 
 
+def test_terms_of_one_subject_are_added_up_and_a_missing_one_is_0() -> None:
+    expected = [["policy", -1, "", "", 0.5], ["policy", -1, "", "", 0.25], ["counter", -1, "click", "fund", 9e-6]]
+
+    assert decision_differences({"explanation": expected}, {"explanation": [["policy", -1, "", "", 0.750009]]}) == []
+    assert decision_differences({"explanation": expected}, {"explanation": []}) == [
+        "explanation: ['policy', -1, '', ''] 0.75 and 0.0"
+    ]
+    assert decision_differences({"explanation": None}, {"explanation": []}) == ["explanation: None and []"]
+
+
 def test_the_generator_refuses_scores_that_a_port_may_order_otherwise() -> None:
     near = scenarios()["slate"]
     near["requests"] = [{**near["requests"][0], "base": {"offers": ["fund_a", "fund_a"], "logits": [0.5, 0.50001],

@@ -41,7 +41,7 @@ def decision_differences(expected: Stated, found: Stated) -> list[str]:
             places = range(min(len(one), len(other)))
             lines += [f"{field}[{at}]" for at in places if firm[at] and one[at] != other[at]]
         elif field == "explanation":
-            lines += differences(_terms(expected[field]), _terms(found[field]), field, SCORE)
+            lines += _term_differences(expected[field], found[field])
         else:
             lines += differences(expected[field], found[field], field, _NEAR.get(field))
     return lines
@@ -80,11 +80,19 @@ def _is_of_base(expected: Stated) -> bool:
     return expected["keys"] is None and expected["scores"]["adjusted"] == expected["scores"]["base"]
 
 
-def _terms(listed: list[list[Any]] | None) -> dict[str, list[float]] | None:
-    """Values by what they are about: equal ones of two rules may come in any order."""
-    if listed is None:
-        return None
-    terms: dict[str, list[float]] = {}
-    for *about, value in listed:
-        terms.setdefault(str(about), []).append(value)
-    return {about: sorted(values) for about, values in terms.items()}
+def _term_differences(expected: list[list[Any]] | None, found: list[list[Any]] | None) -> list[str]:
+    """Where two explanations differ; a missing term counts as 0: what is left of counters may round to it."""
+    if expected is None or found is None:
+        return [] if expected is found else [f"explanation: {expected} and {found}"]
+    ones, others = _by_subject(expected), _by_subject(found)
+    subjects = sorted(ones.keys() | others.keys())
+    pairs = [(about, ones.get(about, 0.0), others.get(about, 0.0)) for about in subjects]
+    return [f"explanation: {about} {one} and {other}" for about, one, other in pairs if abs(one - other) > SCORE]
+
+
+def _by_subject(terms: list[list[Any]]) -> dict[str, float]:
+    """What terms say by what they are about; two steps of the policy are about the same."""
+    values: dict[str, float] = {}
+    for *about, value in terms:
+        values[str(about)] = values.get(str(about), 0.0) + value
+    return values

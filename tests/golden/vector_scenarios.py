@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from conftest import NOW_MS as NOW
 from conftest import OFFERS, VALID_FROM_MS, VALID_UNTIL_MS
-from vector_requests import BASE, DAY, FLAT, HOUR, MINUTE, NOW, STANDS, TOUCHES, VISIT, WEALTH, many, rank, scenario
+from vector_requests import BASE, DAY, FLAT, HOUR, MINUTE, STANDS, TOUCHES, VISIT, WEALTH, many, rank, scenario
 
 Scenario = dict[str, Any]
 

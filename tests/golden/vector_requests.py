@@ -13,6 +13,7 @@ BASE: dict[str, Any] = {
     "offers": list(OFFERS),
     "logits": [[0.91, 0.2], [0.55, -0.3], [0.3, 0.83], [0.12, 0.1], [-0.2, 0.45], [-0.6, -0.1]],
 }
+TWO = {"offers": ["coupon_b", "fund_c"], "logits": [1, 0.125]}
 FLAT = {"offers": list(OFFERS), "logits": [0.5, 0.25, 0.5, 0.25, 0.5, -1]}  # one logit for all objectives; ties
 TOUCHES: dict[str, Any] = {
     "offers": ["fund_a", "fund_a", "fund_a", "coupon_a", "coupon_a", "fund_c", "fund_b"],

@@ -9,7 +9,7 @@ from typing import Any
 
 from conftest import NOW_MS as NOW
 from conftest import OFFERS, VALID_FROM_MS, VALID_UNTIL_MS
-from vector_requests import BASE, DAY, FLAT, HOUR, MINUTE, STANDS, TOUCHES, VISIT, WEALTH, many, rank, scenario
+from vector_requests import BASE, DAY, FLAT, HOUR, MINUTE, STANDS, TOUCHES, TWO, VISIT, WEALTH, many, rank, scenario
 
 Scenario = dict[str, Any]
 
@@ -74,7 +74,7 @@ def _forgetting() -> Scenario:
             rank(NOW, BASE, {"erase": {"items": ["fund_a", "fund_b"]}}),
             rank(NOW, BASE, {"erase": {"kinds": ["dismiss"]}}),
             rank(NOW, BASE, {"erase": {"before": NOW - 3 * MINUTE}}),
-            rank(NOW, BASE, {"erase": {}}),
+            rank(NOW, BASE, STANDS, {"erase": {}}, STANDS),
             rank(NOW, BASE, {"record": [[NOW + 1, "click", "fund_d", 0]]}),
             rank(NOW + 2),
         ],
@@ -129,6 +129,8 @@ def _caps_and_cooldowns() -> Scenario:
             rank(NOW + 2 * MINUTE, TOUCHES, {"shown": 1}),
             rank(NOW + 3 * MINUTE, BASE, {"feedback": ["fund_c", "convert", 50.5]}),
             rank(NOW + 3 * MINUTE + 1, BASE),
+            rank(NOW + 30 * MINUTE - 1, TWO),
+            rank(NOW + 30 * MINUTE, TWO),
             rank(NOW + 31 * MINUTE + 1, BASE, {**STANDS, "at_ms": NOW + 10 * HOUR}),
             rank(NOW + 61 * MINUTE + 5, TOUCHES),
             rank(NOW + 3 * HOUR, BASE, {"shown": 2}),
@@ -168,7 +170,9 @@ def _budget() -> Scenario:
             rank(NOW + 300_000, {**BASE, "costs": [3, 0, 0.1, 0.2, 2.75, 0.05]}),
             rank(NOW + 300_000, {**TOUCHES, "costs": [9, 9, 9, 9, 9, 9, 9]}),
             rank(NOW + HOUR - 1),
-            rank(NOW + HOUR),
+            rank(NOW + HOUR, TWO, {"shown": 2}),
+            rank(NOW + HOUR - 1, TWO),
+            rank(NOW - 1, TWO),
         ],
         policy="money.policy",
         events=VISIT[:3],

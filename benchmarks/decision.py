@@ -72,7 +72,7 @@ class Bench:
         self._at += 1
         self.now_ms += 1000
         for engine in (self.full, self.bare):
-            engine.record(kind, item=item, value=1.0)
+            engine.record(kind, item=item, value=0.005 if kind == "impression" else 1.0)
 
     def rank(self, engine: Engine) -> Decision:
         """One decision."""

@@ -89,6 +89,7 @@ def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: di
     if count and not trouble and not np.isfinite(scores).all():
         detail = "base logits that overflow when weighted; mend the base decision where it is made"
         trouble = _trouble(ErrorCode.BAD_BASE_LOGITS, detail)
+        scores = np.full_like(scores, np.nan)  # as of other unusable logits: no number that a rule could look at
     order = np.arange(count) if trouble else by_score(scores)
     first = [_count_trouble(count), trouble, _unknown_trouble(unknown), touch_trouble, cost_trouble]
     error, found_detail = next((found[0] for found in first if found), (ErrorCode.NONE, ""))

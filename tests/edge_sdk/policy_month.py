@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from conftest import NOW_MS, OFFERS, VALID_FROM_MS, SettableClock
-from naive_policy import DAY_MS, Candidate, Ledger, Moment, boosted, costly, counts, pinned, why_not
+from naive_policy import DAY_MS, Candidate, Ledger, Moment, boosted, costly, counts, pinned, target_of, why_not
 from random_policies import CHANNEL_COSTS, SHOWN, Table
 from rich_engine import touches
 
@@ -120,10 +120,10 @@ class Month:
         """Showing all of it at once goes beyond no cap and no budget."""
         shown: list[Candidate] = [one_of[index] for index in decision.order.tolist()]
         for rule in counts(self.policy):
-            mine = [one for one in shown if one.channel in rule.channels]
+            mine = [one for one in shown if one.channel in rule.channels and SHOWN[one.channel] in rule.kinds]
             seen: list[Candidate] = []
             for one in mine:
-                more = sum(is_counted(rule.kinds, rule.per, one, other) for other in seen)
+                more = sum(target_of(rule.per, one.offer) == target_of(rule.per, other.offer) for other in seen)
                 so_far = self.ledger.count(rule.kinds, rule.per, one.offer, rule.span_s, now_ms)
                 assert so_far + more < rule.limit, (rule, one)
                 seen.append(one)
@@ -173,12 +173,6 @@ class Month:
             limit = limits.get(category, limits.get("*", len(listed)))
             of_pins = sum(one.category == category for one in at)
             assert sum(one.category == category for one in listed) <= max(limit, of_pins)
-
-
-def is_counted(kinds: tuple[str, ...], per: str, one: Candidate, other: Candidate) -> bool:
-    """Whether showing `other` counts where `one` is counted."""
-    same = {"user": True, "category": one.category == other.category, "offer": one.offer == other.offer}
-    return same[per] and SHOWN[other.channel] in kinds
 
 
 def candidates(base: BaseDecision) -> list[Candidate]:

@@ -238,6 +238,8 @@ def _worth(setting: Setting, scores: F32, order: I64, pinned: I64, taken: _Taken
 def _rationed(setting: Setting, order: I64, pinned: I64, taken: _Taken) -> I64:
     """The order without those that one slate has no room for under caps and budget; whoever is pinned comes first."""
     prepared, size = setting.prepared, setting.size
+    if not size:
+        return order  # nothing is shown, so nothing goes beyond
     others = order if not len(pinned) else order[~np.isin(order, pinned)]
     by_right = others if not len(pinned) else np.concatenate([pinned, others])
     capped = beyond_caps(

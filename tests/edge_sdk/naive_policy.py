@@ -206,7 +206,7 @@ def costly(policy: Table, ledger: Ledger, moment: Moment, one: Candidate) -> set
     budget = policy.get("budget")
     if budget is None:
         return set()
-    left = budget["amount"] - ledger.spent(SPANS_S[budget["period"]], moment.now_ms)
+    left = max(0.0, budget["amount"] - ledger.spent(SPANS_S[budget["period"]], moment.now_ms))
     return {"OVER_BUDGET"} if one.cost > left else set()
 
 

@@ -150,9 +150,7 @@ class Month:
             moved = np.abs(places(by_score(held)) - places(by_score(anchor[standing])))
             assert moved.max(initial=0) <= most
 
-    def check_list(
-        self, decision: Decision, one_of: list[Candidate], moment: Moment, standing: np.ndarray
-    ) -> None:
+    def check_list(self, decision: Decision, one_of: list[Candidate], moment: Moment, standing: np.ndarray) -> None:
         """The null option, pins and category limits."""
         final = decision.stages.final
         order = standing[by_score(final[standing])]

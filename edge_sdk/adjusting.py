@@ -55,9 +55,10 @@ def adjusted(base: F32, model: F32, say: float, largest_shift: float | None) -> 
 def price_in_force(price: float, budget: BudgetTerms | None, spent: float, now_ms: int) -> float:
     """λ now: the policy's price, higher the further spending runs ahead of an even pace through the period.
 
-    λ · max(0, 1 + gain · (spent / amount − elapsed / period)): proportional control of the pace.
+    λ · max(0, 1 + gain · (spent / amount − elapsed / period)): proportional control of the pace. With an amount of 0
+    nothing that costs may be shown, and there is no pace to keep.
     """
-    if budget is None or not budget.gain:
+    if budget is None or not budget.gain or not budget.amount:
         return price
     elapsed = now_ms % (budget.period_s * 1000) / (budget.period_s * 1000)
     return price * max(0.0, 1.0 + budget.gain * (spent / budget.amount - elapsed))

@@ -252,6 +252,8 @@ def _pins(setting: Setting, order: I64) -> _Pins:
 def _beyond(setting: Setting, order: I64, pinned: tuple[int, ...]) -> list[tuple[I64, Reason]]:
     """Those that one slate has no room for under caps and budget, and why; whoever is pinned comes first."""
     prepared, size, caps = setting.prepared, setting.size, setting.memory.caps
+    if not size:
+        return []  # nothing is shown, so nothing goes beyond
     rooms = [(caps.rules[index], caps.left(index, prepared.rows, size, setting.now_ms)) for index in setting.rations]
     is_dear = prepared.dearest_slate(size) > setting.budget_left
     if not is_dear and all(room is None for _, room in rooms):

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.adjusting import device_say, fused, price_in_force
-from edge_sdk.arranging import Arranged, Setting, arrange, base_arranged, still_allowed
+from edge_sdk.arranging import Arranged, Setting, arrange, base_arranged, dropped, still_allowed
 from edge_sdk.bundle import Bundle
 from edge_sdk.candidates import PreparedBase, prepare
-from edge_sdk.config import CONTEXTS_KEPT, PREPARED_BASES
+from edge_sdk.config import CONTEXTS_KEPT, MOMENTS_LOOKED_AT, PREPARED_BASES
 from edge_sdk.decision import Decision, Trace
 from edge_sdk.errors import ErrorCode
 from edge_sdk.memory import Memory
@@ -209,7 +209,7 @@ class DecisionMaker:
         price, left = policy.cost_price, float("inf")
         if policy.budget is not None:
             spent = memory.spent(now_ms)
-            price, left = price_in_force(price, policy.budget, spent, now_ms), policy.budget.amount - spent
+            price, left = price_in_force(price, policy.budget, spent, now_ms), max(0.0, policy.budget.amount - spent)
         return Setting(
             policy=policy,
             rations=self._rations,
@@ -303,15 +303,28 @@ class DecisionMaker:
         )
 
     def _again_at_ms(self, setting: Setting, arranged: Arranged, trace: Trace | None) -> int | None:
-        """Where nobody stands, the first moment at which time alone lets one stand."""
-        if len(arranged.standing) or arranged.dropped_bits is None:
+        """Where nobody stands, the first moment at which time alone lets one stand.
+
+        When one rule lets go another may hold by then, so each moment is looked at anew.
+        """
+        if len(arranged.standing):
             return None
         given = setting.situation.context if trace is None else trace.given
-        held = Held(
-            setting.policy, setting.memory, setting.prepared.candidates, setting.situation, given,
-            self._bundle.machine_fields, setting.now_ms, setting.utc_offset_s,
-        )  # fmt: skip
-        return Obstacles.found(held, arranged.dropped_bits).first_free_ms()
+        memory, prepared, bits = setting.memory, setting.prepared, arranged.dropped_bits
+        for _ in range(MOMENTS_LOOKED_AT):
+            held = Held(
+                setting.policy, memory, prepared.candidates, setting.situation, given, self._bundle.machine_fields,
+                setting.now_ms, setting.utc_offset_s, prepared.costs,
+            )  # fmt: skip
+            at_ms = Obstacles.found(held, bits).first_free_ms()
+            if at_ms is None:
+                return None
+            situation = self._situation(memory, at_ms, given, setting.situation.numbers)
+            setting = self._setting(memory, prepared, situation, at_ms, setting.utc_offset_s, setting.limit)
+            bits = dropped(setting)
+            if bits is None or not bits.all():
+                return at_ms
+        return None  # such as quiet hours all around the clock
 
     def _fill(
         self, inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32

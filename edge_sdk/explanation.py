@@ -238,7 +238,7 @@ class Explainer:
         candidates = Candidates(inputs.candidate.astype(np.int64), _channels(decision, trace.policy))
         boosts = boosts_applied(trace.policy.boosts, candidates, trace.situation, memory, now_ms)
         held = Held(trace.policy, memory, candidates, trace.situation, trace.given, self._machine_fields,
-                    now_ms, trace.utc_offset_s)  # fmt: skip
+                    now_ms, trace.utc_offset_s, decision.costs)  # fmt: skip
         obstacles = Obstacles.found(held, decision.dropped_bits)
         return Explanations(decision, share, boosts, obstacles, self._words)
 

@@ -18,9 +18,10 @@ from edge_sdk.memory import Memory
 from edge_sdk.policy import ContextCondition, DropRule, Policy, QuietHours, Selection, Situation, StateCondition
 from edge_sdk.reasons import Reason
 from edge_sdk.standing import Candidates, is_quiet, selected
-from edge_sdk.types import I64, NEVER_MS
+from edge_sdk.types import F32, I64, NEVER_MS
 
 _DAY_MS: Final = 86_400_000
+_REASONS: Final = tuple((int(reason), reason) for reason in Reason)  # enum arithmetic costs 1 µs a step
 _CHANGES_MAX: Final = 8  # of machines, that are followed into the future
 
 
@@ -45,6 +46,7 @@ class Held:
     machine_fields: tuple[tuple[int, int, tuple[int, ...]], ...]  # machine, field that it gives, value of each state
     now_ms: int
     utc_offset_s: int
+    costs: F32  # (C,) of showing each once
 
 
 class Obstacles:
@@ -74,8 +76,8 @@ class Obstacles:
             if words[index] & obstacle.reason:
                 found[index].append(obstacle)
         for index, obstacles in found.items():
-            missing = words[index] & ~int(reduce(or_, (obstacle.reason for obstacle in obstacles), Reason(0)))
-            obstacles += [_later_step(reason, held.policy, held.now_ms) for reason in Reason if missing & reason]
+            missing = words[index] & ~reduce(or_, (int(obstacle.reason) for obstacle in obstacles), 0)
+            obstacles += [_later_step(reason, held, index) for bit, reason in _REASONS if missing & bit]
         return cls({index: tuple(obstacles) for index, obstacles in found.items()})
 
     def of(self, index: int) -> tuple[Obstacle, ...]:
@@ -126,14 +128,15 @@ def quiet_until_ms(quiet: QuietHours, now_ms: int, utc_offset_s: int) -> int:
     return now_ms + (quiet.until_minute * 60_000 - into_day_ms) % _DAY_MS
 
 
-def _later_step(reason: Reason, policy: Policy, now_ms: int) -> Obstacle:
+def _later_step(reason: Reason, held: Held, index: int) -> Obstacle:
     """Budget, null option, room on the list."""
-    until_ms = None
-    if reason is Reason.OVER_BUDGET and policy.budget is not None:
-        period_ms = policy.budget.period_s * 1000
-        until_ms = (now_ms // period_ms + 1) * period_ms
+    until_ms, policy, budget = None, held.policy, held.policy.budget
+    if reason is Reason.OVER_BUDGET and budget is not None:
+        period_ms = budget.period_s * 1000
+        if held.costs[index] <= budget.amount:  # else no period has enough
+            until_ms = (held.now_ms // period_ms + 1) * period_ms
     elif reason is Reason.NOT_WORTH and policy.again_after_s:
-        until_ms = now_ms + policy.again_after_s * 1000
+        until_ms = held.now_ms + policy.again_after_s * 1000
     return Obstacle(reason, "", until_ms)
 
 

@@ -135,6 +135,12 @@ class Machines:
         """The state of each offer, or of its category, (C,); that of row 0 is the first one."""
         return self._states[index].all_states(now_ms).take(self._targets(index, offer_rows))
 
+    def version(self, index: int, now_ms: int) -> int:
+        """A number that is another one when `states` may be otherwise; no two machines share one."""
+        states = self._states[index]
+        states.all_states(now_ms)
+        return states.version
+
     def user_changes_at(self, index: int, now_ms: int) -> int:
         """When the next step by time of a machine of the user is due, in ms; `NEVER_MS` = none."""
         states = self._states[index]

@@ -13,7 +13,6 @@ from edge_sdk.policy import Exploration
 from edge_sdk.slate import Slate
 from edge_sdk.types import F32, I64, by_score
 
-NOBODY = np.zeros(0, np.int64)
 
 
 def indices(*numbers: int) -> I64:
@@ -39,8 +38,8 @@ def decision(stages: Stages, standing: I64, drawn: I64, dropped: I64 | None, err
         base_ranking=by_score(stages.base),
         dropped_bits=dropped,
         standing=standing,
-        pinned=None,
-        draw=Draw(Exploration(), stages.final, Slate(drawn, NOBODY, NOBODY, None, None), drawn),
+        pinned=(),
+        draw=Draw(Exploration(), stages.final, Slate(drawn, (), (), None, None), drawn),
         costs=scores(*[0.0] * len(names)),
         known=None,
         limit=None,

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOG := build/demo/log
 
-.PHONY: setup demo loan test lint bench format clean
+.PHONY: setup demo loan test lint bench golden format clean
 
 setup: $(VENV)/.ready
 
@@ -37,6 +37,10 @@ lint: setup
 bench: setup
 	$(BIN)/python -m benchmarks.runtime --json build/benchmarks/runtime.json
 	$(BIN)/python -m benchmarks.event_log --json build/benchmarks/event_log.json
+
+# The golden decisions (docs/golden.md); look at what changed, and commit it.
+golden: setup
+	PYTHONPATH=.:tests $(BIN)/python tests/golden/make_decisions.py
 
 # The generated code of edge.fbs; commit what this makes.
 format: setup

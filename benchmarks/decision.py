@@ -1,16 +1,16 @@
 """What a decision costs, and its explanation: `python -m benchmarks.decision [--bundle DIR] [--json FILE]`.
 
-One process, one thread, two engines on the same trained model and the same events: one under a policy with every sort of
-rule in it (benchmarks/full_policy.toml), one under none. 50 candidates in two channels, a full window of 32 events, the
-clock a second on and one new event before each decision. The calls are interleaved; each figure is the median of the
-rounds' medians, in microseconds, with the lowest and the highest round beside it.
+One process, one thread, two engines on the same trained model and the same events: one under a policy with every sort
+of rule in it (benchmarks/full_policy.toml), one under none. 50 candidates in two channels, a full window of 32 events,
+the clock a second on and one new event before each decision. The calls are interleaved; each figure is the median of
+the rounds' medians, in microseconds, with the lowest and the highest round beside it.
 
 | key | what is timed |
 |---|---|
 | `rank_us` | `Engine.rank` under the full policy |
 | `rank_without_policy_us` | the same without any rule |
 | `model_us` | the ONNX graph alone, its inputs in place |
-| `policy_us` | all steps of the full policy by themselves: from the model's logits to the list, who may stand included |
+| `policy_us` | all steps of the full policy by themselves: who may stand, and from the fused logits to the list |
 | `policy_adds_us` | `rank_us` - `rank_without_policy_us` |
 | `explain_us` | `Engine.explain` and the first offer's terms, moves and obstacles |
 | `explain_all_us` | the same for all 50 |
@@ -49,7 +49,7 @@ class Bench:
         self.now_ms = _START_MS
         self.full, self.bare = (self._open(path, bundles.public_key, folder / path.stem)
                                 for path in (bundles.full, bundles.bare))  # fmt: skip
-        names = self.full.bundle.layout.offers.names()[:_CANDIDATES]
+        names = self.full._bundle.layout.offers.names()[:_CANDIDATES]
         channels = [""] * (_CANDIDATES - _PUSHED) + ["push"] * _PUSHED
         self.base = BaseDecision(names, np.linspace(2.0, 0.0, _CANDIDATES), channels=channels)
         random = np.random.default_rng(11)
@@ -72,11 +72,33 @@ class Bench:
         self._at += 1
         self.now_ms += 1000
         for engine in (self.full, self.bare):
-            engine.record(kind, item=item, value=1.0)
+            engine.record(kind, item=item, value=0.005 if kind == "impression" else 1.0)
 
     def rank(self, engine: Engine) -> Decision:
         """One decision."""
         return engine.rank(self.base, context=_CONTEXT, attributes=_ATTRIBUTES, limit=10)
+
+
+class Steps:
+    """A decision's two halves by themselves, as `DecisionMaker` puts them together."""
+
+    def __init__(self, engine: Engine, decision: Decision) -> None:
+        maker, trace = engine._maker, decision.trace
+        assert trace is not None
+        prepared = maker.prepared(decision.base)
+        self._call = maker._ranker.bound(len(prepared.rows))
+        self._setting = maker._setting(
+            engine._state.memory, prepared, trace.situation, decision.time_ms, 0, decision.limit, 7, decision.id
+        )
+        self._stages, self._say = decision.stages, trace.say
+
+    def run_model(self) -> None:
+        """The graph."""
+        self._call.run()
+
+    def arrange(self) -> None:
+        """The policy."""
+        arrange(self._setting, self._stages.base, self._stages.model, self._say)
 
 
 def main() -> None:
@@ -96,7 +118,8 @@ def main() -> None:
     result = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
     for key, value in result.items():
         target = f"   target: {_TARGETS_US[key]:g} at most" if key in _TARGETS_US else ""
-        print(f"{key:26} {value:8.1f}   ({min(r[key] for r in rounds):.1f} to {max(r[key] for r in rounds):.1f}){target}")
+        values = [one[key] for one in rounds]
+        print(f"{key:26} {value:8.1f}   ({min(values):.1f} to {max(values):.1f}){target}")
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")
@@ -121,9 +144,9 @@ def _round(bench: Bench, calls: int) -> dict[str, float]:
             decision = bench.rank(bench.full)
             if decision.error:
                 raise SystemExit(f"the benchmark's own decision failed: {decision.detail}")
-            steps = bench.full.steps_of(decision)
+            steps = Steps(bench.full, decision)
             timed("model_us", steps.run_model)
-            timed("policy_us", lambda steps=steps: arrange(*steps.arguments))  # type: ignore[misc]
+            timed("policy_us", steps.arrange)
             explained = timed("explain_us", lambda decision=decision: _first(bench.full, decision))  # type: ignore[misc]
             timed("explain_words_us", explained.text)  # type: ignore[attr-defined]
             if number % 10 == 0:

@@ -43,9 +43,10 @@ def decision_bundles(trained: Path, key: bytes, folder: Path) -> Bundles:
     signer = development_key("wealth")
     for name, scene in (("full", full), ("bare", bare)):
         raw = BundleT.InitFromPackedBuf(open_release(trained, trusted_keys=[key], allow_unsigned=False))
-        raw.policy, raw.attributes, raw.variants = policy_table(scene), list(scene.attributes.names), list(scene.variants)
+        raw.policy, raw.attributes = policy_table(scene), list(scene.attributes.names)
+        raw.variants = list(scene.variants)
         raw.channels = [
-            ChannelT(name=channel, shownKind=kind_id(fields.shown), cost=fields.cost)
+            ChannelT(name=channel, shownKind=kind_id(fields.shown or ""), cost=fields.cost)
             for channel, fields in scene.channels.items()
         ]
         builder = flatbuffers.Builder(1 << 18)

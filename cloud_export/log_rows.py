@@ -110,6 +110,7 @@ def _offers_of(table: RawTable) -> Checked:
         rule(pl.col("offer").is_null(), "no offer"),
         rule(pl.col("rankable").is_null(), "rankable is neither true nor false:", "rankable_raw"),
         rule(pl.col("cost").is_null(), "cost is not a finite number:", "cost_raw"),
+        rule(pl.col("cost") < 0, "cost is below 0:", "cost_raw"),
     ]
     for word in bounds:
         absent, *wrong = time_rules(word)

@@ -46,6 +46,7 @@ class Content:
     model: bytes  # ONNX, the graph that ranks
     explainer: bytes  # ONNX, the graph that explains
     golden: tuple[Golden, ...]
+    known_until_ms: int = 0  # newest event or decision in the log; 0 = not known
 
 
 def model_version(model: bytes, explainer: bytes) -> str:
@@ -96,6 +97,7 @@ def pack_payload(content: Content) -> bytes:
             fb.TextsT(language=language, keys=list(texts), texts=list(texts.values()))
             for language, texts in merged_texts(scene).items()
         ],
+        knownUntilS=content.known_until_ms // 1000,
     )
     builder = flatbuffers.Builder(len(content.model) + len(content.explainer) + 65536)
     builder.Finish(bundle.Pack(builder))

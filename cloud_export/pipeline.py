@@ -134,7 +134,8 @@ def _pack(run: Run, trained: Trained) -> Packed:
     parity = check_parity(model, ranker, test, weights=weights)
     check_explainer(ranker, explainer, test, weights=weights)
     golden = make_golden(run.log, run.layout, ranker, run.split.test, test.base_logits, run.inputs.seed)
-    content = Content(run.inputs.scene, run.layout, ranker, explainer, golden)
+    newest = max(int(times.max(initial=0)) for times in (run.log.event_time_ms, run.log.decisions.time_ms))
+    content = Content(run.inputs.scene, run.layout, ranker, explainer, golden, newest)
     key, path = run.inputs.signing_key, run.inputs.out / "scene.edge"
     write_whole(path, sign_release(pack_payload(content), [key]))
     write_whole(run.inputs.out / "scene.pub", public_bytes(key))

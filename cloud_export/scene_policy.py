@@ -223,7 +223,7 @@ class ChannelFields(Section):
     """[channels.<name>]: a way to reach the user beside the app itself."""
 
     shown: Text | None = None
-    cost: Finite = 0.0
+    cost: NotNegative = 0.0
 
 
 class Step(Section):

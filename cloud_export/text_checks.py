@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from cloud_export.errors import SceneProblem, quoted, suggestion
 from cloud_export.scene_fields import Scene
 from cloud_export.shipped_texts import shipped_texts
+from edge_sdk.messages import refused_slots
 from edge_sdk.reasons import Reason
+from edge_sdk.wording import SLOT
 
 # Families whose keys hold names that only the log knows, or that a later policy may bring.
 _OPEN = ("offer", "item", "category", "rule")
-_SLOT = re.compile(r"\{([a-z_]+)\}")
 
 
 def text_problems(scene: Scene) -> Iterator[SceneProblem]:
@@ -34,7 +35,8 @@ def _known_keys(scene: Scene) -> set[str]:
         *(f"event.{kind}.plain" for kind in scene.events.all_kinds),
         *(f"channel.{name}" for name in scene.channels),
         *(f"state.{machine.name}.{state}" for machine in scene.machines for state in machine.states),
-        *(f"variant.{name}" for name in scene.variants),
+        *(f"variant.{name}{plain}" for name in scene.variants for plain in ("", ".plain")),
+        *(f"place.{ending}{digit}" for ending in ("", "x") for digit in range(10)),
     }
 
 
@@ -50,23 +52,32 @@ def _key_problems(field: str, key: str, known: set[str], families: list[str]) ->
 
 
 def _slot_problems(field: str, key: str, text: str) -> Iterator[SceneProblem]:
-    if re.search(r"[{}]", _SLOT.sub("", text)):
+    if re.search(r"[{}]", SLOT.sub("", text)):
         reason = "it has a brace that belongs to no slot"
         yield SceneProblem(field, text, reason, "write a slot as {name}, and no other braces")
+    for slot, mend in _refused(key, text):
+        yield SceneProblem(field, text, f"nothing fills {slot}", mend)
+
+
+def _refused(key: str, text: str) -> Iterator[tuple[str, str]]:
+    """The slots that nothing fills in a text of this key, with the mend."""
+    if key.startswith("variant."):
+        for slot in refused_slots(text, is_plain=key.endswith(".plain")):
+            yield slot, "docs/texts.md lists the slots of a variant's text, and of its plain one"
+        return
     allowed = _slots_filled(key)
     for slot in sorted(slots_of(text) - allowed):
-        mend = f"{suggestion(slot, allowed)}the slots of this text are {quoted(sorted(allowed))}"
-        yield SceneProblem(field, text, f"nothing fills {{{slot}}}", mend)
+        yield slot, f"{suggestion(slot, allowed)}the slots of this text are {quoted(sorted(allowed))}"
 
 
 def _slots_filled(key: str) -> set[str]:
-    """The slots that the shipped English text has; a text of one kind of event has those of any kind."""
+    """The slots that the shipped English text has; a text of one kind of event, or place, has those of any."""
     shipped = shipped_texts("en")
-    if key.startswith("event."):
-        key = "event.any.plain" if key.endswith(".plain") else "event.any"
+    if key.startswith(("event.", "place.")):
+        key = f"{key.partition('.')[0]}.any{'.plain' if key.endswith('.plain') else ''}"
     return slots_of(shipped.get(key, ""))
 
 
 def slots_of(text: str) -> set[str]:
-    """The names in braces that a device fills."""
-    return {*_SLOT.findall(text)}
+    """The slots that a device fills, with their braces."""
+    return {slot[0] for slot in SLOT.finditer(text)}

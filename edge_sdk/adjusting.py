@@ -10,7 +10,7 @@ import numpy as np
 from edge_sdk.influence import bounded_order
 from edge_sdk.policy import BudgetTerms, Policy
 from edge_sdk.slate import earlier_of_same
-from edge_sdk.types import F32, I64, by_score
+from edge_sdk.types import F32, I64
 
 
 def fused(logits: F32, weights: F32) -> F32:
@@ -64,27 +64,26 @@ def price_in_force(price: float, budget: BudgetTerms | None, spent: float, now_m
     return price * max(0.0, 1.0 + budget.gain * (spent / budget.amount - elapsed))
 
 
-def bounded(scores: F32, anchor: F32, standing: I64, largest_move: int) -> tuple[F32, I64]:
+def bounded(scores: F32, order: I64, anchor: I64, largest_move: int) -> tuple[F32, I64]:
     """Scores under which nobody who stands is further than `largest_move` places from the order of the anchor.
 
     The order changes, the set of scores does not: who moves gets the score of the place.
 
     Args:
         scores: (C,)
-        anchor: (C,) the scores without the model's adjustment.
-        standing: (S,) candidate indices, ascending.
+        order: (S,) candidate indices by these scores.
+        anchor: (S,) the same ones by the scores without the model's adjustment.
         largest_move: places.
 
     Returns:
         Scores (C,), and the candidate indices in their order (S,).
     """
-    wanted = by_score(scores[standing])
-    order = bounded_order(wanted, by_score(anchor[standing]), largest_move)
-    if order is wanted:
-        return scores, standing[wanted]
+    near = bounded_order(order, anchor, largest_move, len(scores))
+    if near is order:
+        return scores, order
     held = scores.copy()
-    held[standing[order]] = scores[standing[wanted]]
-    return held, standing[order]
+    held[near] = scores[order]
+    return held, near
 
 
 def diversified(scores: F32, order: I64, categories: I64, diversity: float) -> F32:
@@ -97,7 +96,10 @@ def diversified(scores: F32, order: I64, categories: I64, diversity: float) -> F
         diversity: logit.
     """
     of = categories[order]
-    loss = np.where(of > 0, earlier_of_same(of), 0).astype(np.float32) * np.float32(diversity)
-    spread = scores.copy()
-    spread[order] -= loss
+    better = earlier_of_same(of)
+    better *= of > 0
+    loss = np.zeros(len(scores), np.float32)
+    loss[order] = better
+    loss *= np.float32(diversity)
+    spread: F32 = scores - loss
     return spread

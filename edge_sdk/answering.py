@@ -59,7 +59,7 @@ class Answers(Generic[EngineT]):
             return False
         return any(
             made_ms and now_ms - made_ms > self._stale_after_ms
-            for made_ms in (self._refreshed_ms, engine.bundle_made_ms)
+            for made_ms in (self._refreshed_ms, engine.known_until_ms)
         )
 
     def answer(

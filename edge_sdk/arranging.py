@@ -1,7 +1,7 @@
 """The policy, step by step: who stands, final scores, the draw, the list. Pure over a memory and arrays.
 
-    who may stand (`standing.py`) → gate, largest shift, boosts, cost (`adjusting.py`) → one touch an offer
-    → largest move (`influence.py`) → diversity → the null option → what caps and budget have left (`rationing.py`)
+    who may stand (`standing.py`) → gate, largest shift, boosts, cost (`adjusting.py`) → one touch an offer, as many as
+    caps and budget have room for (`rationing.py`) → largest move (`influence.py`) → diversity → the null option
     → the draw (`exploration.py`) → category limits and pins (`slate.py`)
 
 ADR 16 says why in this order. A step that the policy does not ask for costs a comparison.
@@ -9,8 +9,7 @@ ADR 16 says why in this order. A step that the policy does not ask for costs a c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,12 +25,10 @@ from edge_sdk.slate import Slate, earlier_of_same, pin_places
 from edge_sdk.standing import budget_bits, holds_for_targets, quiet_bits, state_bits
 from edge_sdk.types import F32, I64, by_score
 
-_NOBODY: Final = np.zeros(0, np.int64)
 _NO_DRAW: Final = Exploration()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Setting:
+class Setting(NamedTuple):
     """All that the steps look at, besides scores."""
 
     policy: Policy
@@ -54,34 +51,29 @@ class Setting:
         return count if self.limit is None else min(count, max(0, self.limit))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Arranged:
+class Arranged(NamedTuple):
     """What becomes of the candidates."""
 
     stages: Stages
     dropped_bits: I64 | None  # (C,) None = all stand
     standing: I64  # (S,) in their final order
-    pinned: I64 | None
+    pinned: tuple[int, ...]  # candidate indices
     draw: Draw
 
 
 def dropped(setting: Setting) -> I64 | None:
     """Reason bits (C,) of the candidates that rules about who may stand take out; None = all may."""
     policy, prepared, memory, now_ms = setting.policy, setting.prepared, setting.memory, setting.now_ms
-    found = [
-        prepared.standing_at(policy, setting.situation, now_ms),
-        memory.caps.reasons(prepared.rows, prepared.candidates.channels, now_ms),
-    ]
-    if memory.layout.machines:
-        found.append(state_bits(policy, prepared.rows, prepared.drop_masks, memory, setting.situation, now_ms))
+    bits = prepared.standing_at(policy, setting.situation, now_ms)
+    bits = _both(bits, memory.caps.reasons_at(prepared.cap_cells, now_ms))
+    if prepared.has_state_rules:
+        found = state_bits(policy, prepared.rows, prepared.drop_masks, memory, setting.situation, now_ms)
+        bits = _both(bits, found)
     if policy.quiet_hours:
-        found.append(quiet_bits(policy, prepared.candidates, now_ms, setting.utc_offset_s))
-    if policy.budget is not None:
-        found.append(budget_bits(prepared.costs, setting.budget_left))
-    bits = [one for one in found if one is not None]
-    if not bits:
-        return None
-    return bits[0] if len(bits) == 1 else np.bitwise_or.reduce(bits)
+        bits = _both(bits, quiet_bits(policy, prepared.candidates, now_ms, setting.utc_offset_s))
+    if setting.budget_left < prepared.dearest:
+        bits = _both(bits, budget_bits(prepared.costs, setting.budget_left))
+    return bits
 
 
 def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
@@ -95,43 +87,33 @@ def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
     """
     policy, prepared = setting.policy, setting.prepared
     shifted = adjusted(base, model, say, policy.largest_shift)
-    boost = boosts(setting)
-    boosted = shifted if boost is None else shifted + boost
-    cost = None
-    if setting.cost_price and prepared.costs.any():
+    boosted, anchor = shifted, base
+    boost = boosts(setting) if policy.boosts else None
+    if boost is not None:
+        boosted, anchor = shifted + boost, base + boost
+    priced = boosted
+    if setting.cost_price and prepared.dearest:
         cost = np.float32(setting.cost_price) * prepared.costs
-    priced = boosted if cost is None else boosted - cost
+        priced, anchor = boosted - cost, anchor - cost
     taken = _Taken(dropped(setting), len(base))
-    if prepared.has_repeats:
-        taken.out(_other_touches(priced, taken.standing(), prepared.rows), Reason.OTHER_TOUCH)
-    standing = taken.standing()
-    if policy.largest_move is None:
-        held, order = priced, standing[by_score(priced[standing])]
-    else:
-        anchor = base if boost is None else base + boost
-        anchor = anchor if cost is None else anchor - cost
-        held, order = bounded(priced, anchor, standing, policy.largest_move)
+    order, pins = _fitting(setting, by_score(priced), taken)
+    held = priced
+    if policy.largest_move is not None and len(order) > policy.largest_move + 1:
+        held, order = bounded(priced, order, taken.standing(by_score(anchor)), policy.largest_move)
     final = held
-    if policy.diversity:
+    if policy.diversity and len(order):
         final = diversified(held, order, prepared.categories, policy.diversity)
-        order = order[by_score(final[order])]
+        order = taken.standing(by_score(final))
     stages = Stages(base, model, shifted, boosted, priced, held, final)
-    return _listed(setting, stages, order, taken, policy.exploration)
+    return _listed(setting, stages, order, pins, taken, policy.exploration)
 
 
 def base_arranged(setting: Setting) -> Arranged:
     """The base order under the rules that take offers out and the slate's rules: nothing that needs scores."""
     prepared = setting.prepared
     taken = _Taken(dropped(setting), len(prepared.rows))
-    order = prepared.order if taken.bits is None else prepared.order[taken.bits[prepared.order] == 0]
-    if prepared.has_repeats:
-        seen: dict[str, int] = {}
-        for index in order.tolist():
-            seen.setdefault(prepared.base.offers[index], index)
-        first = np.isin(order, list(seen.values()))
-        taken.out(order[~first], Reason.OTHER_TOUCH)
-        order = order[first]
-    return _listed(setting, Stages.of_base(prepared.scores), order, taken, _NO_DRAW)
+    order, pins = _fitting(setting, prepared.order, taken)
+    return _listed(setting, Stages.of_base(prepared.scores), order, pins, taken, _NO_DRAW)
 
 
 def still_allowed(setting: Setting, standing: I64) -> bool:
@@ -139,18 +121,18 @@ def still_allowed(setting: Setting, standing: I64) -> bool:
     bits = dropped(setting)
     if bits is not None and bits[standing].any():
         return False
-    return len(_rationed(setting, standing, _NOBODY, _Taken(None, len(setting.prepared.rows)))) == len(standing)
+    return not _beyond(setting, standing, ())
 
 
 def boosts(setting: Setting) -> F32 | None:
     """What the operator's boosts add to each candidate, (C,); None = nothing."""
-    total: F32 | None = None
-    for rule, mask in zip(setting.policy.boosts, setting.prepared.boost_masks, strict=True):
+    prepared, total = setting.prepared, None
+    for rule, mask, add in zip(setting.policy.boosts, prepared.boost_masks, prepared.boost_adds, strict=True):
         if rule.when.holds_for_user(setting.situation):
             if rule.when.of_target:
-                mask = mask & holds_for_targets(rule.when, setting.memory, setting.prepared.rows, setting.now_ms)
-            added = np.where(mask, rule.add, np.float32(0))
-            total = added if total is None else total + added
+                held = holds_for_targets(rule.when, setting.memory, prepared.rows, setting.now_ms)
+                add = np.where(mask & held, rule.add, np.float32(0))
+            total = add if total is None else total + add
     return total
 
 
@@ -169,31 +151,79 @@ class _Taken:
             self._is_own = True
         self.bits[candidates] |= int(reason)
 
-    def standing(self) -> I64:
-        """(S,) ascending."""
-        return np.arange(self._count) if self.bits is None else np.flatnonzero(self.bits == 0)
+    def standing(self, order: I64) -> I64:
+        """Those of an order that stand, (S,)."""
+        return order if self.bits is None else order[self.bits[order] == 0]
 
 
-def _listed(setting: Setting, stages: Stages, order: I64, taken: _Taken, exploration: Exploration) -> Arranged:
-    """The null option, what caps and budget have left, the draw, category limits and pins.
+def _both(one: I64 | None, other: I64 | None) -> I64 | None:
+    if one is None or other is None:
+        return other if one is None else one
+    both: I64 = one | other
+    return both
+
+
+class _Pins(NamedTuple):
+    """Who has a place of its own, by place."""
+
+    candidates: tuple[int, ...]
+    places: tuple[int, ...]
+
+
+_NO_PINS: Final = _Pins((), ())
+
+
+def _fitting(setting: Setting, best_first: I64, taken: _Taken) -> tuple[I64, _Pins]:
+    """One touch of each offer, so that all of them fit into one slate under what caps and budget have left.
+
+    Where an offer's best touch does not fit, its next one has its turn.
+
+    Args:
+        setting: what the steps look at.
+        best_first: (C,) candidate indices.
+        taken: who does not stand.
+
+    Returns:
+        (S,) candidate indices that stand, best first, and who of them is pinned.
+    """
+    prepared = setting.prepared
+    while True:
+        order, others = taken.standing(best_first), None
+        if prepared.has_repeats:
+            of = prepared.rows[order]
+            is_other = (earlier_of_same(of) > 0) & (of > 0)  # of unknown offers nobody can say
+            order, others = order[~is_other], order[is_other]
+        pins = _pins(setting, order) if setting.policy.pins else _NO_PINS
+        beyond = _beyond(setting, order, pins.candidates) if setting.rations or setting.policy.budget else ()
+        for candidates, reason in beyond:
+            taken.out(candidates, reason)
+        if not beyond:
+            if others is not None:
+                taken.out(others, Reason.OTHER_TOUCH)
+            return order, pins
+
+
+def _listed(
+    setting: Setting, stages: Stages, order: I64, pins: _Pins, taken: _Taken, exploration: Exploration
+) -> Arranged:
+    """The null option, the draw, category limits and pins.
 
     Args:
         setting: what the steps look at.
         stages: scores.
         order: (S,) candidate indices that stand, best first.
-        taken: who does not, so far.
+        pins: who of them has a place.
+        taken: who does not stand.
         exploration: how the order is drawn.
     """
     policy, prepared = setting.policy, setting.prepared
-    pinned, at = _pins(setting, order) if policy.pins else (_NOBODY, _NOBODY)
-    order = _worth(setting, stages.final, order, pinned, taken)
-    if setting.rations or policy.budget is not None:
-        order = _rationed(setting, order, pinned, taken)
-        if len(pinned):
-            stays = np.isin(pinned, order)
-            pinned, at = pinned[stays], at[stays]
+    if policy.null_score is not None and len(order) and stages.final[order[-1]] < np.float32(policy.null_score):
+        is_below = stages.final < np.float32(policy.null_score)
+        is_below[list(pins.candidates)] = False  # whoever is pinned stays
+        taken.out(order[is_below[order]], Reason.NOT_WORTH)
+        order = taken.standing(order)
     limits = policy.category_limits
-    slate = Slate(order, pinned, at, None if limits is None else prepared.categories, limits)
+    slate = Slate(order, pins.candidates, pins.places, None if limits is None else prepared.categories, limits)
     drawn = order
     if exploration.mode is not Explore.OFF:
         noise = uniforms(setting.seed, setting.number, len(prepared.rows) + 2)
@@ -204,17 +234,11 @@ def _listed(setting: Setting, stages: Stages, order: I64, taken: _Taken, explora
         is_out[standing] = False
         taken.out(drawn[is_out[drawn]], Reason.CATEGORY_FULL)
     draw = Draw(exploration, stages.final, slate, drawn)
-    return Arranged(stages, taken.bits, standing, pinned if len(pinned) else None, draw)
+    return Arranged(stages, taken.bits, standing, pins.candidates, draw)
 
 
-def _other_touches(scores: F32, standing: I64, rows: I64) -> I64:
-    """Of each offer that stands more than once, all but the best."""
-    order = standing[by_score(scores[standing])]
-    return order[earlier_of_same(rows[order]) > 0]
-
-
-def _pins(setting: Setting, order: I64) -> tuple[I64, I64]:
-    """Who is pinned, and where: by place."""
+def _pins(setting: Setting, order: I64) -> _Pins:
+    """Who is pinned, of those that stand (best first)."""
     wanted: list[tuple[int, int]] = []
     for rule, mask in zip(setting.policy.pins, setting.prepared.pin_masks, strict=True):
         if rule.when.holds_for_user(setting.situation):
@@ -222,36 +246,27 @@ def _pins(setting: Setting, order: I64) -> tuple[I64, I64]:
                 mask = mask & holds_for_targets(rule.when, setting.memory, setting.prepared.rows, setting.now_ms)
             best = order[mask[order]][: rule.count].tolist()
             wanted += [(candidate, rule.place + number) for number, candidate in enumerate(best)]
-    return pin_places(wanted)
+    return _Pins(*pin_places(wanted))
 
 
-def _worth(setting: Setting, scores: F32, order: I64, pinned: I64, taken: _Taken) -> I64:
-    """The order without those below the null option; whoever is pinned stays."""
-    if setting.policy.null_score is None:
-        return order
-    is_below = scores < np.float32(setting.policy.null_score)
-    is_below[pinned] = False
-    taken.out(order[is_below[order]], Reason.NOT_WORTH)
-    return order[~is_below[order]]
-
-
-def _rationed(setting: Setting, order: I64, pinned: I64, taken: _Taken) -> I64:
-    """The order without those that one slate has no room for under caps and budget; whoever is pinned comes first."""
-    prepared, size = setting.prepared, setting.size
+def _beyond(setting: Setting, order: I64, pinned: tuple[int, ...]) -> list[tuple[I64, Reason]]:
+    """Those that one slate has no room for under caps and budget, and why; whoever is pinned comes first."""
+    prepared, size, caps = setting.prepared, setting.size, setting.memory.caps
     if not size:
-        return order  # nothing is shown, so nothing goes beyond
-    others = order if not len(pinned) else order[~np.isin(order, pinned)]
-    by_right = others if not len(pinned) else np.concatenate([pinned, others])
-    capped = beyond_caps(
-        by_right, size, setting.policy, setting.memory, prepared.candidates, prepared.categories, setting.rations,
-        setting.now_ms,
-    )  # fmt: skip
-    taken.out(capped, Reason.CAPPED)
-    costly = _NOBODY
-    if setting.policy.budget is not None:
-        left = by_right[~np.isin(by_right, capped)] if len(capped) else by_right
-        costly = beyond_budget(left, size, prepared.costs, setting.budget_left)
-        taken.out(costly, Reason.OVER_BUDGET)
-    if not len(capped) and not len(costly):
-        return order
-    return order[~np.isin(order, np.concatenate([capped, costly]))]
+        return []  # nothing is shown, so nothing goes beyond
+    rooms = [(caps.rules[index], caps.left(index, prepared.rows, size, setting.now_ms)) for index in setting.rations]
+    is_dear = prepared.dearest_slate(size) > setting.budget_left
+    if not is_dear and all(room is None for _, room in rooms):
+        return []  # mostly
+    is_out = np.zeros(len(prepared.rows), np.bool_)
+    by_right = np.array([*pinned, *(index for index in order.tolist() if index not in pinned)], np.int64)
+    found = []
+    for rule, room in rooms:
+        if room is not None:
+            beyond = beyond_caps(by_right[~is_out[by_right]], rule, room, setting.policy, prepared)
+            is_out[beyond] = True
+            found.append((beyond, Reason.CAPPED))
+    if is_dear:
+        left = by_right[~is_out[by_right]]
+        found.append((beyond_budget(left, size, prepared.costs, setting.budget_left), Reason.OVER_BUDGET))
+    return [(candidates, reason) for candidates, reason in found if len(candidates)]

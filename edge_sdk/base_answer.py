@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from edge_sdk.decision import Decision, Stages
@@ -13,8 +11,6 @@ from edge_sdk.policy import Exploration
 from edge_sdk.reasons import Reason
 from edge_sdk.slate import Slate
 from edge_sdk.types import F32, I64, BaseDecision, by_score
-
-_NOBODY: Final = np.zeros(0, np.int64)
 
 
 def base_answer(
@@ -65,8 +61,8 @@ def base_answer(
         base_ranking=order,
         dropped_bits=bits,
         standing=standing,
-        pinned=None,
-        draw=Draw(Exploration(), scores, Slate(standing, _NOBODY, _NOBODY, None, None), standing),
+        pinned=(),
+        draw=Draw(Exploration(), scores, Slate(standing, (), (), None, None), standing),
         costs=_costs(base),
         known=None,
         limit=limit if whole else None,
@@ -91,11 +87,10 @@ def _costs(base: BaseDecision) -> F32:
 
 
 def _other_touches(base: BaseDecision, order: I64) -> I64 | None:
-    if len(set(base.offers)) == len(base.offers):
-        return None
     bits, met = np.zeros(len(base.offers), np.int64), set[str]()
     for index in order.tolist():
-        if base.offers[index] in met:
-            bits[index] = int(Reason.OTHER_TOUCH)
-        met.add(base.offers[index])
-    return bits
+        offer = base.offers[index]
+        if isinstance(offer, str):  # an app may give anything
+            bits[index] = int(Reason.OTHER_TOUCH) if offer in met else 0
+            met.add(offer)
+    return bits if bits.any() else None

@@ -6,45 +6,27 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import numpy as np
 
+from edge_sdk.bundle_golden import Golden, read_golden
 from edge_sdk.bundle_rules import derived_rules, machine_fields, machine_rules
 from edge_sdk.bundle_texts import BundleTexts, without_texts
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import TABLE_SIZE, DecayTables
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError
-from edge_sdk.format.generated.edge_generated import BundleT, DecayT, GoldenT, OffersT, VocabularyT
+from edge_sdk.format.generated.edge_generated import BundleT, DecayT, OffersT, VocabularyT
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.policy import Channel, ContextField, Policy
 from edge_sdk.policy_reading import ReadPolicy, read_policy
-from edge_sdk.policy_words import SceneWords
+from edge_sdk.policy_words import SceneWords, numbers
 from edge_sdk.release import PARSE_ERRORS
-from edge_sdk.types import F32, I32, I64
+from edge_sdk.types import F32, I64
 from edge_sdk.vocabulary import Vocabulary, category_id
 
-T = TypeVar("T", bound=np.generic)
+__all__ = ["Bundle", "Golden", "read_bundle", "with_policy"]
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Golden:
-    """One self-test: these events, then this decision, give these arrays."""
-
-    times_ms: tuple[int, ...]
-    kinds: tuple[int, ...]
-    items: tuple[int, ...]
-    values: tuple[float, ...]
-    now_ms: int
-    context: F32  # (X,)
-    candidates: I32  # (C,) offer rows
-    base_logits: F32  # (C, K)
-    event_item: I32  # (N,)
-    event_kind: I32  # (N,)
-    event_age_s: F32  # (N,)
-    event_value: F32  # (N,)
-    counters: F32  # (C, F)
-    logits: F32  # (C, K)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +37,7 @@ class Bundle:
     scene: str
     model_version: str
     created_by: str
+    known_until_ms: int  # newest event or decision in the log that it was made from, ms since 1970; 0 = not known
     layout: MemoryLayout
     kind_names: tuple[str, ...]  # all kinds in row order, row 1 first
     kind_ids: dict[str, int]  # what an app may record: without the derived kinds
@@ -158,6 +141,7 @@ class _Reader:
             scene=_text(raw.scene),
             model_version=_text(raw.modelVersion),
             created_by=_text(raw.createdBy),
+            known_until_ms=raw.knownUntilS * 1000,
             layout=layout,
             kind_names=kind_names,
             kind_ids=recorded,
@@ -169,7 +153,7 @@ class _Reader:
             feedback=feedback,
             model=memoryview(raw.model),
             explainer=memoryview(raw.explainer) if raw.explainer is not None else memoryview(b""),
-            golden=tuple(self._golden(vector, layout, read.policy) for vector in raw.golden or []),
+            golden=tuple(read_golden(vector, layout, read.policy, self.fail) for vector in raw.golden or []),
             text_tables=self.texts,
         )
 
@@ -223,15 +207,15 @@ class _Reader:
         )
 
     def _offer_columns(self, raw: OffersT, offers: int) -> tuple[I64, I64, F32]:
-        times = [_array(seconds, np.uint32) for seconds in (raw.validFromS, raw.validUntilS)]
+        times = [numbers(seconds, np.uint32) for seconds in (raw.validFromS, raw.validUntilS)]
         if any(len(seconds) != offers for seconds in times):
             self.fail("offers.valid_from_s", "not as many as offers")
         starts, ends = (np.concatenate([[0], seconds.astype(np.int64) * 1000]) for seconds in times)
         costs = np.zeros(offers + 1, np.float32)
         if raw.costs is not None:
-            given = _array(raw.costs, np.float32)
-            if len(given) != offers or not np.isfinite(given).all():
-                self.fail("offers.costs", "not as many as offers, or one that is NaN or infinite")
+            given = numbers(raw.costs, np.float32)
+            if len(given) != offers or not (np.isfinite(given) & (given >= 0)).all():
+                self.fail("offers.costs", "not as many as offers, or one below 0, NaN or infinite")
             costs[1:] = given
         return starts, ends, costs
 
@@ -243,14 +227,14 @@ class _Reader:
                 self.fail(f"{field}.name", f"{name!r}: none, or one that stands there twice")
             if channel.shownKind and channel.shownKind not in recorded:
                 self.fail(f"{field}.shown_kind", f"{channel.shownKind} is not the id of a recorded kind")
-            if not math.isfinite(channel.cost):
+            if not 0 <= channel.cost < math.inf:
                 self.fail(f"{field}.cost", f"{channel.cost:g}")
             found.append(Channel(name, channel.shownKind, channel.cost))
         return found
 
     def _vocabulary(self, field: str, raw: VocabularyT) -> Vocabulary:
-        ids = _array(raw.ids, np.uint32)
-        categories = _array(raw.categories, np.uint16)
+        ids = numbers(raw.ids, np.uint32)
+        categories = numbers(raw.categories, np.uint16)
         if len(ids) != len(categories) or (len(ids) > 1 and not (ids[1:] > ids[:-1]).all()):
             self.fail(f"{field}.ids", "not ascending, or not as many as categories")
         if len(categories) and categories.max() > len(self.raw.categories or []):
@@ -261,39 +245,10 @@ class _Reader:
         return Vocabulary(ids, names, categories)
 
     def _decay(self, raw: DecayT) -> DecayTables:
-        tables = [_array(t, np.float64) for t in (raw.growCoarse, raw.growFine, raw.fadeCoarse, raw.fadeFine)]
+        tables = [numbers(t, np.float64) for t in (raw.growCoarse, raw.growFine, raw.fadeCoarse, raw.fadeFine)]
         if any(len(table) != TABLE_SIZE for table in tables) or not raw.tickMs:
             self.fail("decays", f"half_life_s {raw.halfLifeS} has tables of another size")
         return DecayTables(raw.halfLifeS, raw.tickMs, *tables)
-
-    def _golden(self, raw: GoldenT, layout: MemoryLayout, policy: Policy) -> Golden:
-        events = raw.events or []
-        candidates = _array(raw.candidates, np.int32)
-        if len(candidates) and not 0 <= candidates.min() <= candidates.max() <= len(layout.offers):
-            self.fail("golden.candidates", "a row beyond the offers")
-        c, k = len(candidates), len(policy.objectives)
-        return Golden(
-            times_ms=tuple(e.timeS * 1000 + e.timeMs for e in events),
-            kinds=tuple(e.kind for e in events),
-            items=tuple(e.item for e in events),
-            values=tuple(e.value for e in events),
-            now_ms=raw.nowS * 1000 + raw.nowMs,
-            context=self._table("golden.context", raw.context, policy.context_features),
-            candidates=candidates,
-            base_logits=self._table("golden.base_logits", raw.baseLogits, c, k),
-            event_item=_array(raw.eventItem, np.int32),
-            event_kind=_array(raw.eventKind, np.int32),
-            event_age_s=_array(raw.eventAgeS, np.float32),
-            event_value=_array(raw.eventValue, np.float32),
-            counters=self._table("golden.counters", raw.counters, c, layout.counter_features),
-            logits=self._table("golden.logits", raw.logits, c, k),
-        )
-
-    def _table(self, field: str, raw: object, *shape: int) -> F32:
-        numbers = _array(raw, np.float32)
-        if len(numbers) != math.prod(shape):
-            self.fail(field, f"{len(numbers)} numbers, not {math.prod(shape)}")
-        return numbers.reshape(shape)
 
 
 def _text(raw: bytes | None) -> str:
@@ -302,8 +257,3 @@ def _text(raw: bytes | None) -> str:
 
 def _texts(raw: Sequence[bytes] | None) -> tuple[str, ...]:
     return tuple(_text(text) for text in raw or ())
-
-
-def _array(raw: object, kind: type[T]) -> np.ndarray[tuple[int, ...], np.dtype[T]]:
-    """A vector of the file as an array (a view where its type is right); absent = empty."""
-    return np.zeros(0, kind) if raw is None else np.asarray(raw, kind)

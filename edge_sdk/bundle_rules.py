@@ -79,10 +79,8 @@ def _steps(
             fail(f"{place}.to", f"{step.to}, from {sorted(sources)}, of {states} states")
         if step.on and step.on not in kinds:
             fail(f"{place}.on", f"{step.on} is not the id of a declared kind")
-        if step.on and (step.afterS or not step.count):
-            fail(f"{place}.count", f"{step.count}, after_s {step.afterS}, of a step by events")
-        if not step.on and not step.afterS:
-            fail(f"{place}.after_s", "0, and no kind either")
+        if (step.on == 0) == (step.afterS == 0):
+            fail(f"{place}.after_s", f"{step.afterS}, and on {step.on}: a step is by events or by time")
         yield MachineStep(sources, step.on, max(1, step.count), step.afterS, step.to)
 
 

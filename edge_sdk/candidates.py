@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge_sdk.adjusting import fused
+from edge_sdk.caps import cap_cells
 from edge_sdk.config import CANDIDATES_MAX, CONTEXTS_KEPT
 from edge_sdk.errors import ErrorCode
 from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.policy import Policy, Situation
 from edge_sdk.standing import Candidates, Kept, kept_standing, selected
-from edge_sdk.types import F32, I64, BaseDecision, Mask, by_score
+from edge_sdk.types import F32, F64, I64, BaseDecision, Mask, by_score
 from edge_sdk.vocabulary import Vocabulary, item_id
 
 _NAMED_MAX = 5  # unknown names that an error message lists
@@ -36,9 +37,14 @@ class PreparedBase:
     scores: F32  # (C,) base logits fused with the policy's own weights
     order: I64  # (C,) base order by these scores
     costs: F32  # (C,)
+    dearest: float  # the highest of them
+    dearest_slates: F64  # (C + 1,) what the dearest slate of so many places costs
+    cap_cells: I64  # (R, C) where the caps' answers for them stand
     has_repeats: bool  # an offer stands there with several channels or variants
+    has_state_rules: bool  # some rule about who may stand looks at each candidate's own state
     drop_masks: list[Mask]  # (C,) for each of `policy.drops`, whom it is about
     boost_masks: list[Mask]
+    boost_adds: list[F32]  # (C,) what each of `policy.boosts` adds, whatever the candidates' states
     pin_masks: list[Mask]
     error: ErrorCode
     detail: str
@@ -48,6 +54,10 @@ class PreparedBase:
     def rows(self) -> I64:
         """(C,) offer rows; 0 = unknown."""
         return self.candidates.rows
+
+    def dearest_slate(self, size: int) -> float:
+        """What the dearest slate of so many places costs."""
+        return float(self.dearest_slates[size])
 
     def standing_at(self, policy: Policy, situation: Situation, now_ms: int) -> I64 | None:
         """Reason bits of the offers that dates and the rules about the user take out; None = none. Situations change
@@ -79,10 +89,12 @@ def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: di
     if count and not trouble and not np.isfinite(scores).all():
         detail = "base logits that overflow when weighted; mend the base decision where it is made"
         trouble = _trouble(ErrorCode.BAD_BASE_LOGITS, detail)
+        scores = np.full_like(scores, np.nan)  # as of other unusable logits: no number that a rule could look at
     order = np.arange(count) if trouble else by_score(scores)
     first = [_count_trouble(count), trouble, _unknown_trouble(unknown), touch_trouble, cost_trouble]
     error, found_detail = next((found[0] for found in first if found), (ErrorCode.NONE, ""))
     candidates = Candidates(rows, channels)
+    boost_masks = [selected(rule.selection, candidates) for rule in policy.boosts]
     return PreparedBase(
         base=base,
         candidates=candidates,
@@ -92,9 +104,16 @@ def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: di
         scores=scores,
         order=order,
         costs=costs,
-        has_repeats=len(set(base.offers)) < count,
+        dearest=float(costs.max(initial=0.0)),
+        dearest_slates=np.concatenate([[0.0], np.cumsum(np.sort(costs.astype(np.float64))[::-1])]),
+        cap_cells=cap_cells(layout.caps, layout.offers.row_category, layout.category_rows, rows, channels),
+        has_repeats=len(np.unique(rows[rows > 0])) < int(np.count_nonzero(rows)),
+        has_state_rules=any(rule.when.of_target for rule in policy.drops),
         drop_masks=[selected(rule.selection, candidates) for rule in policy.drops],
-        boost_masks=[selected(rule.selection, candidates) for rule in policy.boosts],
+        boost_masks=boost_masks,
+        boost_adds=[
+            np.where(mask, rule.add, np.float32(0)) for rule, mask in zip(policy.boosts, boost_masks, strict=True)
+        ],
         pin_masks=[selected(rule.selection, candidates) for rule in policy.pins],
         error=error,
         detail=found_detail,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Final
 
 import numpy as np
@@ -51,10 +52,19 @@ class CapCounts:
         sizes = [target_rows(rule.per, len(offer_categories), category_rows) for rule in self._rules]
         self._times = [np.zeros(size * rule.limit, np.int64) for size, rule in zip(sizes, self._rules, strict=True)]
         self._next = [np.zeros(size, np.int64) for size in sizes]  # where each target's oldest time stands
-        self._free_at_ms = [np.zeros(size, np.int64) for size in sizes]  # 0 = free
+        # When each target of each rule is free, one after the other behind a cell that is always free: a decision
+        # gathers all its candidates under all rules at once. 0 = free.
+        self._free_of_all = np.zeros(1 + sum(sizes), np.int64)
+        ends = _ends(sizes)
+        self._starts = ends[:-1]
+        self._free_at_ms = [self._free_of_all[start:end] for start, end in pairwise(ends)]
         self._free_views = [column.data for column in self._free_at_ms]  # element writes at a third of numpy's cost
         self._all_free_at_ms = [0] * len(sizes)  # when the last target of a rule is free: mostly nothing to look at
+        self._last_free_ms = 0  # the last of these
         self._reaches = [_reach(rule.channels) for rule in self._rules]
+        self._bits = np.array([int(rule.reason) for rule in self._rules], np.int64)[:, None]
+        within = [2000 * rule.within_s if rule.within_s else NEVER_MS for rule in self._rules]
+        self._longest_ms = np.array(within, np.int64)[:, None]  # a hold that ends later is none
         # All that one event needs in one tuple a rule: attribute look-ups would cost as much as the counting.
         self._counted: list[CountedRule] = [
             (index, int(rule.per), rule.limit, rule.within_s * 1000, self._next[index].data, self._times[index].data)
@@ -99,6 +109,7 @@ class CapCounts:
                 self._free_views[index][row] = free_at_ms
                 if free_at_ms > self._all_free_at_ms[index]:
                     self._all_free_at_ms[index] = free_at_ms
+                    self._last_free_ms = max(self._last_free_ms, free_at_ms)
 
     def add_many(self, index: int, times_ms: I64, rows: I32) -> None:
         """Count many events of one rule's kinds: the same as one by one.
@@ -162,29 +173,38 @@ class CapCounts:
         free_at_ms = np.where(oldest, oldest + rule.within_s * 1000 if rule.within_s else NEVER_MS, 0)
         self._free_at_ms[index][rows] = free_at_ms
         self._all_free_at_ms[index] = max(self._all_free_at_ms[index], int(free_at_ms.max(initial=0)))
+        self._last_free_ms = max(self._last_free_ms, self._all_free_at_ms[index])
 
     # ---- asking ----
 
-    def reasons(self, offer_rows: I64, channels: I64 | None, now_ms: int) -> I64 | None:
+    def reasons_at(self, cells: I64, now_ms: int) -> I64 | None:
         """Reason bits of each candidate that a rule takes out now.
 
         Args:
-            offer_rows: (C,) of the candidates.
-            channels: (C,) index of each candidate's channel; None = all 0.
+            cells: (R, C) `cap_cells` of the candidates.
             now_ms: the clock.
 
         Returns:
             (C,) 0 = free; None = all are free.
         """
-        bits: I64 | None = None
-        for index, rule in enumerate(self._rules):
-            if self._all_free_at_ms[index] <= now_ms:
-                continue
-            is_held = self._is_held(index, offer_rows, channels, now_ms)
-            if is_held is not None:
-                held = np.where(is_held, int(rule.reason), 0)
-                bits = held if bits is None else bits | held
-        return bits
+        if self._last_free_ms <= now_ms:
+            return None
+        free_at_ms = self._free_of_all.take(cells)
+        # An event further ahead than the rule's own time was stamped by a clock that was wrong: it holds nothing.
+        is_held = (free_at_ms > now_ms) & (free_at_ms - now_ms <= self._longest_ms)
+        bits: I64 = np.bitwise_or.reduce(is_held * self._bits, axis=0)
+        return bits if bits.any() else None
+
+    def reasons(self, offer_rows: I64, channels: I64 | None, now_ms: int) -> I64 | None:
+        """The same for candidates that are asked about once.
+
+        Args:
+            offer_rows: (C,) of the candidates.
+            channels: (C,) index of each candidate's channel; None = all 0.
+            now_ms: the clock.
+        """
+        cells = _cells(self._rules, self._offer_categories, self._starts, offer_rows, channels)
+        return self.reasons_at(cells, now_ms)
 
     def held_until(self, index: int, offer_rows: I64, channels: I64 | None, now_ms: int) -> I64:
         """Until when a rule holds each candidate: in ms, 0 = it does not hold it now, `NEVER_MS` = for ever; (C,).
@@ -214,10 +234,15 @@ class CapCounts:
         rule = self._rules[index]
         if size > rule.limit:
             return np.asarray(np.count_nonzero(self._out_of_time(index, offer_rows, rule.limit, now_ms), axis=1))
-        targets = np.arange(len(self._next[index]))
-        at = targets * rule.limit + (self._next[index] + size - 1) % rule.limit
-        if self._is_over(rule, self._times[index].take(at), now_ms).all():  # mostly
-            return None
+        if rule.per == Per.USER:
+            at = rule.limit * OF_THE_USER + (int(self._next[index][OF_THE_USER]) + size - 1) % rule.limit
+            if self._is_over(rule, self._times[index][at : at + 1], now_ms)[0]:
+                return None
+        else:
+            targets = np.arange(len(self._next[index]))
+            at_each = targets * rule.limit + (self._next[index] + size - 1) % rule.limit
+            if self._is_over(rule, self._times[index].take(at_each), now_ms).all():  # mostly
+                return None
         return np.asarray(np.count_nonzero(self._out_of_time(index, offer_rows, size, now_ms), axis=1))
 
     def _out_of_time(self, index: int, offer_rows: I64, size: int, now_ms: int) -> Mask:
@@ -254,10 +279,47 @@ class CapCounts:
         return is_held & reach.take(channels, mode="clip")
 
     def _targets(self, index: int, offer_rows: I64) -> I64:
-        per = self._rules[index].per
-        if per == Per.OFFER:
-            return offer_rows
-        return self._offer_categories.take(offer_rows) if per == Per.CATEGORY else np.full_like(offer_rows, OF_THE_USER)
+        return _targets_of(self._rules[index].per, self._offer_categories, offer_rows)
+
+
+def cap_cells(
+    rules: Sequence[CapRule], offer_categories: I64, category_rows: int, offer_rows: I64, channels: I64 | None
+) -> I64:
+    """Where `CapCounts.reasons_at` finds each candidate under each rule, (R, C): the same in every memory of a layout.
+
+    Args:
+        rules: of the layout.
+        offer_categories: category row of each offer row, (offers + 1,).
+        category_rows: with row 0.
+        offer_rows: (C,) of the candidates.
+        channels: (C,) index of each candidate's channel; None = all 0.
+    """
+    sizes = [target_rows(rule.per, len(offer_categories), category_rows) for rule in rules]
+    return _cells(rules, offer_categories, _ends(sizes), offer_rows, channels)
+
+
+def _cells(
+    rules: Sequence[CapRule], offer_categories: I64, starts: list[int], offer_rows: I64, channels: I64 | None
+) -> I64:
+    of = np.zeros(len(offer_rows), np.int64) if channels is None else channels
+    cells = np.zeros((len(rules), len(offer_rows)), np.int64)
+    for row, rule, start in zip(cells, rules, starts, strict=False):
+        row[:] = start + _targets_of(rule.per, offer_categories, offer_rows)
+        reach = _reach(rule.channels)
+        if reach is not None:
+            row[~reach.take(of, mode="clip")] = 0
+    return cells
+
+
+def _ends(sizes: Sequence[int]) -> list[int]:
+    """Where each rule's targets begin, behind one cell, and where the last ones end."""
+    return list(accumulate(sizes, initial=1))
+
+
+def _targets_of(per: Per, offer_categories: I64, offer_rows: I64) -> I64:
+    if per == Per.OFFER:
+        return offer_rows
+    return offer_categories.take(offer_rows) if per == Per.CATEGORY else np.full_like(offer_rows, OF_THE_USER)
 
 
 def _reach(channels: frozenset[int]) -> Mask | None:

@@ -86,15 +86,14 @@ def counter_shares(tables: WindowTables, inputs: ModelInputs, counters: F32) -> 
     np.divide(counters, inputs.counters, out=slope, where=inputs.counters > 0, dtype=np.float64)
     decayed = np.exp2(inputs.event_age_s[at, None] / -tables.half_lives_s)
     rows = inputs.event_item[at]
-    offers, categories = tables.item_offer.take(rows), tables.item_category.take(rows)
-    is_about = np.empty((count, 2, len(at)), np.bool_)
-    np.equal(inputs.candidate[:, None], offers, out=is_about[:, 0])
-    np.equal(tables.offer_category.take(inputs.candidate)[:, None], categories, out=is_about[:, 1])
-    is_about[:, 0] &= offers > 0
-    is_about[:, 1] &= categories > 0
-    # Every counter's share of every event, though each event has but one: one small product is the fastest way.
-    by_counter = (slope.reshape(-1, halves) @ decayed.T).reshape(count, 2, kinds, len(at))
-    shares[:, :, at] = by_counter[:, :, of_event[at], np.arange(len(at))] * is_about
+    about = np.stack([tables.item_offer.take(rows), tables.item_category.take(rows)])  # (2, M)
+    about[about == 0] = -1  # an event about neither is nobody's
+    whose = np.stack([inputs.candidate, tables.offer_category.take(inputs.candidate)], axis=1)
+    is_about = whose[:, :, None] == about
+    # By counter and event, what one event adds to the counters of its kind: then one product is every share.
+    added = np.zeros((kinds, halves, len(at)))
+    added[of_event[at], :, np.arange(len(at))] = decayed
+    shares[:, :, at] = (slope.reshape(2 * count, -1) @ added.reshape(-1, len(at))).reshape(is_about.shape) * is_about
     return shares
 
 
@@ -111,7 +110,7 @@ def taken_apart(tables: WindowTables, inputs: ModelInputs, events: F32, counters
     kinds, halves, count = len(tables.counted), len(tables.half_lives_s), len(inputs.candidate)
     is_of = tables.kind_counter.take(inputs.event_kind)[:, None] == np.arange(kinds)
     rest = (counters.astype(np.float64).reshape(-1, halves) @ np.ones(halves)).reshape(count, 2, kinds)
-    rest -= shares @ is_of.astype(np.float64)
+    rest -= (shares.reshape(2 * count, -1) @ is_of.astype(np.float64)).reshape(rest.shape)
     return events + (shares[:, 0] + shares[:, 1]).T, rest.reshape(count, 2 * kinds)
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import isfinite
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -27,8 +26,7 @@ _NO_CONTEXT: Final[Mapping[str, str]] = {}
 _NOT_GIVEN: Final = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What `Engine.rank` was asked, and when."""
 
     number: int  # the decision's id

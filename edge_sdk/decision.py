@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,7 @@ class RankedOffer:
     variant: str = ""  # wording; "" = the offer's own
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stages:
+class Stages(NamedTuple):
     """Every candidate's score after each step, each (C,) float32. A step that did nothing shares the former array."""
 
     base: F32  # base logits fused with the weights
@@ -50,8 +49,7 @@ class Stages:
         return cls(scores, scores, scores, scores, scores, scores, scores)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Trace:
+class Trace(NamedTuple):
     """What a decision was made from, besides the events in the log."""
 
     last_seq: int  # newest event that the memory held
@@ -86,7 +84,7 @@ class Decision:
     base_ranking: I64  # (C,) candidate indices in the base order
     dropped_bits: I64 | None  # (C,) why a rule takes an offer out, 0 = it stands; None = all stand
     standing: I64  # (S,) candidate indices of those that stand, in their final order, before `limit`
-    pinned: I64 | None  # candidate indices that a rule gave their places; None = none
+    pinned: tuple[int, ...]  # candidate indices that a rule gave their places
     draw: Draw  # how the order was drawn, and the probabilities that follow
     costs: F32  # (C,) of showing each once
     known: Mask | None  # (C,) whether the bundle knows each candidate; None = all
@@ -155,8 +153,7 @@ class Decision:
         bits |= _changed(stages.boosted, stages.adjusted, _BOOSTED) | _changed(stages.priced, stages.boosted, _PRICED)
         bits |= _changed(stages.final, stages.bounded, _DIVERSIFIED)
         bits[self.draw.raised()] |= _EXPLORED
-        if self.pinned is not None:
-            bits[self.pinned] |= _PINNED
+        bits[list(self.pinned)] |= _PINNED
         return bits
 
     def _ranked(self, indices: list[int], numbers: Iterable[int]) -> tuple[RankedOffer, ...]:

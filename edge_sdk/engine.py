@@ -33,6 +33,7 @@ from edge_sdk.errors import (
 )
 from edge_sdk.event_input import FLOAT32_MAX, as_float32, checked_columns, id_of, listed, within_range
 from edge_sdk.explanation import Explainer, Explanations
+from edge_sdk.messages import Messenger
 from edge_sdk.policy import ContextField
 from edge_sdk.policy_store import PolicyStore, Trust
 from edge_sdk.ranker import ModelInputs, Ranker
@@ -70,6 +71,7 @@ class Engine:
         self._feedback_kinds = {outcome: names[number] for outcome, number in bundle.feedback.items()}
         self._item_ids: dict[str, int] = {"": 0}
         self._explainer: Explainer | None = None
+        self._messenger: Messenger | None = None
         self._decisions = self._unknown_items = 0
         self._errors: dict[ErrorCode, int] = {}
 
@@ -352,6 +354,27 @@ class Engine:
             self._maker.fill(inputs, memory, decision)
             return self._explainer.explain(decision, inputs, memory)
 
+    def message(self, decision: Decision, offer: str, *, language: str = "en") -> str:
+        """The sentence for an offer of a decision: its variant's text, the slots filled from what this device knows.
+
+        It is made of the state as it is now, and nothing of it leaves. Where a slot cannot be filled, the variant's
+        plain text; where there is none, the offer's name in words.
+
+        Args:
+            decision: any.
+            offer: one of its candidates.
+            language: BCP 47, e.g. "zh"; English where the bundle has no texts of it.
+
+        Raises:
+            RuntimeError: the engine is closed.
+        """
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            if self._messenger is None:
+                self._messenger = Messenger(self._bundle)
+            return self._messenger.message(decision, offer, language, self._state.memory, self._now())
+
     def install_policy(self, policy: bytes) -> None:
         """Put another policy in force, without a new model: what `cloud-export policy` wrote, signed.
 
@@ -376,7 +399,7 @@ class Engine:
             except StateUnusableError:
                 self._state.adopt(self._bundle.layout)
                 raise
-            self._bundle, self._policy_error, self._explainer = bundle, "", None
+            self._bundle, self._policy_error, self._explainer, self._messenger = bundle, "", None, None
             self._maker = DecisionMaker(bundle, self._ranker)
 
     def erase(
@@ -501,9 +524,9 @@ class Engine:
         return dict(self._feedback_kinds)
 
     @property
-    def bundle_made_ms(self) -> int:
-        """When the installed bundle was made, milliseconds since 1970; 0 = not known, as long as bundles do not say."""
-        return 0
+    def known_until_ms(self) -> int:
+        """Up to when the cloud knew the log that the bundle was made from, milliseconds since 1970; 0 = not known."""
+        return self._bundle.known_until_ms
 
     @property
     def context_fields(self) -> tuple[ContextField, ...]:

@@ -23,8 +23,8 @@ class EngineLike(Protocol):
         """The kind that `feedback` records, by outcome."""
 
     @property
-    def bundle_made_ms(self) -> int:
-        """When the installed bundle was made, milliseconds since 1970; 0 = not known."""
+    def known_until_ms(self) -> int:
+        """Up to when the cloud knew the log that the bundle was made from, milliseconds since 1970; 0 = not known."""
 
     def rank(
         self,

@@ -21,7 +21,7 @@ import numpy as np
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.contributions import WindowTables, boosts_applied, counter_labels, events_named, taken_apart
-from edge_sdk.decision import Decision, RankedOffer
+from edge_sdk.decision import Decision
 from edge_sdk.errors import BundleInvalidError, InvalidValueError
 from edge_sdk.memory import Memory
 from edge_sdk.moves import Move, StagesPlaces, stages_places
@@ -87,6 +87,7 @@ class Explanations(Sequence[Explanation]):
         self._decision, self._share, self._boosts, self._obstacles = decision, share, boosts, obstacles
         self._words = words
         self._indices = decision.order.tolist()
+        self._listed = len(self._indices)
         if decision.dropped_bits is not None:
             ranking = decision.base_ranking
             self._indices += ranking[decision.dropped_bits[ranking] != 0].tolist()
@@ -116,19 +117,21 @@ class Explanations(Sequence[Explanation]):
         """Put one together, or several."""
         if isinstance(at, slice):
             return tuple(self[number] for number in range(*at.indices(len(self))))
-        ranked, index = self._ranked[at], self._indices[at]
+        decision, index = self._decision, self._indices[at]
+        channels, variants = decision.base.channels, decision.base.variants
+        place = range(len(self))[at] + 1
         return Explanation(
-            offer=ranked.id,
-            channel=ranked.channel,
-            variant=ranked.variant,
-            place=ranked.place,
-            base_place=ranked.base_place,
-            base=float(self._decision.stages.base[index]),
-            score=ranked.score,
+            offer=decision.candidates[index],
+            channel=channels[index] if channels else "",
+            variant=variants[index] if variants else "",
+            place=place if place <= self._listed else 0,
+            base_place=int(self._places.places[0, index]),
+            base=float(decision.stages.base[index]),
+            score=float(decision.stages.final[index]),
             terms=tuple(sorted(self._terms(index), key=lambda term: -abs(term.value))),
             moves=self._places.moves(index),
             obstacles=self._obstacles.of(index),
-            time_ms=self._decision.time_ms,
+            time_ms=decision.time_ms,
             words=self._words,
         )
 
@@ -139,10 +142,6 @@ class Explanations(Sequence[Explanation]):
         return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))
 
     __hash__ = None  # type: ignore[assignment]  # equality looks at content
-
-    @cached_property
-    def _ranked(self) -> tuple[RankedOffer, ...]:
-        return self._decision.offers + self._decision.dropped
 
     @cached_property
     def _places(self) -> StagesPlaces:

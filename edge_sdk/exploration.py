@@ -11,9 +11,8 @@ it is refused where it is read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -78,8 +77,7 @@ def drawn_order(exploration: Exploration, scores: F32, slate: Slate, noise: F64)
     return order
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Draw:
+class Draw(NamedTuple):
     """How an order was drawn, and the probabilities that it had."""
 
     exploration: Exploration

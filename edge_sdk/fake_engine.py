@@ -50,7 +50,7 @@ class FakeEngine:
         damaged: what `status` says.
         policy_error: what `status` says.
         context_fields: what `rank` seems to take as context; it takes anything.
-        bundle_made_ms: when the bundle was made; 0 = not known.
+        known_until_ms: up to when the cloud knew the log; 0 = not known.
         closed: whether `close` was called.
     """
 
@@ -81,7 +81,7 @@ class FakeEngine:
         self.policies: list[bytes] = []
         self.dropped: dict[str, Reason] = {}
         self.error = ErrorCode.NONE
-        self.disk_failures = self.damaged = self.bundle_made_ms = 0
+        self.disk_failures = self.damaged = self.known_until_ms = 0
         self.policy_error = ""
         self.context_fields: tuple[ContextField, ...] = ()
         self.closed = False
@@ -172,6 +172,11 @@ class FakeEngine:
         """Nothing: the base order has nothing to take apart."""
         self._refuse_closed()
         return ()
+
+    def message(self, decision: Decision, offer: str, *, language: str = "en") -> str:
+        """The offer's name: there are no texts here."""
+        self._refuse_closed()
+        return offer
 
     def erase(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +43,7 @@ class Channel:
 # ---- what rules are about, and when they hold ----
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """What the conditions of the user look at; equal situations get equal answers, so it serves as a cache's key."""
 
     context: tuple[int, ...]  # value index of each context field; -1 = not given

@@ -249,11 +249,10 @@ class _Reader:
                 self.fail(f"{field}.kind", f"{kind} is not the id of a declared kind")
         if raw.per not in tuple(Per):
             self.fail(f"{field}.per", str(raw.per))
-        if raw.limit < 1:
-            self.fail(f"{field}.limit", str(raw.limit))
         channels = self.rules.channels(f"{field}.channels", raw.channels) or frozenset()
         name = decoded(raw.name) or field.removeprefix("policy.")
-        return CapRule(kinds, Per(raw.per), raw.limit, raw.withinS, raw.cooldown, name, channels)
+        limit = max(1, raw.limit)  # as docs/format.md has always said
+        return CapRule(kinds, Per(raw.per), limit, raw.withinS, raw.cooldown, name, channels)
 
     def _budget(self) -> BudgetTerms | None:
         raw = self.raw.budget

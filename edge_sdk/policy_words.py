@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from edge_sdk.policy import (
 )
 from edge_sdk.types import F32, I64, Mask, Per
 from edge_sdk.vocabulary import Vocabulary
+
+Number = TypeVar("Number", bound=np.generic)
 
 
 class Fail(Protocol):
@@ -137,8 +139,8 @@ def decoded(raw: bytes | str | None) -> str:
     return raw.decode() if isinstance(raw, bytes) else raw or ""
 
 
-def numbers(raw: object, kind: type[np.generic]) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
-    """A vector of the file as an array; absent = empty."""
+def numbers(raw: object, kind: type[Number]) -> np.ndarray[tuple[int, ...], np.dtype[Number]]:
+    """A vector of the file as an array (a view where its type is right); absent = empty."""
     return np.zeros(0, kind) if raw is None else np.asarray(raw, kind)
 
 

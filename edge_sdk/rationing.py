@@ -9,8 +9,8 @@ from bisect import insort
 
 import numpy as np
 
+from edge_sdk.candidates import PreparedBase
 from edge_sdk.caps import CapRule
-from edge_sdk.memory import Memory
 from edge_sdk.policy import Policy
 from edge_sdk.slate import earlier_of_same
 from edge_sdk.standing import Candidates, in_channels
@@ -23,35 +23,21 @@ def rations(policy: Policy, caps: tuple[CapRule, ...]) -> tuple[int, ...]:
     return tuple(index for index, rule in enumerate(caps) if rule.per is not Per.OFFER and shown & {*rule.kinds})
 
 
-def beyond_caps(
-    order: I64, size: int, policy: Policy, memory: Memory, candidates: Candidates, categories: I64,
-    rules: tuple[int, ...], now_ms: int,
-) -> I64:  # fmt: skip
-    """Candidates that a slate of the better ones leaves no room for.
+def beyond_caps(order: I64, rule: CapRule, room: I64, policy: Policy, prepared: PreparedBase) -> I64:
+    """Candidates that a slate of the better ones leaves no room for under a cap.
 
     Args:
         order: (S,) candidate indices, best first.
-        size: places on the slate.
+        rule: the cap.
+        room: (C,) how many more events it lets each candidate's target have, `CapCounts.left`.
         policy: for the channels.
-        memory: for what the caps have counted.
-        candidates: C of them.
-        categories: (C,) category rows.
-        rules: indices of caps, `rations`.
-        now_ms: the clock.
+        prepared: the candidates.
     """
-    out = np.zeros(len(candidates.rows), np.bool_)
-    for index in rules:
-        rule = memory.caps.rules[index]
-        room = memory.caps.left(index, candidates.rows, size, now_ms)
-        if room is None:
-            continue
-        counted = order[_counts_for(rule, policy, candidates)[order] & ~out[order]]
-        groups = categories[counted] if rule.per is Per.CATEGORY else np.zeros(len(counted), np.int64)
-        beyond = earlier_of_same(groups) >= room[counted]
-        if rule.per is Per.CATEGORY:
-            beyond &= groups > 0
-        out[counted[beyond]] = True
-    return order[out[order]]
+    counted = order[_counts_for(rule, policy, prepared.candidates)[order]]
+    if rule.per is not Per.CATEGORY:
+        return counted[np.arange(len(counted)) >= room[counted]]
+    groups = prepared.categories[counted]
+    return counted[(groups > 0) & (earlier_of_same(groups) >= room[counted])]
 
 
 def _counts_for(rule: CapRule, policy: Policy, candidates: Candidates) -> Mask:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_sdk.adjusting import fused
 from edge_sdk.bundle import Bundle, Golden
 from edge_sdk.config import LOGIT_TOLERANCE
 from edge_sdk.errors import BundleInvalidError, SelfTestError
 from edge_sdk.memory import replay
-from edge_sdk.adjusting import fused
 from edge_sdk.ranker import ModelInputs, Ranker, Shape
 
 

@@ -15,8 +15,8 @@ class Slate:
     """Who stands, and the rules that any order of them must keep: fixed before an order is drawn."""
 
     best_first: I64  # (S,) candidate indices by final score
-    pinned: I64  # (P,) candidate indices with a place of their own, by place
-    pin_places: I64  # (P,) ascending, each once; a place beyond the list is its end
+    pinned: tuple[int, ...]  # candidate indices with a place of their own, by place
+    pin_places: tuple[int, ...]  # ascending, each once; a place beyond the list is its end
     categories: I64 | None  # (C,) category row of each candidate; None = no limits
     limits: I64 | None  # by category row
 
@@ -26,7 +26,7 @@ class Slate:
         others = self._others(self.best_first)
         if self.limits is None or self.categories is None:
             return others
-        return others[self._left()[self.categories[others]] > 0]
+        return others[self._left[self.categories[others]] > 0]
 
     @property
     def is_pinned_first(self) -> bool:
@@ -35,58 +35,54 @@ class Slate:
 
     def listed(self, order: I64) -> I64:
         """The list that comes of an order (S,): pinned at their places, of each category no more than its limit."""
-        others = order if not len(self.pinned) else self._others(order)
+        others = self._others(order)
         if self.limits is not None and self.categories is not None:
             of = self.categories[others]
-            others = others[earlier_of_same(of) < self._left()[of]]
-        if not len(self.pinned):
-            return others
-        count = len(others) + len(self.pinned)
-        # Places beyond the end close up to it, in their order.
-        at = np.minimum(self.pin_places, count - len(self.pinned) + np.arange(len(self.pinned)))
-        slate, is_open = np.empty(count, np.int64), np.ones(count, np.bool_)
-        slate[at], is_open[at] = self.pinned, False
-        slate[is_open] = others
-        return slate
+            others = others[earlier_of_same(of) < self._left[of]]
+        for candidate, place in zip(self.pinned, self.pin_places, strict=True):  # a place beyond the end is the end
+            others = np.concatenate((others[:place], [candidate], others[place:]))
+        return others
 
     def pinned_within(self, size: int) -> I64:
         """The pinned candidates among the first `size` of any list."""
         listed = self.listed(self.best_first)[:size]
-        return listed[np.isin(listed, self.pinned)]
+        return listed[np.isin(listed, self.pinned or [-1])]
 
     def groups(self) -> tuple[I64, I64]:
         """The category row of each of `free`, and by row how many of it may get a place besides the pinned ones."""
         if self.limits is None or self.categories is None:
             return np.zeros(len(self.free), np.int64), np.array([len(self.best_first)])
-        return self.categories[self.free], self._left()
+        return self.categories[self.free], self._left
 
     def _others(self, order: I64) -> I64:
-        if not len(self.pinned):
-            return order
-        is_pinned = np.zeros(int(order.max()) + 1, np.bool_)
-        is_pinned[self.pinned] = True
-        return order[~is_pinned[order]]
+        for candidate in self.pinned:
+            order = order[order != candidate]
+        return order
 
+    @cached_property
     def _left(self) -> I64:
+        """By category row, how many may get a place besides the pinned ones."""
         assert self.limits is not None
         assert self.categories is not None
-        if not len(self.pinned):
-            return self.limits
-        left: I64 = np.maximum(0, self.limits - np.bincount(self.categories[self.pinned], minlength=len(self.limits)))
-        return left
+        left = self.limits.copy()
+        for candidate in self.pinned:
+            left[self.categories[candidate]] -= 1
+        return np.maximum(left, 0)
 
 
 def earlier_of_same(values: I64) -> I64:
     """How many of the same value stand before each, (S,)."""
-    order = np.argsort(values, kind="stable")
+    order = values.astype(np.uint16).argsort(kind="stable")  # 16 bits sort in linear time; rows fit in them
     ordered = values[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    places = np.arange(len(values))
+    starts = places.copy()
+    starts[1:] *= ordered[1:] != ordered[:-1]
     counts = np.empty(len(values), np.int64)
-    counts[order] = np.arange(len(values)) - np.repeat(starts, np.diff(np.append(starts, len(values))))
+    counts[order] = places - np.maximum.accumulate(starts)
     return counts
 
 
-def pin_places(wanted: list[tuple[int, int]]) -> tuple[I64, I64]:
+def pin_places(wanted: list[tuple[int, int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Who is pinned and where, by place: each place goes to one, a later one moves on to the next.
 
     Args:
@@ -99,4 +95,4 @@ def pin_places(wanted: list[tuple[int, int]]) -> tuple[I64, I64]:
     by_place = sorted(first.items(), key=lambda entry: entry[1])  # stable: of one place, the earlier rule
     for _, place in by_place:
         taken.append(max(place, taken[-1] + 1) if taken else place)
-    return np.array([candidate for candidate, _ in by_place], np.int64), np.array(taken, np.int64)
+    return tuple(candidate for candidate, _ in by_place), tuple(taken)

@@ -48,9 +48,12 @@ class States:
     def step(self, steps: KindSteps, time_ms: int, row: int) -> None:
         """Let one event step a target: first what time has done by then, then the first step by event that fits."""
         states, since, counts = self._views
-        former = states[row]
-        state, since_ms = self.settled(row, time_ms) if since[row] else (former, time_ms)
-        if state != former:
+        state, since_ms = states[row], since[row]
+        timed = self._timed[state]
+        if not since_ms:
+            since_ms = time_ms
+        elif timed is not None and time_ms - since_ms >= timed[0]:
+            state, since_ms = self.settled(row, time_ms)
             self._forget_counts(row)
         for count, place, target in steps[state]:
             if count > 1:
@@ -59,14 +62,21 @@ class States:
                 counts[at] = counted if counted < count else 0
                 if counted < count:
                     continue
-            if target != state:
+            if target != state and self._width:
                 self._forget_counts(row)
             state, since_ms = target, time_ms
             break
-        states[row], since[row] = state, since_ms
-        due_ms = self.due_ms(state, since_ms)
+        if since_ms != since[row] or state != states[row]:
+            self._stand(row, state, since_ms)
+
+    def _stand(self, row: int, state: int, since_ms: int) -> None:
+        """Let a target stand in a state since then."""
+        states, since, _ = self._views
         shown, due = self._shown_views
-        shown[row], due[row] = state, due_ms
+        timed = self._timed[state]
+        due_ms = NEVER_MS if timed is None or not since_ms else since_ms + timed[0]
+        states[row] = shown[row] = state
+        since[row], due[row] = since_ms, due_ms
         if due_ms < self._shown_until_ms:
             self._shown_until_ms = due_ms
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class TermSource(StrEnum):
@@ -17,9 +17,8 @@ class TermSource(StrEnum):
     POLICY = "policy"  # what a step of the policy added or took
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One summand of a score."""
+class Term(NamedTuple):
+    """One summand of a score. A named tuple, made in a third of a dataclass's time: an offer has 33 and more."""
 
     label: str  # in plain English with raw names; `Explanation.text` has the scene's own words
     value: float  # logit
@@ -32,9 +31,12 @@ class Term:
 
 def length_of_time(age_s: float) -> tuple[int, str]:
     """A length of time as a person counts it: a number and the key of its unit, "s", "min", "h" or "days"."""
-    for unit, seconds, limit in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
-        if age_s < limit:
-            return round(age_s / seconds), unit
+    if age_s < 120:
+        return round(age_s), "s"
+    if age_s < 7200:
+        return round(age_s / 60), "min"
+    if age_s < 172_800:
+        return round(age_s / 3600), "h"
     return round(age_s / 86_400), "days"
 
 

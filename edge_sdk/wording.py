@@ -1,7 +1,7 @@
 """Words for what the device knows, from the scene's texts: short templates with slots, in any language it brings.
 
 A template's `{slot}` is replaced by its value, once; nothing in a value is read as a template, and a template can name
-nothing but the slots of its key. docs/scene.md lists the keys.
+nothing but the slots of its key. docs/texts.md lists the keys.
 """
 
 from __future__ import annotations

@@ -206,12 +206,28 @@ def test_catalogue_of_an_offers_file(tmp_path: Path, events: Path) -> None:
     assert log.catalogue.valid_until_ms.tolist() == [0, 1704153600000, 7]
 
 
+def test_costs_of_offers(tmp_path: Path, events: Path) -> None:
+    text = "offer,fee,rankable\nb,0.25,\na,,\nz,1,\npage,9,no\nx,dear,\ny,-1,\n"
+    offers = _write(tmp_path / "offers.csv", text)
+    columns = {**SHOP["columns"], "offers": {"cost": "fee", "rankable": "rankable"}}
+    log, bad = read_log(
+        _scene(columns=columns), events=events, decisions=_decisions(tmp_path), offers=offers, bad_rows="skip"
+    )
+    assert [(row.row, row.reason) for row in bad] == [
+        (5, 'cost is not a finite number: "dear"'), (6, 'cost is below 0: "-1"'),
+    ]  # fmt: skip
+    assert log.catalogue.offers == ("a", "b", "z")
+    assert log.catalogue.cost is not None
+    assert log.catalogue.cost.tolist() == [0.0, 0.25, 1.0]
+
+
 def test_catalogue_without_an_offers_file_is_the_candidates(tmp_path: Path, events: Path) -> None:
     catalogue = _read(_scene(), events=events, decisions=_decisions(tmp_path)).catalogue
     assert catalogue.offers == ("a", "b")
     assert catalogue.categories == ()
     assert catalogue.item_category.tolist() == [-1, -1, -1]
     assert catalogue.valid_until_ms.tolist() == [0, 0]
+    assert catalogue.cost is None
 
 
 def test_attributes(tmp_path: Path, events: Path) -> None:

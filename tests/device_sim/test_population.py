@@ -103,7 +103,7 @@ def test_the_words_are_the_scenes(small: Population) -> None:
     assert list(mechanisms.KINDS) == scene["events"]["kinds"]
     assert list(mechanisms.SURFACES) == scene["context"]["surface"]
     assert list(mechanisms.STAGES) == scene["context"]["stage"]
-    rule = {"category": "voucher", "context": "stage", "allowed": list(mechanisms.VOUCHER_STAGES)}
+    rule = {"name": "vouchers", "category": "voucher", "when": {"stage": list(mechanisms.VOUCHER_STAGES)}}
     assert scene["policy"]["eligibility"] == [rule]
     assert set(small.events["kind"]) == set(scene["events"]["kinds"])
     assert set(small.users.columns[1:]) == set(scene["columns"]["users"]["attributes"])

@@ -173,6 +173,8 @@ class Composed:
     def __init__(self, layout: MemoryLayout) -> None:
         layout = replace(layout, derived=NOTHING_DERIVED)
         self._window = Memory(layout)
+        self.layout = replace(layout, caps=())  # for when a decision may be asked for again: not compared
+        self.machines, self.rules = self._window.machines, ()
         self._offers = Memory(replace(layout, caps=tuple(cap for cap in layout.caps if cap.per == Per.OFFER)))
         self._categories = Memory(replace(layout, caps=tuple(cap for cap in layout.caps if cap.per == Per.CATEGORY)))
         self.caps = self

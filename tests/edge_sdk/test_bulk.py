@@ -153,7 +153,8 @@ def visible(memory: Memory, now_ms: int) -> tuple[bytes, ...]:
         for array in (memory.machines.states(index, rows, now_ms), memory.machines.changes_at(index, rows, now_ms))
     ]
     spent = np.array([memory.spent(now_ms)])
-    return tuple(array.tobytes() for array in (item, kind, age, value, counters, capped, spent, *of_machines))
+    arrays: list[npt.NDArray[np.generic]] = [item, kind, age, value, counters, capped, spent, *of_machines]
+    return tuple(array.tobytes() for array in arrays)
 
 
 def assert_same(expected: Memory, found: Memory, now_ms: int) -> None:

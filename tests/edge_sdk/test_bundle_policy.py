@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Small
 from policy_refusals import bundle as bundle
@@ -12,6 +14,8 @@ from policy_refusals import payload as payload
 from policy_refusals import scene as scene
 from test_bundle_fields import changed
 
+from cloud_export.layout import build_layout
+from cloud_export.packing import pack_payload
 from edge_sdk.budget import BudgetRule
 from edge_sdk.bundle import Bundle, read_bundle
 from edge_sdk.caps import CapRule
@@ -60,7 +64,7 @@ def test_what_moves_offers(bundle: Bundle) -> None:
     assert (rule.name, rule.when, rule.weights.tolist()) == (
         "at home", When((ContextCondition(0, frozenset({0})),)), [0.25, 2.0],
     )  # fmt: skip
-    assert (boost.name, boost.add, boost.selection.channels) == ("boosts[0]", -0.5, frozenset({0, 2}))
+    assert (boost.name, float(boost.add), boost.selection.channels) == ("boosts[0]", -0.5, frozenset({0, 2}))
     assert names(bundle, boost.selection.offers) == ["fund_a", "fund_b", "fund_c", "fund_d"]
     assert boost.when == When((NumberCondition(0, 10.0, 20.5),))
     assert (pin.name, pin.place, pin.count, pin.by_user) == ("pins[0]", 1, 3, True)
@@ -137,6 +141,19 @@ def test_the_cloud_and_the_device_have_the_same_policy(scene: Small, bundle: Bun
         assert str(getattr(scene.layout.policy, name)) == str(getattr(bundle.policy, name)), name
     assert [rule.when for rule in scene.layout.policy.drops] == [rule.when for rule in bundle.policy.drops]
     assert scene.layout.policy.offer_costs.tolist() == bundle.policy.offer_costs.tolist() == [0.0] * 7
+
+
+def test_what_an_offer_costs_travels_by_row(scene: Small) -> None:
+    catalogue = replace(scene.log.catalogue, cost=np.array([0.5, 0, 1, 2, 3, 4.25], np.float32))
+    log = replace(scene.log, catalogue=catalogue)
+    layout = build_layout(scene.scene, log, training_events=np.ones(len(log.event_item), np.bool_))
+    payload = pack_payload(replace(scene.content, layout=layout))
+
+    bundle = read_bundle(Path("a.edge"), memoryview(payload))
+
+    costs = dict(zip(bundle.layout.offers.names(), bundle.policy.offer_costs[1:].tolist(), strict=True))
+    assert costs == {"coupon_a": 0.5, "coupon_b": 0, "fund_a": 1, "fund_b": 2, "fund_c": 3, "fund_d": 4.25}
+    assert bundle.policy.offer_costs.tolist() == layout.policy.offer_costs.tolist()
 
 
 # ---- a bundle of edge-sdk 0.1 ----

@@ -90,7 +90,6 @@ INVALID: dict[str, Case] = {
     "quiet nowhere": (lambda p: put(p.quietHours[0], channels=["fax"]), "quiet_hours[0].channels: 'fax'"),
     "a cap on no kind": (lambda p: put(p.caps[0], kind=1), "caps[0].kind: 1 is not"),
     "a cap on another kind": (lambda p: put(p.caps[0], moreKinds=np.array([2], np.uint16)), "caps[0].kind: 2 is not"),
-    "a cap of 0": (lambda p: put(p.caps[0], limit=0), "caps[0].limit: 0"),
     "a cap per moon": (lambda p: put(p.caps[0], per=3), "caps[0].per: 3"),
     "a cap of no channel": (lambda p: put(p.caps[1], channels=["fax"]), "caps[1].channels: 'fax'"),
     "min above full": (lambda p: put(p, minEvents=9), "min_events: 9, full_events 8"),
@@ -135,6 +134,8 @@ OTHERS: dict[str, Case] = {
     "a channel without a name": (lambda b: put(b.channels[0], name=""), "channels[0].name: ''"),
     "a channel that shows nothing": (lambda b: put(b.channels[0], shownKind=1), "channels[0].shown_kind: 1"),
     "a channel of NaN": (lambda b: put(b.channels[0], cost=NAN), "channels[0].cost: nan"),
+    "a channel that pays": (lambda b: put(b.channels[0], cost=-1.0), "channels[0].cost: -1"),
+    "an offer that pays": (lambda b: put(b.offers, costs=-np.ones(6, np.float32)), "offers.costs: "),
     "costs of too few offers": (lambda b: put(b.offers, costs=np.ones(5, np.float32)), "offers.costs: "),
     "a machine twice": (lambda b: put(b.machines[1], name="stage"), "machines[1].name: 'stage'"),
     "a machine per moon": (lambda b: put(b.machines[1], per=3), "machines[1].per: 3"),
@@ -143,8 +144,7 @@ OTHERS: dict[str, Case] = {
     "a step to nowhere": (lambda b: put(b.machines[1].steps[0], to=2), "machines[1].steps[0].to: 2"),
     "a step from nowhere": (lambda b: put(b.machines[1].steps[0], from_=[2]), "machines[1].steps[0].to: 1, from [2]"),
     "a step on nothing": (lambda b: put(b.machines[1].steps[0], on=1), "machines[1].steps[0].on: 1"),
-    "a step of no event": (lambda b: put(b.machines[1].steps[0], count=0), "machines[1].steps[0].count: 0"),
-    "a step by both": (lambda b: put(b.machines[1].steps[0], afterS=5), "machines[1].steps[0].count: 1, after_s 5"),
+    "a step by both": (lambda b: put(b.machines[1].steps[0], afterS=5), "machines[1].steps[0].after_s: 5, and on "),
     "a step by neither": (lambda b: put(b.machines[1].steps[0], on=0), "machines[1].steps[0].after_s: 0"),
     "time in a circle": (
         lambda b: put(b.machines[0].steps[0], on=0, afterS=5), "machines[0].steps: those by time lead from a state"
@@ -160,6 +160,12 @@ OTHERS: dict[str, Case] = {
 def test_a_contradiction_beside_the_policy_is_named(payload: bytes, case: str) -> None:
     change, words = OTHERS[case]
     refused(payload, change, words)
+
+
+def test_a_cap_of_0_is_one_of_1(payload: bytes) -> None:
+    """As format.md has said since before there were policies."""
+    release = changed(payload, lambda bundle: put(bundle.policy.caps[0], limit=0))
+    assert read_bundle(Path("a.edge"), memoryview(payload_of(release))).layout.caps[0].limit == 1
 
 
 def test_ids_of_a_selection_outlive_the_rows(payload: bytes) -> None:

@@ -7,9 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_sdk import Decision, EdgeError, ErrorCode, RankedOffer, Reason, errors
+from edge_sdk import BaseDecision, Decision, EdgeError, ErrorCode, RankedOffer, Reason, errors
+from edge_sdk.decision import Stages
+from edge_sdk.exploration import Draw
+from edge_sdk.policy import Exploration
+from edge_sdk.slate import Slate
 from edge_sdk.types import by_score
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
+
+SCORES = np.array([1.0, 0.5, 2.0], np.float32)
 
 
 def decision(**changes: object) -> Decision:
@@ -21,16 +27,23 @@ def decision(**changes: object) -> Decision:
         "model_version": "0" * 12,
         "error": ErrorCode.NONE,
         "detail": "",
-        "candidates": ("a", "b", "c"),
-        "scores": np.array([1.0, 0.5, 2.0], np.float32),
-        "ranking": np.array([2, 0, 1]),
+        "policy_version": 0,
+        "base": BaseDecision(("a", "b", "c"), SCORES),
+        "stages": Stages.of_base(SCORES),
         "base_ranking": np.array([0, 1, 2]),
         "dropped_bits": np.array([0, int(Reason.CAPPED), 0]),
+        "standing": np.array([2, 0]),
+        "pinned": (),
+        "costs": np.zeros(3, np.float32),
         "known": None,
         "limit": None,
+        "again_at_ms": None,
         "trace": None,
     }
-    return Decision(**(fields | changes))  # type: ignore[arg-type]
+    fields |= changes
+    slate = Slate(fields["standing"], (), (), None, None)  # type: ignore[arg-type]
+    fields["draw"] = Draw(Exploration(), SCORES, slate, slate.best_first)
+    return Decision(**fields)  # type: ignore[arg-type]
 
 
 def test_the_offers_and_the_dropped() -> None:
@@ -49,14 +62,14 @@ def test_a_limit_hides_offers_and_not_the_dropped() -> None:
 
 
 def test_without_rules_all_stand() -> None:
-    made = decision(dropped_bits=None)
+    made = decision(dropped_bits=None, standing=np.array([2, 0, 1]))
     assert [offer.id for offer in made.offers] == ["c", "a", "b"]
     assert made.dropped == ()
 
 
 def test_the_base_order_says_so_and_marks_the_unknown() -> None:
     made = decision(
-        error=ErrorCode.UNKNOWN_OFFER, ranking=np.array([0, 1, 2]), dropped_bits=None,
+        error=ErrorCode.UNKNOWN_OFFER, dropped_bits=None, standing=np.array([0, 1, 2]),
         known=np.array([True, False, True]),
     )  # fmt: skip
     assert [offer.reasons for offer in made.offers] == [
@@ -79,6 +92,20 @@ def test_the_base_order_says_so_and_marks_the_unknown() -> None:
         (Reason.CAPPED, 128, "shown often enough"),
         (Reason.COOLING_DOWN, 256, "resting after the user's answer"),
         (Reason.UNKNOWN_OFFER, 512, "not in the installed bundle"),
+        (Reason.BLOCKED, 1024, "taken out by the operator"),
+        (Reason.HIDDEN, 2048, "taken out by the user"),
+        (Reason.QUIET, 4096, "quiet hours"),
+        (Reason.OVER_BUDGET, 8192, "costs more than is left to spend"),
+        (Reason.NOT_WORTH, 16_384, "not worth showing now"),
+        (Reason.CATEGORY_FULL, 32_768, "enough of its category on the list"),
+        (Reason.OTHER_TOUCH, 65_536, "shown in another way"),
+        (Reason.TOO_FEW_EVENTS, 131_072, "too few events for the device's full say"),
+        (Reason.BOUNDED, 262_144, "held near its place in the cloud's order"),
+        (Reason.BOOSTED, 524_288, "moved by a rule of the operator"),
+        (Reason.PRICED, 1_048_576, "charged for its cost"),
+        (Reason.DIVERSIFIED, 2_097_152, "made way for other categories"),
+        (Reason.PINNED, 4_194_304, "given its place by a rule"),
+        (Reason.EXPLORED, 8_388_608, "given a chance by exploration"),
     ],
 )
 def test_reason_bits_and_words(reason: Reason, bit: int, text: str) -> None:

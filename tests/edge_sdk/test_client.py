@@ -292,7 +292,7 @@ def test_old_base_decisions_and_old_bundles_are_stale() -> None:
     clock.advance(0.001)
     seen.append(client.state)
     client.details(BASE)  # not known when it was refreshed: not stale
-    engine.bundle_made_ms = NOON_MS - 60_000
+    engine.known_until_ms = NOON_MS - 60_000
     seen.append(client.state)
 
     ready, stale = ClientState.READY, ClientState.STALE

@@ -222,7 +222,10 @@ class Life(RuleBasedStateMachine):
         assert np.isfinite(decision.scores).all()
         assert (bound(self.engine, len(OFFERS)).event_age_s >= 0).all()
         if not self.model.is_blurred:
-            request = Request(decision.id, decision.time_ms, 0, object(), HOME, None, None)
+            request = Request(
+                number=decision.id, now_ms=decision.time_ms, utc_offset_s=0, seed=0, last_seq=0, era=object(),
+                context=HOME, attributes=None, limit=None, weights=None,
+            )  # fmt: skip
             expected = self.maker.decide(self.model.memory(), BASE, request)
             assert decision.scores.tobytes() == expected.scores.tobytes()
             assert decision.order.tolist() == expected.order.tolist()

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Engine, Reason
 from edge_sdk.explanation import Explanation, Explanations, Obstacle, TermSource
+from edge_sdk.messages import Messenger
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 RULES: dict[str, Any] = {
@@ -68,7 +69,14 @@ RULES: dict[str, Any] = {
         "pins": [{"name": "d_first", "offers": "fund_d", "place": 1, "when": {"surface": "wealth"}}],
         "exploration": {"mode": "softmax", "temperature": 0.5},
     },
-    "texts": {"en": {"variant.warm": "Since you {kind} {item}: {offer}"}},
+    "texts": {
+        "en": {
+            "variant.warm": "{event} {age} ago; {offer} is {state:holding}, you are {state:stage}: {attribute:balance}",
+            "variant.warm.plain": "{offer} is {state:holding}",
+            "state.holding.held": "yours",
+        },
+        "zh": {"variant.warm": "{age}前{event}:{offer}"},
+    },
 }
 CHANNELS = ("", "push", "", "push", "", "")
 BASE = BaseDecision(OFFERS, np.linspace(1, 0, 6), channels=CHANNELS)
@@ -215,3 +223,19 @@ def test_the_candidates_of_an_erased_engine_keep_their_explanation(engine: Engin
     engine.record("dismiss", item="fund_a")
     engine.erase()
     assert ("click", "fund_a") in {(term.kind, term.item) for term in explanations.of("fund_a").terms}
+
+
+def test_a_message_is_filled_from_this_device(engine: Engine, clock: SettableClock) -> None:
+    base = BaseDecision(["fund_a", "fund_b"], [1.0, 0.0], variants=["warm", ""])
+    messenger = Messenger(engine._bundle)
+    decision = engine.rank(base, context={"surface": "home"}, attributes={"balance": 120.0})
+
+    def said(language: str = "en") -> str:
+        return messenger.message(decision, "fund_a", language, engine._state.memory, clock.now_ms)
+
+    assert said() == "fund_a is before"
+    engine.record("convert", item="fund_a")
+    clock.now_ms += 2 * MINUTE_MS
+    assert said() == "you took fund_a 2 min ago; fund_a is yours, you are active: 120"
+    assert said("zh") == "2 分钟前您办理了 fund_a:fund_a"
+    assert messenger.message(decision, "fund_b", "en", engine._state.memory, clock.now_ms) == "fund_b"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import accumulate
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_rules import machines
 
+from edge_sdk.budget import BudgetRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.machines import MachineRule, MachineStep, time_cycle
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import KindRule, MemoryLayout
+from edge_sdk.state_folder import StateFolder
 from edge_sdk.types import NEVER_MS, Per
 from edge_sdk.vocabulary import Vocabulary
 
@@ -293,3 +296,20 @@ def test_a_machine_is_as_defined_whenever_it_is_looked_at(
             assert memory.machines.state(1, now_ms) == targets[1].read(now_ms)[0]
             assert memory.machines.user_changes_at(1, now_ms) == targets[1].read(now_ms)[1]
     assert Memory.load(memory.layout, memory.dump()).dump() == memory.dump()
+
+
+# ---- on disk ----
+
+
+def test_an_event_whose_time_is_up_has_stepped_its_machines_all_the_same(tmp_path: Path) -> None:
+    kinds = LAYOUT.kinds | {BUY: KindRule(BUY, False, -1, keep_s=60)}
+    layout = replace(LAYOUT, kinds=kinds, machines=(PHASE,), budget=BudgetRule(frozenset({BUY}), DAY_S))
+    folder = StateFolder(tmp_path, layout, 4096, now_ms=START_MS)
+    folder.log.append(START_MS, BUY, 10, 2.5, 0)
+    folder.close()
+    for _ in range(2):
+        folder = StateFolder(tmp_path, layout, 4096, now_ms=START_MS + 61_000)
+        assert not len(folder.log.read())
+        assert folder.memory.machines.states(0, ROWS, START_MS).tolist() == [0, 1, 0, 0]
+        assert folder.memory.spent(START_MS) == 2.5
+        folder.close()

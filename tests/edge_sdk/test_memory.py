@@ -312,9 +312,9 @@ def test_caps_are_a_count_of_the_events_within_their_time(
         ]
         until = memory.caps.held_until(index, OFFER_ROWS, given_channels, now_ms).tolist()
         for row in (0, 1, 2):
-            same = {Per.OFFER: lambda item, row=row: item == row * 10 > 0, Per.USER: lambda _: True,
-                    Per.CATEGORY: lambda item, row=row: category.get(item) == row}[rule.per]  # fmt: skip
-            about = [at for at, item in recent if same(item)][-rule.limit :]
+            items = {Per.OFFER: {row * 10} - {0}, Per.CATEGORY: {item for item in category if category[item] == row},
+                     Per.USER: {item for _, item in recent}}[rule.per]  # fmt: skip
+            about = [at for at, item in recent if item in items][-rule.limit :]
             channel = 0 if channels is None else channels[row]
             if len(about) == rule.limit and (not rule.channels or channel in rule.channels):
                 expected[row] |= int(rule.reason)

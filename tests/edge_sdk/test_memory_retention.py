@@ -22,10 +22,13 @@ from test_memory import (
     window,
 )  # fmt: skip
 
+from edge_sdk.budget import BudgetRule
 from edge_sdk.derived import DerivedRules, PassedOverRule, SessionRule
+from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory import Memory, replay
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.memory_tables import fingerprint
+from edge_sdk.types import Per
 
 # ---- how long the window shows an event ----
 
@@ -69,6 +72,20 @@ def test_a_forgotten_event_is_in_no_byte_of_the_dump() -> None:
     assert memory.dump() == Memory(KEPT).dump()
 
 
+STEP = MachineStep(frozenset({0}), SEEN, 2, 0, 1)
+MACHINE = MachineRule("stage", Per.USER, ("new", "active"), (STEP,))
+MACHINES = (
+    MACHINE,
+    replace(MACHINE, name="phase"),
+    replace(MACHINE, per=Per.OFFER),
+    replace(MACHINE, states=("new", "lost")),
+    replace(MACHINE, steps=()),
+    *(replace(MACHINE, steps=(step,)) for step in (
+        replace(STEP, sources=frozenset()), replace(STEP, kind=BOTH), replace(STEP, count=3),
+        replace(STEP, kind=0, after_s=60), replace(STEP, kind=0, after_s=61), replace(STEP, target=0))),
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -77,11 +94,22 @@ def test_a_forgotten_event_is_in_no_byte_of_the_dump() -> None:
         replace(LAYOUT, caps=RULES),
         replace(LAYOUT, derived=DerivedRules(SessionRule(SEEN, 0, frozenset({BOTH}), 60))),
         replace(LAYOUT, derived=DerivedRules(passed_over=(PassedOverRule(SEEN, frozenset({BOTH}), frozenset(), 3),))),
+        replace(LAYOUT, budget=BudgetRule(frozenset({SEEN}), 60)),
+        *(replace(LAYOUT, machines=(rule,)) for rule in MACHINES),
     ],
 )
 def test_a_dump_is_of_one_layout(other: MemoryLayout) -> None:
     assert fingerprint(other) != fingerprint(LAYOUT)
     assert fingerprint(other) == fingerprint(replace(other))
+
+
+def test_no_two_machines_are_one() -> None:
+    assert len({fingerprint(replace(LAYOUT, machines=(rule,))) for rule in MACHINES}) == len(MACHINES)
+
+
+def test_whom_a_cap_keeps_out_and_its_name_are_no_part_of_what_is_counted() -> None:
+    named = tuple(replace(rule, name="often", channels=frozenset({1})) for rule in RULES)
+    assert fingerprint(replace(LAYOUT, caps=named)) == fingerprint(replace(LAYOUT, caps=RULES))
 
 
 def test_the_order_of_a_set_is_no_part_of_the_layout() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from conftest import SettableClock, Small
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_sdk.messages import LocalState, SeenEvent, refused_slots, render
+from edge_sdk import BaseDecision
+from edge_sdk.messages import LocalState, Messenger, SeenEvent, refused_slots, render
 from edge_sdk.wording import Words
 
 TEXTS = {
@@ -94,3 +98,13 @@ def test_no_data_raises_or_is_read_as_a_template(template: str, item: str, kind:
     state = LocalState((SeenEvent(kind, item, 1.0, 0.0),), {"stage": "{offer}"}, {})
     assert isinstance(said(template, state), str)
     assert said("{state:stage}", state) == "{offer}"
+
+
+def test_a_message_from_a_bundle(small: Small, clock: SettableClock, tmp_path: Path) -> None:
+    base = BaseDecision(["fund_a", "fund_b"], [1.0, 0.0])
+    with small.open(tmp_path / "state", clock) as engine:
+        engine.record("click", item="fund_b")
+        messenger, memory = Messenger(engine._bundle), engine._state.memory
+        decision = engine.rank(base)
+        assert messenger.message(decision, "fund_a", "en", memory, clock.now_ms) == "fund_a"
+        assert messenger.message(decision, "\ud800", "zh", memory, clock.now_ms) == "\ud800"

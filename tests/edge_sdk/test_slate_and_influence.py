@@ -12,9 +12,9 @@ from edge_sdk.adjusting import adjusted, bounded, diversified
 from edge_sdk.influence import bounded_order
 from edge_sdk.policy import NO_LIMIT
 from edge_sdk.slate import Slate, earlier_of_same, pin_places
-from edge_sdk.types import places
+from edge_sdk.types import by_score, places
 
-NOBODY = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+NOBODY: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
 
 def orders(most: int = 12) -> st.SearchStrategy[list[int]]:
@@ -24,7 +24,7 @@ def orders(most: int = 12) -> st.SearchStrategy[list[int]]:
 @given(st.data(), orders(), st.integers(0, 13))
 def test_nobody_moves_further_than_the_bound(data: st.DataObject, wanted: list[int], most: int) -> None:
     anchor = data.draw(st.permutations(range(len(wanted))))
-    found = bounded_order(np.array(wanted), np.array(anchor), most)
+    found = bounded_order(np.array(wanted), np.array(anchor), most, len(wanted))
     assert sorted(found.tolist()) == sorted(wanted)
     assert np.abs(places(found) - places(np.array(anchor))).max() <= most
     if np.abs(places(np.array(wanted)) - places(np.array(anchor))).max() <= most:
@@ -41,7 +41,7 @@ def test_place_by_place_the_best_that_may_stand_there_does(data: st.DataObject, 
         if np.abs(places(one) - places(anchor)).max() <= most
     ]  # fmt: skip
     best = min(allowed, key=lambda one: rank[one].tolist())
-    assert bounded_order(np.array(wanted), anchor, most).tolist() == best.tolist()
+    assert bounded_order(np.array(wanted), anchor, most, len(wanted)).tolist() == best.tolist()
 
 
 @given(st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=12), st.data(), st.integers(0, 4))
@@ -50,7 +50,8 @@ def test_bounded_scores_give_the_bounded_order(given_scores: list[float], data: 
     scores = np.array(given_scores, np.float32)
     anchor = np.array(data.draw(st.lists(st.floats(-5, 5, width=32), min_size=count, max_size=count)), np.float32)
     standing = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
-    held, order = bounded(scores, anchor, standing, most)
+    by_these, by_anchor = (standing[by_score(some[standing])] for some in (scores, anchor))
+    held, order = bounded(scores, by_these, by_anchor, most)
     assert sorted(order.tolist()) == standing.tolist()
     assert (np.diff(held[order]) <= 0).all()
     assert sorted(held[standing].tolist()) == sorted(scores[standing].tolist())
@@ -90,21 +91,21 @@ def test_pins_stand_at_their_places_and_limits_hold(data: st.DataObject, order: 
     slate = Slate(np.array(order), pinned, at, categories, limits)
     listed = slate.listed(np.array(order)).tolist()
     assert len(set(listed)) == len(listed)
-    assert set(pinned.tolist()) <= set(listed)
+    assert set(pinned) <= set(listed)
     taken = set()
-    for candidate, place in zip(pinned.tolist(), at.tolist(), strict=True):
-        assert listed.index(candidate) == min(place, len(listed) - sum(1 for later in at.tolist() if later >= place))
+    for candidate, place in zip(pinned, at, strict=True):
+        assert listed.index(candidate) == min(place, len(listed) - sum(1 for later in at if later >= place))
         taken.add(place)
     assert len(taken) == len(pinned)
     for category in (1, 2):
-        of_pins = sum(categories[one] == category for one in pinned.tolist())
+        of_pins = sum(categories[one] == category for one in pinned)
         assert sum(categories[one] == category for one in listed) <= max(limits[category], of_pins)
-    others = [one for one in listed if one not in pinned.tolist()]
+    others = [one for one in listed if one not in pinned]
     assert others == [one for one in order if one in others]  # their order among each other does not change
 
 
 def test_a_place_goes_to_the_first_rule_and_the_next_one_moves_on() -> None:
-    assert [part.tolist() for part in pin_places([(4, 1), (2, 0), (3, 1), (4, 0)])] == [[2, 4, 3], [0, 1, 2]]
+    assert pin_places([(4, 1), (2, 0), (3, 1), (4, 0)]) == ((2, 4, 3), (0, 1, 2))
     slate = Slate(np.array([0, 1, 2, 3, 4]), *pin_places([(4, 1), (2, 0), (3, 1)]), None, None)
     assert slate.listed(slate.best_first).tolist() == [2, 4, 3, 0, 1]
     far = Slate(np.array([0, 1, 2]), *pin_places([(0, 9)]), None, None)

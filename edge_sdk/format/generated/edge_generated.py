@@ -6722,8 +6722,15 @@ class Bundle(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(54))
         return o == 0
 
+    # Bundle
+    def KnownUntilS(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(56))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
 def BundleStart(builder: flatbuffers.Builder):
-    builder.StartObject(26)
+    builder.StartObject(27)
 
 def BundleAddFormatVersion(builder: flatbuffers.Builder, formatVersion: int):
     builder.PrependUint32Slot(0, formatVersion, 0)
@@ -6848,6 +6855,9 @@ def BundleAddTexts(builder: flatbuffers.Builder, texts: int):
 def BundleStartTextsVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
+def BundleAddKnownUntilS(builder: flatbuffers.Builder, knownUntilS: int):
+    builder.PrependUint32Slot(26, knownUntilS, 0)
+
 def BundleEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
 
@@ -6888,6 +6898,7 @@ class BundleT(object):
         machines = None,
         attributes = None,
         texts = None,
+        knownUntilS = 0,
     ):
         self.formatVersion = formatVersion  # type: int
         self.scene = scene  # type: Optional[str]
@@ -6915,6 +6926,7 @@ class BundleT(object):
         self.machines = machines  # type: Optional[List[MachineT]]
         self.attributes = attributes  # type: Optional[List[Optional[str]]]
         self.texts = texts  # type: Optional[List[TextsT]]
+        self.knownUntilS = knownUntilS  # type: int
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -7058,6 +7070,7 @@ class BundleT(object):
                 else:
                     texts_ = TextsT.InitFromObj(bundle.Texts(i))
                     self.texts.append(texts_)
+        self.knownUntilS = bundle.KnownUntilS()
 
     # BundleT
     def Pack(self, builder):
@@ -7244,6 +7257,7 @@ class BundleT(object):
             BundleAddAttributes(builder, attributes)
         if self.texts is not None:
             BundleAddTexts(builder, texts)
+        BundleAddKnownUntilS(builder, self.knownUntilS)
         bundle = BundleEnd(builder)
         return bundle
 

@@ -1,0 +1,71 @@
+"""Writes the golden decisions: the bundle, the policies, and one JSON file a scenario. docs/golden.md explains them.
+
+    PYTHONPATH=.:tests python tests/golden/make_decisions.py
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from vector_compare import fragile
+from vector_play import Player, Scenario
+from vector_scenarios import scenarios
+from vector_scene import BUNDLE, bundle_file, policy_files
+
+HERE = Path(__file__).parent
+_WIDTH = 118
+
+
+def write_all(folder: Path) -> None:
+    """Make everything anew in this folder."""
+    (folder / BUNDLE).write_bytes(bundle_file())
+    for name, content in policy_files().items():
+        (folder / name).write_bytes(content)
+    (folder / "decisions").mkdir(exist_ok=True)
+    for name, scenario in scenarios().items():
+        stated = with_expectations(scenario, folder)
+        text = laid_out(stated) + "\n"
+        (folder / "decisions" / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def with_expectations(scenario: Scenario, files: Path) -> Scenario:
+    """A scenario with what an engine makes of it.
+
+    Raises:
+        ValueError: two scores that decide something are so near each other that a port might see them otherwise.
+    """
+    requests = []
+    with tempfile.TemporaryDirectory() as state:
+        player = Player(scenario, files, Path(state))
+        for request, (decision, expect, outcomes) in zip(scenario["requests"], player.play(), strict=True):
+            null_score = None if decision.trace is None else decision.trace.policy.null_score
+            if near := fragile(expect, null_score):
+                raise ValueError(f"{scenario['about']} decision {expect['id']}: {near}")
+            acts = [{**act, "expect": found} for act, found in zip(request.get("then", ()), outcomes, strict=True)]
+            given = {field: value for field, value in request.items() if value is not None and field != "then"}
+            requests.append({**given, "expect": expect, "then": acts})
+        log = player.close()
+    return {**scenario, "requests": requests, "log": log}
+
+
+def laid_out(value: Any, indent: int = 0) -> str:
+    """JSON in which whatever fits on a line stands on one; a list of numbers always does."""
+    flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if indent + len(flat) <= _WIDTH or not isinstance(value, dict | list):
+        return flat
+    if isinstance(value, list) and not any(isinstance(entry, dict | list) for entry in value):
+        return flat
+    inner = " " * (indent + 1)
+    if isinstance(value, dict):
+        lines = [f"{json.dumps(key)}: {laid_out(item, indent + 1)}" for key, item in value.items()]
+    else:
+        lines = [laid_out(item, indent + 1) for item in value]
+    opening, closing = ("{", "}") if isinstance(value, dict) else ("[", "]")
+    return f"{opening}\n{inner}" + f",\n{inner}".join(lines) + f"\n{' ' * indent}{closing}"
+
+
+if __name__ == "__main__":
+    write_all(HERE)

@@ -1,0 +1,210 @@
+"""Plays a scenario of golden decisions through an engine, and says what came out, as the files state it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from conftest import NOW_MS, SettableClock
+from vector_scene import BUNDLE, TRUSTED_KEY
+
+from edge_sdk import BaseDecision, Decision, Engine
+from edge_sdk.exploration import uniforms
+from edge_sdk.policy import Explore
+from edge_sdk.types import NEVER_MS, Per
+
+Scenario = dict[str, Any]  # one file, parsed
+STAGES: Final = ("base", "model", "adjusted", "boosted", "priced", "bounded", "final")
+LOG_BYTES: Final = 4096  # 126 events: a port need not write thousands to see the ring come round
+_HEADER_BYTES: Final = 64
+
+
+def base_of(given: dict[str, Any]) -> BaseDecision:
+    """A request's base decision."""
+    return BaseDecision(
+        given["offers"],
+        given["logits"],
+        channels=given.get("channels"),
+        variants=given.get("variants"),
+        costs=given.get("costs"),
+    )
+
+
+class Player:
+    """One scenario on one device."""
+
+    def __init__(self, scenario: Scenario, files: Path, state: Path) -> None:
+        """Open an engine on an empty state folder.
+
+        Args:
+            scenario: what happens; expectations in it are not read.
+            files: where the bundle and the policies are.
+            state: the state folder.
+        """
+        self._scenario, self._files, self._state = scenario, files, state
+        self._clock = SettableClock(NOW_MS)
+        self._engine = self._open()
+
+    def play(self) -> Iterator[tuple[Decision, dict[str, Any], list[Any]]]:
+        """Of each request the decision, what the file states of it, and what came of each act after it."""
+        scenario = self._scenario
+        if scenario["policy"]:
+            self._act({"install": scenario["policy"]}, None)
+        self._record(scenario["events"])
+        for request in scenario["requests"]:
+            self._clock.now_ms = request["now_ms"]
+            decision = self._engine.rank(
+                base_of(request["base"]),
+                context=request.get("context"),
+                attributes=request.get("attributes"),
+                limit=request.get("limit"),
+                weights=request.get("weights"),
+            )
+            stated = self._stated(decision)
+            yield decision, stated, [self._act(act, decision) for act in request.get("then", ())]
+
+    def close(self) -> dict[str, int]:
+        """Close the engine; what the log's file holds then."""
+        capacity = self._engine.status().capacity
+        self._engine.close()
+        slots = (self._state / "events.log").read_bytes()[_HEADER_BYTES:]
+        return {"capacity": capacity, "slots_crc32": zlib.crc32(slots)}
+
+    # ---- what happens ----
+
+    def _open(self) -> Engine:
+        return Engine.open(
+            self._state,
+            bundle=self._files / BUNDLE,
+            trusted_keys=[TRUSTED_KEY],
+            log_bytes=LOG_BYTES,
+            clock=self._clock,
+            utc_offset_s=lambda now_ms: int(self._scenario["utc_offset_s"]),
+            seed=self._scenario["seed"],
+        )
+
+    def _record(self, events: list[Any]) -> None:
+        for time_ms, kind, item, value in events:
+            self._clock.now_ms = time_ms
+            self._engine.record(kind, item=item, value=value)
+
+    def _act(self, act: dict[str, Any], decision: Decision | None) -> Any:
+        """Let one act happen, and say what came of it."""
+        engine = self._engine
+        if "record" in act:
+            return self._record(act["record"])
+        self._clock.now_ms = act.get("at_ms", self._clock.now_ms)
+        if "erase" in act:
+            return engine.erase(**act["erase"])
+        if "install" in act:
+            return engine.install_policy((self._files / act["install"]).read_bytes())
+        if "reopen" in act:
+            engine.close()
+            self._engine = self._open()
+            return None
+        assert decision is not None
+        if "still_stands" in act:
+            return engine.still_stands(decision)
+        before = engine._state.log.last_seq
+        if "shown" in act:
+            engine.shown(decision, count=act["shown"])
+        else:
+            offer, outcome, value = act["feedback"]
+            engine.feedback(decision, offer, outcome, value=value)
+        return self._recorded(before)
+
+    def _recorded(self, after: int) -> list[list[Any]]:
+        """The events since a sequence number: [seq, time_ms, kind id, item id, value, decision]."""
+        records = self._engine._state.log.read()
+        new = records[records["seq"] > after]
+        times = new["time_s"].astype(np.int64) * 1000 + new["time_ms"]
+        columns = [new["seq"], times, new["kind"], new["item"], new["value"], new["decision"]]
+        return [list(row) for row in zip(*map(numbers, columns), strict=True)]
+
+    # ---- what came out ----
+
+    def _stated(self, decision: Decision) -> dict[str, Any]:
+        trace = decision.trace
+        stated: dict[str, Any] = {
+            "id": decision.id,
+            "policy_version": decision.policy_version,
+            "error": int(decision.error),
+            **self._memory(decision),
+            "weights": None if trace is None else numbers(trace.weights),
+            "weight_rule": None if trace is None else trace.weight_rule,
+            "say": None if trace is None else trace.say,
+            "cost_price": None if trace is None else trace.cost_price,
+            "costs": numbers(decision.costs),
+            "scores": {stage: numbers(getattr(decision.stages, stage)) for stage in STAGES},
+            "dropped_bits": None if decision.dropped_bits is None else decision.dropped_bits.tolist(),
+            "not_now": decision.not_now,
+            "again_at_ms": decision.again_at_ms,
+            **self._draw(decision),
+            "standing": decision.standing.tolist(),
+            "order": decision.order.tolist(),
+            "reasons": [int(offer.reasons) for offer in decision.offers],
+            "dropped_reasons": [int(offer.reasons) for offer in decision.dropped],
+            "first_propensity": decision.first_propensity.tolist(),
+            "inclusion": decision.inclusion.tolist(),
+            "explanation": None if trace is None or not len(decision.order) else self._terms(decision),
+        }
+        return stated
+
+    def _memory(self, decision: Decision) -> dict[str, Any]:
+        """What the device knew: the graph's inputs, machines, caps, spending."""
+        engine, now_ms = self._engine, decision.time_ms
+        memory, prepared = engine._state.memory, engine._maker.prepared(decision.base)
+        rows, channels, count = prepared.rows, prepared.candidates.channels, len(prepared.rows)
+        window = memory.layout.window
+        items, kinds = np.zeros((2, window), np.int32)
+        ages, values = np.zeros((2, window), np.float32)
+        memory.fill_window(now_ms, items, kinds, ages, values)
+        counters = np.zeros((count, memory.layout.counter_features), np.float32)
+        memory.fill_counters(now_ms, prepared.slots, counters)
+        states = {}
+        for index, rule in enumerate(memory.layout.machines):
+            of_each = memory.machines.states(index, rows, now_ms).tolist()
+            is_user = rule.per is Per.USER
+            states[rule.name] = memory.machines.state(index, now_ms) if is_user else of_each
+        held = {}
+        for index, cap in enumerate(memory.caps.rules):
+            until_ms = memory.caps.held_until(index, rows, channels, now_ms)
+            held[cap.name] = np.where(until_ms == NEVER_MS, -1, until_ms).tolist()
+        return {
+            "window": [numbers(column) for column in (items, kinds, ages, values)],
+            "counters": [numbers(row) for row in counters],
+            "states": states,
+            "held_until_ms": held,
+            "spent": memory.spent(now_ms),
+        }
+
+    def _draw(self, decision: Decision) -> dict[str, Any]:
+        """The 24-bit numbers of the draw, and what softmax orders by; None = nothing is drawn, or not so."""
+        exploration = decision.draw.exploration
+        if exploration.mode is Explore.OFF:
+            return {"noise": None, "keys": None}
+        noise = uniforms(self._scenario["seed"], decision.id, len(decision.candidates) + 2)
+        keys = None
+        if exploration.mode is Explore.SOFTMAX:
+            keys = (decision.scores / exploration.temperature - np.log(-np.log(noise[2:]))).tolist()
+        return {"noise": (noise * 2**24 - 0.5).astype(np.int64).tolist(), "keys": keys}
+
+    def _terms(self, decision: Decision) -> list[list[Any]]:
+        """Of the first offer: [source, place in the window, kind, item, value], ordered by all of these."""
+        first = self._engine.explain(decision)[0]
+        terms = [
+            [str(term.source), term.event, term.kind, term.item, float(str(np.float32(term.value)))]
+            for term in first.terms
+        ]
+        return sorted(terms)
+
+
+def numbers(array: npt.NDArray[Any]) -> list[Any]:
+    """Numbers as JSON has them: each float32 as the shortest decimal that gives it back; NaN as None."""
+    if array.dtype != np.float32:
+        return array.tolist()  # type: ignore[no-any-return]
+    return [None if np.isnan(value) else float(str(value)) for value in array]

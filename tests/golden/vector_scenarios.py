@@ -1,0 +1,296 @@
+"""What happens in each scenario of the golden decisions; `make_decisions.py` adds what must come out.
+
+Numbers are chosen so that no two scores that matter are closer than 1e-4: the generator says so if they are not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conftest import NOW_MS as NOW
+from conftest import OFFERS, VALID_FROM_MS, VALID_UNTIL_MS
+from vector_requests import BASE, DAY, FLAT, HOUR, MINUTE, STANDS, TOUCHES, TWO, VISIT, WEALTH, many, rank, scenario
+
+Scenario = dict[str, Any]
+
+
+def scenarios() -> dict[str, Scenario]:
+    """By the name of the file."""
+    made = (
+        _silent_device, _window_and_counters, _ring_comes_round, _forgetting, _dates_and_stage, _states,
+        _caps_and_cooldowns, _quiet_hours, _budget, _gate_and_largest_shift, _weights_boosts_and_moves, _slate,
+        _epsilon_greedy, _softmax, _another_policy, _error_answers,
+    )
+    return {scenario_of.__name__[1:]: scenario_of() for scenario_of in made}
+
+
+def _silent_device() -> Scenario:
+    return scenario(
+        "Without events the order is the base order, equal scores by lower index, under any limit and any weights.",
+        [
+            rank(),
+            rank(base=FLAT, limit=4),
+            rank(limit=0),
+            rank(limit=-3),
+            rank(context=None, limit=9),
+            rank(weights={"convert": 2.5}),
+            rank(weights={}),
+            rank(base={"offers": ["fund_b"], "logits": [-2]}),
+        ],
+        policy="plain.policy",
+    )
+
+
+def _window_and_counters() -> Scenario:
+    return scenario(
+        "Events of every sort, derived ones among them, fill window and counters; the clock steps back once.",
+        [
+            rank(),
+            rank(NOW, BASE, {"record": [[NOW + 500, "view", "fund_d", 7.25], [NOW + 900, "click", "fund_d", 0]]}),
+            rank(NOW + 2000, context=WEALTH),
+            rank(NOW + HOUR, BASE, {"record": [[NOW - HOUR, "view", "coupon_a", 0], [NOW, "click", "fund_a", 0]]}),
+            rank(NOW + 5),
+            rank(NOW + 40 * DAY, BASE, {"reopen": True}),
+            rank(NOW + 40 * DAY + 1),
+        ],
+        policy="plain.policy",
+        events=VISIT,
+    )
+
+
+def _ring_comes_round() -> Scenario:
+    return scenario(
+        "More events than the log holds: counters and caps keep what the ring has lost, also when reopened.",
+        [rank(NOW), rank(NOW + 1, BASE, {"reopen": True}), rank(NOW + 2)],
+        policy="counts.policy",
+        events=many(NOW - 150 * MINUTE, 150, MINUTE),
+    )
+
+
+def _forgetting() -> Scenario:
+    return scenario(
+        "Events about items, of a kind, before a time are erased, then all: ids of decisions begin anew.",
+        [
+            rank(NOW, BASE, {"erase": {"items": ["fund_a", "fund_b"]}}),
+            rank(NOW, BASE, {"erase": {"kinds": ["dismiss"]}}),
+            rank(NOW, BASE, {"erase": {"before": NOW - 3 * MINUTE}}),
+            rank(NOW, BASE, STANDS, {"erase": {}}, STANDS),
+            rank(NOW, BASE, {"record": [[NOW + 1, "click", "fund_d", 0]]}),
+            rank(NOW + 2),
+        ],
+        events=VISIT,
+    )
+
+
+def _dates_and_stage() -> Scenario:
+    return scenario(
+        "An offer's dates to the millisecond, and eligibility by a context field that may be left out.",
+        [
+            rank(VALID_FROM_MS - 1),
+            rank(VALID_FROM_MS),
+            rank(VALID_UNTIL_MS - 1, context={"surface": "home", "stage": "active"}),
+            rank(VALID_UNTIL_MS, context={}),
+            rank(VALID_FROM_MS - 1, {"offers": ["fund_d"], "logits": [0]}),
+            rank(VALID_UNTIL_MS, {"offers": ["fund_d"], "logits": [0]}),
+        ],
+    )
+
+
+def _states() -> Scenario:
+    return scenario(
+        "Machines of users, offers and categories step by events and by time; rules and a field follow them.",
+        [
+            rank(context={"surface": "home"}, attributes={"balance": 100}),
+            rank(context={"surface": "wealth"}, attributes={"balance": 99.99, "age": 4}),
+            rank(NOW + 1, TOUCHES, context={"surface": "home"}),
+            rank(NOW + 2, {"offers": ["fund_b"], "logits": [1]}),
+            rank(NOW + 8 * MINUTE - 1, context={"surface": "wealth"}, attributes={"balance": 999}),
+            rank(NOW + 8 * MINUTE, context={"surface": "wealth"}, attributes={"balance": 1000}),
+            rank(NOW + 11 * MINUTE, {"offers": ["fund_a", "fund_d"], "logits": [1, 0.5]}, context=WEALTH),
+            rank(NOW + 30 * MINUTE, TOUCHES, context={"surface": "home", "stage": "active"}),
+            rank(NOW + 3 * HOUR, context={}),
+        ],
+        policy="states.policy",
+        events=[
+            *VISIT,
+            [NOW - 20_000, "view", "fund_c", 0],
+            [NOW - 10_000, "view", "fund_d", 0],
+            [NOW - 5000, "click", "page_home", 0],
+        ],
+    )
+
+
+def _caps_and_cooldowns() -> Scenario:
+    return scenario(
+        "Caps per offer, category, channel and user, cooldowns, what is left for one slate, when to ask again.",
+        [
+            rank(NOW, BASE, {"shown": 2}, {"feedback": ["coupon_b", "dismiss", 0]}, STANDS, limit=3),
+            rank(NOW + MINUTE, TOUCHES, {"shown": None}, limit=3),
+            rank(NOW + 2 * MINUTE, TOUCHES, {"shown": 1}),
+            rank(NOW + 3 * MINUTE, BASE, {"feedback": ["fund_c", "convert", 50.5]}),
+            rank(NOW + 3 * MINUTE + 1, BASE),
+            rank(NOW + 30 * MINUTE - 1, TWO),
+            rank(NOW + 30 * MINUTE, TWO),
+            rank(NOW + 31 * MINUTE + 1, BASE, {**STANDS, "at_ms": NOW + 10 * HOUR}),
+            rank(NOW + 61 * MINUTE + 5, TOUCHES),
+            rank(NOW + 3 * HOUR, BASE, {"shown": 2}),
+            rank(NOW + 3 * HOUR + MINUTE, BASE, limit=6),
+            rank(NOW - DAY, BASE),
+        ],
+        policy="counts.policy",
+    )
+
+
+def _quiet_hours() -> Scenario:
+    return scenario(
+        "Quiet hours of some channels over midnight and of all at noon, in local time eight hours ahead of UTC.",
+        [
+            rank(NOW, TOUCHES),
+            rank(NOW + 2 * HOUR - 1, TOUCHES),
+            rank(NOW + 2 * HOUR, TOUCHES),
+            rank(NOW + 12 * HOUR + 30 * MINUTE, TOUCHES),
+            rank(NOW + 16 * HOUR + 30 * MINUTE - 1, TOUCHES),
+            rank(NOW + 16 * HOUR + 45 * MINUTE, TOUCHES),
+            rank(NOW + 17 * HOUR, TOUCHES),
+            rank(NOW + 3 * HOUR, {"offers": ["fund_a", "coupon_a"], "logits": [1, 0], "channels": ["push", "sms"]}),
+        ],
+        policy="counts.policy",
+        utc_offset_s=28_800,
+    )
+
+
+def _budget() -> Scenario:
+    return scenario(
+        "Costs of offers, channels and requests; the price follows spending; the budget starts anew each hour.",
+        [
+            rank(NOW + 60_000, BASE, {"shown": 2}),
+            rank(NOW + 120_000, TOUCHES, {"shown": 1}, limit=2),
+            rank(NOW + 180_000, TOUCHES),
+            rank(NOW + 240_000, BASE, {"shown": None}, limit=4),
+            rank(NOW + 300_000, {**BASE, "costs": [3, 0, 0.1, 0.2, 2.75, 0.05]}),
+            rank(NOW + 300_000, {**TOUCHES, "costs": [9, 9, 9, 9, 9, 9, 9]}),
+            rank(NOW + HOUR - 1),
+            rank(NOW + HOUR, TWO, {"shown": 2}),
+            rank(NOW + HOUR - 1, TWO),
+            rank(NOW - 1, TWO),
+        ],
+        policy="money.policy",
+        events=VISIT[:3],
+    )
+
+
+def _gate_and_largest_shift() -> Scenario:
+    clicks = [{"record": [[NOW + n * 1000, "click", OFFERS[n % 6], 0]]} for n in range(12)]
+    return scenario(
+        "The device's say grows with the events in its window; no score is shifted further than 0.4.",
+        [
+            rank(NOW, BASE, clicks[0]),
+            rank(NOW + 1, BASE, clicks[1]),
+            rank(NOW + 1002, BASE, clicks[2], clicks[3]),
+            rank(NOW + 3001, BASE, clicks[4], clicks[5], clicks[6], clicks[7]),
+            rank(NOW + 7001),
+        ],
+        policy="trust.policy",
+    )
+
+
+def _weights_boosts_and_moves() -> Scenario:
+    return scenario(
+        "Weights by rule and by request, boosts by attribute, channel, state; cost, the largest move, diversity.",
+        [
+            rank(),
+            rank(context=WEALTH, attributes={"balance": 10}),
+            rank(context=WEALTH, attributes={"balance": 20.5, "age": 3}),
+            rank(base=TOUCHES, context=WEALTH, attributes={"balance": 20.25}),
+            rank(weights={"click": 3, "convert": -1}, context=WEALTH, limit=2),
+            rank(NOW + HOUR, TOUCHES),
+        ],
+        policy="scores.policy",
+        events=[*VISIT, [NOW - 10_000, "convert", "fund_a", 0]],
+    )
+
+
+def _slate() -> Scenario:
+    return scenario(
+        "Pins of the operator and the user, limits of categories, and offers that are not worth showing.",
+        [
+            rank(),
+            rank(context=WEALTH),
+            rank(context=WEALTH, limit=2),
+            rank(base=TOUCHES),
+            rank(base={"offers": ["fund_a", "fund_b"], "logits": [-5, -6]}),
+            rank(base={**BASE, "logits": [-1, -0.8, 1, 0.9, 0.7, 0.65]}, context=WEALTH),
+        ],
+        policy="slate.policy",
+        events=VISIT,
+    )
+
+
+def _explored() -> list[Scenario]:
+    """Requests under the policies that explore: of all limits, with and without touches and a pin."""
+    free = [rank(NOW + n * MINUTE, BASE if n % 3 else TOUCHES, limit=(None, 3, 2, 1)[n % 4]) for n in range(5)]
+    pinned = [rank(NOW + HOUR, BASE, context=WEALTH, limit=3), rank(NOW + HOUR, TOUCHES, context=WEALTH, limit=2)]
+    return [*free, *pinned]
+
+
+def _epsilon_greedy() -> Scenario:
+    numbered = rank(NOW + 2 * HOUR, BASE, {"shown": 1}, {"reopen": True}, limit=2)
+    return scenario(
+        "Half of the time the first place is drawn evenly; reopened, ids go on from the newest in the log.",
+        [*_explored(), numbered, rank(NOW + 2 * HOUR + 1), rank(NOW + 2 * HOUR + 2, limit=0)],
+        policy="epsilon.policy",
+        events=VISIT,
+        seed=20_260_115,
+    )
+
+
+def _softmax() -> Scenario:
+    return scenario(
+        "The order is drawn by score over temperature, under limits of a category and pins.",
+        [*_explored(), rank(NOW + 2 * HOUR, FLAT)],
+        policy="softmax.policy",
+        events=VISIT,
+        seed=0xFEDCBA98,
+    )
+
+
+def _another_policy() -> Scenario:
+    return scenario(
+        "A newer policy takes over what the former counted; nothing is worth showing under the last one.",
+        [
+            rank(NOW, BASE, {"shown": 2}, {"install": "counts.policy"}),
+            rank(NOW + 1, BASE, {"shown": 3}, {"install": "slate.policy"}, limit=3),
+            rank(NOW + 2, BASE, STANDS, {"install": "worthless.policy"}, STANDS),
+            rank(NOW + 3, BASE, {"reopen": True}),
+            rank(NOW + 4),
+        ],
+        events=VISIT,
+    )
+
+
+def _error_answers() -> Scenario:
+    two = {"offers": ["fund_a", "coupon_a"], "logits": [0.5, 0.5]}
+    return scenario(
+        "Requests that cannot be scored get the base order with an error code, and the rules hold all the same.",
+        [
+            rank(base={"offers": [], "logits": []}),
+            rank(base={"offers": ["fund_b", "fund_z", "coupon_a"], "logits": [0.1, 0.9, 0.5]}),
+            rank(base={"offers": ["fund_b", "fund_a"], "logits": [0.1, None]}),
+            rank(base={"offers": ["fund_b", "fund_a"], "logits": [0.1, 0.2, 0.3]}),
+            rank(base={"offers": ["fund_b", "fund_a"], "logits": [3e38, 0]}),
+            rank(context={"surface": "moon"}),
+            rank(context={"planet": "moon"}),
+            rank(weights={"joy": 1}),
+            rank(weights={"click": 1e39}),
+            rank(base={"offers": ["fund_b"], "logits": [20]}, weights={"click": 3e38}),
+            rank(limit=2.5),
+            rank(base={**two, "channels": ["", "pigeon"]}, limit=1),
+            rank(base={**two, "variants": ["short"]}),
+            rank(base={**two, "costs": [1, -1]}),
+            rank(base={**two, "costs": [1]}),
+            rank(attributes={"height": 3}),
+            rank(attributes={"balance": None}),
+            rank(base={**TOUCHES, "logits": [0.5] * 7}, context={"surface": "moon"}, limit=2),
+        ],
+        events=VISIT,
+    )

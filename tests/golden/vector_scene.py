@@ -1,0 +1,160 @@
+"""The bundle and the policy files of the golden decisions: one small scene with everything in it, its model random."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from conftest import DERIVED_SCENE, random_model, small_log
+
+from cloud_export.golden import make_golden
+from cloud_export.layout import build_layout
+from cloud_export.onnx_export import export_explainer, export_ranker
+from cloud_export.packing import Content, pack_payload
+from cloud_export.policy_files import sign_policy
+from cloud_export.scene import scene_from_table
+from cloud_export.signing import development_key, public_bytes, sign_release
+
+BUNDLE = "decisions.edge"
+KEY = development_key("golden decisions")
+TRUSTED_KEY = public_bytes(KEY)  # 32 bytes; the documents name it in hex
+
+COSTS = (0.5, 0.25, 1.0, 0.0, 0.75, 0.125)  # of OFFERS
+
+SCENE: dict[str, Any] = {
+    **DERIVED_SCENE,
+    "scene": {"name": "golden", "objective_order": ["click", "convert"]},
+    "events": {**DERIVED_SCENE["events"], "kinds": [*DERIVED_SCENE["events"]["kinds"], "push_shown", "sms_shown"]},
+    "channels": {"push": {"shown": "push_shown", "cost": 0.25}, "sms": {"shown": "sms_shown", "cost": 0.5}},
+    "variants": ["short", "long"],
+    "attributes": {"names": ["balance", "age"]},
+    "machines": [
+        {
+            "name": "stage",  # gives the context field of this name where the app does not
+            "states": ["new", "active"],
+            "steps": [
+                {"from": "new", "on": "click", "count": 3, "to": "active"},
+                {"from": "active", "after_s": 7200, "to": "new"},
+            ],
+        },
+        {
+            "name": "holding",
+            "per": "offer",
+            "states": ["before", "during", "after"],
+            "steps": [
+                {"from": "before", "on": "convert", "to": "during"},
+                {"from": "during", "after_s": 600, "to": "after"},
+                {"from": "after", "after_s": 1200, "to": "before"},
+            ],
+        },
+        {
+            "name": "interest",
+            "per": "category",
+            "states": ["cold", "warm"],
+            "steps": [{"on": "view", "count": 2, "to": "warm"}, {"from": "warm", "after_s": 900, "to": "cold"}],
+        },
+        {
+            "name": "mood",
+            "states": ["fresh", "tired"],
+            "steps": [{"on": "dismiss", "to": "tired"}, {"from": "tired", "after_s": 1200, "to": "fresh"}],
+        },
+    ],
+    "texts": {"en": {"offer": {"fund_a": "Fund A"}}},
+    "policy": {**DERIVED_SCENE["policy"], "version": 1},
+}
+
+# What each file of this name says; every version is above the former ones, so that any may follow any earlier one.
+POLICIES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "states": {
+        "eligibility": [
+            {"category": "coupon", "when": {"stage": "new"}},
+            {"offers": ["fund_a", "fund_b"], "when": {"holding": ["before", "after"]}},
+            {"name": "rich", "offers": "fund_c", "when": {"balance": {"at_least": 100, "below": 1000}}},
+        ],
+        "blocks": [
+            {"name": "no pushes", "channel": "push", "when": {"mood": "tired"}},
+            {"name": "cold funds", "category": "fund", "when": {"interest": "warm", "surface": "wealth"}},
+            {"name": "not this", "offers": "coupon_b", "by": "user"},
+        ],
+    },
+    "counts": {
+        "caps": [
+            {"kind": ["impression", "push_shown"], "per": "user", "limit": 4, "within_s": 3600},
+            {"name": "few pushes", "per": "channel", "limit": 2, "within_s": 7200},
+            {"kind": "impression", "per": "category", "limit": 3, "within_s": 1800},
+            {"kind": "impression", "limit": 2, "within": "total"},
+        ],
+        "cooldowns": [{"kind": "dismiss", "rest_s": 1800}, {"kind": "convert", "per": "category", "rest_s": 600}],
+        "quiet_hours": [
+            {"name": "night", "channel": ["push", "sms"], "from": "22:00", "until": "08:30"},
+            {"name": "lunch", "from": "12:30", "until": "13:00"},
+        ],
+    },
+    "money": {
+        "cost": {"price": 0.5},
+        "budget": {"amount": 2.5, "period": "hour", "gain": 0.5},
+    },
+    "trust": {"gate": {"min_events": 2, "full_events": 6}, "influence": {"largest_shift": 0.4}},
+    "scores": {
+        "weights": [{"name": "at home", "when": {"surface": "home"}, "weights": {"convert": 2.0, "click": 0.25}}],
+        "boosts": [
+            {"category": "fund", "add": -0.25, "when": {"balance": {"at_least": 10, "below": 20.5}}},
+            {"offers": "coupon_b", "add": 0.75},
+            {"channel": "push", "add": -0.125, "when": {"mood": "tired"}},
+            {"offers": ["fund_a", "fund_b"], "add": 0.5, "when": {"holding": "during"}},
+        ],
+        "cost": {"price": 0.25},
+        "influence": {"largest_move": 1},
+        "diversity": 0.3,
+    },
+    "slate": {
+        "pins": [
+            {"offers": "fund_d", "place": 2, "by": "user"},
+            {"category": "fund", "place": 1, "count": 2, "when": {"surface": "wealth"}},
+            {"offers": "coupon_b", "place": 9, "when": {"interest": "warm"}},
+        ],
+        "category_limits": {"fund": 2, "*": 1},
+        "null": {"score": -0.5, "again_after_s": 600},
+    },
+    "epsilon": {
+        "exploration": {"mode": "epsilon_greedy", "epsilon": 0.5},
+        "category_limits": {"fund": 2},
+        "pins": [{"offers": "fund_d", "place": 2, "when": {"surface": "wealth"}}],
+    },
+    "softmax": {
+        "exploration": {"mode": "softmax", "temperature": 0.5},
+        "category_limits": {"fund": 2},
+        "pins": [{"offers": "fund_d", "place": 2, "when": {"surface": "wealth"}}],
+    },
+    "worthless": {"null": {"score": 99, "again_after_s": 600}},
+}
+
+
+def bundle_payload() -> bytes:
+    """The unsigned bundle. Its graphs' bytes depend on the version of torch; what they compute does not."""
+    scene = scene_from_table(SCENE)
+    log = small_log()
+    log = replace(log, catalogue=replace(log.catalogue, cost=np.array(COSTS, np.float32)))
+    layout = build_layout(scene, log, training_events=np.ones(len(log.event_item), np.bool_))
+    model = random_model(layout)
+    ranker = export_ranker(model)
+    chosen = np.arange(len(log.decisions.time_ms))
+    logits = np.random.default_rng(3).normal(size=(len(chosen), len(COSTS), 2)).astype(np.float32)
+    golden = make_golden(log, layout, ranker, chosen, logits, 2)
+    return pack_payload(Content(scene, layout, ranker, export_explainer(model), golden))
+
+
+def bundle_file() -> bytes:
+    """The signed bundle."""
+    return sign_release(bundle_payload(), [KEY])
+
+
+def policy_files() -> dict[str, bytes]:
+    """The signed policies by the name of their file."""
+    files = {}
+    for version, (name, policy) in enumerate(POLICIES.items(), 2):
+        scene = scene_from_table({**SCENE, "policy": {**policy, "version": version}})
+        files[f"{name}.policy"] = sign_policy(scene, KEY)
+    return files

@@ -67,7 +67,7 @@ def test_each_step_that_moved_an_offer() -> None:
 
 def test_a_bare_base_order_moves_only_what_stands_behind_a_dropped_one() -> None:
     stages = Stages.of_base(scores(np.nan, np.nan, np.nan))
-    found = stages_places(decision(stages, indices(1, 2), NOBODY, indices(16, 0, 0), ErrorCode.BAD_BASE_LOGITS))
+    found = stages_places(decision(stages, indices(1, 2), indices(), indices(16, 0, 0), ErrorCode.BAD_BASE_LOGITS))
     assert [found.moves(index) for index in range(3)] == [(), (Move("standing", 2, 1),), (Move("standing", 3, 2),)]
 
 

@@ -37,7 +37,7 @@ scene, policy = Path(folder.name, "scene.toml"), Path(folder.name, "new.policy")
 text = Path("cloud_export/scenes/wealth.toml").read_text(encoding="utf-8")
 scene.write_text(text.replace("click = 1.0\nconvert = 0.5\n", edited), encoding="utf-8")
 cloud_export = Path(sys.executable).with_name("cloud-export")
-command = [cloud_export, "policy", scene, "--out", policy, "--bundle", demo / "scene.edge"]
+command: list[str | Path] = [cloud_export, "policy", scene, "--out", policy, "--bundle", demo / "scene.edge"]
 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 # The phone's side. From the cloud: offers, and for each a logit of a click and one of a purchase.

@@ -2,8 +2,8 @@
 
 One process, one thread, two engines on the same trained model and the same events: one under a policy with every sort
 of rule in it (benchmarks/full_policy.toml), one under none. 50 candidates in two channels, a full window of 32 events,
-the clock a minute on and one new event before each decision. The calls are interleaved; each figure is the median of
-the rounds' medians, in microseconds, with the lowest and the highest round beside it.
+the clock a minute on and one new event before each timed decision. In each round each figure is the median of some
+calls; printed is the median of the rounds, in microseconds, with the lowest and the highest round beside it.
 
 | key | what is timed |
 |---|---|
@@ -127,40 +127,41 @@ def main() -> None:
 
 
 def _round(bench: Bench, calls: int) -> dict[str, float]:
-    """The median of each figure over some calls, interleaved."""
-    times: dict[str, list[float]] = {}
-
-    def timed(key: str, call: Callable[[], object]) -> object:
-        start = time.perf_counter_ns()
-        result = call()
-        times.setdefault(key, []).append((time.perf_counter_ns() - start) / 1000)
-        return result
-
+    """The median of each figure over some calls, one figure after the other."""
     gc.disable()
     try:
-        for number in range(calls):
-            bench.go_on()
-            for engine, key in ((bench.full, "rank_us"), (bench.bare, "rank_without_policy_us"))[:: 1 - number % 2 * 2]:
-                timed(key, lambda engine=engine: bench.rank(engine))  # type: ignore[misc]
-            decision = bench.rank(bench.full)
-            if decision.error:
-                raise SystemExit(f"the benchmark's own decision failed: {decision.detail}")
-            steps = Steps(bench.full, decision)
-            timed("model_us", steps.run_model)
-            timed("policy_us", steps.arrange)
-            explained = timed("explain_us", lambda decision=decision: _first(bench.full, decision))  # type: ignore[misc]
-            timed("explain_words_us", explained.text)  # type: ignore[attr-defined]
-            if number % 10 == 0:
-                timed("explain_all_us", lambda decision=decision: tuple(bench.full.explain(decision)))  # type: ignore[misc]
+        figures = {
+            "rank_us": _median_us(lambda: bench.rank(bench.full), calls, bench.go_on),
+            "rank_without_policy_us": _median_us(lambda: bench.rank(bench.bare), calls, bench.go_on),
+        }
+        decision = bench.rank(bench.full)
+        if decision.error or not decision.offers or not decision.dropped:
+            raise SystemExit(f"the benchmark's own decision has no offers, or none dropped: {decision.detail}")
+        steps = Steps(bench.full, decision)
+        explained = bench.full.explain(decision)[0]
+        figures |= {
+            "model_us": _median_us(steps.run_model, calls),
+            "policy_us": _median_us(steps.arrange, calls),
+            "explain_us": _median_us(lambda: bench.full.explain(decision)[0], calls),
+            "explain_words_us": _median_us(explained.text, calls),
+            "explain_all_us": _median_us(lambda: tuple(bench.full.explain(decision)), calls // 10),
+        }
     finally:
         gc.enable()
-    medians = {key: statistics.median(values) for key, values in times.items()}
-    medians["policy_adds_us"] = medians["rank_us"] - medians["rank_without_policy_us"]
-    return medians
+    return figures | {"policy_adds_us": figures["rank_us"] - figures["rank_without_policy_us"]}
 
 
-def _first(engine: Engine, decision: Decision) -> object:
-    return engine.explain(decision)[0]
+def _median_us(call: Callable[[], object], calls: int, before: Callable[[], None] | None = None) -> float:
+    """Of so many calls, after a few that warm up; `before` each of them something that is not timed."""
+    times = []
+    for number in range(calls + 5):
+        if before is not None:
+            before()
+        start = time.perf_counter_ns()
+        call()
+        if number >= 5:
+            times.append(time.perf_counter_ns() - start)
+    return statistics.median(times) / 1000
 
 
 if __name__ == "__main__":

@@ -16,14 +16,15 @@ import numpy as np
 from edge_sdk.adjusting import adjusted, bounded, diversified
 from edge_sdk.candidates import PreparedBase
 from edge_sdk.decision import Stages
-from edge_sdk.exploration import Draw, drawn_order, uniforms
+from edge_sdk.exploration import Draw, drawn_order
 from edge_sdk.memory import Memory
-from edge_sdk.policy import Exploration, Explore, Policy, Situation
+from edge_sdk.policy import Exploration, Explore, Policy
 from edge_sdk.rationing import beyond_budget, beyond_caps
 from edge_sdk.reasons import Reason
+from edge_sdk.situated import Situated
 from edge_sdk.slate import Slate, earlier_of_same, pin_places
-from edge_sdk.standing import budget_bits, holds_for_targets, quiet_bits, state_bits
-from edge_sdk.types import F32, I64, by_score
+from edge_sdk.standing import budget_bits, quiet_bits
+from edge_sdk.types import F32, I64, Mask, by_score
 
 _NO_DRAW: Final = Exploration()
 
@@ -35,7 +36,7 @@ class Setting(NamedTuple):
     rations: tuple[int, ...]  # `rationing.rations`
     prepared: PreparedBase
     memory: Memory
-    situation: Situation
+    situated: Situated
     now_ms: int
     utc_offset_s: int
     cost_price: float  # λ in force
@@ -64,11 +65,7 @@ class Arranged(NamedTuple):
 def dropped(setting: Setting) -> I64 | None:
     """Reason bits (C,) of the candidates that rules about who may stand take out; None = all may."""
     policy, prepared, memory, now_ms = setting.policy, setting.prepared, setting.memory, setting.now_ms
-    bits = prepared.standing_at(policy, setting.situation, now_ms)
-    bits = _both(bits, memory.caps.reasons_at(prepared.cap_cells, now_ms))
-    if prepared.has_state_rules:
-        found = state_bits(policy, prepared.rows, prepared.drop_masks, memory, setting.situation, now_ms)
-        bits = _both(bits, found)
+    bits = _both(setting.situated.bits, memory.caps.reasons_at(prepared.cap_cells, now_ms))
     if policy.quiet_hours:
         bits = _both(bits, quiet_bits(policy, prepared.candidates, now_ms, setting.utc_offset_s))
     if setting.budget_left < prepared.dearest:
@@ -88,7 +85,7 @@ def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
     policy, prepared = setting.policy, setting.prepared
     shifted = adjusted(base, model, say, policy.largest_shift)
     boosted, anchor = shifted, base
-    boost = boosts(setting) if policy.boosts else None
+    boost = setting.situated.boost
     if boost is not None:
         boosted, anchor = shifted + boost, base + boost
     priced = boosted
@@ -124,23 +121,12 @@ def still_allowed(setting: Setting, standing: I64) -> bool:
     return not _beyond(setting, standing, ())
 
 
-def boosts(setting: Setting) -> F32 | None:
-    """What the operator's boosts add to each candidate, (C,); None = nothing."""
-    prepared, total = setting.prepared, None
-    for rule, mask, add in zip(setting.policy.boosts, prepared.boost_masks, prepared.boost_adds, strict=True):
-        if rule.when.holds_for_user(setting.situation):
-            if rule.when.of_target:
-                held = holds_for_targets(rule.when, setting.memory, prepared.rows, setting.now_ms)
-                add = np.where(mask & held, rule.add, np.float32(0))
-            total = add if total is None else total + add
-    return total
-
-
 class _Taken:
     """Reason bits that grow from step to step; the array that came in is not changed."""
 
     def __init__(self, bits: I64 | None, count: int) -> None:
         self.bits, self._count, self._is_own = bits, count, False
+        self._stands: Mask | None = None if bits is None else bits == 0
 
     def out(self, candidates: I64, reason: Reason) -> None:
         """Take these out, for this reason."""
@@ -150,10 +136,11 @@ class _Taken:
             self.bits = np.zeros(self._count, np.int64) if self.bits is None else self.bits.copy()
             self._is_own = True
         self.bits[candidates] |= int(reason)
+        self._stands = self.bits == 0
 
     def standing(self, order: I64) -> I64:
         """Those of an order that stand, (S,)."""
-        return order if self.bits is None else order[self.bits[order] == 0]
+        return order if self._stands is None else order[self._stands[order]]
 
 
 def _both(one: I64 | None, other: I64 | None) -> I64 | None:
@@ -193,7 +180,7 @@ def _fitting(setting: Setting, best_first: I64, taken: _Taken) -> tuple[I64, _Pi
             of = prepared.rows[order]
             is_other = (earlier_of_same(of) > 0) & (of > 0)  # of unknown offers nobody can say
             order, others = order[~is_other], order[is_other]
-        pins = _pins(setting, order) if setting.policy.pins else _NO_PINS
+        pins = _pins(setting, order) if setting.situated.pins else _NO_PINS
         beyond = _beyond(setting, order, pins.candidates) if setting.rations or setting.policy.budget else ()
         for candidates, reason in beyond:
             taken.out(candidates, reason)
@@ -226,8 +213,7 @@ def _listed(
     slate = Slate(order, pins.candidates, pins.places, None if limits is None else prepared.categories, limits)
     drawn = order
     if exploration.mode is not Explore.OFF:
-        noise = uniforms(setting.seed, setting.number, len(prepared.rows) + 2)
-        drawn = drawn_order(exploration, stages.final, slate, noise)
+        drawn = drawn_order(exploration, stages.final, slate, setting.seed, setting.number)
     standing = slate.listed(drawn)
     if len(standing) < len(drawn):
         is_out = np.ones(len(prepared.rows), np.bool_)
@@ -240,12 +226,9 @@ def _listed(
 def _pins(setting: Setting, order: I64) -> _Pins:
     """Who is pinned, of those that stand (best first)."""
     wanted: list[tuple[int, int]] = []
-    for rule, mask in zip(setting.policy.pins, setting.prepared.pin_masks, strict=True):
-        if rule.when.holds_for_user(setting.situation):
-            if rule.when.of_target:
-                mask = mask & holds_for_targets(rule.when, setting.memory, setting.prepared.rows, setting.now_ms)
-            best = order[mask[order]][: rule.count].tolist()
-            wanted += [(candidate, rule.place + number) for number, candidate in enumerate(best)]
+    for rule, mask in setting.situated.pins:
+        best = order[mask[order]][: rule.count].tolist()
+        wanted += [(candidate, rule.place + number) for number, candidate in enumerate(best)]
     return _Pins(*pin_places(wanted))
 
 

@@ -14,10 +14,12 @@ from edge_sdk.adjusting import fused
 from edge_sdk.caps import cap_cells
 from edge_sdk.config import CANDIDATES_MAX, CONTEXTS_KEPT
 from edge_sdk.errors import ErrorCode
+from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.policy import Policy, Situation
-from edge_sdk.standing import Candidates, Kept, kept_standing, selected
-from edge_sdk.types import F32, F64, I64, BaseDecision, Mask, by_score
+from edge_sdk.situated import Masks, Situated, machines_looked_at, situate
+from edge_sdk.standing import Candidates, selected
+from edge_sdk.types import F32, F64, I64, BaseDecision, by_score
 from edge_sdk.vocabulary import Vocabulary, item_id
 
 _NAMED_MAX = 5  # unknown names that an error message lists
@@ -41,14 +43,12 @@ class PreparedBase:
     dearest_slates: F64  # (C + 1,) what the dearest slate of so many places costs
     cap_cells: I64  # (R, C) where the caps' answers for them stand
     has_repeats: bool  # an offer stands there with several channels or variants
-    has_state_rules: bool  # some rule about who may stand looks at each candidate's own state
-    drop_masks: list[Mask]  # (C,) for each of `policy.drops`, whom it is about
-    boost_masks: list[Mask]
-    boost_adds: list[F32]  # (C,) what each of `policy.boosts` adds, whatever the candidates' states
-    pin_masks: list[Mask]
+    machines: tuple[int, ...]  # whose states of candidates some rule looks at
+    masks: Masks
     error: ErrorCode
     detail: str
-    kept: dict[Situation, Kept] = field(default_factory=dict)  # `standing_at` fills it
+    kept: dict[Situation, Situated] = field(default_factory=dict)  # `situated` fills it
+    weighted: dict[int, tuple[F32, I64]] = field(default_factory=dict)  # `weighted_by` fills it
 
     @property
     def rows(self) -> I64:
@@ -59,15 +59,25 @@ class PreparedBase:
         """What the dearest slate of so many places costs."""
         return float(self.dearest_slates[size])
 
-    def standing_at(self, policy: Policy, situation: Situation, now_ms: int) -> I64 | None:
-        """Reason bits of the offers that dates and the rules about the user take out; None = none. Situations change
-        rarely and dates a few times a year, so the answer is kept (5 µs of a decision's 90)."""
+    def situated(self, policy: Policy, memory: Memory, situation: Situation, now_ms: int) -> Situated:
+        """What the policy says of these candidates in this situation; made when what it looks at has changed."""
+        versions = tuple([memory.machines.version(index, now_ms) for index in self.machines])
         known = self.kept.get(situation)
-        if known is None or not known.from_ms <= now_ms < known.until_ms:
+        if known is None or not known.holds(now_ms, versions):
             if len(self.kept) >= CONTEXTS_KEPT:
                 self.kept.clear()
-            known = self.kept[situation] = kept_standing(policy, self.candidates, self.drop_masks, situation, now_ms)
-        return known.bits
+            known = situate(policy, self.candidates, self.masks, memory, situation, now_ms, versions)
+            self.kept[situation] = known
+        return known
+
+    def weighted_by(self, weights: F32) -> tuple[F32, I64]:
+        """Base scores (C,) and base order under a policy's weights, which live as long as the policy does."""
+        known = self.weighted.get(id(weights))
+        if known is None:
+            with np.errstate(over="ignore", invalid="ignore"):
+                scores = fused(self.logits, weights)
+            known = self.weighted[id(weights)] = scores, by_score(scores)
+        return known
 
 
 def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: dict[str, int]) -> PreparedBase:
@@ -94,7 +104,6 @@ def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: di
     first = [_count_trouble(count), trouble, _unknown_trouble(unknown), touch_trouble, cost_trouble]
     error, found_detail = next((found[0] for found in first if found), (ErrorCode.NONE, ""))
     candidates = Candidates(rows, channels)
-    boost_masks = [selected(rule.selection, candidates) for rule in policy.boosts]
     return PreparedBase(
         base=base,
         candidates=candidates,
@@ -108,13 +117,12 @@ def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: di
         dearest_slates=np.concatenate([[0.0], np.cumsum(np.sort(costs.astype(np.float64))[::-1])]),
         cap_cells=cap_cells(layout.caps, layout.offers.row_category, layout.category_rows, rows, channels),
         has_repeats=len(np.unique(rows[rows > 0])) < int(np.count_nonzero(rows)),
-        has_state_rules=any(rule.when.of_target for rule in policy.drops),
-        drop_masks=[selected(rule.selection, candidates) for rule in policy.drops],
-        boost_masks=boost_masks,
-        boost_adds=[
-            np.where(mask, rule.add, np.float32(0)) for rule, mask in zip(policy.boosts, boost_masks, strict=True)
-        ],
-        pin_masks=[selected(rule.selection, candidates) for rule in policy.pins],
+        machines=machines_looked_at(policy),
+        masks=Masks(
+            drops=[selected(rule.selection, candidates) for rule in policy.drops],
+            boosts=[selected(rule.selection, candidates) for rule in policy.boosts],
+            pins=[selected(rule.selection, candidates) for rule in policy.pins],
+        ),
         error=error,
         detail=found_detail,
     )

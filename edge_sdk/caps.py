@@ -52,6 +52,7 @@ class CapCounts:
         sizes = [target_rows(rule.per, len(offer_categories), category_rows) for rule in self._rules]
         self._times = [np.zeros(size * rule.limit, np.int64) for size, rule in zip(sizes, self._rules, strict=True)]
         self._next = [np.zeros(size, np.int64) for size in sizes]  # where each target's oldest time stands
+        self._rings = [np.arange(size) * rule.limit for size, rule in zip(sizes, self._rules, strict=True)]
         # When each target of each rule is free, one after the other behind a cell that is always free: a decision
         # gathers all its candidates under all rules at once. 0 = free.
         self._free_of_all = np.zeros(1 + sum(sizes), np.int64)
@@ -61,6 +62,7 @@ class CapCounts:
         self._free_views = [column.data for column in self._free_at_ms]  # element writes at a third of numpy's cost
         self._all_free_at_ms = [0] * len(sizes)  # when the last target of a rule is free: mostly nothing to look at
         self._last_free_ms = 0  # the last of these
+        self._newest_ms = 0  # of all events counted
         self._reaches = [_reach(rule.channels) for rule in self._rules]
         self._bits = np.array([int(rule.reason) for rule in self._rules], np.int64)[:, None]
         within = [2000 * rule.within_s if rule.within_s else NEVER_MS for rule in self._rules]
@@ -91,6 +93,7 @@ class CapCounts:
             for column in (self._times[index], self._next[index]):
                 column[:] = np.frombuffer(raw, np.int64, len(column), at)
                 at += column.nbytes
+            self._newest_ms = max(self._newest_ms, int(self._times[index].max(initial=0)))
             self._hold_many(index, np.arange(1, len(self._next[index])))
         return at
 
@@ -98,6 +101,8 @@ class CapCounts:
 
     def add(self, rules: tuple[CountedRule, ...], time_ms: int, offer_row: int, category_row: int) -> None:
         """Count one event for the rules of its kind (`by_kind`); row 0 stands for none and is not counted."""
+        if time_ms > self._newest_ms:
+            self._newest_ms = time_ms
         for index, per, limit, within_ms, places, times in rules:
             row = offer_row if per == _OFFER else category_row if per == _CATEGORY else OF_THE_USER
             if row:
@@ -123,6 +128,7 @@ class CapCounts:
             for time_ms, row in zip(times_ms.tolist(), rows.tolist(), strict=True):
                 self.add((self._counted[index],), time_ms, row, row)
             return
+        self._newest_ms = max(self._newest_ms, int(times_ms.max()))
         limit, places, times = self._rules[index].limit, self._next[index], self._times[index]
         counts = np.bincount(rows, minlength=len(places))
         start = _tail(rows, counts, limit)
@@ -162,6 +168,7 @@ class CapCounts:
             theirs = np.pad(times_ms, ((0, 0), (limit - times_ms.shape[1], 0)))
             knows_more = np.count_nonzero(mine, axis=1) > np.count_nonzero(theirs, axis=1)
             times_ms = np.where(knows_more[:, None], mine, theirs)
+        self._newest_ms = max(self._newest_ms, int(times_ms.max(initial=0)))
         self._times[index].reshape(-1, limit)[rows] = times_ms[:, -limit:]
         self._next[index][rows] = 0
         self._hold_many(index, rows)
@@ -190,8 +197,10 @@ class CapCounts:
         if self._last_free_ms <= now_ms:
             return None
         free_at_ms = self._free_of_all.take(cells)
-        # An event further ahead than the rule's own time was stamped by a clock that was wrong: it holds nothing.
-        is_held = (free_at_ms > now_ms) & (free_at_ms - now_ms <= self._longest_ms)
+        is_held: Mask = free_at_ms > now_ms
+        if self._newest_ms > now_ms:
+            # An event further ahead than the rule's own time was stamped by a clock that was wrong: it holds nothing.
+            is_held &= free_at_ms - now_ms <= self._longest_ms
         bits: I64 = np.bitwise_or.reduce(is_held * self._bits, axis=0)
         return bits if bits.any() else None
 
@@ -235,13 +244,13 @@ class CapCounts:
         if size > rule.limit:
             return np.asarray(np.count_nonzero(self._out_of_time(index, offer_rows, rule.limit, now_ms), axis=1))
         if rule.per == Per.USER:
-            at = rule.limit * OF_THE_USER + (int(self._next[index][OF_THE_USER]) + size - 1) % rule.limit
-            if self._is_over(rule, self._times[index][at : at + 1], now_ms)[0]:
+            _, _, limit, _, places, times = self._counted[index]
+            if self._is_out(rule, times[limit * OF_THE_USER + (places[OF_THE_USER] + size - 1) % limit], now_ms):
                 return None
         else:
-            targets = np.arange(len(self._next[index]))
-            at_each = targets * rule.limit + (self._next[index] + size - 1) % rule.limit
-            if self._is_over(rule, self._times[index].take(at_each), now_ms).all():  # mostly
+            last = (self._next[index] + (size - 1)) % rule.limit  # of the `size` oldest
+            last += self._rings[index]
+            if self._is_over(rule, self._times[index].take(last), now_ms).all():  # mostly
                 return None
         return np.asarray(np.count_nonzero(self._out_of_time(index, offer_rows, size, now_ms), axis=1))
 
@@ -251,11 +260,19 @@ class CapCounts:
         places = (self._next[index].take(targets)[:, None] + np.arange(size)) % rule.limit
         return self._is_over(rule, self._times[index].take(targets[:, None] * rule.limit + places), now_ms)
 
+    def _is_out(self, rule: CapRule, time_ms: int, now_ms: int) -> bool:
+        """`_is_over` of one event: a tenth of numpy's cost."""
+        within_ms = rule.within_s * 1000
+        return not time_ms or (within_ms > 0 and not now_ms - within_ms < time_ms <= now_ms + within_ms)
+
     def _is_over(self, rule: CapRule, times_ms: I64, now_ms: int) -> Mask:
         """Whether events are out of a rule's time, or stamped by a clock that was wrong; 0 = there was none."""
         if not rule.within_s:
             never: Mask = times_ms == 0
             return never
+        if self._newest_ms <= now_ms:
+            past: Mask = times_ms <= now_ms - rule.within_s * 1000
+            return past
         over: Mask = (times_ms + rule.within_s * 1000 <= now_ms) | (times_ms > now_ms + rule.within_s * 1000)
         return over
 

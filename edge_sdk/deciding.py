@@ -175,13 +175,8 @@ class DecisionMaker:
                 context[field] = values[states[machine]]
         return Situation(tuple(context), states, numbers)
 
-    def _weights(self, given: Mapping[str, float] | None, situation: Situation) -> tuple[F32, str]:
-        """Objective weights, and the name of the rule that set them."""
-        if given is None:
-            for rule in self._policy.weight_rules:
-                if rule.when.holds_for_user(situation):
-                    return rule.weights, rule.name
-            return self._policy.weights, ""
+    def _own_weights(self, given: Mapping[str, float]) -> F32:
+        """The caller's objective weights."""
         known = self._policy.objectives
         try:
             with np.errstate(over="ignore"):
@@ -191,7 +186,7 @@ class DecisionMaker:
             usable = False
         if not usable:
             raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {given!r}; pass finite numbers for {', '.join(known)}")
-        return weights, ""
+        return weights
 
     def _vector(self, chosen: tuple[int, ...]) -> F32:
         vector = self._one_hot.get(chosen)
@@ -215,7 +210,7 @@ class DecisionMaker:
             rations=self._rations,
             prepared=prepared,
             memory=memory,
-            situation=situation,
+            situated=prepared.situated(policy, memory, situation, now_ms),
             now_ms=now_ms,
             utc_offset_s=utc_offset_s,
             cost_price=price,
@@ -233,22 +228,23 @@ class DecisionMaker:
 
     def _adjusted(self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation) -> Decision:
         policy = self._policy
-        weights, rule = self._weights(request.weights, situation)
+        setting = self._of(memory, prepared, request, situation, request.limit)
+        weights = setting.situated.weights if request.weights is None else self._own_weights(request.weights)
         call = self._ranker.bound(len(prepared.rows))
         self._fill(call.inputs, memory, prepared, request.now_ms, self._vector(situation.context), weights)
         call.run()
-        base = prepared.scores
-        if weights is policy.weights:
+        if request.weights is None:
+            base, base_ranking = prepared.weighted_by(weights)
             scores = fused(call.logits, weights)
         else:
             with np.errstate(over="ignore", invalid="ignore"):
                 base, scores = fused(prepared.logits, weights), fused(call.logits, weights)
+            base_ranking = by_score(base)
         if not np.isfinite(scores).all():
             if request.weights is not None and np.isfinite(call.logits).all():
                 raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {request.weights!r} overflow; pass smaller ones")
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
         say = device_say(policy, int(np.count_nonzero(call.inputs.event_kind))) if policy.full_events else 1.0
-        setting = self._of(memory, prepared, request, situation, request.limit)
         arranged = arrange(setting, base, scores, say)
         trace = Trace(
             last_seq=request.last_seq,
@@ -257,13 +253,12 @@ class DecisionMaker:
             situation=situation,
             given=self._chosen_values(request.context),
             weights=weights,
-            weight_rule=rule,
+            weight_rule=setting.situated.weight_rule if request.weights is None else "",
             say=say,
             cost_price=setting.cost_price,
             budget_left=setting.budget_left,
             utc_offset_s=request.utc_offset_s,
         )
-        base_ranking = prepared.order if base is prepared.scores else by_score(base)
         return self._decision(setting, request, arranged, base_ranking, trace=trace)
 
     def _base_order(
@@ -309,17 +304,17 @@ class DecisionMaker:
         """
         if len(arranged.standing):
             return None
-        given = setting.situation.context if trace is None else trace.given
+        given = setting.situated.situation.context if trace is None else trace.given
         memory, prepared, bits = setting.memory, setting.prepared, arranged.dropped_bits
         for _ in range(MOMENTS_LOOKED_AT):
             held = Held(
-                setting.policy, memory, prepared.candidates, setting.situation, given, self._bundle.machine_fields,
-                setting.now_ms, setting.utc_offset_s, prepared.costs,
+                setting.policy, memory, prepared.candidates, setting.situated.situation, given,
+                self._bundle.machine_fields, setting.now_ms, setting.utc_offset_s, prepared.costs,
             )  # fmt: skip
             at_ms = Obstacles.found(held, bits).first_free_ms()
             if at_ms is None:
                 return None
-            situation = self._situation(memory, at_ms, given, setting.situation.numbers)
+            situation = self._situation(memory, at_ms, given, setting.situated.situation.numbers)
             setting = self._setting(memory, prepared, situation, at_ms, setting.utc_offset_s, setting.limit)
             bits = dropped(setting)
             if bits is None or not bits.all():

@@ -135,6 +135,24 @@ class Machines:
         """The state of each offer, or of its category, (C,); that of row 0 is the first one."""
         return self._states[index].all_states(now_ms).take(self._targets(index, offer_rows))
 
+    def state_of(self, index: int, offer_row: int, now_ms: int) -> int:
+        """The state of one offer, or of its category, at any time: what is kept ready for many is left as it is."""
+        return self._states[index].settled(self._target(index, offer_row), now_ms)[0]
+
+    def changes_of(self, index: int, offer_row: int, now_ms: int) -> int:
+        """When its next step by time is due, in ms; `NEVER_MS` = none."""
+        states = self._states[index]
+        return states.due_ms(*states.settled(self._target(index, offer_row), now_ms))
+
+    def _target(self, index: int, offer_row: int) -> int:
+        return offer_row if self._rules[index].per == Per.OFFER else int(self._offer_categories[offer_row])
+
+    def version(self, index: int, now_ms: int) -> int:
+        """A number that is another one when `states` may be otherwise; no two machines share one."""
+        states = self._states[index]
+        states.all_states(now_ms)
+        return states.version
+
     def user_changes_at(self, index: int, now_ms: int) -> int:
         """When the next step by time of a machine of the user is due, in ms; `NEVER_MS` = none."""
         states = self._states[index]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 from typing import Final
 
 import numpy as np
@@ -22,6 +20,8 @@ from edge_sdk.types import F32, I64, NEVER_MS
 
 _DAY_MS: Final = 86_400_000
 _REASONS: Final = tuple((int(reason), reason) for reason in Reason)  # enum arithmetic costs 1 µs a step
+_DATES: Final = int(Reason.NOT_YET_VALID | Reason.EXPIRED)
+_QUIET: Final = int(Reason.QUIET)
 _CHANGES_MAX: Final = 8  # of machines, that are followed into the future
 
 
@@ -67,18 +67,19 @@ class Obstacles:
         """
         if bits is None:
             return cls({})
-        out, words = np.flatnonzero(bits), bits.tolist()
-        found: dict[int, list[Obstacle]] = {index: [] for index in out.tolist()}
+        out = np.flatnonzero(bits)
+        words, indices = bits[out], out.tolist()
+        found: list[list[Obstacle]] = [[] for _ in indices]
+        missing = words.tolist()
         channels = held.candidates.channels
         some = Candidates(held.candidates.rows[out], None if channels is None else channels[out])
-        for obstacle, at in _findings(held, some):
-            index = int(out[at])
-            if words[index] & obstacle.reason:
-                found[index].append(obstacle)
-        for index, obstacles in found.items():
-            missing = words[index] & ~reduce(or_, (int(obstacle.reason) for obstacle in obstacles), 0)
-            obstacles += [_later_step(reason, held, index) for bit, reason in _REASONS if missing & bit]
-        return cls({index: tuple(obstacles) for index, obstacles in found.items()})
+        for obstacle, at in _findings(held, some, words):
+            found[at].append(obstacle)
+            missing[at] &= ~obstacle.reason.value
+        for at, (index, left) in enumerate(zip(indices, missing, strict=True)):
+            if left:
+                found[at] += [_later_step(reason, held, index) for bit, reason in _REASONS if left & bit]
+        return cls({index: tuple(obstacles) for index, obstacles in zip(indices, found, strict=True)})
 
     def of(self, index: int) -> tuple[Obstacle, ...]:
         """Of one candidate, in the order of the steps."""
@@ -96,17 +97,23 @@ class Obstacles:
 _Finding = tuple[Obstacle, int]  # and the place of the candidate among those asked about
 
 
-def _findings(held: Held, candidates: Candidates) -> Iterator[_Finding]:
+def _findings(held: Held, candidates: Candidates, words: I64) -> Iterator[_Finding]:
+    """What the rules say whose reason is among the candidates' words, (C,)."""
     policy, memory, now_ms = held.policy, held.memory, held.now_ms
-    yield from _dates(policy, candidates, now_ms)
+    said = int(np.bitwise_or.reduce(words))
+    if said & _DATES:
+        yield from _dates(policy, candidates, now_ms)
     for drop in policy.drops:
-        yield from _drops(drop, held, candidates)
+        if said & drop.reason.value:
+            yield from _drops(drop, held, candidates, words)
     for index, cap in enumerate(memory.caps.rules):
-        ends = memory.caps.held_until(index, candidates.rows, candidates.channels, now_ms)
-        for at in np.flatnonzero(ends).tolist():
-            end_ms = int(ends[at])
-            yield Obstacle(cap.reason, cap.name, end_ms if end_ms < NEVER_MS else None), at
-    for quiet in policy.quiet_hours:
+        reason = cap.reason
+        if said & reason.value:
+            ends = memory.caps.held_until(index, candidates.rows, candidates.channels, now_ms)
+            for at in np.flatnonzero(ends).tolist():
+                end_ms = int(ends[at])
+                yield Obstacle(reason, cap.name, end_ms if end_ms < NEVER_MS else None), at
+    for quiet in policy.quiet_hours if said & _QUIET else ():
         if is_quiet(quiet, now_ms, held.utc_offset_s):
             obstacle = Obstacle(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, held.utc_offset_s))
             for at in np.flatnonzero(selected(Selection(None, quiet.channels), candidates)).tolist():
@@ -143,9 +150,10 @@ def _later_step(reason: Reason, held: Held, index: int) -> Obstacle:
 # ---- conditions, now and later ----
 
 
-def _drops(rule: DropRule, held: Held, candidates: Candidates) -> Iterator[_Finding]:
+def _drops(rule: DropRule, held: Held, candidates: Candidates, words: I64) -> Iterator[_Finding]:
     known: dict[int, tuple[bool, int | None]] = {}  # by offer row; what looks at the user alone is the same for all
-    for at in np.flatnonzero(selected(rule.selection, candidates)).tolist():
+    said = (words & rule.reason.value) > 0
+    for at in np.flatnonzero(selected(rule.selection, candidates) & said).tolist():
         row = int(candidates.rows[at]) if rule.when.of_target else 0
         if row not in known:
             known[row] = _Watch(rule, held, row).answer()
@@ -159,7 +167,7 @@ class _Watch:
 
     def __init__(self, rule: DropRule, held: Held, row: int) -> None:
         self._drops_when, self._machines, self._now_ms = rule.drops_when, held.memory.machines, held.now_ms
-        self._row = np.array([row])
+        self._row = row
         self._of_target = rule.when.of_target
         self._of_user: list[StateCondition] = []
         self._rest_holds = True  # of the conditions that time does not change
@@ -192,12 +200,12 @@ class _Watch:
         holds = (
             self._rest_holds
             and all(machines.state(c.machine, at_ms) in c.allowed for c in self._of_user)
-            and all(int(machines.states(c.machine, row, at_ms)[0]) in c.allowed for c in self._of_target)
+            and all(machines.state_of(c.machine, row, at_ms) in c.allowed for c in self._of_target)
         )
         return holds is self._drops_when
 
     def _changes_at(self, at_ms: int) -> int:
         machines, row = self._machines, self._row
         of_user = [machines.user_changes_at(condition.machine, at_ms) for condition in self._of_user]
-        of_target = [int(machines.changes_at(condition.machine, row, at_ms)[0]) for condition in self._of_target]
+        of_target = [machines.changes_of(condition.machine, row, at_ms) for condition in self._of_target]
         return min([*of_user, *of_target], default=NEVER_MS)

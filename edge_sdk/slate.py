@@ -72,7 +72,7 @@ class Slate:
 
 def earlier_of_same(values: I64) -> I64:
     """How many of the same value stand before each, (S,)."""
-    order = values.astype(np.uint16).argsort(kind="stable")  # 16 bits sort in linear time; rows fit in them
+    order = values.astype(np.uint16, copy=False).argsort(kind="stable")  # 16 bits sort in linear time; rows fit in them
     ordered = values[order]
     places = np.arange(len(values))
     starts = places.copy()

@@ -1,8 +1,4 @@
-"""Who may stand: dates, eligibility, blocks, caps, cooldowns, quiet hours, budget. Each rule leaves its reason bit.
-
-Pure over the memory and a base decision made ready. What depends on the user alone holds for a while and is kept with
-the base decision (`Kept`); what depends on each offer's own state or count is looked at every time.
-"""
+"""Whom a rule is about and whether its conditions hold; quiet hours and budget. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +8,9 @@ from functools import cache
 import numpy as np
 
 from edge_sdk.memory import Memory
-from edge_sdk.policy import Policy, QuietHours, Selection, Situation, When
+from edge_sdk.policy import Policy, QuietHours, Selection, When
 from edge_sdk.reasons import Reason
-from edge_sdk.types import F32, I64, NEVER_MS, Mask
+from edge_sdk.types import F32, I64, Mask
 
 _DAY_S = 86_400
 
@@ -25,15 +21,6 @@ class Candidates:
 
     rows: I64  # (C,) offer rows; 0 = unknown
     channels: I64 | None  # (C,) indices into `Policy.channels`; None = all in the app
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Kept:
-    """What dates and the rules about the user say of some candidates, from one bound of a date to the next."""
-
-    bits: I64 | None  # (C,) reason bits, 0 = may stand; None = all may
-    from_ms: int
-    until_ms: int  # exclusive
 
 
 def selected(selection: Selection, candidates: Candidates) -> Mask:
@@ -57,44 +44,6 @@ def holds_for_targets(when: When, memory: Memory, rows: I64, now_ms: int) -> Mas
     for condition in when.of_target:
         holds &= _table(condition.allowed)[memory.machines.states(condition.machine, rows, now_ms)]
     return holds
-
-
-def kept_standing(policy: Policy, candidates: Candidates, masks: list[Mask], situation: Situation, now_ms: int) -> Kept:
-    """Dates, and the rules whose conditions look at the user alone.
-
-    Args:
-        policy: the rules.
-        candidates: C of them.
-        masks: `selected` of each of the policy's drop rules.
-        situation: of the user.
-        now_ms: the clock.
-    """
-    start, end = policy.valid_from_ms[candidates.rows], policy.valid_until_ms[candidates.rows]
-    bits = np.where(start > now_ms, int(Reason.NOT_YET_VALID), 0)
-    bits |= np.where((end > 0) & (end <= now_ms), int(Reason.EXPIRED), 0)
-    for rule, mask in zip(policy.drops, masks, strict=True):
-        holds = rule.when.holds_for_user(situation)
-        if (holds and rule.drops_when and not rule.when.of_target) or (not holds and not rule.drops_when):
-            bits |= np.where(mask, int(rule.reason), 0)
-    bounds = np.concatenate([start, end])
-    return Kept(
-        bits=bits if bits.any() else None,
-        from_ms=int(bounds[bounds <= now_ms].max(initial=0)),
-        until_ms=int(bounds[bounds > now_ms].min(initial=NEVER_MS)),
-    )
-
-
-def state_bits(
-    policy: Policy, rows: I64, masks: list[Mask], memory: Memory, situation: Situation, now_ms: int
-) -> I64 | None:
-    """The rules whose conditions look at each candidate's own state; None = they let all stand."""
-    bits: I64 | None = None
-    for rule, mask in zip(policy.drops, masks, strict=True):
-        if rule.when.of_target and rule.when.holds_for_user(situation):
-            holds = holds_for_targets(rule.when, memory, rows, now_ms)
-            found = np.where(mask & (holds if rule.drops_when else ~holds), int(rule.reason), 0)
-            bits = found if bits is None else bits | found
-    return bits
 
 
 def quiet_bits(policy: Policy, candidates: Candidates, now_ms: int, utc_offset_s: int) -> I64 | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count as counting
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from edge_sdk.types import I64, NEVER_MS
 
 TimedSteps = tuple[tuple[int, int] | None, ...]  # by state: (after how many ms, to which state)
 KindSteps = tuple[tuple[tuple[int, int, int], ...], ...]  # by state: (how many events, place of their count, to where)
+_versions: Final = counting(1)
 _NOT_BEGUN: Final = 0  # ms; as long as no event was looked at, time does not run
 
 
@@ -42,6 +44,7 @@ class States:
         self._shown = np.zeros(rows, np.int64)  # states by the clock, right from `_shown_from_ms` on
         self._due_ms = np.full(rows, NEVER_MS, np.int64)  # when each of them steps next
         self._shown_views = (self._shown.data, self._due_ms.data)
+        self.version = next(_versions)  # another one, of all machines', whenever a state that is shown may change
         self._shown_from_ms = 0
         self._shown_until_ms = NEVER_MS  # the earliest of `_due_ms`, or before
 
@@ -75,6 +78,7 @@ class States:
         shown, due = self._shown_views
         timed = self._timed[state]
         due_ms = NEVER_MS if timed is None or not since_ms else since_ms + timed[0]
+        self.version = next(_versions)
         states[row] = shown[row] = state
         since[row], due[row] = since_ms, due_ms
         if due_ms < self._shown_until_ms:
@@ -109,6 +113,7 @@ class States:
     def _show(self, now_ms: int) -> None:
         """Take all steps by time that are due, on a copy."""
         states, due_ms = self._shown, self._due_ms
+        self.version = next(_versions)
         states[:] = self._states
         due_ms[:] = np.minimum(self._since_ms + self._after_ms.take(states), NEVER_MS)
         due_ms[self._since_ms == _NOT_BEGUN] = NEVER_MS

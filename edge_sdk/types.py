@@ -127,7 +127,8 @@ class Status:
 
 def by_score(scores: F32) -> I64:
     """Candidate indices, score descending, then lower index."""
-    return np.argsort(-scores, kind="stable")
+    order: I64 = (-scores).argsort(kind="stable")
+    return order
 
 
 def places(order: I64) -> I64:

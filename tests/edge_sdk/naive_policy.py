@@ -161,17 +161,16 @@ class Count:
 
 def counts(policy: Table) -> Iterator[Count]:
     """Every cap and cooldown; one per channel becomes one each."""
-    for word, limit_of, span_of in (
-        ("caps", lambda rule: rule["limit"], lambda rule: rule.get("within_s") or SPANS_S[rule["within"]]),
-        ("cooldowns", lambda rule: 1, lambda rule: rule["rest_s"]),
-    ):
+    for word in ("caps", "cooldowns"):
         for rule in policy.get(word, []):
+            limit = rule["limit"] if word == "caps" else 1
+            span = rule["rest_s"] if word == "cooldowns" else rule.get("within_s") or SPANS_S[rule["within"]]
             if rule["per"] == "channel":
                 for channel in rule.get("channel", ["push", "sms"]):
-                    yield Count((SHOWN[channel],), "user", (channel,), limit_of(rule), span_of(rule), word)
+                    yield Count((SHOWN[channel],), "user", (channel,), limit, span, word)
             else:
                 channels = tuple(rule.get("channel", SHOWN))
-                yield Count(tuple(rule["kind"]), rule["per"], channels, limit_of(rule), span_of(rule), word)
+                yield Count(tuple(rule["kind"]), rule["per"], channels, limit, span, word)
 
 
 def why_not(policy: Table, ledger: Ledger, moment: Moment, one: Candidate) -> set[str]:

@@ -18,9 +18,9 @@ EARLY = (
     Reason.NOT_YET_VALID | Reason.EXPIRED | Reason.NOT_ELIGIBLE | Reason.COOLING_DOWN | Reason.BLOCKED | Reason.HIDDEN
     | Reason.QUIET
 )  # fmt: skip
-EITHER = Reason.CAPPED | Reason.OVER_BUDGET  # before the scores, or for want of room on the slate
-LATE = EITHER | Reason.NOT_WORTH | Reason.CATEGORY_FULL
-DROPS = EARLY | LATE | Reason.OTHER_TOUCH
+FITTING = Reason.CAPPED | Reason.OVER_BUDGET | Reason.OTHER_TOUCH  # the first two also before the scores
+LATE = Reason.NOT_WORTH | Reason.CATEGORY_FULL
+DROPS = EARLY | FITTING | LATE
 
 
 @dataclass
@@ -96,8 +96,7 @@ class Month:
         early = [why_not(self.policy, self.ledger, moment, one) for one in one_of]
         self.check_standing(decision, bits, early)
         self.check_room(decision, one_of, moment.now_ms)
-        standing = np.array([index for index in range(len(one_of)) if not bits[index] & int(~LATE)], np.int64)
-        standing = standing[[not early[index] for index in standing.tolist()]]
+        standing = np.flatnonzero(bits & int(DROPS ^ LATE) == 0)
         self.check_influence(decision, one_of, moment, standing)
         self.check_list(decision, one_of, moment, standing)
 
@@ -153,13 +152,12 @@ class Month:
     def check_list(self, decision: Decision, one_of: list[Candidate], moment: Moment, standing: np.ndarray) -> None:
         """The null option, pins and category limits."""
         final = decision.stages.final
-        order = standing[by_score(final[standing])]
+        order = standing[by_score(decision.stages.priced[standing])]
         pins = pinned(self.policy, self.ledger, moment, [one_of[index] for index in order.tolist()])
         listed = [one_of[index] for index in decision.standing.tolist()]
-        at = {one: place for one, place in pins.items() if one in listed}
-        others = [one for one in listed if one not in at]
+        others = [one for one in listed if one not in pins]
         expected = others.copy()
-        for one, place in sorted(at.items(), key=lambda entry: entry[1]):
+        for one, place in sorted(pins.items(), key=lambda entry: entry[1]):
             expected.insert(place, one)
         assert listed == expected
         null = self.policy.get("null")
@@ -169,7 +167,7 @@ class Month:
         limits = self.policy.get("category_limits", {})
         for category in ("coupon", "fund"):
             limit = limits.get(category, limits.get("*", len(listed)))
-            of_pins = sum(one.category == category for one in at)
+            of_pins = sum(one.category == category for one in pins)
             assert sum(one.category == category for one in listed) <= max(limit, of_pins)
 
 

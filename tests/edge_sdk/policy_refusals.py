@@ -36,4 +36,5 @@ def names(bundle: Bundle, mask: np.ndarray | None) -> list[str] | None:
 
 def payload_of(release: bytes) -> bytes:
     """What a signed file carries, unchecked."""
-    return fb.Release.GetRootAs(release).PayloadAsNumpy().tobytes()
+    payload: bytes = fb.Release.GetRootAs(release).PayloadAsNumpy().tobytes()
+    return payload

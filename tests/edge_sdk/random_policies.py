@@ -105,14 +105,14 @@ def selections(draw: st.DrawFn) -> Table:
 
 
 @st.composite
-def rules(draw: st.DrawFn, *, least: int = 0, **fields: st.SearchStrategy[Any]) -> Table:
+def rules(draw: st.DrawFn, /, *, least: int = 0, **fields: st.SearchStrategy[Any]) -> Table:
     """A selection, conditions, and fields of its own."""
     own = {name: draw(strategy) for name, strategy in fields.items()}
     return {**draw(selections()), "when": draw(conditions(least=least)), **own}
 
 
 @st.composite
-def counted(draw: st.DrawFn, **fields: st.SearchStrategy[Any]) -> Table:
+def counted(draw: st.DrawFn, /, **fields: st.SearchStrategy[Any]) -> Table:
     """A cap or a cooldown."""
     per = draw(st.sampled_from(["offer", "category", "user", "channel"]))
     found: Table = {"per": per, **{name: draw(strategy) for name, strategy in fields.items()}}

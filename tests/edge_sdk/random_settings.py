@@ -76,12 +76,13 @@ class Case:
         for time_ms, kind, item, value in self.events:
             memory.add(time_ms, kind_id(kind), item_id(item), value)
         spent = memory.spent(self.now_ms)
+        prepared = prepare(base or self.base, bundle.layout, rules, {})
         return Setting(
             policy=rules,
             rations=rations(rules, bundle.layout.caps),
-            prepared=prepare(base or self.base, bundle.layout, rules, {}),
+            prepared=prepared,
             memory=memory,
-            situation=self._situation(bundle, memory),
+            situated=prepared.situated(rules, memory, self._situation(bundle, memory), self.now_ms),
             now_ms=self.now_ms,
             utc_offset_s=self.offset_s,
             cost_price=price_in_force(rules.cost_price, rules.budget, spent, self.now_ms),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_sdk.exploration import Draw, drawn_order, uniforms
+from edge_sdk.exploration import Draw, drawn_order, uniform, uniforms
 from edge_sdk.policy import NO_LIMIT, Exploration, Explore
 from edge_sdk.slate import Slate, pin_places
 from edge_sdk.types import F64, I64, by_score
@@ -24,6 +24,7 @@ def test_noise_is_documented_bits() -> None:
     # Golden: another language must get these 24-bit numbers.
     assert (uniforms(20261122, 7, 5) * 2**24 - 0.5).tolist() == [2754830, 2847365, 12665531, 3198056, 3346348]
     assert (uniforms(0, 0, 1) * 2**24 - 0.5).tolist() == [5557578]
+    assert [uniform(20261122, 7, index) for index in range(5)] == uniforms(20261122, 7, 5).tolist()
 
 
 def test_noise_is_even_and_without_echo() -> None:
@@ -106,7 +107,7 @@ def test_a_count_of_draws_agrees(exploration: Exploration) -> None:
     decisions, limit = 20_000, 4
     first, inclusion = np.zeros(12), np.zeros(12)
     for number in range(decisions):
-        order = drawn_order(exploration, scores, slate, uniforms(5, number, 14))
+        order = drawn_order(exploration, scores, slate, 5, number)
         listed = slate.listed(order)[:limit]
         first[listed[0]] += 1 / decisions
         inclusion[listed] += 1 / decisions
@@ -136,7 +137,7 @@ def test_a_draw_keeps_who_stands_and_says_who_rose(
     drawn: tuple[Slate, np.ndarray], exploration: Exploration, seed: int
 ) -> None:
     slate, scores = drawn
-    order = drawn_order(exploration, scores, slate, uniforms(seed, 1, len(scores) + 2))
+    order = drawn_order(exploration, scores, slate, seed, 1)
     assert sorted(order.tolist()) == sorted(slate.best_first.tolist())
     place, was = ({index: at for at, index in enumerate(some.tolist())} for some in (order, slate.best_first))
     raised = Draw(exploration, scores, slate, order).raised().tolist()

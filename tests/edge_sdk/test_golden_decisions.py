@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -78,7 +77,7 @@ def test_this_runtime_decides_as_the_file_states(name: str, tmp_path: Path) -> N
         assert differences([act["expect"] for act in request["then"]], outcomes) == [], at
         # The probabilities are functions of the scores: from the file's own scores they are nearly bits.
         final = np.array(expected["scores"]["final"], np.float32)
-        draw = replace(decision.draw, scores=final)
+        draw = decision.draw._replace(scores=final)
         np.testing.assert_allclose(draw.first_propensity(), expected["first_propensity"], rtol=0, atol=1e-9)
         np.testing.assert_allclose(draw.inclusion(decision.limit), expected["inclusion"], rtol=0, atol=1e-9)
 

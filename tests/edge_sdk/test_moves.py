@@ -13,7 +13,6 @@ from edge_sdk.policy import Exploration
 from edge_sdk.slate import Slate
 from edge_sdk.types import F32, I64, by_score
 
-NOBODY = np.zeros(0, np.int64)
 
 
 def indices(*numbers: int) -> I64:
@@ -39,8 +38,8 @@ def decision(stages: Stages, standing: I64, drawn: I64, dropped: I64 | None, err
         base_ranking=by_score(stages.base),
         dropped_bits=dropped,
         standing=standing,
-        pinned=None,
-        draw=Draw(Exploration(), stages.final, Slate(drawn, NOBODY, NOBODY, None, None), drawn),
+        pinned=(),
+        draw=Draw(Exploration(), stages.final, Slate(drawn, (), (), None, None), drawn),
         costs=scores(*[0.0] * len(names)),
         known=None,
         limit=None,
@@ -68,7 +67,7 @@ def test_each_step_that_moved_an_offer() -> None:
 
 def test_a_bare_base_order_moves_only_what_stands_behind_a_dropped_one() -> None:
     stages = Stages.of_base(scores(np.nan, np.nan, np.nan))
-    found = stages_places(decision(stages, indices(1, 2), NOBODY, indices(16, 0, 0), ErrorCode.BAD_BASE_LOGITS))
+    found = stages_places(decision(stages, indices(1, 2), indices(), indices(16, 0, 0), ErrorCode.BAD_BASE_LOGITS))
     assert [found.moves(index) for index in range(3)] == [(), (Move("standing", 2, 1),), (Move("standing", 3, 2),)]
 
 

@@ -245,10 +245,10 @@ def answer(decision: Decision) -> tuple[Any, ...]:
     stages = decision.stages
     arrays = (
         stages.base, stages.model, stages.adjusted, stages.boosted, stages.priced, stages.bounded, stages.final,
-        decision.standing, decision.dropped_bits, decision.pinned, decision.draw.order, decision.policy_bits,
+        decision.standing, decision.dropped_bits, decision.draw.order, decision.policy_bits,
         decision.first_propensity, decision.inclusion,
     )  # fmt: skip
-    return decision.id, *(None if array is None else array.tobytes() for array in arrays), decision.again_at_ms
+    return decision.id, *(None if array is None else array.tobytes() for array in arrays), decision.pinned, decision.again_at_ms
 
 
 @given(policies(), seeds)

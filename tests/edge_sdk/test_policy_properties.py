@@ -99,7 +99,7 @@ def test_the_null_option_takes_out_those_below_it_alone(rich: Small, policy: Tab
     late = int(Reason.CAPPED | Reason.OVER_BUDGET | Reason.CATEGORY_FULL)
     assert not (before[is_out] & ~late).any()
     standing = arranged.standing
-    of_pins = np.zeros(0, np.int64) if arranged.pinned is None else arranged.pinned
+    of_pins = np.array(arranged.pinned, np.int64)
     assert (arranged.stages.final[np.setdiff1d(standing, of_pins)] >= null["score"]).all()
     assert not is_out[of_pins].any()
 
@@ -178,11 +178,11 @@ def test_pins_are_the_last_word(rich: Small, policy: Table, seed: int) -> None:
     """Who is pinned stands at its place, or at the end of a list that is too short, whatever was drawn."""
     case = Case(rich, seed)
     arranged, one_of = case.arranged(policy), case.one_of
-    best = [one_of[index] for index in arranged.draw.slate.best_first.tolist()]
+    stands = bits_of(arranged) & ~int(Reason.NOT_WORTH | Reason.CATEGORY_FULL) == 0
+    best = [one_of[index] for index in by_score(arranged.stages.priced).tolist() if stands[index]]
     places = pinned(policy, case.ledger, case.moment, best)
     listed = [one_of[index] for index in arranged.standing.tolist()]
-    of_pins = [] if arranged.pinned is None else arranged.pinned.tolist()
-    assert {one_of[index] for index in of_pins} == set(places)
+    assert {one_of[index] for index in arranged.pinned} == set(places)
     for one, place in places.items():
         later = sum(other > place for other in places.values())
         assert listed.index(one) == min(place, len(listed) - 1 - later)

@@ -20,16 +20,21 @@ from hypothesis import strategies as st
 from cloud_export.onnx_export import ALLOWED_OPERATORS
 from cloud_export.scene import load_scene
 from edge_sdk import EdgeError, ErrorCode, Reason, config, errors
+from edge_sdk.adjusting import device_say, price_in_force
 from edge_sdk.budget import BudgetRule
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, Deriver, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.event_log import EventLog
+from edge_sdk.exploration import Draw, drawn_order, uniforms
+from edge_sdk.influence import bounded_order
 from edge_sdk.log_file import LogHeader
 from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory import Memory, replay
 from edge_sdk.memory_layout import KindRule, MemoryLayout
+from edge_sdk.policy import NO_LIMIT, BudgetTerms, Exploration, Explore, Policy
 from edge_sdk.sealing import Seal, SealedRecords
+from edge_sdk.slate import Slate, pin_places
 from edge_sdk.types import NEVER_MS, Per
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 
@@ -322,6 +327,72 @@ def test_a_port_from_the_document_derives_the_same_events(steps: list[tuple[int,
         now_ms += step_ms
         before, after = deriver.feed(now_ms, kind, item)
         assert [*before, (now_ms, kind, item, 0.0), *after] == ported.take_in(now_ms, kind, item)
+
+
+def test_say_and_price() -> None:
+    documented = example("policy")
+    say, price = documented["say"], documented["price"]
+    policy = bare_policy(min_events=say["min_events"], full_events=say["full_events"])
+    budget = BudgetTerms(price["amount"], price["period_s"], price["gain"])
+
+    assert [device_say(policy, events) for events in range(len(say["by_events"]))] == say["by_events"]
+    for step in price["walk"]:
+        assert price_in_force(price["cost_price"], budget, step["spent"], step["now_ms"]) == step["price"], step
+
+
+def test_largest_move() -> None:
+    for move in example("policy")["moves"]:
+        order = bounded_order(np.array(move["wanted"]), np.array(move["home"]), move["largest_move"], 5)
+        assert order.tolist() == move["order"]
+
+
+@given(seed=st.integers(0, 2**32 - 1), number=st.integers(1, 2**32 - 1))
+def test_noise_from_the_document(seed: int, number: int) -> None:
+    documented = example("policy")["noise"]
+
+    def h(x: int) -> int:
+        x = (x + 0x9E3779B9) % 2**32
+        x = (x ^ x >> 16) * 0x85EBCA6B % 2**32
+        x = (x ^ x >> 13) * 0xC2B2AE35 % 2**32
+        return x ^ x >> 16
+
+    def numbers(seed: int, decision: int) -> list[int]:
+        return [h(h(h(seed) ^ decision) ^ index) >> 8 for index in range(6)]
+
+    assert numbers(documented["seed"], documented["decision"]) == documented["numbers"]
+    assert uniforms(seed, number, 6).tolist() == [(found + 0.5) / 2**24 for found in numbers(seed, number)]
+
+
+def test_slate() -> None:
+    documented = example("policy")
+    slate, wished = documented["slate"], documented["pins"]
+    given_places = pin_places([(candidate, place - 1) for candidate, place in wished["wished"]])
+    assert list(zip(*given_places, strict=True)) == [(candidate, place - 1) for candidate, place in wished["given"]]
+    scores = np.array(slate["final"], np.float32)
+    limits = np.array([limit or NO_LIMIT for limit in slate["limits"]])
+    pinned = [tuple(column) for column in zip(*slate["pinned"], strict=True)]
+    pin_at = tuple(place - 1 for place in pinned[1])
+    rules = Slate(np.arange(4), pinned[0], pin_at, np.array(slate["categories"]), limits)
+    seed, number = documented["noise"]["seed"], documented["noise"]["decision"]
+    noise = uniforms(seed, number, 6)
+    softmax, greedy = slate["softmax"], slate["epsilon_greedy"]
+
+    assert softmax["keys"] == pytest.approx(scores / softmax["temperature"] - np.log(-np.log(noise[2:])), rel=1e-14)
+    for drawn, exploration in (
+        (softmax, Exploration(Explore.SOFTMAX, temperature=softmax["temperature"])),
+        (greedy, Exploration(Explore.EPSILON_GREEDY, epsilon=greedy["epsilon"])),
+    ):
+        draw = Draw(exploration, scores, rules, drawn_order(exploration, scores, rules, seed, number))
+        assert draw.order.tolist() == drawn["drawn"]
+        assert rules.listed(draw.order).tolist() == drawn["list"]
+        assert draw.first_propensity().tolist() == pytest.approx(drawn["first"], abs=1e-10)
+        assert draw.inclusion(drawn["limit"]).tolist() == pytest.approx(drawn["within"], abs=1e-10)
+
+
+def bare_policy(**fields: int) -> Policy:
+    """One objective, one offer, no rules."""
+    nothing = np.zeros(2, np.int64)
+    return Policy(("click",), np.ones(1, np.float32), (), nothing, nothing, np.zeros(2, np.float32), **fields)  # type: ignore[arg-type]
 
 
 def test_operators() -> None:

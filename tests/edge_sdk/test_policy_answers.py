@@ -248,7 +248,7 @@ def answer(decision: Decision) -> tuple[Any, ...]:
         decision.standing, decision.dropped_bits, decision.draw.order, decision.policy_bits,
         decision.first_propensity, decision.inclusion,
     )  # fmt: skip
-    raw = (None if array is None else array.tobytes() for array in arrays)
+    raw = [None if array is None else array.tobytes() for array in arrays]
     return decision.id, *raw, decision.pinned, decision.again_at_ms
 
 

@@ -246,6 +246,8 @@ class DecisionMaker:
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
         say = device_say(policy, int(np.count_nonzero(call.inputs.event_kind))) if policy.full_events else 1.0
         arranged = arrange(setting, base, scores, say)
+        if arranged.stages.final is not scores and not np.isfinite(arranged.stages.final).all():
+            raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
         trace = Trace(
             last_seq=request.last_seq,
             era=request.era,

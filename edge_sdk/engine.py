@@ -397,10 +397,12 @@ class Engine:
             try:
                 self._policies.activate()
             except StateUnusableError:
-                self._state.adopt(self._bundle.layout)
+                try:
+                    self._state.adopt(self._bundle.layout)
+                except StateUnusableError:  # then the new one is in force until the engine is opened again
+                    self._rule_by(bundle)
                 raise
-            self._bundle, self._policy_error, self._explainer, self._messenger = bundle, "", None, None
-            self._maker = DecisionMaker(bundle, self._ranker)
+            self._rule_by(bundle)
 
     def erase(
         self,
@@ -559,6 +561,11 @@ class Engine:
 
     def _now(self) -> int:
         return within_range(self._clock())
+
+    def _rule_by(self, bundle: Bundle) -> None:
+        """Put a bundle's policy in force; memory is of its layout already."""
+        self._bundle, self._policy_error, self._explainer, self._messenger = bundle, "", None, None
+        self._maker = DecisionMaker(bundle, self._ranker)
 
     def _local_offset_s(self, now_ms: int) -> int:
         """Asked for only where a rule looks at local time: the system's answer takes a microsecond."""

@@ -73,12 +73,13 @@ class Obstacles:
         missing = words.tolist()
         channels = held.candidates.channels
         some = Candidates(held.candidates.rows[out], None if channels is None else channels[out])
-        for obstacle, at in _findings(held, some, words):
-            found[at].append(obstacle)
-            missing[at] &= ~obstacle.reason.value
-        for at, (index, left) in enumerate(zip(indices, missing, strict=True)):
+        for bit, obstacle, places in _findings(held, some, words):
+            for at in places:
+                found[at].append(obstacle)
+                missing[at] &= ~bit
+        for at, left in enumerate(missing):
             if left:
-                found[at] += [_later_step(reason, held, index) for bit, reason in _REASONS if left & bit]
+                found[at] += [_later_step(reason, held, indices[at]) for bit, reason in _REASONS if left & bit]
         return cls({index: tuple(obstacles) for index, obstacles in zip(indices, found, strict=True)})
 
     def of(self, index: int) -> tuple[Obstacle, ...]:
@@ -94,7 +95,7 @@ class Obstacles:
         return None if first >= NEVER_MS else first
 
 
-_Finding = tuple[Obstacle, int]  # and the place of the candidate among those asked about
+_Finding = tuple[int, Obstacle, list[int]]  # its bit, and the places of the candidates among those asked about
 
 
 def _findings(held: Held, candidates: Candidates, words: I64) -> Iterator[_Finding]:
@@ -104,29 +105,30 @@ def _findings(held: Held, candidates: Candidates, words: I64) -> Iterator[_Findi
     if said & _DATES:
         yield from _dates(policy, candidates, now_ms)
     for drop in policy.drops:
-        if said & drop.reason.value:
-            yield from _drops(drop, held, candidates, words)
+        bit = int(drop.reason)
+        if said & bit:
+            yield from _drops(drop, bit, held, candidates, words)
     for index, cap in enumerate(memory.caps.rules):
         reason = cap.reason
-        if said & reason.value:
-            ends = memory.caps.held_until(index, candidates.rows, candidates.channels, now_ms)
-            for at in np.flatnonzero(ends).tolist():
-                end_ms = int(ends[at])
-                yield Obstacle(reason, cap.name, end_ms if end_ms < NEVER_MS else None), at
+        bit = int(reason)
+        if said & bit:
+            ends = memory.caps.held_until(index, candidates.rows, candidates.channels, now_ms).tolist()
+            for at, end_ms in enumerate(ends):
+                if end_ms:
+                    yield bit, Obstacle(reason, cap.name, end_ms if end_ms < NEVER_MS else None), [at]
     for quiet in policy.quiet_hours if said & _QUIET else ():
         if is_quiet(quiet, now_ms, held.utc_offset_s):
             obstacle = Obstacle(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, held.utc_offset_s))
-            for at in np.flatnonzero(selected(Selection(None, quiet.channels), candidates)).tolist():
-                yield obstacle, at
+            yield _QUIET, obstacle, np.flatnonzero(selected(Selection(None, quiet.channels), candidates)).tolist()
 
 
 def _dates(policy: Policy, candidates: Candidates, now_ms: int) -> Iterator[_Finding]:
-    starts, ends = policy.valid_from_ms[candidates.rows].tolist(), policy.valid_until_ms[candidates.rows].tolist()
-    for at, (start_ms, end_ms) in enumerate(zip(starts, ends, strict=True)):
-        if start_ms > now_ms:
-            yield Obstacle(Reason.NOT_YET_VALID, "", start_ms), at
-        if 0 < end_ms <= now_ms:
-            yield Obstacle(Reason.EXPIRED, "", None), at
+    starts, ends = policy.valid_from_ms[candidates.rows], policy.valid_until_ms[candidates.rows]
+    for at in np.flatnonzero(starts > now_ms).tolist():
+        yield int(Reason.NOT_YET_VALID), Obstacle(Reason.NOT_YET_VALID, "", int(starts[at])), [at]
+    over = np.flatnonzero((ends > 0) & (ends <= now_ms)).tolist()
+    if over:
+        yield int(Reason.EXPIRED), Obstacle(Reason.EXPIRED, "", None), over
 
 
 def quiet_until_ms(quiet: QuietHours, now_ms: int, utc_offset_s: int) -> int:
@@ -150,16 +152,17 @@ def _later_step(reason: Reason, held: Held, index: int) -> Obstacle:
 # ---- conditions, now and later ----
 
 
-def _drops(rule: DropRule, held: Held, candidates: Candidates, words: I64) -> Iterator[_Finding]:
-    known: dict[int, tuple[bool, int | None]] = {}  # by offer row; what looks at the user alone is the same for all
-    said = (words & rule.reason.value) > 0
-    for at in np.flatnonzero(selected(rule.selection, candidates) & said).tolist():
-        row = int(candidates.rows[at]) if rule.when.of_target else 0
-        if row not in known:
-            known[row] = _Watch(rule, held, row).answer()
-        drops, until_ms = known[row]
+def _drops(rule: DropRule, bit: int, held: Held, candidates: Candidates, words: I64) -> Iterator[_Finding]:
+    about = np.flatnonzero(selected(rule.selection, candidates) & ((words & bit) > 0)).tolist()
+    if not rule.when.of_target:  # what looks at the user alone is the same for all
+        drops, until_ms = _Watch(rule, held, 0).answer() if about else (False, None)
         if drops:
-            yield Obstacle(rule.reason, rule.name, until_ms), at
+            yield bit, Obstacle(rule.reason, rule.name, until_ms), about
+        return
+    for at in about:
+        drops, until_ms = _Watch(rule, held, int(candidates.rows[at])).answer()
+        if drops:
+            yield bit, Obstacle(rule.reason, rule.name, until_ms), [at]
 
 
 class _Watch:

@@ -66,12 +66,16 @@ class PolicyStore:
     def activate(self) -> None:
         """Let what was prepared take its place: a rename, which needs no room.
 
+        Where the disk renames and does not confirm it, the new policy stands; power loss may bring the former one back.
+
         Raises:
             StateUnusableError: the disk refuses; the former policy stands.
         """
         try:
             replacing.put_in_place(self.path)
         except OSError as problem:
+            if not self.path.with_suffix(".new").exists():
+                return
             raise StateUnusableError(self.path, problem.strerror or str(problem)) from problem
 
     def _read(self, source: str, data: bytes, bundle: Bundle) -> ReadPolicy:

@@ -1,6 +1,7 @@
 """From logs to a tested bundle, small: every key of the report, every file, and runs that repeat."""
 
 import json
+import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -9,12 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from benchmarks.decision import measure
 from cloud_export import assessment
 from cloud_export.evaluation import TruthError, oracle_scores
 from cloud_export.logs import read_log
 from cloud_export.pipeline import run
 from cloud_export.report_words import JsonValue
-from cloud_export.scene import Scene, load_scene
+from cloud_export.scene import Scene, load_scene, scene_from_table
 from cloud_export.stages import Clockwork, Inputs
 from device_sim.population import PopulationConfig, simulate, write
 from edge_sdk import BaseDecision, Engine
@@ -167,3 +169,24 @@ def test_a_real_log_end_to_end_without_code(tmp_path: Path, monkeypatch: pytest.
     assert float(str(at(report, "quality", "device_minus_base", "hr1", "low"))) > 0.2
     assert base < 0.55
     assert "oracle" not in at(report, "quality")  # type: ignore[operator]
+
+
+def test_the_benchmark_of_a_decision_measures_what_it_says(finished: tuple[Path, dict[str, JsonValue]]) -> None:
+    """Nothing here is about how long anything takes."""
+    folder, _ = finished
+    figures = measure(folder / "scene.edge", (folder / "scene.pub").read_bytes(), rounds=2, calls=3)
+    assert set(figures) == {
+        "rank_us", "rank_without_policy_us", "model_us", "policy_us", "policy_adds_us", "explain_us", "explain_first_us",
+        "explain_words_us", "explain_all_us",
+    }  # fmt: skip
+    assert {len(values) for values in figures.values()} == {2}
+    assert all(value > 0 for key, values in figures.items() for value in values if key != "policy_adds_us")
+
+
+def test_the_benchmarks_policy_has_every_sort_of_rule() -> None:
+    folder = Path(__file__).parents[2]
+    own = tomllib.loads((folder / "cloud_export" / "scenes" / "wealth.toml").read_text())
+    full = tomllib.loads((folder / "benchmarks" / "full_policy.toml").read_text())
+    policy = scene_from_table({**own, **full}).policy
+    plain = type(policy)()
+    assert [name for name in type(policy).model_fields if getattr(policy, name) == getattr(plain, name)] == []

@@ -197,8 +197,10 @@ class Composed:
         self._categories.fill_counters(now_ms, slots, of_categories)
         out[:, out.shape[1] // 2 :] = of_categories[:, out.shape[1] // 2 :]
 
-    def reasons(self, offer_rows: I64, channels: I64 | None, now_ms: int) -> I64 | None:
-        held = [memory.caps.reasons(offer_rows, channels, now_ms) for memory in (self._offers, self._categories)]
+    def reasons_at(self, _: I64, now_ms: int) -> I64 | None:
+        """Of all offers in their order, whatever the cells: each of the memories has cells of its own."""
+        rows = np.array([self.layout.offers.row(item_id(offer)) for offer in OFFERS])
+        held = [memory.caps.reasons(rows, None, now_ms) for memory in (self._offers, self._categories)]
         found = [bits for bits in held if bits is not None]
         return None if not found else cast("I64", np.bitwise_or.reduce(found))
 

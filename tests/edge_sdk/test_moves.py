@@ -14,7 +14,6 @@ from edge_sdk.slate import Slate
 from edge_sdk.types import F32, I64, by_score
 
 
-
 def indices(*numbers: int) -> I64:
     return np.array(numbers, np.int64)
 

@@ -248,7 +248,8 @@ def answer(decision: Decision) -> tuple[Any, ...]:
         decision.standing, decision.dropped_bits, decision.draw.order, decision.policy_bits,
         decision.first_propensity, decision.inclusion,
     )  # fmt: skip
-    return decision.id, *(None if array is None else array.tobytes() for array in arrays), decision.pinned, decision.again_at_ms
+    raw = [None if array is None else array.tobytes() for array in arrays]
+    return decision.id, *raw, decision.pinned, decision.again_at_ms
 
 
 @given(policies(), seeds)

@@ -12,7 +12,7 @@ from rich_engine import rich as rich
 from rich_engine import signed, under
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller policy is not worth minutes of shrinking
-few = settings(max_examples=30, deadline=None, phases=QUICK, print_blob=True)
+few = settings(max_examples=20, deadline=None, phases=QUICK, print_blob=True)
 seeds = st.integers(0, 2**32 - 1)
 offsets_s = st.sampled_from([0, 3600, -18_000, 20_700])
 

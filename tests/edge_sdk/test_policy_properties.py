@@ -20,7 +20,7 @@ from edge_sdk.types import by_score
 
 STAGES = ("base", "model", "adjusted", "boosted", "priced", "bounded", "final")
 seeds = st.integers(0, 2**32 - 1)
-many = settings(max_examples=150, deadline=None)
+many = settings(max_examples=100, deadline=None)
 
 
 def bits_of(arranged: Arranged) -> np.ndarray:

@@ -79,9 +79,9 @@ with folder, Engine.open(
     total = first.base + sum(term.value for term in first.terms)
     print(f"base {first.base:.4f} and {len(first.terms)} terms: {total:.4f}; score: {first.score:.4f}")
     print(f"\n{explanations.of('credit_005').text('en')}\n\n{explanations.of('credit_005').text('zh')}\n")
-    for offer in decision.dropped:
-        for obstacle in explanations.of(offer.id).obstacles:
-            until = datetime.fromtimestamp((obstacle.until_ms or 0) / 1000, UTC)
-            print(f"{offer.id}: {obstacle.reason.name}, {obstacle.rule}, until {until:%Y-%m-%d %H:%M} UTC")
+    for explanation in explanations:
+        for obstacle in explanation.obstacles:
+            until = datetime.fromtimestamp(obstacle.until_ms / 1000, UTC) if obstacle.until_ms else "something happens"
+            print(f"{explanation.offer}: {obstacle.reason.name}, {obstacle.rule or 'no rule'}, until {until}")
     print(f"\n{engine.message(decision, 'fund_024', language='en')}")
     print(engine.message(decision, "fund_024", language="zh"))

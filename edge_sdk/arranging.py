@@ -4,7 +4,7 @@
     caps and budget have room for (`rationing.py`) → largest move (`influence.py`) → diversity → the null option
     → the draw (`exploration.py`) → category limits and pins (`slate.py`)
 
-ADR 16 says why in this order. A step that the policy does not ask for costs a comparison.
+ADR 17 says why in this order. A step that the policy does not ask for costs a comparison.
 """
 
 from __future__ import annotations

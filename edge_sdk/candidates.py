@@ -116,7 +116,7 @@ def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: di
         dearest=float(costs.max(initial=0.0)),
         dearest_slates=np.concatenate([[0.0], np.cumsum(np.sort(costs.astype(np.float64))[::-1])]),
         cap_cells=cap_cells(layout.caps, layout.offers.row_category, layout.category_rows, rows, channels),
-        has_repeats=len(np.unique(rows[rows > 0])) < int(np.count_nonzero(rows)),
+        has_repeats=_has_repeats(rows),
         machines=machines_looked_at(policy),
         masks=Masks(
             drops=[selected(rule.selection, candidates) for rule in policy.drops],
@@ -126,6 +126,12 @@ def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: di
         error=error,
         detail=found_detail,
     )
+
+
+def _has_repeats(rows: I64) -> bool:
+    """Whether a known offer stands there twice. `np.unique` would import masked arrays at its first call: 7 ms."""
+    known = rows[rows > 0].tolist()
+    return len({*known}) < len(known)
 
 
 def _trouble(code: ErrorCode, detail: str) -> _Trouble:

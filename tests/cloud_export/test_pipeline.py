@@ -176,8 +176,8 @@ def test_the_benchmark_of_a_decision_measures_what_it_says(finished: tuple[Path,
     folder, _ = finished
     figures = measure(folder / "scene.edge", (folder / "scene.pub").read_bytes(), rounds=2, calls=3)
     assert set(figures) == {
-        "rank_us", "rank_without_policy_us", "model_us", "policy_us", "policy_adds_us", "explain_us", "explain_first_us",
-        "explain_words_us", "explain_all_us",
+        "rank_us", "rank_without_policy_us", "model_us", "policy_us", "policy_adds_us", "explain_us",
+        "explain_first_us", "explain_words_us", "explain_all_us",
     }  # fmt: skip
     assert {len(values) for values in figures.values()} == {2}
     assert all(value > 0 for key, values in figures.items() for value in values if key != "policy_adds_us")

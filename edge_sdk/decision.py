@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from edge_sdk.policy import Policy, Situation
 
 
-@dataclass(frozen=True, slots=True)
-class RankedOffer:
+class RankedOffer(NamedTuple):
     """One offer of a decision."""
 
     id: str
@@ -164,13 +163,15 @@ class Decision:
         if self.known is not None:
             bits |= np.where(self.known, 0, _UNKNOWN_OFFER)
         reasons, before, scores = bits.tolist(), base_places.tolist(), self.scores.tolist()
-        return tuple(
+        names, base = self.base.offers, self.base
+        has_touches = base.channels is not None or base.variants is not None
+        return tuple([
             RankedOffer(
-                self.candidates[index], scores[index], place, before[index] + 1, _as_reason(reasons[index]),
-                self.base.channel(index), self.base.variant(index),
+                names[index], scores[index], place, before[index] + 1, _as_reason(reasons[index]),
+                base.channel(index) if has_touches else "", base.variant(index) if has_touches else "",
             )
             for index, place in zip(indices, numbers, strict=False)
-        )  # fmt: skip
+        ])  # fmt: skip
 
 
 # Plain integers, and each combination made once: enum arithmetic costs 2 µs a step.

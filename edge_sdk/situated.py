@@ -71,14 +71,16 @@ def situate(
     bits = np.where(start > now_ms, int(Reason.NOT_YET_VALID), 0)
     bits |= np.where((end > 0) & (end <= now_ms), int(Reason.EXPIRED), 0)
     for rule, mask in zip(policy.drops, masks.drops, strict=True):
-        holds = np.zeros(len(rows), np.bool_)
-        if rule.when.holds_for_user(situation):
-            holds = holds_for_targets(rule.when, memory, rows, now_ms)
-        bits |= np.where(mask & (holds == rule.drops_when), int(rule.reason), 0)
+        holds = rule.when.holds_for_user(situation)
+        if holds and rule.when.of_target:
+            of_each = holds_for_targets(rule.when, memory, rows, now_ms)
+            bits[mask & (of_each == rule.drops_when)] |= int(rule.reason)
+        elif holds is rule.drops_when:
+            bits[mask] |= int(rule.reason)
     boost = np.zeros(len(rows), np.float32)
     for added, mask in zip(policy.boosts, masks.boosts, strict=True):
         if added.when.holds_for_user(situation):
-            boost += np.where(mask & holds_for_targets(added.when, memory, rows, now_ms), added.add, np.float32(0))
+            boost[mask & holds_for_targets(added.when, memory, rows, now_ms)] += added.add
     weighted = next((rule for rule in policy.weight_rules if rule.when.holds_for_user(situation)), None)
     bounds = np.concatenate([start, end])
     return Situated(

@@ -68,7 +68,7 @@ def is_quiet(rule: QuietHours, now_ms: int, utc_offset_s: int) -> bool:
 
 def budget_bits(costs: F32, left: float) -> I64 | None:
     """Who costs more than is left to spend; None = nobody."""
-    is_over = costs > left
+    is_over = costs > np.float64(left)  # a Python float would be rounded to float32
     return np.where(is_over, int(Reason.OVER_BUDGET), 0) if is_over.any() else None
 
 

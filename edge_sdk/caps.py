@@ -204,6 +204,13 @@ class CapCounts:
         bits: I64 = np.bitwise_or.reduce(is_held * self._bits, axis=0)
         return bits if bits.any() else None
 
+    def free_at(self, cells: I64, now_ms: int) -> I64:
+        """When the last of the rules that hold each candidate now lets it go, in ms; 0 = none holds it; (C,)."""
+        free_at_ms = self._free_of_all.take(cells)
+        is_held = (free_at_ms > now_ms) & (free_at_ms - now_ms <= self._longest_ms)
+        latest: I64 = (free_at_ms * is_held).max(axis=0, initial=0)
+        return latest
+
     def reasons(self, offer_rows: I64, channels: I64 | None, now_ms: int) -> I64 | None:
         """The same for candidates that are asked about once.
 

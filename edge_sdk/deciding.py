@@ -20,9 +20,11 @@ from edge_sdk.obstacles import Held, Obstacles
 from edge_sdk.policy import Situation
 from edge_sdk.ranker import ModelInputs, Ranker
 from edge_sdk.rationing import rations
-from edge_sdk.types import F32, I64, BaseDecision, Mask, Per, by_score
+from edge_sdk.reasons import Reason
+from edge_sdk.types import F32, I64, NEVER_MS, BaseDecision, Mask, Per, by_score
 
 _NO_CONTEXT: Final[Mapping[str, str]] = {}
+_COUNTED: Final = int(Reason.CAPPED | Reason.COOLING_DOWN)
 _NOT_GIVEN: Final = float("inf")
 
 
@@ -309,11 +311,7 @@ class DecisionMaker:
         given = setting.situated.situation.context if trace is None else trace.given
         memory, prepared, bits = setting.memory, setting.prepared, arranged.dropped_bits
         for _ in range(MOMENTS_LOOKED_AT):
-            held = Held(
-                setting.policy, memory, prepared.candidates, setting.situated.situation, given,
-                self._bundle.machine_fields, setting.now_ms, setting.utc_offset_s, prepared.costs,
-            )  # fmt: skip
-            at_ms = Obstacles.found(held, bits).first_free_ms()
+            at_ms = None if bits is None else self._first_free_ms(setting, bits, given)
             if at_ms is None:
                 return None
             situation = self._situation(memory, at_ms, given, setting.situated.situation.numbers)
@@ -322,6 +320,22 @@ class DecisionMaker:
             if bits is None or not bits.all():
                 return at_ms
         return None  # such as quiet hours all around the clock
+
+    def _first_free_ms(self, setting: Setting, bits: I64, given: tuple[int, ...]) -> int | None:
+        """When the rules that hold one of the candidates now have let it go, if only time passes; all are dropped."""
+        prepared, now_ms = setting.prepared, setting.now_ms
+        ends = setting.memory.caps.free_at(prepared.cap_cells, now_ms)
+        # Of most candidates caps and cooldowns are all there is to say; rules are named only for the others.
+        is_counted = ((bits & ~_COUNTED) == 0) & (ends > 0)
+        first = int(ends[is_counted].min(initial=NEVER_MS))
+        if not is_counted.all():
+            held = Held(
+                setting.policy, setting.memory, prepared.candidates, setting.situated.situation, given,
+                self._bundle.machine_fields, now_ms, setting.utc_offset_s, prepared.costs,
+            )  # fmt: skip
+            found = Obstacles.found(held, np.where(is_counted, 0, bits)).first_free_ms()
+            first = first if found is None else min(first, found)
+        return None if first >= NEVER_MS else first
 
     def _fill(
         self, inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32

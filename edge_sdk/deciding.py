@@ -73,8 +73,7 @@ class DecisionMaker:
 
     def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
         """The decision; on any trouble the base order with an error code. Never raises for data."""
-        prepared = self._prepare(base)
-        situation = self._situation(memory, request.now_ms, (-1,) * len(self._policy.context), self._no_numbers)
+        prepared, situation = self._prepare(base), None
         try:
             chosen, numbers = self._chosen_values(request.context), self._numbers(request.attributes)
             situation = self._situation(memory, request.now_ms, chosen, numbers)
@@ -84,10 +83,13 @@ class DecisionMaker:
                 raise RequestError(prepared.error, prepared.detail)
             return self._adjusted(memory, prepared, request, situation)
         except RequestError as trouble:
-            return self._base_order(memory, prepared, request, situation, trouble.code, str(trouble))
+            code, detail = trouble.code, str(trouble)
         except Exception as problem:  # the promise: ranking answers, whatever happens
+            code = ErrorCode.MODEL_FAILED
             detail = f"{type(problem).__name__}: {problem}; report it with the model version"
-            return self._base_order(memory, prepared, request, situation, ErrorCode.MODEL_FAILED, detail)
+        if situation is None:  # the context or the attributes are unusable: the rules hold as if none was given
+            situation = self._situation(memory, request.now_ms, (-1,) * len(self._policy.context), self._no_numbers)
+        return self._base_order(memory, prepared, request, situation, code, detail)
 
     def still_stands(self, memory: Memory, decision: Decision, now_ms: int, utc_offset_s: int) -> bool:
         """Whether its list may be shown again: no rule would take an offer out now, and the user's situation is the

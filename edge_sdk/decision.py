@@ -148,11 +148,18 @@ class Decision:
             bits |= _TOO_FEW_EVENTS
         elif stages.adjusted is not stages.model:
             bits |= _changed(stages.adjusted, stages.model, _BOUNDED)
-        bits |= _changed(stages.bounded, stages.priced, _BOUNDED)
-        bits |= _changed(stages.boosted, stages.adjusted, _BOOSTED) | _changed(stages.priced, stages.boosted, _PRICED)
-        bits |= _changed(stages.final, stages.bounded, _DIVERSIFIED)
-        bits[self.draw.raised()] |= _EXPLORED
-        bits[list(self.pinned)] |= _PINNED
+        for after, before, bit in (
+            (stages.boosted, stages.adjusted, _BOOSTED),
+            (stages.priced, stages.boosted, _PRICED),
+            (stages.bounded, stages.priced, _BOUNDED),
+            (stages.final, stages.bounded, _DIVERSIFIED),
+        ):
+            if after is not before:
+                bits |= _changed(after, before, bit)
+        if self.draw.order is not self.draw.slate.best_first:
+            bits[self.draw.raised()] |= _EXPLORED
+        if self.pinned:
+            bits[list(self.pinned)] |= _PINNED
         return bits
 
     def _ranked(self, indices: list[int], numbers: Iterable[int]) -> tuple[RankedOffer, ...]:
@@ -183,5 +190,5 @@ _PINNED, _EXPLORED = int(Reason.PINNED), int(Reason.EXPLORED)
 _as_reason = cache(Reason)
 
 
-def _changed(after: F32, before: F32, bit: int) -> I64 | int:
-    return 0 if after is before else np.where(after != before, bit, 0)
+def _changed(after: F32, before: F32, bit: int) -> I64:
+    return np.where(after != before, bit, 0)

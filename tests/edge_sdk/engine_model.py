@@ -197,6 +197,10 @@ class Composed:
         self._categories.fill_counters(now_ms, slots, of_categories)
         out[:, out.shape[1] // 2 :] = of_categories[:, out.shape[1] // 2 :]
 
+    def free_at(self, cells: I64, now_ms: int) -> I64:
+        """Of when a decision may be asked for again; not compared."""
+        return np.zeros(cells.shape[1], np.int64)
+
     def reasons_at(self, _: I64, now_ms: int) -> I64 | None:
         """Of all offers in their order, whatever the cells: each of the memories has cells of its own."""
         rows = np.array([self.layout.offers.row(item_id(offer)) for offer in OFFERS])

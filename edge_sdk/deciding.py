@@ -73,23 +73,23 @@ class DecisionMaker:
 
     def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
         """The decision; on any trouble the base order with an error code. Never raises for data."""
-        prepared, situation = self._prepare(base), None
+        prepared, situation, given = self._prepare(base), None, (-1,) * len(self._policy.context)
         try:
             chosen, numbers = self._chosen_values(request.context), self._numbers(request.attributes)
-            situation = self._situation(memory, request.now_ms, chosen, numbers)
+            situation, given = self._situation(memory, request.now_ms, chosen, numbers), chosen
             if not _is_limit(request.limit):
                 raise RequestError(ErrorCode.BAD_LIMIT, f"limit {request.limit!r}; pass a whole number or None")
             if prepared.error:
                 raise RequestError(prepared.error, prepared.detail)
-            return self._adjusted(memory, prepared, request, situation)
+            return self._adjusted(memory, prepared, request, situation, given)
         except RequestError as trouble:
             code, detail = trouble.code, str(trouble)
         except Exception as problem:  # the promise: ranking answers, whatever happens
             code = ErrorCode.MODEL_FAILED
             detail = f"{type(problem).__name__}: {problem}; report it with the model version"
         if situation is None:  # the context or the attributes are unusable: the rules hold as if none was given
-            situation = self._situation(memory, request.now_ms, (-1,) * len(self._policy.context), self._no_numbers)
-        return self._base_order(memory, prepared, request, situation, code, detail)
+            situation = self._situation(memory, request.now_ms, given, self._no_numbers)
+        return self._base_order(memory, prepared, request, situation, given, code, detail)
 
     def still_stands(self, memory: Memory, decision: Decision, now_ms: int, utc_offset_s: int) -> bool:
         """Whether its list may be shown again: no rule would take an offer out now, and the user's situation is the
@@ -230,7 +230,9 @@ class DecisionMaker:
         now_ms, offset_s = request.now_ms, request.utc_offset_s
         return self._setting(memory, prepared, situation, now_ms, offset_s, limit, request.seed, request.number)
 
-    def _adjusted(self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation) -> Decision:
+    def _adjusted(
+        self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, given: tuple[int, ...]
+    ) -> Decision:
         policy = self._policy
         setting = self._of(memory, prepared, request, situation, request.limit)
         weights = setting.situated.weights if request.weights is None else self._own_weights(request.weights)
@@ -257,7 +259,7 @@ class DecisionMaker:
             era=request.era,
             policy=policy,
             situation=situation,
-            given=self._chosen_values(request.context),
+            given=given,
             weights=weights,
             weight_rule=setting.situated.weight_rule if request.weights is None else "",
             say=say,
@@ -265,20 +267,21 @@ class DecisionMaker:
             budget_left=setting.budget_left,
             utc_offset_s=request.utc_offset_s,
         )
-        return self._decision(setting, request, arranged, base_ranking, trace=trace)
+        return self._decision(setting, request, arranged, base_ranking, given, trace=trace)
 
     def _base_order(
-        self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, code: ErrorCode,
-        detail: str,
+        self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, given: tuple[int, ...],
+        code: ErrorCode, detail: str,
     ) -> Decision:  # fmt: skip
         limit = request.limit if _is_limit(request.limit) else None
         setting = self._of(memory, prepared, request, situation, limit)
         arranged = base_arranged(setting)
-        known = prepared.rows > 0
-        return self._decision(setting, request, arranged, prepared.order, error=code, detail=detail, known=known)
+        return self._decision(
+            setting, request, arranged, prepared.order, given, error=code, detail=detail, known=prepared.rows > 0
+        )
 
     def _decision(
-        self, setting: Setting, request: Request, arranged: Arranged, base_ranking: I64, *,
+        self, setting: Setting, request: Request, arranged: Arranged, base_ranking: I64, given: tuple[int, ...], *,
         error: ErrorCode = ErrorCode.NONE, detail: str = "", known: Mask | None = None, trace: Trace | None = None,
     ) -> Decision:  # fmt: skip
         return Decision(
@@ -299,18 +302,17 @@ class DecisionMaker:
             costs=setting.prepared.costs,
             known=known,
             limit=setting.limit,
-            again_at_ms=self._again_at_ms(setting, arranged, trace),
+            again_at_ms=self._again_at_ms(setting, arranged, given),
             trace=trace,
         )
 
-    def _again_at_ms(self, setting: Setting, arranged: Arranged, trace: Trace | None) -> int | None:
+    def _again_at_ms(self, setting: Setting, arranged: Arranged, given: tuple[int, ...]) -> int | None:
         """Where nobody stands, the first moment at which time alone lets one stand.
 
         When one rule lets go another may hold by then, so each moment is looked at anew.
         """
         if len(arranged.standing):
             return None
-        given = setting.situated.situation.context if trace is None else trace.given
         memory, prepared, bits = setting.memory, setting.prepared, arranged.dropped_bits
         for _ in range(MOMENTS_LOOKED_AT):
             at_ms = None if bits is None else self._first_free_ms(setting, bits, given)

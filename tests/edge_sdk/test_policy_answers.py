@@ -14,7 +14,7 @@ from random_policies import EVERY_RULE, SHOWN, STANDING_RULES, Table, policies
 from rich_engine import opened, signed, touches, under
 from rich_engine import rich as rich
 
-from edge_sdk import BaseDecision, Decision, Engine, Reason
+from edge_sdk import BaseDecision, Decision, Engine, ErrorCode, Reason
 from edge_sdk.explanation import Explanation, Obstacle
 
 seeds = st.integers(0, 2**32 - 1)
@@ -174,6 +174,23 @@ def test_again_at_looks_beyond_an_obstacle_that_another_one_follows(rich: Small)
         decision = engine.rank(BASE, context=HOME)
     assert decision.not_now
     assert decision.again_at_ms == NOW_MS + 20 * 3_600_000
+
+
+def test_again_at_follows_a_stage_that_the_app_leaves_to_the_device_in_the_base_order_too(rich: Small) -> None:
+    policy = {"eligibility": [{"when": {"stage": ["new"]}}]}
+    clock = SettableClock(NOW_MS)
+    with under(rich, policy, clock) as engine:
+        for _ in range(3):
+            engine.record("click", item="fund_a")
+            engine.record("convert", item="fund_a")
+        clock.now_ms += 1000
+        asked = engine.rank(BASE, context={"surface": "home"})
+        broken = engine.rank(BaseDecision(BASE.offers, [np.nan] * len(BASE.offers)), context={"surface": "home"})
+        told = engine.rank(BaseDecision(BASE.offers, [np.nan] * len(BASE.offers)), context={"stage": "active"})
+    assert (asked.error, broken.error) == (ErrorCode.NONE, ErrorCode.BAD_BASE_LOGITS)
+    assert asked.not_now
+    assert asked.again_at_ms == broken.again_at_ms == NOW_MS + 2 * 86_400_000
+    assert told.again_at_ms is None  # the app says so, and time does not change what it says
 
 
 def test_what_costs_more_than_the_whole_budget_never_stands(rich: Small) -> None:

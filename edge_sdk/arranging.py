@@ -248,7 +248,7 @@ def _beyond(setting: Setting, order: I64, pinned: tuple[int, ...]) -> list[tuple
         if room is not None:
             beyond = beyond_caps(by_right[~is_out[by_right]], rule, room, setting.policy, prepared)
             is_out[beyond] = True
-            found.append((beyond, Reason.CAPPED))
+            found.append((beyond, rule.reason))
     if is_dear:
         left = by_right[~is_out[by_right]]
         found.append((beyond_budget(left, size, prepared.costs, setting.budget_left), Reason.OVER_BUDGET))

@@ -18,7 +18,7 @@ EARLY = (
     Reason.NOT_YET_VALID | Reason.EXPIRED | Reason.NOT_ELIGIBLE | Reason.COOLING_DOWN | Reason.BLOCKED | Reason.HIDDEN
     | Reason.QUIET
 )  # fmt: skip
-FITTING = Reason.CAPPED | Reason.OVER_BUDGET | Reason.OTHER_TOUCH  # the first two also before the scores
+FITTING = Reason.CAPPED | Reason.COOLING_DOWN | Reason.OVER_BUDGET | Reason.OTHER_TOUCH  # all but the last also before
 LATE = Reason.NOT_WORTH | Reason.CATEGORY_FULL
 DROPS = EARLY | FITTING | LATE
 
@@ -110,7 +110,7 @@ class Month:
                 assert given - why <= set()
             else:
                 assert len(given) <= 1
-                assert given <= {"CAPPED", "OVER_BUDGET", "NOT_WORTH", "CATEGORY_FULL", "OTHER_TOUCH"}
+                assert given <= {"CAPPED", "COOLING_DOWN", "OVER_BUDGET", "NOT_WORTH", "CATEGORY_FULL", "OTHER_TOUCH"}
         names = [offer.id for offer in decision.offers]
         assert len(set(names)) == len(names)
         assert decision.limit is None or len(names) <= decision.limit

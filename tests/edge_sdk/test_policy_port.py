@@ -135,7 +135,7 @@ class Ported:
                     continue
                 target = 1 if rule.per is Per.USER else self.category[c]
                 if target and counts[target] >= self.room(index, target):
-                    found[c] = 128
+                    found[c] = 256 if rule.cooldown else 128
                 counts[target] += 1
         left = self.of.budget_left
         if sum(sorted(map(float, self.costs), reverse=True)[: self.size]) > left:

@@ -1,8 +1,8 @@
 """The policy, step by step: who stands, final scores, the draw, the list. Pure over a memory and arrays.
 
-    who may stand (`standing.py`) → gate, largest shift, boosts, cost (`adjusting.py`) → one touch an offer, as many as
-    caps and budget have room for (`rationing.py`) → largest move (`influence.py`) → diversity → the null option
-    → the draw (`exploration.py`) → category limits and pins (`slate.py`)
+    who may stand (`situated.py`, `caps.py`, `standing.py`) → gate, largest shift, boosts, cost (`adjusting.py`)
+    → one touch an offer, as many as caps and budget have room for (`rationing.py`) → largest move (`influence.py`)
+    → diversity → the null option → the draw (`exploration.py`) → category limits and pins (`slate.py`)
 
 ADR 17 says why in this order. A step that the policy does not ask for costs a comparison.
 """

@@ -1,6 +1,6 @@
 """What a person set, as data: goals, limits and rules, resolved against a bundle's rows. No behaviour but look-ups.
 
-The steps that follow these rules, in their order: `standing.py` (who may stand), `adjusting.py` (scores),
+The steps that follow these rules, in their order: `situated.py` (who may stand), `adjusting.py` (scores),
 `influence.py` (how far the model may move an offer), `exploration.py`, `slate.py` (the list). docs/policy.md explains
 them to a person; `policy_reading.py` reads them from a file.
 """

@@ -18,7 +18,7 @@ from cloud_export.pipeline import run
 from cloud_export.report_words import JsonValue
 from cloud_export.scene import Scene, load_scene, scene_from_table
 from cloud_export.stages import Clockwork, Inputs
-from device_sim.population import PopulationConfig, simulate, write
+from device_sim.users.population import PopulationConfig, simulate, write
 from edge_sdk import BaseDecision, Engine
 
 BPI2012 = Path(__file__).parents[3] / "shared" / "data" / "bpi2012" / "bpi2012_events.csv.gz"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from device_sim import mechanisms as m
-from device_sim.catalogue import CATEGORIES, VOUCHER, Catalogue, Flags, Floats, Ints
-from device_sim.choice import click_probability, convert_probability
-from device_sim.log_writer import DecisionBatch, outcome_lists
-from device_sim.people import People, first_due_day
-from device_sim.sessions import World, advance, begin_session, browse, tick, viewed_amount
+from device_sim.users import mechanisms as m
+from device_sim.users.catalogue import CATEGORIES, VOUCHER, Catalogue, Flags, Floats, Ints
+from device_sim.users.choice import click_probability, convert_probability
+from device_sim.users.log_writer import DecisionBatch, outcome_lists
+from device_sim.users.people import People, first_due_day
+from device_sim.users.sessions import World, advance, begin_session, browse, tick, viewed_amount
 
 _CREDIT = np.array([category.group == "credit" for category in CATEGORIES])
 _WEALTH = np.array([category.group == "wealth" for category in CATEGORIES])

@@ -12,12 +12,12 @@ import pytest
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
-from device_sim import mechanisms
-from device_sim.catalogue import CATEGORIES
 from device_sim.cli import app
-from device_sim.population import PopulationConfig, simulate
+from device_sim.users import mechanisms
+from device_sim.users.catalogue import CATEGORIES
+from device_sim.users.population import PopulationConfig, simulate
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def unwrapped(output: str) -> str:

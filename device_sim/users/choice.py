@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from device_sim import mechanisms as m
-from device_sim.catalogue import CATEGORIES, VOUCHER, Catalogue, Floats, Ints
-from device_sim.market import alert_level
-from device_sim.people import People
+from device_sim.users import mechanisms as m
+from device_sim.users.catalogue import CATEGORIES, VOUCHER, Catalogue, Floats, Ints
+from device_sim.users.market import alert_level
+from device_sim.users.people import People
 
 _GROUP_SURFACE = {"wealth": 1, "credit": 2, "other": -1}
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
 
-from device_sim import mechanisms
-from device_sim.population import Population, PopulationConfig, oracle_scores, simulate, write
+from device_sim.users import mechanisms
+from device_sim.users.population import Population, PopulationConfig, oracle_scores, simulate, write
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALL = PopulationConfig(users=60, days=4, seed=3)
 TABLES = ("events", "decisions", "offers", "users", "truth")
 # A correct simulator exceeds this many standard errors once in 16,000 seeds, and the seed is fixed.

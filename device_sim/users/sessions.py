@@ -6,10 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from device_sim import mechanisms as m
-from device_sim.catalogue import ARTICLE, CATEGORIES, OFFER, PAGE, SEARCH, UNLISTED, Catalogue, Flags, Floats, Ints
-from device_sim.log_writer import DecisionLog, EventLog
-from device_sim.people import People
+from device_sim.users import mechanisms as m
+from device_sim.users.catalogue import (
+    ARTICLE,
+    CATEGORIES,
+    OFFER,
+    PAGE,
+    SEARCH,
+    UNLISTED,
+    Catalogue,
+    Flags,
+    Floats,
+    Ints,
+)
+from device_sim.users.log_writer import DecisionLog, EventLog
+from device_sim.users.people import People
 
 NO_OFFER = -1
 _LATEST_MS = 23 * m.HOUR_MS + 30 * m.MINUTE_MS  # so that a session does not run far into the next day

@@ -15,11 +15,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from device_sim import catalogue as catalogue_module
-from device_sim import market, people
-from device_sim.decisions import run_session
-from device_sim.log_writer import DecisionLog, EventLog
-from device_sim.sessions import World, plan_day, planned
+from device_sim.users import catalogue as catalogue_module
+from device_sim.users import market, people
+from device_sim.users.decisions import run_session
+from device_sim.users.log_writer import DecisionLog, EventLog
+from device_sim.users.sessions import World, plan_day, planned
 
 _USERS_LIMIT = 1_000_000  # six digits in a user's name
 _DAYS_LIMIT = 366

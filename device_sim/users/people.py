@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from device_sim import mechanisms as m
-from device_sim.catalogue import CATEGORIES, THEMES, Catalogue, Flags, Floats, Ints
+from device_sim.users import mechanisms as m
+from device_sim.users.catalogue import CATEGORIES, THEMES, Catalogue, Flags, Floats, Ints
 
 AGE_BANDS: Final = ("18-24", "25-34", "35-44", "45-54", "55+")
 AGE_SHARE: Final = (0.16, 0.30, 0.26, 0.17, 0.11)

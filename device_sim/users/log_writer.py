@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from device_sim import mechanisms as m
-from device_sim.catalogue import Catalogue, Flags, Floats, Ints
+from device_sim.users import mechanisms as m
+from device_sim.users.catalogue import Catalogue, Flags, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from device_sim import mechanisms as m
-from device_sim.catalogue import NAMES, Catalogue, Floats, Ints
-from device_sim.log_writer import EventLog
-from device_sim.people import NO_DUE_DAY, People
+from device_sim.users import mechanisms as m
+from device_sim.users.catalogue import NAMES, Catalogue, Floats, Ints
+from device_sim.users.log_writer import EventLog
+from device_sim.users.people import NO_DUE_DAY, People
 
 _FIRST_PRICE_MINUTE, _LAST_PRICE_MINUTE = 9 * 60 + 30, 15 * 60
 _FIRST_DUE_MINUTE, _LAST_DUE_MINUTE = 8 * 60, 11 * 60

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from device_sim import mechanisms as m
+from device_sim.users import mechanisms as m
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

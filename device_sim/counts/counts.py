@@ -1,0 +1,186 @@
+"""What was counted: instructions by class and cache misses, of a bundle's operations and of reference models.
+
+The JSON files of these types are what every other part of `device_sim` works from, so nothing but counting needs the
+emulator. A field's name carries its unit where it has one; a count is per operation and may be a fraction (a mean).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+FORMAT: Final = 1
+
+INSTRUCTION_CLASSES: Final = (
+    "integer", "multiply", "divide", "branch", "indirect", "load", "store",
+    "vector_load", "vector_store", "fma", "vector_float", "vector_integer", "dot", "vector_other", "scalar_float",
+    "system",
+)  # fmt: skip
+
+Stage = Literal["window", "model", "policy", "result", "engine"]  # engine: all the rest of the call
+Image = Literal["onnxruntime", "numpy", "python", "libc", "other"]  # whose machine code ran
+STAGES: Final[tuple[Stage, ...]] = ("window", "model", "policy", "result", "engine")
+IMAGES: Final[tuple[Image, ...]] = ("onnxruntime", "numpy", "python", "libc", "other")
+
+
+_T = TypeVar("_T", "BundleCounts", "ReferenceCounts")
+
+
+class CountsFileError(Exception):
+    """A counts file is not usable; the message names the file, the field and the mend."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Counts(_Frozen):
+    """Instructions and cache misses of one run of something.
+
+    Attributes:
+        mix: Instructions of each class in INSTRUCTION_CLASSES; a class that is missing is 0.
+        l1i_misses: Cache lines (64 bytes) not found in the first instruction cache; None = counted without caches.
+        l1d_misses: The same for data.
+        l2_misses: Data lines that the second level does not hold either.
+        l3_misses: Data lines that no level holds.
+    """
+
+    mix: Mapping[str, float]
+    l1i_misses: float | None = None
+    l1d_misses: float | None = None
+    l2_misses: float | None = None
+    l3_misses: float | None = None
+
+    @property
+    def instructions(self) -> float:
+        """All of the mix."""
+        return sum(self.mix.values())
+
+    def of(self, *classes: str) -> float:
+        """Instructions of these classes together."""
+        return sum(self.mix.get(name, 0.0) for name in classes)
+
+
+class Caches(_Frozen):
+    """Sizes that a count's cache simulation used: LRU, lines of 64 bytes, as (KiB, ways)."""
+
+    l1i: tuple[int, int]
+    l1d: tuple[int, int]
+    l2: tuple[int, int]
+    l3: tuple[int, int] | None
+
+
+class Part(_Frozen):
+    """What one image's code did in one stage of an operation."""
+
+    stage: Stage
+    image: Image
+    counts: Counts
+
+
+class Operation(_Frozen):
+    """One operation of the runtime, such as `rank`, by stage and image; every part adds to the whole."""
+
+    parts: tuple[Part, ...]
+
+    def total(self, *, stage: Stage | None = None, image: Image | None = None) -> Counts:
+        """The sum of the parts of a stage, of an image, of both, or of all."""
+        return summed(part.counts for part in self.parts if stage in (None, part.stage) and image in (None, part.image))
+
+
+class BundleCounts(_Frozen):
+    """A bundle's operations on one core.
+
+    Attributes:
+        operations: `record`, `rank` (warm: the same base decision again), `rank_new_base`, `rank_cold` (first rank
+            after all caches were emptied).
+        repetitions: N of the 2N − N difference, by operation.
+        versions: python, numpy, onnxruntime, edge_sdk, qemu.
+        conformance: What the golden vectors gave on this core: how many were played, the largest logit difference.
+    """
+
+    format: int = FORMAT
+    core: str
+    scene: str
+    bundle_sha256: str
+    bundle_bytes: int
+    items: int
+    candidates: int
+    window: int
+    caches: Caches | None
+    operations: Mapping[str, Operation]
+    repetitions: Mapping[str, int]
+    versions: Mapping[str, str]
+    conformance: Mapping[str, float | int | str]
+
+
+class ReferenceCounts(_Frozen):
+    """Models with published timings, counted on one core's kernels: what the cycle model is fitted on."""
+
+    format: int = FORMAT
+    core: str
+    caches: Caches
+    models: Mapping[str, Counts]
+    versions: Mapping[str, str]
+
+
+def summed(counts: Iterable[Counts]) -> Counts:
+    """The sum; the misses of caches are None if any part was counted without them."""
+    parts = list(counts)
+    return Counts(
+        mix={name: sum(part.mix.get(name, 0.0) for part in parts) for name in INSTRUCTION_CLASSES},
+        l1i_misses=_summed(part.l1i_misses for part in parts),
+        l1d_misses=_summed(part.l1d_misses for part in parts),
+        l2_misses=_summed(part.l2_misses for part in parts),
+        l3_misses=_summed(part.l3_misses for part in parts),
+    )
+
+
+def read_bundle_counts(path: Path) -> BundleCounts:
+    """Read what `write` wrote.
+
+    Raises:
+        CountsFileError: The file is not readable or not in the format.
+    """
+    return _read(path, BundleCounts)
+
+
+def read_reference_counts(path: Path) -> ReferenceCounts:
+    """Read what `write` wrote.
+
+    Raises:
+        CountsFileError: The file is not readable or not in the format.
+    """
+    return _read(path, ReferenceCounts)
+
+
+def write(counts: BundleCounts | ReferenceCounts, path: Path) -> None:
+    """Write as JSON.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path.write_text(counts.model_dump_json(indent=1, exclude_none=True) + "\n", encoding="utf-8")
+
+
+def _read(path: Path, kind: type[_T]) -> _T:
+    mend = "give a file that `device-sim count` wrote, or count again"
+    try:
+        counts = kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise CountsFileError(f"{path}: {error.strerror}; {mend}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise CountsFileError(f"{path}: {field}: {first['msg']}; {mend}") from error
+    if counts.format != FORMAT:
+        raise CountsFileError(f"{path}: format {counts.format}, this program reads {FORMAT}; {mend}")
+    return counts
+
+
+def _summed(misses: Iterable[float | None]) -> float | None:
+    known = list(misses)
+    return None if None in known else sum(value for value in known if value is not None)

@@ -70,7 +70,7 @@ class Caches(_Frozen):
     l1i: tuple[int, int]
     l1d: tuple[int, int]
     l2: tuple[int, int]
-    l3: tuple[int, int] | None
+    l3: tuple[int, int] | None = None
 
 
 class Part(_Frozen):

@@ -8,7 +8,7 @@ Form. Cycles of a run are linear in three counts: fused multiply-add instruction
 and data lines that the second-level cache misses. No constant term; no coefficient is negative (an instruction cannot
 give time back). Milliseconds = cycles / clock. One set of coefficients is fitted for each core.
 
-Loss. The sum of |predicted/published − 1|, which is the mean of what is reported and, unlike least squares, is not ruled
+Loss. The sum of |predicted/published − 1|: the mean of what is reported, and, unlike least squares, not ruled
 by the few runs that are far off. It is convex: a linear program gives the exact optimum (`fitting.py`).
 
 Published figure. The least of the runs (`ms_min_max_avg[0]`), not the average: the model speaks of an undisturbed core,

@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cloud_export.report_page import write_text_whole
+from cloud_export.report_page import replace_file
 from device_sim.counts.counts import BundleCounts
 
 FORMAT: Final = 1
@@ -189,4 +189,4 @@ def write_bench(bench: Bench, path: Path) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    write_text_whole(path, bench.model_dump_json(indent=1, exclude_none=True) + "\n")
+    replace_file(path, bench.model_dump_json(indent=1, exclude_none=True) + "\n")

@@ -11,10 +11,14 @@ import html
 import io
 import re
 import warnings
+from contextlib import suppress
+from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from cloud_export.report_page import LIGHT, THEME_RULES, replace_file
 
 WIDTH_IN = 5.0  # 360 SVG units at 72 an inch
 _UNIT_IN = 1 / 72
@@ -62,6 +66,7 @@ def row_label(axes: Axes, x: float, row: float, words: str, align: str, *, colou
 
 
 def draw_legend(axes: Axes) -> None:
+    """Names for what was labelled, where there is room."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=11, labelcolor=INK, loc="best")
 
@@ -84,3 +89,34 @@ def as_svg(figure: Figure, name: str, description: str) -> str:
         f'<svg class="plot" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{html.escape(description)}">'
         f"{body}"
     )
+
+
+def write_picture(figure: Figure, path: Path, description: str) -> None:
+    """A figure drawn on `canvas` as a file of its own: .svg, which follows light and dark themes, or .png.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    if path.suffix.lower() == ".svg":
+        drawn = as_svg(figure, path.stem, description)
+        opening, _, body = drawn.partition(">")
+        style = f"{THEME_RULES}svg{{background:var(--card);font-family:sans-serif}}"
+        replace_file(path, f'{opening} xmlns="http://www.w3.org/2000/svg"><style>{style}</style>{body}'.encode())
+        return
+    buffer = io.BytesIO()
+    _recoloured(figure).savefig(buffer, format="png", dpi=200, facecolor=LIGHT["card"])
+    replace_file(path, buffer.getvalue())
+
+
+def _recoloured(figure: Figure) -> Figure:
+    """A picture of points knows no theme: the stand-ins become the colours of the light one."""
+    for artist in figure.findobj():
+        for part in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+            get, set_ = getattr(artist, f"get_{part}", None), getattr(artist, f"set_{part}", None)
+            if get is None or set_ is None:
+                continue
+            with suppress(ValueError):  # "none", "auto", or many colours in one
+                stand_in = mpl.colors.to_hex(get())
+                if stand_in in _THEME:
+                    set_(LIGHT[_THEME[stand_in][6:-1]])
+    return figure

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from device_sim.users import catalogue as catalogue_module
 from device_sim.users import market, people
-from device_sim.users.decisions import run_session
+from device_sim.users.decisions import random_order, run_session
 from device_sim.users.log_writer import DecisionLog, EventLog
 from device_sim.users.sessions import World, plan_day, planned
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -103,6 +103,15 @@ def join(table: PublishedTable, references: References, *, least_models: int) ->
             reason = f"scored apart, not fitted: the table notes {run.note[:120]!r}"
             exclusions.append(Exclusion(entry=run.device, model=None, reason=reason))
     return Joined(tuple(devices), tuple(exclusions))
+
+
+def labels(devices: Sequence[Device]) -> tuple[str, ...]:
+    """A name for each device: its own, with the core behind it where two cores of one device are there."""
+    names = [device.name for device in devices]
+    return tuple(
+        name if names.count(name) == 1 else f"{name} ({device.core})"
+        for name, device in zip(names, devices, strict=True)
+    )
 
 
 def _unusable_models(table: PublishedTable, references: References) -> list[tuple[str, str]]:

@@ -7,11 +7,15 @@ from typing import Final
 
 from device_sim.host.bench_types import ConditionName, Timed
 
-CONDITION_LABELS: Final[Mapping[ConditionName, str]] = {"quiet": "quiet", "neighbour": "busy neighbour", "same_cpu": "neighbour, same CPU",
-                           "quota": "half a CPU (quota)"}  # fmt: skip
+CONDITION_LABELS: Final[Mapping[ConditionName, str]] = {
+    "quiet": "quiet",
+    "neighbour": "busy neighbour",
+    "same_cpu": "on the same CPU",
+    "quota": "half a CPU (quota)",
+}
 OPERATION_LABELS: Final[Mapping[Timed, str]] = {
     "record": "record",
-    "rank": "rank, known base",
+    "rank": "rank",
     "rank_new_base": "rank, new base",
 }
 

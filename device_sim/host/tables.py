@@ -57,9 +57,10 @@ def print_comparison(console: Console, compared: Comparison) -> None:
 def _latencies(bench: Bench) -> Table:
     machine = bench.machine
     table = Table(
-        "condition", "operation", title=escape(f"{bench.bundle.scene} on {machine.processor}, {machine.cpus} CPUs"),
+        "condition", title=escape(f"{bench.bundle.scene} on {machine.processor}, {machine.cpus} CPUs"),
         caption="× is by the quiet condition's figure of the same round, median of the rounds.",
     )  # fmt: skip
+    table.add_column("operation", no_wrap=True)
     for head in ("p50", "p95", "p99", "× p50", "× p99"):
         table.add_column(head, justify="right", no_wrap=True)
     for condition in bench.conditions:

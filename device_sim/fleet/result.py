@@ -1,7 +1,7 @@
 """What `device-sim fleet` found: one JSON file, written whole or not at all.
 
-A *value* is a sum of true probabilities, click + 0.5 · conversion, over the offers that a user saw: the expected outcome
-of what was shown, without the luck of the draw.
+A *value* is a sum of true probabilities, click + 0.5 · conversion, over the offers that a user saw: the expected
+outcome of what was shown, without the luck of the draw.
 """
 
 from __future__ import annotations

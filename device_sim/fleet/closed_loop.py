@@ -92,8 +92,8 @@ class ArmLife:
         self._number = {name: index for index, name in enumerate(self._names)}
         self._base: Sequence[BaseDecision] = ()
         self._day = self._session = 0
-        self._best: Sequence[float] = ()  # the true values of the oracle's page at the moment of the decision
-        self._value = np.zeros(0)
+        self._value = np.zeros(0)  # (O,) the true values at the moment of the decision
+        self._best: Sequence[int] = ()  # the oracle's page at that moment
 
     def live(self, refresh: Refresh, after_user: AfterUser) -> ArmLog:
         """All days; `refresh` is asked at each midnight."""
@@ -115,7 +115,7 @@ class ArmLife:
                 session=self._session,
                 seen=seen,
                 value=float(self._value[shown].sum()),
-                oracle_value=float(sum(self._best[:seen])),
+                oracle_value=float(self._value[self._best[:seen]].sum()),
                 clicks=int(outcomes[0]) if seen else 0,
                 conversions=int(outcomes[1]) if seen else 0,
             )
@@ -161,7 +161,7 @@ class ArmLife:
         """The page of one user's decision, (1, K), as an `Arrange`."""
         moment = self._moment(world, who, time_ms, surface)
         self._value = moment.value
-        self._best = [float(moment.value[offer]) for offer in oracle_order(moment)[:PLACES]]
+        self._best = oracle_order(moment)[:PLACES]
         page = self._engine_order(moment) if self._arm.order is None else self._arm.order(moment)
         return np.array(page[:PLACES], np.int64)[None, :]
 

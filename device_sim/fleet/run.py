@@ -17,6 +17,7 @@ import polars as pl
 
 import edge_sdk
 from cloud_export.cloud_side import Stage
+from cloud_export.errors import CloudError
 from cloud_export.scene import Scene
 from device_sim.fleet.arms import ARMS, ArmRules
 from device_sim.fleet.closed_loop import ArmLife, ArmLog, FleetDays, Refresh
@@ -32,6 +33,15 @@ from device_sim.users.people import NO_DUE_DAY, People, part_of, users_frame
 from device_sim.users.population import PopulationConfig, live, new_world, tables
 from device_sim.users.sessions import World
 from edge_sdk import BaseDecision
+
+_MARK = "made_by_device-sim_fleet"
+
+
+class ForeignFolderError(CloudError):
+    """Where the phones' state would go lies something else."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} was not made by device-sim fleet, and would be emptied; give another --out")
 
 
 @dataclass(slots=True)
@@ -77,7 +87,7 @@ def run_fleet(
     """
     seconds: dict[str, float] = {}
     start_s = perf_counter()
-    fleet = _prepared(settings, scene, folder, stage, seconds)
+    fleet = prepare_fleet(settings, scene, folder, stage, seconds)
     runs = []
     with watching() as watch:
         for arm in arms:
@@ -125,8 +135,29 @@ def live_arm(fleet: Fleet, arm: ArmRules, watch: Watch, progress: Callable[[int,
     return ArmRun(arm, log, tally, seconds, disk)
 
 
-def _prepared(settings: Settings, scene: Scene, folder: Path, stage: Stage, seconds: dict[str, float]) -> Fleet:
-    """The population, the panel's days, the trained cloud."""
+def emptied(devices: Path) -> None:
+    """Make the folder of the phones' state, or remove what an earlier run left in it.
+
+    Raises:
+        ForeignFolderError: It holds something that no fleet made.
+        OSError: It cannot be made or emptied.
+    """
+    mark = devices / _MARK
+    if devices.exists():
+        if not mark.exists() and any(devices.iterdir()):
+            raise ForeignFolderError(devices)
+        shutil.rmtree(devices)
+    devices.mkdir(parents=True)
+    mark.write_text("The state folders of simulated phones; the next run of device-sim fleet removes them.\n")
+
+
+def prepare_fleet(settings: Settings, scene: Scene, folder: Path, stage: Stage, seconds: dict[str, float]) -> Fleet:
+    """The population, the panel's days, the trained cloud; `seconds` gets how long its parts took.
+
+    Raises:
+        CloudError, OSError: As `run_fleet`.
+    """
+    emptied(folder / "devices")
     start_s = perf_counter()
     config = PopulationConfig(
         users=settings.panel_users + settings.devices,
@@ -147,8 +178,6 @@ def _prepared(settings: Settings, scene: Scene, folder: Path, stage: Stage, seco
     rules = rules_of(scene, panel.offers)  # before the long part: it refuses scenes
     cloud = train_cloud(scene, panel, folder, seed=settings.seed, stage=stage)
     seconds["training"] = round(perf_counter() - start_s, 2)
-    devices = folder / "devices"
-    shutil.rmtree(devices, ignore_errors=True)
     return Fleet(
         world=replace(everyone, people=fleet_people),
         users=users_frame(fleet_people),
@@ -156,7 +185,7 @@ def _prepared(settings: Settings, scene: Scene, folder: Path, stage: Stage, seco
         cloud=cloud,
         days=FleetDays(settings.start, settings.panel_days, settings.days, settings.seed),
         epoch_ms=round(datetime.combine(settings.start, time(), UTC).timestamp() * 1000),
-        devices=devices,
+        devices=folder / "devices",
     )
 
 

@@ -9,7 +9,7 @@ from device_sim.fleet.result import Settings
 
 DEVICES_MAX: Final = 20_000  # each has a state folder of 100 KiB and some seconds of work
 DAYS_MAX: Final = 60
-PANEL_USERS_MAX: Final = 100_000
+PANEL_USERS_MAX: Final = 20_000
 PANEL_DAYS_MAX: Final = 60
 SEED_MAX: Final = 2**32 - 1
 START: Final = date(2026, 1, 5)

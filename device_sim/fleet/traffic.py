@@ -20,8 +20,8 @@ from typing import Any, Final
 from device_sim.fleet.result import Traffic
 
 WATCHED: Final = (
-    "while the device arm ran, in the one process that ran its engines: sockets and connections by Python's audit "
-    "events, bytes by the sending methods of socket.socket, sockets of native code by /proc/self/fd after each session"
+    "while the arms ran, in the one process that ran all engines: sockets and connections by Python's audit events, "
+    "bytes by the sending methods of socket.socket, sockets of native code by /proc/self/fd after each user's day"
 )
 _CONNECTING: Final = frozenset(
     {"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}

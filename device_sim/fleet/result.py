@@ -55,7 +55,7 @@ class Figures(_Frozen):
         value: Of what was seen.
         oracle_value: Of what the oracle would have shown at the very same moments, under the same rules.
         value_per_decision: value / decisions.
-        regret_per_decision: (oracle_value − value) / decisions; never negative.
+        regret_per_decision: (oracle_value − value) / decisions; never negative while no rule is broken.
         cumulative_regret: oracle_value − value up to and with this day.
         clicks: That happened.
         conversions: That happened.
@@ -78,7 +78,7 @@ class Arm(_Frozen):
     """One way to rank, lived through by the same users.
 
     Attributes:
-        name: `base`, `rules`, `device`, `oracle` or `random`; docs/fleet.md says what each is.
+        name: `base`, `rules`, `uploaded`, `device`, `oracle` or `random`; docs/fleet.md says what each is.
         days: In order.
         total: Of all days.
         rules_broken: How often a shown offer broke a rule of the scene, by the rule's name, counted by a ledger that
@@ -116,8 +116,8 @@ class Traffic(_Frozen):
         sockets_created: Sockets made by Python code.
         connections: Calls that look up a host, connect, bind or listen.
         bytes_sent: Bytes given to a socket.
-        foreign_sockets: Sockets that the kernel lists for the process after a session and not before all: also those
-            that native code made.
+        foreign_sockets: Sockets that the kernel lists for the process after a user's day and that were not open before
+            all: also those that native code made.
         processes: How many were watched.
         watched: How, in words.
     """
@@ -141,7 +141,7 @@ class Runtime(_Frozen):
         errors: Decisions with an error code, by its name; empty = none.
         withheld: Offers that an engine took out and that the ledger would have allowed.
         rank_seconds: In `Engine.rank`, altogether.
-        rank_us_median: Of one call; half of them are a session's first, with a new base decision.
+        rank_us_median: Of one call, a new process's first ones included: half are a session's first decision.
         rank_decisions_per_s: decisions / rank_seconds.
         loop_seconds: Of the device arm: users, engines opened and closed, ledger.
         loop_decisions_per_s: decisions / loop_seconds.
@@ -172,7 +172,8 @@ class FleetResult(_Frozen):
     Attributes:
         settings: What was asked for.
         arms: In the order in which they ran.
-        lifts: `device` and each other arm over `base`: all days together (day None), then each day.
+        lifts: Each arm over `base`, and `device` over `rules` and `uploaded`: all days together (day None), then each
+            day.
         gap_closed: Share of the base→oracle gap that `device` closes, (device − base) / (oracle − base); None where
             the oracle is not above the base.
         cap_violations: Offers that the device arm showed against any rule; must be 0.

@@ -15,7 +15,7 @@ from device_sim.host.bench_types import TIMED, Bench
 
 TOLERANCE: Final = 0.005
 Outcome = Literal["same", "rose", "fell", "shown"]  # shown: it decides nothing
-NO_COUNTS: Final = "NO COUNTS WERE COMPARED: neither file holds any; give --counts FILE, of `device-sim count`, each time"
+NO_COUNTS: Final = (
     "NO COUNTS WERE COMPARED: neither file holds any; give --counts FILE (of `device-sim count`) each time"
 )
 

@@ -43,6 +43,10 @@ class Columns(TypedDict):
     item_names: list[str]
 
 
+class DecisionFailedError(Exception):
+    """The bundle gives no decision that could be timed; the message has its error and the mend."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Workload:
     """One user's events in a fixed order, and a decision to be ranked."""
@@ -121,6 +125,9 @@ class Workload:
         Args:
             engine: on this bundle.
             base: None = the workload's own, always the same.
+
+        Raises:
+            DecisionFailedError: the decision has an error code.
         """
         base = base or self.base
         start = time.perf_counter_ns()
@@ -128,7 +135,7 @@ class Workload:
         _ = decision.offers
         spent_us = (time.perf_counter_ns() - start) / 1000
         if decision.error:
-            raise RuntimeError(f"{decision.error.name}: {decision.detail}")
+            raise DecisionFailedError(f"{decision.error.name}: {decision.detail}; mend the bundle before timing it")
         return spent_us
 
 

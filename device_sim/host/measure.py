@@ -62,7 +62,7 @@ def measure_bench(
 
     Raises:
         EdgeError: the bundle is not usable.
-        RuntimeError: the bundle makes no decision of the workload's base.
+        DecisionFailedError: the bundle makes no decision of the workload's base.
     """
     work = Workload.of(bundle, public_key)
     content = read_bundle(bundle, open_release(bundle, trusted_keys=[public_key], allow_unsigned=False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,7 +28,7 @@ class HostTimes(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
-    milliseconds: Mapping[str, float] = Field(min_length=1)
+    milliseconds: Mapping[str, Annotated[float, Field(gt=0.0)]] = Field(min_length=1)
 
 
 def read_references(folder: Path = SHIPPED_REFERENCES) -> References:

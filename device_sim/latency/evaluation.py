@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from device_sim.latency.cycle_model import Calibration, CoreModel
+from device_sim.latency.cycle_model import FEATURES, Calibration, CoreModel
 from device_sim.latency.fitting import Array
 from device_sim.latency.points import Device
 from device_sim.latency.protocol import TRANSFER_TESTS
@@ -54,24 +54,8 @@ def evaluate(devices: Sequence[Device], halves: Halves) -> tuple[Evaluated, ...]
     Raises:
         FitError: A device has no models in any half.
     """
-    halves = tuple(halves)
-    cores = [device.core for device in devices]
-    evaluated = []
-    for device in devices:
-        alone = cores.count(device.core) == 1
-        evaluated.append(
-            Evaluated(
-                device,
-                held_out=_pair(lambda form, device=device: held_out(form, device, halves)),
-                unseen_device=None
-                if alone
-                else _pair(lambda form, device=device: unseen_device(form, device, devices)),
-                neither_seen=None
-                if alone
-                else _pair(lambda form, device=device: neither_seen(form, device, devices, halves)),
-            )
-        )
-    return tuple(evaluated)
+    pairs = tuple(halves)
+    return tuple(_evaluated(device, devices, pairs) for device in devices)
 
 
 def transferred(devices: Sequence[Device]) -> Mapping[tuple[str, str], tuple[Pair, ...]]:
@@ -81,11 +65,8 @@ def transferred(devices: Sequence[Device]) -> Mapping[tuple[str, str], tuple[Pai
         lenders = [device for device in devices if device.core == lender]
         targets = [device for device in devices if device.core == scored]
         if lenders and targets:
-            coefficients = {id(form): fit(form, lenders) for form in (CYCLE_MODEL, BASELINE)}
-            results[scored, lender] = tuple(
-                _pair(lambda form, device=device, by=coefficients: predict(form, by[id(form)], device))
-                for device in targets
-            )
+            given = {form: fit(form, lenders) for form in (CYCLE_MODEL, BASELINE)}
+            results[scored, lender] = tuple(_by(given, device) for device in targets)
     return results
 
 
@@ -96,11 +77,11 @@ def by_calibration(calibration: Calibration, device: Device) -> tuple[Pair, Core
         UnknownCoreError: Neither the device's core nor its relative is in the calibration.
     """
     core, is_transferred = calibration.for_core(device.core)
-    coefficients = {
-        id(CYCLE_MODEL): np.array(list(core.cycles_per.values())),
-        id(BASELINE): np.array([core.cycles_per_x86_ms]),
+    given = {
+        CYCLE_MODEL: np.array([core.cycles_per[name] for name in FEATURES]),
+        BASELINE: np.array([core.cycles_per_x86_ms]),
     }
-    return _pair(lambda form: predict(form, coefficients[id(form)], device)), core, is_transferred
+    return _by(given, device), core, is_transferred
 
 
 def noise(devices: Sequence[Device]) -> Array:
@@ -113,6 +94,20 @@ def noise(devices: Sequence[Device]) -> Array:
                 shared = zip(other.models, other.cycles, strict=True)
                 differences += [cycles[model] / value - 1.0 for model, value in shared if model in cycles]
     return np.array(differences)
+
+
+def _evaluated(device: Device, devices: Sequence[Device], halves: Sequence[Sequence[Collection[str]]]) -> Evaluated:
+    alone = not any(other.core == device.core and other.name != device.name for other in devices)
+    return Evaluated(
+        device,
+        held_out=_pair(lambda form: held_out(form, device, halves)),
+        unseen_device=None if alone else _pair(lambda form: unseen_device(form, device, devices)),
+        neither_seen=None if alone else _pair(lambda form: neither_seen(form, device, devices, halves)),
+    )
+
+
+def _by(given: Mapping[Form, Array], device: Device) -> Pair:
+    return _pair(lambda form: predict(form, given[form], device))
 
 
 def _pair(method: Callable[[Form], Predicted]) -> Pair:

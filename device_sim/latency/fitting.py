@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
@@ -45,7 +44,8 @@ def fit_nonnegative(columns: Array, target: Array) -> Array:
     if not dual.success:
         raise FitError(f"the linear program of a fit on {len(target)} points failed: {dual.message}")
     prices: Array = -np.asarray(dual.ineqlin.marginals, dtype=np.float64)
-    return np.maximum(prices, 0.0) / scale
+    coefficients: Array = np.maximum(prices, 0.0) / scale
+    return coefficients
 
 
 def fit_constant(column: Array, target: Array) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from device_sim.latency.fitting import Array
 from device_sim.latency.protocol import COUNTS_CORE, INT8_SUFFIX
 from device_sim.latency.published import Exclusion, PublishedRun, PublishedTable
 
-ANY = "all"
+ANY: Final = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,7 @@ def join(table: PublishedTable, references: References, *, least_models: int) ->
     """
     devices = []
     exclusions = list(table.exclusions)
-    exclusions += [
-        Exclusion(entry=ANY, model=model, reason=reason) for model, reason in _unusable_models(table, references)
-    ]
+    exclusions += _unusable_models(table, references)
     for run in table.runs:
         counts = references.counts.get(COUNTS_CORE[run.core])
         if counts is None:
@@ -105,16 +104,30 @@ def join(table: PublishedTable, references: References, *, least_models: int) ->
     return Joined(tuple(devices), tuple(exclusions))
 
 
-def _unusable_models(table: PublishedTable, references: References) -> list[tuple[str, str]]:
+def labels(devices: Sequence[Device]) -> tuple[str, ...]:
+    """A name for each device: its own, with the core behind it where two cores of one device are there."""
+    names = [device.name for device in devices]
+    return tuple(
+        name if names.count(name) == 1 else f"{name} ({device.core})"
+        for name, device in zip(names, devices, strict=True)
+    )
+
+
+def _unusable_models(table: PublishedTable, references: References) -> list[Exclusion]:
     unusable = []
     for model in sorted({model for run in table.runs for model in run.least_ms}):
-        uncounted = [core for core, counts in references.counts.items() if model not in counts.models]
+        uncounted = sorted(core for core, counts in references.counts.items() if model not in counts.models)
+        everywhere = len(uncounted) == len(references.counts)
         if uncounted:
-            unusable.append((model, f"not counted on {', '.join(sorted(uncounted))}"))
-        elif model not in references.x86_ms:
-            unusable.append((model, "no x86 time to compare with"))
+            entry = ANY if everywhere else f"devices with the kernels of {', '.join(uncounted)}"
+            unusable.append(Exclusion(entry=entry, model=model, reason="no counts of the model"))
+        if everywhere:
+            continue
+        if model not in references.x86_ms:
+            unusable.append(Exclusion(entry=ANY, model=model, reason="no x86 time to compare with"))
         elif model.endswith(INT8_SUFFIX):
-            unusable.append((model, "int8: published runs are of different versions' kernels; scored apart"))
+            reason = "int8: published runs are of different versions' kernels; scored apart"
+            unusable.append(Exclusion(entry=ANY, model=model, reason=reason))
     return unusable
 
 

@@ -1,4 +1,4 @@
-"""What `device-sim validate` found, as it stands in its JSON file. Errors are |predicted/published − 1| as fractions."""
+"""What `device-sim validate` found, as in its JSON file. Errors are |predicted/published − 1| as fractions."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ def fleet_section(result: FleetResult | None) -> str:
         )  # fmt: skip
     settings = result.settings
     words = (
-        f"{settings.devices:,} simulated phones over {settings.days} days, each with a real engine; the cloud's ranking "
-        f"is refreshed once a day. Shown offers that broke a rule: {result.cap_violations:,}. Bytes sent by the "
-        f"processes that ran the engines: {result.uploaded_bytes:,}."
+        f"{settings.devices:,} simulated phones over {settings.days} days, each with a real engine; the cloud's "
+        f"ranking is refreshed once a day. Shown offers that broke a rule: {result.cap_violations:,}. "
+        f"Bytes sent by the processes that ran the engines: {result.uploaded_bytes:,}."
     )
     return section(
         TITLE,
@@ -49,7 +49,7 @@ def fleet_section(result: FleetResult | None) -> str:
         )
         + figure(
             "Cumulative regret",
-            "What each arm has lost against the oracle, which knows every user's true probabilities: flatter is better.",
+            "What each arm has lost against the oracle, which knows the true probabilities: flatter is better.",
             _regret(result),
         )
         + f"</div>{_table(result)}",

@@ -157,7 +157,8 @@ def _table(counted: Sequence[BundleCounts]) -> str:
     shape = {f"{one.candidates} candidates, a window of {one.window}, {one.items} items" for one in counted}
     versions = {", ".join(f"{name} {version}" for name, version in one.versions.items()) for one in counted}
     note = f"Counted with {'; '.join(sorted(shape))}; {'; '.join(sorted(versions))}."
-    return table(["Operation", "Instructions", *_IMAGES.values()], rows) + f"<p class=note>{escape(note)}</p>"
+    figures = table(["Operation", "Instructions", *_IMAGES.values()], rows)
+    return f"<p class=note>{escape(note)}</p><details><summary>All counts</summary>{figures}</details>"
 
 
 def _shares(operation: Operation) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Final
 import matplotlib as mpl
 
 from cloud_export.plot_canvas import ACCENT, INK, LINE, MUTED, SECOND, as_svg, canvas, legend_above
-from cloud_export.report_markup import figure, section, table
+from cloud_export.report_markup import definitions, figure, section, table
 from cloud_export.report_words import plain
 from device_sim.fleet.result import FleetResult, Range
 from device_sim.report.missing import missing
@@ -19,6 +19,14 @@ _ARMS: Final[Mapping[str, tuple[str, str, str]]] = {  # label, colour, line
     "base": ("base", SECOND, "-"),
     "device": ("device", ACCENT, "-"),
     "oracle": ("oracle", INK, ":"),
+}
+_MEANINGS: Final[Mapping[str, str]] = {
+    "base": "the cloud's ranking of last midnight; dates and eligibility alone hold",
+    "rules": "the same order, and the phone keeps caps and cooldowns",
+    "uploaded": "the same, from a cloud that is sent every event at midnight",
+    "device": "the phone's engine adjusts the ranking from what only it knows",
+    "oracle": "the best order under the same rules, from the true probabilities",
+    "random": "any order that the rules allow",
 }
 
 
@@ -72,7 +80,7 @@ def _lifts(result: FleetResult) -> str:
         axes.fill_between(at, [low for low, _ in bounds], [high for _, high in bounds], color=colour, alpha=0.18,
                           linewidth=0)  # fmt: skip
     axes.axhline(0, color=MUTED, linewidth=1)
-    axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:+.0f}%" if value else "0"))
+    axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: _percent(value)))
     return _by_day(figure_, axes, "fleet-lift", "Lift of device and oracle over the base by day, with 95% intervals")
 
 
@@ -123,13 +131,23 @@ def _table(result: FleetResult) -> str:
         f"alone, {runtime.loop_decisions_per_s:,.0f} with everything around it."
     )
     place = next((place for place, arm in enumerate(result.arms, start=1) if arm.name == "device"), 0)
-    return table(heads, rows, marked=place) + f"<p class=note>{escape(note)}</p>"
+    known = [(arm.name, _MEANINGS[arm.name]) for arm in result.arms if arm.name in _MEANINGS]
+    meanings = definitions("What each arm is", known)
+    return table(heads, rows, marked=place) + f"<p class=note>{escape(note)}</p>" + meanings
 
 
 def _with_interval(interval: Range) -> str:
     if interval.low is None or interval.high is None:
-        return f"{interval.mean:+.1%}"
-    return f"{interval.mean:+.1%} ({interval.low:+.1%} to {interval.high:+.1%})"
+        return _signed(interval.mean)
+    return f"{_signed(interval.mean)} ({_signed(interval.low)} to {_signed(interval.high)})"
+
+
+def _percent(value: float) -> str:
+    return f"{value:+.0f}%".replace("-", "−") if value else "0"
+
+
+def _signed(share: float) -> str:
+    return f"{share:+.1%}".replace("-", "−")
 
 
 def _share(interval: Range) -> str:

@@ -77,7 +77,7 @@ def _headline(estimates: Estimates | None) -> str:
 
 
 def _on(device: DeviceEstimates) -> str:
-    return f"{span(device.interval('rank'))} on a {device.profile.title} ({device.main_core})"
+    return f"{span(device.interval('rank'))} on {device.profile.title} ({device.main_core})"
 
 
 def _slowest(devices: Sequence[DeviceEstimates]) -> DeviceEstimates:

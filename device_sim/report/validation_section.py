@@ -94,9 +94,9 @@ def _table(calibration: Calibration) -> str:
         for core, model in sorted(calibration.cores.items())
     ]
     heads = ["Core", "Devices", "New model", "New device", "Both new"]
-    note = "Relative errors, median / 90th percentile, of fits that had not seen the model, the device, or either."
+    note = "Relative errors, median and 90th percentile, of fits that had not seen the model, the device, or either."
     return table(heads, rows) + f"<p class=note>{note}</p>"
 
 
 def _errors(median: float | None, p90: float | None) -> str:
-    return "–" if median is None or p90 is None else f"{median:.1%} / {p90:.0%}"
+    return "–" if median is None or p90 is None else f"{median:.1%} (p90 {p90:.0%})"

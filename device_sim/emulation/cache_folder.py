@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from device_sim.emulation.errors import CacheFolderUnusable
+from device_sim.emulation.errors import CacheFolderError
 
 VARIABLE: Final = "EDGE_SIM_CACHE"
 BUILDING: Final = ".building-"
@@ -46,7 +46,7 @@ def built(name: str, build: Callable[[Path], None]) -> Path:
         build: Fills the empty folder that it is given.
 
     Raises:
-        CacheFolderUnusable: The folder cannot be written: full, read-only, or in another's hands.
+        CacheFolderError: The folder cannot be written: full, read-only, or in another's hands.
         EmulationError: What `build` raises.
     """
     folder = cache_folder()
@@ -58,7 +58,7 @@ def built(name: str, build: Callable[[Path], None]) -> Path:
             if not final.is_dir():
                 _build_beside(final, build)
     except OSError as error:
-        raise CacheFolderUnusable(folder, error.strerror or str(error)) from error
+        raise CacheFolderError(folder, error.strerror or str(error)) from error
     return final
 
 

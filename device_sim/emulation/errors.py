@@ -12,7 +12,7 @@ class EmulationError(Exception):
     """The root of what `device_sim.emulation` raises."""
 
 
-class MissingTools(EmulationError):
+class MissingToolsError(EmulationError):
     """Programs are missing that setting up or running needs."""
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -20,35 +20,35 @@ class MissingTools(EmulationError):
         super().__init__("\n".join(problems))
 
 
-class SetupMissing(EmulationError):
+class NotSetUpError(EmulationError):
     """Something that `device-sim setup` makes is not there."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not set up; run: device-sim setup")
 
 
-class CacheFolderUnusable(EmulationError):
+class CacheFolderError(EmulationError):
     """The cache folder cannot be written: read-only, full, or not a folder."""
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(f"{folder}: {reason}; free space there, or name another folder in EDGE_SIM_CACHE")
 
 
-class CommandFailed(EmulationError):
+class CommandError(EmulationError):
     """A program that sets things up ended with an error."""
 
     def __init__(self, purpose: str, command: Sequence[str], stderr: str, mend: str) -> None:
         super().__init__(f"{purpose} failed ({command[0]}): {tail(stderr)}; {mend}")
 
 
-class UnknownCore(EmulationError):
+class UnknownCoreError(EmulationError):
     """No such core in the machine tables."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         super().__init__(f"core {name!r} is not known; give one of: {', '.join(known)}")
 
 
-class GuestFailed(EmulationError):
+class GuestFailedError(EmulationError):
     """The guest program ended with an error, or a signal ended it."""
 
     def __init__(self, script: str, status: int, stderr: str) -> None:
@@ -57,7 +57,7 @@ class GuestFailed(EmulationError):
         super().__init__(f"{script} under the emulator {how}: {tail(stderr)}; if files are missing: device-sim setup")
 
 
-class GuestTimedOut(EmulationError):
+class GuestTimeoutError(EmulationError):
     """The guest program ran longer than it was given."""
 
     def __init__(self, script: str, timeout_s: float, stderr: str) -> None:
@@ -67,7 +67,7 @@ class GuestTimedOut(EmulationError):
         )
 
 
-class PluginOutputDamaged(EmulationError):
+class PluginOutputError(EmulationError):
     """What the plugin wrote is cut off or not in its format."""
 
     def __init__(self, where: str, reason: str) -> None:

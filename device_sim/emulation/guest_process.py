@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from device_sim.emulation import machine, tools
-from device_sim.emulation.errors import GuestFailed, GuestTimedOut
+from device_sim.emulation.errors import GuestFailedError, GuestTimeoutError
 from device_sim.emulation.sysroot import PYTHON
 
 # Arguments and environment lie on the guest's stack; with one size of them the stack is the same in every run.
@@ -54,10 +54,10 @@ def run_python(
         timeout_s: After this the guest is ended.
 
     Raises:
-        GuestFailed: It ended with an error or by a signal.
-        GuestTimedOut: It was ended after `timeout_s`.
-        MissingTools: The emulator or setarch is not there.
-        CacheFolderUnusable: The core's root cannot be written.
+        GuestFailedError: It ended with an error or by a signal.
+        GuestTimeoutError: It was ended after `timeout_s`.
+        MissingToolsError: The emulator or setarch is not there.
+        CacheFolderError: The core's root cannot be written.
     """
     environment = python_environment(python_path, bytecode)
     if write_bytecode:
@@ -94,7 +94,7 @@ def run_program(
     The rest as in `run_python`.
 
     Raises:
-        GuestFailed, GuestTimedOut, MissingTools, CacheFolderUnusable: As in `run_python`.
+        GuestFailedError, GuestTimeoutError, MissingToolsError, CacheFolderError: As in `run_python`.
     """
     core = machine.core_named(core_name)
     root = machine.root_for(core, sysroot)
@@ -146,9 +146,9 @@ def _completed(command: list[str], environment: Mapping[str, str], folder: str, 
         )
     except subprocess.TimeoutExpired as error:
         said = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
-        raise GuestTimedOut(script, timeout_s, said) from error
+        raise GuestTimeoutError(script, timeout_s, said) from error
     if done.returncode != 0:
-        raise GuestFailed(script, done.returncode, done.stderr)
+        raise GuestFailedError(script, done.returncode, done.stderr)
     return done.stdout
 
 

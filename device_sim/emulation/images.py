@@ -60,7 +60,7 @@ def read_maps(text: str) -> ImageMap:
 
 def _row(line: str) -> tuple[int, int, str] | None:
     fields = line.split(maxsplit=5)
-    start, dash, end = fields[0].partition("-") if fields else ("", "", "")
+    start, _, end = fields[0].partition("-") if fields else ("", "", "")
     try:
         first, last = int(start, 16), int(end, 16)
     except ValueError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from device_sim.emulation import cache_folder, plugin, sysroot, tools, wheels
-from device_sim.emulation.errors import EmulationError, SetupMissing
+from device_sim.emulation.errors import EmulationError, NotSetUpError
 from device_sim.emulation.guest_process import run_python
 
 # Imported once at set-up, so that every later run finds them compiled and does the same work.
@@ -45,7 +45,7 @@ def install(say: Callable[[str], None] = lambda step: None) -> Installation:
         say: Told each step before it starts.
 
     Raises:
-        MissingTools: Programs are missing on this machine; the message has a line for each, with its mend.
+        MissingToolsError: Programs are missing on this machine; the message has a line for each, with its mend.
         EmulationError: A step failed; the message says how to mend it. What was finished before stays.
     """
     tools.require(tools.missing_to_set_up())
@@ -64,8 +64,8 @@ def installed() -> Installation:
     """What an earlier `install` left; touches no network.
 
     Raises:
-        SetupMissing: It was not run, or not for what is installed on the host by now.
-        MissingTools: The emulator or the compiler has gone.
+        NotSetUpError: It was not run, or not for what is installed on the host by now.
+        MissingToolsError: The emulator or the compiler has gone.
     """
     tools.require(tools.missing_to_run())
     site = _present("the guest's packages", wheels.name(wheels.pins()))
@@ -89,7 +89,7 @@ def problems() -> list[str]:
 def _present(what: str, name: str) -> Path:
     folder = cache_folder.cache_folder() / name
     if not folder.is_dir():
-        raise SetupMissing(what)
+        raise NotSetUpError(what)
     return folder
 
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from device_sim.counts.counts import Caches
 from device_sim.emulation import cache_folder
-from device_sim.emulation.errors import UnknownCore
+from device_sim.emulation.errors import UnknownCoreError
 
 PROCESSORS: Final = 4
 IMPLEMENTER_ARM: Final = 0x41
@@ -95,10 +95,10 @@ def core_named(name: str) -> Core:
     """The core of this name.
 
     Raises:
-        UnknownCore: The message lists those there are.
+        UnknownCoreError: The message lists those there are.
     """
     if name not in CORES:
-        raise UnknownCore(name, tuple(CORES))
+        raise UnknownCoreError(name, tuple(CORES))
     return CORES[name]
 
 
@@ -109,7 +109,7 @@ def root_for(core: Core, sysroot: Path) -> Path:
     describe the processors; all else is links into `sysroot`.
 
     Raises:
-        CacheFolderUnusable: The folder cannot be written.
+        CacheFolderError: The folder cannot be written.
     """
     files = processor_files(core)
     described = cache_folder.key(str(sysroot), *(f"{path}\n{text}" for path, text in files.items()))

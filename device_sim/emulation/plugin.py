@@ -18,9 +18,9 @@ def plugin() -> Path:
     """The plugin as a shared object, built now if it is not in the cache.
 
     Raises:
-        MissingTools: No compiler or no emulator.
-        CommandFailed: The compiler refuses.
-        CacheFolderUnusable: The result cannot be kept.
+        MissingToolsError: No compiler or no emulator.
+        CommandError: The compiler refuses.
+        CacheFolderError: The result cannot be kept.
     """
     built = cache_folder.cache_folder() / name() / LIBRARY
     if built.is_file():
@@ -39,7 +39,7 @@ def build(folder: Path) -> None:
     """Compile into this folder.
 
     Raises:
-        CommandFailed: The compiler refuses.
+        CommandError: The compiler refuses.
     """
     command = [tools.compiler() or "cc", *FLAGS, "-o", str(folder / LIBRARY)]
     command += [str(FOLDER / source) for source in SOURCES] + ["-lpthread"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from device_sim.counts.counts import IMAGES, INSTRUCTION_CLASSES, Counts, Image
-from device_sim.emulation.errors import PluginOutputDamaged
+from device_sim.emulation.errors import PluginOutputError
 from device_sim.emulation.images import ImageMap
 
 LEVELS: Final = ("l1i_misses", "l1d_misses", "l2_misses", "l3_misses")
@@ -56,13 +56,13 @@ def read_dumps(text: str, where: str = "the plugin's output") -> tuple[Dump, ...
     """Read the plugin's output; the last dump is what ran after the guest's own last one.
 
     Raises:
-        PluginOutputDamaged: Cut off or not in the format; the message names `where`.
+        PluginOutputError: Cut off or not in the format; the message names `where`.
     """
     reader = _Reader(where)
     for number, line in enumerate(text.splitlines(), start=1):
         reader.line(line, number)
     if not reader.ended:
-        raise PluginOutputDamaged(where, "the end is missing")
+        raise PluginOutputError(where, "the end is missing")
     return tuple(reader.dumps)
 
 
@@ -80,7 +80,7 @@ class _Reader:
                 raise ValueError("something follows the end")
             self._take(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise PluginOutputDamaged(self._where, f"line {number} is not in the format ({error!r})") from error
+            raise PluginOutputError(self._where, f"line {number} is not in the format ({error!r})") from error
 
     def _take(self, row: dict[str, object]) -> None:
         match row:

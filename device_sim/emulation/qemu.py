@@ -55,17 +55,15 @@ def count(
         timeout_s: After this the guest is ended.
 
     Raises:
-        GuestFailed: The script ended with an error; the message has the end of its stderr.
-        GuestTimedOut: It took longer.
-        PluginOutputDamaged: The counts are cut off: the disk is full.
-        UnknownCore: No such core.
+        GuestFailedError: The script ended with an error; the message has the end of its stderr.
+        GuestTimeoutError: It took longer.
+        PluginOutputError: The counts are cut off: the disk is full.
+        UnknownCoreError: No such core.
     """
     with tempfile.TemporaryDirectory(prefix="edge-sim-counts-") as folder:
         written = Path(folder) / "counts.jsonl"
-        output = _run(
-            script, arguments, core_name, installation, python_path, plugin_options(installation.plugin, written, caches),
-            timeout_s,
-        )  # fmt: skip
+        options = plugin_options(installation.plugin, written, caches)
+        output = _run(script, arguments, core_name, installation, python_path, options, timeout_s)
         dumps = read_dumps(written.read_text(encoding="ascii", errors="replace"), f"the counts of {script.name}")
     return GuestRun(output.stdout, dumps, read_maps(output.files.get(markers.IMAGES_FILE, "")))
 

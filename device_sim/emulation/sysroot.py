@@ -27,7 +27,7 @@ _MEND: Final = (
 )
 
 
-class NoMirror(EmulationError):
+class NoMirrorError(EmulationError):
     """No Debian mirror is known on this machine."""
 
     def __init__(self) -> None:
@@ -41,9 +41,9 @@ def sysroot(packages: tuple[str, ...] = PACKAGES) -> Path:
     """The unpacked packages and all that they depend on, fetched now if they are not in the cache.
 
     Raises:
-        NoMirror: It is not known where Debian's packages are.
-        CommandFailed: apt or dpkg failed; the message has its words.
-        CacheFolderUnusable: The files cannot be kept.
+        NoMirrorError: It is not known where Debian's packages are.
+        CommandError: apt or dpkg failed; the message has its words.
+        CacheFolderError: The files cannot be kept.
     """
 
     def build(folder: Path) -> None:
@@ -72,8 +72,8 @@ def fetch(packages: tuple[str, ...], folder: Path) -> list[Path]:
         The .deb files.
 
     Raises:
-        NoMirror: It is not known where Debian's packages are.
-        CommandFailed: apt failed.
+        NoMirrorError: It is not known where Debian's packages are.
+        CommandError: apt failed.
     """
     for part in ("state/lists/partial", "cache/archives/partial", "log"):
         (folder / part).mkdir(parents=True)
@@ -89,7 +89,7 @@ def unpack(package: Path, root: Path) -> None:
     """Unpack a .deb below `root`.
 
     Raises:
-        CommandFailed: dpkg failed.
+        CommandError: dpkg failed.
     """
     mend = "free disk space, and run it again"
     tools.run(["dpkg", "-x", str(package), str(root)], purpose=f"unpacking {package.name}", mend=mend, timeout_s=120)
@@ -99,7 +99,7 @@ def mirrors() -> dict[str, str]:
     """Suite → address of Debian's packages: as EDGE_SIM_DEBIAN_MIRROR says, or as the host's own apt has them.
 
     Raises:
-        NoMirror: Neither is there.
+        NoMirrorError: Neither is there.
     """
     if named := os.environ.get(MIRROR_VARIABLE):
         return {RELEASE: named, f"{RELEASE}-updates": named}
@@ -107,7 +107,7 @@ def mirrors() -> dict[str, str]:
     answer = subprocess.run(query, capture_output=True, text=True, check=False, timeout=60)
     found = read_targets(answer.stdout)
     if RELEASE not in found:
-        raise NoMirror
+        raise NoMirrorError
     return found
 
 

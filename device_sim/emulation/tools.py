@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from device_sim.emulation.errors import CommandFailed, MissingTools
+from device_sim.emulation.errors import CommandError, MissingToolsError
 
 EMULATOR: Final = "qemu-aarch64"
 # 7.2 is the first that was tried; from 9.0 on plugins need another interface (version 2).
@@ -47,10 +47,10 @@ def require(problems: Sequence[str]) -> None:
     """Go on only if there are none.
 
     Raises:
-        MissingTools: With all problems at once.
+        MissingToolsError: With all problems at once.
     """
     if problems:
-        raise MissingTools(problems)
+        raise MissingToolsError(problems)
 
 
 def compiler() -> str | None:
@@ -77,18 +77,18 @@ def run(
     """Run a program that sets things up; what it printed.
 
     Raises:
-        CommandFailed: It cannot be started, ends with an error, or does not end.
+        CommandError: It cannot be started, ends with an error, or does not end.
     """
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment, errors="replace"
         )
     except OSError as error:
-        raise CommandFailed(purpose, command, str(error), mend) from error
+        raise CommandError(purpose, command, str(error), mend) from error
     except subprocess.TimeoutExpired as error:
-        raise CommandFailed(purpose, command, f"no end within {timeout_s:g} s", mend) from error
+        raise CommandError(purpose, command, f"no end within {timeout_s:g} s", mend) from error
     if done.returncode != 0:
-        raise CommandFailed(purpose, command, done.stderr or done.stdout, mend)
+        raise CommandError(purpose, command, done.stderr or done.stdout, mend)
     return done.stdout
 
 

@@ -15,11 +15,11 @@ from device_sim.emulation.sysroot import PYTHON
 # All that `edge_sdk` imports, and what those import; `cffi` is what `cryptography` calls its library through.
 PACKAGES: Final = ("numpy", "onnxruntime", "flatbuffers", "protobuf", "packaging", "cryptography", "cffi")
 # Wheels for any C library up to the guest's (Debian 12 has 2.36).
-PLATFORMS: Final = tuple(f"manylinux_2_{minor}_aarch64" for minor in range(36, 16, -1)) + ("manylinux2014_aarch64",)
+PLATFORMS: Final = (*(f"manylinux_2_{minor}_aarch64" for minor in range(36, 16, -1)), "manylinux2014_aarch64")
 DOWNLOAD_TIMEOUT_S: Final = 900.0
 
 
-class PackageMissing(EmulationError):
+class PackageMissingError(EmulationError):
     """A package of the runtime is not installed on the host, so its version is not known."""
 
     def __init__(self, package: str) -> None:
@@ -30,9 +30,9 @@ def wheels() -> Path:
     """A folder for the guest's PYTHONPATH, fetched now if it is not in the cache.
 
     Raises:
-        PackageMissing: The host lacks one of the packages.
-        CommandFailed: pip failed, for instance because a version has no arm64 wheel.
-        CacheFolderUnusable: The files cannot be kept.
+        PackageMissingError: The host lacks one of the packages.
+        CommandError: pip failed, for instance because a version has no arm64 wheel.
+        CacheFolderError: The files cannot be kept.
     """
     return target(pins())
 
@@ -41,8 +41,8 @@ def target(versions: Mapping[str, str]) -> Path:
     """A folder with these packages, without what they depend on.
 
     Raises:
-        CommandFailed: pip failed.
-        CacheFolderUnusable: The files cannot be kept.
+        CommandError: pip failed.
+        CacheFolderError: The files cannot be kept.
     """
 
     def build(folder: Path) -> None:
@@ -60,14 +60,14 @@ def pins() -> dict[str, str]:
     """The versions that are installed here.
 
     Raises:
-        PackageMissing: One is not.
+        PackageMissingError: One is not.
     """
     found = {}
     for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError as error:
-            raise PackageMissing(package) from error
+            raise PackageMissingError(package) from error
     return found
 
 
@@ -80,7 +80,7 @@ def fetch(versions: Mapping[str, str], folder: Path) -> None:
     """Download and unpack into `folder`.
 
     Raises:
-        CommandFailed: pip failed.
+        CommandError: pip failed.
     """
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     command += ["--no-deps", "--no-compile", "--only-binary=:all:", "--target", str(folder)]

@@ -25,7 +25,7 @@ def main(files: Path, output: Path) -> None:
     for path in scenarios:
         scenario = json.loads(path.read_text(encoding="utf-8"))
         with tempfile.TemporaryDirectory() as state:
-            device = player.Player(scenario, files, Path(state), allow_unsigned=True)
+            device = player.Player(scenario, files, Path(state))
             for request, (_, stated, outcomes) in zip(scenario["requests"], device.play(), strict=True):
                 lines = compare.decision_differences(request["expect"], stated)
                 lines += compare.differences([act["expect"] for act in request.get("then", ())], outcomes, "then")

@@ -8,20 +8,19 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
+from fleet_examples import SETTINGS, row
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_export.scene import load_scene
 from device_sim.fleet.arms import Moment, cloud_order, oracle_order, random_order
-from device_sim.fleet.closed_loop import ArmLog, FleetDays, Row
+from device_sim.fleet.closed_loop import ArmLog, FleetDays
 from device_sim.fleet.figures import arm_figures, gap_closed, lifts
 from device_sim.fleet.homes import Home, Homes
 from device_sim.fleet.ledger import Ledger, rules_of
-from device_sim.fleet.result import Settings
 from device_sim.fleet.settings import FleetSettingsError, checked_settings
 from edge_sdk import BaseDecision
 
-SETTINGS = Settings(devices=2, days=2, seed=1, panel_users=30, panel_days=3, start=date(2026, 1, 5))
 EPOCH_MS = 1_767_571_200_000
 NAMES = ("cash_001", "fund_001")
 
@@ -41,12 +40,6 @@ def homes(count: int = 1, *, uploads: bool = False) -> Homes:
     )  # fmt: skip
     rules = rules_of(load_scene("wealth"), offers)
     return Homes([Home(Ledger(rules), None) for _ in range(count)], NAMES, EPOCH_MS, uploads=uploads)
-
-
-def row(user: int, value: float, *, day: int = 3, oracle: float = 1.0, session: int = 1) -> Row:
-    return Row(
-        day=day, user=user, session=session, seen=6, value=value, oracle_value=oracle, clicks=1, conversions=0
-    )  # fmt: skip
 
 
 # ---- orders ----

@@ -54,7 +54,7 @@ def test_scalar_code_is_instructions_over_the_range_over_the_clock() -> None:
 
 
 def test_kernels_are_the_cycle_model_and_its_error() -> None:
-    """600,000 fma + 0.5 × 600,000 + 100 × 1,000 misses are a million cycles, off by up to a quarter: 500 µs at 2 GHz."""
+    """600,000 fma + 0.5 × 600,000 + 100 × 1,000 misses are a million cycles: 500 µs at 2 GHz, off by a quarter."""
     found = estimated(Operation(parts=(kernel_part(6e5, 6e5, l2=1000),)))
     assert found.low_us == pytest.approx(500 / 1.25)
     assert found.high_us == pytest.approx(500 / 0.75)
@@ -157,7 +157,7 @@ def test_a_core_that_nothing_is_known_of_is_refused() -> None:
     with pytest.raises(UnknownCoreError):
         core_cost(profile(core="cortex-x4").main, calibration(), scalar_ipc())
     known = calibration(a78=core_model("cortex-a78"))
-    with pytest.raises(ScalarIpcError, match="cortex-a78: no range .* give one in the profile, as scalar_ipc"):
+    with pytest.raises(ScalarIpcError, match=r"cortex-a78: no range .* give one in the profile, as scalar_ipc"):
         core_cost(profile(core="cortex-a78").main, known, scalar_ipc())
 
 

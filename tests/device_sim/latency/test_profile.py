@@ -102,8 +102,9 @@ def test_a_name_like_no_other_gets_no_suggestion() -> None:
 
 
 def test_all_is_every_device_and_none_twice() -> None:
-    assert [one.name for one in find_profiles(["pi-5", "all"])][0] == "pi-5"
-    assert sorted(one.name for one in find_profiles(["pi-5", "all", "pi-4"])) == list(profile_names())
+    names = [one.name for one in find_profiles(["pi-5", "all", "pi-4"])]
+    assert names[0] == "pi-5"
+    assert sorted(names) == list(profile_names())
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
@@ -143,16 +144,12 @@ def test_a_figure_without_a_source_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "pi-5.toml"
     kept = [line for line in (SHIPPED / "pi-5.toml").read_text("utf-8").splitlines() if not line.startswith("l2_kib")]
     file.write_text("\n".join([*kept, "l2_kib = { value = 512 }"]), encoding="utf-8")
-    with pytest.raises(
-        ProfileFileError, match=r"pi-5\.toml: main\.l2_kib\.source: field required; a figure is \{ value"
-    ):
+    with pytest.raises(ProfileFileError, match=r"main\.l2_kib\.source: field required; a figure is \{ value"):
         read_profile(file)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(
-        ProfileFileError, match=r"none\.toml: the file: No such file or directory; give a readable file"
-    ):
+    with pytest.raises(ProfileFileError, match=r"none\.toml: the file: No such file or directory; give a"):
         find_profiles([str(tmp_path / "none.toml")])
 
 

@@ -7,7 +7,10 @@
  *   DUMP          write what all regions gathered, forget it, and make region 0 current
  *   EMPTY_CACHES  every simulated cache forgets its lines
  *
- * Arguments: out=FILE [l1i=KIB:WAYS l1d=KIB:WAYS l2=KIB:WAYS [l3=KIB:WAYS]]
+ * A program that cannot be made to mark regions can be split by a system call that it makes anyway: `dump_at` takes
+ * its number and first argument, and acts as DUMP before each of those calls.
+ *
+ * Arguments: out=FILE [l1i=KIB:WAYS l1d=KIB:WAYS l2=KIB:WAYS [l3=KIB:WAYS]] [dump_at=NUMBER:ARGUMENT]
  * Output, one JSON object a line (read by plugin_output.py):
  *   {"region":R,"page":P,"mix":[one number a class],"misses":[l1i,l1d,l2,l3]}   code at P * 4096 ... ; misses if simulated
  *   {"region":R,"visits":V}                                                    how often R was entered
@@ -33,6 +36,10 @@ static unsigned region, dumps, vcpus;
 static bool simulated, parallel;
 static struct cache caches[LEVELS];
 static uint64_t last_fetched = NO_LINE, last_accessed = NO_LINE;
+static struct {
+    int64_t number;
+    uint64_t argument;
+} dump_at = {-1, 0};
 static FILE *out;
 static pid_t owner; /* a forked child carries a copy of all this, and must not write */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -234,8 +241,12 @@ static void marked(unsigned id) {
 static void called(qemu_plugin_id_t id, unsigned vcpu, int64_t number, uint64_t first, uint64_t second, uint64_t third,
                    uint64_t fourth, uint64_t fifth, uint64_t sixth, uint64_t seventh, uint64_t eighth) {
     (void)id, (void)vcpu, (void)second, (void)third, (void)fourth, (void)fifth, (void)sixth, (void)seventh, (void)eighth;
-    if (number == GETPGID && ((uint32_t)first & 0xffff0000u) == MARKER && getpid() == owner)
+    if (getpid() != owner)
+        return;
+    if (number == GETPGID && ((uint32_t)first & 0xffff0000u) == MARKER)
         marked((uint32_t)first & 0xffffu);
+    else if (number == dump_at.number && first == dump_at.argument)
+        marked(DUMP);
 }
 
 static void ended(qemu_plugin_id_t id, void *data) {
@@ -254,6 +265,8 @@ static bool read_argument(const char *argument) {
     unsigned kib, ways;
     if (!strncmp(argument, "out=", 4))
         return (out = fopen(argument + 4, "w")) != NULL;
+    if (!strncmp(argument, "dump_at=", 8))
+        return sscanf(argument + 8, "%" SCNd64 ":%" SCNu64, &dump_at.number, &dump_at.argument) == 2;
     for (int level = 0; level < LEVELS; level++) {
         size_t length = strlen(LEVEL_NAMES[level]);
         if (!strncmp(argument, LEVEL_NAMES[level], length))

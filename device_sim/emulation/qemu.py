@@ -81,13 +81,23 @@ def run(
     return _run(script, arguments, core_name, installation, python_path, None, timeout_s).stdout
 
 
-def plugin_options(plugin: Path, out: Path, caches: Caches | None) -> str:
-    """The value of qemu's `-plugin`; a comma in a path is written twice, as qemu wants it."""
-    options = [plugin, f"out={out}"]
+def plugin_options(
+    plugin: Path, out: Path, caches: Caches | None = None, dump_at: tuple[int, int] | None = None
+) -> str:
+    """The value of qemu's `-plugin`; a comma in a path is written twice, as qemu wants it.
+
+    Args:
+        plugin: The plugin.
+        out: File for the counts.
+        caches: To simulate.
+        dump_at: A system call's number and first argument: dump before each such call.
+    """
+    options = [str(plugin), f"out={out}"]
     if caches is not None:
         levels = {"l1i": caches.l1i, "l1d": caches.l1d, "l2": caches.l2, "l3": caches.l3}
         options += [f"{level}={size[0]}:{size[1]}" for level, size in levels.items() if size is not None]
-    return ",".join(str(option).replace(",", ",,") for option in options)
+    options += [f"dump_at={dump_at[0]}:{dump_at[1]}"] if dump_at else []
+    return ",".join(option.replace(",", ",,") for option in options)
 
 
 def _run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -37,8 +36,12 @@ class NoMirrorError(EmulationError):
         )
 
 
-def sysroot(packages: tuple[str, ...] = PACKAGES) -> Path:
+def sysroot(packages: tuple[str, ...] = PACKAGES, release: str = RELEASE) -> Path:
     """The unpacked packages and all that they depend on, fetched now if they are not in the cache.
+
+    Args:
+        packages: Debian's names of them.
+        release: Debian's code name of the release they are taken from.
 
     Raises:
         NoMirrorError: It is not known where Debian's packages are.
@@ -49,24 +52,25 @@ def sysroot(packages: tuple[str, ...] = PACKAGES) -> Path:
     def build(folder: Path) -> None:
         root, scratch = folder / ROOT, folder / "apt"
         root.mkdir()
-        for package in fetch(packages, scratch):
+        for package in fetch(packages, scratch, release):
             unpack(package, root)
         shutil.rmtree(scratch)
 
-    return cache_folder.built(name(packages), build) / ROOT
+    return cache_folder.built(name(packages, release), build) / ROOT
 
 
-def name(packages: tuple[str, ...] = PACKAGES) -> str:
+def name(packages: tuple[str, ...] = PACKAGES, release: str = RELEASE) -> str:
     """Its folder in the cache."""
-    return f"sysroot-{cache_folder.key(RELEASE, *packages)}"
+    return f"sysroot-{cache_folder.key(release, *packages)}"
 
 
-def fetch(packages: tuple[str, ...], folder: Path) -> list[Path]:
-    """Download arm64 packages of the release and what they depend on, by an apt with lists and state of its own.
+def fetch(packages: tuple[str, ...], folder: Path, release: str = RELEASE) -> list[Path]:
+    """Download arm64 packages of a release and what they depend on, by an apt with lists and state of its own.
 
     Args:
         packages: Their names.
         folder: Where apt's lists, settings and downloads go.
+        release: Debian's code name of the release; another than RELEASE is sought on the same mirror.
 
     Returns:
         The .deb files.
@@ -78,7 +82,7 @@ def fetch(packages: tuple[str, ...], folder: Path) -> list[Path]:
     for part in ("state/lists/partial", "cache/archives/partial", "log"):
         (folder / part).mkdir(parents=True)
     (folder / "status").touch()
-    (folder / "sources.list").write_text(sources_text(mirrors()), encoding="utf-8")
+    (folder / "sources.list").write_text(sources_text(mirrors(release)), encoding="utf-8")
     (folder / "apt.conf").write_text(settings_text(folder), encoding="utf-8")
     _apt(["update", "--error-on=any"], folder)
     _apt(["install", "-y", "--download-only", "--no-install-recommends", *packages], folder)
@@ -95,20 +99,20 @@ def unpack(package: Path, root: Path) -> None:
     tools.run(["dpkg", "-x", str(package), str(root)], purpose=f"unpacking {package.name}", mend=mend, timeout_s=120)
 
 
-def mirrors() -> dict[str, str]:
+def mirrors(release: str = RELEASE) -> dict[str, str]:
     """Suite → address of Debian's packages: as EDGE_SIM_DEBIAN_MIRROR says, or as the host's own apt has them.
 
     Raises:
         NoMirrorError: Neither is there.
     """
     if named := os.environ.get(MIRROR_VARIABLE):
-        return {RELEASE: named, f"{RELEASE}-updates": named}
+        return {release: named}
     query = ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
-    answer = subprocess.run(query, capture_output=True, text=True, check=False, timeout=60)
-    found = read_targets(answer.stdout)
+    mend = f"look at the files in /etc/apt, or name a mirror in {MIRROR_VARIABLE}"
+    found = read_targets(tools.run(query, purpose="reading apt's sources", mend=mend, timeout_s=60))
     if RELEASE not in found:
         raise NoMirrorError
-    return found
+    return found if release == RELEASE else {release: found[RELEASE]}
 
 
 def read_targets(text: str) -> dict[str, str]:

@@ -1,0 +1,65 @@
+"""How many instructions LZMA takes: with published 7-zip speeds and clocks, what scalar code gets done a cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from device_sim.counts.counts import Counts, CountsFileError
+
+FORMAT: Final = 1
+
+
+class LzmaCounts(BaseModel):
+    """One pass of 7-zip's own benchmark, the one whose speeds are published.
+
+    Attributes:
+        encode: Instructions for 1 KiB (1024 bytes) of plain data, compressing.
+        decode: The same, decompressing; KiB of what comes out, as 7-zip's figures have it.
+        kib: How much was compressed and decompressed.
+        dictionary_kib: Of the compressor.
+        method: What was run, in words.
+        versions: 7-zip, the release that its package is from, the emulator.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format: int = FORMAT
+    encode: Counts
+    decode: Counts
+    kib: int = Field(gt=0)
+    dictionary_kib: int = Field(gt=0)
+    method: str
+    versions: Mapping[str, str]
+
+
+def read_lzma_counts(path: Path) -> LzmaCounts:
+    """Read what `write_lzma_counts` wrote.
+
+    Raises:
+        CountsFileError: The file is not readable or not in the format.
+    """
+    mend = "give a file that device_sim.emulation.lzma_counts wrote"
+    try:
+        counts = LzmaCounts.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise CountsFileError(f"{path}: {error.strerror}; {mend}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise CountsFileError(f"{path}: {field}: {first['msg']}; {mend}") from error
+    if counts.format != FORMAT:
+        raise CountsFileError(f"{path}: format {counts.format}, this program reads {FORMAT}; {mend}")
+    return counts
+
+
+def write_lzma_counts(counts: LzmaCounts, path: Path) -> None:
+    """Write as JSON.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path.write_text(counts.model_dump_json(indent=1, exclude_none=True) + "\n", encoding="utf-8")

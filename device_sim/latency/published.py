@@ -20,7 +20,8 @@ LARGEST_FILE_BYTES: Final = 16 << 20
 CLOCK_GHZ: Final = (0.1, 6.0)
 TIME_MS: Final = (0.001, 600_000.0)  # a microsecond to ten minutes: no inference takes less or more
 
-_Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+_LARGEST_REASON: Final = 300
+_Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$")]
 
 
 class PublishedTableError(Exception):
@@ -107,7 +108,7 @@ def read_published(path: Path) -> PublishedTable:
             exclusions.append(Exclusion(entry=name, model=None, reason=_first(error)))
             continue
         except (UnknownCoreError, _UnusableError) as error:
-            exclusions.append(Exclusion(entry=name, model=None, reason=str(error)))
+            exclusions.append(Exclusion(entry=name, model=None, reason=_shown(str(error))))
             continue
         runs.append(run)
         exclusions.extend(unusable)
@@ -161,13 +162,18 @@ def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _name(raw: object, number: int) -> str:
     device = raw.get("device") if isinstance(raw, dict) else None
-    return device[:60] if isinstance(device, str) and device.strip() else f"entry {number}"
+    return _shown(device[:60]) if isinstance(device, str) and device.strip() else f"entry {number}"
+
+
+def _shown(text: str) -> str:
+    """Text of a file as it can be stored and printed: no control characters, no halves of surrogate pairs."""
+    return "".join(character if character.isprintable() else "?" for character in text)[:_LARGEST_REASON]
 
 
 def _first(error: ValidationError) -> str:
     first = error.errors()[0]
     field = ".".join(str(part)[:60] for part in first["loc"]) or "the entry"
-    return f"{field}: {first['msg']}; mend this field of the entry"
+    return _shown(f"{field}: {first['msg']}; mend this field of the entry")
 
 
 def _run(entry: _Entry, taken: set[tuple[str, str]]) -> tuple[PublishedRun, list[Exclusion]]:
@@ -185,7 +191,7 @@ def _run(entry: _Entry, taken: set[tuple[str, str]]) -> tuple[PublishedRun, list
             unusable.append(Exclusion(entry=entry.device, model=model, reason=str(error)))
     if not least_ms:
         raise _UnusableError("ms_min_max_avg: no usable figure; give [min, max, avg] in milliseconds for each model")
-    note = entry.note.strip() if entry.note else None
+    note = _shown(entry.note.strip()) if entry.note else None
     return PublishedRun(
         device=entry.device, core=core, clock_ghz=entry.clock_ghz, note=note or None, least_ms=least_ms
     ), unusable

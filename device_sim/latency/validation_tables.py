@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from device_sim.latency.points import ANY
 from device_sim.latency.protocol import WITHIN
 from device_sim.latency.published import Exclusion
 from device_sim.latency.results import Compared, CoreScores, FurtherTable, GivenScores, Score, Validation
@@ -73,8 +74,8 @@ def _devices(validation: Validation) -> Table:
     table = Table("device", "core", "GHz", "models", "model\nunseen", "baseline", "device\nunseen", title="Devices")
     for name, scores in validation.devices.items():
         table.add_row(
-            escape(name), scores.core, f"{scores.clock_ghz:g}", str(scores.models), _errors(scores), _errors(scores.baseline),
-            _errors(scores.unseen_device),
+            escape(name), scores.core, f"{scores.clock_ghz:g}", str(scores.models),
+            _errors(scores), _errors(scores.baseline), _errors(scores.unseen_device),
         )  # fmt: skip
     return table
 
@@ -90,8 +91,8 @@ def _given(title: str, scored: Mapping[str, GivenScores]) -> Table:
             "noted" if scores.note else "",
         ]
         table.add_row(
-            escape(name), scores.core, scores.coefficients_of, str(scores.points), _errors(scores), f"{scores.within_1_5:.0%}",
-            _errors(scores.baseline), ", ".join(label for label in labels if label),
+            escape(name), scores.core, scores.coefficients_of, str(scores.points),
+            _errors(scores), f"{scores.within_1_5:.0%}", _errors(scores.baseline), ", ".join(filter(None, labels)),
         )  # fmt: skip
     return table
 
@@ -106,7 +107,7 @@ def _transferred(scored: Mapping[str, Compared]) -> Table:
 def _exclusions(title: str, exclusions: Iterable[Exclusion]) -> Table:
     places: dict[str, list[str]] = {}
     for exclusion in exclusions:
-        place = exclusion.entry if exclusion.model is None else f"{exclusion.model} ({exclusion.entry})"
+        place = " on ".join(part for part in (exclusion.model, exclusion.entry) if part and part != ANY)
         places.setdefault(exclusion.reason, []).append(place)
     table = Table("what", "why", title=title, show_lines=True)
     for reason, of_reason in places.items():
@@ -122,4 +123,4 @@ def _targets(validation: Validation) -> Table:
 
 
 def _errors(score: Score | None) -> str:
-    return "–" if score is None else f"{100 * score.median_error:.1f} / {100 * score.p90_error:.1f}"
+    return "–" if score is None else f"{100 * score.median_error:.1f}/{100 * score.p90_error:.1f}"

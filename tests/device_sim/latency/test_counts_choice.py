@@ -86,7 +86,8 @@ def test_there_is_an_order_for_every_core_that_is_counted() -> None:
 
 def test_shipped_counts_are_read_from_their_folder(tmp_path: Path) -> None:
     write(counted(), tmp_path / "wealth.cortex-a55.json")
-    (tmp_path / "lzma.json").write_text("{}", encoding="utf-8")
+    for other in ("lzma.json", "ncnn.cortex-a55.json"):  # what else lies there is not of a bundle
+        (tmp_path / other).write_text("{}", encoding="utf-8")
     assert [found.core for found in shipped_counts(tmp_path)] == ["cortex-a55"]
     assert shipped_counts(tmp_path / "none") == ()
 
@@ -96,3 +97,9 @@ def test_a_bundle_says_its_scene_and_its_hash(small: Small) -> None:
     assert found.scene == "small"
     assert found.size_bytes == small.bundle.stat().st_size
     assert found.sha256 == hashlib.sha256(small.bundle.read_bytes()).hexdigest()
+
+
+def test_what_is_shipped_can_be_read() -> None:
+    for found in shipped_counts():
+        assert {"record", "rank"} <= set(found.operations)
+        assert found.operations["rank"].total().instructions > 0

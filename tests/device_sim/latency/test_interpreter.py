@@ -106,9 +106,8 @@ def test_every_core_of_the_cycle_model_has_a_range() -> None:
 def test_the_shipped_ranges_are_what_the_board_results_give() -> None:
     if not ROWS.exists():
         pytest.skip(f"needs the study's board results, {ROWS.name}, beside the checkout")
-    made = derive(
-        read_rows(ROWS), interpreter.LZMA, interpreter.INTERPRETER_IN_ORDER, interpreter.INTERPRETER_OUT_OF_ORDER
-    )
+    widenings = interpreter.INTERPRETER_IN_ORDER, interpreter.INTERPRETER_OUT_OF_ORDER
+    made = derive(read_rows(ROWS), interpreter.lzma_instructions(), *widenings)
     shipped = read_scalar_ipc()
     assert made.cores.keys() == shipped.cores.keys()
     for name, core in made.cores.items():

@@ -13,7 +13,7 @@ from device_sim.emulation.errors import EmulationError
 SCORE_TOLERANCE: Final = 1e-5  # docs/golden.md
 
 
-class GuestAnswerDamaged(EmulationError):
+class GuestAnswerError(EmulationError):
     """What a guest's script wrote is not readable."""
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -114,7 +114,7 @@ def read_workload(path: Path) -> PlayedWorkload:
     """Read what `guest/decisions_run.py` wrote.
 
     Raises:
-        GuestAnswerDamaged: It is cut off or something else.
+        GuestAnswerError: It is cut off or something else.
     """
     return read_answer(path, PlayedWorkload)
 
@@ -123,7 +123,7 @@ def read_golden(path: Path) -> PlayedGolden:
     """Read what `guest/golden_run.py` wrote.
 
     Raises:
-        GuestAnswerDamaged: It is cut off or something else.
+        GuestAnswerError: It is cut off or something else.
     """
     return read_answer(path, PlayedGolden)
 
@@ -132,12 +132,12 @@ def read_answer(path: Path, kind: type[_A]) -> _A:
     """Read a guest's answer.
 
     Raises:
-        GuestAnswerDamaged: It is not there, cut off or something else.
+        GuestAnswerError: It is not there, cut off or something else.
     """
     try:
         return kind.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise GuestAnswerDamaged(path, error.strerror or str(error)) from error
+        raise GuestAnswerError(path, error.strerror or str(error)) from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise GuestAnswerDamaged(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise GuestAnswerError(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

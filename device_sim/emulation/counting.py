@@ -27,7 +27,7 @@ import edge_sdk
 from device_sim.counts.counts import STAGES, BundleCounts, Caches
 from device_sim.emulation import conformance, machine, qemu, tools
 from device_sim.emulation.conformance import Conformance, PlayedWorkload
-from device_sim.emulation.differences import Loop, LoopsMissing, StageSplit, split, tally
+from device_sim.emulation.differences import Loop, MissingLoopError, StageSplit, split, tally
 from device_sim.emulation.errors import EmulationError, tail
 from device_sim.emulation.installation import Installation
 from device_sim.emulation.qemu import GuestRun
@@ -36,13 +36,13 @@ from device_sim.emulation.workload_plan import Plan, make_plan
 from edge_sdk.bundle import Bundle, read_bundle
 from edge_sdk.release import open_release
 
-REPETITIONS: Final = 128
+REPETITIONS: Final = 64
 # The idle loop leaves its events in the log; memory takes them in when PENDING_MAX (1024) wait, which must be outside.
 REPETITIONS_MAX: Final = 500
 LEFT_OVER_MAX: Final = 0.02  # how far the stages of `rank` may be from its total (`differences.py`)
 
 
-class HereFailed(EmulationError):
+class HostWorkloadError(EmulationError):
     """The workload failed on this machine already."""
 
     def __init__(self, bundle: Path, stderr: str) -> None:
@@ -145,8 +145,8 @@ def prepared(path: Path, *, public_key: bytes | None, golden: Path | None, repet
 
     Raises:
         EdgeError: The file is no bundle, damaged, or not signed by the key.
-        WorkloadRefused: Its rules let no offer stand.
-        HereFailed: The workload fails on this machine.
+        WorkloadRefusedError: Its rules let no offer stand.
+        HostWorkloadError: The workload fails on this machine.
     """
     trusted = () if public_key is None else (public_key,)
     bundle = read_bundle(path, open_release(path, trusted_keys=trusted, allow_unsigned=public_key is None))
@@ -189,7 +189,13 @@ def count_on(ready: Prepared, core: str, caches: Caches | None, runner: Runner) 
 def golden_folder() -> Path | None:
     """The checkout's golden decisions; None where the package is installed without its tests."""
     folder = tree() / "tests" / "golden"
-    return folder if (folder / "decisions").is_dir() and (folder / "vector_play.py").is_file() else None
+    return folder if is_golden(folder) else None
+
+
+def is_golden(folder: Path) -> bool:
+    """Whether a folder holds golden decisions and what plays and compares them."""
+    players = ("vector_play.py", "vector_compare.py")
+    return (folder / "decisions").is_dir() and all((folder / name).is_file() for name in players)
 
 
 def caches_of(core: str) -> Caches:
@@ -222,7 +228,7 @@ def _played_here(bundle: Path, folder: Path) -> PlayedWorkload:
     command = [sys.executable, "-m", "device_sim.emulation.guest.decisions_run", str(folder), str(output)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise HereFailed(bundle, done.stderr)
+        raise HostWorkloadError(bundle, done.stderr)
     return conformance.read_workload(output)
 
 
@@ -239,15 +245,15 @@ def _conformance(ready: Prepared, runner: Runner) -> tuple[PlayedWorkload, Confo
 
 
 def _loops(path: Path, run: GuestRun) -> list[Loop]:
-    """The guest says what each dump is of; the first is of its start, the last of its end."""
+    """The guest says what each second dump is of; before each loop there is one, and one at the end."""
     try:
         rows = TypeAdapter(list[_LoopRow]).validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise LoopsMissing(path.name) from error
-    if len(run.dumps) != len(rows) + 2:
-        raise LoopsMissing(f"{len(rows)} loops ({len(run.dumps)} dumps)")
+        raise MissingLoopError(path.name) from error
+    if len(run.dumps) != 2 * len(rows) + 1:
+        raise MissingLoopError(f"{len(rows)} loops ({len(run.dumps)} dumps)")
     loops = []
-    for row, dump in zip(rows, run.dumps[1:-1], strict=True):
+    for row, dump in zip(rows, run.dumps[1::2], strict=True):
         stages = [tally(dump.region(number).by_image(run.images)) for number, _ in enumerate(STAGES, 1)]
         loops.append(Loop(row.operation, row.loop, row.length, row.passes, np.stack(stages)))
     return loops

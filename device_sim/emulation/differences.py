@@ -27,12 +27,13 @@ F64 = npt.NDArray[np.float64]
 
 LEVELS: Final = ("l1i_misses", "l1d_misses", "l2_misses", "l3_misses")
 _CLASSES: Final = len(INSTRUCTION_CLASSES)
+_DIGITS: Final = 3  # N rounds give no more
 _ENGINE: Final = STAGES.index("engine")
 _BEHIND: Final[Stage] = "window"  # the stage that the empty door of the pseudo-operation stands for
 DOOR: Final = "door"  # its name; that of guest/counting_run.py
 
 
-class LoopsMissing(EmulationError):
+class MissingLoopError(EmulationError):
     """The guest's list of loops does not fit what was counted."""
 
     def __init__(self, what: str) -> None:
@@ -91,7 +92,7 @@ def split(loops: Sequence[Loop]) -> dict[str, StageSplit]:
     """Each operation's counts.
 
     Raises:
-        LoopsMissing: a loop is not there in both lengths.
+        MissingLoopError: a loop is not there in both lengths.
     """
     names = dict.fromkeys(loop.operation for loop in loops if loop.operation != DOOR)
     door = _Door.of(loops)
@@ -117,16 +118,17 @@ class _Round:
     """One round of a loop."""
 
     counts: F64
-    passes: dict[str, float]
+    passes: Mapping[str, float]
     repetitions: int
 
     @classmethod
     def of(cls, loops: Sequence[Loop], operation: str, name: str) -> _Round:
         found = sorted((loop for loop in loops if (loop.operation, loop.loop) == (operation, name)), key=_length)
         if len(found) != 2 or found[1].length != 2 * found[0].length or not found[0].length:
-            raise LoopsMissing(f"{operation}, {name} loop")
+            raise MissingLoopError(f"{operation}, {name} loop")
         once, twice = found
-        passes = {stage: (twice.passes[stage] - once.passes[stage]) / once.length for stage in STAGES}
+        names: tuple[str, ...] = STAGES
+        passes = {stage: (twice.passes[stage] - once.passes[stage]) / once.length for stage in names}
         return cls((twice.counts - once.counts) / once.length, passes, once.length)
 
 
@@ -170,6 +172,6 @@ def _operation(table: F64) -> Operation:
 
 
 def _counts(row: F64) -> Counts:
-    mix = {name: float(value) for name, value in zip(INSTRUCTION_CLASSES, row, strict=False) if value}
-    misses = {name: None if np.isnan(value) else float(value) for name, value in zip(LEVELS, row[_CLASSES:], strict=True)}
-    return Counts(mix=mix, **misses)
+    mix = {name: round(float(value), _DIGITS) for name, value in zip(INSTRUCTION_CLASSES, row, strict=False) if value}
+    misses = [None if np.isnan(value) else round(float(value), _DIGITS) for value in row[_CLASSES:]]
+    return Counts(mix=mix, **dict(zip(LEVELS, misses, strict=True)))

@@ -57,7 +57,8 @@ def staged(installation: Installation) -> Path:
             timeout_s=_TIMEOUT_S,
         )
 
-    return cache_folder.built(f"guest-{cache_folder.key(PYTHON, *(part for item in files.items() for part in item))}", build)
+    key = cache_folder.key(PYTHON, _COMPILE, *(part for item in files.items() for part in item))
+    return cache_folder.built(f"guest-{key}", build)
 
 
 def script(stage: Path, name: str) -> Path:

@@ -24,7 +24,7 @@ _CONTEXTS_TRIED: Final = 64
 _DECISIONS: Final = 64  # played here and on the emulated core
 
 
-class WorkloadRefused(EmulationError):
+class WorkloadRefusedError(EmulationError):
     """No workload was found in which every decision of a bundle has a full window and some offers."""
 
     def __init__(self, bundle: Path, reason: str) -> None:
@@ -75,7 +75,7 @@ def make_plan(bundle: Bundle, *, public_key: bytes | None, repetitions: int) -> 
         repetitions: N of the 2N − N difference.
 
     Raises:
-        WorkloadRefused: in each of them some decision has no offer, or its window is not full.
+        WorkloadRefusedError: in each of them some decision has no offer, or its window is not full.
     """
     best: tuple[int, Plan] | None = None
     refusal = "no event kind can be recorded"
@@ -90,7 +90,7 @@ def make_plan(bundle: Bundle, *, public_key: bytes | None, repetitions: int) -> 
         if fewest == len(plan.candidates):
             break
     if best is None:
-        raise WorkloadRefused(bundle.path, refusal)
+        raise WorkloadRefusedError(bundle.path, refusal)
     return best[1]
 
 

@@ -28,12 +28,13 @@ from edge_sdk.config import PENDING_MAX
 DOOR: Final = "door"  # the pseudo-operation that tells what a door itself costs
 WARM_UPS: Final = 200
 RECORDS: Final = 2 * PENDING_MAX  # memory takes in what was recorded each PENDING_MAX events: each loop holds it whole
-OPENINGS: Final = 2
+OPENINGS: Final = 1
+EXPLANATIONS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """What the counter wrote at one dump: the dumps come in the order of the loops.
+    """What the counter wrote at every second dump; the others come before the loops.
 
     Attributes:
         operation: Such as `rank`.
@@ -74,6 +75,7 @@ def measure(measured: Measured, nothing: Callable[[], None]) -> Iterator[Loop]:
             for length in (once, twice):
                 measured.settle()
                 begun = dict(passed.times)
+                markers.dump()  # what was counted up to here is of no loop
                 enter(region_of("engine"))
                 repeat(measured.before, function, length)
                 markers.dump()
@@ -93,9 +95,8 @@ def main(folder: Path) -> None:
     plan, loops = read_plan(folder), list[Loop]()
     for name in (DOOR, *plan["operations"]):
         workload = Workload(plan, folder / "bundle.edge", folder / f"state-{name}")
-        if not loops:  # all libraries are loaded now, and what starting took is of no loop
+        if not loops:  # all libraries are loaded now
             markers.report_images()
-            markers.dump()
         gc.collect()
         gc.freeze()
         gc.disable()  # when it would run depends on all that the process has allocated before
@@ -114,13 +115,15 @@ def _measured(name: str, workload: Workload, count: int) -> Measured:
         return Measured(name, workload.advance, workload.record, RECORDS, settle=settle)
     if name == "open_close":  # closing cannot be told apart from what goes before the next opening
         return Measured(name, workload.close, workload.open, OPENINGS, warm_ups=1)
-    before, operate = {
-        "rank": (workload.go_on, workload.rank),
-        "rank_new_base": (workload.go_on_with_new_base, workload.rank),
-        "rank_cold": (workload.go_on_forgetful, workload.rank),
-        "explain": (workload.go_on_and_rank, workload.explain),
+    if name == "explain":
+        before = _apart(workload.go_on_and_rank, is_cold=False)
+        return Measured(name, before, workload.explain, min(count, EXPLANATIONS), EXPLANATIONS, settle)
+    before = {
+        "rank": workload.go_on,
+        "rank_new_base": workload.go_on_with_new_base,
+        "rank_cold": workload.go_on_forgetful,
     }[name]
-    return Measured(name, _apart(before, is_cold=name == "rank_cold"), operate, count, settle=settle)
+    return Measured(name, _apart(before, is_cold=name == "rank_cold"), workload.rank, count, settle=settle)
 
 
 def _apart(before: Callable[[], None], *, is_cold: bool) -> Callable[[], None]:

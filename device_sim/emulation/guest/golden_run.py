@@ -32,7 +32,9 @@ def main(files: Path, output: Path) -> None:
                 differences += [f"{path.stem}: decision {request['expect']['id']}: {line}" for line in lines]
                 largest = max(largest, _largest(request["expect"]["scores"], stated["scores"]))
                 played += 1
-            differences += [f"{path.stem}: {line}" for line in compare.differences(scenario["log"], device.close(), "log")]
+            differences += [
+                f"{path.stem}: {line}" for line in compare.differences(scenario["log"], device.close(), "log")
+            ]
     found = {"scenarios": len(scenarios), "decisions": played, "differences": differences, "largest": largest}
     output.write_text(json.dumps(found), encoding="utf-8")
 

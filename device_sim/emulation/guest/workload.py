@@ -142,7 +142,7 @@ class Workload:
         self.rank()
         decision, trace = self.decision, self.decision.trace
         if decision.error or trace is None:
-            raise WorkloadError(f"the workload's decision failed ({decision.error}: {decision.detail}); mend the bundle")
+            raise WorkloadError(f"a decision failed ({decision.error}: {decision.detail}); mend the bundle")
         call = self.engine._maker._ranker.bound(len(self._candidates))
         held, window = int(np.count_nonzero(call.inputs.event_kind)), len(call.inputs.event_kind)
         if held < window:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +11,8 @@ from rich.table import Table
 from device_sim.latency.answers import CAUTION, OPERATIONS, Answer, CoreAnswer, DeviceAnswer
 from device_sim.latency.estimate import Estimate
 from device_sim.latency.profile import Profile
+
+EVIDENCE_DEVICES: Final = 4  # with more of them, the tables would scroll out of sight
 
 
 def profile_table(profiles: Sequence[Profile]) -> Table:
@@ -34,9 +37,8 @@ def show_answer(answer: Answer, console: Console) -> None:
         console.print(_scenario_table(answer))
     for scenario in answer.scenarios:
         console.print(f"{scenario.name}: assumes {scenario.assumption}", markup=False, highlight=False)
-    for device in answer.devices:
-        for line in _evidence(device):
-            console.print(line, markup=False, highlight=False)
+    for line in _evidence_lines(answer):
+        console.print(line, markup=False, highlight=False)
     console.print(CAUTION, style="bold", markup=False, highlight=False)
 
 
@@ -66,6 +68,12 @@ def _scenario_table(answer: Answer) -> Table:
         ]  # fmt: skip
         table.add_row(device.profile.name, *shown)
     return table
+
+
+def _evidence_lines(answer: Answer) -> list[str]:
+    if len(answer.devices) > EVIDENCE_DEVICES:
+        return [f"what each figure rests on: ask for at most {EVIDENCE_DEVICES} devices, or add --json FILE"]
+    return [line for device in answer.devices for line in _evidence(device)]
 
 
 def _evidence(device: DeviceAnswer) -> list[str]:

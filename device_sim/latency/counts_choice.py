@@ -16,6 +16,8 @@ from edge_sdk.release import open_release
 
 SHIPPED: Final = Path(__file__).parents[1] / "counts" / "shipped"
 
+_REFERENCE: Final = "ncnn."  # the counted models of the cycle model lie in the same folder
+
 # Where the kernels that a core runs were not counted: whose are most alike, best first. A55 and A76 have the dot
 # product and half precision, A53 and A72 have not; the interpreter's code is the same on all.
 INSTEAD: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
@@ -77,7 +79,8 @@ def shipped_counts(folder: Path = SHIPPED) -> tuple[BundleCounts, ...]:
     Raises:
         CountsFileError: One of them is not usable.
     """
-    return tuple(read_bundle_counts(file) for file in sorted(folder.glob("*.cortex-*.json")))
+    files = (file for file in sorted(folder.glob("*.cortex-*.json")) if not file.name.startswith(_REFERENCE))
+    return tuple(read_bundle_counts(file) for file in files)
 
 
 def choose_counts(

@@ -24,6 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from device_sim.counts.counts import CountsFileError
+from device_sim.counts.lzma import read_lzma_counts
 from device_sim.latency.protocol import COUNTS_CORE, SAME_CORE
 from device_sim.latency.scalar_ipc import SHIPPED, CoreIpc, LzmaInstructions, ScalarIpc, Widening
 
@@ -32,15 +34,7 @@ CLOCK_TOLERANCE: Final = 0.1  # a clock measured further than this from the nomi
 IN_ORDER: Final = frozenset({"cortex-a34", "cortex-a35", "cortex-a53", "cortex-a55", "cortex-a510", "cortex-a520"})
 NEIGHBOUR_MARGIN: Final = 0.1  # added to both ends where a core's range is that of its relatives
 
-# What 7-zip 16.02 executes on arm64. Two ways agree: the two constants that turn the published KiB/s into the table of
-# instructions per cycle in the study of these boards (77.7 and 985 thousand), and liblzma 5.4.1, the same algorithm,
-# counted under emulation on 256 KiB of mixed literals and repeats (86.6 and 939 thousand): 11% above and 5% below,
-# less than the widening.
-LZMA: Final = LzmaInstructions(
-    encode_per_kib=985_000,
-    decode_per_kib=77_700,
-    source="study of sbc-bench results; liblzma 5.4.1 counted under emulation gives 939,000 and 86,600",
-)
+LZMA_COUNTS: Final = Path(__file__).parents[1] / "counts" / "shipped" / "lzma.json"
 
 INTERPRETER_IN_ORDER: Final = Widening(
     low=0.8,
@@ -122,6 +116,21 @@ def read_rows(path: Path) -> tuple[BoardRow, ...]:
         raise RowsError(f"{path}: {field}: {first['msg']}; {mend}") from error
 
 
+def lzma_instructions(path: Path = LZMA_COUNTS) -> LzmaInstructions:
+    """What 7-zip's benchmark executes on arm64 for one KiB, as it was counted.
+
+    Raises:
+        CountsFileError: The file is not usable.
+    """
+    counted = read_lzma_counts(path)
+    versions = ", ".join(f"{name} {version}" for name, version in counted.versions.items())
+    return LzmaInstructions(
+        encode_per_kib=counted.encode.instructions,
+        decode_per_kib=counted.decode.instructions,
+        source=f"{counted.method}; {versions}",
+    )
+
+
 def derive(rows: Iterable[BoardRow], lzma: LzmaInstructions, in_order: Widening, out_of_order: Widening) -> ScalarIpc:
     """A range for each core: of its own rows if there are any, else of its neighbours'.
 
@@ -150,14 +159,15 @@ def derive(rows: Iterable[BoardRow], lzma: LzmaInstructions, in_order: Widening,
 
 def main(
     rows: Annotated[Path, typer.Option(help="JSON list of board results (docs/device_sim.md).")],
+    lzma: Annotated[Path, typer.Option(help="7-zip's instructions, counted; the shipped file.")] = LZMA_COUNTS,
     write: Annotated[bool, typer.Option("--write", help="Also write the ranges that are shipped.")] = False,
 ) -> None:
     """Derive the ranges of instructions per cycle of interpreted code, and print them."""
     console = Console()
     try:
-        derived = derive(read_rows(rows), LZMA, INTERPRETER_IN_ORDER, INTERPRETER_OUT_OF_ORDER)
-    except RowsError as problem:
-        Console(stderr=True).print(f"RowsError: {problem}", style="red", markup=False, highlight=False)
+        derived = derive(read_rows(rows), lzma_instructions(lzma), INTERPRETER_IN_ORDER, INTERPRETER_OUT_OF_ORDER)
+    except (RowsError, CountsFileError) as problem:
+        Console(stderr=True).print(f"{type(problem).__name__}: {problem}", style="red", markup=False, highlight=False)
         raise typer.Exit(2) from None
     table = Table("core", "boards", "encode", "decode", "interpreter", "stands in", title="Instructions a cycle")
     for core in derived.cores.values():

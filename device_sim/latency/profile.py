@@ -72,7 +72,8 @@ class Figure(_Frozen):
         return self
 
     def __str__(self) -> str:
-        return f"{self.low:g}" if self.low == self.high else f"{self.low:g}–{self.high:g}"
+        exact = self.low == self.high  # a range is known to two or three digits, a maker's figure to all
+        return f"{self.low:g}" if exact else f"{self.low:.3g}–{self.high:.3g}"
 
 
 class Name(_Frozen):

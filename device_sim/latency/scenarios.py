@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
@@ -48,7 +48,7 @@ _ALL: Final = (
     Scenario("busy", "other work takes between none and half of the core's time", share=(1.0, 2.0)),
     Scenario("little-core", "the system runs the app on the slowest core, at that core's highest clock", little=True),
 )
-SCENARIOS: Final = MappingProxyType({scenario.name: scenario for scenario in _ALL})
+SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType({scenario.name: scenario for scenario in _ALL})
 
 
 def find_scenarios(names: Sequence[str]) -> tuple[Scenario, ...]:

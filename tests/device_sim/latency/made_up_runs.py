@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from device_sim.counts.counts import Caches, Counts, ReferenceCounts, write
+from device_sim.counts.host_times import HostTimes, ModelTime, write_host_times
 from device_sim.latency.cycle_model import FEATURES, features
 from device_sim.latency.points import References
 
@@ -39,7 +40,9 @@ def write_references(folder: Path) -> References:
     made = references()
     for core, counts in made.counts.items():
         write(counts, folder / f"ncnn.{core}.json")
-    (folder / "ncnn.x86_64.json").write_text(json.dumps({"milliseconds": dict(made.x86_ms)}))
+    times = {model: ModelTime(median_ms=1.5 * least, min_ms=least) for model, least in made.x86_ms.items()}
+    host = HostTimes(processor="made up", rounds=1, runs_per_round=1, models=times, versions={})
+    write_host_times(host, folder / "ncnn.x86_64.json")
     return made
 
 

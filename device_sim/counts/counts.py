@@ -70,7 +70,7 @@ class Caches(_Frozen):
     l1i: tuple[int, int]
     l1d: tuple[int, int]
     l2: tuple[int, int]
-    l3: tuple[int, int] | None
+    l3: tuple[int, int] | None = None
 
 
 class Part(_Frozen):
@@ -110,7 +110,7 @@ class BundleCounts(_Frozen):
     items: int
     candidates: int
     window: int
-    caches: Caches | None
+    caches: Caches | None = None
     operations: Mapping[str, Operation]
     repetitions: Mapping[str, int]
     versions: Mapping[str, str]

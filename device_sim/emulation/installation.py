@@ -1,0 +1,112 @@
+"""What `device-sim setup` leaves behind, made or only looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from device_sim.emulation import cache_folder, plugin, sysroot, tools, wheels
+from device_sim.emulation.errors import EmulationError, NotSetUpError
+from device_sim.emulation.guest_process import run_python
+
+# Imported once at set-up, so that every later run finds them compiled and does the same work.
+WARM_IMPORTS: Final = (
+    "onnxruntime", "numpy", "flatbuffers", "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "cryptography.hazmat.primitives.ciphers.aead", "json", "pathlib", "dataclasses", "tempfile", "mmap", "zlib",
+    "argparse", "logging", "threading", "typing", "hashlib", "statistics", "importlib.metadata", "fcntl",
+)  # fmt: skip
+WARM_CORE: Final = "cortex-a76"
+WARM_TIMEOUT_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Everything a run under the emulator needs, as folders and files of the cache.
+
+    Attributes:
+        sysroot: Debian's arm64 Python and its libraries.
+        wheels: The guest's packages.
+        bytecode: What the guest's Python compiled of both at set-up.
+        plugin: The counting plugin.
+    """
+
+    sysroot: Path
+    wheels: Path
+    bytecode: Path
+    plugin: Path
+
+
+def install(say: Callable[[str], None] = lambda step: None) -> Installation:
+    """Fetch and build what is not there yet.
+
+    Args:
+        say: Told each step before it starts.
+
+    Raises:
+        MissingToolsError: Programs are missing on this machine; the message has a line for each, with its mend.
+        EmulationError: A step failed; the message says how to mend it. What was finished before stays.
+    """
+    tools.require(tools.missing_to_set_up())
+    say("the counting plugin")
+    built_plugin = plugin.plugin()
+    say("Debian's arm64 Python")
+    root = sysroot.sysroot()
+    versions = wheels.pins()
+    say("arm64 wheels: " + ", ".join(wheels.requirements(versions)))
+    site = wheels.target(versions)
+    say("a first start of the guest")
+    return Installation(root, site, _compiled(root, site), built_plugin)
+
+
+def installed() -> Installation:
+    """What an earlier `install` left; touches no network.
+
+    Raises:
+        NotSetUpError: It was not run, or not for what is installed on the host by now.
+        MissingToolsError: The emulator or the compiler has gone.
+    """
+    tools.require(tools.missing_to_run())
+    site = _present("the guest's packages", wheels.name(wheels.pins()))
+    root = _present("the arm64 sysroot", sysroot.name()) / sysroot.ROOT
+    return Installation(
+        root, site, _present("the guest's compiled modules", _bytecode_name(root, site)), plugin.plugin()
+    )
+
+
+def problems() -> list[str]:
+    """What keeps this machine from counting, one line each with its mend; empty = ready."""
+    if found := tools.missing_to_run():
+        return found
+    try:
+        installed()
+    except EmulationError as error:
+        return [str(error)]
+    return []
+
+
+def _present(what: str, name: str) -> Path:
+    folder = cache_folder.cache_folder() / name
+    if not folder.is_dir():
+        raise NotSetUpError(what)
+    return folder
+
+
+def _bytecode_name(root: Path, site: Path) -> str:
+    return f"bytecode-{cache_folder.key(str(root), str(site), *WARM_IMPORTS)}"
+
+
+def _compiled(root: Path, site: Path) -> Path:
+    def build(folder: Path) -> None:
+        run_python(
+            ["-c", "import " + ", ".join(WARM_IMPORTS)],
+            core_name=WARM_CORE,
+            sysroot=root,
+            python_path=[site],
+            bytecode=folder,
+            write_bytecode=True,
+            timeout_s=WARM_TIMEOUT_S,
+        )
+
+    return cache_folder.built(_bytecode_name(root, site), build)

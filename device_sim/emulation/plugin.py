@@ -1,0 +1,47 @@
+"""The counting plugin, built with the system's C compiler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from device_sim.emulation import cache_folder, tools
+
+SOURCES: Final = ("instruction_counts.c", "a64_classes.c")
+HEADERS: Final = ("a64_classes.h", "cache_model.h", "code_blocks.h", "qemu_plugin_api.h")
+FLAGS: Final = ("-O2", "-Wall", "-fPIC", "-shared", "-fvisibility=hidden")
+LIBRARY: Final = "instruction_counts.so"
+FOLDER: Final = Path(__file__).parent
+
+
+def plugin() -> Path:
+    """The plugin as a shared object, built now if it is not in the cache.
+
+    Raises:
+        MissingToolsError: No compiler or no emulator.
+        CommandError: The compiler refuses.
+        CacheFolderError: The result cannot be kept.
+    """
+    built = cache_folder.cache_folder() / name() / LIBRARY
+    if built.is_file():
+        return built
+    tools.require(tools.missing_to_run())
+    return cache_folder.built(name(), build) / LIBRARY
+
+
+def name() -> str:
+    """Its folder in the cache: another source or another emulator, another folder."""
+    sources = [(FOLDER / file).read_bytes() for file in (*SOURCES, *HEADERS)]
+    return f"plugin-{cache_folder.key(*sources, *FLAGS, tools.emulator_version() or '')}"
+
+
+def build(folder: Path) -> None:
+    """Compile into this folder.
+
+    Raises:
+        CommandError: The compiler refuses.
+    """
+    command = [tools.compiler() or "cc", *FLAGS, "-o", str(folder / LIBRARY)]
+    command += [str(FOLDER / source) for source in SOURCES] + ["-lpthread"]
+    mend = "install the C library's headers: apt-get install gcc libc6-dev"
+    tools.run(command, purpose="compiling the counting plugin", mend=mend, timeout_s=120)

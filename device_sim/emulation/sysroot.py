@@ -1,0 +1,153 @@
+"""The guest's files: Debian's arm64 Python and its libraries, unpacked without installing anything on the host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from device_sim.emulation import cache_folder, tools
+from device_sim.emulation.errors import EmulationError
+
+RELEASE: Final = "bookworm"  # fixed: its Python is the guest's, and the wheels are chosen for it
+PYTHON: Final = "3.11"
+ROOT: Final = "root"
+PACKAGES: Final = (
+    "python3.11-minimal", "libpython3.11-stdlib", "libc6", "libstdc++6", "libgcc-s1", "libgomp1", "zlib1g",
+)  # fmt: skip
+MIRROR_VARIABLE: Final = "EDGE_SIM_DEBIAN_MIRROR"
+KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+DOWNLOAD_TIMEOUT_S: Final = 600.0
+_MEND: Final = (
+    f"look whether Debian's package server can be reached, or name a mirror in {MIRROR_VARIABLE} (its address up to "
+    "and with /debian)"
+)
+
+
+class NoMirrorError(EmulationError):
+    """No Debian mirror is known on this machine."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"apt on this machine has no source of Debian {RELEASE}; name a mirror in {MIRROR_VARIABLE} "
+            f"(its address up to and with /debian), and install its keys: apt-get install debian-archive-keyring"
+        )
+
+
+def sysroot(packages: tuple[str, ...] = PACKAGES) -> Path:
+    """The unpacked packages and all that they depend on, fetched now if they are not in the cache.
+
+    Raises:
+        NoMirrorError: It is not known where Debian's packages are.
+        CommandError: apt or dpkg failed; the message has its words.
+        CacheFolderError: The files cannot be kept.
+    """
+
+    def build(folder: Path) -> None:
+        root, scratch = folder / ROOT, folder / "apt"
+        root.mkdir()
+        for package in fetch(packages, scratch):
+            unpack(package, root)
+        shutil.rmtree(scratch)
+
+    return cache_folder.built(name(packages), build) / ROOT
+
+
+def name(packages: tuple[str, ...] = PACKAGES) -> str:
+    """Its folder in the cache."""
+    return f"sysroot-{cache_folder.key(RELEASE, *packages)}"
+
+
+def fetch(packages: tuple[str, ...], folder: Path) -> list[Path]:
+    """Download arm64 packages of the release and what they depend on, by an apt with lists and state of its own.
+
+    Args:
+        packages: Their names.
+        folder: Where apt's lists, settings and downloads go.
+
+    Returns:
+        The .deb files.
+
+    Raises:
+        NoMirrorError: It is not known where Debian's packages are.
+        CommandError: apt failed.
+    """
+    for part in ("state/lists/partial", "cache/archives/partial", "log"):
+        (folder / part).mkdir(parents=True)
+    (folder / "status").touch()
+    (folder / "sources.list").write_text(sources_text(mirrors()), encoding="utf-8")
+    (folder / "apt.conf").write_text(settings_text(folder), encoding="utf-8")
+    _apt(["update", "--error-on=any"], folder)
+    _apt(["install", "-y", "--download-only", "--no-install-recommends", *packages], folder)
+    return sorted((folder / "cache" / "archives").glob("*.deb"))
+
+
+def unpack(package: Path, root: Path) -> None:
+    """Unpack a .deb below `root`.
+
+    Raises:
+        CommandError: dpkg failed.
+    """
+    mend = "free disk space, and run it again"
+    tools.run(["dpkg", "-x", str(package), str(root)], purpose=f"unpacking {package.name}", mend=mend, timeout_s=120)
+
+
+def mirrors() -> dict[str, str]:
+    """Suite → address of Debian's packages: as EDGE_SIM_DEBIAN_MIRROR says, or as the host's own apt has them.
+
+    Raises:
+        NoMirrorError: Neither is there.
+    """
+    if named := os.environ.get(MIRROR_VARIABLE):
+        return {RELEASE: named, f"{RELEASE}-updates": named}
+    query = ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
+    answer = subprocess.run(query, capture_output=True, text=True, check=False, timeout=60)
+    found = read_targets(answer.stdout)
+    if RELEASE not in found:
+        raise NoMirrorError
+    return found
+
+
+def read_targets(text: str) -> dict[str, str]:
+    """Suites of the release in apt's list of index targets (`site suite component`, one a line) → address."""
+    rows = [line.split() for line in text.splitlines()]
+    wanted = (RELEASE, f"{RELEASE}-updates", f"{RELEASE}-security")
+    return {row[1]: row[0] for row in rows if len(row) == 3 and row[1] in wanted and row[2] == "main"}
+
+
+def sources_text(addresses: Mapping[str, str]) -> str:
+    """apt's sources.list for these suites."""
+    options = f"arch=arm64 signed-by={KEYRING}"
+    return "".join(f"deb [{options}] {address} {suite} main\n" for suite, address in sorted(addresses.items()))
+
+
+def settings_text(folder: Path) -> str:
+    """apt's settings: everything it reads or writes of its own lies in `folder`; nothing counts as installed."""
+    settings = {
+        "APT::Architecture": "arm64",
+        "Dir::State": f"{folder}/state",
+        "Dir::State::status": f"{folder}/status",
+        "Dir::Cache": f"{folder}/cache",
+        "Dir::Log": f"{folder}/log",
+        "Dir::Etc::sourcelist": f"{folder}/sources.list",
+        "Dir::Etc::sourceparts": "-",
+        "Dir::Etc::preferencesparts": "-",
+        "APT::Sandbox::User": "",  # dropping to another user fails where only ours may write
+        "Acquire::Languages": "none",
+    }
+    lines = [f'{name} "{value}";' for name, value in settings.items()]
+    return "\n".join([*lines, 'APT::Architectures { "arm64"; };', ""])
+
+
+def _apt(arguments: list[str], folder: Path) -> None:
+    environment = {**os.environ, "APT_CONFIG": str(folder / "apt.conf"), "LC_ALL": "C"}
+    tools.run(
+        ["apt-get", "--quiet", *arguments],
+        purpose=f"apt-get {arguments[0]}",
+        mend=_MEND,
+        environment=environment,
+        timeout_s=DOWNLOAD_TIMEOUT_S,
+    )

@@ -12,10 +12,11 @@ from rich.console import Console
 
 from device_sim.counts.counts import write
 from device_sim.emulation import counting
-from device_sim.emulation.count_table import conformance_lines, mix_table, operations_table
+from device_sim.emulation.count_table import conformance_lines, count_tables, summary_line
 from device_sim.emulation.counting import Counted, EmulatedCore
 from device_sim.emulation.errors import EmulationError
 from device_sim.emulation.installation import installed
+from device_sim.emulation.staging import staged
 from edge_sdk import EdgeError
 
 _KEY_BYTES = 32
@@ -45,27 +46,28 @@ def run_count(request: CountRequest) -> None:
         key, golden = _key(request.key), _golden(request.golden)
         caches = {core: counting.caches_of(core) for core in request.cores}
         installation = installed()
+        stage = staged(installation)
         agrees = True
         with counting.prepared(request.bundle, public_key=key, golden=golden, repetitions=request.repetitions) as ready:
             for core in request.cores:
                 simulated = caches[core] if request.caches else None
-                runner = EmulatedCore(installation, core, simulated)
+                runner = EmulatedCore(installation, stage, core, simulated)
                 console.print(f"{core}: comparing decisions, then counting; this takes some minutes", highlight=False)
                 found = counting.count_on(ready, core, simulated, runner)
                 _report(console, found)
                 path = _target(request, found)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write(found.counts, path)
-                console.print(f"wrote {path}", highlight=False)
+                console.print(f"wrote {path}", highlight=False, soft_wrap=True)
                 agrees &= found.conformance.holds
         if not agrees:
             raise typer.Exit(1)
 
 
 def _report(console: Console, found: Counted) -> None:
-    console.print(operations_table(found.counts))
-    console.print(mix_table(found.counts))
-    for line in conformance_lines(found):
+    for table in count_tables(found.counts):
+        console.print(table)
+    for line in (*(summary_line(found.counts, name) for name in found.counts.operations), *conformance_lines(found)):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 

@@ -2,51 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.table import Table
 
 from device_sim.counts.counts import IMAGES, INSTRUCTION_CLASSES, STAGES, BundleCounts, Counts
 from device_sim.emulation.counting import LEFT_OVER_MAX, Counted
+from device_sim.emulation.differences import LEVELS
 
 _LINES_SHOWN = 5
 
 
-def operations_table(counts: BundleCounts) -> Table:
-    """Each operation: instructions, whose code they are, the stages, cache misses."""
-    title = (
-        f"{counts.scene} on {counts.core}: instructions of one operation ({counts.candidates} candidates, "
-        f"a window of {counts.window})"
-    )
-    table = Table("", title=title, title_justify="left")
-    for name in counts.operations:
-        table.add_column(name, justify="right")
-    totals = [operation.total() for operation in counts.operations.values()]
-    table.add_row("instructions", *(f"{total.instructions:,.0f}" for total in totals), style="bold")
-    for image in IMAGES:
-        parts = [operation.total(image=image) for operation in counts.operations.values()]
-        table.add_row(f"  of {image}", *(_share(part, total) for part, total in zip(parts, totals, strict=True)))
-    others = [f"{not_onnxruntime(counts, name):.1%}" for name in counts.operations]
-    table.add_row("not ONNX Runtime", *others, end_section=True)
-    for stage in STAGES:
-        parts = [operation.total(stage=stage) for operation in counts.operations.values()]
-        table.add_row(stage, *(f"{part.instructions:,.0f}" for part in parts))
+def count_tables(counts: BundleCounts) -> Iterator[Table]:
+    """An operation a row: instructions by image and by stage, misses where caches were simulated; then the mix."""
+    where = f"{counts.scene} on {counts.core}"
+    totals = {name: operation.total() for name, operation in counts.operations.items()}
+    by_image = _table(f"{where}: instructions, and whose code they are", ("instructions", *IMAGES))
+    for name, operation in counts.operations.items():
+        shares = (_share(operation.total(image=image), totals[name]) for image in IMAGES)
+        by_image.add_row(name, f"{totals[name].instructions:,.0f}", *shares)
+    yield by_image
+    by_stage = _table(f"{where}: instructions by stage", STAGES)
+    for name, operation in counts.operations.items():
+        by_stage.add_row(name, *(f"{operation.total(stage=stage).instructions:,.0f}" for stage in STAGES))
+    yield by_stage
     if counts.caches is not None:
-        table.add_section()
-        for level in ("l1i_misses", "l1d_misses", "l2_misses", "l3_misses"):
-            table.add_row(level.replace("_", " "), *(_misses(getattr(total, level)) for total in totals))
-    return table
-
-
-def mix_table(counts: BundleCounts) -> Table:
-    """The instructions of each class."""
-    table = Table("class", title="instruction mix", title_justify="left")
-    for name in counts.operations:
-        table.add_column(name, justify="right")
-    totals = [operation.total() for operation in counts.operations.values()]
+        misses = _table(f"{where}: lines missing in caches", [level.removesuffix("_misses") for level in LEVELS])
+        for name, total in totals.items():
+            misses.add_row(name, *(_misses(getattr(total, level)) for level in LEVELS))
+        yield misses
+    mix = _table(f"{where}: instruction mix", counts.operations)
     for kind in INSTRUCTION_CLASSES:
-        table.add_row(kind, *(f"{total.of(kind) / max(total.instructions, 1.0):.1%}" for total in totals))
-    return table
+        if any(total.of(kind) for total in totals.values()):
+            mix.add_row(kind, *(f"{total.of(kind) / max(total.instructions, 1.0):.1%}" for total in totals.values()))
+    yield mix
+
+
+def summary_line(counts: BundleCounts, operation: str) -> str:
+    """An operation in a sentence."""
+    total = counts.operations[operation].total().instructions
+    return (
+        f"{operation}: {total:,.0f} instructions with {counts.candidates} candidates and a window of {counts.window}, "
+        f"{outside_onnxruntime(counts, operation):.1%} of them outside ONNX Runtime (Python, numpy, their libraries)"
+    )
 
 
 def conformance_lines(found: Counted) -> Iterator[str]:
@@ -73,10 +71,17 @@ def conformance_lines(found: Counted) -> Iterator[str]:
             yield f"{name}: the stages differ from the total by {part:.1%} (up to {LEFT_OVER_MAX:.0%} is usual)"
 
 
-def not_onnxruntime(counts: BundleCounts, operation: str) -> float:
+def outside_onnxruntime(counts: BundleCounts, operation: str) -> float:
     """The share of an operation's instructions that is Python, numpy and their libraries rather than ONNX Runtime."""
     found = counts.operations[operation]
     return 1.0 - found.total(image="onnxruntime").instructions / max(found.total().instructions, 1.0)
+
+
+def _table(title: str, columns: Iterable[str]) -> Table:
+    table = Table("", title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
 
 
 def _share(part: Counts, whole: Counts) -> str:

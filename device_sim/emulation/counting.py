@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ from device_sim.emulation.differences import Loop, MissingLoopError, StageSplit,
 from device_sim.emulation.errors import EmulationError, tail
 from device_sim.emulation.installation import Installation
 from device_sim.emulation.qemu import GuestRun
-from device_sim.emulation.staging import script, staged, tree
+from device_sim.emulation.staging import script, tree
 from device_sim.emulation.workload_plan import Plan, make_plan
 from edge_sdk.bundle import Bundle, read_bundle
 from edge_sdk.release import open_release
@@ -65,34 +65,34 @@ class EmulatedCore:
 
     Attributes:
         installation: What `device-sim setup` made.
+        stage: What the guest imports of this source tree (`staging.staged`).
         core_name: Such as `cortex-a55`.
         caches: To simulate; None = instructions only.
     """
 
     installation: Installation
+    stage: Path
     core_name: str
     caches: Caches | None
 
     def run(self, name: str, *arguments: str) -> None:
         """Run it; nothing is counted."""
-        stage = staged(self.installation)
         qemu.run(
-            script(stage, name),
+            script(self.stage, name),
             arguments,
             core_name=self.core_name,
             installation=self.installation,
-            python_path=[stage],
+            python_path=[self.stage],
         )
 
     def count(self, name: str, *arguments: str) -> GuestRun:
         """Run it and count."""
-        stage = staged(self.installation)
         return qemu.count(
-            script(stage, name),
+            script(self.stage, name),
             arguments,
             core_name=self.core_name,
             installation=self.installation,
-            python_path=[stage],
+            python_path=[self.stage],
             caches=self.caches,
         )
 
@@ -134,7 +134,10 @@ class Counted:
 
 
 @contextmanager
-def prepared(path: Path, *, public_key: bytes | None, golden: Path | None, repetitions: int) -> Iterator[Prepared]:
+def prepared(
+    path: Path, *, public_key: bytes | None, golden: Path | None, repetitions: int,
+    operations: Sequence[str] | None = None,
+) -> Iterator[Prepared]:  # fmt: skip
     """Check a bundle, make its workload, and play it on this machine.
 
     Args:
@@ -142,6 +145,7 @@ def prepared(path: Path, *, public_key: bytes | None, golden: Path | None, repet
         public_key: Who must have signed it, 32 bytes; None = whoever made it.
         golden: A folder as tests/golden is; None = golden decisions are not played.
         repetitions: N of the 2N − N difference, at most REPETITIONS_MAX.
+        operations: Those to count; None = all.
 
     Raises:
         EdgeError: The file is no bundle, damaged, or not signed by the key.
@@ -151,6 +155,8 @@ def prepared(path: Path, *, public_key: bytes | None, golden: Path | None, repet
     trusted = () if public_key is None else (public_key,)
     bundle = read_bundle(path, open_release(path, trusted_keys=trusted, allow_unsigned=public_key is None))
     plan = make_plan(bundle, public_key=public_key, repetitions=repetitions)
+    if operations is not None:
+        plan = plan.model_copy(update={"operations": tuple(operations)})
     with tempfile.TemporaryDirectory(prefix="edge-count-") as name:
         folder = Path(name)
         shutil.copyfile(path, folder / "bundle.edge")

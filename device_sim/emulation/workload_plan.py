@@ -78,7 +78,7 @@ def make_plan(bundle: Bundle, *, public_key: bytes | None, repetitions: int) -> 
         WorkloadRefusedError: in each of them some decision has no offer, or its window is not full.
     """
     best: tuple[int, Plan] | None = None
-    refusal = "no event kind can be recorded"
+    refusal = "no event kind can be recorded; declare kinds in the scene"
     for plan in _possible(bundle, (public_key or b"").hex(), repetitions):
         try:
             fewest = _fewest_standing(bundle, plan)
@@ -95,6 +95,8 @@ def make_plan(bundle: Bundle, *, public_key: bytes | None, repetitions: int) -> 
 
 
 def _possible(bundle: Bundle, public_key: str, repetitions: int) -> Iterator[Plan]:
+    if not bundle.kind_ids:
+        return
     fields = bundle.policy.context
     contexts = itertools.product(*(field.values for field in fields))
     for values in itertools.islice(contexts, _CONTEXTS_TRIED):
@@ -131,6 +133,7 @@ def _events(bundle: Bundle, held_about: tuple[str, ...]) -> tuple[tuple[str, str
         for name, number in bundle.kind_ids.items()
         if layout.kinds[number].in_window or layout.kinds[number].counter >= 0 or number in held
     ]
+    kinds = kinds or [(name, False) for name in bundle.kind_ids]
     items = [*layout.items.names(), *layout.offers.names()] or [""]
     made = []
     for at, (name, is_held) in zip(range(_EVENTS), itertools.cycle(kinds), strict=False):

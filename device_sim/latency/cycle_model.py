@@ -13,8 +13,6 @@ from device_sim.latency.cores import UnknownCoreError, core_named
 from device_sim.latency.protocol import NEAREST
 
 SHIPPED: Final = Path(__file__).with_name("calibration.json")
-PREREGISTERED_FEATURES: Final = ("fma", "other_or_system", "l2_miss")  # what protocol.py fixed
-FEATURES: Final = ("fma", "other", "l1_miss", "l2_miss")  # what was found to do better; docs/adr/0018-cycle-model.md
 
 
 class CalibrationError(Exception):
@@ -106,14 +104,16 @@ class Calibration(_Frozen):
 def features(counts: Counts) -> dict[str, float]:
     """What a model may be linear in.
 
-    `system` is kept out of `other`: in these kernels it is nearly all `nop`, put there to make pairs for the in-order
-    cores, which issue it beside another instruction.
+    `system` is in none but `other`: in ncnn's kernels for in-order cores it is nearly all `nop`, put there to make
+    pairs, and issued beside another instruction.
     """
     fma, system = counts.of("fma", "dot"), counts.of("system")
+    memory = counts.of("load", "store", "vector_load", "vector_store")
     return {
         "fma": fma,
-        "other": counts.instructions - fma - system,
-        "other_or_system": counts.instructions - fma,
+        "memory": memory,
+        "rest": counts.instructions - fma - memory - system,
+        "other": counts.instructions - fma,
         "l1_miss": counts.l1d_misses or 0.0,
         "l2_miss": counts.l2_misses or 0.0,
         "l3_miss": counts.l3_misses or 0.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
+from scipy.optimize import linprog, nnls
 
 Array = NDArray[np.float64]
 
@@ -32,8 +32,7 @@ def fit_nonnegative(columns: Array, target: Array) -> Array:
     """
     _check(columns, target)
     relative = columns / target[:, None]
-    scale = relative.max(axis=0)  # columns differ by orders of magnitude; the solver's tolerances are absolute
-    scale[scale == 0.0] = 1.0
+    scale = _scale(relative)
     dual = linprog(
         -np.ones(len(target)),
         A_ub=(relative / scale).T,
@@ -46,6 +45,27 @@ def fit_nonnegative(columns: Array, target: Array) -> Array:
     prices: Array = -np.asarray(dual.ineqlin.marginals, dtype=np.float64)
     coefficients: Array = np.maximum(prices, 0.0) / scale
     return coefficients
+
+
+def fit_relative_squares(columns: Array, target: Array) -> Array:
+    """Non-negative coefficients c with the least Σ (columns·c / target − 1)² (Lawson and Hanson 1974).
+
+    Args:
+        columns: Non-negative, shape [points, coefficients].
+        target: Positive, shape [points].
+
+    Raises:
+        FitError: No points, or the solver gave up.
+    """
+    _check(columns, target)
+    relative = columns / target[:, None]
+    scale = _scale(relative)
+    try:
+        coefficients, _ = nnls(relative / scale, np.ones(len(target)))
+    except RuntimeError as error:
+        raise FitError(f"least squares on {len(target)} points failed: {error}") from error
+    fitted: Array = coefficients / scale
+    return fitted
 
 
 def fit_constant(column: Array, target: Array) -> float:
@@ -64,6 +84,12 @@ def fit_constant(column: Array, target: Array) -> float:
     passed = np.cumsum(weight[order])
     middle = int(np.searchsorted(passed, passed[-1] / 2.0))
     return float(1.0 / weight[order][middle])
+
+
+def _scale(relative: Array) -> Array:
+    """What brings columns that differ by orders of magnitude to 1: the solvers' tolerances are absolute."""
+    largest: Array = relative.max(axis=0)
+    return np.where(largest == 0.0, 1.0, largest)
 
 
 def _check(columns: Array, target: Array) -> None:

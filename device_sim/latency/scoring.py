@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from device_sim.latency.cycle_model import FEATURES, PREREGISTERED_FEATURES
+from device_sim.latency.averaged_fit import COLUMNS, fit_averaged
 from device_sim.latency.fitting import Array, fit_constant, fit_nonnegative
 from device_sim.latency.points import Device
 from device_sim.latency.protocol import HALVINGS, SEED
@@ -52,8 +52,8 @@ def _fit_constant(columns: Array, cycles: Array) -> Array:
     return np.array([fit_constant(columns[:, 0], cycles)])
 
 
-CYCLE_MODEL: Final = Form(FEATURES, fit_nonnegative)
-PREREGISTERED: Final = Form(PREREGISTERED_FEATURES, fit_nonnegative)
+CYCLE_MODEL: Final = Form(COLUMNS, fit_averaged)
+PREREGISTERED: Final = Form(("fma", "other", "l2_miss"), fit_nonnegative)
 BASELINE: Final = Form(("x86_ms",), _fit_constant)
 
 

@@ -11,7 +11,8 @@ from device_sim.counts.counts import Counts
 from device_sim.latency.cycle_model import Calibration, CalibrationError, CoreModel, features, read_calibration
 
 MODEL = CoreModel(
-    core="cortex-a55", counts_core="cortex-a55", cycles_per={"fma": 2.0, "other": 0.5, "l1_miss": 3.0, "l2_miss": 40.0},
+    core="cortex-a55", counts_core="cortex-a55",
+    cycles_per={"fma": 2.0, "memory": 0.5, "rest": 0.25, "l1_miss": 3.0, "l2_miss": 40.0},
     cycles_per_x86_ms=1e6, held_out_median=0.1, held_out_p90=0.2, unseen_device_median=None, unseen_device_p90=None,
     neither_seen_median=None, neither_seen_p90=None, devices=("a board",),
 )  # fmt: skip
@@ -25,13 +26,13 @@ COUNTS = Counts(
 
 
 def test_cycles_by_hand() -> None:
-    """110 × 2 + 48 × 0.5 + 5 × 3 + 2 × 40."""
-    assert MODEL.cycles(COUNTS) == 220.0 + 24.0 + 15.0 + 80.0
+    """110 × 2 + 40 × 0.5 + 8 × 0.25 + 5 × 3 + 2 × 40; the 7 `system` cost nothing."""
+    assert MODEL.cycles(COUNTS) == 220.0 + 20.0 + 2.0 + 15.0 + 80.0
 
 
 def test_features_by_hand() -> None:
     assert features(COUNTS) == {
-        "fma": 110.0, "other": 48.0, "other_or_system": 55.0, "l1_miss": 5.0, "l2_miss": 2.0, "l3_miss": 1.0,
+        "fma": 110.0, "memory": 40.0, "rest": 8.0, "other": 55.0, "l1_miss": 5.0, "l2_miss": 2.0, "l3_miss": 1.0,
     }  # fmt: skip
 
 

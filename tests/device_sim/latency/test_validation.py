@@ -39,7 +39,10 @@ def _scored(folder: Path, made: References, calibration: Calibration, *entries: 
 def test_known_coefficients_come_back_and_predict_exactly(outcome: Outcome) -> None:
     assert set(outcome.calibration.cores) == set(COEFFICIENTS)
     for core, known in COEFFICIENTS.items():
-        assert outcome.calibration.cores[core].cycles_per == pytest.approx(known, rel=1e-4)
+        found = outcome.calibration.cores[core].cycles_per
+        assert found["fma"] == pytest.approx(known["fma"], rel=1e-4)
+        assert [found["memory"], found["rest"]] == pytest.approx([known["other"]] * 2, rel=1e-4)
+        assert found["l1_miss"] + found["l2_miss"] / 2.0 == pytest.approx(known["l1_miss"], rel=1e-4)
         scores = outcome.validation.cores[core]
         assert scores.median_error == pytest.approx(0.0, abs=1e-6)
         assert scores.within_1_5 == 1.0
@@ -54,8 +57,8 @@ def test_all_targets_hold_for_exact_runs(outcome: Outcome) -> None:
 
 def test_the_preregistered_form_is_scored_beside_it_with_its_own_verdicts(outcome: Outcome) -> None:
     variant = outcome.validation.variants["preregistered"]
-    assert set(variant.cores["cortex-a76"].cycles_per) == {"fma", "other_or_system", "l2_miss"}
-    assert variant.cores["cortex-a53"].median_error > 0.001
+    assert set(variant.cores["cortex-a76"].cycles_per) == {"fma", "other", "l2_miss"}
+    assert variant.cores["cortex-a53"].median_error > 0.01
     assert [verdict.target for verdict in variant.targets] == [one.target for one in outcome.validation.targets]
 
 

@@ -22,6 +22,7 @@ FLOOR_US: Final = 100.0  # below this a figure is right within FLOOR_FACTOR at b
 FLOOR_FACTOR: Final = 2.0
 COLD_OF: Final = {"rank": "rank_cold"}  # the operation whose counts were made after the caches had been emptied
 
+KERNELS: Final = ("model", "onnxruntime")  # elsewhere it only wraps arrays
 VECTOR_CLASSES: Final = (
     "vector_load", "vector_store", "fma", "vector_float", "vector_integer", "dot", "vector_other",
 )  # fmt: skip
@@ -194,7 +195,7 @@ def _part(part: Part, cost: CoreCost) -> PartEstimate:
     ipc = f"instructions / {cost.scalar_ipc} a cycle"
     if scalar[1] > part.counts.instructions / cost.scalar_ipc.low:
         ipc += f"; at the slow end {cost.memory_reads(part.counts):,.0f} lines read from memory"
-    if part.image != "onnxruntime":
+    if (part.stage, part.image) != KERNELS:
         return _timed(name, scalar, ipc, cost)
     if part.counts.l2_misses is None:
         raise CountsWithoutCachesError(cost.core.core.value)

@@ -46,7 +46,7 @@ _ALL: Final = (
     Scenario("half-clock", "the governor or heat holds the main core at 0.4 to 0.6 of its highest clock", (0.4, 0.6)),
     Scenario(
         "cold",
-        "the first rank after a wake-up: the base decision is new, and every line is first read from memory",
+        "the first rank after a wake-up: the base decision is new, every line is read from memory",
         cold=True,
     ),
     Scenario("busy", "other work takes between none and half of the core's time", share=(1.0, 2.0)),

@@ -70,6 +70,11 @@ def test_bookkeeping_within_onnxruntime_gets_an_interval_over_both_methods() -> 
     assert found.parts[0].method.endswith("or instructions / 0.5–1 a cycle: only 10% are vector instructions")
 
 
+def test_onnxruntime_outside_the_model_is_scalar_code() -> None:
+    part = Part(stage="engine", image="onnxruntime", counts=counts({"integer": 2e6}))
+    assert (estimated(Operation(parts=(part,))).low_us, estimated(Operation(parts=(part,))).high_us) == (1000.0, 2000.0)
+
+
 def test_the_parts_are_the_whole() -> None:
     found = estimated(Operation(parts=(python_part(3e5), kernel_part(1e5, 2e5), python_part(7e4))))
     assert found.low_us == math.fsum(part.low_us for part in found.parts)

@@ -18,7 +18,7 @@ class _Frozen(BaseModel):
 
 
 class ModelTime(_Frozen):
-    """One model's single-thread time over `HostTimes.rounds` × `runs_per_round` runs, in milliseconds."""
+    """One model's processor time with one thread over `HostTimes.rounds` × `runs_per_round` runs, in milliseconds."""
 
     median_ms: float = Field(gt=0)
     min_ms: float = Field(gt=0)

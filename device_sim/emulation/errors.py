@@ -23,8 +23,8 @@ class MissingToolsError(EmulationError):
 class NotSetUpError(EmulationError):
     """Something that `device-sim setup` makes is not there."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is not set up; run: device-sim setup")
+    def __init__(self, parts: Sequence[str]) -> None:
+        super().__init__(f"not set up: {', '.join(parts)}; run: device-sim setup")
 
 
 class CacheFolderError(EmulationError):

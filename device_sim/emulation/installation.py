@@ -68,29 +68,41 @@ def installed() -> Installation:
         MissingToolsError: The emulator or the compiler has gone.
     """
     tools.require(tools.missing_to_run())
-    site = _present("the guest's packages", wheels.name(wheels.pins()))
-    root = _present("the arm64 sysroot", sysroot.name()) / sysroot.ROOT
-    return Installation(
-        root, site, _present("the guest's compiled modules", _bytecode_name(root, site)), plugin.plugin()
-    )
+    if missing := _missing_parts():
+        raise NotSetUpError(missing)
+    found = _expected()
+    return Installation(found.sysroot, found.wheels, found.bytecode, plugin.plugin())
 
 
 def problems() -> list[str]:
-    """What keeps this machine from counting, one line each with its mend; empty = ready."""
-    if found := tools.missing_to_run():
-        return found
+    """What keeps this machine from counting, one line each with its mend; empty = ready. Changes nothing."""
+    found = tools.missing_to_run()
     try:
-        installed()
+        missing = _missing_parts()
     except EmulationError as error:
-        return [str(error)]
-    return []
+        return [*found, str(error)]
+    # Whoever has to set up needs more programs than whoever only counts.
+    if missing:
+        found = [*tools.missing_to_set_up(), str(NotSetUpError(missing))]
+    return found
 
 
-def _present(what: str, name: str) -> Path:
-    folder = cache_folder.cache_folder() / name
-    if not folder.is_dir():
-        raise NotSetUpError(what)
-    return folder
+def _missing_parts() -> list[str]:
+    expected = _expected()
+    parts = {
+        "Debian's arm64 Python": expected.sysroot,
+        "the arm64 wheels": expected.wheels,
+        "the guest's compiled modules": expected.bytecode,
+    }
+    return [what for what, folder in parts.items() if not folder.is_dir()]
+
+
+def _expected() -> Installation:
+    """Where everything is, if it is there."""
+    folder = cache_folder.cache_folder()
+    root = folder / sysroot.name() / sysroot.ROOT
+    site = folder / wheels.name(wheels.pins())
+    return Installation(root, site, folder / _bytecode_name(root, site), folder / plugin.name() / plugin.LIBRARY)
 
 
 def _bytecode_name(root: Path, site: Path) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from device_sim.latency.comparing import compared, compared_where_known
-from device_sim.latency.cycle_model import FEATURES, Calibration, CoreModel
+from device_sim.latency.cycle_model import Calibration, CoreModel
 from device_sim.latency.evaluation import Evaluated, Pair
 from device_sim.latency.points import Device, References
 from device_sim.latency.protocol import COUNTS_CORE
 from device_sim.latency.results import Score
-from device_sim.latency.scoring import BASELINE, CYCLE_MODEL, fit
+from device_sim.latency.scoring import BASELINE, CYCLE_MODEL, Form, fit
 
 _DIGITS = 6  # what remains is below what another solver or processor would give
 
@@ -43,10 +43,9 @@ def calibrate(
     )  # fmt: skip
 
 
-def coefficients(devices: Sequence[Device]) -> dict[str, float]:
-    """The cycles of each feature, fitted on all points of these devices."""
-    fitted = fit(CYCLE_MODEL, devices)
-    return {name: _rounded(value) for name, value in zip(FEATURES, fitted, strict=True)}
+def coefficients(devices: Sequence[Device], form: Form = CYCLE_MODEL) -> dict[str, float]:
+    """The cycles of each feature of a form, fitted on all points of these devices."""
+    return {name: _rounded(value) for name, value in zip(form.columns, fit(form, devices), strict=True)}
 
 
 def _core_model(core: str, of_core: Sequence[Evaluated]) -> CoreModel:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from device_sim.latency.cycle_model import FEATURES, Calibration, CoreModel
-from device_sim.latency.fitting import Array
+from device_sim.latency.cycle_model import Calibration, CoreModel
+from device_sim.latency.fitting import Array, fit_nonnegative
 from device_sim.latency.points import Device
 from device_sim.latency.protocol import TRANSFER_TESTS
 from device_sim.latency.scoring import (
@@ -44,18 +44,19 @@ class Evaluated:
     neither_seen: Pair | None
 
 
-def evaluate(devices: Sequence[Device], halves: Halves) -> tuple[Evaluated, ...]:
+def evaluate(devices: Sequence[Device], halves: Halves, *, form: Form = CYCLE_MODEL) -> tuple[Evaluated, ...]:
     """Predict every device's points by fits that have not seen them.
 
     Args:
         devices: Those that may be fitted on.
         halves: Halvings of their models (`scoring.halvings`).
+        form: The cycle model's.
 
     Raises:
         FitError: A device has no models in any half.
     """
     pairs = tuple(halves)
-    return tuple(_evaluated(device, devices, pairs) for device in devices)
+    return tuple(_evaluated(form, device, devices, pairs) for device in devices)
 
 
 def transferred(devices: Sequence[Device]) -> Mapping[tuple[str, str], tuple[Pair, ...]]:
@@ -66,7 +67,10 @@ def transferred(devices: Sequence[Device]) -> Mapping[tuple[str, str], tuple[Pai
         targets = [device for device in devices if device.core == scored]
         if lenders and targets:
             given = {form: fit(form, lenders) for form in (CYCLE_MODEL, BASELINE)}
-            results[scored, lender] = tuple(_by(given, device) for device in targets)
+            results[scored, lender] = tuple(
+                Pair(predict(CYCLE_MODEL, given[CYCLE_MODEL], device), predict(BASELINE, given[BASELINE], device))
+                for device in targets
+            )
     return results
 
 
@@ -77,11 +81,10 @@ def by_calibration(calibration: Calibration, device: Device) -> tuple[Pair, Core
         UnknownCoreError: Neither the device's core nor its relative is in the calibration.
     """
     core, is_transferred = calibration.for_core(device.core)
-    given = {
-        CYCLE_MODEL: np.array([core.cycles_per[name] for name in FEATURES]),
-        BASELINE: np.array([core.cycles_per_x86_ms]),
-    }
-    return _by(given, device), core, is_transferred
+    form = Form(tuple(core.cycles_per), fit_nonnegative)  # the calibration's own, which may be an older one
+    model = predict(form, np.array(list(core.cycles_per.values())), device)
+    baseline = predict(BASELINE, np.array([core.cycles_per_x86_ms]), device)
+    return Pair(model, baseline), core, is_transferred
 
 
 def noise(devices: Sequence[Device]) -> Array:
@@ -96,19 +99,17 @@ def noise(devices: Sequence[Device]) -> Array:
     return np.array(differences)
 
 
-def _evaluated(device: Device, devices: Sequence[Device], halves: Sequence[Sequence[Collection[str]]]) -> Evaluated:
+def _evaluated(
+    form: Form, device: Device, devices: Sequence[Device], halves: Sequence[Sequence[Collection[str]]]
+) -> Evaluated:
     alone = not any(other.core == device.core and other.name != device.name for other in devices)
     return Evaluated(
         device,
-        held_out=_pair(lambda form: held_out(form, device, halves)),
-        unseen_device=None if alone else _pair(lambda form: unseen_device(form, device, devices)),
-        neither_seen=None if alone else _pair(lambda form: neither_seen(form, device, devices, halves)),
+        held_out=_pair(form, lambda one: held_out(one, device, halves)),
+        unseen_device=None if alone else _pair(form, lambda one: unseen_device(one, device, devices)),
+        neither_seen=None if alone else _pair(form, lambda one: neither_seen(one, device, devices, halves)),
     )
 
 
-def _by(given: Mapping[Form, Array], device: Device) -> Pair:
-    return _pair(lambda form: predict(form, given[form], device))
-
-
-def _pair(method: Callable[[Form], Predicted]) -> Pair:
-    return Pair(method(CYCLE_MODEL), method(BASELINE))
+def _pair(form: Form, method: Callable[[Form], Predicted]) -> Pair:
+    return Pair(method(form), method(BASELINE))

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from device_sim.counts.counts import ReferenceCounts
-from device_sim.latency.cycle_model import FEATURES, features
+from device_sim.latency.cycle_model import features
 from device_sim.latency.fitting import Array
 from device_sim.latency.protocol import COUNTS_CORE, INT8_SUFFIX
 from device_sim.latency.published import Exclusion, PublishedRun, PublishedTable
@@ -33,8 +33,8 @@ class Device:
         note: Why the table warns of the run; None = it does not.
         models: Names, ascending.
         cycles: Published least time × clock, shape [models].
-        features: Counts in the order of FEATURES, shape [models, 3].
-        x86_ms: Time on the x86 host of the counts, shape [models].
+        columns: What cycles may be linear in, by name, each of shape [models]: `cycle_model.features` and `x86_ms`, the
+            time on the x86 host of the counts.
     """
 
     name: str
@@ -43,8 +43,7 @@ class Device:
     note: str | None
     models: tuple[str, ...]
     cycles: Array
-    features: Array
-    x86_ms: Array
+    columns: Mapping[str, Array]
 
     def only(self, models: Collection[str]) -> Device:
         """The same run with these models alone."""
@@ -53,8 +52,7 @@ class Device:
             self,
             models=tuple(self.models[place] for place in kept),
             cycles=self.cycles[kept],
-            features=self.features[kept],
-            x86_ms=self.x86_ms[kept],
+            columns={name: column[kept] for name, column in self.columns.items()},
         )
 
     def float_only(self) -> Device:
@@ -133,7 +131,7 @@ def _unusable_models(table: PublishedTable, references: References) -> list[Excl
 
 def _device(run: PublishedRun, counts: ReferenceCounts, x86_ms: Mapping[str, float]) -> Device:
     models = tuple(sorted(model for model in run.least_ms if model in counts.models and model in x86_ms))
-    rows = [features(counts.models[model]) for model in models]
+    rows = [{**features(counts.models[model]), "x86_ms": x86_ms[model]} for model in models]
     return Device(
         name=run.device,
         core=run.core,
@@ -141,6 +139,5 @@ def _device(run: PublishedRun, counts: ReferenceCounts, x86_ms: Mapping[str, flo
         note=run.note,
         models=models,
         cycles=np.array([run.least_ms[model] * run.clock_ghz * 1e6 for model in models]),
-        features=np.array([[row[name] for name in FEATURES] for row in rows]).reshape(len(models), len(FEATURES)),
-        x86_ms=np.array([x86_ms[model] for model in models]),
+        columns={name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())},
     )

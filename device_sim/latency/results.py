@@ -110,8 +110,21 @@ class Verdict(_Frozen):
     measured: str
 
 
+class Variant(_Frozen):
+    """Another way to fit and score, shown beside the main one so that its choices can be judged."""
+
+    title: str
+    cores: Mapping[str, CoreScores]
+    targets: tuple[Verdict, ...]
+
+
 class Validation(_Frozen):
-    """Everything about the main published table."""
+    """Everything about the main published table.
+
+    Attributes:
+        variants: `preregistered`: the form that protocol.py fixed before anything was scored. `with_int8` and
+            `preregistered_with_int8`: both forms with int8 models in fits and scores.
+    """
 
     format: int = RESULTS_FORMAT
     published: str
@@ -122,7 +135,7 @@ class Validation(_Frozen):
     devices: Mapping[str, DeviceScores]
     noted: Mapping[str, GivenScores]
     transferred: Mapping[str, Compared]
-    with_int8: Mapping[str, CoreScores]
+    variants: Mapping[str, Variant]
     exclusions: tuple[Exclusion, ...]
     targets: tuple[Verdict, ...]
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from device_sim.latency.cycle_model import FEATURES, PREREGISTERED_FEATURES
 from device_sim.latency.fitting import Array, fit_constant, fit_nonnegative
 from device_sim.latency.points import Device
 from device_sim.latency.protocol import HALVINGS, SEED
@@ -18,12 +19,16 @@ class Form:
     """Cycles = columns · coefficients.
 
     Attributes:
-        columns: A device's columns, shape [models, coefficients].
-        fit: From columns and cycles to coefficients.
+        columns: Names of a device's columns.
+        fit: From columns, shape [points, coefficients], and cycles, shape [points], to coefficients.
     """
 
-    columns: Callable[[Device], Array]
+    columns: tuple[str, ...]
     fit: Callable[[Array, Array], Array]
+
+    def of(self, device: Device) -> Array:
+        """The device's columns, shape [models, coefficients]."""
+        return np.stack([device.columns[name] for name in self.columns], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,13 @@ class Predicted:
     ratio: Array
 
 
-CYCLE_MODEL: Final = Form(lambda device: device.features, fit_nonnegative)
-BASELINE: Final = Form(
-    lambda device: device.x86_ms[:, None], lambda columns, cycles: np.array([fit_constant(columns[:, 0], cycles)])
-)
+def _fit_constant(columns: Array, cycles: Array) -> Array:
+    return np.array([fit_constant(columns[:, 0], cycles)])
+
+
+CYCLE_MODEL: Final = Form(FEATURES, fit_nonnegative)
+PREREGISTERED: Final = Form(PREREGISTERED_FEATURES, fit_nonnegative)
+BASELINE: Final = Form(("x86_ms",), _fit_constant)
 
 
 def halvings(models: Iterable[str], count: int = HALVINGS, seed: int = SEED) -> tuple[tuple[frozenset[str], ...], ...]:
@@ -66,13 +74,13 @@ def fit(form: Form, devices: Sequence[Device]) -> Array:
     Raises:
         FitError: They have no points.
     """
-    columns = np.concatenate([form.columns(device) for device in devices])
+    columns = np.concatenate([form.of(device) for device in devices if device.models])
     return form.fit(columns, np.concatenate([device.cycles for device in devices]))
 
 
 def predict(form: Form, coefficients: Array, device: Device) -> Predicted:
     """A device's models by given coefficients."""
-    cycles: Array = form.columns(device) @ coefficients
+    cycles: Array = form.of(device) @ coefficients
     return Predicted(device.name, device.models, cycles, cycles / device.cycles)
 
 

@@ -13,9 +13,9 @@ from device_sim.latency.further_tables import given_scores
 from device_sim.latency.points import Device, References, join, labels
 from device_sim.latency.protocol import COUNTS_CORE, HALVINGS, MIN_MODELS
 from device_sim.latency.published import PublishedTable
-from device_sim.latency.results import CoreScores, DeviceScores, Validation, score
+from device_sim.latency.results import CoreScores, DeviceScores, Validation, Variant, score
 from device_sim.latency.scored_points import ScoredPoint, scored_points
-from device_sim.latency.scoring import halvings
+from device_sim.latency.scoring import CYCLE_MODEL, PREREGISTERED, Form, halvings
 from device_sim.latency.targets import verdicts
 
 
@@ -54,7 +54,6 @@ def validate(table: PublishedTable, references: References, *, halving_count: in
         raise NothingToScoreError(table.file, (exclusion.reason for exclusion in joined.exclusions))
     floats = [device.float_only() for device in fitted]
     evaluated = evaluate(floats, halvings(_models(floats), halving_count))
-    with_int8 = evaluate(fitted, halvings(_models(fitted), halving_count))
     transfers = transferred(floats)
     calibration = calibrate(table.sha256, references, evaluated, transfers)
     cores = _core_scores(evaluated)
@@ -67,7 +66,13 @@ def validate(table: PublishedTable, references: References, *, halving_count: in
         devices=dict(zip(labels(floats), map(_device_scores, evaluated), strict=True)),
         noted=given_scores(calibration, [device.float_only() for device in joined.devices if device.note]).devices,
         transferred={f"{scored} by {lender}": compared(pairs) for (scored, lender), pairs in transfers.items()},
-        with_int8=_core_scores(with_int8),
+        variants={
+            "preregistered": _variant("As pre-registered", PREREGISTERED, floats, halving_count),
+            "with_int8": _variant("With int8 models", CYCLE_MODEL, fitted, halving_count),
+            "preregistered_with_int8": _variant(
+                "As pre-registered, with int8 models", PREREGISTERED, fitted, halving_count
+            ),
+        },
         exclusions=joined.exclusions,
         targets=verdicts(cores),
     )
@@ -78,7 +83,12 @@ def _models(devices: Iterable[Device]) -> tuple[str, ...]:
     return tuple(sorted({model for device in devices for model in device.models}))
 
 
-def _core_scores(evaluated: Sequence[Evaluated]) -> Mapping[str, CoreScores]:
+def _variant(title: str, form: Form, devices: Sequence[Device], halving_count: int) -> Variant:
+    cores = _core_scores(evaluate(devices, halvings(_models(devices), halving_count), form=form), form)
+    return Variant(title=title, cores=cores, targets=verdicts(cores))
+
+
+def _core_scores(evaluated: Sequence[Evaluated], form: Form = CYCLE_MODEL) -> Mapping[str, CoreScores]:
     scores = {}
     for core in sorted({one.device.core for one in evaluated}):
         of_core = [one for one in evaluated if one.device.core == core]
@@ -88,7 +98,7 @@ def _core_scores(evaluated: Sequence[Evaluated]) -> Mapping[str, CoreScores]:
             **compared([one.held_out for one in of_core]).model_dump(),
             counts_core=COUNTS_CORE[core],
             devices=tuple(device.name for device in devices),
-            cycles_per=coefficients(devices),
+            cycles_per=coefficients(devices, form),
             unseen_device=compared_where_known([one.unseen_device for one in of_core]),
             neither_seen=compared_where_known([one.neither_seen for one in of_core]),
             noise=score(differences + 1.0) if len(differences) else None,

@@ -26,8 +26,9 @@ def print_outcome(validation: Validation) -> None:
     _console.print(_held_out("Held-out models, the same device", validation.cores))
     _console.print(_unseen("Held-out devices", validation.cores))
     _console.print(_devices(validation))
-    _console.print(_held_out("Held-out models, with int8 models fitted and scored too", validation.with_int8))
-    _console.print(_unseen("Held-out devices, with int8 models fitted and scored too", validation.with_int8))
+    for variant in validation.variants.values():
+        _console.print(_held_out(f"{variant.title}: held-out models", variant.cores))
+        _console.print(_unseen(f"{variant.title}: held-out devices", variant.cores))
     _console.print(_given("Scored apart: runs that the table itself warns of", validation.noted))
     _console.print(_transferred(validation.transferred))
     _console.print(_exclusions("Not fitted, and why", validation.exclusions))
@@ -116,10 +117,22 @@ def _exclusions(title: str, exclusions: Iterable[Exclusion]) -> Table:
 
 
 def _targets(validation: Validation) -> Table:
-    table = Table("target", "measured", "holds", title="Targets")
-    for verdict in validation.targets:
-        table.add_row(verdict.target, verdict.measured, "yes" if verdict.holds else "NO")
+    """The main verdicts, and beside them those of each variant."""
+    variants = validation.variants.values()
+    table = Table("target", "measured", "holds", *(variant.title for variant in variants), title="Targets")
+    for place, verdict in enumerate(validation.targets):
+        others = [variant.targets[place] for variant in variants]
+        table.add_row(
+            verdict.target,
+            verdict.measured,
+            _yes(verdict.holds),
+            *(f"{other.measured.split(':')[0]}: {_yes(other.holds)}" for other in others),
+        )
     return table
+
+
+def _yes(holds: bool) -> str:
+    return "yes" if holds else "NO"
 
 
 def _errors(score: Score | None) -> str:

@@ -48,7 +48,7 @@ def estimate_section(estimates: Estimates | None, why_none: str = "") -> str:
     remarks = "".join(f"<p class=note>{escape(remark)}</p>" for remark in estimates.remarks)
     words = (
         "Every bar is an interval: the true time of an undisturbed call is expected between its ends. Devices are "
-        "grouped by class; the axis counts in powers of ten."
+        "grouped by class, the slowest first; on the axis, equal steps are equal factors."
     )
     return section(
         TITLE,
@@ -69,10 +69,10 @@ def span(interval: Interval | None) -> str:
 
 def _intervals(estimates: Estimates, operation: str, description: str) -> str:
     groups = [
-        (kind, list(devices)) for kind, devices in groupby(estimates.devices, lambda one: one.profile.device_class)
+        (kind, list(devices)) for kind, devices in groupby(_ordered(estimates), lambda one: one.profile.device_class)
     ]
     rows = sum(2 * len(devices) + 1 for _, devices in groups)
-    figure_, axes = canvas(_LINE * rows, left=0.01, right=0.02, bottom=44, top=24)
+    figure_, axes = canvas(_LINE * rows, left=0.02, right=0.05, bottom=44, top=24)
     line = 0
     for kind, devices in groups:
         row_label(axes, 0, line, kind, "left", colour=MUTED)
@@ -103,6 +103,17 @@ def _draw_device(axes: Axes, line: int, device: DeviceEstimates, operation: str,
         row_label(axes, 1, line, span(typical), "right", colour=INK)
 
 
+def _ordered(estimates: Estimates) -> list[DeviceEstimates]:
+    """Classes as the file has them; within one, the slowest first."""
+    classes = list(dict.fromkeys(device.profile.device_class for device in estimates.devices))
+
+    def place(device: DeviceEstimates) -> tuple[int, float]:
+        interval = device.interval("rank")
+        return classes.index(device.profile.device_class), -interval.high_us if interval else 0.0
+
+    return sorted(estimates.devices, key=place)
+
+
 def _table(estimates: Estimates) -> str:
     operations = [name for name in _OPERATIONS if any(one.interval(name) for one in estimates.devices)]
     rows = [
@@ -110,7 +121,7 @@ def _table(estimates: Estimates) -> str:
             f"{device.profile.title}, {device.main_core}",
             *(span(device.interval(operation)) for operation in operations),
         ]
-        for device in estimates.devices
+        for device in _ordered(estimates)
     ]
     return table(["Estimated, typical scenario", *(_OPERATIONS[name] for name in operations)], rows)
 
@@ -123,7 +134,7 @@ def _scenarios(estimates: Estimates) -> str:
     if not others:
         return assumed
     heads = ["Estimated: rank", *estimates.scenarios]
-    rows = [[device.profile.title, *_by_scenario(device, estimates.scenarios)] for device in estimates.devices]
+    rows = [[device.profile.title, *_by_scenario(device, estimates.scenarios)] for device in _ordered(estimates)]
     return f"{assumed}<details><summary>Rank in every scenario</summary>{table(heads, rows)}</details>"
 
 

@@ -49,7 +49,7 @@ def instructions_section(counted: Sequence[BundleCounts]) -> str:
         return missing(
             TITLE,
             "No counts were given, and none are shipped with this program.",
-            "device-sim setup\ndevice-sim count scene.edge --core cortex-a55 --json counts.json\n"
+            "device-sim setup\ndevice-sim count scene.edge --core cortex-a55 --out counts.json\n"
             "device-sim report --counts counts.json --out report.html",
         )
     stages = [(core, [_by_stage(*pair) for pair in pairs]) for core, pairs in _by_core(counted)]

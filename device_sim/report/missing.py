@@ -9,4 +9,4 @@ from cloud_export.report_markup import section
 
 def missing(title: str, words: str, command: str) -> str:
     """A section without its pictures."""
-    return section(title, f"<p>{escape(words)} Make it with:</p><pre>{escape(command)}</pre>")
+    return section(title, f"<p>{escape(words)} What makes them:</p><pre>{escape(command)}</pre>")

@@ -228,3 +228,5 @@ def test_an_engine_that_breaks_a_rule_is_found_out(whole: Whole, tmp_path: Path)
 def test_the_arms_are_named_once() -> None:
     assert [arm.name for arm in ARMS] == ["base", "rules", "uploaded", "device", "oracle", "random"]
     assert [arm for arm in ARMS if arm.order is None] == [ArmRules("device", None)]
+    page = (ROOT / "docs" / "fleet.md").read_text()
+    assert all(f"| `{arm.name}` |" in page for arm in ARMS)

@@ -16,12 +16,12 @@ from device_sim.latency.points import References
 MODELS = tuple(f"model_{number:02d}" for number in range(16))
 KERNELS = ("cortex-a53", "cortex-a55", "cortex-a72", "cortex-a76")
 COEFFICIENTS: Mapping[str, Mapping[str, float]] = {
-    "cortex-a53": {"fma": 1.5, "other": 0.9, "l2_miss": 40.0},
-    "cortex-a55": {"fma": 1.2, "other": 0.8, "l2_miss": 35.0},
-    "cortex-a72": {"fma": 1.0, "other": 0.6, "l2_miss": 25.0},
-    "cortex-a73": {"fma": 1.1, "other": 0.5, "l2_miss": 20.0},
-    "cortex-a76": {"fma": 0.5, "other": 0.3, "l2_miss": 10.0},
-    "cortex-a78": {"fma": 0.45, "other": 0.25, "l2_miss": 8.0},
+    "cortex-a53": {"fma": 1.5, "other": 0.9, "l1_miss": 9.0, "l2_miss": 40.0},
+    "cortex-a55": {"fma": 1.2, "other": 0.8, "l1_miss": 8.0, "l2_miss": 35.0},
+    "cortex-a72": {"fma": 1.0, "other": 0.6, "l1_miss": 7.0, "l2_miss": 25.0},
+    "cortex-a73": {"fma": 1.1, "other": 0.5, "l1_miss": 6.0, "l2_miss": 20.0},
+    "cortex-a76": {"fma": 0.5, "other": 0.3, "l1_miss": 5.0, "l2_miss": 10.0},
+    "cortex-a78": {"fma": 0.45, "other": 0.25, "l1_miss": 4.0, "l2_miss": 8.0},
 }
 COUNTED_FOR = {"cortex-a73": "cortex-a72", "cortex-a78": "cortex-a76"}
 
@@ -78,9 +78,9 @@ def _reference_counts(core: str, rng: np.random.Generator) -> ReferenceCounts:
     for model in MODELS:
         fma, load, integer = rng.lognormal(17.0, 1.0, 3)
         models[model] = Counts(
-            mix={"fma": fma, "vector_load": load, "integer": integer},
+            mix={"fma": fma, "vector_load": load, "integer": integer, "system": 0.3 * fma},
             l1i_misses=10.0,
-            l1d_misses=float(load / 20.0),
+            l1d_misses=float(rng.uniform(0.05, 0.2) * load),
             l2_misses=float(rng.uniform(0.001, 0.05) * load),
             l3_misses=0.0,
         )

@@ -28,8 +28,7 @@ def _device(name: str, *, core: str = "cortex-a76", models: Sequence[str] = MODE
         note=None,
         models=tuple(models),
         cycles=number * 1e6,
-        features=np.repeat(number[:, None], 3, axis=1),
-        x86_ms=number,
+        columns={"number": number, "x86_ms": number},
     )
 
 
@@ -38,7 +37,7 @@ class _Spy:
 
     def __init__(self) -> None:
         self.fitted: list[frozenset[float]] = []
-        self.form = Form(lambda device: device.features[:, :1], self._fit)
+        self.form = Form(("number",), self._fit)
 
     def _fit(self, columns: Array, cycles: Array) -> Array:
         assert len(columns) == len(cycles)
@@ -100,7 +99,7 @@ def test_the_baseline_by_hand() -> None:
     cycles[3] *= 2.0
     odd = Device(
         name="odd", core=device.core, clock_ghz=2.0, note=None, models=device.models, cycles=cycles,
-        features=device.features, x86_ms=device.x86_ms,
+        columns=device.columns,
     )  # fmt: skip
     predicted = held_out(BASELINE, odd, halvings(MODELS, 3))
     by_model = dict(zip(predicted.models, predicted.ratio, strict=True))
@@ -112,7 +111,7 @@ def test_noise_by_hand_is_taken_both_ways_and_scaled_by_clock() -> None:
     one, two = _device("one", models=MODELS[:2]), _device("two", models=MODELS[1:3])
     slower = Device(
         name="slower", core=one.core, clock_ghz=1.0, note=None, models=two.models, cycles=two.cycles * 1.25,
-        features=two.features, x86_ms=two.x86_ms,
+        columns=two.columns,
     )  # fmt: skip
     assert sorted(noise([one, slower])) == pytest.approx([-0.2, 0.25])
     assert len(noise([one])) == 0

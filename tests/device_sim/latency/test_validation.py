@@ -52,6 +52,13 @@ def test_all_targets_hold_for_exact_runs(outcome: Outcome) -> None:
     assert outcome.validation.targets[-1].measured.startswith("6: cortex-a53, cortex-a55")
 
 
+def test_the_preregistered_form_is_scored_beside_it_with_its_own_verdicts(outcome: Outcome) -> None:
+    variant = outcome.validation.variants["preregistered"]
+    assert set(variant.cores["cortex-a76"].cycles_per) == {"fma", "other_or_system", "l2_miss"}
+    assert variant.cores["cortex-a53"].median_error > 0.001
+    assert [verdict.target for verdict in variant.targets] == [one.target for one in outcome.validation.targets]
+
+
 def test_a_core_with_one_device_has_no_unseen_figure(outcome: Outcome) -> None:
     alone = outcome.validation.cores["cortex-a78"]
     assert (alone.unseen_device, alone.neither_seen, alone.noise) == (None, None, None)
@@ -103,7 +110,7 @@ def test_int8_models_are_in_neither_fits_nor_scores_but_scored_a_second_time(
     again = validate(_table(tmp_path, entries), doubled, halving_count=FEW)
     assert again.validation.cores == outcome.validation.cores
     assert again.validation.models == MODELS
-    assert again.validation.with_int8["cortex-a76"].median_error > 0.3
+    assert again.validation.variants["with_int8"].cores["cortex-a76"].median_error > 0.3
     assert len([one for one in again.validation.exclusions if one.reason.startswith("int8")]) == len(MODELS)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
 from device_sim.latency.answers import CAUTION, OPERATIONS, Answer, CoreAnswer, DeviceAnswer
-from device_sim.latency.estimate import Estimate
+from device_sim.latency.estimate import KERNELS, Estimate, PartEstimate
 from device_sim.latency.profile import Profile
 
 EVIDENCE_DEVICES: Final = 4  # with more of them, the tables would scroll out of sight
@@ -94,11 +94,25 @@ def _core_evidence(core: CoreAnswer) -> list[str]:
     ]
     for estimate in core.estimates:
         if estimate.operation == "rank" and estimate.scenario in ("typical", "little-core"):
-            lines += [f"rank: {part.name}: {_two_digits(part.low_us)}–{_two_digits(part.high_us)} µs, {part.method}"
-                      for part in estimate.parts]  # fmt: skip
+            lines += _stage_lines(estimate)
     if any(estimate.widened for estimate in core.estimates):
         lines.append("figures below 100 µs are widened to a factor of two both ways")
     return lines
+
+
+def _stage_lines(estimate: Estimate) -> list[str]:
+    """A line for onnxruntime's kernels with their method, and one with all else by stage; the JSON has every part."""
+    kernels = [part for part in estimate.parts if part.name == ": ".join(KERNELS)]
+    rest = [part for part in estimate.parts if part not in kernels]
+    stages = dict.fromkeys(part.name.partition(":")[0] for part in rest)
+    sums = ", ".join(f"{stage} {_sum(part for part in rest if part.name.startswith(stage))}" for stage in stages)
+    lines = [f"rank, onnxruntime's kernels: {_sum([part])} µs, {part.method}" for part in kernels]
+    return [*lines, f"rank, all else: {_sum(rest)} µs ({sums})"]
+
+
+def _sum(parts: Iterable[PartEstimate]) -> str:
+    found = list(parts)
+    return f"{_two_digits(sum(one.low_us for one in found))}–{_two_digits(sum(one.high_us for one in found))}"
 
 
 def _two_digits(us: float) -> str:

@@ -20,8 +20,9 @@ from device_sim.latency.scenarios import Scenario
 
 FLOOR_US: Final = 100.0  # below this a figure is right within FLOOR_FACTOR at best (what the study of the models found)
 FLOOR_FACTOR: Final = 2.0
-WARM_OF: Final = {"rank": "rank_cold"}  # the operation whose counts were made after the caches had been emptied
+COLD_OF: Final = {"rank": "rank_cold"}  # the operation whose counts were made after the caches had been emptied
 
+KERNELS: Final = ("model", "onnxruntime")  # elsewhere it only wraps arrays
 VECTOR_CLASSES: Final = (
     "vector_load", "vector_store", "fma", "vector_float", "vector_integer", "dot", "vector_other",
 )  # fmt: skip
@@ -107,8 +108,20 @@ class CoreCost:
         return cycles / (1 + self.error), cycles / max(1 - self.error, _LEAST_REMAINDER)
 
     def scalar_cycles(self, counts: Counts) -> tuple[float, float]:
-        """Instructions over the range of instructions per cycle."""
-        return counts.instructions / self.scalar_ipc.high, counts.instructions / self.scalar_ipc.low
+        """Instructions over the range of instructions per cycle.
+
+        The range is of code that finds most of its lines in some cache. Where the simulated caches had to go to
+        memory, the slow end is at least the fast one plus a full read for each such line: a device without a third
+        cache may be slower than any instruction rate says.
+        """
+        fast = counts.instructions / self.scalar_ipc.high
+        waiting = self.memory_reads(counts) * self.core.memory_ns.high * self.core.clock_ghz.low
+        return fast, max(counts.instructions / self.scalar_ipc.low, fast + waiting)
+
+    def memory_reads(self, counts: Counts) -> float:
+        """Lines that the last cache of the device does not hold; 0 where they were not counted."""
+        l2, l3 = counts.l2_misses, counts.l3_misses
+        return (l2 if self.core.l3_kib is None or l3 is None else l3) or 0.0
 
 
 def core_cost(core: Core, calibration: Calibration, scalar_ipc: ScalarIpc) -> CoreCost:
@@ -143,16 +156,10 @@ def estimate_operation(
     Raises:
         CountsWithoutCachesError: The counts lack the cache misses that the cycle model needs.
     """
-    warm = counts.operations.get(name)
-    if warm is None:
+    operation = counts.operations.get(COLD_OF.get(name, "") if scenario.cold else name)
+    if operation is None or (scenario.cold and operation.total().l2_misses is None):
         return None
-    if scenario.cold:
-        cold = counts.operations.get(WARM_OF.get(name, ""))
-        parts = None if cold is None else _cold_parts(warm, cold, cost)
-    else:
-        parts = tuple(_part(part, cost) for part in warm.parts)
-    if parts is None:
-        return None
+    parts = _cold_parts(operation, cost) if scenario.cold else tuple(_part(part, cost) for part in operation.parts)
     in_scenario = tuple(_stretched(part, scenario) for part in parts)
     widened = _widened(in_scenario)
     return Estimate(profile.name, cost.core.core.value, name, scenario.name, widened, widened != in_scenario)
@@ -186,7 +193,9 @@ def _part(part: Part, cost: CoreCost) -> PartEstimate:
     name = f"{part.stage}: {part.image}"
     scalar = cost.scalar_cycles(part.counts)
     ipc = f"instructions / {cost.scalar_ipc} a cycle"
-    if part.image != "onnxruntime":
+    if scalar[1] > part.counts.instructions / cost.scalar_ipc.low:
+        ipc += f"; at the slow end {cost.memory_reads(part.counts):,.0f} lines read from memory"
+    if (part.stage, part.image) != KERNELS:
         return _timed(name, scalar, ipc, cost)
     if part.counts.l2_misses is None:
         raise CountsWithoutCachesError(cost.core.core.value)
@@ -205,32 +214,21 @@ def _timed(name: str, cycles: tuple[float, float], method: str, cost: CoreCost) 
     return PartEstimate(name, cycles[0] / (1000 * clock.high), cycles[1] / (1000 * clock.low), method)
 
 
-def _cold_parts(warm: Operation, cold: Operation, cost: CoreCost) -> tuple[PartEstimate, ...] | None:
-    """The cold run's code as if its caches were warm, and beside it each miss more than the warm run has.
+def _cold_parts(cold: Operation, cost: CoreCost) -> tuple[PartEstimate, ...]:
+    """The code as if no line had to come from memory, and beside it each line that has to.
 
-    The misses are counted apart because the cycle model's coefficient for them was fitted on prefetched, overlapping
-    reads of convolutions; what comes first after a wake-up is scattered. None = counted without caches.
+    They are reckoned apart because the cycle model's coefficient for misses was fitted on prefetched, overlapping
+    reads of convolutions; what comes first after a wake-up is scattered.
     """
-    misses_more = _memory_reads(cold.total(), cost) - _memory_reads(warm.total(), cost)
-    if math.isnan(misses_more):
-        return None
-    warm_misses = {(part.stage, part.image): part.counts.l2_misses for part in warm.parts}
     parts = []
     for part in cold.parts:
-        as_warm = part.counts.model_copy(update={"l2_misses": warm_misses.get((part.stage, part.image), 0.0)})
-        parts.append(_part(part.model_copy(update={"counts": as_warm}), cost))
-    memory, misses = cost.core.memory_ns, max(misses_more, 0.0)
-    low_us, high_us = misses * memory.low / (1000 * _OVERLAP), misses * memory.high / 1000
-    method = f"{misses:,.0f} lines from memory at {memory} ns; the fast end has {_OVERLAP:g} under way at once"
+        held = (part.counts.l2_misses or 0.0) - cost.memory_reads(part.counts)
+        at_hand = {"l2_misses": max(held, 0.0) if cost.core.l3_kib is not None else 0.0, "l3_misses": 0.0}
+        parts.append(_part(part.model_copy(update={"counts": part.counts.model_copy(update=at_hand)}), cost))
+    memory, reads = cost.core.memory_ns, cost.memory_reads(cold.total())
+    low_us, high_us = reads * memory.low / (1000 * _OVERLAP), reads * memory.high / 1000
+    method = f"{reads:,.0f} lines from memory at {memory} ns; the fast end has {_OVERLAP:g} under way at once"
     return (*parts, PartEstimate("cold caches", low_us, high_us, method))
-
-
-def _memory_reads(counts: Counts, cost: CoreCost) -> float:
-    """Lines that no cache of the device holds: instructions, and data beyond its last level. NaN = not counted."""
-    data = counts.l2_misses if cost.core.l3_kib is None or counts.l3_misses is None else counts.l3_misses
-    if data is None or counts.l1i_misses is None:
-        return math.nan
-    return data + counts.l1i_misses
 
 
 def _stretched(part: PartEstimate, scenario: Scenario) -> PartEstimate:

@@ -44,7 +44,11 @@ class Scenario:
 _ALL: Final = (
     Scenario("typical", "the main core at its highest clock, caches warm from the call before, nothing else running"),
     Scenario("half-clock", "the governor or heat holds the main core at 0.4 to 0.6 of its highest clock", (0.4, 0.6)),
-    Scenario("cold", "all caches were emptied: each line that is not found costs a read from memory", cold=True),
+    Scenario(
+        "cold",
+        "the first rank after a wake-up: the base decision is new, every line is read from memory",
+        cold=True,
+    ),
     Scenario("busy", "other work takes between none and half of the core's time", share=(1.0, 2.0)),
     Scenario("little-core", "the system runs the app on the slowest core, at that core's highest clock", little=True),
 )

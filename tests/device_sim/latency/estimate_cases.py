@@ -20,9 +20,9 @@ def python_part(instructions: float, *, l1i: float = 0.0, l2: float = 0.0, l3: f
     return Part(stage="policy", image="python", counts=counts({"integer": instructions}, l1i=l1i, l2=l2, l3=l3))
 
 
-def kernel_part(fma: float, other: float, *, l2: float = 0.0) -> Part:
+def kernel_part(fma: float, other: float, *, l2: float = 0.0, l3: float = 0.0) -> Part:
     """All `other` are vector loads: nobody doubts that this is a kernel."""
-    return Part(stage="model", image="onnxruntime", counts=counts({"fma": fma, "vector_load": other}, l2=l2))
+    return Part(stage="model", image="onnxruntime", counts=counts({"fma": fma, "vector_load": other}, l2=l2, l3=l3))
 
 
 def bundle_counts(
@@ -106,5 +106,6 @@ def profile_table(*, core: str = "cortex-a55", clock_ghz: float = 2.0, little: b
     return table
 
 
-def profile(*, core: str = "cortex-a55", clock_ghz: float = 2.0, little: bool = False) -> Profile:
-    return Profile.model_validate(profile_table(core=core, clock_ghz=clock_ghz, little=little))
+def profile(*, core: str = "cortex-a55", clock_ghz: float = 2.0, little: bool = False, l3: bool = True) -> Profile:
+    made = Profile.model_validate(profile_table(core=core, clock_ghz=clock_ghz, little=little))
+    return made if l3 else made.model_copy(update={"main": made.main.model_copy(update={"l3_kib": None})})

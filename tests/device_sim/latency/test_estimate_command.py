@@ -55,7 +55,8 @@ def test_devices_in_all_scenarios_with_evidence(small: Small, counted: Path, tmp
     for scenario in SCENARIOS.values():
         assert f"{scenario.name}: assumes {scenario.assumption}" in done.output
     assert "Estimated from counted instructions, not measured on a phone" in done.output
-    assert "rank: policy: python: " in done.output
+    assert "rank, onnxruntime's kernels: " in done.output
+    assert "µs (policy " in done.output
     assert "one kind of core" in done.output
 
 

@@ -11,6 +11,7 @@ from device_sim.latency.counts_choice import BundleIdentity, ChosenCounts, choos
 from device_sim.latency.cycle_model import Calibration
 from device_sim.latency.estimate import CoreCost, Estimate, core_cost, estimate_device
 from device_sim.latency.profile import Core, Profile
+from device_sim.latency.protocol import COUNTS_CORE
 from device_sim.latency.scalar_ipc import ScalarIpc
 from device_sim.latency.scenarios import Scenario
 
@@ -69,6 +70,14 @@ class Answer:
         """In what the counts are not of this bundle on these cores, each once."""
         cores = (core for device in self.devices for core in device.cores)
         return tuple(dict.fromkeys(remark for core in cores for remark in core.chosen.remarks))
+
+
+def kernels_of(profiles: Sequence[Profile], scenarios: Sequence[Scenario]) -> tuple[str, ...]:
+    """The cores whose kernels must be counted for these devices; those of little cores if a scenario asks for them."""
+    cores = [profile.main for profile in profiles]
+    if any(scenario.little for scenario in scenarios):
+        cores += [profile.little for profile in profiles if profile.little is not None]
+    return tuple(sorted({COUNTS_CORE[core.name] for core in cores}))
 
 
 def answer(

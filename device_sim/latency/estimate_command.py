@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
     from device_sim.latency.answers import Answer
-    from device_sim.latency.profile import Profile
+    from device_sim.latency.counts_choice import BundleIdentity
+
+COUNT_REPETITIONS: Final = 64  # what `device-sim count` does unasked
 
 _out = Console()
 _err = Console(stderr=True)
@@ -27,6 +29,9 @@ def estimate(
     counts: Annotated[
         list[Path] | None, typer.Option(help="Files of `device-sim count`; without them the shipped ones.")
     ] = None,
+    count: Annotated[
+        bool, typer.Option("--count", help="Count the bundle first, here, as `device-sim count` does: minutes a core.")
+    ] = False,
     scenario: Annotated[
         list[str] | None, typer.Option(help="Only these beside `typical`; may be given again. Default: all.")
     ] = None,
@@ -44,27 +49,32 @@ def estimate(
             return
         if bundle is None or not device:
             raise typer.BadParameter("give a bundle and --device NAME; `device-sim estimate --list` shows the names")
-        answer = _answer(bundle, device, counts or [], scenario or [])
+        if count and counts:
+            raise typer.BadParameter("give --count or --counts FILE, not both")
+        answer = _answer(bundle, device, counts or [], scenario or [], count_first=count)
         show_answer(answer, _out)
         if json is not None:
             write_answer(answer, json)
             _out.print(f"written: {json}", markup=False, highlight=False)
 
 
-def _answer(bundle: Path, devices: list[str], files: list[Path], names: list[str]) -> Answer:
+def _answer(bundle: Path, devices: list[str], files: list[Path], names: list[str], *, count_first: bool) -> Answer:
     from device_sim.counts.counts import read_bundle_counts
-    from device_sim.latency.answers import answer
+    from device_sim.latency.answers import answer, kernels_of
     from device_sim.latency.counts_choice import identify, shipped_counts
     from device_sim.latency.cycle_model import read_calibration
     from device_sim.latency.profile import find_profiles
     from device_sim.latency.scalar_ipc import read_scalar_ipc
     from device_sim.latency.scenarios import find_scenarios
 
-    profiles: tuple[Profile, ...] = find_profiles(devices)
+    profiles = find_profiles(devices)
     scenarios = find_scenarios(names)
+    identity = identify(bundle)
+    if count_first:
+        files = _count(identity, kernels_of(profiles, scenarios))
     counted = tuple(read_bundle_counts(file) for file in files) or shipped_counts()
     return answer(
-        identify(bundle),
+        identity,
         profiles,
         counted,
         scenarios,
@@ -72,6 +82,18 @@ def _answer(bundle: Path, devices: list[str], files: list[Path], names: list[str
         scalar_ipc=read_scalar_ipc(),
         any_scene=bool(files),
     )
+
+
+def _count(bundle: BundleIdentity, cores: tuple[str, ...]) -> list[Path]:
+    """Count into files of the current folder, as `device-sim count` names them.
+
+    Raises:
+        typer.Exit: Counting failed; it has said why.
+    """
+    from device_sim.emulation.count_command import CountRequest, run_count
+
+    run_count(CountRequest(bundle.path, cores, None, None, COUNT_REPETITIONS, True, None))
+    return [Path(f"{bundle.scene}.{core}.json") for core in cores]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from device_sim.cli import app
 from device_sim.counts.counts import Operation, write
+from device_sim.emulation.count_command import CountRequest
 from device_sim.latency.profile import SHIPPED, profile_names
 from device_sim.latency.scenarios import SCENARIOS
 
@@ -170,3 +171,31 @@ def test_a_profile_of_ones_own(small: Small, counted: Path, tmp_path: Path) -> N
     done = estimate(small.bundle, "--device", file, "--counts", counted)
     assert done.exit_code == 0, done.output
     assert "till" in done.output
+
+
+def test_counting_first_counts_what_the_devices_run(
+    small: Small, counted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Snapdragon 865 runs A76's kernels on its main cores, A55's on the little ones."""
+    asked: list[tuple[str, ...]] = []
+
+    def count_here(request: CountRequest) -> None:
+        asked.append(request.cores)
+        for core in request.cores:
+            text = counted.read_text("utf-8").replace('"core": "cortex-a76"', f'"core": "{core}"')
+            Path(f"small.{core}.json").write_text(text, encoding="utf-8")
+
+    monkeypatch.setattr("device_sim.emulation.count_command.run_count", count_here)
+    monkeypatch.chdir(tmp_path)
+    done = estimate(small.bundle, "--device", "snapdragon-865", "--count")
+    assert done.exit_code == 0, done.output
+    assert "COUNTS OF ANOTHER" not in done.output
+    done = estimate(small.bundle, "--device", "pi-5", "--scenario", "busy", "--count")
+    assert done.exit_code == 0, done.output
+    assert asked == [("cortex-a55", "cortex-a76"), ("cortex-a76",)]
+
+
+def test_counting_first_and_counts_exclude_each_other(small: Small, counted: Path) -> None:
+    done = estimate(small.bundle, "--device", "pi-5", "--count", "--counts", counted)
+    assert done.exit_code == 2
+    assert "give --count or --counts FILE, not both" in done.output

@@ -37,11 +37,11 @@ def write_plot(bench: Bench, path: Path) -> None:
 def _drawn(bench: Bench) -> Figure:
     conditions = [one for one in bench.conditions if one.operations]
     rows = len(TIMED) * (len(conditions) + 1)
-    figure, axes = canvas(19 * rows, left=0.4, right=0.17, bottom=44)
+    figure, axes = canvas(19 * rows, left=0.34, right=0.17, bottom=44)
     row_label(axes, 1.02, 0, "median", "left", colour=MUTED)
     row = 0
     for operation in TIMED:
-        row_label(axes, -0.85, row, OPERATION_LABELS[operation], "left", colour=INK)
+        row_label(axes, -0.68, row, OPERATION_LABELS[operation], "left", colour=INK)
         for condition in conditions:
             row += 1
             row_label(axes, -0.03, row, CONDITION_LABELS[condition.name], "right", colour=MUTED)

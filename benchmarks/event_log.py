@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.bench_bundle import bench_bundle
 from benchmarks.event_parts import Sizes, catching_up, ingesting, opening, ranking, recording
-from benchmarks.event_workload import WORKLOAD, Workload
+from device_sim.host.event_workload import WORKLOAD, Workload
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.event_workload import STEP_MS, HistoryClock, Workload
 from benchmarks.event_writers import insert, open_database, pack, record, write_lines
+from device_sim.host.event_workload import STEP_MS, HistoryClock, Workload
 from edge_sdk import Engine
 from edge_sdk.clock import system_clock
 from edge_sdk.config import LOG_BYTES, PENDING_MAX

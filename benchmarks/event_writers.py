@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.event_workload import Workload
+from device_sim.host.event_workload import Workload
 from edge_sdk import Engine
 from edge_sdk.clock import system_clock
 

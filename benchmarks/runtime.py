@@ -12,8 +12,8 @@ import statistics
 from pathlib import Path
 
 from benchmarks.bench_bundle import bench_bundle
-from benchmarks.event_workload import Workload
 from cloud_export.speed import measure_speed
+from device_sim.host.event_workload import Workload
 from edge_sdk.bundle import read_bundle
 from edge_sdk.release import open_release
 

@@ -68,9 +68,9 @@ def run(inputs: Inputs, clockwork: Clockwork) -> dict[str, JsonValue]:
     # Before the long part: a folder that cannot be written fails here, and no old report stays beside a new bundle.
     write_whole(inputs.out / "report.html", b"This run has not finished; see its terminal.\n")
     (inputs.out / "report.json").unlink(missing_ok=True)
-    trained = _train(current, clockwork)
+    trained = train(current, clockwork)
     with clockwork.part("export"):
-        packed = _pack(current, trained)
+        packed = pack(current, trained)
         _write_base(current, trained.cloud, clockwork.stage("base decisions"))
     report = assess(current, trained, packed, clockwork)
     report |= _facts(current, trained, packed) | {
@@ -82,7 +82,15 @@ def run(inputs: Inputs, clockwork: Clockwork) -> dict[str, JsonValue]:
     return report
 
 
-def _train(run: Run, clockwork: Clockwork) -> Trained:
+def train(run: Run, clockwork: Clockwork, *, cloud_log: Log | None = None) -> Trained:
+    """Fit the base model, and the device model on top of it.
+
+    Args:
+        run: what to learn from.
+        clockwork: where progress is shown.
+        cloud_log: what the cloud sees of the same users and decisions, where that is less than the phones hold, such
+            as purchases alone; None = all of the log, a day late.
+    """
     log, layout, split, stage = run.log, run.layout, run.split, clockwork.stage
     with clockwork.part("replay"):
         moments = decision_moments(log, split.training), decision_moments(log, split.test)
@@ -90,7 +98,15 @@ def _train(run: Run, clockwork: Clockwork) -> Trained:
         test = make_examples(log, layout, split.test, moments[1], progress=stage("replay (test)"))
     with clockwork.part("base"):
         cloud = fit_cloud_side(
-            run.inputs.scene, log, layout, split, training, test, moments, seed=run.inputs.seed, stage=stage
+            run.inputs.scene,
+            cloud_log or log,
+            layout,
+            split,
+            training,
+            test,
+            moments,
+            seed=run.inputs.seed,
+            stage=stage,
         )
     with clockwork.part("train"):
         model, history = _fit_device(run, cloud.training, stage("device model"))
@@ -128,7 +144,8 @@ def _fit_device(run: Run, examples: Examples, progress: Progress) -> tuple[EdgeM
     return fitted
 
 
-def _pack(run: Run, trained: Trained) -> Packed:
+def pack(run: Run, trained: Trained) -> Packed:
+    """Export, check and sign: writes scene.edge and scene.pub into `inputs.out`."""
     model, test, weights = trained.model, trained.cloud.test, run.layout.policy.weights
     ranker, explainer = export_ranker(model), export_explainer(model)
     parity = check_parity(model, ranker, test, weights=weights)

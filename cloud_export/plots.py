@@ -1,39 +1,27 @@
-"""The report's plots: matplotlib figures as inline SVG whose colours follow the page's light or dark theme.
-
-The figures are as wide as a phone (about 360 units), so their text stays readable where the page shows one a line.
-Text stays text: the browser sets it in the page's own font, it can be searched, and writing that matplotlib's font
-lacks (an offer named in Chinese) still appears.
-"""
+"""The report's plots, drawn on `plot_canvas`."""
 
 from __future__ import annotations
 
-import html
-import io
-import re
-import warnings
 from collections.abc import Sequence
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from cloud_export.plot_canvas import (
+    ACCENT,
+    BAD,
+    GOOD,
+    INK,
+    LINE,
+    MUTED,
+    QUIET,
+    SECOND,
+    as_svg,
+    canvas,
+    draw_legend,
+    row_label,
+)
 from cloud_export.report_words import Report, block, metric, number, ranking_label, rankings_of, rows, text
 
-WIDTH_IN = 5.0  # 360 SVG units at 72 an inch
-_UNIT_IN = 1 / 72
-
-# matplotlib knows no CSS variables: it draws in these stand-ins, which are exchanged in the SVG.
-_THEME = {
-    "#010101": "var(--ink)",
-    "#020202": "var(--muted)",
-    "#030303": "var(--line)",
-    "#040404": "var(--accent)",
-    "#050505": "var(--second)",
-    "#060606": "var(--quiet)",
-    "#070707": "var(--good)",
-    "#080808": "var(--bad)",
-}
-INK, MUTED, LINE, ACCENT, SECOND, QUIET, GOOD, BAD = _THEME
 _BAR_COLOUR = {"device": ACCENT, "base": SECOND}
 
 
@@ -46,7 +34,7 @@ def ranking_bars(quality: Report, key: str, description: str) -> str:
         description: what the picture shows, for those who cannot see it.
     """
     names = [name for name in rankings_of(quality) if number(block(block(quality, name), key), "mean") is not None]
-    figure, axes = _canvas(24 * len(names) + 30, left=0.43, right=0.12)
+    figure, axes = canvas(24 * len(names) + 30, left=0.43, right=0.12)
     for row, name in enumerate(names):
         interval = block(block(quality, name), key)
         mean = number(interval, "mean") or 0.0
@@ -54,8 +42,8 @@ def ranking_bars(quality: Report, key: str, description: str) -> str:
         low, high = number(interval, "low"), number(interval, "high")
         if low is not None and high is not None:
             axes.plot([low, high], [row, row], color=INK, linewidth=1.4, marker="|", markersize=7)
-        _label(axes, -0.03, row, ranking_label(name), "right", colour=INK if name in _BAR_COLOUR else MUTED)
-        _label(axes, 1.03, row, metric(mean), "left", colour=INK)
+        row_label(axes, -0.03, row, ranking_label(name), "right", colour=INK if name in _BAR_COLOUR else MUTED)
+        row_label(axes, 1.03, row, metric(mean), "left", colour=INK)
     base = number(block(block(quality, "base"), key), "mean")
     if base is not None:
         axes.axvline(base, color=SECOND, linewidth=1, linestyle=(0, (3, 3)))
@@ -63,7 +51,7 @@ def ranking_bars(quality: Report, key: str, description: str) -> str:
     axes.set_xlim(0, max([number(block(block(quality, n), key), "high") or 0.0 for n in names] + [1e-9]) * 1.02)
     axes.set_yticks([])
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-    return _svg(figure, f"bars-{key}", description)
+    return as_svg(figure, f"bars-{key}", description)
 
 
 def by_events(groups: Sequence[Report], description: str) -> str:
@@ -73,7 +61,7 @@ def by_events(groups: Sequence[Report], description: str) -> str:
         groups: the report's ``quality_by_events`` rows.
         description: what the picture shows, for those who cannot see it.
     """
-    figure, axes = _canvas(210, left=0.1, right=0.03, bottom=44)
+    figure, axes = canvas(210, left=0.1, right=0.03, bottom=44)
     for key, colour, marker in (("base", SECOND, "s"), ("device", ACCENT, "o")):
         values = [number(group, key) for group in groups]
         heights = [float("nan") if value is None else value for value in values]
@@ -82,8 +70,8 @@ def by_events(groups: Sequence[Report], description: str) -> str:
     axes.set_xlabel("events in the session so far")
     axes.margins(x=0.06, y=0.15)
     axes.grid(axis="y", color=LINE, linewidth=0.8)
-    _legend(axes)
-    return _svg(figure, "by-events", description)
+    draw_legend(axes)
+    return as_svg(figure, "by-events", description)
 
 
 def waterfall(example: Report, description: str) -> str:
@@ -94,21 +82,21 @@ def waterfall(example: Report, description: str) -> str:
         description: what the picture shows, for those who cannot see it.
     """
     steps = waterfall_steps(example)
-    figure, axes = _canvas(38 * len(steps), left=0.02, right=0.16, bottom=44)
+    figure, axes = canvas(38 * len(steps), left=0.02, right=0.16, bottom=44)
     for row, (label, start, end) in enumerate(steps):
         total = row in (0, len(steps) - 1)
         colour = SECOND if row == 0 else ACCENT if total else GOOD if end >= start else BAD
         axes.barh(row + 0.2, end - start, left=start, height=0.42, color=colour)
         if row + 1 < len(steps):
             axes.plot([end, end], [row + 0.41, row + 0.99], color=MUTED, linewidth=1)
-        _label(axes, 0.0, row - 0.22, _shortened(label), "left", colour=INK)
-        _label(axes, 1.02, row + 0.2, metric(end if total else end - start, signed=True), "left", colour=INK)
+        row_label(axes, 0.0, row - 0.22, _shortened(label), "left", colour=INK)
+        row_label(axes, 1.02, row + 0.2, metric(end if total else end - start, signed=True), "left", colour=INK)
     axes.axvline(0, color=MUTED, linewidth=1)
     axes.set_ylim(len(steps) - 0.4, -0.5)
     axes.margins(x=0.02)
     axes.set_yticks([])
     axes.set_xlabel("logit, before it becomes a probability")
-    return _svg(figure, f"waterfall-{text(example, 'offer')}", description)
+    return as_svg(figure, f"waterfall-{text(example, 'offer')}", description)
 
 
 def waterfall_steps(example: Report) -> list[tuple[str, float, float]]:
@@ -131,7 +119,7 @@ def calibration(bins: Sequence[Report], description: str) -> str:
         bins: the rows of one objective in the report's ``calibration`` block.
         description: what the picture shows, for those who cannot see it.
     """
-    figure, axes = _canvas(300, left=0.12, right=0.04, bottom=44)
+    figure, axes = canvas(300, left=0.12, right=0.04, bottom=44)
     points = [
         (x, y, row)
         for row in bins
@@ -148,7 +136,7 @@ def calibration(bins: Sequence[Report], description: str) -> str:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(mpl.ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.grid(color=LINE, linewidth=0.8)
-    return _svg(figure, "calibration", description)
+    return as_svg(figure, "calibration", description)
 
 
 def training_curve(epochs: Sequence[Report], description: str) -> str:
@@ -158,7 +146,7 @@ def training_curve(epochs: Sequence[Report], description: str) -> str:
         epochs: the report's ``training`` rows.
         description: what the picture shows, for those who cannot see it.
     """
-    figure, axes = _canvas(300, left=0.13, right=0.03, bottom=44)
+    figure, axes = canvas(300, left=0.13, right=0.03, bottom=44)
     for key, label, colour in (("loss", "training", SECOND), ("validation_loss", "validation", ACCENT)):
         points = [
             (x, y) for row in epochs if (x := number(row, "epoch")) is not None and (y := number(row, key)) is not None
@@ -168,62 +156,9 @@ def training_curve(epochs: Sequence[Report], description: str) -> str:
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
     axes.set(xlabel="epoch", ylabel="loss")
     axes.grid(axis="y", color=LINE, linewidth=0.8)
-    _legend(axes)
-    return _svg(figure, "training", description)
-
-
-def _canvas(height: float, *, left: float, right: float, bottom: float = 26) -> tuple[Figure, Axes]:
-    """A figure of ``height`` SVG units with one frameless axes; margins left and right as shares of the width."""
-    figure = Figure(figsize=(WIDTH_IN, (height + bottom) * _UNIT_IN))
-    foot = bottom / (height + bottom)
-    axes = figure.add_axes((left, foot, 1 - left - right, 0.99 - foot))
-    axes.spines[["top", "left", "right"]].set_visible(False)
-    axes.spines["bottom"].set_color(LINE)
-    axes.tick_params(colors=MUTED, labelsize=11, length=0)
-    axes.xaxis.label.set(color=MUTED, size=11)
-    axes.yaxis.label.set(color=MUTED, size=11)
-    return figure, axes
-
-
-def _label(axes: Axes, x: float, row: float, words: str, align: str, *, colour: str) -> None:
-    """Text at a row, x being a share of the axes' width."""
-    axes.text(
-        x,
-        row,
-        words,
-        ha=align,
-        va="center",
-        color=colour,
-        size=11.5,
-        parse_math=False,
-        transform=axes.get_yaxis_transform(),
-    )
-
-
-def _legend(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=11, labelcolor=INK, loc="best")
+    draw_legend(axes)
+    return as_svg(figure, "training", description)
 
 
 def _shortened(words: str) -> str:
     return words if len(words) <= 52 else f"{words[:51]}…"
-
-
-def _svg(figure: Figure, name: str, description: str) -> str:
-    """The figure as an inline ``<svg>``: same figure, same text; nothing in it points outside the page."""
-    buffer = io.StringIO()
-    with warnings.catch_warnings(), mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": f"{name} {description}"}):
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the browser has its own fonts
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    drawn = buffer.getvalue()
-    body = drawn[drawn.index(">", drawn.index("<svg")) + 1 :]
-    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
-    body = re.sub(r'<g id="[^"]*"/>|font-family: [^;"]*; | transform="rotate\(-0 [^"]*"', "", body)
-    body = re.sub(r'<g id="[^"]*">', "<g>", body)  # the same ids come again in the next figure
-    body = re.sub("(?<=: )(" + "|".join(_THEME) + ")", lambda found: _THEME[found[0]], body)
-    body = re.sub(r"\s+", " ", body)
-    width, height = (side / _UNIT_IN for side in figure.get_size_inches())
-    return (
-        f'<svg class="plot" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{html.escape(description)}">'
-        f"{body}"
-    )

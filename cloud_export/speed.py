@@ -28,8 +28,8 @@ WARM_UP = 300
 PROCESSES = 5
 TARGETS: dict[str, JsonValue] = {"record_us_p50": 3, "rank_us_p50": 120, "open_ms": 50, "bundle_bytes": 300_000}
 
-_BARE = "import numpy, onnxruntime"
-_RESIDENT = "import resource; print(int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize())"
+BARE_IMPORTS = "import numpy, onnxruntime"
+RESIDENT_BYTES = "import resource; print(int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize())"
 _WORK = """
 import sys, tempfile, time
 import numpy, onnxruntime
@@ -83,7 +83,7 @@ def measure_speed(bundle: Path, wide_bundle: Path | None, public_key: bytes, eve
         "extra_memory_mb": resident / 1e6,
         "bundle_bytes": bundle.stat().st_size,
         "candidates": CANDIDATES,
-        "machine": f"{_processor()}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        "machine": f"{processor()}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
         "targets": TARGETS,
     }
 
@@ -138,16 +138,23 @@ def _fresh_processes(bundle: Path, public_key: bytes, kind: str, candidates: lis
     arguments = [str(bundle), public_key.hex(), kind, "\n".join(candidates)]
     opened, resident, bare = [], [], []
     with tempfile.TemporaryDirectory(prefix="edge-bytecode-") as bytecode:
-        _python(_WORK + _RESIDENT, arguments, bytecode)  # compiles, as pip does at installation
+        fresh_python(_WORK + RESIDENT_BYTES, arguments, bytecode)  # compiles, as pip does at installation
         for _ in range(PROCESSES):
-            bare.append(int(_python(f"{_BARE}; {_RESIDENT}", [], bytecode)[0]))
-            seconds, size = _python(_WORK + _RESIDENT, arguments, bytecode)
+            bare.append(int(fresh_python(f"{BARE_IMPORTS}; {RESIDENT_BYTES}", [], bytecode)[0]))
+            seconds, size = fresh_python(_WORK + RESIDENT_BYTES, arguments, bytecode)
             opened.append(float(seconds))
             resident.append(int(size))
     return statistics.median(opened), statistics.median(resident) - statistics.median(bare)
 
 
-def _python(program: str, arguments: list[str], bytecode: str) -> list[str]:
+def fresh_python(program: str, arguments: list[str], bytecode: str) -> list[str]:
+    """The words that a program prints in a process of its own.
+
+    Args:
+        program: Python source.
+        arguments: `sys.argv` of it.
+        bytecode: folder that keeps what was compiled, from one process to the next.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     run = subprocess.run(
         [sys.executable, "-c", program, *arguments],
@@ -156,7 +163,8 @@ def _python(program: str, arguments: list[str], bytecode: str) -> list[str]:
     return run.stdout.split()
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of this machine's CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

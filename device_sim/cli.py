@@ -10,7 +10,7 @@ import typer
 from device_sim.emulation import command as emulation
 from device_sim.fleet import command as fleet
 from device_sim.host import command as host
-from device_sim.latency import command as latency
+from device_sim.latency import estimate_command, validate_command
 from device_sim.report import command as report
 from device_sim.users import command as users
 
@@ -25,8 +25,8 @@ def main() -> None:
 for run in (
     emulation.setup,
     emulation.count,
-    latency.estimate,
-    latency.validate,
+    estimate_command.estimate,
+    validate_command.validate,
     host.bench,
     users.population,
     fleet.fleet,

@@ -110,7 +110,7 @@ class BundleCounts(_Frozen):
     items: int
     candidates: int
     window: int
-    caches: Caches | None
+    caches: Caches | None = None
     operations: Mapping[str, Operation]
     repetitions: Mapping[str, int]
     versions: Mapping[str, str]

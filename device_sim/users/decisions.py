@@ -11,24 +11,35 @@ from device_sim.users.log_writer import DecisionBatch, outcome_lists
 from device_sim.users.people import People, first_due_day
 from device_sim.users.sessions import World, advance, begin_session, browse, tick, viewed_amount
 
+STEPS = m.FURTHER_DECISIONS_LIMIT + 2  # bursts of browsing in a session: before, between and after its decisions
 _CREDIT = np.array([category.group == "credit" for category in CATEGORIES])
 _WEALTH = np.array([category.group == "wealth" for category in CATEGORIES])
 
 
 def run_session(world: World, who: Ints, start_ms: Ints, alert: Ints) -> None:
     """One session of each user: bursts of browsing with decisions between them."""
-    generator = world.generator
     begin_session(world, who, start_ms, alert)
-    decisions = 1 + generator.binomial(m.FURTHER_DECISIONS_LIMIT, m.FURTHER_DECISION_CHANCE, len(who))
-    for step in range(m.FURTHER_DECISIONS_LIMIT + 2):
-        more = decisions > step
-        mean = m.FIRST_BURST_MEAN if step == 0 else np.where(more, m.LATER_BURST_MEAN, m.LAST_BURST_MEAN)
-        length = np.minimum(generator.poisson(mean, len(who)) + (more & (step > 0)), m.BURST_LIMIT)
-        length[decisions < step] = 0
-        for event in range(int(length.max())):
-            browse(world, who[length > event])
-        if more.any():
-            decide(world, who[more], first=step == 0)
+    decisions = decisions_of_session(world, who)
+    for step in range(STEPS):
+        run_step(world, who, decisions, step)
+
+
+def decisions_of_session(world: World, who: Ints) -> Ints:
+    """How many decisions each user's session has, (N,), one to four."""
+    return 1 + world.generator.binomial(m.FURTHER_DECISIONS_LIMIT, m.FURTHER_DECISION_CHANCE, len(who))
+
+
+def run_step(world: World, who: Ints, decisions: Ints, step: int) -> None:
+    """A burst of browsing and, where `decisions` (N,) of the session are not all made, the next decision."""
+    generator = world.generator
+    more = decisions > step
+    mean = m.FIRST_BURST_MEAN if step == 0 else np.where(more, m.LATER_BURST_MEAN, m.LAST_BURST_MEAN)
+    length = np.minimum(generator.poisson(mean, len(who)) + (more & (step > 0)), m.BURST_LIMIT)
+    length[decisions < step] = 0
+    for event in range(int(length.max())):
+        browse(world, who[length > event])
+    if more.any():
+        decide(world, who[more], first=step == 0)
 
 
 def decide(world: World, who: Ints, first: bool) -> None:
@@ -37,16 +48,14 @@ def decide(world: World, who: Ints, first: bool) -> None:
     tick(people, who, generator.integers(200, 1500, size=len(who)))
     time_ms = people.now_ms[who]
     surface = _surface(generator, people, who, first)
-    order = generator.random((len(who), catalogue.offers))
-    order[~eligible(catalogue, people.stage[who], time_ms)] = np.inf
-    offer = np.argsort(order, axis=1)[:, : m.CANDIDATES]
+    offer = world.arrange(world, who, time_ms, surface)
     count = m.SHOWN_AT_LEAST + generator.binomial(m.CANDIDATES - m.SHOWN_AT_LEAST, people.patience[who])
-    shown = np.arange(m.CANDIDATES) < count[:, None]
+    shown = np.arange(offer.shape[1]) < count[:, None]
     click = click_probability(catalogue, people, who, time_ms, surface, offer)
     after = convert_probability(catalogue, people, who, offer)
     clicked = shown & (generator.random(click.shape) < click)
     converted = clicked & (generator.random(click.shape) < after)
-    world.decisions.batches.append(
+    world.decisions.add(
         DecisionBatch(
             user=who,
             time_ms=time_ms,
@@ -63,6 +72,13 @@ def decide(world: World, who: Ints, first: bool) -> None:
     _scroll(world, who, offer, shown)
     _act(world, who, offer, clicked, converted)
     _dismiss(world, who, offer, dismissed)
+
+
+def random_order(world: World, who: Ints, time_ms: Ints, surface: Ints) -> Ints:
+    """The page of the data-collection campaign, an `Arrange`: eligible offers in random order."""
+    order = world.generator.random((len(who), world.catalogue.offers))
+    order[~eligible(world.catalogue, world.people.stage[who], time_ms)] = np.inf
+    return np.argsort(order, axis=1)[:, : m.CANDIDATES]
 
 
 def eligible(catalogue: Catalogue, stage: Ints, time_ms: Ints) -> Flags:
@@ -87,6 +103,8 @@ def _dismiss_chance(people: People, who: Ints, offer: Ints) -> Floats:
 def _scroll(world: World, who: Ints, offer: Ints, shown: Flags) -> None:
     """One impression for each offer that came into view; the clock stops at the last."""
     people = world.people
+    if not offer.shape[1]:
+        return  # an empty page
     gap = world.generator.integers(20, 600, size=offer.shape)
     time = people.now_ms[who, None] + np.cumsum(gap, axis=1)
     time += time % 1000 == 0
@@ -138,7 +156,7 @@ def _one_by_one(chosen: Flags) -> list[tuple[Ints, Ints]]:
     """The first chosen place of each row that has one, then the second …: no row twice in one pair of arrays."""
     rank = np.cumsum(chosen, axis=1)
     pairs = []
-    for number in range(1, int(rank[:, -1].max(initial=0)) + 1):
+    for number in range(1, int(rank.max(initial=0)) + 1):
         row, place = np.nonzero(chosen & (rank == number))
         pairs.append((row, place))
     return pairs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,13 @@ from numpy.typing import NDArray
 
 from device_sim.users import mechanisms as m
 from device_sim.users.catalogue import Catalogue, Flags, Floats, Ints
+
+
+class EventSink(Protocol):
+    """Where events go: a log, or phones."""
+
+    def add(self, kind: str | Ints, user: Ints, time_ms: Ints, item: Ints, value: Floats | None = None) -> None:
+        """Take one event for each row, all (N,); `kind` is one word for all or an index in KINDS for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class EventLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionBatch:
-    """Decisions of `N` users at one step; `K` = 24 candidates."""
+    """Decisions of `N` users at one step; `K` offers on the page, 24 in a log."""
 
     user: Ints  # (N,)
     time_ms: Ints  # (N,)
@@ -61,6 +69,10 @@ class DecisionLog:
     """Batches of decisions; the first is empty, so that a population in which nobody comes has tables too."""
 
     batches: list[DecisionBatch] = field(default_factory=lambda: [_no_decisions()])
+
+    def add(self, batch: DecisionBatch) -> None:
+        """Take decisions of 24 candidates each."""
+        self.batches.append(batch)
 
     def frames(self, catalogue: Catalogue, users: list[str], start: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The `decisions` and `truth` tables, both in the order of user and time."""

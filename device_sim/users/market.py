@@ -6,14 +6,14 @@ import numpy as np
 
 from device_sim.users import mechanisms as m
 from device_sim.users.catalogue import NAMES, Catalogue, Floats, Ints
-from device_sim.users.log_writer import EventLog
+from device_sim.users.log_writer import EventSink
 from device_sim.users.people import NO_DUE_DAY, People
 
 _FIRST_PRICE_MINUTE, _LAST_PRICE_MINUTE = 9 * 60 + 30, 15 * 60
 _FIRST_DUE_MINUTE, _LAST_DUE_MINUTE = 8 * 60, 11 * 60
 
 
-def open_day(generator: np.random.Generator, catalogue: Catalogue, people: People, events: EventLog, day: int) -> None:
+def open_day(generator: np.random.Generator, catalogue: Catalogue, people: People, events: EventSink, day: int) -> None:
     """Record the day's alerts for all holders of the morning, and remember them for clicks and visits."""
     price_ms, price_pct, price_strength = _price_alerts(generator, catalogue, day)
     due_ms, due_left, due_strength = _due_alerts(generator, catalogue, people, day)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -101,6 +101,13 @@ def draw(generator: np.random.Generator, users: int, catalogue: Catalogue) -> Pe
         intent=np.zeros(users, dtype=np.int64), theme=np.zeros(users, dtype=np.int64),
         focus=np.zeros(users, dtype=np.int64), mood=np.zeros(users), whim=np.zeros((users, len(CATEGORIES))),
     )  # fmt: skip
+
+
+def part_of(people: People, who: Ints) -> People:
+    """Copies of some of the people, (N,), as a population of their own."""
+    arrays = {field.name: getattr(people, field.name) for field in fields(People)}
+    by_alert = ("alert_ms", "alert_strength")  # the only ones whose first axis is not the users
+    return People(**{name: array[:, who] if name in by_alert else array[who] for name, array in arrays.items()})
 
 
 def pass_night(generator: np.random.Generator, people: People, came: Flags) -> None:

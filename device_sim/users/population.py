@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from device_sim.users import catalogue as catalogue_module
 from device_sim.users import market, people
-from device_sim.users.decisions import run_session
+from device_sim.users.decisions import random_order, run_session
 from device_sim.users.log_writer import DecisionLog, EventLog
 from device_sim.users.sessions import World, plan_day, planned
 
@@ -82,13 +82,47 @@ def simulate(config: PopulationConfig, *, after_day: Callable[[int], None] | Non
     Returns:
         The tables; the same for the same config.
     """
-    world = _new_world(config)
-    for day in range(config.days):
-        _simulate_day(world, day, weekend=(config.start + timedelta(days=day)).weekday() >= 5)
+    world = new_world(config)
+    live(world, config.start, config.days, after_day=after_day)
+    return tables(world, config)
+
+
+def new_world(config: PopulationConfig) -> World:
+    """The population on its first midnight; what happens is kept, the pages are in random order."""
+    # Separate streams: a change in how users are drawn leaves the catalogue as it was.
+    of_catalogue, of_people, of_days = (
+        np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)
+    )
+    catalogue = catalogue_module.build(of_catalogue, config.days)
+    return World(
+        generator=of_days,
+        catalogue=catalogue,
+        people=people.draw(of_people, config.users, catalogue),
+        events=EventLog(),
+        decisions=DecisionLog(),
+        arrange=random_order,
+    )
+
+
+def live(world: World, start: date, days: int, *, after_day: Callable[[int], None] | None = None) -> None:
+    """Let the first `days` days pass; `after_day` is called with the number of days done."""
+    for day in range(days):
+        _simulate_day(world, day, is_weekend(start, day))
         if after_day is not None:
             after_day(day + 1)
+
+
+def is_weekend(start: date, day: int) -> bool:
+    """Whether the day, 0 = `start`, is a Saturday or a Sunday."""
+    return (start + timedelta(days=day)).weekday() >= 5
+
+
+def tables(world: World, config: PopulationConfig) -> Population:
+    """What happened in a world of `new_world` so far; `config` says when it started and how long its campaigns run."""
+    if not isinstance(world.events, EventLog) or not isinstance(world.decisions, DecisionLog):
+        raise TypeError("this world keeps no log; make it with `new_world`")
     start = datetime.combine(config.start, time())
-    names = people.user_names(config.users)
+    names = people.user_names(len(world.people.stage))
     decisions, truth = world.decisions.frames(world.catalogue, names, start)
     return Population(
         events=world.events.frame(world.catalogue, names, start),
@@ -126,24 +160,9 @@ def oracle_scores(truth: pl.DataFrame, weights: tuple[float, float] = (1.0, 0.5)
     return scores.reshape(truth.height, len(scores) // max(truth.height, 1))
 
 
-def _new_world(config: PopulationConfig) -> World:
-    # Separate streams: a change in how users are drawn leaves the catalogue as it was.
-    of_catalogue, of_people, of_days = (
-        np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)
-    )
-    catalogue = catalogue_module.build(of_catalogue, config.days)
-    return World(
-        generator=of_days,
-        catalogue=catalogue,
-        people=people.draw(of_people, config.users, catalogue),
-        events=EventLog(),
-        decisions=DecisionLog(),
-    )
-
-
 def _simulate_day(world: World, day: int, weekend: bool) -> None:
     market.open_day(world.generator, world.catalogue, world.people, world.events, day)
-    starts, alerts = plan_day(world, day, weekend)
+    starts, alerts = plan_day(world, np.arange(len(world.people.stage)), day, weekend)
     real = planned(starts, day)
     for slot in range(starts.shape[1]):
         who = np.flatnonzero(real[:, slot])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -19,13 +20,20 @@ from device_sim.users.catalogue import (
     Floats,
     Ints,
 )
-from device_sim.users.log_writer import DecisionLog, EventLog
+from device_sim.users.log_writer import DecisionBatch, EventSink
 from device_sim.users.people import People
 
 NO_OFFER = -1
 _LATEST_MS = 23 * m.HOUR_MS + 30 * m.MINUTE_MS  # so that a session does not run far into the next day
 _NOT_PLANNED = 1000 * m.DAY_MS
 _PAGE_VIEW, _ITEM_VIEW, _SEARCH = (m.KINDS.index(kind) for kind in ("page_view", "item_view", "search"))
+
+
+class DecisionSink(Protocol):
+    """Where decisions go once their users have looked: a log, or nowhere."""
+
+    def add(self, batch: DecisionBatch) -> None:
+        """Take decisions, each with its truth and outcomes; what the users do next comes as events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,21 +43,36 @@ class World:
     generator: np.random.Generator
     catalogue: Catalogue
     people: People
-    events: EventLog
-    decisions: DecisionLog
+    events: EventSink
+    decisions: DecisionSink
+    arrange: Arrange
 
 
-def plan_day(world: World, day: int, weekend: bool) -> tuple[Ints, Ints]:
-    """Start of each session in ms, (U, 5) sorted (`planned` tells the real ones), and its alert or NO_OFFER."""
+class Arrange(Protocol):
+    """What ranks: the app's part of a decision."""
+
+    def __call__(self, world: World, who: Ints, time_ms: Ints, surface: Ints) -> Ints:
+        """The offers of each page in their order, (N, K); the users see the first of them.
+
+        Args:
+            world: As it is now.
+            who: The users deciding, (N,).
+            time_ms: Their moments, (N,).
+            surface: Index in SURFACES, (N,).
+        """
+
+
+def plan_day(world: World, who: Ints, day: int, weekend: bool) -> tuple[Ints, Ints]:
+    """Start of each session in ms, (N, 5) sorted (`planned` tells the real ones), and its alert or NO_OFFER."""
     generator, people = world.generator, world.people
-    users, slots = len(people.stage), m.SESSIONS_PER_DAY_LIMIT
-    rate = np.array(m.STAGE_SESSIONS_PER_DAY)[people.stage] * people.visit_rate * (m.WEEKEND_FACTOR if weekend else 1)
+    users, slots, stage = len(who), m.SESSIONS_PER_DAY_LIMIT, people.stage[who]
+    rate = np.array(m.STAGE_SESSIONS_PER_DAY)[stage] * people.visit_rate[who] * (m.WEEKEND_FACTOR if weekend else 1)
     count = np.minimum(generator.poisson(rate), slots)
     weights = np.array(m.HOUR_WEIGHTS, dtype=np.float64)
     hour = generator.choice(24, size=(users, slots), p=weights / weights.sum())
     own = day * m.DAY_MS + np.minimum((hour + generator.random((users, slots))) * m.HOUR_MS, _LATEST_MS)
     own = np.where(np.arange(slots) < count[:, None], own, _NOT_PLANNED + day * m.DAY_MS)
-    called, offer = _alert_visits(world, day)
+    called, offer = _alert_visits(world, who, day)
     starts = np.column_stack([own, called]).astype(np.int64)
     reasons = np.column_stack([np.full((users, slots), NO_OFFER), offer])
     order = np.argsort(starts, axis=1, kind="stable")
@@ -128,16 +151,17 @@ def tick(people: People, who: Ints, milliseconds: Ints) -> None:
     people.now_ms[who] = now + (now % 1000 == 0)
 
 
-def _alert_visits(world: World, day: int) -> tuple[Floats, Ints]:
+def _alert_visits(world: World, who: Ints, day: int) -> tuple[Floats, Ints]:
     """Some who were alerted today come to look; the strongest alert of the day counts."""
     generator, people = world.generator, world.people
-    today = np.where(people.alert_ms[0] >= day * m.DAY_MS, people.alert_strength[0], 0.0)
+    alerted_ms = people.alert_ms[0, who]
+    today = np.where(alerted_ms >= day * m.DAY_MS, people.alert_strength[0, who], 0.0)
     offer = today.argmax(axis=1)
-    user = np.arange(len(offer))
-    eagerness = np.array(m.STAGE_SESSIONS_PER_DAY)[people.stage] / max(m.STAGE_SESSIONS_PER_DAY)
-    comes = generator.random(len(user)) < m.ALERT_SESSION_CHANCE * today[user, offer] * eagerness
-    delay = (1 + generator.exponential(m.ALERT_SESSION_DELAY_MEAN_MIN, len(user))) * m.MINUTE_MS
-    start = np.minimum(people.alert_ms[0][user, offer] + delay, day * m.DAY_MS + _LATEST_MS)
+    row = np.arange(len(offer))
+    eagerness = np.array(m.STAGE_SESSIONS_PER_DAY)[people.stage[who]] / max(m.STAGE_SESSIONS_PER_DAY)
+    comes = generator.random(len(row)) < m.ALERT_SESSION_CHANCE * today[row, offer] * eagerness
+    delay = (1 + generator.exponential(m.ALERT_SESSION_DELAY_MEAN_MIN, len(row))) * m.MINUTE_MS
+    start = np.minimum(alerted_ms[row, offer] + delay, day * m.DAY_MS + _LATEST_MS)
     return np.where(comes, start, _NOT_PLANNED + day * m.DAY_MS), np.where(comes, offer, NO_OFFER)
 
 

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from make_decisions import HERE, laid_out, with_expectations, write_all
 from vector_compare import comparable, decision_differences, differences
-from vector_play import Player, Scenario
+from vector_play import BUNDLE, TRUSTED_KEY, Player, Scenario
 from vector_scenarios import scenarios
-from vector_scene import BUNDLE, TRUSTED_KEY
 
 from edge_sdk.errors import ErrorCode
 from edge_sdk.format.generated.edge_generated import BundleT, PolicyFileT

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from vector_compare import fragile
-from vector_play import Player, Scenario
+from vector_play import BUNDLE, Player, Scenario
 from vector_scenarios import scenarios
-from vector_scene import BUNDLE, bundle_file, policy_files
+from vector_scene import bundle_file, policy_files
 
 HERE = Path(__file__).parent
 _WIDTH = 118

@@ -1,4 +1,7 @@
-"""Plays a scenario of golden decisions through an engine, and says what came out, as the files state it."""
+"""Plays a scenario of golden decisions through an engine, and says what came out, as the files state it.
+
+It needs nothing but the runtime: it also plays on the emulated arm64 machine (`device-sim count`).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from conftest import NOW_MS, SettableClock
-from vector_scene import BUNDLE, TRUSTED_KEY
 
 from edge_sdk import BaseDecision, Decision, Engine
 from edge_sdk.exploration import uniforms
@@ -19,6 +20,9 @@ from edge_sdk.types import NEVER_MS, Per
 
 Scenario = dict[str, Any]  # one file, parsed
 STAGES: Final = ("base", "model", "adjusted", "boosted", "priced", "bounded", "final")
+BUNDLE: Final = "decisions.edge"
+TRUSTED_KEY: Final = bytes.fromhex("549156e3beb14c91520be311051fbb31d8f7f914efc799ed0e4c516385556d00")
+OPENED_MS: Final = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC, where the clock stands at first
 LOG_BYTES: Final = 4096  # 126 events: a port need not write thousands to see the ring come round
 _HEADER_BYTES: Final = 64
 
@@ -34,6 +38,16 @@ def base_of(given: dict[str, Any]) -> BaseDecision:
     )
 
 
+class _Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now_ms = OPENED_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
 class Player:
     """One scenario on one device."""
 
@@ -46,7 +60,7 @@ class Player:
             state: the state folder.
         """
         self._scenario, self._files, self._state = scenario, files, state
-        self._clock = SettableClock(NOW_MS)
+        self._clock = _Clock()
         self._engine = self._open()
 
     def play(self) -> Iterator[tuple[Decision, dict[str, Any], list[Any]]]:

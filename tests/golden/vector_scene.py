@@ -14,11 +14,9 @@ from cloud_export.onnx_export import export_explainer, export_ranker
 from cloud_export.packing import Content, pack_payload
 from cloud_export.policy_files import sign_policy
 from cloud_export.scene import scene_from_table
-from cloud_export.signing import development_key, public_bytes, sign_release
+from cloud_export.signing import development_key, sign_release
 
-BUNDLE = "decisions.edge"
 KEY = development_key("golden decisions")
-TRUSTED_KEY = public_bytes(KEY)  # 32 bytes; the documents name it in hex
 
 COSTS = (0.5, 0.25, 1.0, 0.0, 0.75, 0.125)  # of OFFERS
 

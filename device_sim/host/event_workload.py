@@ -1,4 +1,7 @@
-"""The events and the decision that `benchmarks.event_log` measures with: the same for the same bundle, always."""
+"""The events and the decision that a bundle is measured with: the same for the same bundle, always.
+
+`device-sim bench` and the project's own benchmarks measure with it.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,10 @@ class Columns(TypedDict):
     decisions: npt.NDArray[np.uint32]
     kind_names: list[str]
     item_names: list[str]
+
+
+class DecisionFailedError(Exception):
+    """The bundle gives no decision that could be timed; the message has its error and the mend."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,22 +115,35 @@ class Workload:
         for kind, item, value, decision in islice(endless, skip, skip + events):
             engine.record(kind, item=item, value=value, decision=decision)
 
-    def rank(self, engine: Engine) -> float:
-        """Microseconds of one decision. A failed one would be fast, so it raises."""
+    def new_base(self) -> BaseDecision:
+        """The same candidates and logits as a base decision that no engine has seen."""
+        return BaseDecision(self.base.offers, self.base.logits)
+
+    def rank(self, engine: Engine, base: BaseDecision | None = None) -> float:
+        """Microseconds of one decision. A failed one would be fast, so it raises.
+
+        Args:
+            engine: on this bundle.
+            base: None = the workload's own, always the same.
+
+        Raises:
+            DecisionFailedError: the decision has an error code.
+        """
+        base = base or self.base
         start = time.perf_counter_ns()
-        decision = engine.rank(self.base, limit=5)
+        decision = engine.rank(base, limit=5)
         _ = decision.offers
         spent_us = (time.perf_counter_ns() - start) / 1000
         if decision.error:
-            raise RuntimeError(f"{decision.error.name}: {decision.detail}")
+            raise DecisionFailedError(f"{decision.error.name}: {decision.detail}; mend the bundle before timing it")
         return spent_us
 
 
 class HistoryClock:
     """A clock that moves by one step at each look, so that a long history is recorded at once."""
 
-    def __init__(self, now_ms: int) -> None:
-        self.now_ms, self.step_ms = now_ms, STEP_MS
+    def __init__(self, now_ms: int, step_ms: int = STEP_MS) -> None:
+        self.now_ms, self.step_ms = now_ms, step_ms
 
     def __call__(self) -> int:
         self.now_ms += self.step_ms

@@ -1,0 +1,185 @@
+"""The cloud's side of a fleet: it learns from a consenting panel, and ranks for users whose events it never sees.
+
+Of the fleet's users it has what a payment company has anyway: the attributes of the users table, the purchases that it
+books, and what it sends itself (price changes and due dates of what is held). So its ranker is trained on the panel's
+purchases and notices alone: trained on views and clicks it would miss them in every user of the fleet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from cloud_export.base_model import BaseModel
+from cloud_export.cloud_side import CloudSide, Stage, fit_cloud_side
+from cloud_export.examples import Moments, decision_moments, events_before, make_examples, make_states
+from cloud_export.layout import DeviceLayout, build_layout
+from cloud_export.log_types import Log
+from cloud_export.logs import read_log
+from cloud_export.pipeline import pack, train
+from cloud_export.scene import Scene
+from cloud_export.split import split_log
+from cloud_export.stages import Clockwork, Inputs, Packed, Run
+from cloud_export.training import predict_base
+from device_sim.users.population import Population, write
+from edge_sdk import BaseDecision
+from edge_sdk.adjusting import fused
+from edge_sdk.types import by_score
+
+KNOWN_KINDS: Final = ("convert", "price_change", "due_date")  # booked or sent by the cloud itself
+_HELD_BACK: Final = 0.1  # of the panel's users and time: for the early stop, parity and golden vectors, not for a test
+
+F32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEvents:
+    """Events of fleet users that the cloud has, one row each; times in milliseconds since 1970."""
+
+    user: Sequence[int]
+    time_ms: Sequence[int]
+    kind: Sequence[str]
+    item: Sequence[str]
+    value: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cloud:
+    """A trained cloud: it packed one bundle for all devices, and makes base decisions every midnight.
+
+    Attributes:
+        packed: The bundle.
+        scene: What it was trained for.
+        log: The panel's.
+        layout: The device's tables.
+        model: The ranker that knows purchases and notices.
+        uploaded_model: One that knows every event of every user up to the last midnight; None = not trained.
+    """
+
+    packed: Packed
+    scene: Scene
+    log: Log
+    layout: DeviceLayout
+    model: BaseModel
+    uploaded_model: BaseModel | None
+
+    def refresh(
+        self, users: pl.DataFrame, known: KnownEvents, midnight_ms: int, *, uploaded: bool = False
+    ) -> list[BaseDecision]:
+        """One base decision for each user: all offers, best first, from what was known before midnight.
+
+        Args:
+            users: The users table of the fleet, in the order of its users' numbers.
+            known: Their events that the cloud has.
+            midnight_ms: Milliseconds since 1970.
+            uploaded: `known` holds every event, and the ranker that knows them is to be used.
+        """
+        model = self.uploaded_model if uploaded else self.model
+        if model is None:
+            raise ValueError("the ranker of uploaded events was not trained; make the cloud with it")
+        log = self._fleet_log(users, known)
+        rows = np.arange(users.height, dtype=np.int32)
+        now = np.full(users.height, midnight_ms, np.int64)
+        moments = Moments(rows, events_before(log, rows, now), now)
+        logits = predict_base(model, make_states(log, self.layout, moments, progress=lambda _done, _all: None))
+        return [self._base_decision(own, midnight_ms) for own in logits]
+
+    def _base_decision(self, logits: F32, midnight_ms: int) -> BaseDecision:
+        """The offers in their order by the scene's weights, from logits (O, K) in offer-row order."""
+        order = by_score(fused(logits, self.layout.policy.weights))
+        names = self.layout.memory.offers.names()
+        return BaseDecision([names[index] for index in order.tolist()], logits[order], refreshed_ms=midnight_ms)
+
+    def _fleet_log(self, users: pl.DataFrame, known: KnownEvents) -> Log:
+        """The fleet's known events in the shape of the panel's log; its decisions are never looked at."""
+        log = self.log
+        item_of = {name: index for index, name in enumerate(log.items)}
+        user = np.array(known.user, np.int32)
+        time_ms = np.array(known.time_ms, np.int64)
+        order = np.lexsort((time_ms, user))
+        user = user[order]
+        return replace(
+            log,
+            users=tuple(users["user"]),
+            event_user=user,
+            event_time_ms=time_ms[order],
+            event_kind=np.array([log.kinds.index(kind) for kind in known.kind], np.int16)[order],
+            event_item=np.array([item_of[item] for item in known.item], np.int32)[order],
+            event_value=np.nan_to_num(np.array(known.value, np.float32))[order],
+            event_offsets=np.searchsorted(user, np.arange(users.height + 1)).astype(np.int64),
+            attributes=_attributes(self.scene, log, users),
+        )
+
+
+def train_cloud(
+    scene: Scene, panel: Population, folder: Path, *, seed: int, stage: Stage, with_uploaded: bool = True
+) -> Cloud:
+    """Train on a panel's log and pack the bundle into `folder`.
+
+    Args:
+        scene: The scene; its [split] is set so that nearly all of the panel is learned from.
+        panel: What the panel did, every event of it.
+        folder: For the log, scene.edge and scene.pub.
+        seed: Of training.
+        stage: Where progress is shown.
+        with_uploaded: Train the ranker of the `uploaded` arm too.
+
+    Raises:
+        CloudError: The panel is too small to learn from; the message ends with the mend.
+        OSError: The folder cannot be written.
+    """
+    split_rule = scene.split.model_copy(update={"test_users": _HELD_BACK, "test_time": _HELD_BACK})
+    scene = scene.model_copy(update={"split": split_rule})
+    files = folder / "panel"
+    write(panel, files)
+    table = {name: files / f"{name}.parquet" for name in ("events", "decisions", "offers", "users")}
+    log, _ = read_log(scene, **table, bad_rows="stop")
+    split = split_log(scene, log, seed=seed)
+    layout = build_layout(scene, log, training_events=split.training_events)
+    run = Run(Inputs(scene=scene, events=table["events"], out=folder, seed=seed), log, layout, split)
+    clockwork = Clockwork(stage)
+    trained = train(run, clockwork, cloud_log=only_kinds(log, KNOWN_KINDS))
+    packed = pack(run, trained)
+    uploaded = _uploaded_side(run, clockwork.stage).model if with_uploaded else None
+    return Cloud(packed, scene, log, layout, trained.cloud.model, uploaded)
+
+
+def only_kinds(log: Log, kinds: Iterable[str]) -> Log:
+    """The log without events of other kinds; the decisions stay, their positions are those of the whole log."""
+    wanted = np.isin(log.event_kind, [log.kinds.index(kind) for kind in kinds])
+    user = log.event_user[wanted]
+    return replace(
+        log,
+        event_user=user,
+        event_time_ms=log.event_time_ms[wanted],
+        event_kind=log.event_kind[wanted],
+        event_item=log.event_item[wanted],
+        event_value=log.event_value[wanted],
+        event_offsets=np.searchsorted(user, np.arange(len(log.users) + 1)).astype(np.int64),
+    )
+
+
+def _uploaded_side(run: Run, stage: Callable[[str], Callable[[int, int], None]]) -> CloudSide:
+    """The same ranker over everything that the panel did up to the last midnight, as if phones uploaded it."""
+    log, layout, split = run.log, run.layout, run.split
+    moments = decision_moments(log, split.training), decision_moments(log, split.test)
+    training = make_examples(log, layout, split.training, moments[0], progress=stage("replay for the uploaded arm"))
+    test = make_examples(log, layout, split.test, moments[1], progress=stage("replay for the uploaded arm (check)"))
+    return fit_cloud_side(
+        run.inputs.scene, log, layout, split, training, test, moments, seed=run.inputs.seed, stage=stage
+    )
+
+
+def _attributes(scene: Scene, log: Log, users: pl.DataFrame) -> npt.NDArray[np.int32]:
+    """(U, A) codes as the panel's: 1 + index into its values, 0 = a value that the panel did not have."""
+    columns = []
+    for name, values in zip(scene.columns.users.attributes, log.attribute_values, strict=True):
+        codes: Mapping[str, int] = {value: 1 + index for index, value in enumerate(values)}
+        columns.append([codes.get(value, 0) for value in users[name]])
+    return np.array(columns, np.int32).T.reshape(users.height, len(columns))

@@ -1,0 +1,216 @@
+"""The whole way: one population → a panel that the cloud learns from → a fleet that lives every arm → figures."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import onnxruntime
+import polars as pl
+
+import edge_sdk
+from cloud_export.cloud_side import Stage
+from cloud_export.errors import CloudError
+from cloud_export.scene import Scene
+from device_sim.fleet.arms import ARMS, ArmRules
+from device_sim.fleet.closed_loop import ArmLife, ArmLog, FleetDays, Refresh
+from device_sim.fleet.cloud import Cloud, train_cloud
+from device_sim.fleet.figures import arm_figures, gap_closed, lifts, runtime_figures
+from device_sim.fleet.homes import Home, Homes
+from device_sim.fleet.ledger import Ledger, Rules, rules_of
+from device_sim.fleet.phone import EngineTally, Phone
+from device_sim.fleet.result import FleetResult, Settings
+from device_sim.fleet.traffic import Watch, watching
+from device_sim.users import mechanisms as m
+from device_sim.users.people import NO_DUE_DAY, People, part_of, users_frame
+from device_sim.users.population import PopulationConfig, live, new_world, tables
+from device_sim.users.sessions import World
+from edge_sdk import BaseDecision
+
+_MARK = "made_by_device-sim_fleet"
+
+
+class ForeignFolderError(CloudError):
+    """Where the phones' state would go lies something else."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} was not made by device-sim fleet, and would be emptied; give another --out")
+
+
+@dataclass(slots=True)
+class Fleet:
+    """What every arm starts from."""
+
+    world: World  # of the fleet's users alone, on their first midnight; an arm copies the people
+    users: pl.DataFrame
+    rules: Rules
+    cloud: Cloud
+    days: FleetDays
+    epoch_ms: int
+    devices: Path  # where the phones' state folders go
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRun:
+    """What came of one arm."""
+
+    arm: ArmRules
+    log: ArmLog
+    tally: EngineTally
+    seconds: float
+    disk_bytes: Sequence[int]
+
+
+def run_fleet(
+    settings: Settings, scene: Scene, folder: Path, stage: Stage, *, arms: Sequence[ArmRules] = ARMS
+) -> FleetResult:
+    """Run it all.
+
+    Args:
+        settings: What is asked for.
+        scene: What the devices rank by.
+        folder: Gets the panel's log, scene.edge, scene.pub, and `devices/`, the phones' state folders (emptied first).
+        stage: Where it shows how far it is.
+        arms: Which to live through; `base` and `device` are among them.
+
+    Raises:
+        CloudError: The panel is too small to learn from, or the scene has a rule that the ledger cannot check.
+        EdgeError: The bundle does not open (a defect of this program).
+        OSError: The folder cannot be written.
+    """
+    seconds: dict[str, float] = {}
+    start_s = perf_counter()
+    fleet = prepare_fleet(settings, scene, folder, stage, seconds)
+    runs = []
+    with watching() as watch:
+        for arm in arms:
+            runs.append(live_arm(fleet, arm, watch, stage(f"arm {arm.name}")))
+            seconds[f"arm {arm.name}"] = round(runs[-1].seconds, 2)
+    seconds["all"] = round(perf_counter() - start_s, 2)
+    rows = {run.arm.name: run.log.rows for run in runs}
+    device = next(run for run in runs if run.arm.name == "device")
+    traffic = watch.traffic()
+    return FleetResult(
+        settings=settings,
+        arms=tuple(arm_figures(run.arm.name, run.log, settings, fleet.rules.names) for run in runs),
+        lifts=lifts(rows, settings),
+        gap_closed=gap_closed(rows, settings),
+        cap_violations=sum(device.log.broken.values()),
+        uploaded_bytes=traffic.bytes_sent,
+        runtime=runtime_figures(device.tally, device.log, device.seconds, device.disk_bytes),
+        traffic=traffic,
+        seconds=seconds,
+        versions=_versions(),
+        bundle_sha256=hashlib.sha256(fleet.cloud.packed.path.read_bytes()).hexdigest(),
+    )
+
+
+def live_arm(fleet: Fleet, arm: ArmRules, watch: Watch, progress: Callable[[int, int], None]) -> ArmRun:
+    """Let the fleet live through one arm; the people of `fleet` stay as they are."""
+    start_s = perf_counter()
+    tally, users = EngineTally(), fleet.users.height
+    has_phones = arm.order is None
+    homes = [Home(Ledger(fleet.rules), _phone(fleet, user, tally) if has_phones else None) for user in range(users)]
+    sink = Homes(homes, fleet.world.catalogue.names, fleet.epoch_ms, uploads=arm.uploads)
+    world = replace(fleet.world, people=part_of(fleet.world.people, np.arange(users)))
+    done, whole = 0, users * fleet.days.count
+
+    def after_user() -> None:
+        nonlocal done
+        done += 1
+        if has_phones:
+            watch.look()
+        progress(done, whole)
+
+    log = ArmLife(arm, world, sink, fleet.days, fleet.epoch_ms).live(_refresh(fleet, arm), after_user)
+    seconds = perf_counter() - start_s
+    disk = [home.phone.disk_bytes() for home in homes if home.phone is not None]
+    return ArmRun(arm, log, tally, seconds, disk)
+
+
+def emptied(devices: Path) -> None:
+    """Make the folder of the phones' state, or remove what an earlier run left in it.
+
+    Raises:
+        ForeignFolderError: It holds something that no fleet made.
+        OSError: It cannot be made or emptied.
+    """
+    mark = devices / _MARK
+    if devices.exists():
+        if not mark.exists() and any(devices.iterdir()):
+            raise ForeignFolderError(devices)
+        shutil.rmtree(devices)
+    devices.mkdir(parents=True)
+    mark.write_text("The state folders of simulated phones; the next run of device-sim fleet removes them.\n")
+
+
+def prepare_fleet(settings: Settings, scene: Scene, folder: Path, stage: Stage, seconds: dict[str, float]) -> Fleet:
+    """The population, the panel's days, the trained cloud; `seconds` gets how long its parts took.
+
+    Raises:
+        CloudError, OSError: As `run_fleet`.
+    """
+    emptied(folder / "devices")
+    start_s = perf_counter()
+    config = PopulationConfig(
+        users=settings.panel_users + settings.devices,
+        days=settings.panel_days + settings.days,
+        seed=settings.seed,
+        start=settings.start,
+    )
+    everyone = new_world(config)
+    numbers = np.arange(config.users)
+    fleet_people = _on_day(part_of(everyone.people, numbers[settings.panel_users :]), settings.panel_days)
+    panel_world = replace(everyone, people=part_of(everyone.people, numbers[: settings.panel_users]))
+    bar = stage("the panel's days")
+    live(panel_world, settings.start, settings.panel_days, after_day=lambda day: bar(day, settings.panel_days))
+    panel = tables(panel_world, config)
+    seconds["panel"] = round(perf_counter() - start_s, 2)
+    start_s = perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
+    rules = rules_of(scene, panel.offers)  # before the long part: it refuses scenes
+    cloud = train_cloud(scene, panel, folder, seed=settings.seed, stage=stage)
+    seconds["training"] = round(perf_counter() - start_s, 2)
+    return Fleet(
+        world=replace(everyone, people=fleet_people),
+        users=users_frame(everyone.people)[settings.panel_users :],  # their names go on after the panel's
+        rules=rules,
+        cloud=cloud,
+        days=FleetDays(settings.start, settings.panel_days, settings.days, settings.seed),
+        epoch_ms=round(datetime.combine(settings.start, time(), UTC).timestamp() * 1000),
+        devices=folder / "devices",
+    )
+
+
+def _on_day(fleet: People, day: int) -> People:
+    """People as drawn, on a later first midnight: what they hold falls due as many days after it."""
+    return replace(fleet, due_day=np.where(fleet.due_day == NO_DUE_DAY, NO_DUE_DAY, fleet.due_day + day))
+
+
+def _phone(fleet: Fleet, user: int, tally: EngineTally) -> Phone:
+    packed = fleet.cloud.packed
+    return Phone(fleet.devices / fleet.users["user"][user], packed.path, packed.public_key, tally)
+
+
+def _refresh(fleet: Fleet, arm: ArmRules) -> Refresh:
+    def refresh(day: int, homes: Homes) -> list[BaseDecision]:
+        midnight_ms = fleet.epoch_ms + day * m.DAY_MS
+        return fleet.cloud.refresh(fleet.users, homes.known(), midnight_ms, uploaded=arm.uploads)
+
+    return refresh
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "edge_sdk": edge_sdk.__version__,
+    }

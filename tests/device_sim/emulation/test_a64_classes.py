@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+import emulator_fixtures
 import pytest
 from a64_words import WORDS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device_sim.counts.counts import INSTRUCTION_CLASSES
+
+driver = emulator_fixtures.driver
 
 Driver = Callable[[str, str], str]
 

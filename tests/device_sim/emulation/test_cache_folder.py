@@ -9,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import emulator_fixtures
 import pytest
 
 from device_sim.emulation import cache_folder
 from device_sim.emulation.errors import CacheFolderError, EmulationError
+
+own_cache = emulator_fixtures.own_cache
 
 ROOT = Path(__file__).parents[3]
 KILLED = """

@@ -33,7 +33,8 @@ def test_without_set_up_it_says_what_to_run(small: Small, tmp_path: Path, monkey
     monkeypatch.setattr(tools, "missing_to_run", list)
     code, output = call(small.bundle, "--core", "cortex-a55")
     assert code == 1
-    assert output.splitlines() == ["the guest's packages is not set up; run: device-sim setup"]
+    parts = "Debian's arm64 Python, the arm64 wheels, the guest's compiled modules"
+    assert output.splitlines() == [f"not set up: {parts}; run: device-sim setup"]
 
 
 @pytest.mark.usefixtures("as_if_set_up")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import emulator_fixtures
 import pytest
 
 from device_sim.emulation import machine
 from device_sim.emulation.errors import UnknownCoreError
+
+own_cache = emulator_fixtures.own_cache
 
 CORES = tuple(machine.CORES.values())
 A53_CPUINFO = """\

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import emulator_fixtures
 import pytest
 from typer.testing import CliRunner
 
 from device_sim.cli import app
 from device_sim.emulation import tools
+
+own_cache = emulator_fixtures.own_cache
 
 ABSENT = {
     "qemu-aarch64 is not on the PATH; install it: apt-get install qemu-user (Debian 12, Ubuntu 24.04)",

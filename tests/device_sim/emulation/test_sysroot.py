@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import emulator_fixtures
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from device_sim.emulation import sysroot
 from device_sim.emulation.errors import CommandError
+
+own_cache = emulator_fixtures.own_cache
 
 TARGETS = """\
 http://mirror.example/debian bookworm main

@@ -6,10 +6,13 @@ import importlib.util
 from importlib.metadata import version
 from pathlib import Path
 
+import emulator_fixtures
 import pytest
 
 from device_sim.emulation import tools, wheels
 from device_sim.emulation.errors import CommandError
+
+own_cache = emulator_fixtures.own_cache
 
 
 def test_versions_are_those_installed_here() -> None:

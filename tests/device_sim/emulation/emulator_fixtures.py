@@ -1,4 +1,7 @@
-"""What the emulator's tests share: C drivers, a cache folder of their own, and the emulator where it is set up."""
+"""What the emulator's tests share: C drivers, a cache folder of their own, and the emulator where it is set up.
+
+A test module takes a fixture by assigning it to its own name.
+"""
 
 from __future__ import annotations
 

@@ -230,7 +230,7 @@ class _LoopRow(BaseModel):
 def _played_here(bundle: Path, folder: Path) -> PlayedWorkload:
     """In a process of its own, as the guest does it."""
     output = folder / "here.json"
-    environment = {**os.environ, "PYTHONPATH": str(tree()), "PYTHONHASHSEED": "0"}
+    environment = {**os.environ, "PYTHONPATH": str(tree()), "PYTHONHASHSEED": "0", "ORT_DISABLE_TELEMETRY": "1"}
     command = [sys.executable, "-m", "device_sim.emulation.guest.decisions_run", str(folder), str(output)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

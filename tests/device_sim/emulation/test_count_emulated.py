@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from conftest import Small
 
-from device_sim.emulation import installation
+from device_sim.emulation import installation, qemu
 from device_sim.emulation.counting import Counted, EmulatedCore, Prepared, count_on, golden_folder, prepared
 from device_sim.emulation.staging import staged
 
@@ -62,3 +63,10 @@ def test_stages_add_up_and_the_model_runs_in_onnxruntime(counted: Counted) -> No
     assert rank.total(stage="model", image="onnxruntime").of("fma") > 0
     assert rank.total(image="onnxruntime").instructions < rank.total().instructions
     assert counted.counts.operations["record"].total(image="onnxruntime").instructions == 0
+
+
+def test_nothing_in_the_guest_wakes_by_the_clock(core: EmulatedCore, tmp_path: Path) -> None:
+    script = tmp_path / "threads.py"
+    script.write_text("import numpy, onnxruntime, os; print(len(os.listdir('/proc/self/task')))")
+    threads = qemu.run(script, core_name=CORE, installation=core.installation)
+    assert threads.strip() == "1"

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOG := build/demo/log
 
-.PHONY: setup demo loan test lint bench golden format clean
+.PHONY: setup demo loan sim test lint bench golden format clean
 
 setup: $(VENV)/.ready
 
@@ -26,6 +26,16 @@ demo: setup
 EVENTS ?= ../shared/data/bpi2012/bpi2012_events.csv.gz
 loan: setup
 	$(BIN)/cloud-export run loan.toml --events $(EVENTS) --out build/loan
+
+# The demo's bundle on simulated phones, from shipped instruction counts: build/sim/report.html (docs/device_sim.md)
+SIM := build/sim
+sim: demo
+	mkdir -p $(SIM)
+	$(BIN)/device-sim estimate build/demo/scene.edge --device all --json $(SIM)/estimates.json
+	$(BIN)/device-sim bench build/demo/scene.edge --json $(SIM)/bench.json
+	$(BIN)/device-sim fleet --out $(SIM)/fleet --json $(SIM)/fleet.json
+	$(BIN)/device-sim report --bundle build/demo/scene.edge --estimates $(SIM)/estimates.json --bench $(SIM)/bench.json \
+		--fleet $(SIM)/fleet.json --out $(SIM)/report.html
 
 test: lint
 	$(BIN)/python -m pytest

@@ -98,7 +98,15 @@ def train(run: Run, clockwork: Clockwork, *, cloud_log: Log | None = None) -> Tr
         test = make_examples(log, layout, split.test, moments[1], progress=stage("replay (test)"))
     with clockwork.part("base"):
         cloud = fit_cloud_side(
-            run.inputs.scene, cloud_log or log, layout, split, training, test, moments, seed=run.inputs.seed, stage=stage
+            run.inputs.scene,
+            cloud_log or log,
+            layout,
+            split,
+            training,
+            test,
+            moments,
+            seed=run.inputs.seed,
+            stage=stage,
         )
     with clockwork.part("train"):
         model, history = _fit_device(run, cloud.training, stage("device model"))

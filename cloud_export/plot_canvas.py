@@ -37,11 +37,20 @@ _THEME = {
 INK, MUTED, LINE, ACCENT, SECOND, QUIET, GOOD, BAD = _THEME
 
 
-def canvas(height: float, *, left: float, right: float, bottom: float = 26) -> tuple[Figure, Axes]:
-    """A figure of ``height`` SVG units with one frameless axes; margins left and right as shares of the width."""
-    figure = Figure(figsize=(WIDTH_IN, (height + bottom) * _UNIT_IN))
-    foot = bottom / (height + bottom)
-    axes = figure.add_axes((left, foot, 1 - left - right, 0.99 - foot))
+def canvas(height: float, *, left: float, right: float, bottom: float = 26, top: float = 0) -> tuple[Figure, Axes]:
+    """A figure with one frameless axes ``height`` SVG units high.
+
+    Args:
+        height: of what is drawn in.
+        left: margin, as a share of the width.
+        right: margin, as a share of the width.
+        bottom: units below, for the axis and its label.
+        top: units above, for a legend.
+    """
+    whole = height + bottom + top
+    figure = Figure(figsize=(WIDTH_IN, whole * _UNIT_IN))
+    foot = bottom / whole
+    axes = figure.add_axes((left, foot, 1 - left - right, 0.99 - foot - top / whole))
     axes.spines[["top", "left", "right"]].set_visible(False)
     axes.spines["bottom"].set_color(LINE)
     axes.tick_params(colors=MUTED, labelsize=11, length=0)
@@ -69,6 +78,17 @@ def draw_legend(axes: Axes) -> None:
     """Names for what was labelled, where there is room."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=11, labelcolor=INK, loc="best")
+
+
+def legend_above(axes: Axes, columns: int) -> None:
+    """Names for what was labelled, over the whole width, in the room that ``canvas(top=…)`` left: 18 units a line."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure = axes.get_figure()
+    if handles and figure is not None:
+        figure.legend(
+            handles, labels, frameon=False, fontsize=11, labelcolor=INK, loc="upper left", bbox_to_anchor=(-0.01, 1.0),
+            ncols=columns, handlelength=1.1, handletextpad=0.5, columnspacing=1.2, borderaxespad=0.2,
+        )  # fmt: skip
 
 
 def as_svg(figure: Figure, name: str, description: str) -> str:
@@ -101,7 +121,8 @@ def write_picture(figure: Figure, path: Path, description: str) -> None:
         drawn = as_svg(figure, path.stem, description)
         opening, _, body = drawn.partition(">")
         style = f"{THEME_RULES}svg{{background:var(--card);font-family:sans-serif}}"
-        replace_file(path, f'{opening} xmlns="http://www.w3.org/2000/svg"><style>{style}</style>{body}'.encode())
+        names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+        replace_file(path, f"{opening} {names}><style>{style}</style>{body}")
         return
     buffer = io.BytesIO()
     _recoloured(figure).savefig(buffer, format="png", dpi=200, facecolor=LIGHT["card"])

@@ -69,10 +69,16 @@ static const struct row ROWS[] = {
     {0xdf80fc00, 0x5f00e400, SCALAR_FLOAT},   /* shift by immediate: SCVTF, UCVTF */
     {0xdf80fc00, 0x5f00fc00, SCALAR_FLOAT},   /* FCVTZS, FCVTZU */
     {0xdf800400, 0x5f000400, VECTOR_INTEGER}, /* the rest of the shifts */
-    {0xdf009400, 0x5f001000, SCALAR_FLOAT},   /* by element: FMLA, FMLS (opcode 0x01) */
+    {0xdf00b400, 0x5f001000, SCALAR_FLOAT},   /* by element: FMLA, FMLS (opcode 0x01) */
     {0xdf00f400, 0x5f009000, SCALAR_FLOAT},   /* FMUL, FMULX */
     {0xdf000400, 0x5f000000, VECTOR_INTEGER}, /* SQDMULH ... */
-    {0x5e000000, 0x5e000000, SCALAR_FLOAT},   /* two-register and pairwise: conversions, FADDP */
+    {0xdf3f8c00, 0x5e200800, VECTOR_INTEGER}, /* two-register, opcode 00xxx: SQABS ... */
+    {0xdf3fcc00, 0x5e208800, VECTOR_INTEGER}, /* 010xx: comparisons with 0, ABS, NEG */
+    {0xdf3ffc00, 0x5e212800, VECTOR_INTEGER}, /* SQXTUN */
+    {0xdf3ffc00, 0x5e214800, VECTOR_INTEGER}, /* SQXTN, UQXTN */
+    {0xfffffc00, 0x5ef1b800, VECTOR_INTEGER}, /* ADDP */
+    {0xdf208400, 0x5e008400, VECTOR_INTEGER}, /* three same, extra: SQRDMLAH */
+    {0x5e000000, 0x5e000000, SCALAR_FLOAT},   /* the rest: conversions, half precision, FADDP */
 
     /* Advanced SIMD three same: 0 Q U 01110 size 1 Rm opcode 1. */
     {0xbf20fc00, 0x0e20cc00, FMA},            /* FMLA, FMLS */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,6 +37,25 @@ def setup(
     typer.echo(f"{time.monotonic() - start_s:5.1f} s  ready: {cache_folder.cache_folder()}")
 
 
-def count() -> None:
-    """Count the instructions of a bundle's record and rank on an arm64 core."""
-    raise typer.Exit(2)
+def count(
+    bundle: Annotated[Path, typer.Argument(help="A .edge file.")],
+    core: Annotated[list[str], typer.Option(help="Such as cortex-a55; may be given several times.")],
+    key: Annotated[
+        Path | None, typer.Option(help="Who must have signed it: scene.pub. Absent = it is taken unsigned.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="JSON file to write; for several cores a folder. Absent = SCENE.CORE.json here.")
+    ] = None,
+    repetitions: Annotated[int, typer.Option(min=8, max=500, help="N of the 2N - N difference.")] = 64,
+    caches: Annotated[bool, typer.Option(help="Simulate caches: several times slower.")] = True,
+    golden: Annotated[
+        Path | None, typer.Option(help="Folder of golden decisions (docs/golden.md); default: the checkout's.")
+    ] = None,
+) -> None:
+    """Count the instructions of a bundle's record and rank on an arm64 core, and see whether it decides there as here.
+
+    Exit code 1 when it does not, or when counting failed; 2 when the call is wrong.
+    """
+    from device_sim.emulation.count_command import CountRequest, run_count
+
+    run_count(CountRequest(bundle, tuple(dict.fromkeys(core)), key, out, repetitions, caches, golden))

@@ -48,7 +48,7 @@ def install(say: Callable[[str], None] = lambda step: None) -> Installation:
         MissingToolsError: Programs are missing on this machine; the message has a line for each, with its mend.
         EmulationError: A step failed; the message says how to mend it. What was finished before stays.
     """
-    tools.require(tools.missing_to_set_up())
+    tools.require(tools.missing_to_set_up(debian_there=_expected().sysroot.is_dir()))
     say("the counting plugin")
     built_plugin = plugin.plugin()
     say("Debian's arm64 Python")
@@ -83,7 +83,7 @@ def problems() -> list[str]:
         return [*found, str(error)]
     # Whoever has to set up needs more programs than whoever only counts.
     if missing:
-        found = [*tools.missing_to_set_up(), str(NotSetUpError(missing))]
+        found = [*tools.missing_to_set_up(debian_there=_expected().sysroot.is_dir()), str(NotSetUpError(missing))]
     return found
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from device_sim.counts.counts import Counts, ReferenceCounts, read_reference_counts, write
+from device_sim.counts.counts import Counts, CountsFileError, ReferenceCounts, read_reference_counts, write
 from device_sim.emulation import machine, qemu, sysroot, tools, wheels
 from device_sim.emulation.errors import EmulationError, PluginOutputError
 from device_sim.emulation.installation import Installation, installed
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         count_all(options.params, options.core, options.out)
-    except EmulationError as error:
+    except (EmulationError, CountsFileError) as error:
         raise SystemExit(f"reference_models: {error}") from None
 
 

@@ -29,15 +29,16 @@ def missing_to_run() -> list[str]:
     return problems
 
 
-def missing_to_set_up() -> list[str]:
-    """What `device-sim setup` lacks: the same, and what fetching packages needs."""
+def missing_to_set_up(*, debian_there: bool = False) -> list[str]:
+    """What `device-sim setup` lacks: the same, and what fetching packages needs.
+
+    Args:
+        debian_there: Debian's packages are in the cache already, so nothing has to fetch them.
+    """
     problems = missing_to_run()
-    for program, package in (("apt-get", "apt"), ("dpkg", "dpkg")):
+    for program in () if debian_there else ("apt-get", "dpkg"):
         if shutil.which(program) is None:
-            problems.append(
-                f"{program} is not on the PATH; set up on Debian or Ubuntu (package {package}), or copy the folder "
-                "EDGE_SIM_CACHE from such a machine"
-            )
+            problems.append(f"{program} is not on the PATH; run it on Debian or Ubuntu, or in a container of one")
     if importlib.util.find_spec("pip") is None:
         problems.append("pip is missing; install it: python -m ensurepip")
     return problems

@@ -180,7 +180,7 @@ def prepare_fleet(settings: Settings, scene: Scene, folder: Path, stage: Stage, 
     seconds["training"] = round(perf_counter() - start_s, 2)
     return Fleet(
         world=replace(everyone, people=fleet_people),
-        users=users_frame(fleet_people),
+        users=users_frame(everyone.people)[settings.panel_users :],  # their names go on after the panel's
         rules=rules,
         cloud=cloud,
         days=FleetDays(settings.start, settings.panel_days, settings.days, settings.seed),

@@ -16,8 +16,9 @@ def tables_of(result: FleetResult) -> tuple[Table, ...]:
 def _arms(result: FleetResult) -> Table:
     settings = result.settings
     title = f"{settings.devices} phones, {settings.days} days, seed {settings.seed}; value and regret a decision"
-    table = Table("arm", title=title, box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("value", "over base", "regret", "clicks", "buys", "broke a rule"):
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("arm", min_width=8, no_wrap=True)
+    for name in ("value", "over base", "regret", "clicks", "buys", "broken"):
         table.add_column(name, justify="right", no_wrap=True)
     for arm in result.arms:
         total = arm.total
@@ -72,4 +73,4 @@ def _lift(result: FleetResult, arm: str, day: int | None) -> str:
 def _percent(figure: Range) -> str:
     if figure.low is None or figure.high is None:
         return f"{figure.mean:+.1%}"
-    return f"{figure.mean:+.1%} ({figure.low:+.1%}, {figure.high:+.1%})"
+    return f"{figure.mean:+.1%} ({100 * figure.low:+.1f} to {100 * figure.high:+.1f})"

@@ -114,8 +114,10 @@ def _counting(watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
     """A sending method that adds up what it sent: what it returns, or all of what it was given where that is None."""
 
     def send(self: socket.socket, data: Any, *rest: Any, **named: Any) -> Any:
+        before = watch.bytes_sent
         sent = original(self, data, *rest, **named)
-        watch.bytes_sent += len(memoryview(data).cast("B")) if sent is None else sent
+        # Set, not added: `sendfile` may have sent through `send`.
+        watch.bytes_sent = before + (len(memoryview(data).cast("B")) if sent is None else sent)
         return sent
 
     return send

@@ -38,6 +38,9 @@ def bench(
     counts: Annotated[
         list[Path] | None, typer.Option(help="What `device-sim count` wrote for this bundle; once a core.")
     ] = None,
+    count: Annotated[
+        list[str] | None, typer.Option(help="Count on this core now, if `device-sim setup` was run; some minutes each.")
+    ] = None,
     compare: Annotated[
         Path | None, typer.Option(help="An earlier --json file; exit code 1 if counts or sizes rose.")
     ] = None,
@@ -56,7 +59,9 @@ def bench(
         _check_outputs(json, plot)
         old = read_bench(compare) if compare else None
         effort = Effort(rounds=rounds, seconds=seconds, processes=processes, interference=interference)
-        measured = _measured(bundle, _public_key(bundle, key), effort, _counts(counts or [], bundle))
+        public_key = _public_key(bundle, key)
+        counted = _counts(counts or [], bundle, count or [], public_key)
+        measured = _measured(bundle, public_key, effort, counted)
         print_bench(_out, measured)
         if json:
             write_bench(measured, json)
@@ -82,19 +87,22 @@ def _measured(bundle: Path, key: bytes, effort: Effort, counts: Mapping[str, Bun
         )
 
 
-def _counts(files: list[Path], bundle: Path) -> dict[str, BundleCounts]:
-    """By core; of this very bundle, or they would say nothing about it."""
+def _counts(files: list[Path], bundle: Path, cores: list[str], key: bytes) -> dict[str, BundleCounts]:
+    """By core: those of the files, of this very bundle or they would say nothing about it; then those made now."""
     from device_sim.counts.counts import CountsFileError, read_bundle_counts
+    from device_sim.host.counting_now import count_cores
 
     by_core: dict[str, BundleCounts] = {}
     for file in files:
         counted = read_bundle_counts(file)
         if counted.bundle_sha256 != hashlib.sha256(bundle.read_bytes()).hexdigest():
             raise CountsFileError(f"{file}: bundle_sha256: not that of {bundle}; count this bundle")
-        if counted.core in by_core:
-            raise CountsFileError(f"{file}: core: {counted.core} was given before; give each core once")
+        if counted.core in (*by_core, *cores):
+            raise CountsFileError(f"{file}: core: {counted.core} is given twice; give each core once")
         by_core[counted.core] = counted
-    return by_core
+    return by_core | count_cores(
+        bundle, key, cores, before=lambda core: _err.print(f"counting on {core}: some minutes", highlight=False)
+    )
 
 
 def _draw(measured: Bench, path: Path) -> None:
@@ -134,13 +142,15 @@ def _ended_by_sigterm() -> Iterator[None]:
 def _errors() -> Iterator[None]:
     """Known troubles in one clear line; anything else is a defect and keeps its traceback."""
     from device_sim.counts.counts import CountsFileError
+    from device_sim.emulation.errors import EmulationError
     from device_sim.host.bench_types import BenchFileError
     from device_sim.host.compare import NotComparableError
     from device_sim.host.event_workload import DecisionFailedError
     from edge_sdk import EdgeError
 
+    files = (CountsFileError, BenchFileError, NotComparableError)
     try:
         yield
-    except (EdgeError, OSError, CountsFileError, BenchFileError, NotComparableError, DecisionFailedError) as problem:
+    except (*files, EdgeError, EmulationError, DecisionFailedError, OSError) as problem:
         _err.print(f"{type(problem).__name__}: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None

@@ -133,6 +133,9 @@ def _counts(old: Mapping[str, BundleCounts], new: Mapping[str, BundleCounts], to
             if operation not in now.operations:
                 raise NotComparableError(f"{core}: {operation}", "counted", "missing", "count all operations again")
             before, after = counted.total().instructions, now.operations[operation].total().instructions
+            if not before or not after:  # a count that failed must not pass for a fast program
+                mend = "no operation takes none: count again"
+                raise NotComparableError(f"{core}: instructions of {operation}", before, after, mend)
             yield Line(f"counts {core} {operation}", before, after, "instructions", tolerance)
 
 

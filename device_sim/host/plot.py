@@ -37,11 +37,11 @@ def write_plot(bench: Bench, path: Path) -> None:
 def _drawn(bench: Bench) -> Figure:
     conditions = [one for one in bench.conditions if one.operations]
     rows = len(TIMED) * (len(conditions) + 1)
-    figure, axes = canvas(19 * rows, left=0.4, right=0.17, bottom=44)
+    figure, axes = canvas(19 * rows, left=0.34, right=0.17, bottom=44)
     row_label(axes, 1.02, 0, "median", "left", colour=MUTED)
     row = 0
     for operation in TIMED:
-        row_label(axes, -0.85, row, OPERATION_LABELS[operation], "left", colour=INK)
+        row_label(axes, -0.68, row, OPERATION_LABELS[operation], "left", colour=INK)
         for condition in conditions:
             row += 1
             row_label(axes, -0.03, row, CONDITION_LABELS[condition.name], "right", colour=MUTED)
@@ -54,11 +54,12 @@ def _drawn(bench: Bench) -> Figure:
 
 
 def log_time_axis(axes: Axes) -> None:
-    """The x axis counts microseconds in powers of ten; call it when all is drawn."""
+    """The x axis counts microseconds by factors; call it when all is drawn."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
     axes.set_xlim(low * 0.8, high * 1.1)
-    axes.xaxis.set_major_locator(mpl.ticker.LogLocator(numticks=9))
+    steps = (1.0,) if high > 100 * low else (1.0, 2.0, 5.0)
+    axes.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=steps, numticks=9))
     axes.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: duration(value)))
     axes.xaxis.set_minor_locator(mpl.ticker.NullLocator())
     axes.grid(axis="x", color=LINE, linewidth=0.8)

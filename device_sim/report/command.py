@@ -2,9 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
 import typer
+from rich.console import Console
+
+_out = Console()
+_err = Console(stderr=True)
 
 
-def report() -> None:
-    """One page of pictures."""
-    raise typer.Exit(2)
+def report(
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("device-sim-report.html"),
+    bundle: Annotated[Path | None, typer.Option(help="The .edge file to estimate; absent = the counted one.")] = None,
+    bench: Annotated[Path | None, typer.Option(help="What `device-sim bench --json` wrote.")] = None,
+    fleet: Annotated[Path | None, typer.Option(help="What `device-sim fleet --json` wrote.")] = None,
+    estimates: Annotated[
+        Path | None, typer.Option(help="What `device-sim estimate --json` wrote; absent = estimated now.")
+    ] = None,
+    counts: Annotated[
+        list[Path] | None, typer.Option(help="What `device-sim count` wrote; once a core. Absent = the shipped ones.")
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="What `device-sim validate --write-points` wrote; absent = the shipped one.")
+    ] = None,
+) -> None:
+    """Write one page of pictures: latency intervals, where instructions go, validation, fleet, bench."""
+    from cloud_export.report_page import replace_file
+    from device_sim.report.gathering import Files, gather
+    from device_sim.report.page import render
+
+    with _errors():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        files = Files(
+            bundle=bundle, bench=bench, fleet=fleet, estimates=estimates, counts=counts or (), validation=validation
+        )
+        replace_file(out, render(gather(files)))
+    _out.print(f"wrote {out}", highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Known troubles in one clear line; anything else is a defect and keeps its traceback."""
+    from device_sim.counts.counts import CountsFileError
+    from device_sim.fleet.result import FleetFileError
+    from device_sim.host.bench_types import BenchFileError
+    from device_sim.latency.cores import UnknownCoreError
+    from device_sim.latency.cycle_model import CalibrationError
+    from device_sim.latency.estimate import CountsWithoutCachesError
+    from device_sim.latency.scored_points import ScoredPointsError
+    from device_sim.report.estimate_types import EstimatesFileError
+    from edge_sdk import EdgeError
+
+    files = (CountsFileError, FleetFileError, BenchFileError, ScoredPointsError, EstimatesFileError, CalibrationError)
+    try:
+        yield
+    except (*files, UnknownCoreError, CountsWithoutCachesError, EdgeError, OSError) as problem:
+        _err.print(f"{type(problem).__name__}: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None

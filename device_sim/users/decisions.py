@@ -156,7 +156,7 @@ def _one_by_one(chosen: Flags) -> list[tuple[Ints, Ints]]:
     """The first chosen place of each row that has one, then the second …: no row twice in one pair of arrays."""
     rank = np.cumsum(chosen, axis=1)
     pairs = []
-    for number in range(1, int(rank[:, -1].max(initial=0)) + 1):
+    for number in range(1, int(rank.max(initial=0)) + 1):
         row, place = np.nonzero(chosen & (rank == number))
         pairs.append((row, place))
     return pairs

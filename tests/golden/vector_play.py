@@ -51,17 +51,15 @@ class _Clock:
 class Player:
     """One scenario on one device."""
 
-    def __init__(self, scenario: Scenario, files: Path, state: Path, *, allow_unsigned: bool = False) -> None:
+    def __init__(self, scenario: Scenario, files: Path, state: Path) -> None:
         """Open an engine on an empty state folder.
 
         Args:
             scenario: what happens; expectations in it are not read.
             files: where the bundle and the policies are.
             state: the state folder.
-            allow_unsigned: do not check who signed the files, where `cryptography` is not installed.
         """
         self._scenario, self._files, self._state = scenario, files, state
-        self._allow_unsigned = allow_unsigned
         self._clock = _Clock()
         self._engine = self._open()
 
@@ -97,7 +95,6 @@ class Player:
             self._state,
             bundle=self._files / BUNDLE,
             trusted_keys=[TRUSTED_KEY],
-            allow_unsigned=self._allow_unsigned,
             log_bytes=LOG_BYTES,
             clock=self._clock,
             utc_offset_s=lambda now_ms: int(self._scenario["utc_offset_s"]),

@@ -1,6 +1,6 @@
 """Runs each operation in loops of N and 2N under marks: `python -m device_sim.emulation.guest.counting_run FOLDER`.
 
-FOLDER holds `plan.json` and `bundle.edge`; `regions.json` is written there: what each region's counts are of. Of each
+FOLDER holds `plan.json` and `bundle.edge`; `loops.json` is written there: what each dump's counts are of. Of each
 operation there are three loops, each in both lengths:
 
 | loop | what is repeated |
@@ -15,31 +15,38 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from device_sim.emulation.guest.doors import DOORS, OWN_COST, STAGES, Door, wrapped
-from device_sim.emulation.guest.marking import ELSEWHERE, enter
-from device_sim.emulation.guest.workload import Plan, Workload, WorkloadError, read_plan
+from device_sim.emulation import markers
+from device_sim.emulation.guest.doors import DOORS, ELSEWHERE, OWN_COST, Door, enter, region_of, wrapped
+from device_sim.emulation.guest.workload import Workload, WorkloadError, read_plan
 from edge_sdk.config import PENDING_MAX
 
 DOOR: Final = "door"  # the pseudo-operation that tells what a door itself costs
 WARM_UPS: Final = 200
 RECORDS: Final = 2 * PENDING_MAX  # memory takes in what was recorded each PENDING_MAX events: each loop holds it whole
-OPENINGS: Final = 2
+OPENINGS: Final = 1
+EXPLANATIONS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """What a region's counts are of."""
+class Loop:
+    """What the counter wrote at every second dump; the others come before the loops.
 
-    region: int
+    Attributes:
+        operation: Such as `rank`.
+        loop: `idle`, `plain` or `staged`.
+        length: How often it went round.
+        passes: How often each stage was begun, in a staged loop. The others count for the stage `engine` alone.
+    """
+
     operation: str
     loop: str
-    length: int  # how often the loop ran
-    stage: str  # of a staged loop; else empty
+    length: int
+    passes: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,44 +62,25 @@ class Measured:
     doors: Sequence[Door] = DOORS
 
 
-@dataclass(slots=True)
-class Recorder:
-    """Gives out regions and remembers what they are of."""
-
-    regions: list[Region] = field(default_factory=list)
-    passes: dict[str, dict[int, dict[str, int]]] = field(default_factory=dict)  # operation, length, stage: times begun
-
-    def measure(self, measured: Measured, nothing: Callable[[], None]) -> None:
-        """All loops of one operation."""
-        self._loops(measured, "idle", nothing)
-        self._loops(measured, "plain", measured.operate)
-        by_length = self.passes[measured.name] = {}
-        first = len(self.regions) + 1
-        with wrapped(measured.doors, first):  # Python's own caches must get used to the doors
-            repeat(measured.before, measured.operate, measured.warm_ups)
-        for length in (measured.repetitions, 2 * measured.repetitions):
-            measured.settle()
-            first = len(self.regions) + 1
-            for stage in STAGES:
-                self._next(measured.name, "staged", length, stage)
-            with wrapped(measured.doors, first) as passed:
-                enter(first + STAGES.index("engine"))
-                repeat(measured.before, measured.operate, length)
-                enter(ELSEWHERE)
-            by_length[length] = dict(zip(STAGES, passed.times, strict=True))
-
-    def _loops(self, measured: Measured, loop: str, function: Callable[[], None]) -> None:
-        repeat(measured.before, function, measured.warm_ups)
-        for length in (measured.repetitions, 2 * measured.repetitions):
-            measured.settle()
-            enter(self._next(measured.name, loop, length))
-            repeat(measured.before, function, length)
-            enter(ELSEWHERE)
-
-    def _next(self, operation: str, loop: str, length: int, stage: str = "") -> int:
-        region = len(self.regions) + 1
-        self.regions.append(Region(region, operation, loop, length, stage))
-        return region
+def measure(measured: Measured, nothing: Callable[[], None]) -> Iterator[Loop]:
+    """Run all loops of one operation."""
+    once, twice = measured.repetitions, 2 * measured.repetitions
+    for loop, function, doors in (
+        ("idle", nothing, ()),
+        ("plain", measured.operate, ()),
+        ("staged", measured.operate, measured.doors),
+    ):
+        with wrapped(doors) as passed:  # Python's own caches must get used to the doors: they warm up too
+            repeat(measured.before, function, measured.warm_ups)
+            for length in (once, twice):
+                measured.settle()
+                begun = dict(passed.times)
+                markers.dump()  # what was counted up to here is of no loop
+                enter(region_of("engine"))
+                repeat(measured.before, function, length)
+                markers.dump()
+                passes = {stage: times - begun[stage] for stage, times in passed.times.items()}
+                yield Loop(measured.name, loop, length, passes)
 
 
 def repeat(before: Callable[[], None], operate: Callable[[], None], count: int) -> None:
@@ -103,38 +91,52 @@ def repeat(before: Callable[[], None], operate: Callable[[], None], count: int) 
 
 
 def main(folder: Path) -> None:
-    """Run every operation that the plan names, and say which region is what."""
-    plan, recorder = read_plan(folder), Recorder()
+    """Run every operation that the plan names, and say which dump is of what."""
+    plan, loops = read_plan(folder), list[Loop]()
     for name in (DOOR, *plan["operations"]):
         workload = Workload(plan, folder / "bundle.edge", folder / f"state-{name}")
-        workload.ask()
+        if not loops:  # all libraries are loaded now
+            markers.report_images()
         gc.collect()
         gc.freeze()
         gc.disable()  # when it would run depends on all that the process has allocated before
-        recorder.measure(_measured(name, workload, plan), workload.nothing)
+        loops += measure(_measured(name, workload, plan["repetitions"]), workload.nothing)
         gc.enable()
-        if name != "open_close":
-            workload.ask()  # what was counted were decisions to the end
+        workload.ask()  # what was counted were decisions to the end
         workload.close()
-    result = {"regions": [asdict(region) for region in recorder.regions], "passes": recorder.passes}
-    (folder / "regions.json").write_text(json.dumps(result), encoding="utf-8")
+    (folder / "loops.json").write_text(json.dumps([asdict(loop) for loop in loops]), encoding="utf-8")
 
 
-def _measured(name: str, workload: Workload, plan: Plan) -> Measured:
-    count, settle = plan["repetitions"], workload.settle
+def _measured(name: str, workload: Workload, count: int) -> Measured:
+    settle = workload.settle
     if name == DOOR:
         return Measured(name, workload.nothing, workload.pass_door, count, doors=OWN_COST)
     if name == "record":
         return Measured(name, workload.advance, workload.record, RECORDS, settle=settle)
-    if name == "open_close":
+    if name == "open_close":  # closing cannot be told apart from what goes before the next opening
         return Measured(name, workload.close, workload.open, OPENINGS, warm_ups=1)
-    before, operate = {
-        "rank": (workload.go_on, workload.rank),
-        "rank_new_base": (workload.go_on_with_new_base, workload.rank),
-        "rank_cold": (workload.go_on_cold, workload.rank),
-        "explain": (workload.go_on_and_rank, workload.explain),
+    if name == "explain":
+        before = _apart(workload.go_on_and_rank, is_cold=False)
+        return Measured(name, before, workload.explain, min(count, EXPLANATIONS), EXPLANATIONS, settle)
+    before = {
+        "rank": workload.go_on,
+        "rank_new_base": workload.go_on_with_new_base,
+        "rank_cold": workload.go_on_forgetful,
     }[name]
-    return Measured(name, before, operate, count, settle=settle)
+    return Measured(name, _apart(before, is_cold=name == "rank_cold"), workload.rank, count, settle=settle)
+
+
+def _apart(before: Callable[[], None], *, is_cold: bool) -> Callable[[], None]:
+    """What goes before, counted for no stage: after the operation it finds other caches than without it."""
+
+    def apart() -> None:
+        enter(ELSEWHERE)
+        before()
+        enter(region_of("engine"))
+        if is_cold:
+            markers.empty_caches()
+
+    return apart
 
 
 if __name__ == "__main__":

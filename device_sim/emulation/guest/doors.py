@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from device_sim.emulation.guest import marking
+from device_sim.emulation import markers
 
 STAGES: Final = ("window", "model", "policy", "result", "engine")  # those of device_sim.counts, in their order
 
@@ -30,6 +30,8 @@ class Door:
     module: str
     name: str
 
+
+ELSEWHERE: Final = 0  # the region of all that is not measured
 
 DOORS: Final = (
     Door("window", "edge_sdk.state_folder", "take_in_bodies"),  # what was recorded since the last decision
@@ -54,12 +56,27 @@ class Passed:
     """How often each stage was begun."""
 
     def __init__(self) -> None:
-        self.times = [0] * len(STAGES)
+        self.times = dict.fromkeys(STAGES, 0)
+
+
+_current = ELSEWHERE  # the region that is counted for; a module's global is the cheapest place
+
+
+def enter(region: int) -> None:
+    """Count for this region from here on."""
+    global _current
+    _current = region
+    markers.enter(region)
+
+
+def region_of(stage: str) -> int:
+    """The region that a stage is counted in."""
+    return 1 + STAGES.index(stage)
 
 
 @contextmanager
-def wrapped(doors: Sequence[Door], first_region: int) -> Iterator[Passed]:
-    """While inside, each door counts for region `first_region` + the place of its stage in STAGES.
+def wrapped(doors: Sequence[Door]) -> Iterator[Passed]:
+    """While inside, what is behind each door counts for the region of its stage.
 
     Raises:
         LookupError: `edge_sdk` has no such door.
@@ -67,7 +84,7 @@ def wrapped(doors: Sequence[Door], first_region: int) -> Iterator[Passed]:
     passed = Passed()
     former = [(*holder_of(door), door) for door in doors]
     for holder, name, function, door in former:
-        setattr(holder, name, _through(function, first_region, STAGES.index(door.stage), passed))
+        setattr(holder, name, _through(function, door.stage, passed))
     try:
         yield passed
     finally:
@@ -91,13 +108,13 @@ def holder_of(door: Door) -> tuple[Any, str, Callable[..., Any]]:
     return holder, name, function
 
 
-def _through(
-    function: Callable[..., Any], first_region: int, stage: int, passed: Passed
-) -> Callable[..., Any]:
-    times, enter, region = passed.times, marking.enter, first_region + stage
+def _through(function: Callable[..., Any], stage: str, passed: Passed) -> Callable[..., Any]:
+    times, region = passed.times, region_of(stage)
 
     def door(*args: Any, **keywords: Any) -> Any:
-        around = marking.current
+        around = _current
+        if around == ELSEWHERE:  # before an operation, or between the loops
+            return function(*args, **keywords)
         times[stage] += 1
         enter(region)
         try:

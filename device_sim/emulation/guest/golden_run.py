@@ -25,14 +25,16 @@ def main(files: Path, output: Path) -> None:
     for path in scenarios:
         scenario = json.loads(path.read_text(encoding="utf-8"))
         with tempfile.TemporaryDirectory() as state:
-            device = player.Player(scenario, files, Path(state), allow_unsigned=True)
+            device = player.Player(scenario, files, Path(state))
             for request, (_, stated, outcomes) in zip(scenario["requests"], device.play(), strict=True):
                 lines = compare.decision_differences(request["expect"], stated)
                 lines += compare.differences([act["expect"] for act in request.get("then", ())], outcomes, "then")
                 differences += [f"{path.stem}: decision {request['expect']['id']}: {line}" for line in lines]
                 largest = max(largest, _largest(request["expect"]["scores"], stated["scores"]))
                 played += 1
-            differences += [f"{path.stem}: {line}" for line in compare.differences(scenario["log"], device.close(), "log")]
+            differences += [
+                f"{path.stem}: {line}" for line in compare.differences(scenario["log"], device.close(), "log")
+            ]
     found = {"scenarios": len(scenarios), "decisions": played, "differences": differences, "largest": largest}
     output.write_text(json.dumps(found), encoding="utf-8")
 

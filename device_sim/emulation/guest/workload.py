@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from device_sim.emulation.guest import marking
 from device_sim.emulation.guest.doors import Empty
 from edge_sdk import BaseDecision, Decision, Engine
 
@@ -43,7 +42,7 @@ class Workload:
 
         Args:
             plan: what happens.
-            bundle: the `.edge` file; who signed it is the host's to check, there is no `cryptography` here.
+            bundle: the `.edge` file.
             state: the state folder; made here.
         """
         self._plan, self._bundle, self._state = plan, bundle, state
@@ -77,11 +76,13 @@ class Workload:
         _ = self.engine.explain(self.decision)[0].terms
 
     def open(self) -> None:
-        """The engine, opened on the folder as it is; unsigned, see above."""
+        """The engine, opened on the folder as it is; the signature is looked at if the plan has a key."""
+        key = bytes.fromhex(self._plan["public_key"])
         self.engine = Engine.open(
             self._state,
             bundle=self._bundle,
-            allow_unsigned=True,
+            trusted_keys=[key] if key else [],
+            allow_unsigned=not key,
             clock=self.clock,
             utc_offset_s=lambda now_ms: 0,
             seed=_SEED,
@@ -116,11 +117,10 @@ class Workload:
         self.go_on()
         self.base = self._new_base()
 
-    def go_on_cold(self) -> None:
-        """The same, all that the engine keeps of earlier decisions forgotten, and the processor's caches empty."""
+    def go_on_forgetful(self) -> None:
+        """The next event has happened, and the engine has forgotten all that it keeps of earlier decisions."""
         self.go_on()
         self.engine._maker.forget()
-        marking.mark(marking.EMPTY_CACHES)
 
     def go_on_and_rank(self) -> None:
         """The next event has happened, and a decision was made."""
@@ -142,7 +142,7 @@ class Workload:
         self.rank()
         decision, trace = self.decision, self.decision.trace
         if decision.error or trace is None:
-            raise WorkloadError(f"the workload's decision failed ({decision.error}: {decision.detail}); mend the bundle")
+            raise WorkloadError(f"a decision failed ({decision.error}: {decision.detail}); mend the bundle")
         call = self.engine._maker._ranker.bound(len(self._candidates))
         held, window = int(np.count_nonzero(call.inputs.event_kind)), len(call.inputs.event_kind)
         if held < window:

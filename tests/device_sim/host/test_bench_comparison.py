@@ -87,6 +87,11 @@ def test_an_operation_that_is_no_longer_counted_is_refused() -> None:
         compare(THEN, bench_of(counts=(less,)))
 
 
+def test_a_count_of_nothing_is_refused_and_no_improvement() -> None:
+    with pytest.raises(NotComparableError, match=r"instructions of rank was .* no operation takes none"):
+        compare(THEN, bench_of(counts=(counts_of(rank=0.0),)))
+
+
 def test_times_of_two_machines_are_compared_by_nobody() -> None:
     there = bench_of()
     there = there.model_copy(update={"machine": there.machine.model_copy(update={"processor": "another"})})

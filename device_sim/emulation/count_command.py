@@ -1,0 +1,121 @@
+"""What `device-sim count` does: check the call, count core after core, print, write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from device_sim.counts.counts import write
+from device_sim.emulation import counting
+from device_sim.emulation.count_table import conformance_lines, count_tables, summary_line
+from device_sim.emulation.counting import Counted, EmulatedCore
+from device_sim.emulation.errors import EmulationError
+from device_sim.emulation.installation import installed
+from device_sim.emulation.staging import staged
+from edge_sdk import EdgeError
+
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class CountRequest:
+    """The call; see `command.count`."""
+
+    bundle: Path
+    cores: tuple[str, ...]
+    key: Path | None
+    out: Path | None
+    repetitions: int
+    caches: bool
+    golden: Path | None
+
+
+def run_count(request: CountRequest) -> None:
+    """Count, print and write.
+
+    Raises:
+        typer.Exit: Code 2, the call is wrong; 1, counting failed or the core decides otherwise than this machine.
+    """
+    console, problems = Console(), Console(stderr=True)
+    with _one_line_errors(problems):
+        key, golden = _key(request.key), _golden(request.golden)
+        caches = {core: counting.caches_of(core) for core in request.cores}
+        installation = installed()
+        stage = staged(installation)
+        agrees = True
+        with counting.prepared(request.bundle, public_key=key, golden=golden, repetitions=request.repetitions) as ready:
+            for core in request.cores:
+                simulated = caches[core] if request.caches else None
+                runner = EmulatedCore(installation, stage, core, simulated)
+                console.print(f"{core}: comparing decisions, then counting; this takes some minutes", highlight=False)
+                found = counting.count_on(ready, core, simulated, runner)
+                _report(console, found)
+                path = _target(request, found)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write(found.counts, path)
+                console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+                agrees &= found.conformance.holds
+        if not agrees:
+            raise typer.Exit(1)
+
+
+def _report(console: Console, found: Counted) -> None:
+    for table in count_tables(found.counts):
+        console.print(table)
+    for line in (*(summary_line(found.counts, name) for name in found.counts.operations), *conformance_lines(found)):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _target(request: CountRequest, found: Counted) -> Path:
+    name = f"{found.counts.scene}.{found.counts.core}.json"
+    if request.out is None:
+        return Path(name)
+    return request.out / name if len(request.cores) > 1 or request.out.is_dir() else request.out
+
+
+class _WrongCallError(Exception):
+    """An option cannot be used; the message names it and the mend."""
+
+
+def _key(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    mend = "give the scene.pub that `cloud-export run` wrote"
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        raise _WrongCallError(f"--key {path}: {error.strerror}; {mend}") from error
+    if len(key) != _KEY_BYTES:
+        raise _WrongCallError(f"--key {path}: {len(key)} bytes, a public key has {_KEY_BYTES}; {mend}")
+    return key
+
+
+def _golden(folder: Path | None) -> Path | None:
+    if folder is None:
+        return counting.golden_folder()
+    if not counting.is_golden(folder):
+        mend = "give a folder as tests/golden is"
+        raise _WrongCallError(f"--golden {folder}: no decisions/ or no players (vector_*.py) in it; {mend}")
+    return folder
+
+
+@contextmanager
+def _one_line_errors(console: Console) -> Iterator[None]:
+    code = 1
+    try:
+        yield
+        return
+    except _WrongCallError as problem:
+        message, code = str(problem), 2
+    except (EdgeError, EmulationError) as problem:
+        message = str(problem)
+    except OSError as problem:  # such as a full disk, or an --out that cannot be written
+        where = problem.filename or "the disk"
+        message = f"{where}: {problem.strerror or problem}; free space there, or choose another --out"
+    console.print(message, highlight=False, soft_wrap=True, markup=False)
+    raise typer.Exit(code)

@@ -1,0 +1,177 @@
+"""From what was counted of loops to what one operation does.
+
+Of each operation there are three loops of N and of 2N rounds (`guest/counting_run.py`). Starting and ending a loop, and
+the marks around it, cost the same in both lengths, so (counts of 2N − counts of N) / N is one round:
+
+    plain round − idle round = the operation, its doors as they are            → the totals
+    staged round of a stage  = that stage, and what its wrapped doors cost     → how the totals divide
+
+What a wrapped door costs is counted on a function that does nothing: a part of it falls on the stage around the door,
+a part on the stage behind it. When these are taken off, the stages add up to the total but for what the wrapping still
+changes; `StageSplit.left_over` says how much that is. Totals are divided in the stages' proportions, class by class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from device_sim.counts.counts import IMAGES, INSTRUCTION_CLASSES, STAGES, Counts, Image, Operation, Part, Stage
+from device_sim.emulation.errors import EmulationError
+
+F64 = npt.NDArray[np.float64]
+
+LEVELS: Final = ("l1i_misses", "l1d_misses", "l2_misses", "l3_misses")
+_CLASSES: Final = len(INSTRUCTION_CLASSES)
+_DIGITS: Final = 3  # N rounds give no more
+_ENGINE: Final = STAGES.index("engine")
+_BEHIND: Final[Stage] = "window"  # the stage that the empty door of the pseudo-operation stands for
+DOOR: Final = "door"  # its name; that of guest/counting_run.py
+
+
+class MissingLoopError(EmulationError):
+    """The guest's list of loops does not fit what was counted."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the count of {what} is missing; run it again, and look whether the disk is full")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loop:
+    """One loop's counts.
+
+    Attributes:
+        operation: Such as `rank`.
+        loop: `idle`, `plain` or `staged`.
+        length: How often it went round.
+        passes: How often each stage was begun by a wrapped door.
+        counts: (stages, images, classes and levels): STAGES, IMAGES, INSTRUCTION_CLASSES and LEVELS; a level that was
+            not simulated is NaN. Loops that are not staged have all in the stage `engine`.
+    """
+
+    operation: str
+    loop: str
+    length: int
+    passes: Mapping[str, int]
+    counts: F64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StageSplit:
+    """One operation.
+
+    Attributes:
+        operation: Its counts by stage and image.
+        repetitions: N.
+        left_over: How far the stages' instructions were from the total before it was divided, as a part of it.
+    """
+
+    operation: Operation
+    repetitions: int
+    left_over: float
+
+
+def tally(counts: Mapping[Image, Counts]) -> F64:
+    """Counts by image as a table, (images, classes and levels)."""
+    table = np.zeros((len(IMAGES), _CLASSES + len(LEVELS)))
+    for row, image in zip(table, IMAGES, strict=True):
+        found = counts.get(image, Counts(mix={}))
+        row[:_CLASSES] = [found.mix.get(name, 0.0) for name in INSTRUCTION_CLASSES]
+        row[_CLASSES:] = [getattr(found, level) or 0.0 for level in LEVELS]
+    for column, level in enumerate(LEVELS, _CLASSES):
+        if counts and all(getattr(found, level) is None for found in counts.values()):
+            table[:, column] = np.nan
+    return table
+
+
+def split(loops: Sequence[Loop]) -> dict[str, StageSplit]:
+    """Each operation's counts.
+
+    Raises:
+        MissingLoopError: a loop is not there in both lengths.
+    """
+    names = dict.fromkeys(loop.operation for loop in loops if loop.operation != DOOR)
+    door = _Door.of(loops)
+    return {name: _split(loops, name, door) for name in names}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Door:
+    """What passing a wrapped door costs, (images, classes and levels)."""
+
+    around: F64
+    behind: F64
+
+    @classmethod
+    def of(cls, loops: Sequence[Loop]) -> _Door:
+        plain, staged = _Round.of(loops, DOOR, "plain"), _Round.of(loops, DOOR, "staged")
+        around = staged.counts[_ENGINE] - plain.counts[_ENGINE]
+        return cls(around, staged.counts[STAGES.index(_BEHIND)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Round:
+    """One round of a loop."""
+
+    counts: F64
+    passes: Mapping[str, float]
+    repetitions: int
+
+    @classmethod
+    def of(cls, loops: Sequence[Loop], operation: str, name: str) -> _Round:
+        found = sorted((loop for loop in loops if (loop.operation, loop.loop) == (operation, name)), key=_length)
+        if len(found) != 2 or found[1].length != 2 * found[0].length or not found[0].length:
+            raise MissingLoopError(f"{operation}, {name} loop")
+        once, twice = found
+        names: tuple[str, ...] = STAGES
+        passes = {stage: (twice.passes[stage] - once.passes[stage]) / once.length for stage in names}
+        return cls((twice.counts - once.counts) / once.length, passes, once.length)
+
+
+def _length(loop: Loop) -> int:
+    return loop.length
+
+
+def _split(loops: Sequence[Loop], name: str, door: _Door) -> StageSplit:
+    idle, plain, staged = (_Round.of(loops, name, loop) for loop in ("idle", "plain", "staged"))
+    total = plain.counts[_ENGINE] - idle.counts[_ENGINE]
+    stages = staged.counts.copy()
+    stages[_ENGINE] -= idle.counts[_ENGINE]
+    for index, stage in enumerate(STAGES):
+        stages[index] -= staged.passes[stage] * door.behind
+        stages[_ENGINE] -= staged.passes[stage] * door.around
+    instructions = total[:, :_CLASSES].sum()
+    left_over = (stages[:, :, :_CLASSES].sum() - instructions) / instructions
+    return StageSplit(_operation(_divided(total, stages)), plain.repetitions, float(left_over))
+
+
+def _divided(total: F64, stages: F64) -> F64:
+    """The total, in the proportions of the stages; where no stage has any, it is the engine's."""
+    # Cells of a few instructions or misses may come out below 0, such as a miss less with the operation than without.
+    total, stages = np.maximum(total, 0.0), np.maximum(stages, 0.0)
+    whole = stages.sum(axis=0)
+    nobody = whole == 0
+    stages[_ENGINE][nobody] = 1.0
+    divided: F64 = total * stages / np.where(nobody, 1.0, whole)
+    return divided
+
+
+def _operation(table: F64) -> Operation:
+    return Operation(
+        parts=tuple(
+            Part(stage=stage, image=image, counts=_counts(row))
+            for stage, of_stage in zip(STAGES, table, strict=True)
+            for image, row in zip(IMAGES, of_stage, strict=True)
+            if np.nansum(row) > 0
+        )
+    )
+
+
+def _counts(row: F64) -> Counts:
+    mix = {name: round(float(value), _DIGITS) for name, value in zip(INSTRUCTION_CLASSES, row, strict=False) if value}
+    misses = [None if np.isnan(value) else round(float(value), _DIGITS) for value in row[_CLASSES:]]
+    return Counts(mix=mix, **dict(zip(LEVELS, misses, strict=True)))

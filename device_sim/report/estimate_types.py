@@ -1,0 +1,115 @@
+"""What the report reads of the JSON file of `device-sim estimate`; the file holds more than is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+FORMAT: Final = 1
+TYPICAL: Final = "typical"
+
+
+class EstimatesFileError(Exception):
+    """A file of estimates is not usable; the message names the file, the field and the mend."""
+
+    def __init__(self, path: Path, field: str, reason: str) -> None:
+        mend = "give a file that `device-sim estimate --json` wrote, or estimate again"
+        super().__init__(f"{path}: {field}: {reason}; {mend}")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Interval(_Frozen):
+    """An operation's estimated time in a scenario, in microseconds."""
+
+    operation: str
+    scenario: str
+    low_us: float = Field(gt=0)
+    high_us: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Interval:
+        if self.low_us > self.high_us:
+            raise ValueError(f"low_us is {self.low_us}, above high_us {self.high_us}")
+        return self
+
+
+class CoreEstimates(_Frozen):
+    """What was estimated on one of a device's cores."""
+
+    core: str
+    estimates: tuple[Interval, ...]
+
+
+class Profile(_Frozen):
+    """The device, as its profile names it."""
+
+    name: str
+    title: str
+    device_class: str = Field(alias="class")
+
+
+class DeviceEstimates(_Frozen):
+    """All estimates of a device."""
+
+    profile: Profile
+    cores: tuple[CoreEstimates, ...]
+
+    @property
+    def main_core(self) -> str:
+        """The core that an app in use runs on."""
+        return self.cores[0].core if self.cores else "no core"
+
+    def interval(self, operation: str, scenario: str = TYPICAL) -> Interval | None:
+        """One of them, if it was estimated."""
+        found = (one for core in self.cores for one in core.estimates)
+        return next((one for one in found if (one.operation, one.scenario) == (operation, scenario)), None)
+
+
+class Scenario(_Frozen):
+    """What was assumed."""
+
+    assumption: str
+
+
+class Bundle(_Frozen):
+    """What was estimated."""
+
+    name: str
+    scene: str
+    size_bytes: int
+
+
+class Estimates(_Frozen):
+    """The file, as far as the report shows it."""
+
+    format: int
+    caution: str
+    remarks: tuple[str, ...]
+    bundle: Bundle
+    scenarios: Mapping[str, Scenario]
+    devices: tuple[DeviceEstimates, ...]
+
+
+def read_estimates(path: Path) -> Estimates:
+    """Read what `device-sim estimate --json` wrote.
+
+    Raises:
+        EstimatesFileError: The file is not readable or not in the format.
+    """
+    try:
+        estimates = Estimates.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise EstimatesFileError(path, "the file", error.strerror or str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise EstimatesFileError(path, field, first["msg"]) from error
+    if estimates.format != FORMAT:
+        raise EstimatesFileError(path, "format", f"is {estimates.format}, this program reads {FORMAT}")
+    return estimates

@@ -1,0 +1,64 @@
+"""The real arm64 runtime under the emulator: counts repeat, and decisions are those of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import Small
+
+from device_sim.emulation import installation
+from device_sim.emulation.counting import Counted, EmulatedCore, Prepared, count_on, golden_folder, prepared
+from device_sim.emulation.staging import staged
+
+pytestmark = pytest.mark.skipif(
+    bool(installation.problems()), reason=f"not set up, run device-sim setup: {'; '.join(installation.problems())}"
+)
+
+CORE = "cortex-a55"
+
+
+@pytest.fixture(scope="module")
+def ready(small: Small) -> Iterator[Prepared]:
+    with prepared(
+        small.bundle, public_key=small.public_key, golden=golden_folder(), repetitions=64,
+        operations=("record", "rank"),
+    ) as found:  # fmt: skip
+        yield found
+
+
+@pytest.fixture(scope="module")
+def core() -> EmulatedCore:
+    found = installation.installed()
+    return EmulatedCore(found, staged(found), CORE, None)
+
+
+@pytest.fixture(scope="module")
+def counted(ready: Prepared, core: EmulatedCore) -> Counted:
+    return count_on(ready, CORE, None, core)
+
+
+def test_the_core_decides_as_this_machine_and_as_the_golden_decisions_say(counted: Counted) -> None:
+    agreement = counted.conformance
+    assert agreement.golden_differences == ()
+    assert agreement.golden_decisions == 127
+    assert agreement.golden_largest <= 1e-5
+    assert agreement.same_order == agreement.decisions == 64
+    assert agreement.largest <= 1e-5
+    assert counted.counts.versions["machine"] == "aarch64"
+
+
+def test_two_counts_are_the_same_within_a_thousandth(ready: Prepared, core: EmulatedCore, counted: Counted) -> None:
+    again = count_on(ready, CORE, None, core)
+    for name, operation in counted.counts.operations.items():
+        instructions = operation.total().instructions
+        assert again.counts.operations[name].total().instructions == pytest.approx(instructions, rel=1e-3)
+
+
+def test_stages_add_up_and_the_model_runs_in_onnxruntime(counted: Counted) -> None:
+    rank = counted.counts.operations["rank"]
+    assert abs(counted.left_over["rank"]) < 0.02
+    assert rank.total().instructions > 100_000
+    assert rank.total(stage="model", image="onnxruntime").of("fma") > 0
+    assert rank.total(image="onnxruntime").instructions < rank.total().instructions
+    assert counted.counts.operations["record"].total(image="onnxruntime").instructions == 0

@@ -119,14 +119,16 @@ def _exclusions(title: str, exclusions: Iterable[Exclusion]) -> Table:
 def _targets(validation: Validation) -> Table:
     """The main verdicts, and beside them those of each variant."""
     variants = validation.variants.values()
-    table = Table("target", "measured", "holds", *(variant.title for variant in variants), title="Targets")
+    table = Table(title="Targets, for medians")
+    for title in ("target", "measured", "holds", *(variant.title for variant in variants)):
+        table.add_column(title, no_wrap=title in ("target", "measured"))
     for place, verdict in enumerate(validation.targets):
         others = [variant.targets[place] for variant in variants]
         table.add_row(
             verdict.target,
             verdict.measured,
             _yes(verdict.holds),
-            *(f"{other.measured.split(':')[0]}: {_yes(other.holds)}" for other in others),
+            *(f"{other.measured.split(':')[0]} {_yes(other.holds)}" for other in others),
         )
     return table
 

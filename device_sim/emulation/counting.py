@@ -31,7 +31,7 @@ from device_sim.emulation.differences import Loop, MissingLoopError, StageSplit,
 from device_sim.emulation.errors import EmulationError, tail
 from device_sim.emulation.installation import Installation
 from device_sim.emulation.qemu import GuestRun
-from device_sim.emulation.staging import script, tree
+from device_sim.emulation.staging import script, staged, tree
 from device_sim.emulation.workload_plan import Plan, make_plan
 from edge_sdk.bundle import Bundle, read_bundle
 from edge_sdk.release import open_release
@@ -65,34 +65,34 @@ class EmulatedCore:
 
     Attributes:
         installation: What `device-sim setup` made.
-        stage: What the guest imports of this source tree (`staging.staged`).
         core_name: Such as `cortex-a55`.
         caches: To simulate; None = instructions only.
     """
 
     installation: Installation
-    stage: Path
     core_name: str
     caches: Caches | None
 
     def run(self, name: str, *arguments: str) -> None:
         """Run it; nothing is counted."""
+        stage = staged(self.installation)
         qemu.run(
-            script(self.stage, name),
+            script(stage, name),
             arguments,
             core_name=self.core_name,
             installation=self.installation,
-            python_path=[self.stage],
+            python_path=[stage],
         )
 
     def count(self, name: str, *arguments: str) -> GuestRun:
         """Run it and count."""
+        stage = staged(self.installation)
         return qemu.count(
-            script(self.stage, name),
+            script(stage, name),
             arguments,
             core_name=self.core_name,
             installation=self.installation,
-            python_path=[self.stage],
+            python_path=[stage],
             caches=self.caches,
         )
 

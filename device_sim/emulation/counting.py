@@ -85,11 +85,11 @@ class EmulatedCore:
         )
 
     def count(self, name: str, *arguments: str) -> GuestRun:
-        """Run it and count."""
+        """Run it and count, its clock stopped."""
         stage = staged(self.installation)
         return qemu.count(
             script(stage, name),
-            arguments,
+            (*arguments, "stopped-clock"),
             core_name=self.core_name,
             installation=self.installation,
             python_path=[stage],

@@ -16,7 +16,6 @@ from device_sim.emulation.count_table import conformance_lines, count_tables, su
 from device_sim.emulation.counting import Counted, EmulatedCore
 from device_sim.emulation.errors import EmulationError
 from device_sim.emulation.installation import installed
-from device_sim.emulation.staging import staged
 from edge_sdk import EdgeError
 
 _KEY_BYTES = 32
@@ -46,12 +45,11 @@ def run_count(request: CountRequest) -> None:
         key, golden = _key(request.key), _golden(request.golden)
         caches = {core: counting.caches_of(core) for core in request.cores}
         installation = installed()
-        stage = staged(installation)
         agrees = True
         with counting.prepared(request.bundle, public_key=key, golden=golden, repetitions=request.repetitions) as ready:
             for core in request.cores:
                 simulated = caches[core] if request.caches else None
-                runner = EmulatedCore(installation, stage, core, simulated)
+                runner = EmulatedCore(installation, core, simulated)
                 console.print(f"{core}: comparing decisions, then counting; this takes some minutes", highlight=False)
                 found = counting.count_on(ready, core, simulated, runner)
                 _report(console, found)

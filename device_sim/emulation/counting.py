@@ -31,7 +31,7 @@ from device_sim.emulation.differences import Loop, MissingLoopError, StageSplit,
 from device_sim.emulation.errors import EmulationError, tail
 from device_sim.emulation.installation import Installation
 from device_sim.emulation.qemu import GuestRun
-from device_sim.emulation.staging import script, tree
+from device_sim.emulation.staging import script, staged, tree
 from device_sim.emulation.workload_plan import Plan, make_plan
 from edge_sdk.bundle import Bundle, read_bundle
 from edge_sdk.release import open_release
@@ -65,34 +65,34 @@ class EmulatedCore:
 
     Attributes:
         installation: What `device-sim setup` made.
-        stage: What the guest imports of this source tree (`staging.staged`).
         core_name: Such as `cortex-a55`.
         caches: To simulate; None = instructions only.
     """
 
     installation: Installation
-    stage: Path
     core_name: str
     caches: Caches | None
 
     def run(self, name: str, *arguments: str) -> None:
         """Run it; nothing is counted."""
+        stage = staged(self.installation)
         qemu.run(
-            script(self.stage, name),
+            script(stage, name),
             arguments,
             core_name=self.core_name,
             installation=self.installation,
-            python_path=[self.stage],
+            python_path=[stage],
         )
 
     def count(self, name: str, *arguments: str) -> GuestRun:
-        """Run it and count."""
+        """Run it and count, its clock stopped."""
+        stage = staged(self.installation)
         return qemu.count(
-            script(self.stage, name),
-            arguments,
+            script(stage, name),
+            (*arguments, "stopped-clock"),
             core_name=self.core_name,
             installation=self.installation,
-            python_path=[self.stage],
+            python_path=[stage],
             caches=self.caches,
         )
 
@@ -230,7 +230,7 @@ class _LoopRow(BaseModel):
 def _played_here(bundle: Path, folder: Path) -> PlayedWorkload:
     """In a process of its own, as the guest does it."""
     output = folder / "here.json"
-    environment = {**os.environ, "PYTHONPATH": str(tree()), "PYTHONHASHSEED": "0"}
+    environment = {**os.environ, "PYTHONPATH": str(tree()), "PYTHONHASHSEED": "0", "ORT_DISABLE_TELEMETRY": "1"}
     command = [sys.executable, "-m", "device_sim.emulation.guest.decisions_run", str(folder), str(output)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

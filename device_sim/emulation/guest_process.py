@@ -114,6 +114,8 @@ def python_environment(python_path: Sequence[Path], bytecode: Path) -> dict[str,
         "LC_ALL": "C.UTF-8",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        # onnxruntime 1.29 and later report to Microsoft unless told not to, from a thread that wakes by the clock.
+        "ORT_DISABLE_TELEMETRY": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONHOME": "/usr",

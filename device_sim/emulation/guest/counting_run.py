@@ -1,4 +1,6 @@
-"""Runs each operation in loops of N and 2N under marks: `python -m device_sim.emulation.guest.counting_run FOLDER`.
+"""Runs each operation in loops of N and 2N under marks.
+
+    python -m device_sim.emulation.guest.counting_run FOLDER [stopped-clock]
 
 FOLDER holds `plan.json` and `bundle.edge`; `loops.json` is written there: what each dump's counts are of. Of each
 operation there are three loops, each in both lengths:
@@ -22,12 +24,14 @@ from typing import Final
 
 from device_sim.emulation import markers
 from device_sim.emulation.guest.doors import DOORS, ELSEWHERE, OWN_COST, Door, enter, region_of, wrapped
+from device_sim.emulation.guest.stopped_clock import stop_clock
 from device_sim.emulation.guest.workload import Workload, WorkloadError, read_plan
 from edge_sdk.config import PENDING_MAX
 
 DOOR: Final = "door"  # the pseudo-operation that tells what a door itself costs
 WARM_UPS: Final = 200
 RECORDS: Final = 2 * PENDING_MAX  # memory takes in what was recorded each PENDING_MAX events: each loop holds it whole
+STOPPED_CLOCK: Final = "stopped-clock"  # the word after FOLDER that says so
 OPENINGS: Final = 1
 EXPLANATIONS: Final = 32
 
@@ -140,6 +144,8 @@ def _apart(before: Callable[[], None], *, is_cold: bool) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
+    if STOPPED_CLOCK in sys.argv[2:]:
+        stop_clock()
     try:
         main(Path(sys.argv[1]))
     except WorkloadError as problem:

@@ -17,7 +17,6 @@ from device_sim.emulation import count_command, tools, workload_plan
 @pytest.fixture
 def as_if_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(count_command, "installed", lambda: None)
-    monkeypatch.setattr(count_command, "staged", lambda installation: None)
     monkeypatch.setattr(count_command, "EmulatedCore", lambda *of: NativeRunner())
     monkeypatch.setattr(workload_plan, "OPERATIONS", ("rank",))
 

@@ -11,11 +11,11 @@ from device_sim.counts.counts import IMAGES, INSTRUCTION_CLASSES, STAGES, Counts
 from device_sim.emulation.differences import LEVELS, Loop, MissingLoopError, split, tally
 
 _WIDTH = len(INSTRUCTION_CLASSES) + len(LEVELS)
-_ENGINE, _WINDOW, _MODEL = (STAGES.index(stage) for stage in ("engine", "window", "model"))  # type: ignore[arg-type]
+_ENGINE, _WINDOW, _MODEL = (STAGES.index(stage) for stage in ("engine", "window", "model"))
 _ORT, _PYTHON = IMAGES.index("onnxruntime"), IMAGES.index("python")
 _INTEGER, _LOAD = INSTRUCTION_CLASSES.index("integer"), INSTRUCTION_CLASSES.index("load")
 _L1D = len(INSTRUCTION_CLASSES) + LEVELS.index("l1d_misses")
-_NO_PASSES = dict.fromkeys(STAGES, 0)
+_NO_PASSES: dict[str, int] = dict.fromkeys(STAGES, 0)
 
 
 def loop(operation: str, name: str, length: int, cells: dict[tuple[int, int, int], float], **passes: int) -> Loop:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from conftest import Small
 
-from device_sim.emulation import installation
+from device_sim.emulation import installation, qemu
 from device_sim.emulation.counting import Counted, EmulatedCore, Prepared, count_on, golden_folder, prepared
-from device_sim.emulation.staging import staged
 
 pytestmark = pytest.mark.skipif(
     bool(installation.problems()), reason=f"not set up, run device-sim setup: {'; '.join(installation.problems())}"
@@ -29,8 +29,7 @@ def ready(small: Small) -> Iterator[Prepared]:
 
 @pytest.fixture(scope="module")
 def core() -> EmulatedCore:
-    found = installation.installed()
-    return EmulatedCore(found, staged(found), CORE, None)
+    return EmulatedCore(installation.installed(), CORE, None)
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +61,12 @@ def test_stages_add_up_and_the_model_runs_in_onnxruntime(counted: Counted) -> No
     assert rank.total(stage="model", image="onnxruntime").of("fma") > 0
     assert rank.total(image="onnxruntime").instructions < rank.total().instructions
     assert counted.counts.operations["record"].total(image="onnxruntime").instructions == 0
+
+
+def test_onnxruntime_starts_no_thread_that_wakes_by_the_clock(core: EmulatedCore, tmp_path: Path) -> None:
+    script = tmp_path / "threads.py"
+    script.write_text(
+        "import os\nbefore = len(os.listdir('/proc/self/task'))\nimport numpy, onnxruntime\n"
+        "print(len(os.listdir('/proc/self/task')) - before)\n"
+    )
+    assert qemu.run(script, core_name=CORE, installation=core.installation).strip() == "0"

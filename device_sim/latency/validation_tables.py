@@ -11,7 +11,7 @@ from rich.table import Table
 from device_sim.latency.points import ANY
 from device_sim.latency.protocol import WITHIN
 from device_sim.latency.published import Exclusion
-from device_sim.latency.results import Compared, CoreScores, FurtherTable, GivenScores, Score, Validation
+from device_sim.latency.results import Compared, CoreScores, FurtherTable, GivenScores, Score, Validation, Variant
 
 _console = Console()
 
@@ -33,6 +33,8 @@ def print_outcome(validation: Validation) -> None:
     _console.print(_transferred(validation.transferred))
     _console.print(_exclusions("Not fitted, and why", validation.exclusions))
     _console.print(_targets(validation))
+    for variant in validation.variants.values():
+        _console.print(_missed(variant))
 
 
 def print_further(scored: FurtherTable) -> None:
@@ -117,20 +119,15 @@ def _exclusions(title: str, exclusions: Iterable[Exclusion]) -> Table:
 
 
 def _targets(validation: Validation) -> Table:
-    """The main verdicts, and beside them those of each variant."""
-    variants = validation.variants.values()
-    table = Table(title="Targets, for medians")
-    for title in ("target", "measured", "holds", *(variant.title for variant in variants)):
-        table.add_column(title, no_wrap=title in ("target", "measured"))
-    for place, verdict in enumerate(validation.targets):
-        others = [variant.targets[place] for variant in variants]
-        table.add_row(
-            verdict.target,
-            verdict.measured,
-            _yes(verdict.holds),
-            *(f"{other.measured.split(':')[0]} {_yes(other.holds)}" for other in others),
-        )
+    table = Table("target", "measured", "holds", title="Targets, for medians")
+    for verdict in validation.targets:
+        table.add_row(verdict.target, verdict.measured, _yes(verdict.holds))
     return table
+
+
+def _missed(variant: Variant) -> str:
+    missed = [f"{verdict.target} ({verdict.measured})" for verdict in variant.targets if not verdict.holds]
+    return f"{variant.title}: {len(missed)} of {len(variant.targets)} missed{': ' if missed else ''}{'; '.join(missed)}"
 
 
 def _yes(holds: bool) -> str:

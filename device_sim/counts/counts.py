@@ -44,8 +44,8 @@ class Counts(_Frozen):
         mix: Instructions of each class in INSTRUCTION_CLASSES; a class that is missing is 0.
         l1i_misses: Cache lines (64 bytes) not found in the first instruction cache; None = counted without caches.
         l1d_misses: The same for data.
-        l2_misses: Data lines that the second level does not hold either.
-        l3_misses: Data lines that no level holds.
+        l2_misses: Lines, of data and code, that the second level does not hold either.
+        l3_misses: Lines, of data and code, that no level holds.
     """
 
     mix: Mapping[str, float]

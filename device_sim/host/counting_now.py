@@ -9,7 +9,6 @@ from device_sim.counts.counts import BundleCounts
 from device_sim.emulation import counting
 from device_sim.emulation.counting import EmulatedCore
 from device_sim.emulation.installation import installed
-from device_sim.emulation.staging import staged
 
 
 def count_cores(
@@ -31,11 +30,10 @@ def count_cores(
         return {}
     caches = {core: counting.caches_of(core) for core in cores}
     installation = installed()
-    stage = staged(installation)
     found = {}
     with counting.prepared(bundle, public_key=public_key, golden=None, repetitions=counting.REPETITIONS) as ready:
         for core in cores:
             before(core)
-            runner = EmulatedCore(installation, stage, core, caches[core])
+            runner = EmulatedCore(installation, core, caches[core])
             found[core] = counting.count_on(ready, core, caches[core], runner).counts
     return found

@@ -31,14 +31,14 @@ def test_every_target_holds(outcome: Outcome) -> None:
     assert set(TARGET_CORES) == set(outcome.validation.cores)
 
 
-def test_what_was_preregistered_stays_beside_it_and_is_worse(outcome: Outcome) -> None:
+def test_what_was_preregistered_stays_beside_it_with_the_targets_it_missed(outcome: Outcome) -> None:
     """The record of docs/adr/0018-cycle-model.md: who changes the pre-registered form changes history."""
-    before = outcome.validation.variants["preregistered"].cores
-    better = [
-        core for core, scores in outcome.validation.cores.items() if scores.median_error < before[core].median_error
-    ]
-    assert better == sorted(TARGET_CORES)
-    assert before["cortex-a53"].median_error > 0.10
+    variant = outcome.validation.variants["preregistered"]
+    missed = [verdict.target for verdict in variant.targets if not verdict.holds]
+    assert "cortex-a53: held-out models ≤ 10%" in missed
+    used = [outcome.validation.cores[core].median_error for core in TARGET_CORES]
+    before = [variant.cores[core].median_error for core in TARGET_CORES]
+    assert sum(used) < sum(before)
 
 
 def test_the_shipped_calibration_is_what_validating_gives(outcome: Outcome) -> None:

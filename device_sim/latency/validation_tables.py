@@ -84,18 +84,18 @@ def _devices(validation: Validation) -> Table:
 
 
 def _given(title: str, scored: Mapping[str, GivenScores]) -> Table:
-    table = Table(
-        "what", "core", "coefficients", "points", "error", f"within\n×{WITHIN:g}", "baseline", "", title=title
-    )
+    table = Table(title=title)
+    table.add_column("what", overflow="fold")
+    for heading in ("core", "points", "error", f"within\n×{WITHIN:g}", "baseline", ""):
+        table.add_column(heading, no_wrap=True)
     for name, scores in scored.items():
-        labels = [
-            "transferred" if scores.transferred else "",
-            "also fitted on" if scores.fitted_on else "",
-            "noted" if scores.note else "",
-        ]
+        core = scores.core.removeprefix("cortex-")
+        lender = f" by {scores.coefficients_of.removeprefix('cortex-')}" if scores.transferred else ""
+        labels = ["transferred"] * scores.transferred + ["also fitted on"] * scores.fitted_on
+        labels += ["noted"] * (scores.note is not None)
         table.add_row(
-            escape(name), scores.core, scores.coefficients_of, str(scores.points),
-            _errors(scores), f"{scores.within_1_5:.0%}", _errors(scores.baseline), ", ".join(filter(None, labels)),
+            escape(name), core + lender, str(scores.points), _errors(scores), f"{scores.within_1_5:.0%}",
+            _errors(scores.baseline), "\n".join(labels),
         )  # fmt: skip
     return table
 

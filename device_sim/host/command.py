@@ -112,6 +112,8 @@ def _draw(measured: Bench, path: Path) -> None:
 
 
 def _public_key(bundle: Path, key: Path | None) -> bytes:
+    if not bundle.is_file():
+        raise typer.BadParameter(f"{bundle}: no such file; give the .edge file that `cloud-export run` wrote")
     file = key or bundle.with_suffix(".pub")
     try:
         return file.read_bytes()

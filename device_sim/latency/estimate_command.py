@@ -49,6 +49,8 @@ def estimate(
             return
         if bundle is None or not device:
             raise typer.BadParameter("give a bundle and --device NAME; `device-sim estimate --list` shows the names")
+        if json is not None and not json.parent.is_dir():  # before the work: with --count it takes minutes
+            raise typer.BadParameter(f"--json {json}: no folder {json.parent}; make it, or give another file")
         if count and counts:
             raise typer.BadParameter("give --count or --counts FILE, not both")
         answer = _answer(bundle, device, counts or [], scenario or [], count_first=count)

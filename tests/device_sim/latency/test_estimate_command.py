@@ -200,3 +200,10 @@ def test_counting_first_and_counts_exclude_each_other(small: Small, counted: Pat
     done = estimate(small.bundle, "--device", "pi-5", "--count", "--counts", counted)
     assert done.exit_code == 2
     assert "give --count or --counts FILE, not both" in done.output
+
+
+def test_a_folder_that_is_not_there_is_said_before_the_work(small: Small, tmp_path: Path) -> None:
+    done = estimate(small.bundle, "--device", "pi-5", "--json", str(tmp_path / "none" / "out.json"))
+    assert done.exit_code == 2
+    assert "no folder" in done.output
+    assert "estimated" not in done.output.lower()

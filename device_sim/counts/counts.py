@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
+
+from device_sim.json_files import read_json, write_json
 
 FORMAT: Final = 1
 
@@ -44,8 +46,8 @@ class Counts(_Frozen):
         mix: Instructions of each class in INSTRUCTION_CLASSES; a class that is missing is 0.
         l1i_misses: Cache lines (64 bytes) not found in the first instruction cache; None = counted without caches.
         l1d_misses: The same for data.
-        l2_misses: Data lines that the second level does not hold either.
-        l3_misses: Data lines that no level holds.
+        l2_misses: Lines, of data and code, that the second level does not hold either.
+        l3_misses: Lines, of data and code, that no level holds.
     """
 
     mix: Mapping[str, float]
@@ -163,22 +165,12 @@ def write(counts: BundleCounts | ReferenceCounts, path: Path) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    path.write_text(counts.model_dump_json(indent=1, exclude_none=True) + "\n", encoding="utf-8")
+    write_json(counts, path)
 
 
 def _read(path: Path, kind: type[_T]) -> _T:
     mend = "give a file that `device-sim count` wrote, or count again"
-    try:
-        counts = kind.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise CountsFileError(f"{path}: {error.strerror}; {mend}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise CountsFileError(f"{path}: {field}: {first['msg']}; {mend}") from error
-    if counts.format != FORMAT:
-        raise CountsFileError(f"{path}: format {counts.format}, this program reads {FORMAT}; {mend}")
-    return counts
+    return read_json(path, kind, CountsFileError, mend=mend, version=FORMAT)
 
 
 def _summed(misses: Iterable[float | None]) -> float | None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from device_sim.counts.counts import CountsFileError
+from device_sim.json_files import read_json, write_json
 
 FORMAT: Final = 1
 
@@ -50,17 +51,7 @@ def read_host_times(path: Path) -> HostTimes:
         CountsFileError: The file is not readable or not in the format.
     """
     mend = "give a file that device_sim.emulation.reference_host wrote"
-    try:
-        times = HostTimes.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise CountsFileError(f"{path}: {error.strerror}; {mend}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise CountsFileError(f"{path}: {field}: {first['msg']}; {mend}") from error
-    if times.format != FORMAT:
-        raise CountsFileError(f"{path}: format {times.format}, this program reads {FORMAT}; {mend}")
-    return times
+    return read_json(path, HostTimes, CountsFileError, mend=mend, version=FORMAT)
 
 
 def write_host_times(times: HostTimes, path: Path) -> None:
@@ -69,4 +60,4 @@ def write_host_times(times: HostTimes, path: Path) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    path.write_text(times.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_json(times, path)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from device_sim.counts.counts import Counts, CountsFileError
+from device_sim.json_files import read_json, write_json
 
 FORMAT: Final = 1
 
@@ -43,17 +44,7 @@ def read_lzma_counts(path: Path) -> LzmaCounts:
         CountsFileError: The file is not readable or not in the format.
     """
     mend = "give a file that device_sim.emulation.lzma_counts wrote"
-    try:
-        counts = LzmaCounts.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise CountsFileError(f"{path}: {error.strerror}; {mend}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise CountsFileError(f"{path}: {field}: {first['msg']}; {mend}") from error
-    if counts.format != FORMAT:
-        raise CountsFileError(f"{path}: format {counts.format}, this program reads {FORMAT}; {mend}")
-    return counts
+    return read_json(path, LzmaCounts, CountsFileError, mend=mend, version=FORMAT)
 
 
 def write_lzma_counts(counts: LzmaCounts, path: Path) -> None:
@@ -62,4 +53,4 @@ def write_lzma_counts(counts: LzmaCounts, path: Path) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    path.write_text(counts.model_dump_json(indent=1, exclude_none=True) + "\n", encoding="utf-8")
+    write_json(counts, path)

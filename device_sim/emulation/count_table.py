@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from rich import box
 from rich.table import Table
 
 from device_sim.counts.counts import IMAGES, INSTRUCTION_CLASSES, STAGES, BundleCounts, Counts
@@ -78,7 +79,10 @@ def outside_onnxruntime(counts: BundleCounts, operation: str) -> float:
 
 
 def _table(title: str, columns: Iterable[str]) -> Table:
-    table = Table("", title=title, title_justify="left")
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD
+    )  # without lines between, so that it fits 80 places
+    table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table

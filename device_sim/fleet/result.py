@@ -6,13 +6,14 @@ outcome of what was shown, without the luck of the draw.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
+
+from device_sim.json_files import read_json, write_json
 
 FORMAT: Final = 1
 
@@ -226,17 +227,7 @@ def read_fleet_result(path: Path) -> FleetResult:
         FleetFileError: The file is not readable or not in the format.
     """
     mend = "give a file that `device-sim fleet --json` wrote, or run it again"
-    try:
-        result = FleetResult.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise FleetFileError(f"{path}: {error.strerror}; {mend}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise FleetFileError(f"{path}: {field}: {first['msg']}; {mend}") from error
-    if result.format != FORMAT:
-        raise FleetFileError(f"{path}: format {result.format}, this program reads {FORMAT}; {mend}")
-    return result
+    return read_json(path, FleetResult, FleetFileError, mend=mend, version=FORMAT)
 
 
 def write_fleet_result(result: FleetResult, path: Path) -> None:
@@ -245,9 +236,4 @@ def write_fleet_result(result: FleetResult, path: Path) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_json(result, path)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from cloud_export.report_page import replace_file
 from device_sim.counts.counts import BundleCounts
+from device_sim.json_files import read_json, write_json
 
 FORMAT: Final = 1
 LADDER: Final = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)  # percentiles, of which a distribution is drawn
@@ -28,11 +28,6 @@ CONDITIONS: Final[Mapping[ConditionName, str]] = {
 
 class BenchFileError(Exception):
     """A file of an earlier bench is not usable; the message names the file, the field and the mend."""
-
-    def __init__(self, path: Path, field: str, reason: str) -> None:
-        self.path, self.field, self.reason = path, field, reason
-        mend = "give a file that `device-sim bench --json` wrote, or measure again"
-        super().__init__(f"{path}: {field}: {reason}; {mend}")
 
 
 class _Frozen(BaseModel):
@@ -170,17 +165,8 @@ def read_bench(path: Path) -> Bench:
     Raises:
         BenchFileError: The file is not readable or not in the format.
     """
-    try:
-        bench = Bench.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise BenchFileError(path, "the file", error.strerror or str(error)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BenchFileError(path, field, first["msg"]) from error
-    if bench.format != FORMAT:
-        raise BenchFileError(path, "format", f"is {bench.format}, this program reads {FORMAT}")
-    return bench
+    mend = "give a file that `device-sim bench --json` wrote, or measure again"
+    return read_json(path, Bench, BenchFileError, mend=mend, version=FORMAT)
 
 
 def write_bench(bench: Bench, path: Path) -> None:
@@ -189,4 +175,4 @@ def write_bench(bench: Bench, path: Path) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    replace_file(path, bench.model_dump_json(indent=1, exclude_none=True) + "\n")
+    write_json(bench, path)

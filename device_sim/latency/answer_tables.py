@@ -10,20 +10,20 @@ from rich.table import Table
 
 from device_sim.latency.answers import CAUTION, OPERATIONS, Answer, CoreAnswer, DeviceAnswer
 from device_sim.latency.estimate import KERNELS, Estimate, PartEstimate
-from device_sim.latency.profile import Profile
+from device_sim.latency.profile import Core, Profile
 
 EVIDENCE_DEVICES: Final = 4  # with more of them, the tables would scroll out of sight
 
 
 def profile_table(profiles: Sequence[Profile]) -> Table:
     """What `--list` shows."""
-    table = Table("device", "what it is", "class", "core", "GHz", "little core", title="device profiles")
+    table = Table(title="device profiles")
+    table.add_column("device", no_wrap=True)  # the name is what --device takes
+    for column in ("what it is", "class", "core, GHz", "little core, GHz"):
+        table.add_column(column)
     for profile in profiles:
-        main, little = profile.main, profile.little
-        shown = "" if little is None else f"{little.core.value} {little.clock_ghz}"
-        table.add_row(
-            profile.name, profile.title, profile.device_class, main.core.value, str(main.clock_ghz), shown
-        )  # fmt: skip
+        little = "" if profile.little is None else _core(profile.little)
+        table.add_row(profile.name, profile.title, profile.device_class, _core(profile.main), little)
     return table
 
 
@@ -49,25 +49,34 @@ def interval(estimate: Estimate | None) -> str:
 
 def _typical_table(answer: Answer) -> Table:
     title = f"{answer.bundle.path.name}: estimated µs, scenario typical"
-    table = Table("device", "class", "core", "GHz", *OPERATIONS, title=title)
+    table = Table(title=title)
+    for column in ("device", "core, GHz", *(name.removeprefix("rank_").replace("_", " ") for name in OPERATIONS)):
+        table.add_column(column, no_wrap=True)
     for device in answer.devices:
-        main, estimates = device.profile.main, [device.estimate(name, "typical") for name in OPERATIONS]
-        about = (device.profile.name, device.profile.device_class, main.core.value, str(main.clock_ghz))
-        table.add_row(*about, *map(interval, estimates))
+        estimates = [device.estimate(name, "typical") for name in OPERATIONS]
+        table.add_row(device.profile.name, _core(device.profile.main), *map(interval, estimates))
     return table
 
 
 def _scenario_table(answer: Answer) -> Table:
     others = [scenario.name for scenario in answer.scenarios if scenario.name != "typical"]
-    table = Table("device", *others, title="rank: estimated µs in other scenarios")
+    table = Table(title="rank: estimated µs in other scenarios")
+    table.add_column("device", no_wrap=True)
+    for name in others:
+        table.add_column(name)
     for device in answer.devices:
         shown = [
-            "one kind of core" if name == "little-core" and device.profile.little is None
+            "no other core" if name == "little-core" and device.profile.little is None
             else interval(device.estimate("rank", name))
             for name in others
         ]  # fmt: skip
         table.add_row(device.profile.name, *shown)
     return table
+
+
+def _core(core: Core) -> str:
+    """Short, so that a line of figures fits a terminal: A55 1.8."""
+    return f"{core.core.value.removeprefix('cortex-').upper()} {core.clock_ghz}"
 
 
 def _evidence_lines(answer: Answer) -> list[str]:

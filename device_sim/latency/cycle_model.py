@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from device_sim.counts.counts import Counts
+from device_sim.json_files import read_json
 from device_sim.latency.cores import UnknownCoreError, core_named
 from device_sim.latency.protocol import NEAREST
 
@@ -127,11 +128,4 @@ def read_calibration(path: Path = SHIPPED) -> Calibration:
         CalibrationError: The file is not readable or not in the format.
     """
     mend = "write it again with `device-sim validate --write-calibration`"
-    try:
-        return Calibration.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise CalibrationError(f"{path}: {error.strerror}; {mend}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise CalibrationError(f"{path}: {field}: {first['msg']}; {mend}") from error
+    return read_json(path, Calibration, CalibrationError, mend=mend)

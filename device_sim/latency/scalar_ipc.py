@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
+
+from device_sim.json_files import read_json
 
 SHIPPED: Final = Path(__file__).with_name("scalar_ipc.json")
 
@@ -84,11 +86,4 @@ def read_scalar_ipc(path: Path = SHIPPED) -> ScalarIpc:
         ScalarIpcError: The file is not readable or not in the form.
     """
     mend = "write it again with `python -m device_sim.latency.interpreter --rows FILE --write`"
-    try:
-        return ScalarIpc.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ScalarIpcError(f"{path}: {error.strerror}; {mend}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ScalarIpcError(f"{path}: {field}: {first['msg']}; {mend}") from error
+    return read_json(path, ScalarIpc, ScalarIpcError, mend=mend)

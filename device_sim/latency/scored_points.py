@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from device_sim.json_files import read_json
 from device_sim.latency.evaluation import Evaluated
 from device_sim.latency.fitting import Array
 from device_sim.latency.scoring import Predicted
@@ -83,14 +84,7 @@ def read_points(path: Path = SHIPPED_POINTS) -> ScoredPoints:
         ScoredPointsError: The file is not readable or not in the format.
     """
     mend = "write it again with `device-sim validate --write-points`"
-    try:
-        return ScoredPoints.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ScoredPointsError(f"{path}: {error.strerror}; {mend}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ScoredPointsError(f"{path}: {field}: {first['msg']}; {mend}") from error
+    return read_json(path, ScoredPoints, ScoredPointsError, mend=mend)
 
 
 def _by_model(predicted: Predicted) -> dict[str, float]:

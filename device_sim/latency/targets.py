@@ -22,9 +22,9 @@ def verdicts(cores: Mapping[str, CoreScores]) -> tuple[Verdict, ...]:
     ]
     judged.append(
         Verdict(
-            target=f"better than the x86 baseline on at least {BETTER_THAN_BASELINE_TARGET} of {len(TARGET_CORES)}",
+            target=f"better than the baseline on {BETTER_THAN_BASELINE_TARGET} of {len(TARGET_CORES)}",
             holds=len(better) >= BETTER_THAN_BASELINE_TARGET,
-            measured=f"{len(better)}: {', '.join(better) or 'none'}",
+            measured=f"{len(better)}: {', '.join(core.removeprefix('cortex-') for core in better) or 'none'}",
         )
     )
     return tuple(judged)
@@ -32,7 +32,7 @@ def verdicts(cores: Mapping[str, CoreScores]) -> tuple[Verdict, ...]:
 
 def _held_out(core: str, scores: CoreScores | None) -> Verdict:
     return Verdict(
-        target=f"{core}: held-out median at most {HELD_OUT_TARGET:.0%}",
+        target=f"{core}: held-out models ≤ {HELD_OUT_TARGET:.0%}",
         holds=scores is not None and scores.median_error <= HELD_OUT_TARGET,
         measured="not scored" if scores is None else f"{scores.median_error:.1%}",
     )
@@ -41,7 +41,7 @@ def _held_out(core: str, scores: CoreScores | None) -> Verdict:
 def _unseen(core: str, scores: CoreScores) -> Verdict:
     error = scores.unseen_device.median_error if scores.unseen_device else float("inf")
     return Verdict(
-        target=f"{core}: median on unseen devices at most {UNSEEN_TARGET:.0%}",
+        target=f"{core}: unseen devices ≤ {UNSEEN_TARGET:.0%}",
         holds=error <= UNSEEN_TARGET,
         measured=f"{error:.1%}",
     )

@@ -108,7 +108,7 @@ def _write(
     write_points: Path | None,
 ) -> None:
     from device_sim.latency.scored_points import ScoredPoints
-    from device_sim.latency.whole_files import write_whole
+    from device_sim.whole_files import write_whole
 
     if json_file:
         found = outcome.validation.model_dump(mode="json") if outcome else {}

@@ -67,11 +67,9 @@ def validate(table: PublishedTable, references: References, *, halving_count: in
         noted=given_scores(calibration, [device.float_only() for device in joined.devices if device.note]).devices,
         transferred={f"{scored} by {lender}": compared(pairs) for (scored, lender), pairs in transfers.items()},
         variants={
-            "preregistered": _variant("As pre-registered", PREREGISTERED, floats, halving_count),
-            "with_int8": _variant("With int8 models", CYCLE_MODEL, fitted, halving_count),
-            "preregistered_with_int8": _variant(
-                "As pre-registered, with int8 models", PREREGISTERED, fitted, halving_count
-            ),
+            "preregistered": _variant("pre-registered", PREREGISTERED, floats, halving_count),
+            "with_int8": _variant("with int8", CYCLE_MODEL, fitted, halving_count),
+            "preregistered_with_int8": _variant("pre-registered, with int8", PREREGISTERED, fitted, halving_count),
         },
         exclusions=joined.exclusions,
         targets=verdicts(cores),

@@ -11,7 +11,7 @@ from rich.table import Table
 from device_sim.latency.points import ANY
 from device_sim.latency.protocol import WITHIN
 from device_sim.latency.published import Exclusion
-from device_sim.latency.results import Compared, CoreScores, FurtherTable, GivenScores, Score, Validation
+from device_sim.latency.results import Compared, CoreScores, FurtherTable, GivenScores, Score, Validation, Variant
 
 _console = Console()
 
@@ -33,6 +33,8 @@ def print_outcome(validation: Validation) -> None:
     _console.print(_transferred(validation.transferred))
     _console.print(_exclusions("Not fitted, and why", validation.exclusions))
     _console.print(_targets(validation))
+    for variant in validation.variants.values():
+        _console.print(_missed(variant))
 
 
 def print_further(scored: FurtherTable) -> None:
@@ -82,18 +84,18 @@ def _devices(validation: Validation) -> Table:
 
 
 def _given(title: str, scored: Mapping[str, GivenScores]) -> Table:
-    table = Table(
-        "what", "core", "coefficients", "points", "error", f"within\n×{WITHIN:g}", "baseline", "", title=title
-    )
+    table = Table(title=title)
+    table.add_column("what", overflow="fold")
+    for heading in ("core", "points", "error", f"within\n×{WITHIN:g}", "baseline", ""):
+        table.add_column(heading, no_wrap=True)
     for name, scores in scored.items():
-        labels = [
-            "transferred" if scores.transferred else "",
-            "also fitted on" if scores.fitted_on else "",
-            "noted" if scores.note else "",
-        ]
+        core = scores.core.removeprefix("cortex-")
+        lender = f" by {scores.coefficients_of.removeprefix('cortex-')}" if scores.transferred else ""
+        labels = ["transferred"] * scores.transferred + ["also fitted on"] * scores.fitted_on
+        labels += ["noted"] * (scores.note is not None)
         table.add_row(
-            escape(name), scores.core, scores.coefficients_of, str(scores.points),
-            _errors(scores), f"{scores.within_1_5:.0%}", _errors(scores.baseline), ", ".join(filter(None, labels)),
+            escape(name), core + lender, str(scores.points), _errors(scores), f"{scores.within_1_5:.0%}",
+            _errors(scores.baseline), "\n".join(labels),
         )  # fmt: skip
     return table
 
@@ -117,18 +119,15 @@ def _exclusions(title: str, exclusions: Iterable[Exclusion]) -> Table:
 
 
 def _targets(validation: Validation) -> Table:
-    """The main verdicts, and beside them those of each variant."""
-    variants = validation.variants.values()
-    table = Table("target", "measured", "holds", *(variant.title for variant in variants), title="Targets")
-    for place, verdict in enumerate(validation.targets):
-        others = [variant.targets[place] for variant in variants]
-        table.add_row(
-            verdict.target,
-            verdict.measured,
-            _yes(verdict.holds),
-            *(f"{other.measured.split(':')[0]}: {_yes(other.holds)}" for other in others),
-        )
+    table = Table("target", "measured", "holds", title="Targets, for medians")
+    for verdict in validation.targets:
+        table.add_row(verdict.target, verdict.measured, _yes(verdict.holds))
     return table
+
+
+def _missed(variant: Variant) -> str:
+    missed = [f"{verdict.target} ({verdict.measured})" for verdict in variant.targets if not verdict.holds]
+    return f"{variant.title}: {len(missed)} of {len(variant.targets)} missed{': ' if missed else ''}{'; '.join(missed)}"
 
 
 def _yes(holds: bool) -> str:

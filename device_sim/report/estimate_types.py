@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from device_sim.json_files import read_json
 
 FORMAT: Final = 1
 TYPICAL: Final = "typical"
@@ -14,10 +16,6 @@ TYPICAL: Final = "typical"
 
 class EstimatesFileError(Exception):
     """A file of estimates is not usable; the message names the file, the field and the mend."""
-
-    def __init__(self, path: Path, field: str, reason: str) -> None:
-        mend = "give a file that `device-sim estimate --json` wrote, or estimate again"
-        super().__init__(f"{path}: {field}: {reason}; {mend}")
 
 
 class _Frozen(BaseModel):
@@ -102,14 +100,5 @@ def read_estimates(path: Path) -> Estimates:
     Raises:
         EstimatesFileError: The file is not readable or not in the format.
     """
-    try:
-        estimates = Estimates.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise EstimatesFileError(path, "the file", error.strerror or str(error)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise EstimatesFileError(path, field, first["msg"]) from error
-    if estimates.format != FORMAT:
-        raise EstimatesFileError(path, "format", f"is {estimates.format}, this program reads {FORMAT}")
-    return estimates
+    mend = "give a file that `device-sim estimate --json` wrote, or estimate again"
+    return read_json(path, Estimates, EstimatesFileError, mend=mend, version=FORMAT)

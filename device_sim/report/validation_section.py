@@ -47,13 +47,13 @@ def validation_section(points: ScoredPoints | None, calibration: Calibration | N
     sources = f"Published by: {'; '.join(points.sources)}."
     return section(
         TITLE,
-        f'<p>{escape(words)}</p><div class="charts two">'
+        f"<p>{escape(words)}</p>"
         + figure(
             "Predicted against published",
             f"On the line a prediction is right; {within:.0%} of the points lie in the band of ±{BAND:.0%}.",
             _scatter(points.points),
         )
-        + f"<div>{errors}<p class=note>{escape(note)}</p><p class=note>{escape(sources)}</p></div></div>",
+        + f"{errors}<p class=note>{escape(note)}</p><p class=note>{escape(sources)}</p>",
     )
 
 

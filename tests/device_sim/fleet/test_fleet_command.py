@@ -61,7 +61,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from device_sim.fleet import result
-result.os.replace = lambda *_paths: os.kill(os.getpid(), signal.SIGKILL)
+os.replace = lambda *_paths: os.kill(os.getpid(), signal.SIGKILL)
 found = result.read_fleet_result(Path(sys.argv[1]))
 result.write_fleet_result(found, Path(sys.argv[2]))
 """

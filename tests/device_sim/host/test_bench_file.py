@@ -44,7 +44,7 @@ def test_a_process_that_dies_while_writing_leaves_the_old_file(tmp_path: Path) -
     ("change", "words"),
     [
         (("{", "["), "the file: Invalid JSON"),
-        (('"format": 1', '"format": 2'), "format: is 2, this program reads 1"),
+        (('"format": 1', '"format": 2'), "format 2, this program reads 1"),
         (('"window": 32', '"window": "many"'), "bundle.window: Input should be a valid integer"),
         (('"bundle": {', '"bundel": {'), "bundle: Field required"),
     ],

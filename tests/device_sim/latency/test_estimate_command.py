@@ -57,7 +57,7 @@ def test_devices_in_all_scenarios_with_evidence(small: Small, counted: Path, tmp
     assert "Estimated from counted instructions, not measured on a phone" in done.output
     assert "rank, onnxruntime's kernels: " in done.output
     assert "µs (policy " in done.output
-    assert "one kind of core" in done.output
+    assert "no other core" in done.output
 
 
 def test_the_json_holds_the_figures_and_their_evidence(small: Small, counted: Path, tmp_path: Path) -> None:

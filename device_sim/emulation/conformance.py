@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from device_sim.emulation.errors import EmulationError
 
-SCORE_TOLERANCE: Final = 1e-5  # docs/golden.md
+SCORE_TOLERANCE: Final = 1e-5  # docs/golden.md, for scores of a size near 1
+RELATIVE_TOLERANCE: Final = 2.0**-21  # four units in the last place of a float32: larger scores cannot be nearer
 
 
 class GuestAnswerError(EmulationError):
@@ -62,6 +63,7 @@ class Conformance(_Answer):
         decisions: Of the counted workload, made on this machine and on the core.
         same_order: How many of them have the same order to the last place.
         largest: The largest difference of a score between both.
+        beyond: How many scores differ by more than SCORE_TOLERANCE and RELATIVE_TOLERANCE allow.
     """
 
     self_test_vectors: int
@@ -71,11 +73,12 @@ class Conformance(_Answer):
     decisions: int
     same_order: int
     largest: float
+    beyond: int
 
     @property
     def holds(self) -> bool:
         """Whether the core decides as it should."""
-        return not self.golden_differences and self.same_order == self.decisions and self.largest <= SCORE_TOLERANCE
+        return not self.golden_differences and self.same_order == self.decisions and not self.beyond
 
     def figures(self) -> dict[str, float | int | str]:
         """As `BundleCounts.conformance` holds it."""
@@ -92,13 +95,14 @@ class Conformance(_Answer):
             "workload_decisions": self.decisions,
             "workload_same_order": self.same_order,
             "workload_largest_score_difference": self.largest,
+            "workload_scores_beyond_tolerance": self.beyond,
         }
 
 
 def compare(here: PlayedWorkload, there: PlayedWorkload, golden: PlayedGolden | None) -> Conformance:
     """What this machine and the emulated core made of the same workload, and the core of the golden decisions."""
     pairs = list(zip(here.decisions, there.decisions, strict=True))
-    differences = [abs(a - b) for one, other in pairs for a, b in zip(one.scores, other.scores, strict=True)]
+    scores = [pair for one, other in pairs for pair in zip(one.scores, other.scores, strict=True)]
     return Conformance(
         self_test_vectors=there.golden_vectors,
         golden_decisions=golden.decisions if golden else 0,
@@ -106,7 +110,8 @@ def compare(here: PlayedWorkload, there: PlayedWorkload, golden: PlayedGolden | 
         golden_largest=golden.largest if golden else 0.0,
         decisions=len(pairs),
         same_order=sum(one.order == other.order for one, other in pairs),
-        largest=max(differences, default=0.0),
+        largest=max((abs(a - b) for a, b in scores), default=0.0),
+        beyond=sum(abs(a - b) > SCORE_TOLERANCE + RELATIVE_TOLERANCE * abs(a) for a, b in scores),
     )
 
 

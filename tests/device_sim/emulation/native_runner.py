@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,9 +36,9 @@ class NativeRunner:
     def run(self, name: str, *arguments: str) -> None:
         self.ran.append(name)
         command = [sys.executable, str(script(tree(), name)), *arguments]
-        done = subprocess.run(
-            command, env={"PYTHONPATH": str(tree()), "PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=False
-        )
+        environment = {"PYTHONPATH": str(tree()), "PYTHONHASHSEED": "0", "ORT_DISABLE_TELEMETRY": "1"}
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             raise GuestFailedError(name, done.returncode, done.stderr)
         self.change(Path(arguments[-1]), name)

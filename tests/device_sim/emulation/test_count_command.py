@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from native_runner import NativeRunner
 from typer.testing import CliRunner
 
 from device_sim.cli import app
-from device_sim.counts.counts import read_bundle_counts
+from device_sim.counts.counts import BundleCounts, read_bundle_counts
 from device_sim.emulation import count_command, tools, workload_plan
 
 
@@ -62,13 +63,24 @@ def test_counts_of_every_core_are_printed_and_written(small: Small, tmp_path: Pa
         (["--core", "cortex-a55", "--key", "absent.pub"], 2, "--key absent.pub: No such file or directory; give the"),
         (["--core", "cortex-a55", "--golden", "absent"], 2, "--golden absent: no decisions/ or no players"),
         (["--core", "cortex-a55", "--repetitions", 8, "--no-caches", "--out", "/dev/null/x"], 1, "/dev/null"),
-        (["--core", "cortex-a55", "--repetitions", 8, "--no-caches", "--out", "/dev/full"], 1, "No space left"),
     ],
 )
 def test_a_wrong_option_is_one_line(small: Small, options: list[object], code: int, message: str) -> None:
     found, output = call(small.bundle, *options)
     assert found == code
     assert message in output.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("as_if_set_up")
+def test_a_full_disk_is_one_line(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(counts: BundleCounts, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(count_command, "write", refused)
+    out = tmp_path / "counts.json"
+    code, output = call(small.bundle, "--core", "cortex-a55", "--repetitions", 8, "--no-caches", "--out", out)
+    assert code == 1
+    assert output.splitlines()[-1] == f"{out}: No space left on device; free space there, or choose another --out"
 
 
 @pytest.mark.usefixtures("as_if_set_up")

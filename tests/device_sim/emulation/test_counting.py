@@ -13,7 +13,7 @@ from native_runner import NativeRunner
 
 from device_sim.counts.counts import read_bundle_counts, write
 from device_sim.emulation import counting
-from device_sim.emulation.conformance import GuestAnswerError
+from device_sim.emulation.conformance import GuestAnswerError, PlayedDecision, PlayedWorkload, compare
 from device_sim.emulation.counting import Prepared, count_on, prepared
 from device_sim.emulation.differences import MissingLoopError
 from device_sim.emulation.errors import GuestFailedError
@@ -56,6 +56,7 @@ def test_conformance_says_what_agreed_and_what_was_not_played(ready: Prepared) -
         "workload_decisions": 64,
         "workload_same_order": 64,
         "workload_largest_score_difference": 0.0,
+        "workload_scores_beyond_tolerance": 0,
     }
     assert runner.ran == ["decisions_run", "counting_run"]
 
@@ -81,6 +82,17 @@ def test_another_order_there_is_no_conformance(ready: Prepared) -> None:
     found = count_on(ready, "cortex-a55", None, NativeRunner(swap)).conformance
     assert (found.same_order, found.decisions, found.holds) == (63, 64, False)
     assert found.largest == pytest.approx(0.25)
+    assert found.beyond == 1
+
+
+def test_large_scores_may_differ_in_their_last_places() -> None:
+    def played(score: float) -> PlayedWorkload:
+        return PlayedWorkload(decisions=(PlayedDecision(order=(0,), scores=(score,)),), golden_vectors=3, versions={})
+
+    last_place = 2.0**-16  # of a float32 between 128 and 256
+    assert compare(played(130.0), played(130.0 + last_place), None).holds
+    assert not compare(played(1.0), played(1.0 + last_place), None).holds
+    assert not compare(played(130.0), played(130.0 + 8 * last_place), None).holds
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"decisions": 3}', "[]"])

@@ -121,7 +121,7 @@ def test_a_bundle_without_events_for_its_window_is_refused_by_name(small: Small,
 
 
 def run_guest(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {"PYTHONPATH": str(_ROOT), "PYTHONHASHSEED": "0"}
+    environment = {"PYTHONPATH": str(_ROOT), "PYTHONHASHSEED": "0", "ORT_DISABLE_TELEMETRY": "1"}
     command = [sys.executable, "-m", f"device_sim.emulation.guest.{name}", *arguments]
     return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False)
 

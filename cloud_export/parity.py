@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import torch
 
 from cloud_export.edge_model import INPUT_NAMES, OUTPUT_NAMES, EdgeModel
 from cloud_export.errors import CloudError
 from cloud_export.examples import F32, Examples
+from edge_sdk.onnx_runtime import onnxruntime
 
 TOLERANCE = 1e-4  # logits; gaps below it are ties
 

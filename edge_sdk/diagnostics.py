@@ -29,9 +29,9 @@ class Versions:
     @classmethod
     def here(cls) -> Versions:
         """Of this process."""
-        import onnxruntime  # here: whoever asks has an engine that loaded it, or opening one is what fails
-
         from edge_sdk import __version__
+        # Here: whoever asks has an engine that loaded it, or opening one is what fails.
+        from edge_sdk.onnx_runtime import onnxruntime
 
         return cls(
             sdk=__version__,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 
 from edge_sdk.config import BOUND_SIZES
+from edge_sdk.onnx_runtime import onnxruntime
 from edge_sdk.types import F32, I32
 
 GRAPH_INPUTS = (

@@ -12,7 +12,6 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import onnxruntime
 import polars as pl
 
 import edge_sdk
@@ -33,6 +32,7 @@ from device_sim.users.people import NO_DUE_DAY, People, part_of, users_frame
 from device_sim.users.population import PopulationConfig, live, new_world, tables
 from device_sim.users.sessions import World
 from edge_sdk import BaseDecision
+from edge_sdk.onnx_runtime import onnxruntime
 
 _MARK = "made_by_device-sim_fleet"
 

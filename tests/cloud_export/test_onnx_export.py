@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 
@@ -21,6 +20,7 @@ from cloud_export.onnx_export import (
     foreign_operators,
     node_count,
 )
+from edge_sdk.onnx_runtime import onnxruntime
 
 CONFIG = EdgeModelConfig(
     items=9,

@@ -137,3 +137,40 @@ def test_the_source_imports_only_what_it_may() -> None:
     assert set(foreign) == {"edge_sdk", "numpy", "onnxruntime", "cryptography"}
     network = {"socket", "ssl", "http", "urllib", "requests", "asyncio", "ftplib", "smtplib", "socketserver", "xmlrpc"}
     assert set(imported) & (network | {"subprocess", "multiprocessing", "ctypes", "webbrowser"}) == set()
+
+
+SILENT = """
+import logging, os, sys
+from pathlib import Path
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+{first}
+from edge_sdk import BaseDecision, Engine
+engine = Engine.open(sys.argv[1], bundle=sys.argv[2], trusted_keys=[bytes.fromhex(sys.argv[3])])
+engine.rank(BaseDecision(["fund_a", "fund_b"], [1.0, 0.5]))
+engine.close()
+print(*sorted(path.name for path in Path.home().rglob("*") if path.is_file()))
+"""
+
+
+def at_a_new_home(first: str, small: Small, folder: Path) -> str:
+    """What a fresh process prints whose home folder was empty and whose environment says nothing of telemetry."""
+    home = folder / "home"
+    home.mkdir()
+    environment = {"HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+    arguments = [str(folder / "state"), str(small.bundle), small.public_key.hex()]
+    command = [sys.executable, "-c", SILENT.format(first=first), *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True, env=environment
+    ).stdout  # fmt: skip
+
+
+def test_onnxruntime_reports_nothing_to_its_maker(small: Small, tmp_path: Path) -> None:
+    """Its telemetry keeps a database below the home folder, so an empty one shows that it never started."""
+    assert at_a_new_home("", small, tmp_path) == "\n"
+
+
+def test_who_imports_onnxruntime_first_is_told_the_mend(small: Small, tmp_path: Path) -> None:
+    told = at_a_new_home("import onnxruntime", small, tmp_path)
+    assert told.startswith(
+        "onnxruntime was imported before edge_sdk, so its own telemetry is on; import edge_sdk first"
+    )

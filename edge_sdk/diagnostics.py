@@ -30,6 +30,7 @@ class Versions:
     def here(cls) -> Versions:
         """Of this process."""
         from edge_sdk import __version__
+
         # Here: whoever asks has an engine that loaded it, or opening one is what fails.
         from edge_sdk.onnx_runtime import onnxruntime
 

@@ -13,12 +13,13 @@ from cloud_export.examples import F32, decision_moments, make_states, with_base
 from cloud_export.log_types import Log
 from cloud_export.metrics import gap_closed, quality, random_scores
 from cloud_export.onnx_export import export_ranker
-from cloud_export.packing import Content, pack_payload, sign_release, write_whole
+from cloud_export.packing import Content, pack_payload, sign_release
 from cloud_export.report_words import JsonValue
 from cloud_export.scene import Scene
 from cloud_export.speed import RECORDS, measure_speed
 from cloud_export.stages import Clockwork, Packed, Run, Trained
 from cloud_export.training import predict_base, predict_edge
+from cloud_export.whole_files import write_whole
 from edge_sdk.adjusting import fused
 from edge_sdk.bundle import read_bundle
 from edge_sdk.release import open_release

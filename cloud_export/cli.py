@@ -133,7 +133,8 @@ def policy(
     """Pack a scene's objectives and policy alone: they replace those of an installed bundle, without a new model."""
     from cloud_export.policy_files import sign_policy, try_on
     from cloud_export.scene import load_scene
-    from cloud_export.signing import development_key, write_whole
+    from cloud_export.signing import development_key
+    from cloud_export.whole_files import write_whole
 
     with _errors():
         checked = load_scene(scene)

@@ -21,7 +21,8 @@ from cloud_export.layout import DeviceLayout
 from cloud_export.policy_packing import policy_table
 from cloud_export.scene import Scene
 from cloud_export.shipped_texts import merged_texts
-from cloud_export.signing import development_key, public_bytes, sign_release, write_whole
+from cloud_export.signing import development_key, public_bytes, sign_release
+from cloud_export.whole_files import write_whole
 from edge_sdk.bundle import Golden
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import DecayTables
@@ -33,7 +34,7 @@ from edge_sdk.vocabulary import Vocabulary, kind_id
 
 __all__ = [
     "Content", "development_key", "model_version", "pack_payload", "public_bytes", "sign_release",
-    "write_base_decisions", "write_whole",
+    "write_base_decisions",
 ]  # fmt: skip
 
 

@@ -35,7 +35,6 @@ from cloud_export.packing import (
     public_bytes,
     sign_release,
     write_base_decisions,
-    write_whole,
 )
 from cloud_export.parity import check_explainer, check_parity
 from cloud_export.report import write_report
@@ -43,6 +42,7 @@ from cloud_export.report_words import JsonValue
 from cloud_export.split import Split, split_log
 from cloud_export.stages import Clockwork, Inputs, Packed, Run, Trained
 from cloud_export.training import EpochReport, TrainingConfig, fit_edge, predict_base
+from cloud_export.whole_files import write_whole
 
 
 def run(inputs: Inputs, clockwork: Clockwork) -> dict[str, JsonValue]:

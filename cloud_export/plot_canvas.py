@@ -18,7 +18,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cloud_export.report_page import LIGHT, THEME_RULES, replace_file
+from cloud_export.report_page import LIGHT, THEME_RULES
+from cloud_export.whole_files import write_whole
 
 WIDTH_IN = 5.0  # 360 SVG units at 72 an inch
 _UNIT_IN = 1 / 72
@@ -122,11 +123,11 @@ def write_picture(figure: Figure, path: Path, description: str) -> None:
         opening, _, body = drawn.partition(">")
         style = f"{THEME_RULES}svg{{background:var(--card);font-family:sans-serif}}"
         names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-        replace_file(path, f"{opening} {names}><style>{style}</style>{body}")
+        write_whole(path, f"{opening} {names}><style>{style}</style>{body}")
         return
     buffer = io.BytesIO()
     _recoloured(figure).savefig(buffer, format="png", dpi=200, facecolor=LIGHT["card"])
-    replace_file(path, buffer.getvalue())
+    write_whole(path, buffer.getvalue())
 
 
 def _recoloured(figure: Figure) -> Figure:

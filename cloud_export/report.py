@@ -13,7 +13,7 @@ from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from cloud_export import report_sections as sections
-from cloud_export.report_page import page, replace_file
+from cloud_export.report_page import page
 from cloud_export.report_words import (
     METRICS,
     JsonValue,
@@ -29,6 +29,7 @@ from cloud_export.report_words import (
     span,
     text,
 )
+from cloud_export.whole_files import write_whole
 
 __all__ = ["JsonValue", "Report", "render_html", "summary_table", "write_report"]
 
@@ -47,8 +48,8 @@ def write_report(report: Report, folder: Path) -> None:
     cleaned = _cleaned(report)
     folder.mkdir(parents=True, exist_ok=True)
     as_json = json.dumps(cleaned, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    replace_file(folder / "report.json", as_json + "\n")
-    replace_file(folder / "report.html", render_html(cleaned))
+    write_whole(folder / "report.json", as_json + "\n")
+    write_whole(folder / "report.html", render_html(cleaned))
 
 
 def render_html(report: Report) -> str:

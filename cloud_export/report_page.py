@@ -1,14 +1,12 @@
-"""The frame of every page of pictures: its head, its style, and how it comes to the disk.
+"""The frame of every page of pictures: its head and its style.
 
 A page loads nothing: style, plots and words are in the one file, so it can be mailed, archived and printed.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from html import escape
-from pathlib import Path
 from typing import Final
 
 # The colours of both themes, as CSS variables.
@@ -30,20 +28,6 @@ def page(title: str, headline: str, body: str) -> str:
         f"<body><main><header><p class=kicker>{escape(title)}</p><h1>{escape(headline)}</h1></header>"
         f"{body}</main></body></html>\n"
     )
-
-
-def replace_file(path: Path, content: str | bytes) -> None:
-    """Write beside the file, then take its place at once: a reader never sees half a file.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 _STYLE = f"""

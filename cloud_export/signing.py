@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import flatbuffers
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -50,16 +48,6 @@ def development_key(scene: str) -> Ed25519PrivateKey:
 def public_bytes(key: Ed25519PrivateKey) -> bytes:
     """The 32 bytes that `Engine.open` takes in `trusted_keys`."""
     return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write under another name, sync, rename: readers see the old file or the new one."""
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
 
 
 def _aligned_bytes(builder: flatbuffers.Builder, content: bytes) -> int:

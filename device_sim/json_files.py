@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from device_sim.whole_files import write_whole
+from cloud_export.whole_files import write_whole
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

@@ -40,6 +40,9 @@ def setup(
 def count(
     bundle: Annotated[Path, typer.Argument(help="A .edge file.")],
     core: Annotated[list[str], typer.Option(help="Such as cortex-a55; may be given several times.")],
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="[CORE]...", help="Further cores: --core cortex-a55 cortex-a76.")
+    ] = None,
     key: Annotated[
         Path | None, typer.Option(help="Who must have signed it: scene.pub. Absent = it is taken unsigned.")
     ] = None,
@@ -58,4 +61,4 @@ def count(
     """
     from device_sim.emulation.count_command import CountRequest, run_count
 
-    run_count(CountRequest(bundle, tuple(dict.fromkeys(core)), key, out, repetitions, caches, golden))
+    run_count(CountRequest(bundle, tuple(dict.fromkeys([*core, *(more or [])])), key, out, repetitions, caches, golden))

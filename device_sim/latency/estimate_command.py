@@ -22,6 +22,9 @@ _err = Console(stderr=True)
 
 def estimate(
     bundle: Annotated[Path | None, typer.Argument(help="The .edge file.", show_default=False)] = None,
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Further devices: --device pi-4 pi-5.")
+    ] = None,
     device: Annotated[
         list[str] | None,
         typer.Option(help="A shipped profile, a profile file.toml of yours, or `all`; may be given again."),
@@ -53,7 +56,7 @@ def estimate(
             raise typer.BadParameter(f"--json {json}: no folder {json.parent}; make it, or give another file")
         if count and counts:
             raise typer.BadParameter("give --count or --counts FILE, not both")
-        answer = _answer(bundle, device, counts or [], scenario or [], count_first=count)
+        answer = _answer(bundle, [*device, *(more or [])], counts or [], scenario or [], count_first=count)
         show_answer(answer, _out)
         if json is not None:
             write_answer(answer, json)

@@ -107,8 +107,8 @@ def _write(
     write_calibration: Path | None,
     write_points: Path | None,
 ) -> None:
+    from cloud_export.whole_files import write_whole
     from device_sim.latency.scored_points import ScoredPoints
-    from device_sim.whole_files import write_whole
 
     if json_file:
         found = outcome.validation.model_dump(mode="json") if outcome else {}

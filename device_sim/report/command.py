@@ -30,7 +30,7 @@ def report(
     ] = None,
 ) -> None:
     """Write one page of pictures: latency intervals, where instructions go, validation, fleet, bench."""
-    from cloud_export.report_page import replace_file
+    from cloud_export.whole_files import write_whole
     from device_sim.report.gathering import Files, gather
     from device_sim.report.page import render
 
@@ -39,7 +39,7 @@ def report(
         files = Files(
             bundle=bundle, bench=bench, fleet=fleet, estimates=estimates, counts=counts or (), validation=validation
         )
-        replace_file(out, render(gather(files)))
+        write_whole(out, render(gather(files)))
     _out.print(f"wrote {out}", highlight=False, markup=False, soft_wrap=True)
 
 

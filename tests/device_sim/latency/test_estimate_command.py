@@ -207,3 +207,9 @@ def test_a_folder_that_is_not_there_is_said_before_the_work(small: Small, tmp_pa
     assert done.exit_code == 2
     assert "no folder" in done.output
     assert "estimated" not in done.output.lower()
+
+
+def test_devices_may_follow_one_another(small: Small) -> None:
+    done = estimate(small.bundle, "--device", "pi-5", "no-such-phone")
+    assert done.exit_code == 2
+    assert "no-such-phone: no such device" in done.output

@@ -169,15 +169,13 @@ class DecisionMaker:
         """What conditions look at; a machine gives its context field where the app does not."""
         if not self._user_machines:
             return Situation(given, (), numbers)
-        machines = memory.machines
-        states = tuple(
-            machines.state(index, now_ms) if is_user else -1 for index, is_user in enumerate(self._user_machines)
-        )
-        context = list(given)
+        state = memory.machines.state
+        states = tuple([state(index, now_ms) if is_user else -1 for index, is_user in enumerate(self._user_machines)])
+        context = given
         for machine, field, values in self._bundle.machine_fields:
-            if context[field] < 0:
-                context[field] = values[states[machine]]
-        return Situation(tuple(context), states, numbers)
+            if given[field] < 0:
+                context = (*context[:field], values[states[machine]], *context[field + 1 :])
+        return Situation(context, states, numbers)
 
     def _own_weights(self, given: Mapping[str, float]) -> F32:
         """The caller's objective weights."""
@@ -320,7 +318,7 @@ class DecisionMaker:
                 return None
             situation = self._situation(memory, at_ms, given, setting.situated.situation.numbers)
             setting = self._setting(memory, prepared, situation, at_ms, setting.utc_offset_s, setting.limit)
-            bits = dropped(setting)
+            bits, _ = dropped(setting)
             if bits is None or not bits.all():
                 return at_ms
         return None  # such as quiet hours all around the clock

@@ -86,7 +86,7 @@ def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
         say: the device's, 0 to 1.
     """
     policy, prepared = setting.policy, setting.prepared
-    shifted = adjusted(base, model, say, policy.largest_shift)
+    shifted = model if say == 1.0 and policy.largest_shift is None else adjusted(base, model, say, policy.largest_shift)
     boosted, anchor = shifted, base
     boost = setting.situated.boost
     if boost is not None:

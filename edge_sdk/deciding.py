@@ -60,20 +60,17 @@ class DecisionMaker:
         self._ranker = ranker
         self._rations = rations(bundle.policy, bundle.layout.caps)
         self._user_machines = [rule.per is Per.USER for rule in bundle.layout.machines]
+        self._no_context = (-1,) * len(bundle.policy.context)
         self._no_numbers = (_NOT_GIVEN,) * len(bundle.policy.attributes)
         self._prepared: dict[int, PreparedBase] = {}
         self._row_of: dict[str, int] = {}  # offers met so far: a new base need not hash their names again
+        self.looks_at_local_time = bool(bundle.policy.quiet_hours)  # any rule does
         self._chosen: dict[tuple[tuple[str, str], ...], tuple[int, ...]] = {}
         self._one_hot: dict[tuple[int, ...], F32] = {}
 
-    @property
-    def looks_at_local_time(self) -> bool:
-        """Whether any rule does."""
-        return bool(self._policy.quiet_hours)
-
     def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
         """The decision; on any trouble the base order with an error code. Never raises for data."""
-        prepared, situation, given = self._prepare(base), None, (-1,) * len(self._policy.context)
+        prepared, situation, given = self._prepare(base), None, self._no_context
         try:
             chosen, numbers = self._chosen_values(request.context), self._numbers(request.attributes)
             situation, given = self._situation(memory, request.now_ms, chosen, numbers), chosen
@@ -207,20 +204,10 @@ class DecisionMaker:
         if policy.budget is not None:
             spent = memory.spent(now_ms)
             price, left = price_in_force(price, policy.budget, spent, now_ms), max(0.0, policy.budget.amount - spent)
+        situated = prepared.situated(policy, memory, situation, now_ms)
         return Setting(
-            policy=policy,
-            rations=self._rations,
-            prepared=prepared,
-            memory=memory,
-            situated=prepared.situated(policy, memory, situation, now_ms),
-            now_ms=now_ms,
-            utc_offset_s=utc_offset_s,
-            cost_price=price,
-            budget_left=left,
-            limit=limit,
-            seed=seed,
-            number=number,
-        )
+            policy, self._rations, prepared, memory, situated, now_ms, utc_offset_s, price, left, limit, seed, number
+        )  # by place: names cost a named tuple of this size another µs
 
     def _of(
         self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, limit: int | None
@@ -244,27 +231,19 @@ class DecisionMaker:
             with np.errstate(over="ignore", invalid="ignore"):
                 base, scores = fused(prepared.logits, weights), fused(call.logits, weights)
             base_ranking = by_score(base)
-        if not np.isfinite(scores).all():
+        if not _are_finite(scores):
             if request.weights is not None and np.isfinite(call.logits).all():
                 raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {request.weights!r} overflow; pass smaller ones")
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
         say = device_say(policy, int(np.count_nonzero(call.inputs.event_kind))) if policy.full_events else 1.0
         arranged = arrange(setting, base, scores, say)
-        if arranged.stages.final is not scores and not np.isfinite(arranged.stages.final).all():
+        if arranged.stages.final is not scores and not _are_finite(arranged.stages.final):
             raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
+        rule = setting.situated.weight_rule if request.weights is None else ""
         trace = Trace(
-            last_seq=request.last_seq,
-            era=request.era,
-            policy=policy,
-            situation=situation,
-            given=given,
-            weights=weights,
-            weight_rule=setting.situated.weight_rule if request.weights is None else "",
-            say=say,
-            cost_price=setting.cost_price,
-            budget_left=setting.budget_left,
-            utc_offset_s=request.utc_offset_s,
-        )
+            request.last_seq, request.era, policy, situation, given, weights, rule, say, setting.cost_price,
+            setting.budget_left, request.utc_offset_s,
+        )  # fmt: skip
         return self._decision(setting, request, arranged, base_ranking, given, trace=trace)
 
     def _base_order(
@@ -348,6 +327,11 @@ class DecisionMaker:
         inputs.candidate[:] = prepared.rows
         inputs.base_logits[:] = prepared.logits
         inputs.weights[:] = weights
+
+
+def _are_finite(scores: F32) -> bool:
+    """Their squares' sum is finite if they are, unless they are absurd; half the cost of looking at each."""
+    return isfinite(scores.dot(scores)) or bool(np.isfinite(scores).all())
 
 
 def _is_limit(limit: object) -> bool:

@@ -18,7 +18,7 @@ from edge_sdk.errors import ErrorCode
 from edge_sdk.memory import Memory
 from edge_sdk.obstacles import Held, Obstacles
 from edge_sdk.policy import Situation
-from edge_sdk.ranker import ModelInputs, Ranker
+from edge_sdk.ranker import BoundCall, ModelInputs, Ranker
 from edge_sdk.rationing import rations
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, NEVER_MS, BaseDecision, Mask, Per, by_score
@@ -106,11 +106,11 @@ class DecisionMaker:
         return self._prepare(base)
 
     def fill(self, inputs: ModelInputs, memory: Memory, decision: Decision) -> None:
-        """Write everything that the graph reads into `inputs`, as `decide` did for this decision."""
+        """Write everything that the decision was made from into `inputs`."""
         trace = decision.trace
         assert trace is not None
         one_hot = self._vector(trace.situation.context)
-        self._fill(inputs, memory, self._prepare(decision.base), decision.time_ms, one_hot, trace.weights)
+        _fill_rows(inputs, memory, self._prepare(decision.base), decision.time_ms, one_hot, trace.weights)
 
     def forget(self) -> None:
         """Drop what is kept of earlier decisions."""
@@ -222,7 +222,7 @@ class DecisionMaker:
         setting = self._of(memory, prepared, request, situation, request.limit)
         weights = setting.situated.weights if request.weights is None else self._own_weights(request.weights)
         call = self._ranker.bound(len(prepared.rows))
-        self._fill(call.inputs, memory, prepared, request.now_ms, self._vector(situation.context), weights)
+        self._fill(call, memory, prepared, request.now_ms, self._vector(situation.context), weights)
         call.run()
         if request.weights is None:
             base, base_ranking = prepared.weighted_by(weights)
@@ -235,7 +235,7 @@ class DecisionMaker:
             if request.weights is not None and np.isfinite(call.logits).all():
                 raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {request.weights!r} overflow; pass smaller ones")
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
-        say = device_say(policy, int(np.count_nonzero(call.inputs.event_kind))) if policy.full_events else 1.0
+        say = device_say(policy, call.events_held()) if policy.full_events else 1.0
         arranged = arrange(setting, base, scores, say)
         if arranged.stages.final is not scores and not _are_finite(arranged.stages.final):
             raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
@@ -319,14 +319,25 @@ class DecisionMaker:
         return None if first >= NEVER_MS else first
 
     def _fill(
-        self, inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32
+        self, call: BoundCall, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32
     ) -> None:
-        memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
-        memory.fill_counters(now_ms, prepared.slots, inputs.counters)
-        inputs.context[:] = one_hot
-        inputs.candidate[:] = prepared.rows
-        inputs.base_logits[:] = prepared.logits
-        inputs.weights[:] = weights
+        if call.takes_rows:
+            _fill_rows(call.inputs, memory, prepared, now_ms, one_hot, weights)
+            return
+        call.follow(memory.window, now_ms)
+        memory.fill_counters(now_ms, prepared.slots, call.counters)
+        call.hold(prepared.rows, prepared.logits, one_hot)
+
+
+def _fill_rows(
+    inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32
+) -> None:
+    memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
+    memory.fill_counters(now_ms, prepared.slots, inputs.counters)
+    inputs.context[:] = one_hot
+    inputs.candidate[:] = prepared.rows
+    inputs.base_logits[:] = prepared.logits
+    inputs.weights[:] = weights
 
 
 def _are_finite(scores: F32) -> bool:

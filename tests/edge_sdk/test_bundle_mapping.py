@@ -28,7 +28,7 @@ def test_the_model_is_a_view_into_the_mapped_file(small: Small) -> None:
 
 def test_the_tables_are_views_into_the_mapped_file(small: Small) -> None:
     view = open_release(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False)
-    file = np.frombuffer(view.obj, np.uint8)
+    file = np.frombuffer(view, np.uint8)
     tables = read_bundle(small.bundle, view).tables
     assert tables is not None
     for field in fields(tables):

@@ -27,10 +27,20 @@ def random_tables() -> ModelTables:
     def table(*shape: int) -> F32:
         return generator.normal(size=shape).astype(np.float32)
 
-    kinds = [table(KINDS, D), table(KINDS, D), -abs(table(KINDS))]
-    for one in kinds:
-        one[0] = 0
-    return ModelTables(table(ITEMS, D), table(D), *kinds, table(2, D), table(4, D), table(D, D), table(2, D, D))
+    scale, shift, fading = table(KINDS, D), table(KINDS, D), -abs(table(KINDS))
+    for of_kind in (scale, shift, fading):
+        of_kind[0] = 0
+    return ModelTables(
+        items=table(ITEMS, D),
+        value=table(D),
+        kind_scale=scale,
+        kind_shift=shift,
+        kind_fading=fading,
+        context=table(2, D),
+        offers=table(4, D),
+        query=table(D, D),
+        readout=table(2, D, D),
+    )
 
 
 PROJECTION = Projection(random_tables())

@@ -1,4 +1,4 @@
-"""Bundles of any size, packed by `cloud_export` itself. Their weights are drawn, not trained: no cost depends on them."""
+"""Bundles of any size, packed by `cloud_export` itself. Weights are drawn, not trained: no cost depends on them."""
 
 from __future__ import annotations
 
@@ -60,6 +60,21 @@ class Packed:
             engine.record(kinds[number % len(kinds)], item=items[number * 7 % len(items)], value=1.0)
 
 
+class Bundles:
+    """Bundles by their sizes, each packed once, in a folder that other files may lie in too."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._packed: dict[Sizes, Packed] = {}
+
+    def of(self, sizes: Sizes) -> Packed:
+        """The bundle of these sizes, packed at the first call."""
+        if sizes not in self._packed:
+            name = f"bundle-{sizes.window}-{sizes.items}-{sizes.offers}"
+            self._packed[sizes] = pack_bundle(self.folder / name, sizes)
+        return self._packed[sizes]
+
+
 def pack_bundle(folder: Path, sizes: Sizes) -> Packed:
     """Lay out, export, prove, pack and sign: all of `cloud_export run` but reading and training.
 
@@ -69,8 +84,8 @@ def pack_bundle(folder: Path, sizes: Sizes) -> Packed:
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
-    scene = _scene(sizes)
-    made_up = made_up_log(scene, sizes.items, sizes.offers, _categories(scene))
+    scene = scene_of(sizes)
+    made_up = made_up_log(scene, sizes.items, sizes.offers, category_names(scene))
     start = time.perf_counter()
     layout = build_layout(scene, made_up.log, training_events=made_up.split.training_events)
     run = Run(Inputs(scene=scene, events=folder, out=folder), made_up.log, layout, made_up.split)
@@ -86,7 +101,7 @@ def pack_bundle(folder: Path, sizes: Sizes) -> Packed:
     )
 
 
-def _scene(sizes: Sizes) -> Scene:
+def scene_of(sizes: Sizes) -> Scene:
     """The scene `wealth`, with every rule of its policy, at another window."""
     scene = load_scene("wealth")
     return replace_model(scene, window=sizes.window, min_item_count=1)
@@ -97,7 +112,8 @@ def replace_model(scene: Scene, **fields: int) -> Scene:
     return scene.model_copy(update={"model": scene.model.model_copy(update=fields)})
 
 
-def _categories(scene: Scene) -> tuple[str, ...]:
+def category_names(scene: Scene) -> tuple[str, ...]:
+    """Those of the scene's offers, sorted."""
     named = (key.partition(".") for key in scene.texts["en"])
     return tuple(sorted(name for sort, _, name in named if sort == "category"))
 

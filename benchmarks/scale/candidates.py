@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 
-from benchmarks.scale.bundles import Packed, Sizes, pack_bundle
+from benchmarks.scale.bundles import Bundles, Packed, Sizes
 from benchmarks.scale.curve import Curve, fitted
 from benchmarks.scale.rounds import CONTEXT, LIMIT, Measure, interleaved, rank_us
 from benchmarks.scale.settings import Settings
@@ -16,14 +15,14 @@ _OVER = "candidates"
 _ITEMS = CANDIDATES_MAX + 1000
 
 
-def candidates_curve(settings: Settings, folder: Path) -> Curve:
+def candidates_curve(settings: Settings, bundles: Bundles) -> Curve:
     """`Engine.rank` of a base decision that it has seen, and of a new one; an engine for each number of candidates."""
     offers = CANDIDATES_MAX + 1
-    packed = pack_bundle(folder / "candidates", Sizes(items=_ITEMS, offers=offers))
+    packed = bundles.of(Sizes(items=_ITEMS, offers=offers))
     with ExitStack() as stack:
         contestants: dict[int, Measure] = {}
         for size in settings.candidates:
-            engine = stack.enter_context(packed.open(folder / f"candidates-state-{size}"))
+            engine = stack.enter_context(packed.open(bundles.folder / f"candidates-state-{size}"))
             packed.record(engine, 64)
             contestants[size] = _measure(packed, engine, settings, size)
         notes = tuple(_beyond(packed, engine, count) for count in (CANDIDATES_MAX, CANDIDATES_MAX + 1))

@@ -39,13 +39,13 @@ class Curve:
 def unit(figure: str) -> str:
     """The unit that a figure's name ends in."""
     ends = {"us": "µs", "ms": "ms", "s": "s", "mb": "MB"}
-    return f"{figure.split('_per_')[0].split('_')[-1]}/s" if figure.endswith("_per_s") else ends[figure.split("_")[-1]]
+    return "per s" if figure.endswith("_per_s") else ends[figure.split("_")[-1]]
 
 
 def fitted(rows: Sequence[Row], over: str, figures: Sequence[str]) -> tuple[Fit, ...]:
-    """A straight line through each figure; none through fewer than three rows."""
+    """A straight line through each figure; none through a single row."""
     sizes = [row[over] for row in rows]
-    return tuple(fit_line(figure, sizes, [row[figure] for row in rows]) for figure in figures if len(rows) > 2)
+    return tuple(fit_line(figure, sizes, [row[figure] for row in rows]) for figure in figures if len(rows) > 1)
 
 
 def fit_line(figure: str, sizes: Sequence[float], values: Sequence[float]) -> Fit:

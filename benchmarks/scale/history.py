@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.scale.bundles import Packed, Sizes, pack_bundle
+from benchmarks.scale.bundles import Bundles, Packed, Sizes
 from benchmarks.scale.calls import CANDIDATES, FILLED, calls, openings
 from benchmarks.scale.curve import Curve, fitted
 from benchmarks.scale.rounds import Measure, interleaved
@@ -22,21 +21,21 @@ _REST_MS = 32 * 86_400_000  # after so long every cap and cooldown of the scene 
 _KINDS = ("impression",) * 14 + ("page_view", "page_view", "item_view", "item_view", "click", "search")
 
 
-def history_curve(settings: Settings, folder: Path) -> Curve:
+def history_curve(settings: Settings, bundles: Bundles) -> Curve:
     """Engines with different pasts; all end in the same events, so their decisions differ in nothing else."""
-    packed = pack_bundle(folder / "history", Sizes())
+    packed = bundles.of(Sizes())
     opening: dict[int, Measure] = {}
     calling: dict[int, Measure] = {}
     rings = []
     with ExitStack() as stack:
         for events in settings.histories:
             for use in ("calls", "open"):
-                with packed.open(folder / f"history-{use}-{events}") as engine:
+                with packed.open(bundles.folder / f"history-{use}-{events}") as engine:
                     _live(packed, engine, events)
                     rings.append(engine.status().capacity)
-            engine = stack.enter_context(packed.open(folder / f"history-calls-{events}"))
+            engine = stack.enter_context(packed.open(bundles.folder / f"history-calls-{events}"))
             calling[events] = calls(packed, engine, settings)
-            opening[events] = openings(packed, folder / f"history-open-{events}", settings)
+            opening[events] = openings(packed, bundles.folder / f"history-open-{events}", settings)
         called = interleaved(calling, _OVER, settings.rounds)
     opened = interleaved(opening, _OVER, settings.open_rounds)
     rows = tuple({**one, **other} for one, other in zip(called, opened, strict=True))

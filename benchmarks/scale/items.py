@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.scale.bundles import Packed, Sizes, pack_bundle
+from benchmarks.scale.bundles import Bundles, Packed, Sizes
 from benchmarks.scale.calls import CANDIDATES, FILLED, calls, openings
 from benchmarks.scale.curve import Curve, Row, fitted
 from benchmarks.scale.fresh import in_fresh_process
@@ -19,23 +18,23 @@ _OVER = "items_in_bundle"
 _FIGURES = ("rank_us", "record_us", "open_ms", "resident_mb", "peak_mb", "bundle_mb", "pack_s")
 
 
-def items_curve(settings: Settings, folder: Path) -> Curve:
+def items_curve(settings: Settings, bundles: Bundles) -> Curve:
     """Calls and openings in this process, in turns; memory in fresh ones."""
-    bundles = {
-        size: pack_bundle(folder / f"items-{size}", Sizes(items=size, offers=min(size, _OFFERS)))
-        for size in settings.items
-    }
+    packed_by_size = {size: bundles.of(Sizes(items=size, offers=min(size, _OFFERS))) for size in settings.items}
     with ExitStack() as stack:
         calling: dict[int, Measure] = {}
-        for size, packed in bundles.items():
-            engine = stack.enter_context(packed.open(folder / f"items-state-{size}"))
+        for size, packed in packed_by_size.items():
+            engine = stack.enter_context(packed.open(bundles.folder / f"items-state-{size}"))
             packed.record(engine, FILLED)
             calling[size] = calls(packed, engine, settings)
         called = interleaved(calling, _OVER, settings.rounds)
-    opening = {size: openings(packed, folder / f"items-state-{size}", settings) for size, packed in bundles.items()}
+    opening = {
+        size: openings(packed, bundles.folder / f"items-state-{size}", settings)
+        for size, packed in packed_by_size.items()
+    }
     opened = interleaved(opening, _OVER, settings.open_rounds)
     rows = []
-    for one, other, (size, packed) in zip(called, opened, bundles.items(), strict=True):
+    for one, other, (size, packed) in zip(called, opened, packed_by_size.items(), strict=True):
         rows.append({**one, **other, **_resident(packed, size, settings), **_file(packed)})
     return Curve(
         name="items",
@@ -45,7 +44,6 @@ def items_curve(settings: Settings, folder: Path) -> Curve:
         figures=_FIGURES,
         rows=tuple(rows),
         fits=fitted(rows, _OVER, _FIGURES),
-        notes=tuple(_merged(size, packed) for size, packed in bundles.items() if packed.merged_items),
         method=f"A window of 32 events, {CANDIDATES} candidates, up to {_OFFERS} offers. The weights are drawn, not "
         "trained: no cost depends on them. Memory is of a fresh process with numpy and onnxruntime in it; peak_mb is "
         "its most, while it opened; pack_s is the cloud's: layout, export, proof, packing.",
@@ -69,11 +67,8 @@ def _resident(packed: Packed, size: int, settings: Settings) -> Row:
 
 
 def _file(packed: Packed) -> Row:
-    return {"bundle_mb": packed.path.stat().st_size / 1e6, "pack_s": packed.pack_s}
-
-
-def _merged(size: int, packed: Packed) -> str:
-    return (
-        f"{size:,} items: {packed.merged_items} share their crc32 with another and so its row, unannounced; "
-        f"{size * (size - 1) / 2**33:.1f} are to be expected of random names"
-    )
+    return {
+        "bundle_mb": packed.path.stat().st_size / 1e6,
+        "pack_s": packed.pack_s,
+        "merged_items": float(packed.merged_items),
+    }

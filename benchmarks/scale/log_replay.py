@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.scale.bundles import Bundles
 from benchmarks.scale.curve import Curve, Row, fitted
 from benchmarks.scale.fresh import in_fresh_process, make_population
 from benchmarks.scale.rounds import row
@@ -13,9 +14,9 @@ _OVER = "events_in_log"
 _FITTED = ("read_s", "replay_s", "peak_mb")
 
 
-def log_curve(settings: Settings, folder: Path) -> Curve:
+def log_curve(settings: Settings, bundles: Bundles) -> Curve:
     """Logs of `device-sim population`, each read and replayed in fresh processes, in turns."""
-    logs = {users: folder / f"log-{users}" for users in settings.log_users}
+    logs = {users: bundles.folder / f"log-{users}" for users in settings.log_users}
     for users, log in logs.items():
         make_population(log, users, settings.log_days)
     found: dict[int, list[Row]] = {users: [] for users in logs}

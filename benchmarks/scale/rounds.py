@@ -27,9 +27,10 @@ def interleaved(contestants: Mapping[int, Measure], over: str, rounds: int) -> t
         rounds: how many count.
     """
     found: dict[int, list[dict[str, float]]] = {size: [] for size in contestants}
-    for number in range(rounds + 1):
-        for size in list(found)[:: 1 if number % 2 else -1]:
-            found[size].append(contestants[size](number))
+    with undisturbed():
+        for number in range(rounds + 1):
+            for size in list(found)[:: 1 if number % 2 else -1]:
+                found[size].append(contestants[size](number))
     return tuple(row(over, size, values[1:]) for size, values in found.items())
 
 
@@ -55,24 +56,22 @@ def rank_us(packed: Packed, engine: Engine, bases: list[BaseDecision], first: in
         RuntimeError: a decision failed or is empty: it would be fast.
     """
     spent_ns = []
-    with undisturbed():
-        for number, base in enumerate(bases, first):
-            packed.record(engine, 1, first=number)
-            start = time.perf_counter_ns()
-            decision = engine.rank(base, context=CONTEXT, limit=LIMIT)
-            offers = decision.offers
-            spent_ns.append(time.perf_counter_ns() - start)
-            if decision.error or not offers:
-                raise RuntimeError(f"the decision measured has no offers: {decision.error.name}, {decision.detail}")
+    for number, base in enumerate(bases, first):
+        packed.record(engine, 1, first=number)
+        start = time.perf_counter_ns()
+        decision = engine.rank(base, context=CONTEXT, limit=LIMIT)
+        offers = decision.offers
+        spent_ns.append(time.perf_counter_ns() - start)
+        if decision.error or not offers:
+            raise RuntimeError(f"the decision measured has no offers: {decision.error.name}, {decision.detail}")
     return statistics.median(spent_ns) / 1000
 
 
 def record_us(packed: Packed, engine: Engine, calls: int, first: int) -> float:
     """The mean time of one `record`: what memory now and then takes in is in it, the timer is not."""
-    with undisturbed():
-        start = time.perf_counter_ns()
-        packed.record(engine, calls, first=first)
-        return (time.perf_counter_ns() - start) / 1000 / calls
+    start = time.perf_counter_ns()
+    packed.record(engine, calls, first=first)
+    return (time.perf_counter_ns() - start) / 1000 / calls
 
 
 @contextmanager

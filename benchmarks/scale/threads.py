@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.scale.bundles import Packed, Sizes, pack_bundle
+from benchmarks.scale.bundles import Bundles, Packed, Sizes
 from benchmarks.scale.calls import FILLED, base_of
 from benchmarks.scale.curve import Curve
 from benchmarks.scale.rounds import CONTEXT, LIMIT, Measure, interleaved
@@ -21,10 +20,10 @@ _OVER = "threads"
 _FIGURES = ("ranks_per_s", "records_per_s", "rank_p50_us", "rank_p99_us", "record_p50_us", "record_p99_us")
 
 
-def threads_curve(settings: Settings, folder: Path) -> Curve:
+def threads_curve(settings: Settings, bundles: Bundles) -> Curve:
     """The same number of calls, shared among more and more threads, which do nothing else."""
-    packed = pack_bundle(folder / "threads", Sizes())
-    with packed.open(folder / "threads-state") as engine:
+    packed = bundles.of(Sizes())
+    with packed.open(bundles.folder / "threads-state") as engine:
         packed.record(engine, FILLED)
         contestants: dict[int, Measure] = {
             threads: _measure(packed, engine, threads, settings) for threads in settings.threads
@@ -77,9 +76,7 @@ def _measure(packed: Packed, engine: Engine, threads: int, settings: Settings) -
 class _Worker(threading.Thread):
     """Does its share of the calls, and keeps how long each took."""
 
-    def __init__(
-        self, packed: Packed, engine: Engine, decisions: int, number: int, begin: Callable[[], int]
-    ) -> None:
+    def __init__(self, packed: Packed, engine: Engine, decisions: int, number: int, begin: Callable[[], int]) -> None:
         super().__init__()
         self._packed, self._engine, self._decisions, self._number, self._begin = (
             packed, engine, decisions, number, begin,

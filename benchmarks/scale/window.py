@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 
-from benchmarks.scale.bundles import Packed, Sizes, pack_bundle
+from benchmarks.scale.bundles import Bundles, Packed, Sizes
 from benchmarks.scale.curve import Curve, fitted
 from benchmarks.scale.rounds import Measure, interleaved, rank_us
 from benchmarks.scale.settings import Settings
@@ -15,13 +14,13 @@ CANDIDATES = 50
 _OVER = "events_in_window"
 
 
-def window_curve(settings: Settings, folder: Path) -> Curve:
+def window_curve(settings: Settings, bundles: Bundles) -> Curve:
     """`Engine.rank` over full windows, each of a bundle of its own."""
     with ExitStack() as stack:
         contestants: dict[int, Measure] = {}
         for size in settings.windows:
-            packed = pack_bundle(folder / f"window-{size}", Sizes(window=size))
-            engine = stack.enter_context(packed.open(folder / f"window-state-{size}"))
+            packed = bundles.of(Sizes(window=size))
+            engine = stack.enter_context(packed.open(bundles.folder / f"window-state-{size}"))
             packed.record(engine, size)
             contestants[size] = _measure(packed, engine, settings, size)
         rows = interleaved(contestants, _OVER, settings.rounds)

@@ -1,0 +1,85 @@
+"""A curve as pictures: medians with their lowest and highest round, and the straight line through them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+
+from benchmarks.scale.curve import Curve, unit
+from benchmarks.scale.words import LABELS, amount
+from cloud_export.plot_canvas import ACCENT, BAD, GOOD, LINE, SECOND, as_svg, canvas, legend_above
+
+_COLOURS: Final = (ACCENT, BAD, GOOD, SECOND)
+_MARKERS: Final = "osD^"  # nothing hangs on colour alone
+
+
+def picture(curve: Curve, figures: Sequence[str]) -> str:
+    """An inline SVG of figures that share a unit.
+
+    Args:
+        curve: the rows.
+        figures: one to four of its figures.
+    """
+    lines = (len(figures) + 1) // 2
+    drawn, axes = canvas(210, left=0.13, right=0.03, bottom=46, top=18 * lines + 6)
+    for place, figure in enumerate(figures):
+        _series(axes, curve, figure, _COLOURS[place], _MARKERS[place])
+    _axes(axes, curve, figures)
+    legend_above(axes, 2)
+    words = f"{', '.join(LABELS[figure] for figure in figures)} in {unit(figures[0])} against {curve.title.lower()}"
+    return as_svg(drawn, f"{curve.name} {' '.join(figures)}", words)
+
+
+def _series(axes: Axes, curve: Curve, figure: str, colour: str, marker: str) -> None:
+    rows = [row for row in curve.rows if row[curve.over] > 0]  # a log axis has no place for nothing
+    sizes = np.array([row[curve.over] for row in rows])
+    medians = np.array([row[figure] for row in rows])
+    lows, highs = (np.array([row.get(f"{figure}_{end}", row[figure]) for row in rows]) for end in ("low", "high"))
+    axes.vlines(sizes, lows, highs, color=colour, linewidth=1.2)
+    fit = next((fit for fit in curve.fits if fit.figure == figure), None)
+    if fit is None:
+        axes.plot(sizes, medians, color=colour, linewidth=1)
+    else:
+        along = np.geomspace(sizes[0], sizes[-1], 60)
+        fitted = fit.a + fit.b * along
+        axes.plot(along[fitted > 0], fitted[fitted > 0], color=colour, linewidth=1)
+    axes.plot(sizes, medians, color=colour, marker=marker, markersize=5, linestyle="none", label=LABELS[figure])
+
+
+def _axes(axes: Axes, curve: Curve, figures: Sequence[str]) -> None:
+    values = [
+        row[f"{figure}{end}"]
+        for row in curve.rows if row[curve.over] > 0
+        for figure in figures for end in ("", "_low", "_high") if f"{figure}{end}" in row
+    ]  # fmt: skip
+    sizes = [row[curve.over] for row in curve.rows if row[curve.over] > 0]
+    axes.set_xscale("log")
+    axes.set(xlabel=curve.title.lower(), xlim=(sizes[0] * 0.8, sizes[-1] * 1.25))
+    if max(sizes) / min(sizes) < 1000:
+        axes.set_xticks(sizes)
+    axes.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+    axes.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: _short(value)))
+    if max(values) > 8 * min(values):
+        axes.set_yscale("log")
+        axes.set_ylim(min(values) * 0.7, max(values) * 1.4)
+        steps = (1.0,) if max(values) > 100 * min(values) else (1.0, 2.0, 5.0)
+        axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=steps))
+        axes.yaxis.set_minor_locator(mpl.ticker.NullLocator())
+    else:
+        axes.set_ylim(0, max(values) * 1.1)
+    axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: _short(value)))
+    axes.set_ylabel(unit(figures[0]), rotation=0, loc="top", labelpad=-16)
+    axes.grid(axis="y", color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _short(value: float) -> str:
+    """A tick: "20", "5k", "1M"."""
+    for letter, size in (("M", 1e6), ("k", 1e3)):
+        if abs(value) >= size:
+            return f"{value / size:g}{letter}"
+    return amount(value) if 0 < abs(value) < 1 else f"{value:g}"

@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks.scale.bundles import Sizes, category_names, scene_of
 from benchmarks.scale.curve import Curve
 from benchmarks.scale.made_up_log import made_up_log
+from benchmarks.scale.words import amount
 from cloud_export.errors import CloudError
 from cloud_export.layout import ROWS_MAX, build_layout
 from cloud_export.scene import scene_from_table
@@ -43,7 +44,7 @@ def limits(items: Curve, candidates: Curve) -> tuple[Limit, ...]:
         Limit("offers", f"{ROWS_MAX:,}", _layout_of(ROWS_MAX)),
         Limit("offers", f"{ROWS_MAX + 1:,}", _layout_of(ROWS_MAX + 1)),
         Limit("items", f"{items.rows[-1][items.over]:,.0f}", _shared_rows(items)),
-        Limit("items", f"about {_items_of_largest_file(items):,.0f}", "by the measured bytes an item the file reaches "
+        Limit("items", f"about {amount(_items_of_largest_file(items))}", "by the measured bytes an item the file reaches "
               "2 GiB, where FlatBuffers' offsets end; computed, not tried"),
     )  # fmt: skip
 

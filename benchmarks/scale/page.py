@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from benchmarks.scale.curve import Curve
+from benchmarks.scale.curve import Curve, unit
 from benchmarks.scale.limits import Limit
 from benchmarks.scale.plots import picture
 from benchmarks.scale.words import LABELS, amount, cell, head, line
@@ -71,19 +71,17 @@ def _tiles(curves: Mapping[str, Curve]) -> str:
 
 
 def _section(curve: Curve) -> str:
-    """Pictures, table, lines and notes of one question."""
+    """Pictures, table, lines and notes of one question; a single picture has the rest beside it."""
     pictures = "".join(
-        figure(", ".join(LABELS[name] for name in names).capitalize(), "", picture(curve, names))
+        figure(", ".join(LABELS[name] for name in names).capitalize(), unit(names[0]), picture(curve, names))
         for names in curve.plots
     )
     rows = [[f"{row[curve.over]:,.0f}", *(cell(row, name) for name in curve.figures)] for row in curve.rows]
     said = "".join(f"<li>{escape(words)}</li>" for words in (*(line(fit, curve) for fit in curve.fits), *curve.notes))
-    return section(
-        curve.title,
-        f'<p>{escape(curve.method)}</p><div class="charts two">{pictures}</div>'
-        + table([curve.title, *map(head, curve.figures)], rows)
-        + (f"<ul class=note>{said}</ul>" if said else ""),
-    )
+    words = table([curve.title, *map(head, curve.figures)], rows) + (f"<ul class=note>{said}</ul>" if said else "")
+    if len(curve.plots) == 1:
+        pictures, words = f"{pictures}<div>{words}</div>", ""
+    return section(curve.title, f'<p>{escape(curve.method)}</p><div class="charts two">{pictures}</div>{words}')
 
 
 def _limits(found: Sequence[Limit]) -> str:

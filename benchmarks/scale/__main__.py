@@ -91,7 +91,7 @@ def _fit(fit: Fit, curve: Curve) -> dict[str, str | float]:
 
 def _measure(settings: Settings, *, quick: bool) -> tuple[list[Curve], tuple[Limit, ...], dict[str, str | int]]:
     """Ask every question, and print each answer when it is there."""
-    start = time.perf_counter()
+    start, load = time.perf_counter(), os.getloadavg()[0]
     curves = []
     with TemporaryDirectory(prefix="edge-scale-") as folder:
         bundles = Bundles(Path(folder))
@@ -101,7 +101,8 @@ def _measure(settings: Settings, *, quick: bool) -> tuple[list[Curve], tuple[Lim
     by_name = {curve.name: curve for curve in curves}
     found = limits(by_name["items"], by_name["candidates"])
     print("Where growing ends", *(f"  {one.at} {one.what}: {one.happens}" for one in found), sep="\n")
-    return curves, found, _machine(quick) | {"seconds": round(time.perf_counter() - start)}
+    spent = {"load_average_before": f"{load:.1f} processes", "seconds": round(time.perf_counter() - start)}
+    return curves, found, _machine(quick) | spent
 
 
 def _machine(quick: bool) -> dict[str, str | int]:

@@ -20,6 +20,7 @@ from edge_sdk.vocabulary import item_id
 
 _FLATBUFFER_MAX_BYTES = (1 << 31) - 1  # https://flatbuffers.dev: offsets are signed 32 bits, so a buffer ends at 2 GiB
 _IDS = 1 << 32  # of crc32
+_COMPUTED = "by the measured bytes an item the file reaches 2 GiB, where FlatBuffers' offsets end; computed, not tried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,8 @@ def limits(items: Curve, candidates: Curve) -> tuple[Limit, ...]:
         Limit("offers", f"{ROWS_MAX:,}", _layout_of(ROWS_MAX)),
         Limit("offers", f"{ROWS_MAX + 1:,}", _layout_of(ROWS_MAX + 1)),
         Limit("items", f"{items.rows[-1][items.over]:,.0f}", _shared_rows(items)),
-        Limit("items", f"about {amount(_items_of_largest_file(items))}", "by the measured bytes an item the file reaches "
-              "2 GiB, where FlatBuffers' offsets end; computed, not tried"),
-    )  # fmt: skip
+        Limit("items", f"about {amount(_items_of_largest_file(items))}", _COMPUTED),
+    )
 
 
 def colliding_pairs(names: int) -> float:

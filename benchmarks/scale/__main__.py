@@ -101,7 +101,10 @@ def _measure(settings: Settings, *, quick: bool) -> tuple[list[Curve], tuple[Lim
     by_name = {curve.name: curve for curve in curves}
     found = limits(by_name["items"], by_name["candidates"])
     print("Where growing ends", *(f"  {one.at} {one.what}: {one.happens}" for one in found), sep="\n")
-    spent = {"load_average_before": f"{load:.1f} processes", "seconds": round(time.perf_counter() - start)}
+    spent: dict[str, str | int] = {
+        "load_average_before": f"{load:.1f} processes",
+        "seconds": round(time.perf_counter() - start),
+    }
     return curves, found, _machine(quick) | spent
 
 

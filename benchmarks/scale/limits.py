@@ -42,8 +42,9 @@ def limits(items: Curve, candidates: Curve) -> tuple[Limit, ...]:
     return (
         *(Limit("candidates of one decision", *note.split(" candidates: ", 1)) for note in candidates.notes),
         Limit("events in the window", "1,025", _window_refusal()),
-        Limit("offers", f"{ROWS_MAX:,}", _layout_of(ROWS_MAX)),
-        Limit("offers", f"{ROWS_MAX + 1:,}", _layout_of(ROWS_MAX + 1)),
+        Limit("offers with random names", f"{ROWS_MAX:,}", _layout_of(ROWS_MAX)),
+        Limit("offers without two names of one id", f"{ROWS_MAX:,}", _layout_of(ROWS_MAX, own_ids=True)),
+        Limit("offers without two names of one id", f"{ROWS_MAX + 1:,}", _layout_of(ROWS_MAX + 1, own_ids=True)),
         Limit("items", f"{items.rows[-1][items.over]:,.0f}", _shared_rows(items)),
         Limit("items", f"about {amount(_items_of_largest_file(items))}", _COMPUTED),
     )
@@ -65,19 +66,18 @@ def _window_refusal() -> str:
     return "taken"
 
 
-def _layout_of(offers: int) -> str:
-    """What laying out so many offers, with random names, gives."""
+def _layout_of(offers: int, *, own_ids: bool = False) -> str:
+    """What laying out so many offers gives."""
     scene = scene_of(Sizes())
-    made_up = made_up_log(scene, offers, offers, category_names(scene))
+    made_up = made_up_log(scene, offers, offers, category_names(scene), own_ids=own_ids)
     ids = np.array([item_id(name) for name in made_up.log.items], np.uint32)
     pairs = len(ids) - len(np.unique(ids))
     try:
         layout = build_layout(scene, made_up.log, training_events=made_up.split.training_events)
     except CloudError as refused:
         chance = 1 - math.exp(-colliding_pairs(offers))
-        return (
-            f"refused: {refused} (two of so many random names share an id with a chance of {chance:.0%}; here {pairs})"
-        )
+        shared = f"; {pairs} pairs do here, and the chance that any does is {chance:.0%}" if pairs else ""
+        return f"refused: {refused}{shared}"
     return f"laid out: {layout.offers:,} offers"
 
 

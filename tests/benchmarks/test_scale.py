@@ -13,10 +13,11 @@ import pytest
 from benchmarks.scale.__main__ import main
 from benchmarks.scale.curve import Curve, fit_line, fitted, unit
 from benchmarks.scale.limits import colliding_pairs, limits
-from benchmarks.scale.made_up_log import item_names
+from benchmarks.scale.made_up_log import item_names, names_with_own_ids
 from benchmarks.scale.rounds import interleaved, row
 from benchmarks.scale.settings import QUICK
 from benchmarks.scale.words import amount, cell, line, printed
+from edge_sdk.vocabulary import item_id
 
 QUESTIONS = ("window", "candidates", "items", "history", "threads", "log")
 
@@ -91,8 +92,9 @@ def test_each_limit_says_what_the_program_answered(written: tuple[dict[str, Any]
     assert said["candidates of one decision", "4,096"].startswith("ranked by the device")
     assert "TOO_MANY_CANDIDATES" in said["candidates of one decision", "4,097"]
     assert "model.window = 1025" in said["events in the window", "1,025"]
-    assert "the same 32-bit id" in said["offers", "65,535"]
-    assert "65535 at most" in said["offers", "65,536"]
+    assert "the same 32-bit id" in said["offers with random names", "65,535"]
+    assert said["offers without two names of one id", "65,535"] == "laid out: 65,535 offers"
+    assert "65535 at most" in said["offers without two names of one id", "65,536"]
 
 
 def test_the_page_loads_nothing_and_shows_every_question(written: tuple[dict[str, Any], str]) -> None:
@@ -156,6 +158,11 @@ def test_names_are_many_sorted_and_different() -> None:
     names = item_names(20_000)
     assert len(set(names)) == len(names) == 20_000
     assert list(names) == sorted(names)
+
+
+def test_names_with_own_ids_share_none() -> None:
+    names = names_with_own_ids(65_535)
+    assert len({item_id(name) for name in names}) == len(names) == 65_535
 
 
 def test_collisions_to_be_expected_are_pairs_over_ids() -> None:

@@ -39,7 +39,7 @@ class Curve:
 def unit(figure: str) -> str:
     """The unit that a figure's name ends in."""
     ends = {"us": "µs", "ms": "ms", "s": "s", "mb": "MB"}
-    return "per second" if figure.endswith("_per_s") else ends[figure.split("_")[-1]]
+    return "per s" if figure.endswith("_per_s") else ends[figure.split("_")[-1]]
 
 
 def fitted(rows: Sequence[Row], over: str, figures: Sequence[str]) -> tuple[Fit, ...]:

@@ -49,8 +49,8 @@ def history_curve(settings: Settings, bundles: Bundles) -> Curve:
         fits=fitted(rows, _OVER, _FIGURES),
         notes=(f"The ring holds {rings[0]:,} events; older ones live on in counters, caps and states.",),
         method=f"The log at its default size, a window of 32 events, {CANDIDATES} candidates. While it is measured a "
-        f"history grows by {settings.ranks + settings.records:,} events a round, each by the same. open_ms is from the "
-        "call of Engine.open to its first decision, after a clean close.",
+        f"history grows by {settings.ranks + settings.records:,} events a round, each by the same. open ends with "
+        "the first decision, after a clean close.",
         plots=(("rank_us", "record_us"), ("open_ms",)),
     )
 

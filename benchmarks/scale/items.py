@@ -45,8 +45,8 @@ def items_curve(settings: Settings, bundles: Bundles) -> Curve:
         rows=tuple(rows),
         fits=fitted(rows, _OVER, _FIGURES),
         method=f"A window of 32 events, {CANDIDATES} candidates, up to {_OFFERS} offers. The weights are drawn, not "
-        "trained: no cost depends on them. Memory is of a fresh process with numpy and onnxruntime in it; peak_mb is "
-        "its most, while it opened; pack_s is the cloud's: layout, export, proof, packing.",
+        "trained: no cost depends on them. Memory is of a fresh process with numpy and onnxruntime in it; its peak "
+        "is while it opens. open ends with the first decision. packing is the cloud's: layout, export, proof, packing.",
         plots=(("rank_us", "record_us"), ("open_ms",), ("resident_mb", "peak_mb", "bundle_mb")),
     )
 

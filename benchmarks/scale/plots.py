@@ -83,8 +83,8 @@ def _size_axis(axes: Axes, sizes: Sequence[float], label: str) -> None:
 
 
 def _short(value: float) -> str:
-    """A tick: "20", "5k", "1M"."""
+    """A tick: "20", "1,024", "5k", "1M"."""
     for letter, size in (("M", 1e6), ("k", 1e3)):
-        if abs(value) >= size:
+        if abs(value) >= size and value % (size / 10) == 0:
             return f"{value / size:g}{letter}"
-    return amount(value) if 0 < abs(value) < 1 else f"{value:g}"
+    return f"{value:,.0f}" if abs(value) >= 1 else amount(value)

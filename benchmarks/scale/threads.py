@@ -39,8 +39,7 @@ def threads_curve(settings: Settings, bundles: Bundles) -> Curve:
         method=f"Each thread records {RECORDS_PER_RANK} events, then ranks 50 candidates, and again; in all threads "
         f"together {settings.thread_decisions:,} decisions a round, each call timed by itself, so the timer is in it.",
         notes=(
-            "An engine does one call at a time, and so does Python: threads are safe, they are not faster. What a "
-            "call waits for the others is in its time.",
+            "An engine does one call at a time, and so does Python: what a call waits for the others is in its time.",
         ),
         plots=(("ranks_per_s", "records_per_s"), ("rank_p50_us", "rank_p99_us", "record_p50_us", "record_p99_us")),
     )

@@ -9,25 +9,27 @@ from benchmarks.scale.curve import Curve, Fit, Row, unit
 
 LABELS: Final[Mapping[str, str]] = {
     "rank_us": "rank",
-    "rank_new_base_us": "rank, new base decision",
+    "rank_new_base_us": "rank on a new base",
     "record_us": "record",
-    "open_ms": "open to first decision",
+    "open_ms": "open",
     "resident_mb": "resident",
     "peak_mb": "peak",
     "bundle_mb": "bundle",
-    "pack_s": "packing, in the cloud",
+    "pack_s": "packing",
     "ranks_per_s": "ranks",
     "records_per_s": "records",
-    "rank_p50_us": "rank, median",
-    "rank_p99_us": "rank, 99th percentile",
-    "record_p50_us": "record, median",
-    "record_p99_us": "record, 99th percentile",
-    "events_per_s": "reading and replay",
+    "rank_p50_us": "rank p50",
+    "rank_p99_us": "rank p99",
+    "record_p50_us": "record p50",
+    "record_p99_us": "record p99",
+    "events_per_s": "both",
     "read_per_s": "reading",
     "replay_per_s": "replay",
     "read_s": "reading",
     "replay_s": "replay",
 }
+
+_STEPS: Final[Mapping[str, int]] = {"each ": 1, "a thousand ": 1000, "a million ": 1_000_000}
 
 
 def amount(value: float) -> str:
@@ -43,17 +45,18 @@ def head(figure: str) -> str:
 
 
 def cell(row: Row, figure: str) -> str:
-    """A median with its lowest and highest round, where there were several."""
-    low, high = row.get(f"{figure}_low"), row.get(f"{figure}_high")
-    spread = "" if low is None or high is None or low == high else f" ({amount(low)} to {amount(high)})"
-    return f"{amount(row[figure])}{spread}"
+    """A median with its lowest and highest round, where they differ."""
+    low, high = (amount(row.get(f"{figure}_{end}", row[figure])) for end in ("low", "high"))
+    return amount(row[figure]) + (f" ({low} to {high})" if low != high else "")
 
 
 def line(fit: Fit, curve: Curve) -> str:
-    """A fit as a formula: "rank = 130 µs + 0.19 µs · events (every row within 2.0%)"."""
+    """A fit as a formula: "rank = 130 µs + 0.19 µs for each event (every row within 2.0%)"."""
     sign = "−" if fit.b < 0 else "+"
     measure = unit(fit.figure)
-    formula = f"{amount(fit.a)} {measure} {sign} {amount(abs(fit.b))} {measure} · {curve.each}s"
+    step = next((name for name in _STEPS if abs(fit.b) * _STEPS[name] >= 0.01), "a million ")
+    formula = f"{amount(fit.a)} {measure} {sign} {amount(abs(fit.b) * _STEPS[step])} {measure} for {step}{curve.each}"
+    formula += "s" if _STEPS[step] > 1 else ""
     return f"{LABELS[fit.figure]} = {formula} (every row within {fit.worst:.1%})"
 
 

@@ -171,7 +171,7 @@ def test_collisions_to_be_expected_are_pairs_over_ids() -> None:
 
 
 @pytest.mark.parametrize(
-    ("figure", "expected"), [("rank_us", "µs"), ("open_ms", "ms"), ("peak_mb", "MB"), ("records_per_s", "per second")]
+    ("figure", "expected"), [("rank_us", "µs"), ("open_ms", "ms"), ("peak_mb", "MB"), ("records_per_s", "per s")]
 )
 def test_units_are_read_off_the_name(figure: str, expected: str) -> None:
     assert unit(figure) == expected
@@ -191,10 +191,10 @@ def test_a_table_has_rows_lines_and_notes() -> None:
         fits=fitted(rows, "events_in_window", ["rank_us"]), notes=("A note.",), method="How.",
     )  # fmt: skip
     assert cell(rows[0], "rank_us") == "11.5 (11 to 12)"
-    assert line(curve.fits[0], curve) == "rank = 10.5 µs + 1 µs · events (every row within 0.0%)"
+    assert line(curve.fits[0], curve) == "rank = 10.5 µs + 1 µs for each event (every row within 0.0%)"
     assert [" ".join(text.split()) for text in printed(curve)] == [
         "Events", "How.", "events_in_window rank, µs", "1 11.5 (11 to 12)", "3 13.5 (13 to 14)",
-        "rank = 10.5 µs + 1 µs · events (every row within 0.0%)", "A note.", "",
+        "rank = 10.5 µs + 1 µs for each event (every row within 0.0%)", "A note.", "",
     ]  # fmt: skip
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from edge_sdk.bundle_golden import Golden, read_golden
 from edge_sdk.bundle_rules import derived_rules, machine_fields, machine_rules
+from edge_sdk.bundle_tables import read_tables
 from edge_sdk.bundle_texts import BundleTexts, without_texts
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import TABLE_SIZE, DecayTables
@@ -21,6 +21,7 @@ from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.policy import Channel, ContextField, Policy
 from edge_sdk.policy_reading import ReadPolicy, read_policy
 from edge_sdk.policy_words import SceneWords, numbers
+from edge_sdk.projection import ModelTables
 from edge_sdk.release import PARSE_ERRORS
 from edge_sdk.types import F32, I64
 from edge_sdk.vocabulary import Vocabulary, category_id
@@ -28,9 +29,7 @@ from edge_sdk.vocabulary import Vocabulary, category_id
 __all__ = ["Bundle", "Golden", "read_bundle", "with_policy"]
 
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bundle:
+class Bundle(NamedTuple):
     """Everything a scene's devices share."""
 
     path: Path
@@ -49,6 +48,7 @@ class Bundle:
     feedback: dict[str, int]  # outcome -> kind id
     model: memoryview
     explainer: memoryview
+    tables: ModelTables | None  # None = the graphs have them, as up to format 2
     golden: tuple[Golden, ...]
     text_tables: BundleTexts
 
@@ -83,8 +83,8 @@ class Bundle:
 
 def with_policy(bundle: Bundle, read: ReadPolicy) -> Bundle:
     """The bundle with another policy in force."""
-    layout = replace(bundle.layout, caps=read.caps, budget=read.budget)
-    return replace(bundle, policy=read.policy, layout=layout)
+    layout = bundle.layout._replace(caps=read.caps, budget=read.budget)
+    return bundle._replace(policy=read.policy, layout=layout)
 
 
 def read_bundle(path: Path, payload: memoryview) -> Bundle:
@@ -135,7 +135,7 @@ class _Reader:
             self.fail("shown_kind or feedback", "a derived kind, which is never recorded")
         words = self._words(layout, frozenset(recorded.values()))
         read = read_policy(raw.policy, words, self.fail)
-        layout = replace(layout, caps=read.caps, budget=read.budget)
+        layout = layout._replace(caps=read.caps, budget=read.budget)
         return Bundle(
             path=self.path,
             scene=_text(raw.scene),
@@ -153,6 +153,7 @@ class _Reader:
             feedback=feedback,
             model=memoryview(raw.model),
             explainer=memoryview(raw.explainer) if raw.explainer is not None else memoryview(b""),
+            tables=read_tables(raw, layout, read.policy, self.fail),
             golden=tuple(read_golden(vector, layout, read.policy, self.fail) for vector in raw.golden or []),
             text_tables=self.texts,
         )

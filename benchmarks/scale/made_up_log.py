@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from cloud_export.log_types import Catalogue, Decisions, Log
 from cloud_export.scene import Scene
@@ -42,10 +43,6 @@ def made_up_log(
     rankable = np.sort(random.choice(items, offers, replace=False)).astype(np.int32)
     seen = np.concatenate([np.arange(items), random.integers(items, size=TESTER_EVENTS)]).astype(np.int32)
     events = len(seen)
-    candidate = np.concatenate([random.choice(rankable, min(CANDIDATES, offers), False) for _ in range(DECISIONS)])
-    shown = np.arange(len(candidate)) % min(CANDIDATES, offers) < 5
-    outcome = np.full((len(candidate), len(scene.objective_order)), np.nan, np.float32)
-    outcome[shown] = random.integers(2, size=(int(shown.sum()), len(scene.objective_order)))
     log = Log(
         kinds=scene.events.kinds,
         objectives=scene.objective_order,
@@ -57,30 +54,45 @@ def made_up_log(
         event_item=seen,
         event_value=random.lognormal(3, 1, events).astype(np.float32),
         event_offsets=np.array([0, items, events], np.int64),
-        decisions=Decisions(
-            decision_id=tuple(f"d{number}" for number in range(DECISIONS)),
-            user=np.ones(DECISIONS, np.int32),
-            time_ms=NOW_MS + np.arange(DECISIONS, dtype=np.int64),
-            position=np.full(DECISIONS, TESTER_EVENTS, np.int64),
-            offsets=np.arange(DECISIONS + 1, dtype=np.int64) * min(CANDIDATES, offers),
-            candidate=candidate.astype(np.int32),
-            outcome=outcome,
-            propensity=np.full(len(candidate), np.nan, np.float32),
-            shown=shown,
-            context=np.zeros((DECISIONS, len(scene.context)), np.int16),
-        ),
-        catalogue=Catalogue(
-            offers=tuple(names[item] for item in rankable.tolist()),
-            offer_item=rankable,
-            valid_from_ms=np.zeros(offers, np.int64),
-            valid_until_ms=np.zeros(offers, np.int64),
-            categories=categories,
-            item_category=(np.arange(items) % len(categories)).astype(np.int32),
-        ),
+        decisions=_decisions(scene, random, rankable),
+        catalogue=_catalogue(names, rankable, categories),
         attributes=np.zeros((2, len(scene.columns.users.attributes)), np.int32),
         attribute_values=((),) * len(scene.columns.users.attributes),
     )
     return MadeUpLog(log, _everything_known(events))
+
+
+def _decisions(scene: Scene, random: np.random.Generator, rankable: npt.NDArray[np.int32]) -> Decisions:
+    """All of the second user, after all events; the first five candidates of each were shown."""
+    each, objectives = min(CANDIDATES, len(rankable)), len(scene.objective_order)
+    candidate = np.concatenate([random.choice(rankable, each, False) for _ in range(DECISIONS)])
+    shown = np.arange(len(candidate)) % each < 5
+    outcome = np.full((len(candidate), objectives), np.nan, np.float32)
+    outcome[shown] = random.integers(2, size=(int(shown.sum()), objectives))
+    return Decisions(
+        decision_id=tuple(f"d{number}" for number in range(DECISIONS)),
+        user=np.ones(DECISIONS, np.int32),
+        time_ms=NOW_MS + np.arange(DECISIONS, dtype=np.int64),
+        position=np.full(DECISIONS, TESTER_EVENTS, np.int64),
+        offsets=np.arange(DECISIONS + 1, dtype=np.int64) * each,
+        candidate=candidate.astype(np.int32),
+        outcome=outcome,
+        propensity=np.full(len(candidate), np.nan, np.float32),
+        shown=shown,
+        context=np.zeros((DECISIONS, len(scene.context)), np.int16),
+    )
+
+
+def _catalogue(names: tuple[str, ...], rankable: npt.NDArray[np.int32], categories: tuple[str, ...]) -> Catalogue:
+    """Offers that are always valid and cost nothing; items take the categories in turns."""
+    return Catalogue(
+        offers=tuple(names[item] for item in rankable.tolist()),
+        offer_item=rankable,
+        valid_from_ms=np.zeros(len(rankable), np.int64),
+        valid_until_ms=np.zeros(len(rankable), np.int64),
+        categories=categories,
+        item_category=(np.arange(len(names)) % len(categories)).astype(np.int32),
+    )
 
 
 def item_names(count: int) -> tuple[str, ...]:

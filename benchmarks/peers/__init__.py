@@ -1,0 +1,16 @@
+"""The competitors of `benchmarks.speed`, one module each; each has its rows in `PEERS`."""
+
+from __future__ import annotations
+
+from benchmarks.peers import c_limit, litert, naive_onnx, ours, plain_numpy, torch_eager, typical
+from benchmarks.peers.peer import Peer
+
+ALL: tuple[Peer, ...] = (
+    *ours.PEERS,
+    *c_limit.PEERS,
+    *litert.PEERS,
+    *naive_onnx.PEERS,
+    *torch_eager.PEERS,
+    *plain_numpy.PEERS,
+    *typical.PEERS,
+)

@@ -1,0 +1,357 @@
+/* The device model's maths by hand: what the model call costs without any runtime.
+ *
+ * A vector holds LANES events (embedding, gates) or LANES dimensions (evidence, read-out). Every product of matrices is
+ * a tile of sums kept in registers: one load serves several multiply-adds. Nothing is allocated; `work` is the caller's.
+ * Arrays of events are padded with zeros to a multiple of LANES: such an event's vector is 0.
+ * Build with -DDIMENSION=d -DOBJECTIVES=K, without -ffast-math (rounding by a big number must stay).
+ */
+#include <stdint.h>
+
+#if defined(__AVX512F__)
+#define LANES 16
+#define SUMS 16 /* registers a tile's sums may take */
+#elif defined(__AVX__)
+#define LANES 8
+#define SUMS 8
+#elif defined(__ARM_NEON)
+#define LANES 4
+#define SUMS 16
+#else
+#define LANES 4
+#define SUMS 8
+#endif
+
+#define D DIMENSION
+#define K OBJECTIVES
+#define AGES 5 /* powers of the age; the feature after them is asinh(value) */
+#define PAIR 2 /* vectors, of events or of dimensions, that a tile takes at once */
+#define COLUMNS (SUMS / PAIR)
+#define PARTS (D / LANES < PAIR ? D / LANES : PAIR)
+#define LOG2_E 1.44269504f
+#define UNROLL _Pragma("GCC unroll 16")
+#define APART static __attribute__((noinline)) /* one copy: the code of a call has to stay in 32 KB of cache */
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t bits __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+typedef struct {
+    int32_t events, candidates, counter_width, context_width; /* events, counter_width: multiples of LANES */
+    /* weights */
+    const float *exponents, *age_weights, *hidden_in, *hidden_out; /* (AGES) (AGES + 1, D) (D, 2D) (2D, D) */
+    const float *counter_weights, *gate_bias;                      /* (K, counter_width); (1) times -log2 e */
+    const float *items, *scales, *shifts, *fadings;                /* (items, D) (kinds, D) (kinds, D) (kinds) */
+    const float *queries, *readouts, *contexts;                    /* (offers, D) times -log2 e; (offers, K, D) (X, D) */
+    /* state: kept from one call to the next */
+    const float *term, *scale, *fading;  /* (D, events) (D, events) (events) */
+    const float *context_row;            /* (D) */
+    const float *query, *readout;        /* (candidates, D) times -log2 e; (candidates, K, D) */
+    /* inputs */
+    const float *age_s, *value;          /* (events) */
+    const int32_t *item, *kind, *offer;  /* (events) (events) (candidates) */
+    const float *context, *counters;     /* (X); (candidates, counter_width), zeros behind the last */
+    const float *base_logits, *mix;      /* (candidates, K) and room for LANES more; (K) */
+    float *logits, *fused;               /* (candidates, K) and room for LANES more; (candidates) */
+    float *work;                         /* limit_work_floats() */
+} Task;
+
+INLINE vec load(const float *from) { return *(const vec *)from; }
+INLINE void store(float *to, vec value) { *(vec *)to = value; }
+INLINE vec fill(float value) { return value - (vec){0}; }
+
+/* Lane by lane: gcc makes one instruction of each, C has no operator for it. */
+INLINE vec smaller(vec a, vec b) {
+    for (int i = 0; i < LANES; i++) a[i] = a[i] < b[i] ? a[i] : b[i];
+    return a;
+}
+INLINE vec larger(vec a, vec b) {
+    for (int i = 0; i < LANES; i++) a[i] = a[i] > b[i] ? a[i] : b[i];
+    return a;
+}
+INLINE vec root(vec a) {
+    for (int i = 0; i < LANES; i++) a[i] = __builtin_sqrtf(a[i]);
+    return a;
+}
+
+/* 2^t for |t| ≤ 100 (beyond: 2^±100), relative error 1.6e-7, 2^0 = 1. The polynomial on -½…½ is the one of degree 5
+ * with p(0) = 1 and the least maximum relative error (9.2e-8), found by Lawson's reweighted least squares. */
+INLINE vec power_of_two(vec t) {
+    t = larger(smaller(t, fill(100.0f)), fill(-100.0f));
+    vec rounded = t + 12582912.0f; /* 1.5 · 2^23: the nearest integer is in the low bits */
+    vec f = t - (rounded - 12582912.0f);
+    vec p = 1.326472725e-3f * f + 9.671512688e-3f;
+    p = p * f + 5.550733744e-2f;
+    p = p * f + 2.402224208e-1f;
+    p = p * f + 6.931469776e-1f;
+    p = p * f + 1.0f;
+    return (vec)((bits)p + ((bits)rounded << 23));
+}
+
+/* Natural logarithm of a positive, normal number; coefficients of Cephes' logf.c (S. Moshier). */
+INLINE vec logarithm(vec x) {
+    bits from_root_half = (bits)x - 0x3f3504f3;
+    bits exponent = from_root_half >> 23;
+    vec f = (vec)((from_root_half & 0x7fffff) + 0x3f3504f3) - 1.0f, e = __builtin_convertvector(exponent, vec);
+    vec p = 7.0376836292e-2f * f - 1.1514610310e-1f;
+    p = p * f + 1.1676998740e-1f;
+    p = p * f - 1.2420140846e-1f;
+    p = p * f + 1.4249322787e-1f;
+    p = p * f - 1.6668057665e-1f;
+    p = p * f + 2.0000714765e-1f;
+    p = p * f - 2.4999993993e-1f;
+    p = p * f + 3.3333331174e-1f;
+    vec square = f * f;
+    return e * 0.693359375f + (f + (e * -2.12194440e-4f + (p * f - 0.5f) * square));
+}
+
+INLINE vec tangent(vec x) { return 1.0f - 2.0f / (power_of_two(x * (2.0f * LOG2_E)) + 1.0f); } /* tanh(0) = 0 */
+
+INLINE vec inverse_sine(vec x) { /* asinh, absolute error 2e-7 */
+    vec size = (vec)((bits)x & INT32_MAX), near = smaller(size, fill(1e15f)); /* beyond it √(x² + 1) = |x| */
+    vec half = 0.5f * size + 0.5f * (root(near * near + 1.0f) + (size - near));
+    return (vec)((bits)(logarithm(half) + 0.693147181f) | ((bits)x & INT32_MIN));
+}
+
+/* a0 b0 a1 b1 … of the lower and of the upper halves. log2(LANES) rounds of it transpose a square. */
+#if LANES == 16
+#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif LANES == 8
+#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#endif
+
+INLINE void transpose(const float *from, long from_step, float *to, long to_step) {
+    vec a[LANES], b[LANES];
+    UNROLL for (int i = 0; i < LANES; i++) a[i] = load(from + i * from_step);
+    UNROLL for (int width = 1; width < LANES; width *= 2) {
+        UNROLL for (int i = 0; i < LANES / 2; i++) {
+            b[2 * i] = ZIP_LOW(a[i], a[i + LANES / 2]);
+            b[2 * i + 1] = ZIP_HIGH(a[i], a[i + LANES / 2]);
+        }
+        UNROLL for (int i = 0; i < LANES; i++) a[i] = b[i];
+    }
+    UNROLL for (int i = 0; i < LANES; i++) store(to + i * to_step, a[i]);
+}
+
+/* Lane i of the result is the sum of vector i's lanes. */
+INLINE vec sums_of(const float *vectors) {
+    vec a[LANES];
+    UNROLL for (int i = 0; i < LANES; i++) a[i] = load(vectors + i * LANES);
+    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+        UNROLL for (int i = 0; i < half; i++) a[i] = ZIP_LOW(a[i], a[i + half]) + ZIP_HIGH(a[i], a[i + half]);
+    return a[0];
+}
+
+/* sum[j][p] += Σᵢ weight(i, j) · vector(i, p): the one product of matrices here. `columns`, `width`: constants. */
+INLINE void add_products(vec sum[][PAIR], const float *vectors, long vector_step, const float *weights,
+                         long weight_step, long column_step, int depth, int columns, int width) {
+    _Pragma("GCC unroll 2") for (int i = 0; i < depth; i++) {
+        vec x[PAIR];
+        UNROLL for (int p = 0; p < width; p++) x[p] = load(vectors + i * vector_step + p * LANES);
+        UNROLL for (int j = 0; j < columns; j++) {
+            float weight = weights[i * weight_step + j * column_step];
+            UNROLL for (int p = 0; p < width; p++) sum[j][p] += weight * x[p];
+        }
+    }
+}
+
+/* Powers of the age, a row of `width` vectors each: 2^(-p log2(1 + age)). */
+INLINE void age_powers(const Task *t, int first, float *powers, int width) {
+    UNROLL for (int p = 0; p < width; p++) {
+        vec age = logarithm(load(t->age_s + first + p * LANES) + 1.0f) * LOG2_E;
+        UNROLL for (int i = 0; i < AGES; i++)
+            store(powers + (i * PAIR + p) * LANES, power_of_two(age * t->exponents[i]));
+    }
+}
+
+/* e for events whose item, kind and value are already one term and one scale. */
+INLINE void squash_state(const Task *t, int first, float *e, int width) {
+    float powers[AGES * PAIR * LANES];
+    age_powers(t, first, powers, width);
+    for (int d = 0; d < D; d += COLUMNS) {
+        vec sum[COLUMNS][PAIR];
+        UNROLL for (int j = 0; j < COLUMNS; j++)
+            UNROLL for (int p = 0; p < width; p++) sum[j][p] = fill(t->context_row[d + j]);
+        add_products(sum, powers, PAIR * LANES, t->age_weights + d, D, 1, AGES, COLUMNS, width);
+        UNROLL for (int j = 0; j < COLUMNS; j++)
+            UNROLL for (int p = 0; p < width; p++) {
+                long at = (long)(d + j) * t->events + first + p * LANES;
+                store(e + ((d + j) * PAIR + p) * LANES, tangent(sum[j][p] * load(t->scale + at) + load(t->term + at)));
+            }
+    }
+}
+
+/* e from the tables, one event's dimensions a vector, then turned round. */
+INLINE void squash_raw(const Task *t, int first, float *e, int width) {
+    float features[(AGES + 1) * PAIR * LANES], rows[LANES * D];
+    age_powers(t, first, features, width);
+    for (int p = 0; p < width; p++) {
+        store(features + (AGES * PAIR + p) * LANES, inverse_sine(load(t->value + first + p * LANES)));
+        for (int n = 0; n < LANES; n++) {
+            int at = first + p * LANES + n;
+            const float *item = t->items + (long)t->item[at] * D;
+            const float *scale = t->scales + (long)t->kind[at] * D, *shift = t->shifts + (long)t->kind[at] * D;
+            UNROLL for (int d = 0; d < D; d += LANES) {
+                vec sum = load(item + d) + load(t->context_row + d);
+                UNROLL for (int i = 0; i <= AGES; i++)
+                    sum += features[(i * PAIR + p) * LANES + n] * load(t->age_weights + i * D + d);
+                store(rows + n * D + d, tangent(sum * load(scale + d) + load(shift + d)));
+            }
+        }
+        for (int d = 0; d < D; d += LANES) transpose(rows + d, D, e + (d * PAIR + p) * LANES, PAIR * LANES);
+    }
+}
+
+/* h = (e + relu(e·A)·B) · exp(age · fading), both ways round: (D, events) for the gates, (events, D) for evidence. */
+INLINE void embed(const Task *t, int first, const float *e, const vec *fading, float *by_dimension, float *by_event,
+                  int width) {
+    float hidden[2 * D * PAIR * LANES];
+    for (int h = 0; h < 2 * D; h += COLUMNS) {
+        vec sum[COLUMNS][PAIR] = {0};
+        add_products(sum, e, PAIR * LANES, t->hidden_in + h, 2 * D, 1, D, COLUMNS, width);
+        UNROLL for (int j = 0; j < COLUMNS; j++)
+            UNROLL for (int p = 0; p < width; p++)
+                store(hidden + ((h + j) * PAIR + p) * LANES, larger(sum[j][p], fill(0.0f)));
+    }
+    for (int d = 0; d < D; d += COLUMNS) {
+        vec sum[COLUMNS][PAIR];
+        UNROLL for (int j = 0; j < COLUMNS; j++)
+            UNROLL for (int p = 0; p < width; p++) sum[j][p] = load(e + ((d + j) * PAIR + p) * LANES);
+        add_products(sum, hidden, PAIR * LANES, t->hidden_out + d, D, 1, 2 * D, COLUMNS, width);
+        UNROLL for (int j = 0; j < COLUMNS; j++)
+            UNROLL for (int p = 0; p < width; p++)
+                store(by_dimension + (long)(d + j) * t->events + first + p * LANES, sum[j][p] * fading[p]);
+    }
+    for (int p = 0; p < width; p++)
+        for (int d = 0; d < D; d += LANES) {
+            int at = first + p * LANES;
+            transpose(by_dimension + (long)d * t->events + at, t->events, by_event + (long)at * D + d, D);
+        }
+}
+
+INLINE void embed_state(const Task *t, int first, float *by_dimension, float *by_event, int width) {
+    float e[D * PAIR * LANES];
+    vec fading[PAIR];
+    squash_state(t, first, e, width);
+    UNROLL for (int p = 0; p < width; p++) {
+        int at = first + p * LANES;
+        fading[p] = power_of_two(load(t->age_s + at) * load(t->fading + at) * LOG2_E);
+    }
+    embed(t, first, e, fading, by_dimension, by_event, width);
+}
+
+INLINE void embed_raw(const Task *t, int first, float *by_dimension, float *by_event, int width) {
+    float e[D * PAIR * LANES];
+    vec fading[PAIR];
+    squash_raw(t, first, e, width);
+    UNROLL for (int p = 0; p < width; p++) {
+        int at = first + p * LANES;
+        for (int n = 0; n < LANES; n++) fading[p][n] = t->fadings[t->kind[at + n]];
+        fading[p] = power_of_two(load(t->age_s + at) * fading[p] * LOG2_E);
+    }
+    embed(t, first, e, fading, by_dimension, by_event, width);
+}
+
+INLINE void gates(const Task *t, int c, const float *by_dimension, int n, float *gate, int rows, int width) {
+    vec sum[COLUMNS][PAIR];
+    UNROLL for (int j = 0; j < rows; j++)
+        UNROLL for (int p = 0; p < width; p++) sum[j][p] = fill(t->gate_bias[0]);
+    add_products(sum, by_dimension + n, t->events, t->query + (long)c * D, 1, D, D, rows, width);
+    UNROLL for (int j = 0; j < rows; j++)
+        UNROLL for (int p = 0; p < width; p++)
+            store(gate + (long)j * t->events + n + p * LANES, 1.0f / (1.0f + power_of_two(sum[j][p])));
+}
+
+/* The vectors whose lanes sum to the residuals of `rows` candidates from c on. */
+INLINE void score_rows(const Task *t, int c, const float *by_dimension, const float *by_event, float *gate,
+                       float *residual, int rows) {
+    int n = 0, events = t->events, counters = t->counter_width;
+    for (; n + PAIR * LANES <= events; n += PAIR * LANES) gates(t, c, by_dimension, n, gate, rows, PAIR);
+    if (n < events) gates(t, c, by_dimension, n, gate, rows, 1);
+    vec total[COLUMNS][K] = {0};
+    UNROLL for (int d = 0; d < D; d += PARTS * LANES) {
+        vec evidence[COLUMNS][PAIR] = {0};
+        add_products(evidence, by_event + d, D, gate, 1, events, events, rows, PARTS);
+        UNROLL for (int j = 0; j < rows; j++)
+            UNROLL for (int k = 0; k < K; k++)
+                UNROLL for (int p = 0; p < PARTS; p++)
+                    total[j][k] += evidence[j][p] * load(t->readout + ((long)(c + j) * K + k) * D + d + p * LANES);
+    }
+    for (int f = 0; f < counters; f += LANES)
+        UNROLL for (int j = 0; j < rows; j++) {
+            vec count = load(t->counters + (long)(c + j) * counters + f);
+            UNROLL for (int k = 0; k < K; k++) total[j][k] += count * load(t->counter_weights + k * counters + f);
+        }
+    UNROLL for (int j = 0; j < rows; j++)
+        UNROLL for (int k = 0; k < K; k++) store(residual + ((long)(c + j) * K + k) * LANES, total[j][k]);
+}
+
+APART void score(const Task *t, float *by_dimension, float *by_event) {
+    float *gate = by_event + (long)t->events * D, *residual = gate + (long)t->events * COLUMNS;
+    int outputs = t->candidates * K;
+    for (int c = 0; c < t->candidates;) {
+        int left = t->candidates - c, tiles = (left + COLUMNS - 1) / COLUMNS, rows = (left + tiles - 1) / tiles;
+        switch (rows) { /* tiles of nearly one height: a last one of 1 or 2 rows would wait for its own sums */
+#define ROWS(count) case count: score_rows(t, c, by_dimension, by_event, gate, residual, count); break;
+            ROWS(1) ROWS(2) ROWS(3) ROWS(4)
+#if COLUMNS == 8
+            ROWS(5) ROWS(6) ROWS(7) ROWS(8)
+#endif
+        }
+        c += rows;
+    }
+    for (int i = 0; i < outputs; i += LANES)
+        store(t->logits + i, load(t->base_logits + i) + sums_of(residual + (long)i * LANES));
+}
+
+/* Floats that `work` needs. */
+long limit_work_floats(int events, int candidates) {
+    return (long)events * (2 * D + COLUMNS) + ((long)candidates * K + LANES) * LANES + (long)candidates * (K + 1) * D + D;
+}
+
+int limit_lanes(void) { return LANES; }
+
+/* What a call through ctypes costs by itself. */
+void limit_nothing(const Task *t) { (void)t; }
+
+/* The ranking graph of format 3: events and candidates as they are kept between decisions. */
+void limit_state(const Task *t) {
+    float *by_dimension = t->work, *by_event = t->work + (long)t->events * D;
+    int n = 0;
+    for (; n + PAIR * LANES <= t->events; n += PAIR * LANES) embed_state(t, n, by_dimension, by_event, PAIR);
+    if (n < t->events) embed_state(t, n, by_dimension, by_event, 1);
+    score(t, by_dimension, by_event);
+}
+
+/* The untouched module: everything from ids and raw values, and the fused score. */
+void limit_raw(const Task *given) {
+    Task own = *given;
+    long events = own.events, candidates = own.candidates;
+    float *by_dimension = own.work, *by_event = by_dimension + events * D;
+    float *query = own.work + limit_work_floats(own.events, own.candidates) - candidates * (K + 1) * D - D;
+    float *readout = query + candidates * D, *context_row = readout + candidates * K * D;
+    for (int d = 0; d < D; d++) context_row[d] = 0.0f;
+    for (int x = 0; x < own.context_width; x++)
+        for (int d = 0; d < D; d++) context_row[d] += own.context[x] * own.contexts[x * D + d];
+    for (int c = 0; c < candidates; c++) {
+        __builtin_memcpy(query + c * D, own.queries + (long)own.offer[c] * D, D * sizeof(float));
+        __builtin_memcpy(readout + c * K * D, own.readouts + (long)own.offer[c] * K * D, K * D * sizeof(float));
+    }
+    own.query = query, own.readout = readout, own.context_row = context_row;
+    int n = 0;
+    for (; n + PAIR * LANES <= events; n += PAIR * LANES) embed_raw(&own, n, by_dimension, by_event, PAIR);
+    if (n < events) embed_raw(&own, n, by_dimension, by_event, 1);
+    score(&own, by_dimension, by_event);
+    for (int c = 0; c < candidates; c++) {
+        float fused = 0.0f;
+        for (int k = 0; k < K; k++) {
+            if (!own.offer[c]) own.logits[c * K + k] = own.base_logits[c * K + k]; /* nothing is known of it */
+            fused += own.logits[c * K + k] * own.mix[k];
+        }
+        own.fused[c] = fused;
+    }
+}

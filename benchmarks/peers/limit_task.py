@@ -1,0 +1,176 @@
+"""What the C of the model is given: weights, kept state and inputs, laid out as suits it."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchmarks.speed_work import ModelArray
+from cloud_export.edge_model import AGE_EXPONENTS, FADING_S, VALUE_SCALE, EdgeModel
+from edge_sdk.types import F32, I32
+
+CACHE_LINE_BYTES = 64
+LANES_AT_MOST = 16  # arrays are padded for the widest vectors, whatever the library was built for
+GATE_SCALE = -1.0 / np.log(2.0)  # the gate is 1 / (1 + 2^x): folded into queries and bias once
+
+_POINTERS = (
+    "exponents", "age_weights", "hidden_in", "hidden_out", "counter_weights", "gate_bias", "items", "scales", "shifts",
+    "fadings", "queries", "readouts", "contexts", "term", "scale", "fading", "context_row", "query", "readout", "age_s",
+    "value", "item", "kind", "offer", "context", "counters", "base_logits", "mix", "logits", "fused", "work",
+)  # fmt: skip
+
+
+class CTask(ctypes.Structure):
+    """`Task` of limit.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("events", "candidates", "counter_width", "context_width")),
+        *((name, ctypes.c_void_p) for name in _POINTERS),
+    )
+
+
+class ModelInputs(NamedTuple):
+    """Inputs of `EdgeModel.forward` without batch dimensions."""
+
+    item: ModelArray
+    kind: ModelArray
+    age_s: ModelArray
+    value: ModelArray
+    counters: ModelArray
+    context: ModelArray
+    candidate: ModelArray
+    base_logits: ModelArray
+    weights: ModelArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LimitTask:
+    """The structure and what its pointers point to."""
+
+    structure: CTask
+    arrays: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int32]]
+    candidates: int
+    objectives: int
+
+    @property
+    def logits(self) -> F32:
+        """(C, K), a view."""
+        flat = self.arrays["logits"].reshape(-1)[: self.candidates * self.objectives]
+        result: F32 = flat.reshape(self.candidates, self.objectives)
+        return result
+
+    @property
+    def fused(self) -> F32:
+        """(C,), a view; written by the entry point of raw events alone."""
+        result: F32 = self.arrays["fused"][: self.candidates]
+        return result
+
+
+def limit_task(model: EdgeModel, inputs: ModelInputs, work_floats: int) -> LimitTask:
+    """Lays out a call of both entry points.
+
+    Args:
+        model: its weights are copied.
+        inputs: of one decision; the number of events need not be a multiple of anything.
+        work_floats: what `limit_work_floats` says for the padded events and these candidates.
+    """
+    tables = _tables(model)
+    candidates, objectives = len(inputs.candidate), model.config.objectives
+    room = candidates * objectives + LANES_AT_MOST
+    arrays: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int32]] = {
+        **tables,
+        **_state(tables, inputs),
+        **_events(inputs),
+        "offer": _aligned(inputs.candidate, np.int32),
+        "context": _aligned(inputs.context),
+        "counters": _aligned(_padded(inputs.counters)),
+        "base_logits": _aligned(np.resize(inputs.base_logits, room)),
+        "mix": _aligned(inputs.weights),
+        "logits": _aligned(np.zeros(room)),
+        "fused": _aligned(np.zeros(candidates)),
+        "work": _aligned(np.zeros(work_floats)),
+    }
+    structure = CTask(
+        events=len(arrays["age_s"]),
+        candidates=candidates,
+        counter_width=arrays["counters"].shape[1],
+        context_width=len(inputs.context),
+        **{name: array.ctypes.data for name, array in arrays.items()},
+    )
+    return LimitTask(structure, arrays, candidates, objectives)
+
+
+def padded_count(count: int) -> int:
+    """The next multiple of the widest vector."""
+    return -(-count // LANES_AT_MOST) * LANES_AT_MOST
+
+
+def _tables(model: EdgeModel) -> dict[str, F32]:
+    """Everything that depends on the weights alone."""
+    with torch.no_grad():
+        offers = model.offers().double()
+        query = offers @ model.query.double() / model.config.dimension**0.5 * GATE_SCALE
+        feature = torch.cat([model.feature[:-1], model.feature[-1:] * VALUE_SCALE])
+        tables = {
+            "exponents": -torch.tensor(AGE_EXPONENTS),
+            "age_weights": feature,
+            "hidden_in": model.hidden_in,
+            "hidden_out": model.hidden_out,
+            "counter_weights": torch.from_numpy(_padded(model.counter_weights().T.numpy())),
+            "gate_bias": model.gate_bias.double().reshape(1) * GATE_SCALE,
+            "items": model.items(),
+            "scales": _behind_zero(model.kind_scale),
+            "shifts": _behind_zero(model.kind_shift),
+            "fadings": _behind_zero(-torch.exp(-model.fading) / FADING_S),
+            "queries": query,
+            "readouts": offers @ model.readout.double(),
+            "contexts": model.context,
+        }
+        return {name: _aligned(table.numpy()) for name, table in tables.items()}
+
+
+def _state(tables: dict[str, F32], inputs: ModelInputs) -> dict[str, F32]:
+    """What a runtime keeps from one decision to the next; events along the last axis."""
+    scale = tables["scales"][inputs.kind]
+    said = tables["items"][inputs.item] + np.arcsinh(inputs.value)[:, None] * tables["age_weights"][-1]
+    return {
+        "term": _aligned(_padded((said * scale + tables["shifts"][inputs.kind]).T)),
+        "scale": _aligned(_padded(scale.T)),
+        "fading": _aligned(_padded(tables["fadings"][inputs.kind].T)),
+        "context_row": _aligned(inputs.context @ tables["contexts"]),
+        "query": _aligned(tables["queries"][inputs.candidate]),
+        "readout": _aligned(tables["readouts"][inputs.candidate]),
+    }
+
+
+def _events(inputs: ModelInputs) -> dict[str, F32 | I32]:
+    return {
+        "age_s": _aligned(_padded(inputs.age_s)),
+        "value": _aligned(_padded(inputs.value)),
+        "item": _aligned(_padded(inputs.item), np.int32),
+        "kind": _aligned(_padded(inputs.kind), np.int32),
+    }
+
+
+def _behind_zero(rows: torch.Tensor) -> torch.Tensor:
+    return torch.cat([torch.zeros(1, rows.shape[1]), rows])
+
+
+def _padded(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Zeros behind the last axis up to a multiple of the widest vector."""
+    missing = padded_count(array.shape[-1]) - array.shape[-1]
+    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)])
+
+
+def _aligned(array: npt.NDArray[np.generic], dtype: type[np.float32] | type[np.int32] = np.float32) -> npt.NDArray:
+    """A copy that starts at a cache line: a vector must not lie across two."""
+    wide = np.zeros(array.size * 4 + CACHE_LINE_BYTES, np.uint8)
+    start = -wide.ctypes.data % CACHE_LINE_BYTES
+    result = wide[start : start + array.size * 4].view(dtype).reshape(array.shape)
+    result[...] = array
+    return result

@@ -6,6 +6,11 @@
  * Build with -DDIMENSION=d -DOBJECTIVES=K, without -ffast-math (rounding by a big number must stay).
  */
 #include <stdint.h>
+#if defined(__SSE__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
 
 #if defined(__AVX512F__)
 #define LANES 16
@@ -27,6 +32,7 @@
 #define PAIR 2 /* vectors, of events or of dimensions, that a tile takes at once */
 #define COLUMNS (SUMS / PAIR)
 #define PARTS (D / LANES < PAIR ? D / LANES : PAIR)
+#define BLOCKS (D / LANES / PARTS)
 #define LOG2_E 1.44269504f
 #define UNROLL _Pragma("GCC unroll 16")
 #define APART static __attribute__((noinline)) /* one copy: the code of a call has to stay in 32 KB of cache */
@@ -59,19 +65,24 @@ INLINE vec load(const float *from) { return *(const vec *)from; }
 INLINE void store(float *to, vec value) { *(vec *)to = value; }
 INLINE vec fill(float value) { return value - (vec){0}; }
 
-/* Lane by lane: gcc makes one instruction of each, C has no operator for it. */
-INLINE vec smaller(vec a, vec b) {
-    for (int i = 0; i < LANES; i++) a[i] = a[i] < b[i] ? a[i] : b[i];
-    return a;
-}
-INLINE vec larger(vec a, vec b) {
-    for (int i = 0; i < LANES; i++) a[i] = a[i] > b[i] ? a[i] : b[i];
-    return a;
-}
-INLINE vec root(vec a) {
-    for (int i = 0; i < LANES; i++) a[i] = __builtin_sqrtf(a[i]);
-    return a;
-}
+/* What C's vectors have no operator for. */
+#if defined(__AVX512F__)
+#define OF_TWO(name, a, b) _mm512_##name##_ps(a, b)
+#define ROOT(a) _mm512_sqrt_ps(a)
+#elif defined(__AVX__)
+#define OF_TWO(name, a, b) _mm256_##name##_ps(a, b)
+#define ROOT(a) _mm256_sqrt_ps(a)
+#elif defined(__SSE__)
+#define OF_TWO(name, a, b) _mm_##name##_ps(a, b)
+#define ROOT(a) _mm_sqrt_ps(a)
+#elif defined(__aarch64__)
+#define OF_TWO(name, a, b) v##name##q_f32(a, b)
+#define ROOT(a) vsqrtq_f32(a)
+#else
+#error "give the vector instructions' min, max and sqrt of this processor"
+#endif
+INLINE vec smaller(vec a, vec b) { return OF_TWO(min, a, b); }
+INLINE vec larger(vec a, vec b) { return OF_TWO(max, a, b); }
 
 /* 2^t for |t| ≤ 100 (beyond: 2^±100), relative error 1.6e-7, 2^0 = 1. The polynomial on -½…½ is the one of degree 5
  * with p(0) = 1 and the least maximum relative error (9.2e-8), found by Lawson's reweighted least squares. */
@@ -108,7 +119,7 @@ INLINE vec tangent(vec x) { return 1.0f - 2.0f / (power_of_two(x * (2.0f * LOG2_
 
 INLINE vec inverse_sine(vec x) { /* asinh, absolute error 2e-7 */
     vec size = (vec)((bits)x & INT32_MAX), near = smaller(size, fill(1e15f)); /* beyond it √(x² + 1) = |x| */
-    vec half = 0.5f * size + 0.5f * (root(near * near + 1.0f) + (size - near));
+    vec half = 0.5f * size + 0.5f * (ROOT(near * near + 1.0f) + (size - near));
     return (vec)((bits)(logarithm(half) + 0.693147181f) | ((bits)x & INT32_MIN));
 }
 
@@ -256,31 +267,36 @@ INLINE void embed_raw(const Task *t, int first, float *by_dimension, float *by_e
     embed(t, first, e, fading, by_dimension, by_event, width);
 }
 
-INLINE void gates(const Task *t, int c, const float *by_dimension, int n, float *gate, int rows, int width) {
+/* The gates of `rows` candidates and `width` vectors of events, and what these events add to the evidence. */
+INLINE void add_evidence(const Task *t, int c, const float *by_dimension, const float *by_event, int n,
+                         vec evidence[][COLUMNS][PAIR], int rows, int width) {
+    float gate[COLUMNS * PAIR * LANES];
     vec sum[COLUMNS][PAIR];
     UNROLL for (int j = 0; j < rows; j++)
         UNROLL for (int p = 0; p < width; p++) sum[j][p] = fill(t->gate_bias[0]);
     add_products(sum, by_dimension + n, t->events, t->query + (long)c * D, 1, D, D, rows, width);
     UNROLL for (int j = 0; j < rows; j++)
         UNROLL for (int p = 0; p < width; p++)
-            store(gate + (long)j * t->events + n + p * LANES, 1.0f / (1.0f + power_of_two(sum[j][p])));
+            store(gate + (j * PAIR + p) * LANES, 1.0f / (1.0f + power_of_two(sum[j][p])));
+    UNROLL for (int d = 0; d < BLOCKS; d++)
+        add_products(evidence[d], by_event + (long)n * D + d * PARTS * LANES, D, gate, 1, PAIR * LANES, width * LANES,
+                     rows, PARTS);
 }
 
 /* The vectors whose lanes sum to the residuals of `rows` candidates from c on. */
-INLINE void score_rows(const Task *t, int c, const float *by_dimension, const float *by_event, float *gate,
-                       float *residual, int rows) {
-    int n = 0, events = t->events, counters = t->counter_width;
-    for (; n + PAIR * LANES <= events; n += PAIR * LANES) gates(t, c, by_dimension, n, gate, rows, PAIR);
-    if (n < events) gates(t, c, by_dimension, n, gate, rows, 1);
-    vec total[COLUMNS][K] = {0};
-    UNROLL for (int d = 0; d < D; d += PARTS * LANES) {
-        vec evidence[COLUMNS][PAIR] = {0};
-        add_products(evidence, by_event + d, D, gate, 1, events, events, rows, PARTS);
-        UNROLL for (int j = 0; j < rows; j++)
-            UNROLL for (int k = 0; k < K; k++)
-                UNROLL for (int p = 0; p < PARTS; p++)
-                    total[j][k] += evidence[j][p] * load(t->readout + ((long)(c + j) * K + k) * D + d + p * LANES);
-    }
+INLINE void score_rows(const Task *t, int c, const float *by_dimension, const float *by_event, float *residual,
+                       int rows) {
+    int n = 0, counters = t->counter_width;
+    vec evidence[BLOCKS][COLUMNS][PAIR] = {0}, total[COLUMNS][K] = {0};
+    for (; n + PAIR * LANES <= t->events; n += PAIR * LANES)
+        add_evidence(t, c, by_dimension, by_event, n, evidence, rows, PAIR);
+    if (n < t->events) add_evidence(t, c, by_dimension, by_event, n, evidence, rows, 1);
+    UNROLL for (int j = 0; j < rows; j++)
+        UNROLL for (int k = 0; k < K; k++) {
+            const float *readout = t->readout + ((long)(c + j) * K + k) * D;
+            UNROLL for (int d = 0; d < BLOCKS * PARTS; d++)
+                total[j][k] += evidence[d / PARTS][j][d % PARTS] * load(readout + d * LANES);
+        }
     for (int f = 0; f < counters; f += LANES)
         UNROLL for (int j = 0; j < rows; j++) {
             vec count = load(t->counters + (long)(c + j) * counters + f);
@@ -291,12 +307,12 @@ INLINE void score_rows(const Task *t, int c, const float *by_dimension, const fl
 }
 
 APART void score(const Task *t, float *by_dimension, float *by_event) {
-    float *gate = by_event + (long)t->events * D, *residual = gate + (long)t->events * COLUMNS;
+    float *residual = by_event + (long)t->events * D;
     int outputs = t->candidates * K;
     for (int c = 0; c < t->candidates;) {
         int left = t->candidates - c, tiles = (left + COLUMNS - 1) / COLUMNS, rows = (left + tiles - 1) / tiles;
         switch (rows) { /* tiles of nearly one height: a last one of 1 or 2 rows would wait for its own sums */
-#define ROWS(count) case count: score_rows(t, c, by_dimension, by_event, gate, residual, count); break;
+#define ROWS(count) case count: score_rows(t, c, by_dimension, by_event, residual, count); break;
             ROWS(1) ROWS(2) ROWS(3) ROWS(4)
 #if COLUMNS == 8
             ROWS(5) ROWS(6) ROWS(7) ROWS(8)
@@ -310,7 +326,7 @@ APART void score(const Task *t, float *by_dimension, float *by_event) {
 
 /* Floats that `work` needs. */
 long limit_work_floats(int events, int candidates) {
-    return (long)events * (2 * D + COLUMNS) + ((long)candidates * K + LANES) * LANES + (long)candidates * (K + 1) * D + D;
+    return (long)events * 2 * D + ((long)candidates * K + LANES) * LANES + (long)candidates * (K + 1) * D + D;
 }
 
 int limit_lanes(void) { return LANES; }

@@ -44,6 +44,7 @@ def main() -> None:
             scene=trained.scene(),
             context=CONTEXT,
             folder=FOLDER,
+            log=trained.folder / "log",
         )
         for window in sorted(WINDOWS, reverse=True)
     ]

@@ -73,7 +73,7 @@ class ProcessFigures:
 
 
 def process_figures(work: Work, processes: int = PROCESSES) -> ProcessFigures:
-    """Start so many processes of each sort, one sort after the other, again and again.
+    """Start so many processes of each sort, the sorts in turn.
 
     Args:
         work: for the bundle, and the naive export beside it.

@@ -43,6 +43,11 @@ class TrainedScene:
         model.load_state_dict(saved["weights"])
         return with_window(model, window)
 
+    def items(self) -> int:
+        """So many have a row of the model's own."""
+        items: int = torch.load(self.folder / "weights.pt", weights_only=True)["config"]["items"]
+        return items - 1
+
     def scene(self) -> Mapping[str, object]:
         """scene.toml as a table."""
         return tomllib.loads(scene_file().read_text())

@@ -22,7 +22,7 @@ from cloud_export.examples import make_examples, with_base
 from cloud_export.layout import build_layout
 from cloud_export.logs import read_log
 from cloud_export.pipeline import pack, train
-from cloud_export.scene import load_scene, scene_from_table
+from cloud_export.scene import scene_from_table
 from cloud_export.split import split_log
 from cloud_export.stages import Clockwork, Inputs, Run, Trained
 from device_sim.users.population import Population, PopulationConfig, simulate, write
@@ -30,7 +30,7 @@ from device_sim.users.population import Population, PopulationConfig, simulate, 
 WINDOWS = (32, 128)
 SCENE = "wealth"
 OWN_ITEMS = 360  # of the simulated app
-_USERS, _DAYS = 300, 6
+_USERS, _DAYS = 500, 6
 _SEED = 1
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     torch.set_num_threads(1)
     write(_with_items(simulate(PopulationConfig(users=_USERS, days=_DAYS, seed=_SEED)), arguments.items),
           arguments.out / "log")  # fmt: skip
-    _train(arguments.out, every_item=arguments.items != OWN_ITEMS)
+    _train(arguments.out)
 
 
 def scene_file() -> Path:
@@ -52,10 +52,13 @@ def scene_file() -> Path:
 
 
 def _with_items(population: Population, items: int) -> Population:
-    """The same log over more items: each that is not ranked becomes several, which its events are about in turn."""
+    """The same log over more items: those that are not ranked become several each, busy ones more, and the events
+    about one are about its parts in turn."""
     others = population.offers.filter(~pl.col("rankable"))["offer"].to_list()
-    wanted = len(others) + items - population.offers.height
-    parts = {name: wanted // len(others) + (place < wanted % len(others)) for place, name in enumerate(others)}
+    counts = dict(population.events["item"].value_counts().iter_rows())
+    parts = dict.fromkeys(others, 1)
+    for _ in range(items - population.offers.height):
+        parts[max(others, key=lambda name: counts.get(name, 0) / parts[name])] += 1
     turn = pl.int_range(pl.len()).over("item") % pl.col("item").replace_strict(parts, default=1)
     name = pl.when(turn == 0).then(pl.col("item")).otherwise(pl.col("item") + "/" + turn.cast(pl.String))
     more = [
@@ -70,12 +73,10 @@ def _with_items(population: Population, items: int) -> Population:
     )
 
 
-def _train(out: Path, *, every_item: bool) -> None:
-    scene = load_scene(f"{SCENE}.toml")
-    if every_item:  # also those that a small log speaks of once
-        table = tomllib.loads(scene_file().read_text())
-        table["model"]["min_item_count"] = 1
-        scene = scene_from_table(table)
+def _train(out: Path) -> None:
+    table = tomllib.loads(scene_file().read_text())
+    table["model"]["min_item_count"] = 1  # also those that a small log speaks of once
+    scene = scene_from_table(table)
     log_file = {name: out / "log" / f"{name}.parquet" for name in ("events", "decisions", "offers", "users")}
     inputs = Inputs(scene=scene, **log_file, out=out, seed=_SEED)
     log, _ = read_log(scene, **log_file, bad_rows="stop")

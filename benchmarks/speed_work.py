@@ -52,6 +52,7 @@ class Work:
     inputs: tuple[ModelArray, ...]  # of `EdgeModel.forward`, in its order
     expected: F32  # (C,) fused logits: the untouched module in torch, float64
     folder: Path  # what competitors make of the model is kept here
+    log: Path | None  # folder of the log that the weights were trained on; None = not kept
 
     def next_event(self, number: int) -> PlainEvent:
         """An endless supply of events after `now_ms`: those of the history again, whose kinds enter the window."""
@@ -68,6 +69,7 @@ def make_work(
     scene: Mapping[str, object],
     context: Mapping[str, str],
     folder: Path,
+    log: Path | None = None,
     candidates: int = CANDIDATES,
     events: int = EVENTS,
     seed: int = 11,
@@ -81,6 +83,7 @@ def make_work(
         scene: scene.toml as a table.
         context: of the decision; one value for each field of the scene.
         folder: where competitors keep what they convert.
+        log: folder of the log's Parquet files.
         candidates: so many, of the scene's offers.
         events: so many, of all kinds of the scene.
         seed: of the events and the base logits.
@@ -106,6 +109,7 @@ def make_work(
         inputs=(),
         expected=np.zeros(len(names), np.float32),
         folder=folder,
+        log=log,
     )
     inputs = _inputs(work, content)
     return replace(work, inputs=inputs, expected=_expected(model, inputs))

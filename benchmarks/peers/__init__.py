@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.peers import c_limit, litert, mnn, naive_onnx, ncnn, ours, plain_numpy, torch_eager, typical
+from benchmarks.peers import c_limit, litert, mnn, naive_onnx, ncnn, ours, plain_numpy, torch_eager, typical, vowpal
 from benchmarks.peers.peer import Peer
 
 ALL: tuple[Peer, ...] = (
@@ -14,5 +14,6 @@ ALL: tuple[Peer, ...] = (
     *naive_onnx.PEERS,
     *torch_eager.PEERS,
     *plain_numpy.PEERS,
+    *vowpal.PEERS,
     *typical.PEERS,
 )

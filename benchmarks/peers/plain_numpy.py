@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.peers.peer import Peer, Ready
 from benchmarks.speed_work import Work
-from cloud_export.edge_model import AGE_EXPONENTS, FADING_S, EdgeModel
+from cloud_export.edge_model import AGE_EXPONENTS, FADING_S, VALUE_SCALE, EdgeModel
 from edge_sdk.types import F32, I32
 
 
@@ -28,8 +28,8 @@ class NumpyModel:
             self._items = _array(model.items())
             self._query = _array(offers @ model.query / math.sqrt(model.config.dimension))
             self._readout = _array(offers @ model.readout)
-            self._known = _array(model.known)
-            self._features = _array(model._feature_weights())
+            self._features = _array(model.feature)
+            self._features[-1] *= VALUE_SCALE
             self._counter_weights = _array(model.counter_weights())
             self._context, self._gate_bias = _array(model.context), float(model.gate_bias)
             self._hidden_in, self._hidden_out = _array(model.hidden_in), _array(model.hidden_out)
@@ -48,8 +48,7 @@ class NumpyModel:
         gates = 1.0 / (1.0 + np.exp(-(self._query[candidate] @ events.T + self._gate_bias)))
         readout = self._readout[candidate].reshape(len(candidate), self._objectives, self._dimension)
         residual = (readout @ (gates @ events)[:, :, None])[:, :, 0]
-        residual += (counters @ self._counter_weights) * self._known[candidate]
-        fused: F32 = (base_logits + residual) @ weights
+        fused: F32 = (base_logits + residual + counters @ self._counter_weights) @ weights
         return fused
 
     def _embedded(self, item: I32, kind: I32, age_s: F32, value: F32, context: F32) -> F32:

@@ -242,10 +242,7 @@ void limit_raw(const Task *given) {
     score(&own, by_dimension, by_event);
     for (int c = 0; c < candidates; c++) {
         float fused = 0.0f;
-        for (int k = 0; k < K; k++) {
-            if (!own.offer[c]) own.logits[c * K + k] = own.base_logits[c * K + k]; /* nothing is known of it */
-            fused += own.logits[c * K + k] * own.mix[k];
-        }
+        for (int k = 0; k < K; k++) fused += own.logits[c * K + k] * own.mix[k];
         own.fused[c] = fused;
     }
 }

@@ -17,6 +17,8 @@ from cloud_export.edge_model import EdgeModel
 
 COMPILERS = ("cc", "gcc")
 SOURCES = Path(__file__).parent
+LIMIT, PLAIN = "limit.c", "limit_plain.c"
+HEADERS = ("limit_task.h", "limit_vector.h")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,11 @@ class LimitLibrary:
     @property
     def lanes(self) -> int:
         """Floats in a vector."""
-        return int(self.library.limit_lanes())
+        lanes: int = self.library.limit_lanes()
+        return lanes
 
     def task(self, model: EdgeModel, inputs: ModelInputs) -> LimitTask:
-        """Inputs laid out for `bound`."""
+        """Lays the inputs out for `bound`, whatever their number."""
         floats = self.library.limit_work_floats(padded_count(len(inputs.item)), len(inputs.candidate))
         return limit_task(model, inputs, floats)
 
@@ -63,7 +66,8 @@ def built(build: Build, dimension: int, objectives: int, folder: Path) -> LimitL
     source = SOURCES / build.source
     options = (*build.flags, f"-DDIMENSION={dimension}", f"-DOBJECTIVES={objectives}")
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
-    digest = hashlib.sha256(b"\0".join([source.read_bytes(), version, *(option.encode() for option in options)]))
+    texts = [(SOURCES / name).read_bytes() for name in (build.source, *HEADERS)]
+    digest = hashlib.sha256(b"\0".join([*texts, version, *(option.encode() for option in options)]))
     path = folder / f"{source.stem}_{digest.hexdigest()[:12]}.so"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

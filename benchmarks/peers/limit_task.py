@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from benchmarks.speed_work import ModelArray
-from cloud_export.edge_model import AGE_EXPONENTS, FADING_S, VALUE_SCALE, EdgeModel
+from cloud_export.edge_model import AGE_EXPONENTS, EdgeModel
 from edge_sdk.types import F32, I32
 
+Array = npt.NDArray[Any]
+Number = TypeVar("Number", np.float32, np.int32)
 CACHE_LINE_BYTES = 64
+_LINE = CACHE_LINE_BYTES // 4  # numbers
 LANES_AT_MOST = 16  # arrays are padded for the widest vectors, whatever the library was built for
 GATE_SCALE = -1.0 / np.log(2.0)  # the gate is 1 / (1 + 2^x): folded into queries and bias once
 
@@ -53,7 +56,7 @@ class LimitTask:
     """The structure and what its pointers point to."""
 
     structure: CTask
-    arrays: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int32]]
+    arrays: dict[str, ModelArray]
     candidates: int
     objectives: int
 
@@ -82,11 +85,11 @@ def limit_task(model: EdgeModel, inputs: ModelInputs, work_floats: int) -> Limit
     tables = _tables(model)
     candidates, objectives = len(inputs.candidate), model.config.objectives
     room = candidates * objectives + LANES_AT_MOST
-    arrays: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int32]] = {
+    arrays: dict[str, ModelArray] = {
         **tables,
         **_state(tables, inputs),
         **_events(inputs),
-        "offer": _aligned(inputs.candidate, np.int32),
+        "offer": _whole(inputs.candidate),
         "context": _aligned(inputs.context),
         "counters": _aligned(_padded(inputs.counters)),
         "base_logits": _aligned(np.resize(inputs.base_logits, room)),
@@ -114,20 +117,18 @@ def _tables(model: EdgeModel) -> dict[str, F32]:
     """Everything that depends on the weights alone."""
     with torch.no_grad():
         offers = model.offers().double()
-        query = offers @ model.query.double() / model.config.dimension**0.5 * GATE_SCALE
-        feature = torch.cat([model.feature[:-1], model.feature[-1:] * VALUE_SCALE])
         tables = {
             "exponents": -torch.tensor(AGE_EXPONENTS),
-            "age_weights": feature,
+            "age_weights": torch.cat([model.feature[:-1], model.value_row()[None]]),
             "hidden_in": model.hidden_in,
             "hidden_out": model.hidden_out,
             "counter_weights": torch.from_numpy(_padded(model.counter_weights().T.numpy())),
             "gate_bias": model.gate_bias.double().reshape(1) * GATE_SCALE,
             "items": model.items(),
-            "scales": _behind_zero(model.kind_scale),
-            "shifts": _behind_zero(model.kind_shift),
-            "fadings": _behind_zero(-torch.exp(-model.fading) / FADING_S),
-            "queries": query,
+            "scales": model.kind_scales(),
+            "shifts": model.kind_shifts(),
+            "fadings": model.kind_fadings(),
+            "queries": offers @ model.query_weights().double() * GATE_SCALE,
             "readouts": offers @ model.readout.double(),
             "contexts": model.context,
         }
@@ -148,29 +149,33 @@ def _state(tables: dict[str, F32], inputs: ModelInputs) -> dict[str, F32]:
     }
 
 
-def _events(inputs: ModelInputs) -> dict[str, F32 | I32]:
+def _events(inputs: ModelInputs) -> dict[str, ModelArray]:
     return {
         "age_s": _aligned(_padded(inputs.age_s)),
         "value": _aligned(_padded(inputs.value)),
-        "item": _aligned(_padded(inputs.item), np.int32),
-        "kind": _aligned(_padded(inputs.kind), np.int32),
+        "item": _whole(_padded(inputs.item)),
+        "kind": _whole(_padded(inputs.kind)),
     }
 
 
-def _behind_zero(rows: torch.Tensor) -> torch.Tensor:
-    return torch.cat([torch.zeros(1, rows.shape[1]), rows])
-
-
-def _padded(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _padded(array: Array) -> Array:
     """Zeros behind the last axis up to a multiple of the widest vector."""
     missing = padded_count(array.shape[-1]) - array.shape[-1]
     return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)])
 
 
-def _aligned(array: npt.NDArray[np.generic], dtype: type[np.float32] | type[np.int32] = np.float32) -> npt.NDArray:
-    """A copy that starts at a cache line: a vector must not lie across two."""
-    wide = np.zeros(array.size * 4 + CACHE_LINE_BYTES, np.uint8)
-    start = -wide.ctypes.data % CACHE_LINE_BYTES
-    result = wide[start : start + array.size * 4].view(dtype).reshape(array.shape)
+def _aligned(array: Array) -> F32:
+    """A float32 copy that starts at a cache line: a vector must not lie across two."""
+    return _copied(array, np.zeros(array.size + _LINE, np.float32))
+
+
+def _whole(array: Array) -> I32:
+    """The same of int32."""
+    return _copied(array, np.zeros(array.size + _LINE, np.int32))
+
+
+def _copied(array: Array, room: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    start = -room.ctypes.data % CACHE_LINE_BYTES // room.itemsize
+    result = room[start : start + array.size].reshape(array.shape)
     result[...] = array
     return result

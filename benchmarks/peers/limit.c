@@ -209,6 +209,16 @@ long limit_work_floats(int events, int candidates) {
 
 int limit_lanes(void) { return LANES; }
 
+int limit_runs_here(void) {
+#if defined(__AVX512F__)
+    return __builtin_cpu_supports("avx512f");
+#elif defined(__AVX2__)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return 1;
+#endif
+}
+
 /* What a call through ctypes costs by itself. */
 void limit_nothing(const Task *t) { (void)t; }
 

@@ -60,7 +60,8 @@ def built(build: Build, dimension: int, objectives: int, folder: Path) -> LimitL
     """The library of a build; compiled unless the folder has it from the same source, flags and compiler.
 
     Raises:
-        PeerMissingError: there is no C compiler, or it does not take this source or these flags.
+        PeerMissingError: there is no C compiler, or it does not take this source or these flags, or this processor does
+            not run what it makes.
     """
     compiler = _compiler()
     source = SOURCES / build.source
@@ -75,6 +76,8 @@ def built(build: Build, dimension: int, objectives: int, folder: Path) -> LimitL
     # PyDLL keeps the interpreter's lock: letting go of it and taking it again would cost more than the call's overhead.
     library = ctypes.PyDLL(str(path))
     library.limit_work_floats.restype = ctypes.c_long
+    if not library.limit_runs_here():
+        raise PeerMissingError(f"this processor does not run what {build} makes", "measure on one that does")
     return LimitLibrary(library)
 
 
@@ -90,5 +93,5 @@ def _compile(command: list[str], path: Path) -> None:
     done = subprocess.run([*command, "-o", str(fresh)], capture_output=True, text=True, check=False)
     if done.returncode:
         first = next((line for line in done.stderr.splitlines() if "error" in line), f"exit code {done.returncode}")
-        raise PeerMissingError(f"{' '.join(command[:4])} failed: {first}", "use gcc 12 or clang 16 or newer")
+        raise PeerMissingError(f"{' '.join(command)} failed: {first}", "use gcc 12 or newer")
     fresh.replace(path)

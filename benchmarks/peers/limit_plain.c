@@ -56,6 +56,8 @@ long limit_work_floats(int events, int candidates) {
 
 int limit_lanes(void) { return 1; }
 
+int limit_runs_here(void) { return 1; }
+
 void limit_state(const Task *t) {
     int count = t->events;
     float *powers = t->work, *e = powers + (AGES + 1) * count, *hidden = e + D * count, *h = hidden + 2 * D * count;

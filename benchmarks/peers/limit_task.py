@@ -57,21 +57,8 @@ class LimitTask:
 
     structure: CTask
     arrays: dict[str, ModelArray]
-    candidates: int
-    objectives: int
-
-    @property
-    def logits(self) -> F32:
-        """(C, K), a view."""
-        flat = self.arrays["logits"].reshape(-1)[: self.candidates * self.objectives]
-        result: F32 = flat.reshape(self.candidates, self.objectives)
-        return result
-
-    @property
-    def fused(self) -> F32:
-        """(C,), a view; written by the entry point of raw events alone."""
-        result: F32 = self.arrays["fused"][: self.candidates]
-        return result
+    logits: F32  # (C, K)
+    fused: F32  # (C,), written by the entry point of raw events alone
 
 
 def limit_task(model: EdgeModel, inputs: ModelInputs, work_floats: int) -> LimitTask:
@@ -85,6 +72,7 @@ def limit_task(model: EdgeModel, inputs: ModelInputs, work_floats: int) -> Limit
     tables = _tables(model)
     candidates, objectives = len(inputs.candidate), model.config.objectives
     room = candidates * objectives + LANES_AT_MOST
+    logits, fused = _aligned(np.zeros(room)), _aligned(np.zeros(candidates))
     arrays: dict[str, ModelArray] = {
         **tables,
         **_state(tables, inputs),
@@ -94,8 +82,8 @@ def limit_task(model: EdgeModel, inputs: ModelInputs, work_floats: int) -> Limit
         "counters": _aligned(_padded(inputs.counters)),
         "base_logits": _aligned(np.resize(inputs.base_logits, room)),
         "mix": _aligned(inputs.weights),
-        "logits": _aligned(np.zeros(room)),
-        "fused": _aligned(np.zeros(candidates)),
+        "logits": logits,
+        "fused": fused,
         "work": _aligned(np.zeros(work_floats)),
     }
     structure = CTask(
@@ -105,7 +93,7 @@ def limit_task(model: EdgeModel, inputs: ModelInputs, work_floats: int) -> Limit
         context_width=len(inputs.context),
         **{name: array.ctypes.data for name, array in arrays.items()},
     )
-    return LimitTask(structure, arrays, candidates, objectives)
+    return LimitTask(structure, arrays, logits[: candidates * objectives].reshape(candidates, objectives), fused)
 
 
 def padded_count(count: int) -> int:

@@ -87,7 +87,7 @@ def test_an_absent_compiler_is_a_missing_peer(folder: Path, monkeypatch: pytest.
 
 def test_a_flag_that_the_compiler_refuses_is_a_missing_peer(folder: Path) -> None:
     _library(c_limit.NATIVE, folder, 16, 2)
-    with pytest.raises(PeerMissingError, match="-march=no-such-processor .* failed: .*; use gcc"):
+    with pytest.raises(PeerMissingError, match=r"-march=no-such-processor .* failed: .*; use gcc"):
         built(Build(limit_library.LIMIT, ("-march=no-such-processor",)), 16, 2, folder)
 
 

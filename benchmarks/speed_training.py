@@ -77,9 +77,11 @@ def _train(out: Path) -> None:
     table = tomllib.loads(scene_file().read_text())
     table["model"]["min_item_count"] = 1  # also those that a small log speaks of once
     scene = scene_from_table(table)
-    log_file = {name: out / "log" / f"{name}.parquet" for name in ("events", "decisions", "offers", "users")}
-    inputs = Inputs(scene=scene, **log_file, out=out, seed=_SEED)
-    log, _ = read_log(scene, **log_file, bad_rows="stop")
+    events, decisions, offers, users = (
+        out / "log" / f"{name}.parquet" for name in ("events", "decisions", "offers", "users")
+    )
+    inputs = Inputs(scene=scene, events=events, decisions=decisions, offers=offers, users=users, out=out, seed=_SEED)
+    log, _ = read_log(scene, events=events, decisions=decisions, offers=offers, users=users, bad_rows="stop")
     split = split_log(scene, log, seed=_SEED)
     run = Run(inputs, log, build_layout(scene, log, training_events=split.training_events), split)
     clockwork = Clockwork(lambda _: lambda __, ___: None)

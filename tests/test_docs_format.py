@@ -6,7 +6,6 @@ import inspect
 import json
 import re
 import struct
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +218,7 @@ def test_machine() -> None:
         for step in documented["steps"]
     )  # fmt: skip
     rule = MachineRule("stage", Per.USER, tuple(documented["states"]), steps)
-    memory = Memory(replace(layout(DecayTables.of(300)), machines=(rule,)))
+    memory = Memory(layout(DecayTables.of(300))._replace(machines=(rule,)))
 
     for step in documented["walk"]:
         if "event_ms" in step:
@@ -233,7 +232,7 @@ def test_machine() -> None:
 def test_budget() -> None:
     documented = example("budget")
     rule = BudgetRule(frozenset({CLICK}), documented["period_s"])
-    memory = Memory(replace(layout(DecayTables.of(300)), budget=rule))
+    memory = Memory(layout(DecayTables.of(300))._replace(budget=rule))
 
     for step in documented["walk"]:
         if "event_ms" in step:

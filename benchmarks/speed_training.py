@@ -96,7 +96,7 @@ def _pack(run: Run, trained: Trained, window: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     settings = run.inputs.scene.model.model_copy(update={"window": window})
     scene = run.inputs.scene.model_copy(update={"model": settings})
-    layout = replace(run.layout, memory=replace(run.layout.memory, window=window))
+    layout = replace(run.layout, memory=run.layout.memory._replace(window=window))
     wide = replace(run, inputs=replace(run.inputs, scene=scene, out=folder), layout=layout)
     cloud = trained.cloud
     test = make_examples(run.log, layout, run.split.test, trained.test_moments, progress=lambda _, __: None)

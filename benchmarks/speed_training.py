@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=OWN_ITEMS, help="items of the scene, 360 or more")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    write(_with_items(simulate(PopulationConfig(users=_USERS, days=_DAYS, seed=_SEED)), arguments.items),
+    write(with_items(simulate(PopulationConfig(users=_USERS, days=_DAYS, seed=_SEED)), arguments.items),
           arguments.out / "log")  # fmt: skip
     _train(arguments.out)
 
@@ -51,7 +51,7 @@ def scene_file() -> Path:
     return Path(__file__).parent.parent / "cloud_export" / "scenes" / f"{SCENE}.toml"
 
 
-def _with_items(population: Population, items: int) -> Population:
+def with_items(population: Population, items: int) -> Population:
     """The same log over more items: those that are not ranked become several each, busy ones more, and the events
     about one are about its parts in turn."""
     others = population.offers.filter(~pl.col("rankable"))["offer"].to_list()

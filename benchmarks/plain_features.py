@@ -1,7 +1,8 @@
 """The model's inputs as an app's engineer would make them without this project: a deque, dictionaries and numpy.
 
 The definitions are the model's (docs/format.md); the code shares nothing with `edge_sdk`. The competitors' inputs come
-from here, and `benchmarks.peers.typical` is timed on it.
+from here, and `benchmarks.peers.typical` is timed on it. With one table by row instead of the dictionaries of counters
+it would be 31 µs faster for 50 candidates (53 -> 22): a seventh of the whole.
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=_positive, default=100)
     parser.add_argument("--calls", type=_positive, default=50, help="of each competitor in a round")
     parser.add_argument("--processes", type=_positive, default=PROCESSES, help="of each sort that are started")
-    parser.add_argument("--arm64", action=argparse.BooleanOptionalAction, default=True, help="count on an emulated core")
+    parser.add_argument(
+        "--arm64", action=argparse.BooleanOptionalAction, default=True, help="count on an emulated core"
+    )
     arguments = parser.parse_args()
     trained = trained_scene()
     works = [_work(trained, window) for window in sorted(WINDOWS, reverse=True)]

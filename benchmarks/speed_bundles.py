@@ -73,7 +73,9 @@ def trained_scene(items: int = OWN_ITEMS, folder: Path = FOLDER) -> TrainedScene
 def _sources_id() -> str:
     """SHA-256 of the code and the scene that bundles come from."""
     digest, root = hashlib.sha256(), Path(__file__).parent.parent
-    files = [path for package in ("cloud_export", "device_sim/users", "edge_sdk") for path in (root / package).rglob("*.py")]
+    files = [
+        path for package in ("cloud_export", "device_sim/users", "edge_sdk") for path in (root / package).rglob("*.py")
+    ]
     for path in sorted([*files, Path(__file__).with_name("speed_training.py"), scene_file()]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

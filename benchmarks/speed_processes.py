@@ -120,7 +120,7 @@ def arm64_instructions(work: Work) -> tuple[float | None, str]:
             return None, f"device-sim count took more than {COUNT_LIMIT_S} s; run it by itself"
         if run.returncode or not out.exists():
             return None, f"device-sim count failed: {_last_line(run.stderr or run.stdout)}"
-        return read_bundle_counts(out).operations["rank"].instructions, ""
+        return read_bundle_counts(out).operations["rank"].total().instructions, ""
 
 
 def _last_line(text: str) -> str:

@@ -75,11 +75,16 @@ def print_targets(found: dict[str, JsonValue], wanted: dict[str, JsonValue]) -> 
     for name, value in found.items():
         target = wanted.get(name)
         shown = "missing" if value is None else _number(value)
-        verdict = ""
-        if isinstance(target, int | float):
-            held = isinstance(value, int | float) and value <= target
-            verdict = f"   target: {target:g} at most   {'held' if held else 'not known' if value is None else 'MISSED'}"
-        print(f"{name:36} {shown:>10}{verdict}")
+        print(f"{name:36} {shown:>10}{_verdict(value, target)}")
+
+
+def _verdict(value: JsonValue, target: JsonValue) -> str:
+    if not isinstance(target, int | float):
+        return ""
+    verdict = "not known"
+    if isinstance(value, int | float):
+        verdict = "held" if value <= target else "MISSED"
+    return f"   target: {_number(target)} at most   {verdict}"
 
 
 def _line(rows: Sequence[Row], row: Row) -> str:

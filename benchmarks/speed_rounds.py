@@ -79,7 +79,8 @@ def _prepared(row: Row, work: Work, stack: ExitStack) -> Ready | None:
         return None
     except Exception as problem:  # a runtime that refuses the model: reported, whatever it raises
         first = (str(problem).strip().splitlines() or ["no message"])[0]
-        row.missing = f"{type(problem).__name__}: {first[:200]}; mend benchmarks/peers for {row.versions or row.peer.key}"
+        mend = f"mend benchmarks/peers for {row.peer.versions() or row.peer.key}"
+        row.missing = f"{type(problem).__name__}: {first[:200]}; {mend}"
         return None
     finally:
         row.versions = row.peer.versions()
@@ -121,5 +122,3 @@ def _median_us(ready: Ready, calls: int) -> float:
 
 def _nothing() -> None:
     return None
-
-

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=OWN_ITEMS, help="items of the scene, 360 or more")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    write(_with_items(simulate(PopulationConfig(users=_USERS, days=_DAYS, seed=_SEED)), arguments.items),
+    write(with_items(simulate(PopulationConfig(users=_USERS, days=_DAYS, seed=_SEED)), arguments.items),
           arguments.out / "log")  # fmt: skip
     _train(arguments.out)
 
@@ -51,7 +51,7 @@ def scene_file() -> Path:
     return Path(__file__).parent.parent / "cloud_export" / "scenes" / f"{SCENE}.toml"
 
 
-def _with_items(population: Population, items: int) -> Population:
+def with_items(population: Population, items: int) -> Population:
     """The same log over more items: those that are not ranked become several each, busy ones more, and the events
     about one are about its parts in turn."""
     others = population.offers.filter(~pl.col("rankable"))["offer"].to_list()
@@ -77,9 +77,11 @@ def _train(out: Path) -> None:
     table = tomllib.loads(scene_file().read_text())
     table["model"]["min_item_count"] = 1  # also those that a small log speaks of once
     scene = scene_from_table(table)
-    log_file = {name: out / "log" / f"{name}.parquet" for name in ("events", "decisions", "offers", "users")}
-    inputs = Inputs(scene=scene, **log_file, out=out, seed=_SEED)
-    log, _ = read_log(scene, **log_file, bad_rows="stop")
+    events, decisions, offers, users = (
+        out / "log" / f"{name}.parquet" for name in ("events", "decisions", "offers", "users")
+    )
+    inputs = Inputs(scene=scene, events=events, decisions=decisions, offers=offers, users=users, out=out, seed=_SEED)
+    log, _ = read_log(scene, events=events, decisions=decisions, offers=offers, users=users, bad_rows="stop")
     split = split_log(scene, log, seed=_SEED)
     run = Run(inputs, log, build_layout(scene, log, training_events=split.training_events), split)
     clockwork = Clockwork(lambda _: lambda __, ___: None)
@@ -94,7 +96,7 @@ def _pack(run: Run, trained: Trained, window: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     settings = run.inputs.scene.model.model_copy(update={"window": window})
     scene = run.inputs.scene.model_copy(update={"model": settings})
-    layout = replace(run.layout, memory=replace(run.layout.memory, window=window))
+    layout = replace(run.layout, memory=run.layout.memory._replace(window=window))
     wide = replace(run, inputs=replace(run.inputs, scene=scene, out=folder), layout=layout)
     cloud = trained.cloud
     test = make_examples(run.log, layout, run.split.test, trained.test_moments, progress=lambda _, __: None)

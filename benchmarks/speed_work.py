@@ -22,6 +22,7 @@ from edge_sdk.types import F32, F64
 CANDIDATES = 50
 EVENTS = 800  # of all kinds; more than a fourth of them enter the window
 STEP_MS = 60_000  # between two events
+_START_MS = 1_768_478_400_000  # 2026-01-15 12:00 UTC, where a bundle does not say what it knows
 ModelArray = npt.NDArray[np.float32] | npt.NDArray[np.int32]
 
 
@@ -93,7 +94,7 @@ def make_work(
     random = np.random.default_rng(seed)
     names = content.layout.offers.names()[:candidates]
     logits = np.sort(random.normal(0.0, 1.0, (len(names), len(content.objectives))), axis=0)[::-1]
-    now_ms = content.known_until_ms + events * STEP_MS or events * STEP_MS + 1_768_478_400_000
+    now_ms = (content.known_until_ms or _START_MS) + events * STEP_MS
     work = Work(
         window=content.layout.window,
         model=model.eval(),

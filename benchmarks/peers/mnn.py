@@ -60,9 +60,7 @@ def _converted(work: Work) -> Path:
     if not out.exists():
         part = out.with_suffix(".part")
         arguments = ["-f", "ONNX", "--modelFile", str(naive_export(work)), "--MNNModel", str(part), "--bizCode", "edge"]
-        run = subprocess.run(
-            [sys.executable, "-c", _CONVERT, *arguments], capture_output=True, text=True, check=False
-        )
+        run = subprocess.run([sys.executable, "-c", _CONVERT, *arguments], capture_output=True, text=True, check=False)
         if run.returncode or not part.exists():
             last = ((run.stdout + run.stderr).strip().splitlines() or ["no message"])[-1]
             raise PeerMissingError(f"MNN did not convert the naive export ({last[:200]})", "look at its release notes")

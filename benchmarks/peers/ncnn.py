@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,15 +36,16 @@ def _ncnn(work: Work) -> Iterator[Ready]:
         raise PeerMissingError("ncnn does not load what pnnx wrote", "look at its log above")
     inputs = [(f"in{number}", ncnn.Mat(array).clone()) for number, array in enumerate(work.inputs)]
 
-    def call() -> object:
+    def call() -> tuple[int, Any]:
         """An extractor is made for each call: ncnn has no other way to run a net twice."""
         extractor = net.create_extractor()
         for name, array in inputs:
             extractor.input(name, array)
-        return extractor.extract("out0")
+        answer: tuple[int, Any] = extractor.extract("out0")
+        return answer
 
     def scores() -> F32:
-        _, found = call()  # type: ignore[misc]  # a status and a Mat
+        _, found = call()
         return np.array(found, np.float32).reshape(-1)
 
     yield Ready(call, scores)
@@ -58,7 +60,8 @@ def _converted(work: Work) -> Path:
         batch = (*(array[np.newaxis] for array in work.inputs[:-1]), work.inputs[-1])  # weights have none
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            torch.jit.trace(work.model, tuple(map(torch.from_numpy, batch)), check_trace=False).save(str(traced))
+            inputs = tuple(map(torch.from_numpy, batch))
+            torch.jit.trace(work.model, inputs, check_trace=False).save(str(traced))  # type: ignore[no-untyped-call]
         shapes = ",".join(f"[{','.join(map(str, array.shape))}]{_TYPES[array.dtype]}" for array in batch)
         run = subprocess.run(
             [pnnx.EXEC_PATH, traced.name, f"inputshape={shapes}", f"ncnnparam={out.name}",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
 from types import ModuleType
@@ -42,7 +42,6 @@ class Peer:
     prepare: Callable[[Work], AbstractContextManager[Ready]]
     packages: Sequence[str] = ()  # distributions whose versions are printed
     same_maths: bool = True  # its scores have to be those of torch
-    extra: dict[str, str] = field(default_factory=dict)
 
     def versions(self) -> str:
         """Names and versions of what it runs on; empty where that is this project alone."""
@@ -67,12 +66,6 @@ def kept(work: Work, name: str) -> Path:
     folder = work.folder / "converted" / work.weights_id
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"window_{work.window}_{name}"
-
-
-@contextmanager
-def just(ready: Ready) -> Iterator[Ready]:
-    """For a competitor that has nothing to close."""
-    yield ready
 
 
 def _version(package: str) -> str:

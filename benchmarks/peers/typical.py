@@ -31,9 +31,7 @@ class CountRule(NamedTuple):
 class TypicalRanker:
     """Remembers what happened, and ranks."""
 
-    def __init__(
-        self, scene: Mapping[str, Any], tables: DeviceTables, session: onnxruntime.InferenceSession
-    ) -> None:
+    def __init__(self, scene: Mapping[str, Any], tables: DeviceTables, session: onnxruntime.InferenceSession) -> None:
         """`scene` is scene.toml as a table."""
         self._tables, self._session = tables, session
         self._features = PlainFeatures(tables)
@@ -90,8 +88,9 @@ class TypicalRanker:
         if until_ms and now_ms >= until_ms:
             return False
         category = tables.offer_category[offer]
-        for rule in self._eligibility:
-            if rule["category"] == category and any(context[name] not in rule["when"][name] for name in rule["when"]):
+        for eligible in self._eligibility:
+            when = eligible["when"]
+            if eligible["category"] == category and any(context[name] not in when[name] for name in when):
                 return False
         for rule, times in zip(self._rules, self._times, strict=True):
             newest = times.get(offer if rule.per == "offer" else category)

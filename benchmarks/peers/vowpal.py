@@ -80,9 +80,7 @@ def lines(
 def _task_lines(work: Work) -> list[str]:
     counters = _filled(work).model_inputs(work.base.offers, work.context, work.now_ms)[4]
     newest = work.events[-1]
-    return lines(
-        user_line(work.context, newest.kind, newest.item), work.base.offers, work.tables, counters.tolist()
-    )
+    return lines(user_line(work.context, newest.kind, newest.item), work.base.offers, work.tables, counters.tolist())
 
 
 def _filled(work: Work) -> PlainFeatures:

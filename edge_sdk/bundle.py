@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_sdk.bundle_golden import Golden, read_golden
 from edge_sdk.bundle_rules import derived_rules, machine_fields, machine_rules
-from edge_sdk.bundle_texts import BundleTexts, without_texts
+from edge_sdk.bundle_texts import BundleTexts
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import TABLE_SIZE, DecayTables
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError
@@ -22,6 +22,7 @@ from edge_sdk.policy_reading import ReadPolicy, read_policy
 from edge_sdk.policy_words import SceneWords, numbers
 from edge_sdk.release import PARSE_ERRORS
 from edge_sdk.types import F32, I64
+from edge_sdk.unpacking import unpacked
 from edge_sdk.vocabulary import Vocabulary, category_id
 
 __all__ = ["Bundle", "Golden", "read_bundle", "with_policy"]
@@ -93,7 +94,7 @@ def read_bundle(path: Path, payload: memoryview) -> Bundle:
         BundleInvalidError: a field contradicts another.
     """
     try:
-        raw = BundleT.InitFromObj(without_texts(payload))
+        raw = unpacked(payload)
     except PARSE_ERRORS as problem:
         raise BundleDamagedError(path, "payload", f"not readable ({problem})") from problem
     if raw.formatVersion > FORMAT_VERSION:

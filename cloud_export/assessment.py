@@ -12,7 +12,7 @@ from cloud_export.edge_model import EdgeModel
 from cloud_export.examples import F32, decision_moments, make_states, with_base
 from cloud_export.log_types import Log
 from cloud_export.metrics import gap_closed, quality, random_scores
-from cloud_export.onnx_export import export_ranker
+from cloud_export.onnx_export import export_ranker, export_tables
 from cloud_export.packing import Content, pack_payload, sign_release
 from cloud_export.report_words import JsonValue
 from cloud_export.scene import Scene
@@ -121,6 +121,7 @@ def _speed(run: Run, model: EdgeModel, packed: Packed) -> dict[str, JsonValue]:
         layout=replace(layout, memory=layout.memory._replace(window=WIDE_WINDOW)),
         model=export_ranker(wide.eval()),
         explainer=b"",
+        tables=export_tables(wide),
         golden=(),
     )
     path = inputs.out / "scene-wide.edge.tmp"

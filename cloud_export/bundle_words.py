@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.policy import Explore, Policy
@@ -17,7 +18,7 @@ def bundle_rows(content: Bundle, *, size_bytes: int) -> dict[str, str]:
         "model version": content.model_version,
         "made by": content.created_by,
         "file": f"{size_bytes:,} bytes",
-        "model": f"{len(content.model):,} bytes (explainer {len(content.explainer):,})",
+        "model": f"{len(content.model):,} bytes (explainer {len(content.explainer):,}, {_tables_words(content)})",
         "window": f"{layout.window} events",
         "kinds": _listed(content.kind_ids),
         "derived kinds": _listed(derived),
@@ -34,6 +35,13 @@ def bundle_rows(content: Bundle, *, size_bytes: int) -> dict[str, str]:
         "texts": _listed(content.languages),
         "golden vectors": f"{len(content.golden)}, all come out on this machine",
     }
+
+
+def _tables_words(content: Bundle) -> str:
+    """Where the tables are, and how large."""
+    if content.tables is None:
+        return "tables in both"
+    return f"tables {sum(getattr(content.tables, field.name).nbytes for field in fields(content.tables)):,}"
 
 
 def policy_rows(content: Bundle) -> dict[str, str]:

@@ -3,6 +3,9 @@
 Shapes: N window events (newest first), C candidates, K objectives, F counter features, X context features, d dimension.
 Every input may carry leading batch dimensions; the exported graph has none.
 
+An event is embedded in two steps, because a device does them at two times: `project_events` when it is new (from
+tables, edge_sdk/projection.py), `embed_events` at each decision (in the graph).
+
     logit_k(c) = base_k(c) + Σₙ g(c, n) · <r_k(c), h(n)> + <w_k, counters(c)>      g(c, n) = sigmoid(<q(c), h(n)> + b)
 
 h(n) is made of one event and the context alone, so taking an event away changes no other event's term: a contribution
@@ -20,7 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-# The graph's inputs and outputs, in the order of `EdgeModel.forward`.
+# Of `EdgeModel.forward`, in its order. The shipped graph takes what the device has projected: onnx_export.py.
 INPUT_NAMES = (
     "event_item",
     "event_kind",
@@ -101,12 +104,8 @@ class EdgeModel(nn.Module):
         self.offer_category: Tensor
         self.register_buffer("item_category", torch.tensor(item_category), persistent=False)
         self.register_buffer("offer_category", torch.tensor(offer_category), persistent=False)
-        known = torch.ones(config.offers, 1)
-        known[0] = 0.0
         self.exponents: Tensor
-        self.known: Tensor
         self.register_buffer("exponents", -torch.tensor(AGE_EXPONENTS), persistent=False)
-        self.register_buffer("known", known, persistent=False)
 
     def forward(
         self,
@@ -129,17 +128,16 @@ class EdgeModel(nn.Module):
             event_value: float32 (..., N), finite.
             counters: float32 (..., C, F), raw decayed counts.
             context: float32 (..., X), one-hot.
-            candidate: int32 (..., C), row of the offer table; 0 = unknown offer, whose logits stay the base logits.
+            candidate: int32 (..., C), row of the offer table; 0 = unknown offer, whose logits stay the base logits: its
+                counters are 0, as the device keeps none of it.
             base_logits: float32 (..., C, K).
             weights: float32 (K,), the operator's weight of each objective.
 
         Returns:
             fused float32 (..., C) = logits @ weights, and logits float32 (..., C, K).
         """
-        events = self.embed_events(event_item, event_kind, event_age_s, event_value, context)
-        evidence = self.gates(candidate, events) @ events
-        residual = (evidence.unsqueeze(-2) * self.readouts(candidate)).sum(-1)
-        logits = base_logits + (residual + (counters @ self.counter_weights()) * self.is_known(candidate))
+        events = self._events(event_item, event_kind, event_age_s, event_value, context)
+        logits = self.score(events, self.queries(candidate), self.readouts(candidate), counters, base_logits)
         # Not `logits @ weights`: that product with a vector takes ONNX Runtime 6 µs more than these two nodes.
         return (logits * weights).sum(-1), logits
 
@@ -161,34 +159,51 @@ class EdgeModel(nn.Module):
         Returns:
             Shares that sum to the logits within float32 rounding (1e-5).
         """
-        events = self.embed_events(event_item, event_kind, event_age_s, event_value, context)
+        events = self._events(event_item, event_kind, event_age_s, event_value, context)
         values = self.readouts(candidate) @ events.unsqueeze(-3).transpose(-1, -2)  # (..., C, K, N)
-        event = (values * self.gates(candidate, events).unsqueeze(-2)).transpose(-1, -2)
-        counted = counters.unsqueeze(-1) * self.counter_weights() * self.is_known(candidate).unsqueeze(-1)
-        return Contributions(base=base_logits, event=event, counters=counted)
+        event = (values * self.gates(self.queries(candidate), events).unsqueeze(-2)).transpose(-1, -2)
+        return Contributions(base=base_logits, event=event, counters=counters.unsqueeze(-1) * self.counter_weights())
 
-    def embed_events(self, item: Tensor, kind: Tensor, age_s: Tensor, value: Tensor, context: Tensor) -> Tensor:
-        """One vector per event, float32 (..., N, d); 0 where there is no event.
+    def project_events(self, item: Tensor, kind: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What of an event does not change as it ages: term and scale (..., N, d), fading (..., N, 1) per second.
 
-        The kind scales and shifts what item, age and context say: an item means something else when it is viewed than
-        when it is bought, and scale = shift = 0 (kind row 0) removes a padding event without a mask. No layer has a
-        bias, so the 0 stays. What has faded belongs to the cloud's base decision and to the decayed counters.
+        The kind scales and shifts what item, value, age and context say: an item means something else when it is viewed
+        than when it is bought, and scale = shift = 0 (kind row 0) removes a padding event without a mask.
         """
-        ages = torch.exp(torch.log(age_s + 1.0).unsqueeze(-1) * self.exponents)
-        features = torch.cat([ages, torch.asinh(value).unsqueeze(-1)], -1)
-        mixed = _rows(self.items(), item) + features @ self._feature_weights()
-        if self.config.context_features:
-            mixed = mixed + context.unsqueeze(-2) @ self.context
-        fading = torch.exp(age_s.unsqueeze(-1) * _rows(_behind_zero(-torch.exp(-self.fading) / FADING_S), kind))
-        scale, shift = _behind_zero(self.kind_scale), _behind_zero(self.kind_shift)
-        events = torch.tanh(mixed * _rows(scale, kind) + _rows(shift, kind))
-        events = (events + torch.relu(events @ self.hidden_in) @ self.hidden_out) * fading
+        scale = _rows(self.kind_scales(), kind)
+        said = _rows(self.items(), item) + torch.asinh(value).unsqueeze(-1) * self.value_row()
+        return said * scale + _rows(self.kind_shifts(), kind), scale, _rows(self.kind_fadings(), kind)
+
+    def embed_events(self, term: Tensor, scale: Tensor, fading: Tensor, age_s: Tensor, context_row: Tensor) -> Tensor:
+        """One vector per event, float32 (..., N, d); 0 where there is no event: no layer has a bias.
+
+        What has faded belongs to the cloud's base decision and to the decayed counters.
+
+        Args:
+            term: (..., N, d), as `project_events` gives it; so are
+            scale: (..., N, d), and
+            fading: (..., N, 1).
+            age_s: (..., N, 1)
+            context_row: (..., 1, d), what the context says of every event.
+        """
+        ages = torch.exp(torch.log(age_s + 1.0) * self.exponents)
+        events = torch.tanh((ages @ self.feature[:-1] + context_row) * scale + term)
+        events = (events + torch.relu(events @ self.hidden_in) @ self.hidden_out) * torch.exp(age_s * fading)
         return nn.functional.dropout(events, self.config.dropout, self.training)
 
-    def gates(self, candidate: Tensor, events: Tensor) -> Tensor:
+    def score(self, events: Tensor, queries: Tensor, readouts: Tensor, counters: Tensor, base_logits: Tensor) -> Tensor:
+        """Logits (..., C, K) of candidates, by their queries (..., C, d) and readouts (..., C, K, d)."""
+        evidence = self.gates(queries, events) @ events
+        residual = (evidence.unsqueeze(-2) * readouts).sum(-1)
+        return base_logits + (residual + counters @ self.counter_weights())
+
+    def gates(self, queries: Tensor, events: Tensor) -> Tensor:
         """How much a candidate listens to an event, float32 (..., C, N) in 0…1. No softmax: events do not compete."""
-        query = self.offers() @ self.query * (1.0 / math.sqrt(self.config.dimension))
-        return torch.sigmoid(_rows(query, candidate) @ events.transpose(-1, -2) + self.gate_bias)
+        return torch.sigmoid(queries @ events.transpose(-1, -2) + self.gate_bias)
+
+    def queries(self, candidate: Tensor) -> Tensor:
+        """What each candidate asks of events, float32 (..., C, d)."""
+        return _rows(self.offers() @ self.query_weights(), candidate)
 
     def readouts(self, candidate: Tensor) -> Tensor:
         """How each objective of a candidate reads an event vector, float32 (..., C, K, d); 0 for the unknown offer."""
@@ -207,12 +222,29 @@ class EdgeModel(nn.Module):
         """Logit per unit of a raw decayed counter, float32 (F, K)."""
         return self.counter * COUNTER_SCALE
 
-    def is_known(self, candidate: Tensor) -> Tensor:
-        """1.0 for an offer of the table, 0.0 for the unknown one, float32 (..., C, 1)."""
-        return _rows(self.known, candidate)
+    def value_row(self) -> Tensor:
+        """What asinh(value) is multiplied with, float32 (d,)."""
+        return self.feature[-1] * VALUE_SCALE
 
-    def _feature_weights(self) -> Tensor:
-        return torch.cat([self.feature[:-1], self.feature[-1:] * VALUE_SCALE])
+    def kind_scales(self) -> Tensor:
+        """float32 (kinds, d); row 0, no event, is 0; so in the next two."""
+        return _behind_zero(self.kind_scale)
+
+    def kind_shifts(self) -> Tensor:
+        """float32 (kinds, d)."""
+        return _behind_zero(self.kind_shift)
+
+    def kind_fadings(self) -> Tensor:
+        """Rate at which events of a kind fade, float32 (kinds, 1), per second, below 0."""
+        return _behind_zero(-torch.exp(-self.fading) / FADING_S)
+
+    def query_weights(self) -> Tensor:
+        """From an offer's row to its query, float32 (d, d)."""
+        return self.query * (1.0 / math.sqrt(self.config.dimension))
+
+    def _events(self, item: Tensor, kind: Tensor, age_s: Tensor, value: Tensor, context: Tensor) -> Tensor:
+        term, scale, fading = self.project_events(item, kind, value)
+        return self.embed_events(term, scale, fading, age_s.unsqueeze(-1), context.unsqueeze(-2) @ self.context)
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -39,7 +39,7 @@ class Scorer:
         self.log, self.layout, self.bundle = log, layout, bundle
         self.test, self.moments, self.examples, self.candidates = test, moments, examples, candidates
         self.explainer = Explainer(bundle)
-        self._ranker = Ranker(bundle.model, model_shape(bundle))
+        self._ranker = Ranker(bundle.model, model_shape(bundle), bundle.tables)
 
     def rows(self, index: int) -> I64:
         """Event rows of the log before test decision `index`, oldest first."""
@@ -70,8 +70,7 @@ class Scorer:
     def scores(self, inputs: ModelInputs) -> F32:
         """Fused logits (C,)."""
         call = self._ranker.bound(len(inputs.candidate))
-        for name, array in inputs.named().items():
-            getattr(call.inputs, name)[:] = array
+        call.take(inputs)
         call.run()
         return fused(call.logits, inputs.weights)
 

@@ -8,6 +8,7 @@ from cloud_export.layout import DeviceLayout, context_vectors
 from cloud_export.log_types import Log
 from edge_sdk.bundle import Golden
 from edge_sdk.memory import replay
+from edge_sdk.projection import ModelTables
 from edge_sdk.ranker import ModelInputs, Ranker, Shape
 from edge_sdk.types import F32, I32, I64
 
@@ -17,7 +18,7 @@ CANDIDATES_MAX = 8
 
 
 def make_golden(
-    log: Log, layout: DeviceLayout, model: bytes, decisions: I64, base_logits: F32, seed: int
+    log: Log, layout: DeviceLayout, model: bytes, tables: ModelTables, decisions: I64, base_logits: F32, seed: int
 ) -> tuple[Golden, ...]:
     """Self-tests from logged decisions.
 
@@ -25,12 +26,13 @@ def make_golden(
         log: the log.
         layout: the device's tables.
         model: the graph that ranks, ONNX.
+        tables: those beside it.
         decisions: (D,) indices of the decisions to draw from.
         base_logits: (D, C, K) their base logits.
         seed: which ones.
     """
     generator = np.random.default_rng(seed)
-    ranker = Ranker(memoryview(model), shape_of(layout))
+    ranker = Ranker(memoryview(model), shape_of(layout), tables)
     drawn = generator.choice(len(decisions), min(VECTORS, len(decisions)), replace=False)
     vectors = []
     for index in np.sort(drawn).tolist():
@@ -62,14 +64,14 @@ def _vector(
     items = tuple(layout.item_ids[log.event_item[rows]].tolist())
     values = tuple(log.event_value[rows].tolist())
     memory = replay(layout.memory, times, kinds, items, values)
-    call = ranker.bound(len(candidates))
-    inputs: ModelInputs = call.inputs
+    inputs = ModelInputs.empty(ranker.shape, len(candidates))
     memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
     memory.fill_counters(now_ms, layout.memory.counter_slots(candidates), inputs.counters)
     inputs.context[:] = context
     inputs.candidate[:] = candidates
     inputs.base_logits[:] = base_logits
-    inputs.weights[:] = layout.policy.weights
+    call = ranker.bound(len(candidates))
+    call.take(inputs)
     call.run()
     return Golden(
         times_ms=times,
@@ -77,13 +79,13 @@ def _vector(
         items=items,
         values=values,
         now_ms=now_ms,
-        context=inputs.context.copy(),
+        context=inputs.context,
         candidates=candidates,
-        base_logits=base_logits.copy(),
-        event_item=inputs.event_item.copy(),
-        event_kind=inputs.event_kind.copy(),
-        event_age_s=inputs.event_age_s.copy(),
-        event_value=inputs.event_value.copy(),
-        counters=inputs.counters.copy(),
+        base_logits=inputs.base_logits,
+        event_item=inputs.event_item,
+        event_kind=inputs.event_kind,
+        event_age_s=inputs.event_age_s,
+        event_value=inputs.event_value,
+        counters=inputs.counters,
         logits=call.logits.copy(),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import flatbuffers
@@ -29,6 +29,7 @@ from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DwellRule, PassedOverRule, SessionRule
 from edge_sdk.format.generated import edge_generated as fb
 from edge_sdk.machines import MachineRule, MachineStep
+from edge_sdk.projection import ModelTables
 from edge_sdk.types import F32, I64
 from edge_sdk.vocabulary import Vocabulary, kind_id
 
@@ -46,13 +47,17 @@ class Content:
     layout: DeviceLayout
     model: bytes  # ONNX, the graph that ranks
     explainer: bytes  # ONNX, the graph that explains
+    tables: ModelTables
     golden: tuple[Golden, ...]
     known_until_ms: int = 0  # newest event or decision in the log; 0 = not known
 
 
-def model_version(model: bytes, explainer: bytes) -> str:
-    """First 12 hex digits of the SHA-256 of the two graphs."""
-    return hashlib.sha256(model + explainer).hexdigest()[:12]
+def model_version(model: bytes, explainer: bytes, tables: ModelTables) -> str:
+    """First 12 hex digits of the SHA-256 of the two graphs and the tables, in the order of their fields."""
+    digest = hashlib.sha256(model + explainer)
+    for field in fields(tables):
+        digest.update(getattr(tables, field.name).tobytes())
+    return digest.hexdigest()[:12]
 
 
 def pack_payload(content: Content) -> bytes:
@@ -62,7 +67,7 @@ def pack_payload(content: Content) -> bytes:
     bundle = fb.BundleT(
         formatVersion=FORMAT_VERSION,
         scene=scene.name,
-        modelVersion=model_version(content.model, content.explainer),
+        modelVersion=model_version(content.model, content.explainer, content.tables),
         createdBy=f"cloud-export {edge_sdk.__version__}",
         window=memory.window,
         kinds=[_kind(layout, name) for name in layout.kinds],
@@ -99,6 +104,7 @@ def pack_payload(content: Content) -> bytes:
             for language, texts in merged_texts(scene).items()
         ],
         knownUntilS=content.known_until_ms // 1000,
+        tables=_tables(content.tables),
     )
     builder = flatbuffers.Builder(len(content.model) + len(content.explainer) + 65536)
     builder.Finish(bundle.Pack(builder))
@@ -140,6 +146,20 @@ def _kind(layout: DeviceLayout, name: str) -> fb.KindT:
         name=name, id=identifier, inWindow=rule.in_window, counter=rule.counter + 1, keepS=rule.keep_s,
         derived=identifier in layout.memory.derived.kinds,
     )  # fmt: skip
+
+
+def _tables(tables: ModelTables) -> fb.ModelTablesT:
+    return fb.ModelTablesT(
+        items=tables.items.reshape(-1),
+        value=tables.value,
+        kindScale=tables.kind_scale.reshape(-1),
+        kindShift=tables.kind_shift.reshape(-1),
+        kindFading=tables.kind_fading,
+        context=tables.context.reshape(-1),
+        offers=tables.offers.reshape(-1),
+        query=tables.query.reshape(-1),
+        readout=tables.readout.reshape(-1),
+    )
 
 
 def _session(rule: SessionRule) -> fb.SessionRuleT:

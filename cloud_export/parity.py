@@ -1,22 +1,25 @@
-"""The proof that the exported graphs say what torch says, on real decisions and on the edge cases."""
+"""The proof that the exported graphs and tables say what torch says, on real decisions and on the edge cases.
+
+Rows become the graphs' inputs through the device's own code (edge_sdk/projection.py), so that is proved too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from cloud_export.edge_model import INPUT_NAMES, OUTPUT_NAMES, EdgeModel
+from cloud_export.edge_model import EdgeModel
 from cloud_export.errors import CloudError
 from cloud_export.examples import F32, Examples
+from edge_sdk.adjusting import fused
 from edge_sdk.onnx_runtime import onnxruntime
+from edge_sdk.projection import ModelTables, Projection
+from edge_sdk.ranker import ModelInputs, graph_inputs
 
 TOLERANCE = 1e-4  # logits; gaps below it are ties
-
-Array = npt.NDArray[np.float32] | npt.NDArray[np.int32]
 
 
 class ParityError(CloudError):
@@ -42,6 +45,7 @@ class ParityResult:
 def check_parity(
     model: EdgeModel,
     onnx_bytes: bytes,
+    tables: ModelTables,
     examples: Examples,
     *,
     weights: F32 | None = None,
@@ -52,7 +56,8 @@ def check_parity(
 
     Args:
         model: the module that was exported.
-        onnx_bytes: what `export_ranker` gave, or a quantised version of it.
+        onnx_bytes: what `export_ranker` gave.
+        tables: what `export_tables` gave.
         examples: real decisions; an even sample is taken.
         weights: float32 (K,), ones if not given.
         decisions: size of the sample. Three cases come on top: an empty window, one candidate, all columns.
@@ -64,17 +69,17 @@ def check_parity(
     Raises:
         ParityError: a logit or a fused logit differs by more than the tolerance, or is not finite on one side.
     """
-    session = _session(onnx_bytes)
+    session, projection = _session(onnx_bytes), Projection(tables)
     fusion = np.ones(model.config.objectives, dtype=np.float32) if weights is None else weights
     largest = np.zeros(model.config.objectives + 1)
     count = 0
     model.eval()
-    for row, arrays in _parity_cases(examples, decisions):
-        inputs = (*arrays, fusion)
+    for row, inputs in _parity_cases(examples, fusion, decisions):
         with torch.no_grad():
-            fused, logits = model(*(torch.from_numpy(array) for array in inputs))
-        found_fused, found_logits = session.run(list(OUTPUT_NAMES), _feed(inputs))
-        worst = np.append(np.abs(found_logits - logits.numpy()).max(0), np.abs(found_fused - fused.numpy()).max())
+            torch_fused, logits = model(*(torch.from_numpy(array) for array in inputs.named().values()))
+        found: F32 = _run(session, projection, inputs)[0].T
+        worst = np.abs(found - logits.numpy()).max(0)
+        worst = np.append(worst, np.abs(fused(found, fusion) - torch_fused.numpy()).max())
         for column, difference in enumerate(worst):
             if not difference <= tolerance:  # NaN fails too
                 name = "fused" if column == model.config.objectives else f"logit {column}"
@@ -86,6 +91,7 @@ def check_parity(
 def check_explainer(
     ranker_bytes: bytes,
     explainer_bytes: bytes,
+    tables: ModelTables,
     examples: Examples,
     *,
     weights: F32,
@@ -97,6 +103,7 @@ def check_explainer(
     Args:
         ranker_bytes: what `export_ranker` gave.
         explainer_bytes: what `export_explainer` gave.
+        tables: what `export_tables` gave.
         examples: real decisions; an even sample is taken, with the edge cases of `check_parity`.
         weights: float32 (K,).
         decisions: size of the sample.
@@ -108,13 +115,13 @@ def check_explainer(
     Raises:
         ParityError: the contributions of a decision do not sum to its fused logits.
     """
-    ranker, explainer = _session(ranker_bytes), _session(explainer_bytes)
+    ranker, explainer, projection = _session(ranker_bytes), _session(explainer_bytes), Projection(tables)
     largest = 0.0
-    for row, arrays in _parity_cases(examples, decisions):
-        inputs = (*arrays, weights)
-        (fused,) = ranker.run(["fused"], _feed(inputs))
-        events, counters = explainer.run(None, _feed(inputs))
-        difference = float(np.abs(arrays[7] @ weights + events.sum(0) + counters.sum(1) - fused).max())
+    for row, inputs in _parity_cases(examples, weights, decisions):
+        logits = _run(ranker, projection, inputs)[0].T
+        events, counters = _run(explainer, projection, inputs)
+        total = fused(inputs.base_logits, weights) + events.sum(0) + counters.sum(1)
+        difference = float(np.abs(total - fused(logits, weights)).max())
         if not difference <= tolerance:
             raise ParityError("the sum of the contributions", row, difference, tolerance)
         largest = max(largest, difference)
@@ -128,31 +135,42 @@ def _session(onnx_bytes: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
 
 
-def _feed(inputs: tuple[Array, ...]) -> dict[str, Array]:
-    return dict(zip(INPUT_NAMES, inputs, strict=True))
+def _run(session: onnxruntime.InferenceSession, projection: Projection, inputs: ModelInputs) -> list[F32]:
+    given = graph_inputs(projection, inputs)
+    outputs: list[F32] = session.run(None, {wanted.name: given[wanted.name] for wanted in session.get_inputs()})
+    return outputs
 
 
-def _parity_cases(examples: Examples, decisions: int) -> Iterator[tuple[int, tuple[Array, ...]]]:
-    """(row, inputs without the weights): an even sample without its padding, then edge cases made from real rows."""
+def _parity_cases(examples: Examples, weights: F32, decisions: int) -> Iterator[tuple[int, ModelInputs]]:
+    """(row, inputs): an even sample without its padding, then edge cases made from real rows."""
     last = len(examples.candidate) - 1
     for row in np.unique(np.linspace(0, last, min(decisions, last + 1)).astype(int)):
-        yield int(row), _decision(examples, int(row), max(1, int((examples.candidate[row] > 0).sum())))
-    every_column = examples.candidate.shape[1]
-    yield last, _decision(examples, last, every_column)
-    yield last, _decision(examples, last, 1)
-    item, kind, age_s, value, *rest = _decision(examples, last, every_column)
-    yield last, (item * 0, kind * 0, age_s * 0, value * 0, *rest)
+        yield int(row), _decision(examples, weights, int(row), max(1, int((examples.candidate[row] > 0).sum())))
+    every = _decision(examples, weights, last, examples.candidate.shape[1])
+    yield last, every
+    yield last, _decision(examples, weights, last, 1)
+    yield (
+        last,
+        replace(
+            every,
+            event_item=every.event_item * 0,
+            event_kind=every.event_kind * 0,
+            event_age_s=every.event_age_s * 0,
+            event_value=every.event_value * 0,
+        ),
+    )
 
 
-def _decision(examples: Examples, row: int, candidates: int) -> tuple[Array, ...]:
+def _decision(examples: Examples, weights: F32, row: int, candidates: int) -> ModelInputs:
     # A decision's candidates come first in its row, padding last.
-    return (
-        examples.event_item[row],
-        examples.event_kind[row],
-        examples.event_age_s[row],
-        examples.event_value[row],
-        examples.counters[row, :candidates],
-        examples.context[row],
-        examples.candidate[row, :candidates],
-        examples.base_logits[row, :candidates],
+    return ModelInputs(
+        event_item=examples.event_item[row],
+        event_kind=examples.event_kind[row],
+        event_age_s=examples.event_age_s[row],
+        event_value=examples.event_value[row],
+        counters=examples.counters[row, :candidates],
+        context=examples.context[row],
+        candidate=examples.candidate[row, :candidates],
+        base_logits=examples.base_logits[row, :candidates],
+        weights=weights,
     )

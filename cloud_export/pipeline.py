@@ -27,7 +27,7 @@ from cloud_export.golden import make_golden
 from cloud_export.layout import build_layout
 from cloud_export.log_types import Log
 from cloud_export.logs import read_log
-from cloud_export.onnx_export import export_explainer, export_ranker
+from cloud_export.onnx_export import export_explainer, export_ranker, export_tables
 from cloud_export.packing import (
     Content,
     model_version,
@@ -147,16 +147,16 @@ def _fit_device(run: Run, examples: Examples, progress: Progress) -> tuple[EdgeM
 def pack(run: Run, trained: Trained) -> Packed:
     """Export, check and sign: writes scene.edge and scene.pub into `inputs.out`."""
     model, test, weights = trained.model, trained.cloud.test, run.layout.policy.weights
-    ranker, explainer = export_ranker(model), export_explainer(model)
-    parity = check_parity(model, ranker, test, weights=weights)
-    check_explainer(ranker, explainer, test, weights=weights)
-    golden = make_golden(run.log, run.layout, ranker, run.split.test, test.base_logits, run.inputs.seed)
+    ranker, explainer, tables = export_ranker(model), export_explainer(model), export_tables(model)
+    parity = check_parity(model, ranker, tables, test, weights=weights)
+    check_explainer(ranker, explainer, tables, test, weights=weights)
+    golden = make_golden(run.log, run.layout, ranker, tables, run.split.test, test.base_logits, run.inputs.seed)
     newest = max(int(times.max(initial=0)) for times in (run.log.event_time_ms, run.log.decisions.time_ms))
-    content = Content(run.inputs.scene, run.layout, ranker, explainer, golden, newest)
+    content = Content(run.inputs.scene, run.layout, ranker, explainer, tables, golden, newest)
     key, path = run.inputs.signing_key, run.inputs.out / "scene.edge"
     write_whole(path, sign_release(pack_payload(content), [key]))
     write_whole(run.inputs.out / "scene.pub", public_bytes(key))
-    return Packed(path, public_bytes(key), model_version(ranker, explainer), parity)
+    return Packed(path, public_bytes(key), model_version(ranker, explainer, tables), parity)
 
 
 def _write_base(run: Run, cloud: CloudSide, progress: Progress) -> None:

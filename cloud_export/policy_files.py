@@ -12,7 +12,7 @@ from cloud_export.policy_packing import policy_table
 from cloud_export.scene_fields import Scene
 from cloud_export.signing import sign_release
 from edge_sdk.bundle import Bundle, read_bundle
-from edge_sdk.config import FORMAT_VERSION
+from edge_sdk.config import POLICY_VERSION
 from edge_sdk.format.generated import edge_generated as fb
 from edge_sdk.policy_reading import read_policy_file
 from edge_sdk.release import POLICY, open_release
@@ -22,7 +22,7 @@ from edge_sdk.vocabulary import item_id
 def pack_policy(scene: Scene) -> bytes:
     """The payload of a policy file: the same scene gives the same bytes."""
     file = fb.PolicyFileT(
-        formatVersion=FORMAT_VERSION,
+        formatVersion=POLICY_VERSION,
         scene=scene.name,
         createdBy=f"cloud-export {edge_sdk.__version__}",
         policy=policy_table(scene),

@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_sdk.bundle_golden import Golden, read_golden
 from edge_sdk.bundle_rules import derived_rules, machine_fields, machine_rules
+from edge_sdk.bundle_tables import read_tables
 from edge_sdk.bundle_texts import BundleTexts
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import TABLE_SIZE, DecayTables
@@ -20,6 +21,7 @@ from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.policy import Channel, ContextField, Policy
 from edge_sdk.policy_reading import ReadPolicy, read_policy
 from edge_sdk.policy_words import SceneWords, numbers
+from edge_sdk.projection import ModelTables
 from edge_sdk.release import PARSE_ERRORS
 from edge_sdk.types import F32, I64
 from edge_sdk.unpacking import unpacked
@@ -47,6 +49,7 @@ class Bundle(NamedTuple):
     feedback: dict[str, int]  # outcome -> kind id
     model: memoryview
     explainer: memoryview
+    tables: ModelTables | None  # None = the graphs have them, as up to format 2
     golden: tuple[Golden, ...]
     text_tables: BundleTexts
 
@@ -151,6 +154,7 @@ class _Reader:
             feedback=feedback,
             model=memoryview(raw.model),
             explainer=memoryview(raw.explainer) if raw.explainer is not None else memoryview(b""),
+            tables=read_tables(raw, layout, read.policy, self.fail),
             golden=tuple(read_golden(vector, layout, read.policy, self.fail) for vector in raw.golden or []),
             text_tables=self.texts,
         )

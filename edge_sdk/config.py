@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-FORMAT_VERSION: Final = 2  # newest `.edge` format that this runtime reads
+FORMAT_VERSION: Final = 3  # newest `.edge` format that this runtime reads
+POLICY_VERSION: Final = 2  # newest format of a policy file
 LOG_VERSION: Final = 1  # event log format
 
 LOG_BYTES: Final = 1 << 20  # default size of the event log file: 32,766 records

@@ -18,7 +18,7 @@ from edge_sdk.errors import ErrorCode
 from edge_sdk.memory import Memory
 from edge_sdk.obstacles import Held, Obstacles
 from edge_sdk.policy import Situation
-from edge_sdk.ranker import ModelInputs, Ranker
+from edge_sdk.ranker import BoundCall, ModelInputs, Ranker
 from edge_sdk.rationing import rations
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, NEVER_MS, BaseDecision, Mask, Per, by_score
@@ -60,20 +60,17 @@ class DecisionMaker:
         self._ranker = ranker
         self._rations = rations(bundle.policy, bundle.layout.caps)
         self._user_machines = [rule.per is Per.USER for rule in bundle.layout.machines]
+        self._no_context = (-1,) * len(bundle.policy.context)
         self._no_numbers = (_NOT_GIVEN,) * len(bundle.policy.attributes)
         self._prepared: dict[int, PreparedBase] = {}
         self._row_of: dict[str, int] = {}  # offers met so far: a new base need not hash their names again
+        self.looks_at_local_time = bool(bundle.policy.quiet_hours)  # any rule does
         self._chosen: dict[tuple[tuple[str, str], ...], tuple[int, ...]] = {}
         self._one_hot: dict[tuple[int, ...], F32] = {}
 
-    @property
-    def looks_at_local_time(self) -> bool:
-        """Whether any rule does."""
-        return bool(self._policy.quiet_hours)
-
     def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
         """The decision; on any trouble the base order with an error code. Never raises for data."""
-        prepared, situation, given = self._prepare(base), None, (-1,) * len(self._policy.context)
+        prepared, situation, given = self._prepare(base), None, self._no_context
         try:
             chosen, numbers = self._chosen_values(request.context), self._numbers(request.attributes)
             situation, given = self._situation(memory, request.now_ms, chosen, numbers), chosen
@@ -109,11 +106,11 @@ class DecisionMaker:
         return self._prepare(base)
 
     def fill(self, inputs: ModelInputs, memory: Memory, decision: Decision) -> None:
-        """Write everything that the graph reads into `inputs`, as `decide` did for this decision."""
+        """Write everything that the decision was made from into `inputs`."""
         trace = decision.trace
         assert trace is not None
         one_hot = self._vector(trace.situation.context)
-        self._fill(inputs, memory, self._prepare(decision.base), decision.time_ms, one_hot, trace.weights)
+        _fill_rows(inputs, memory, self._prepare(decision.base), decision.time_ms, one_hot, trace.weights)
 
     def forget(self) -> None:
         """Drop what is kept of earlier decisions."""
@@ -169,15 +166,13 @@ class DecisionMaker:
         """What conditions look at; a machine gives its context field where the app does not."""
         if not self._user_machines:
             return Situation(given, (), numbers)
-        machines = memory.machines
-        states = tuple(
-            machines.state(index, now_ms) if is_user else -1 for index, is_user in enumerate(self._user_machines)
-        )
-        context = list(given)
+        state = memory.machines.state
+        states = tuple([state(index, now_ms) if is_user else -1 for index, is_user in enumerate(self._user_machines)])
+        context = given
         for machine, field, values in self._bundle.machine_fields:
-            if context[field] < 0:
-                context[field] = values[states[machine]]
-        return Situation(tuple(context), states, numbers)
+            if given[field] < 0:
+                context = (*context[:field], values[states[machine]], *context[field + 1 :])
+        return Situation(context, states, numbers)
 
     def _own_weights(self, given: Mapping[str, float]) -> F32:
         """The caller's objective weights."""
@@ -209,20 +204,10 @@ class DecisionMaker:
         if policy.budget is not None:
             spent = memory.spent(now_ms)
             price, left = price_in_force(price, policy.budget, spent, now_ms), max(0.0, policy.budget.amount - spent)
+        situated = prepared.situated(policy, memory, situation, now_ms)
         return Setting(
-            policy=policy,
-            rations=self._rations,
-            prepared=prepared,
-            memory=memory,
-            situated=prepared.situated(policy, memory, situation, now_ms),
-            now_ms=now_ms,
-            utc_offset_s=utc_offset_s,
-            cost_price=price,
-            budget_left=left,
-            limit=limit,
-            seed=seed,
-            number=number,
-        )
+            policy, self._rations, prepared, memory, situated, now_ms, utc_offset_s, price, left, limit, seed, number
+        )  # by place: names cost a named tuple of this size another µs
 
     def _of(
         self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, limit: int | None
@@ -237,7 +222,7 @@ class DecisionMaker:
         setting = self._of(memory, prepared, request, situation, request.limit)
         weights = setting.situated.weights if request.weights is None else self._own_weights(request.weights)
         call = self._ranker.bound(len(prepared.rows))
-        self._fill(call.inputs, memory, prepared, request.now_ms, self._vector(situation.context), weights)
+        self._fill(call, memory, prepared, request.now_ms, self._vector(situation.context), weights)
         call.run()
         if request.weights is None:
             base, base_ranking = prepared.weighted_by(weights)
@@ -246,27 +231,19 @@ class DecisionMaker:
             with np.errstate(over="ignore", invalid="ignore"):
                 base, scores = fused(prepared.logits, weights), fused(call.logits, weights)
             base_ranking = by_score(base)
-        if not np.isfinite(scores).all():
+        if not _are_finite(scores):
             if request.weights is not None and np.isfinite(call.logits).all():
                 raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {request.weights!r} overflow; pass smaller ones")
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
-        say = device_say(policy, int(np.count_nonzero(call.inputs.event_kind))) if policy.full_events else 1.0
+        say = device_say(policy, call.events_held()) if policy.full_events else 1.0
         arranged = arrange(setting, base, scores, say)
-        if arranged.stages.final is not scores and not np.isfinite(arranged.stages.final).all():
+        if arranged.stages.final is not scores and not _are_finite(arranged.stages.final):
             raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
+        rule = setting.situated.weight_rule if request.weights is None else ""
         trace = Trace(
-            last_seq=request.last_seq,
-            era=request.era,
-            policy=policy,
-            situation=situation,
-            given=given,
-            weights=weights,
-            weight_rule=setting.situated.weight_rule if request.weights is None else "",
-            say=say,
-            cost_price=setting.cost_price,
-            budget_left=setting.budget_left,
-            utc_offset_s=request.utc_offset_s,
-        )
+            request.last_seq, request.era, policy, situation, given, weights, rule, say, setting.cost_price,
+            setting.budget_left, request.utc_offset_s,
+        )  # fmt: skip
         return self._decision(setting, request, arranged, base_ranking, given, trace=trace)
 
     def _base_order(
@@ -320,7 +297,7 @@ class DecisionMaker:
                 return None
             situation = self._situation(memory, at_ms, given, setting.situated.situation.numbers)
             setting = self._setting(memory, prepared, situation, at_ms, setting.utc_offset_s, setting.limit)
-            bits = dropped(setting)
+            bits, _ = dropped(setting)
             if bits is None or not bits.all():
                 return at_ms
         return None  # such as quiet hours all around the clock
@@ -342,14 +319,30 @@ class DecisionMaker:
         return None if first >= NEVER_MS else first
 
     def _fill(
-        self, inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32
+        self, call: BoundCall, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32
     ) -> None:
-        memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
-        memory.fill_counters(now_ms, prepared.slots, inputs.counters)
-        inputs.context[:] = one_hot
-        inputs.candidate[:] = prepared.rows
-        inputs.base_logits[:] = prepared.logits
-        inputs.weights[:] = weights
+        if call.takes_rows:
+            _fill_rows(call.inputs, memory, prepared, now_ms, one_hot, weights)
+            return
+        call.follow(memory.window, now_ms)
+        memory.fill_counters(now_ms, prepared.slots, call.counters)
+        call.hold(prepared.rows, prepared.logits, one_hot)
+
+
+def _fill_rows(
+    inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32
+) -> None:
+    memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
+    memory.fill_counters(now_ms, prepared.slots, inputs.counters)
+    inputs.context[:] = one_hot
+    inputs.candidate[:] = prepared.rows
+    inputs.base_logits[:] = prepared.logits
+    inputs.weights[:] = weights
+
+
+def _are_finite(scores: F32) -> bool:
+    """Their squares' sum is finite if they are, unless they are absurd; half the cost of looking at each."""
+    return isfinite(scores.dot(scores)) or bool(np.isfinite(scores).all())
 
 
 def _is_limit(limit: object) -> bool:

@@ -265,14 +265,14 @@ class Engine:
         with self._lock:
             if self._closed:
                 self._refuse()
-            state, now_ms = self._state, self._now()
-            state.last_decision = state.last_decision % 0xFFFFFFFF + 1
+            state, maker, now_ms = self._state, self._maker, within_range(self._clock())
+            state.last_decision = number = state.last_decision % 0xFFFFFFFF + 1
             seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
+            offset_s = self._local_offset_s(now_ms) if maker.looks_at_local_time else 0
             request = Request(
-                state.last_decision, now_ms, self._local_offset_s(now_ms), seed, state.log.last_seq, state.era, context,
-                attributes, limit, weights,
-            )  # fmt: skip
-            decision = self._maker.decide(state.memory, base, request)
+                number, now_ms, offset_s, seed, state.log.last_seq, state.era, context, attributes, limit, weights
+            )
+            decision = maker.decide(state.memory, base, request)
             self._decisions += 1
             if decision.error:
                 self._errors[decision.error] = self._errors.get(decision.error, 0) + 1

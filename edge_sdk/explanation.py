@@ -27,7 +27,8 @@ from edge_sdk.memory import Memory
 from edge_sdk.moves import Move, StagesPlaces, stages_places
 from edge_sdk.obstacles import Held, Obstacle, Obstacles
 from edge_sdk.policy import Policy
-from edge_sdk.ranker import ModelInputs, make_session
+from edge_sdk.projection import Projection
+from edge_sdk.ranker import ModelInputs, graph_inputs, make_session
 from edge_sdk.standing import Candidates
 from edge_sdk.terms import Term, TermSource
 from edge_sdk.types import F32, F64, I64, Mask
@@ -212,11 +213,13 @@ class Explainer:
             self._session = make_session(bundle.explainer)
         except Exception as problem:  # onnxruntime's own exceptions share no root below Exception
             raise BundleInvalidError(bundle.path, "explainer", f"{type(problem).__name__}: {problem}") from problem
+        self._projection = None if bundle.tables is None else Projection(bundle.tables)
         self._wanted = {graph_input.name for graph_input in self._session.get_inputs()}
 
     def contributions(self, inputs: ModelInputs) -> tuple[F32, F32]:
         """Fused contribution of each event (N, C) and of each counter (C, F)."""
-        feed = {name: array for name, array in inputs.named().items() if name in self._wanted}
+        given = graph_inputs(self._projection, inputs)
+        feed = {name: array for name, array in given.items() if name in self._wanted}
         events, counters = self._session.run(["event_contribution", "counter_contribution"], feed)
         return events, counters
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_sdk.budget import BudgetRule
 from edge_sdk.caps import CapRule
-from edge_sdk.config import FORMAT_VERSION
+from edge_sdk.config import POLICY_VERSION
 from edge_sdk.errors import BundleDamagedError, BundleTooNewError, PolicyInvalidError
 from edge_sdk.format.generated.edge_generated import CapT, CategoryLimitT, ExplorationT, PolicyFileT, PolicyT
 from edge_sdk.policy import (
@@ -90,8 +90,8 @@ def read_policy_file(
         raw = PolicyFileT.InitFromPackedBuf(payload)
     except PARSE_ERRORS as problem:
         raise BundleDamagedError(source, "payload", f"not readable ({problem})", is_policy=True) from problem
-    if raw.formatVersion > FORMAT_VERSION:
-        raise BundleTooNewError(source, raw.formatVersion, FORMAT_VERSION)
+    if raw.formatVersion > POLICY_VERSION:
+        raise BundleTooNewError(source, raw.formatVersion, POLICY_VERSION)
     try:
         if decoded(raw.scene) != bundle.scene:
             fail("scene", f"{decoded(raw.scene)!r}, and the bundle is of {bundle.scene!r}")

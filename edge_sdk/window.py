@@ -7,7 +7,7 @@ from typing import Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.types import F32, I32, I64
+from edge_sdk.types import F32, I32, I64, Mask
 
 _NEVER: Final = 1 << 62  # time of an empty place: its age clamps to 0
 
@@ -32,6 +32,10 @@ class Window:
         self._time = np.full(2 * size, _NEVER, np.int64)
         self._columns: tuple[npt.NDArray[np.generic], ...] = (self._item, self._kind, self._value, self._time)
         self._at = 0
+        # Whoever keeps something of each event knows by these what is new: as many events as `changes` grew by, all of
+        # them where the token is another.
+        self.changes = 0
+        self.token = object()
         # Element writes through a memoryview cost a third of those through numpy.
         values = cast("memoryview[float]", self._value.data)
         self._views = (self._item.data, self._kind.data, values, self._time.data)
@@ -42,6 +46,7 @@ class Window:
         """Put one event into the window, over the oldest."""
         n = self._size
         at = self._at = (self._at or n) - 1
+        self.changes += 1
         items, kinds, values, times = self._views
         items[at] = items[at + n] = item_row
         kinds[at] = kinds[at + n] = kind_row
@@ -57,21 +62,38 @@ class Window:
             full = newest_first if len(new) == self._size else np.concatenate([newest_first, column[rest]])
             column.reshape(2, self._size)[:] = full
         self._at = 0
+        self.changes += len(times_ms)
+
+    @property
+    def rows(self) -> tuple[I32, I32, F32]:
+        """Item rows, kind rows and values, each (N,), newest first: views, those kept too long among them."""
+        part = slice(self._at, self._at + self._size)
+        return self._item[part], self._kind[part], self._value[part]
 
     def fill(self, now_ms: int, item: I32, kind: I32, age_s: F32, value: F32) -> None:
         """Write the events into the caller's arrays, each (N,); absent events and those kept too long are all 0."""
+        item[:], kind[:], value[:] = self.rows
+        expired = self.fill_ages(now_ms, age_s)
+        if expired is not None:
+            for column in (item, kind, value):
+                column[expired] = 0
+
+    def fill_ages(self, now_ms: int, age_s: F32) -> Mask | None:
+        """Write the events' ages in seconds, (N,), as `fill` does.
+
+        Returns:
+            Which events are kept too long, (N,); None = none.
+        """
         part = slice(self._at, self._at + self._size)
-        item[:] = self._item[part]
-        kind[:] = self._kind[part]
-        value[:] = self._value[part]
         np.subtract(now_ms, self._time[part], out=self._ages)
         np.maximum(self._ages, 0, out=self._ages)  # a clock that stepped back makes no negative ages
         np.divide(self._ages, 1000.0, out=self._seconds)
         age_s[:] = self._seconds
-        if self._keep_ms is not None and self._ages.max() > self._shortest_ms:
-            expired = self._ages > self._keep_ms.take(kind)
-            for column in (item, kind, age_s, value):
-                column[expired] = 0
+        if self._keep_ms is None or self._ages.max() <= self._shortest_ms:
+            return None
+        expired: Mask = self._ages > self._keep_ms.take(self._kind[part])
+        age_s[expired] = 0
+        return expired if expired.any() else None
 
     def forget_expired(self, now_ms: int) -> bool:
         """Overwrite the events that `fill` would leave out now; whether there were any."""
@@ -81,6 +103,7 @@ class Window:
         if expired.any():
             for column, empty in zip(self._columns, (0, 0, 0, _NEVER), strict=True):
                 column[expired] = empty
+            self.token = object()
         return bool(expired.any())
 
     def dump(self) -> bytes:
@@ -94,4 +117,5 @@ class Window:
             part = np.frombuffer(raw, column.dtype, self._size, at)
             column.reshape(2, self._size)[:] = part
             at += part.nbytes
+        self.token = object()
         return at

@@ -16,7 +16,7 @@ from cloud_export.edge_model import EdgeModel, EdgeModelConfig
 from cloud_export.golden import make_golden
 from cloud_export.layout import DeviceLayout, build_layout
 from cloud_export.log_types import Catalogue, Decisions, Log
-from cloud_export.onnx_export import export_explainer, export_ranker
+from cloud_export.onnx_export import export_explainer, export_ranker, export_tables
 from cloud_export.packing import Content, development_key, pack_payload, public_bytes, sign_release
 from cloud_export.scene import Scene, scene_from_table
 from edge_sdk import BaseDecision, Engine
@@ -141,11 +141,11 @@ def packed(folder: Path, table: dict[str, Any], *, offers: tuple[str, ...] = OFF
     log = with_offers(small_log(), offers)
     layout = build_layout(scene, log, training_events=np.ones(len(log.event_item), np.bool_))
     model = random_model(layout)
-    ranker = export_ranker(model)
+    ranker, tables = export_ranker(model), export_tables(model)
     chosen = np.arange(len(log.decisions.time_ms))
     logits = np.random.default_rng(3).normal(size=(len(chosen), len(offers), 2)).astype(np.float32)
-    golden = make_golden(log, layout, ranker, chosen, logits, 4)
-    content = Content(scene, layout, ranker, export_explainer(model), golden)
+    golden = make_golden(log, layout, ranker, tables, chosen, logits, 4)
+    content = Content(scene, layout, ranker, export_explainer(model), tables, golden)
     key = development_key("small")
     bundle = folder / "scene.edge"
     bundle.write_bytes(sign_release(pack_payload(content), [key]))

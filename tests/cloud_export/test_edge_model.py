@@ -76,6 +76,7 @@ def test_padding_contributes_exactly_nothing(seed: int, present: int) -> None:
 def test_an_unknown_offer_keeps_its_base_logit_to_the_bit(seed: int) -> None:
     model, inputs = random_model(seed), random_inputs(seed)
     inputs[6][2] = 0
+    inputs[4][2] = 0.0  # the device keeps no counters of it
     _, logits = model(*inputs, WEIGHTS)
     assert torch.equal(logits[2], inputs[7][2])
     assert not torch.equal(logits[1], inputs[7][1])

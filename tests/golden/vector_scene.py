@@ -10,7 +10,7 @@ from conftest import DERIVED_SCENE, random_model, small_log
 
 from cloud_export.golden import make_golden
 from cloud_export.layout import build_layout
-from cloud_export.onnx_export import export_explainer, export_ranker
+from cloud_export.onnx_export import export_explainer, export_ranker, export_tables
 from cloud_export.packing import Content, pack_payload
 from cloud_export.policy_files import sign_policy
 from cloud_export.scene import scene_from_table
@@ -137,11 +137,11 @@ def bundle_payload() -> bytes:
     log = replace(log, catalogue=replace(log.catalogue, cost=np.array(COSTS, np.float32)))
     layout = build_layout(scene, log, training_events=np.ones(len(log.event_item), np.bool_))
     model = random_model(layout)
-    ranker = export_ranker(model)
+    ranker, tables = export_ranker(model), export_tables(model)
     chosen = np.arange(len(log.decisions.time_ms))
     logits = np.random.default_rng(3).normal(size=(len(chosen), len(COSTS), 2)).astype(np.float32)
-    golden = make_golden(log, layout, ranker, chosen, logits, 2)
-    return pack_payload(Content(scene, layout, ranker, export_explainer(model), golden))
+    golden = make_golden(log, layout, ranker, tables, chosen, logits, 2)
+    return pack_payload(Content(scene, layout, ranker, export_explainer(model), tables, golden))
 
 
 def bundle_file() -> bytes:

@@ -6257,6 +6257,544 @@ class PassedOverRuleT(object):
         return passedOverRule
 
 
+class ModelTables(object):
+    __slots__ = ['_tab']
+
+    @classmethod
+    def GetRootAs(cls, buf, offset: int = 0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
+        x = ModelTables()
+        x.Init(buf, n + offset)
+        return x
+
+    @classmethod
+    def GetRootAsModelTables(cls, buf, offset=0):
+        """This method is deprecated. Please switch to GetRootAs."""
+        return cls.GetRootAs(buf, offset)
+    @classmethod
+    def ModelTablesBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+        return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
+
+    # ModelTables
+    def Init(self, buf: bytes, pos: int):
+        self._tab = flatbuffers.table.Table(buf, pos)
+
+    # ModelTables
+    def Items(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ModelTables
+    def ItemsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Float32Flags, o)
+        return 0
+
+    # ModelTables
+    def ItemsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ModelTables
+    def ItemsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
+        return o == 0
+
+    # ModelTables
+    def Value(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ModelTables
+    def ValueAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Float32Flags, o)
+        return 0
+
+    # ModelTables
+    def ValueLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ModelTables
+    def ValueIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
+        return o == 0
+
+    # ModelTables
+    def KindScale(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ModelTables
+    def KindScaleAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Float32Flags, o)
+        return 0
+
+    # ModelTables
+    def KindScaleLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ModelTables
+    def KindScaleIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        return o == 0
+
+    # ModelTables
+    def KindShift(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ModelTables
+    def KindShiftAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Float32Flags, o)
+        return 0
+
+    # ModelTables
+    def KindShiftLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ModelTables
+    def KindShiftIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        return o == 0
+
+    # ModelTables
+    def KindFading(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ModelTables
+    def KindFadingAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Float32Flags, o)
+        return 0
+
+    # ModelTables
+    def KindFadingLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ModelTables
+    def KindFadingIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        return o == 0
+
+    # ModelTables
+    def Context(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ModelTables
+    def ContextAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Float32Flags, o)
+        return 0
+
+    # ModelTables
+    def ContextLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ModelTables
+    def ContextIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        return o == 0
+
+    # ModelTables
+    def Offers(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ModelTables
+    def OffersAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Float32Flags, o)
+        return 0
+
+    # ModelTables
+    def OffersLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ModelTables
+    def OffersIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        return o == 0
+
+    # ModelTables
+    def Query(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ModelTables
+    def QueryAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Float32Flags, o)
+        return 0
+
+    # ModelTables
+    def QueryLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ModelTables
+    def QueryIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        return o == 0
+
+    # ModelTables
+    def Readout(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return 0
+
+    # ModelTables
+    def ReadoutAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Float32Flags, o)
+        return 0
+
+    # ModelTables
+    def ReadoutLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # ModelTables
+    def ReadoutIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        return o == 0
+
+def ModelTablesStart(builder: flatbuffers.Builder):
+    builder.StartObject(9)
+
+def ModelTablesAddItems(builder: flatbuffers.Builder, items: int):
+    builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(items), 0)
+
+def ModelTablesStartItemsVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def ModelTablesAddValue(builder: flatbuffers.Builder, value: int):
+    builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(value), 0)
+
+def ModelTablesStartValueVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def ModelTablesAddKindScale(builder: flatbuffers.Builder, kindScale: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(kindScale), 0)
+
+def ModelTablesStartKindScaleVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def ModelTablesAddKindShift(builder: flatbuffers.Builder, kindShift: int):
+    builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(kindShift), 0)
+
+def ModelTablesStartKindShiftVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def ModelTablesAddKindFading(builder: flatbuffers.Builder, kindFading: int):
+    builder.PrependUOffsetTRelativeSlot(4, flatbuffers.number_types.UOffsetTFlags.py_type(kindFading), 0)
+
+def ModelTablesStartKindFadingVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def ModelTablesAddContext(builder: flatbuffers.Builder, context: int):
+    builder.PrependUOffsetTRelativeSlot(5, flatbuffers.number_types.UOffsetTFlags.py_type(context), 0)
+
+def ModelTablesStartContextVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def ModelTablesAddOffers(builder: flatbuffers.Builder, offers: int):
+    builder.PrependUOffsetTRelativeSlot(6, flatbuffers.number_types.UOffsetTFlags.py_type(offers), 0)
+
+def ModelTablesStartOffersVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def ModelTablesAddQuery(builder: flatbuffers.Builder, query: int):
+    builder.PrependUOffsetTRelativeSlot(7, flatbuffers.number_types.UOffsetTFlags.py_type(query), 0)
+
+def ModelTablesStartQueryVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def ModelTablesAddReadout(builder: flatbuffers.Builder, readout: int):
+    builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(readout), 0)
+
+def ModelTablesStartReadoutVector(builder, numElems: int) -> int:
+    return builder.StartVector(4, numElems, 4)
+
+def ModelTablesEnd(builder: flatbuffers.Builder) -> int:
+    return builder.EndObject()
+
+
+try:
+    from typing import List
+except:
+    pass
+
+class ModelTablesT(object):
+
+    # ModelTablesT
+    def __init__(
+        self,
+        items = None,
+        value = None,
+        kindScale = None,
+        kindShift = None,
+        kindFading = None,
+        context = None,
+        offers = None,
+        query = None,
+        readout = None,
+    ):
+        self.items = items  # type: Optional[List[float]]
+        self.value = value  # type: Optional[List[float]]
+        self.kindScale = kindScale  # type: Optional[List[float]]
+        self.kindShift = kindShift  # type: Optional[List[float]]
+        self.kindFading = kindFading  # type: Optional[List[float]]
+        self.context = context  # type: Optional[List[float]]
+        self.offers = offers  # type: Optional[List[float]]
+        self.query = query  # type: Optional[List[float]]
+        self.readout = readout  # type: Optional[List[float]]
+
+    @classmethod
+    def InitFromBuf(cls, buf, pos):
+        modelTables = ModelTables()
+        modelTables.Init(buf, pos)
+        return cls.InitFromObj(modelTables)
+
+    @classmethod
+    def InitFromPackedBuf(cls, buf, pos=0):
+        n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, pos)
+        return cls.InitFromBuf(buf, pos+n)
+
+    @classmethod
+    def InitFromObj(cls, modelTables):
+        x = ModelTablesT()
+        x._UnPack(modelTables)
+        return x
+
+    # ModelTablesT
+    def _UnPack(self, modelTables):
+        if modelTables is None:
+            return
+        if not modelTables.ItemsIsNone():
+            if np is None:
+                self.items = []
+                for i in range(modelTables.ItemsLength()):
+                    self.items.append(modelTables.Items(i))
+            else:
+                self.items = modelTables.ItemsAsNumpy()
+        if not modelTables.ValueIsNone():
+            if np is None:
+                self.value = []
+                for i in range(modelTables.ValueLength()):
+                    self.value.append(modelTables.Value(i))
+            else:
+                self.value = modelTables.ValueAsNumpy()
+        if not modelTables.KindScaleIsNone():
+            if np is None:
+                self.kindScale = []
+                for i in range(modelTables.KindScaleLength()):
+                    self.kindScale.append(modelTables.KindScale(i))
+            else:
+                self.kindScale = modelTables.KindScaleAsNumpy()
+        if not modelTables.KindShiftIsNone():
+            if np is None:
+                self.kindShift = []
+                for i in range(modelTables.KindShiftLength()):
+                    self.kindShift.append(modelTables.KindShift(i))
+            else:
+                self.kindShift = modelTables.KindShiftAsNumpy()
+        if not modelTables.KindFadingIsNone():
+            if np is None:
+                self.kindFading = []
+                for i in range(modelTables.KindFadingLength()):
+                    self.kindFading.append(modelTables.KindFading(i))
+            else:
+                self.kindFading = modelTables.KindFadingAsNumpy()
+        if not modelTables.ContextIsNone():
+            if np is None:
+                self.context = []
+                for i in range(modelTables.ContextLength()):
+                    self.context.append(modelTables.Context(i))
+            else:
+                self.context = modelTables.ContextAsNumpy()
+        if not modelTables.OffersIsNone():
+            if np is None:
+                self.offers = []
+                for i in range(modelTables.OffersLength()):
+                    self.offers.append(modelTables.Offers(i))
+            else:
+                self.offers = modelTables.OffersAsNumpy()
+        if not modelTables.QueryIsNone():
+            if np is None:
+                self.query = []
+                for i in range(modelTables.QueryLength()):
+                    self.query.append(modelTables.Query(i))
+            else:
+                self.query = modelTables.QueryAsNumpy()
+        if not modelTables.ReadoutIsNone():
+            if np is None:
+                self.readout = []
+                for i in range(modelTables.ReadoutLength()):
+                    self.readout.append(modelTables.Readout(i))
+            else:
+                self.readout = modelTables.ReadoutAsNumpy()
+
+    # ModelTablesT
+    def Pack(self, builder):
+        if self.items is not None:
+            if np is not None and type(self.items) is np.ndarray:
+                items = builder.CreateNumpyVector(self.items)
+            else:
+                ModelTablesStartItemsVector(builder, len(self.items))
+                for i in reversed(range(len(self.items))):
+                    builder.PrependFloat32(self.items[i])
+                items = builder.EndVector()
+        if self.value is not None:
+            if np is not None and type(self.value) is np.ndarray:
+                value = builder.CreateNumpyVector(self.value)
+            else:
+                ModelTablesStartValueVector(builder, len(self.value))
+                for i in reversed(range(len(self.value))):
+                    builder.PrependFloat32(self.value[i])
+                value = builder.EndVector()
+        if self.kindScale is not None:
+            if np is not None and type(self.kindScale) is np.ndarray:
+                kindScale = builder.CreateNumpyVector(self.kindScale)
+            else:
+                ModelTablesStartKindScaleVector(builder, len(self.kindScale))
+                for i in reversed(range(len(self.kindScale))):
+                    builder.PrependFloat32(self.kindScale[i])
+                kindScale = builder.EndVector()
+        if self.kindShift is not None:
+            if np is not None and type(self.kindShift) is np.ndarray:
+                kindShift = builder.CreateNumpyVector(self.kindShift)
+            else:
+                ModelTablesStartKindShiftVector(builder, len(self.kindShift))
+                for i in reversed(range(len(self.kindShift))):
+                    builder.PrependFloat32(self.kindShift[i])
+                kindShift = builder.EndVector()
+        if self.kindFading is not None:
+            if np is not None and type(self.kindFading) is np.ndarray:
+                kindFading = builder.CreateNumpyVector(self.kindFading)
+            else:
+                ModelTablesStartKindFadingVector(builder, len(self.kindFading))
+                for i in reversed(range(len(self.kindFading))):
+                    builder.PrependFloat32(self.kindFading[i])
+                kindFading = builder.EndVector()
+        if self.context is not None:
+            if np is not None and type(self.context) is np.ndarray:
+                context = builder.CreateNumpyVector(self.context)
+            else:
+                ModelTablesStartContextVector(builder, len(self.context))
+                for i in reversed(range(len(self.context))):
+                    builder.PrependFloat32(self.context[i])
+                context = builder.EndVector()
+        if self.offers is not None:
+            if np is not None and type(self.offers) is np.ndarray:
+                offers = builder.CreateNumpyVector(self.offers)
+            else:
+                ModelTablesStartOffersVector(builder, len(self.offers))
+                for i in reversed(range(len(self.offers))):
+                    builder.PrependFloat32(self.offers[i])
+                offers = builder.EndVector()
+        if self.query is not None:
+            if np is not None and type(self.query) is np.ndarray:
+                query = builder.CreateNumpyVector(self.query)
+            else:
+                ModelTablesStartQueryVector(builder, len(self.query))
+                for i in reversed(range(len(self.query))):
+                    builder.PrependFloat32(self.query[i])
+                query = builder.EndVector()
+        if self.readout is not None:
+            if np is not None and type(self.readout) is np.ndarray:
+                readout = builder.CreateNumpyVector(self.readout)
+            else:
+                ModelTablesStartReadoutVector(builder, len(self.readout))
+                for i in reversed(range(len(self.readout))):
+                    builder.PrependFloat32(self.readout[i])
+                readout = builder.EndVector()
+        ModelTablesStart(builder)
+        if self.items is not None:
+            ModelTablesAddItems(builder, items)
+        if self.value is not None:
+            ModelTablesAddValue(builder, value)
+        if self.kindScale is not None:
+            ModelTablesAddKindScale(builder, kindScale)
+        if self.kindShift is not None:
+            ModelTablesAddKindShift(builder, kindShift)
+        if self.kindFading is not None:
+            ModelTablesAddKindFading(builder, kindFading)
+        if self.context is not None:
+            ModelTablesAddContext(builder, context)
+        if self.offers is not None:
+            ModelTablesAddOffers(builder, offers)
+        if self.query is not None:
+            ModelTablesAddQuery(builder, query)
+        if self.readout is not None:
+            ModelTablesAddReadout(builder, readout)
+        modelTables = ModelTablesEnd(builder)
+        return modelTables
+
+
 class Bundle(object):
     __slots__ = ['_tab']
 
@@ -6729,8 +7267,18 @@ class Bundle(object):
             return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
         return 0
 
+    # Bundle
+    def Tables(self) -> Optional[ModelTables]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(58))
+        if o != 0:
+            x = self._tab.Indirect(o + self._tab.Pos)
+            obj = ModelTables()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
 def BundleStart(builder: flatbuffers.Builder):
-    builder.StartObject(27)
+    builder.StartObject(28)
 
 def BundleAddFormatVersion(builder: flatbuffers.Builder, formatVersion: int):
     builder.PrependUint32Slot(0, formatVersion, 0)
@@ -6858,6 +7406,9 @@ def BundleStartTextsVector(builder, numElems: int) -> int:
 def BundleAddKnownUntilS(builder: flatbuffers.Builder, knownUntilS: int):
     builder.PrependUint32Slot(26, knownUntilS, 0)
 
+def BundleAddTables(builder: flatbuffers.Builder, tables: int):
+    builder.PrependUOffsetTRelativeSlot(27, flatbuffers.number_types.UOffsetTFlags.py_type(tables), 0)
+
 def BundleEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
 
@@ -6899,6 +7450,7 @@ class BundleT(object):
         attributes = None,
         texts = None,
         knownUntilS = 0,
+        tables = None,
     ):
         self.formatVersion = formatVersion  # type: int
         self.scene = scene  # type: Optional[str]
@@ -6927,6 +7479,7 @@ class BundleT(object):
         self.attributes = attributes  # type: Optional[List[Optional[str]]]
         self.texts = texts  # type: Optional[List[TextsT]]
         self.knownUntilS = knownUntilS  # type: int
+        self.tables = tables  # type: Optional[ModelTablesT]
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -7071,6 +7624,8 @@ class BundleT(object):
                     texts_ = TextsT.InitFromObj(bundle.Texts(i))
                     self.texts.append(texts_)
         self.knownUntilS = bundle.KnownUntilS()
+        if bundle.Tables() is not None:
+            self.tables = ModelTablesT.InitFromObj(bundle.Tables())
 
     # BundleT
     def Pack(self, builder):
@@ -7208,6 +7763,8 @@ class BundleT(object):
             for i in reversed(range(len(self.texts))):
                 builder.PrependUOffsetTRelative(textslist[i])
             texts = builder.EndVector()
+        if self.tables is not None:
+            tables = self.tables.Pack(builder)
         BundleStart(builder)
         BundleAddFormatVersion(builder, self.formatVersion)
         if self.scene is not None:
@@ -7258,6 +7815,8 @@ class BundleT(object):
         if self.texts is not None:
             BundleAddTexts(builder, texts)
         BundleAddKnownUntilS(builder, self.knownUntilS)
+        if self.tables is not None:
+            BundleAddTables(builder, tables)
         bundle = BundleEnd(builder)
         return bundle
 

@@ -21,7 +21,7 @@ from edge_sdk.memory import Memory
 from edge_sdk.policy import Exploration, Explore, Policy
 from edge_sdk.rationing import beyond_budget, beyond_caps
 from edge_sdk.reasons import Reason
-from edge_sdk.situated import Situated
+from edge_sdk.situated import Held, Situated
 from edge_sdk.slate import Slate, earlier_of_same, pin_places
 from edge_sdk.standing import budget_bits, quiet_bits
 from edge_sdk.types import F32, I64, Mask, by_score
@@ -106,6 +106,25 @@ def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
         order = taken.standing(by_score(final))
     stages = Stages(base, model, shifted, boosted, priced, held, final)
     return _listed(setting, stages, order, pins, taken, policy.exploration)
+
+
+def is_plain(policy: Policy, rations: tuple[int, ...]) -> bool:
+    """Whether a policy asks for nothing but weights and who may stand (boosts and pins are of a situation)."""
+    asks = (
+        policy.quiet_hours, policy.budget, policy.cost_price, policy.diversity, policy.full_events, rations,
+        policy.exploration.mode is not Explore.OFF,
+    )  # fmt: skip
+    bounds = (policy.largest_shift, policy.largest_move, policy.null_score, policy.category_limits)
+    return not any(asks) and all(bound is None for bound in bounds)
+
+
+def plainly_arranged(held: Held, base: F32, model: F32) -> Arranged:
+    """What `arrange` makes of a plain policy where no boost, no pin and no offer's second touch is there."""
+    order = by_score(model)
+    if held.stands is not None:
+        order = order[held.stands[order]]
+    draw = Draw(_NO_DRAW, model, Slate(order, (), (), None, None), order)
+    return Arranged(Stages(base, model, model, model, model, model, model), held.bits, order, (), draw)
 
 
 def base_arranged(setting: Setting) -> Arranged:

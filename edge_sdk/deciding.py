@@ -9,7 +9,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.adjusting import device_say, fused, price_in_force
-from edge_sdk.arranging import Arranged, Setting, arrange, base_arranged, dropped, still_allowed
+from edge_sdk.arranging import (
+    Arranged,
+    Setting,
+    arrange,
+    base_arranged,
+    dropped,
+    is_plain,
+    plainly_arranged,
+    still_allowed,
+)
 from edge_sdk.bundle import Bundle
 from edge_sdk.candidates import PreparedBase, prepare
 from edge_sdk.config import CONTEXTS_KEPT, MOMENTS_LOOKED_AT, PREPARED_BASES
@@ -59,6 +68,7 @@ class DecisionMaker:
         self._policy = bundle.policy
         self._ranker = ranker
         self._rations = rations(bundle.policy, bundle.layout.caps)
+        self._is_plain = is_plain(bundle.policy, self._rations)
         self._user_machines = [rule.per is Per.USER for rule in bundle.layout.machines]
         self._no_context = (-1,) * len(bundle.policy.context)
         self._no_numbers = (_NOT_GIVEN,) * len(bundle.policy.attributes)
@@ -218,33 +228,47 @@ class DecisionMaker:
     def _adjusted(
         self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, given: tuple[int, ...]
     ) -> Decision:
-        policy = self._policy
-        setting = self._of(memory, prepared, request, situation, request.limit)
-        weights = setting.situated.weights if request.weights is None else self._own_weights(request.weights)
+        policy, now_ms, own = self._policy, request.now_ms, request.weights
+        situated = prepared.situated(policy, memory, situation, now_ms)
+        weights = situated.weights if own is None else self._own_weights(own)
         call = self._ranker.bound(len(prepared.rows))
-        self._fill(call, memory, prepared, request.now_ms, self._vector(situation.context), weights)
+        self._fill(call, memory, prepared, now_ms, self._vector(situation.context), weights)
         call.run()
-        if request.weights is None:
-            base, base_ranking = prepared.weighted_by(weights)
+        if own is None:
             scores = fused(call.logits, weights)
+            base, base_ranking = prepared.weighted_by(weights)
         else:
             with np.errstate(over="ignore", invalid="ignore"):
                 base, scores = fused(prepared.logits, weights), fused(call.logits, weights)
             base_ranking = by_score(base)
         if not _are_finite(scores):
-            if request.weights is not None and np.isfinite(call.logits).all():
-                raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {request.weights!r} overflow; pass smaller ones")
+            if own is not None and np.isfinite(call.logits).all():
+                raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {own!r} overflow; pass smaller ones")
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
-        say = device_say(policy, call.events_held()) if policy.full_events else 1.0
-        arranged = arrange(setting, base, scores, say)
-        if arranged.stages.final is not scores and not _are_finite(arranged.stages.final):
-            raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
-        rule = setting.situated.weight_rule if request.weights is None else ""
+        say, price, left, setting = 1.0, 0.0, _NOT_GIVEN, None
+        if self._is_plain and situated.boost is None and not situated.pins and not prepared.has_repeats:
+            # The steps of `arrange` that such a policy does not ask for cost a tenth of a decision.
+            held = situated.held_now(memory.caps, prepared.cap_cells, now_ms)
+            arranged = plainly_arranged(held, base, scores)
+        else:
+            setting = self._of(memory, prepared, request, situation, request.limit)
+            price, left = setting.cost_price, setting.budget_left
+            say = device_say(policy, call.events_held()) if policy.full_events else 1.0
+            arranged = arrange(setting, base, scores, say)
+            if arranged.stages.final is not scores and not _are_finite(arranged.stages.final):
+                raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
+        rule = situated.weight_rule if own is None else ""
         trace = Trace(
-            request.last_seq, request.era, policy, situation, given, weights, rule, say, setting.cost_price,
-            setting.budget_left, request.utc_offset_s,
+            request.last_seq, request.era, policy, situation, given, weights, rule, say, price, left,
+            request.utc_offset_s,
         )  # fmt: skip
-        return self._decision(setting, request, arranged, base_ranking, given, trace=trace)
+        again_at_ms = None
+        if not len(arranged.standing):
+            setting = setting or self._of(memory, prepared, request, situation, request.limit)
+            again_at_ms = self._again_at_ms(setting, arranged, given)
+        return self._decision(
+            prepared, request, arranged, base_ranking, request.limit, again_at_ms, ErrorCode.NONE, "", None, trace
+        )
 
     def _base_order(
         self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, given: tuple[int, ...],
@@ -253,33 +277,36 @@ class DecisionMaker:
         limit = request.limit if _is_limit(request.limit) else None
         setting = self._of(memory, prepared, request, situation, limit)
         arranged = base_arranged(setting)
+        again_at_ms = None if len(arranged.standing) else self._again_at_ms(setting, arranged, given)
+        known = prepared.rows > 0
         return self._decision(
-            setting, request, arranged, prepared.order, given, error=code, detail=detail, known=prepared.rows > 0
+            prepared, request, arranged, prepared.order, limit, again_at_ms, code, detail, known, None
         )
 
     def _decision(
-        self, setting: Setting, request: Request, arranged: Arranged, base_ranking: I64, given: tuple[int, ...], *,
-        error: ErrorCode = ErrorCode.NONE, detail: str = "", known: Mask | None = None, trace: Trace | None = None,
+        self, prepared: PreparedBase, request: Request, arranged: Arranged, base_ranking: I64, limit: int | None,
+        again_at_ms: int | None, error: ErrorCode, detail: str, known: Mask | None, trace: Trace | None,
     ) -> Decision:  # fmt: skip
+        bundle = self._bundle
         return Decision(
             id=request.number,
             time_ms=request.now_ms,
-            scene=self._bundle.scene,
-            model_version=self._bundle.model_version,
+            scene=bundle.scene,
+            model_version=bundle.model_version,
             policy_version=self._policy.version,
             error=error,
             detail=detail,
-            base=setting.prepared.base,
+            base=prepared.base,
             stages=arranged.stages,
             base_ranking=base_ranking,
             dropped_bits=arranged.dropped_bits,
             standing=arranged.standing,
             pinned=arranged.pinned,
             draw=arranged.draw,
-            costs=setting.prepared.costs,
+            costs=prepared.costs,
             known=known,
-            limit=setting.limit,
-            again_at_ms=self._again_at_ms(setting, arranged, given),
+            limit=limit,
+            again_at_ms=again_at_ms,
             trace=trace,
         )
 
@@ -288,8 +315,6 @@ class DecisionMaker:
 
         When one rule lets go another may hold by then, so each moment is looked at anew.
         """
-        if len(arranged.standing):
-            return None
         memory, prepared, bits = setting.memory, setting.prepared, arranged.dropped_bits
         for _ in range(MOMENTS_LOOKED_AT):
             at_ms = None if bits is None else self._first_free_ms(setting, bits, given)

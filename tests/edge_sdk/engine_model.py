@@ -12,7 +12,7 @@ from edge_sdk.config import TIME_MS_MAX
 from edge_sdk.derived import NOTHING_DERIVED, Deriver
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import MemoryLayout
-from edge_sdk.types import F32, I32, I64, Per
+from edge_sdk.types import F32, I64, Per
 from edge_sdk.vocabulary import item_id, kind_id
 
 Row = tuple[int, int, int, int, float, int]  # seq, time_ms, kind, item, value, decision
@@ -171,25 +171,33 @@ class Composed:
     """A memory of three: for the window, for what is counted of offers, and of categories."""
 
     def __init__(self, layout: MemoryLayout) -> None:
+<<<<<<< HEAD
         layout = layout._replace(derived=NOTHING_DERIVED)
         self._window = Memory(layout)
         self.layout = layout._replace(caps=())  # for when a decision may be asked for again: not compared
         self.machines, self.rules = self._window.machines, ()
         self._offers = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Per.OFFER)))
         self._categories = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Per.CATEGORY)))
+=======
+        layout = replace(layout, derived=NOTHING_DERIVED)
+        recent = Memory(layout)
+        self.window = recent.window
+        self.layout = replace(layout, caps=())  # for when a decision may be asked for again: not compared
+        self.machines, self.rules = recent.machines, ()
+        self._recent = recent
+        self._offers = Memory(replace(layout, caps=tuple(cap for cap in layout.caps if cap.per == Per.OFFER)))
+        self._categories = Memory(replace(layout, caps=tuple(cap for cap in layout.caps if cap.per == Per.CATEGORY)))
+>>>>>>> wt-graph
         self.caps = self
 
     def add(self, seen: Seen) -> None:
         for counts, memory in (
-            (seen.in_window, self._window),
+            (seen.in_window, self._recent),
             (seen.for_offer, self._offers),
             (seen.for_category, self._categories),
         ):
             if counts:
                 memory.add(seen.time_ms, seen.kind, seen.item, seen.value)
-
-    def fill_window(self, now_ms: int, item: I32, kind: I32, age_s: F32, value: F32) -> None:
-        self._window.fill_window(now_ms, item, kind, age_s, value)
 
     def fill_counters(self, now_ms: int, slots: I64, out: F32) -> None:
         of_categories = np.empty_like(out)

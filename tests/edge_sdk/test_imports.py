@@ -86,7 +86,7 @@ OF_THE_ENGINE = """
     exploration folder_lock format format.generated format.generated.edge_generated influence insertions log_file
     machines memory memory_file memory_layout memory_tables obstacles onnx_runtime policy policy_reading policy_store
     policy_words projection ranker rationing reasons records release replacing sealing selection selftest situated
-    slate standing state_folder stepping targets telemetry types vocabulary window
+    slate standing state_folder stepping targets telemetry types unpacking vocabulary window
 """
 FOREIGN_OF_THE_ENGINE = frozenset(
     {"flatbuffers", "numpy", "dataclasses", "copy", "threading", "fcntl", "mmap", "zlib", "bisect", "_bisect"}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import isfinite
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from edge_sdk.arranging import (
 )
 from edge_sdk.bundle import Bundle
 from edge_sdk.candidates import PreparedBase, prepare
-from edge_sdk.config import CONTEXTS_KEPT, MOMENTS_LOOKED_AT, PREPARED_BASES
+from edge_sdk.config import MOMENTS_LOOKED_AT, PREPARED_BASES
 from edge_sdk.decision import Decision, Trace
 from edge_sdk.errors import ErrorCode
 from edge_sdk.memory import Memory
@@ -30,34 +29,10 @@ from edge_sdk.policy import Situation
 from edge_sdk.ranker import BoundCall, ModelInputs, Ranker
 from edge_sdk.rationing import rations
 from edge_sdk.reasons import Reason
+from edge_sdk.request import Request, RequestError, RequestReader
 from edge_sdk.types import F32, I64, NEVER_MS, BaseDecision, Mask, Per, by_score
 
-_NO_CONTEXT: Final[Mapping[str, str]] = {}
 _COUNTED: Final = int(Reason.CAPPED | Reason.COOLING_DOWN)
-_NOT_GIVEN: Final = float("inf")
-
-
-class Request(NamedTuple):
-    """What `Engine.rank` was asked, and when."""
-
-    number: int  # the decision's id
-    now_ms: int
-    utc_offset_s: int  # of local time
-    seed: int
-    last_seq: int  # newest event that the memory holds
-    era: object  # of the trace
-    context: Mapping[str, str] | None
-    attributes: Mapping[str, float] | None
-    limit: int | None
-    weights: Mapping[str, float] | None
-
-
-class RequestError(Exception):
-    """A request that cannot be scored; it becomes the decision's error code and detail."""
-
-    def __init__(self, code: ErrorCode, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
 
 
 class DecisionMaker:
@@ -66,23 +41,20 @@ class DecisionMaker:
     def __init__(self, bundle: Bundle, ranker: Ranker) -> None:
         self._bundle = bundle
         self._policy = bundle.policy
+        self._reader = RequestReader(bundle.policy)
         self._ranker = ranker
         self._rations = rations(bundle.policy, bundle.layout.caps)
         self._is_plain = is_plain(bundle.policy, self._rations)
         self._user_machines = [rule.per is Per.USER for rule in bundle.layout.machines]
-        self._no_context = (-1,) * len(bundle.policy.context)
-        self._no_numbers = (_NOT_GIVEN,) * len(bundle.policy.attributes)
         self._prepared: dict[int, PreparedBase] = {}
         self._row_of: dict[str, int] = {}  # offers met so far: a new base need not hash their names again
         self.looks_at_local_time = bool(bundle.policy.quiet_hours)  # any rule does
-        self._chosen: dict[tuple[tuple[str, str], ...], tuple[int, ...]] = {}
-        self._one_hot: dict[tuple[int, ...], F32] = {}
 
     def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
         """The decision; on any trouble the base order with an error code. Never raises for data."""
-        prepared, situation, given = self._prepare(base), None, self._no_context
+        prepared, situation, given = self._prepare(base), None, self._reader.no_context
         try:
-            chosen, numbers = self._chosen_values(request.context), self._numbers(request.attributes)
+            chosen, numbers = self._reader.chosen(request.context), self._reader.numbers(request.attributes)
             situation, given = self._situation(memory, request.now_ms, chosen, numbers), chosen
             if not _is_limit(request.limit):
                 raise RequestError(ErrorCode.BAD_LIMIT, f"limit {request.limit!r}; pass a whole number or None")
@@ -95,7 +67,7 @@ class DecisionMaker:
             code = ErrorCode.MODEL_FAILED
             detail = f"{type(problem).__name__}: {problem}; report it with the model version"
         if situation is None:  # the context or the attributes are unusable: the rules hold as if none was given
-            situation = self._situation(memory, request.now_ms, given, self._no_numbers)
+            situation = self._situation(memory, request.now_ms, given, self._reader.no_numbers)
         return self._base_order(memory, prepared, request, situation, given, code, detail)
 
     def still_stands(self, memory: Memory, decision: Decision, now_ms: int, utc_offset_s: int) -> bool:
@@ -119,14 +91,13 @@ class DecisionMaker:
         """Write everything that the decision was made from into `inputs`."""
         trace = decision.trace
         assert trace is not None
-        one_hot = self._vector(trace.situation.context)
+        one_hot = self._reader.one_hot(trace.situation.context)
         _fill_rows(inputs, memory, self._prepare(decision.base), decision.time_ms, one_hot, trace.weights)
 
     def forget(self) -> None:
         """Drop what is kept of earlier decisions."""
         self._prepared.clear()
-        self._chosen.clear()
-        self._one_hot.clear()
+        self._reader.forget()
         self._ranker.forget()
 
     # ---- below: helpers ----
@@ -139,36 +110,6 @@ class DecisionMaker:
             prepared = prepare(base, self._bundle.layout, self._policy, self._row_of)
             self._prepared[id(base)] = prepared
         return prepared
-
-    def _chosen_values(self, context: Mapping[str, str] | None) -> tuple[int, ...]:
-        """The value index of each context field, as given."""
-        try:
-            key = tuple(context.items()) if context else ()
-            found = self._chosen.get(key)
-            if found is None:
-                if len(self._chosen) >= CONTEXTS_KEPT:
-                    self._chosen.clear()
-                found = self._chosen[key] = self._policy.chosen(context or _NO_CONTEXT)
-            return found
-        except (KeyError, ValueError, TypeError, AttributeError) as problem:
-            known = {field.name: list(field.values) for field in self._policy.context}
-            detail = f"context {context!r} is not in the scene ({problem}); it declares {known}"
-            raise RequestError(ErrorCode.UNKNOWN_CONTEXT, detail) from problem
-
-    def _numbers(self, attributes: Mapping[str, float] | None) -> tuple[float, ...]:
-        """Each attribute of the scene; infinity = not given."""
-        if not attributes:
-            return self._no_numbers
-        known = self._policy.attributes
-        try:
-            numbers = tuple(float(attributes[name]) if name in attributes else _NOT_GIVEN for name in known)
-            usable = set(attributes) <= set(known) and all(map(isfinite, map(float, attributes.values())))
-        except (TypeError, ValueError, AttributeError, OverflowError):
-            usable = False
-        if not usable:
-            detail = f"attributes {attributes!r}; pass finite numbers for {', '.join(known) or '(none declared)'}"
-            raise RequestError(ErrorCode.BAD_ATTRIBUTES, detail)
-        return numbers
 
     def _situation(
         self, memory: Memory, now_ms: int, given: tuple[int, ...], numbers: tuple[float, ...]
@@ -183,27 +124,6 @@ class DecisionMaker:
             if given[field] < 0:
                 context = (*context[:field], values[states[machine]], *context[field + 1 :])
         return Situation(context, states, numbers)
-
-    def _own_weights(self, given: Mapping[str, float]) -> F32:
-        """The caller's objective weights."""
-        known = self._policy.objectives
-        try:
-            with np.errstate(over="ignore"):
-                weights = np.array([given.get(name, 0.0) for name in known], np.float32)
-            usable = weights.shape == (len(known),) and bool(np.isfinite(weights).all()) and set(given) <= set(known)
-        except (TypeError, ValueError, AttributeError):
-            usable = False
-        if not usable:
-            raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {given!r}; pass finite numbers for {', '.join(known)}")
-        return weights
-
-    def _vector(self, chosen: tuple[int, ...]) -> F32:
-        vector = self._one_hot.get(chosen)
-        if vector is None:
-            if len(self._one_hot) >= CONTEXTS_KEPT:
-                self._one_hot.clear()
-            vector = self._one_hot[chosen] = self._policy.one_hot(chosen)
-        return vector
 
     def _setting(
         self, memory: Memory, prepared: PreparedBase, situation: Situation, now_ms: int, utc_offset_s: int,
@@ -230,9 +150,9 @@ class DecisionMaker:
     ) -> Decision:
         policy, now_ms, own = self._policy, request.now_ms, request.weights
         situated = prepared.situated(policy, memory, situation, now_ms)
-        weights = situated.weights if own is None else self._own_weights(own)
+        weights = situated.weights if own is None else self._reader.weights(own)
         call = self._ranker.bound(len(prepared.rows))
-        self._fill(call, memory, prepared, now_ms, self._vector(situation.context), weights)
+        self._fill(call, memory, prepared, now_ms, self._reader.one_hot(situation.context), weights)
         call.run()
         if own is None:
             scores = fused(call.logits, weights)
@@ -245,7 +165,7 @@ class DecisionMaker:
             if own is not None and np.isfinite(call.logits).all():
                 raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {own!r} overflow; pass smaller ones")
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
-        say, price, left, setting = 1.0, 0.0, _NOT_GIVEN, None
+        say, price, left, setting = 1.0, 0.0, float("inf"), None
         if self._is_plain and situated.boost is None and not situated.pins and not prepared.has_repeats:
             # The steps of `arrange` that such a policy does not ask for cost a tenth of a decision.
             held = situated.held_now(memory.caps, prepared.cap_cells, now_ms)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from edge_sdk.bundle import Bundle, read_bundle, with_policy
 from edge_sdk.clock import Clock, system_clock
 from edge_sdk.config import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S, TIME_MS_MAX
-from edge_sdk.deciding import DecisionMaker, Request
+from edge_sdk.deciding import DecisionMaker
 from edge_sdk.decision import Decision
 from edge_sdk.durability import DURABILITIES, Durability
 from edge_sdk.errors import (
@@ -35,6 +35,7 @@ from edge_sdk.policy import ContextField
 from edge_sdk.policy_store import PolicyStore, Trust
 from edge_sdk.ranker import ModelInputs, Ranker
 from edge_sdk.release import open_release
+from edge_sdk.request import Request
 from edge_sdk.selftest import model_shape, tested_ranker
 from edge_sdk.state_folder import StateFolder
 from edge_sdk.types import BaseDecision

@@ -30,9 +30,10 @@ from test_no_skew import made_from
 from edge_sdk import BaseDecision, Decision, selftest
 from edge_sdk.bundle import read_bundle
 from edge_sdk.config import TIME_MS_MAX
-from edge_sdk.deciding import DecisionMaker, Request
+from edge_sdk.deciding import DecisionMaker
 from edge_sdk.errors import ExplanationGoneError
 from edge_sdk.release import open_release
+from edge_sdk.request import Request
 from edge_sdk.vocabulary import item_id, kind_id
 
 BASE = BaseDecision(OFFERS, np.random.default_rng(7).normal(size=(6, 2)))

@@ -85,8 +85,8 @@ OF_THE_ENGINE = """
     config decay deciding decision derived digest durability engine errors event_input event_log event_rows
     exploration folder_lock format format.generated format.generated.edge_generated influence insertions log_file
     machines memory memory_file memory_layout memory_tables obstacles onnx_runtime policy policy_reading policy_store
-    policy_words projection ranker rationing reasons records release replacing sealing selection selftest situated
-    slate standing state_folder stepping targets telemetry types unpacking vocabulary window
+    policy_words projection ranker rationing reasons records release replacing request sealing selection selftest
+    situated slate standing state_folder stepping targets telemetry types unpacking vocabulary window
 """
 FOREIGN_OF_THE_ENGINE = frozenset(
     {"flatbuffers", "numpy", "dataclasses", "copy", "threading", "fcntl", "mmap", "zlib", "bisect", "_bisect"}

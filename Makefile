@@ -61,6 +61,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.runtime --json build/benchmarks/runtime.json
 	$(BIN)/python -m benchmarks.event_log --json build/benchmarks/event_log.json
 	$(BIN)/python -m benchmarks.decision --json build/benchmarks/decision.json
+	$(BIN)/python -m benchmarks.scale --json build/benchmarks/scale.json --html build/benchmarks/scale.html
 
 # The golden decisions (docs/golden.md); look at what changed, and commit it.
 golden: setup

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from edge_sdk.hooks import Hook, RankRequest, Trouble
     from edge_sdk.readiness import ClientState
     from edge_sdk.reasons import Reason
+    from edge_sdk.status import Status
     from edge_sdk.terms import Term
-    from edge_sdk.types import BaseDecision, Status
+    from edge_sdk.types import BaseDecision
 
 __all__ = [
     "BaseDecision",
@@ -50,12 +51,14 @@ def __getattr__(name: str) -> object:
     match name:
         case "Engine":
             from edge_sdk import engine as home
-        case "BaseDecision" | "Status":
+        case "BaseDecision":
             from edge_sdk import types as home
         case "Decision" | "RankedOffer":
             from edge_sdk import decision as home
         case "EdgeError" | "ErrorCode":
             from edge_sdk import errors as home
+        case "Status":
+            from edge_sdk import status as home
         case "Reason":
             from edge_sdk import reasons as home
         case "Explanation" | "Explanations":

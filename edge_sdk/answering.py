@@ -16,7 +16,8 @@ from edge_sdk.hooks import Hooks, Trouble
 from edge_sdk.readiness import ClientState, EngineT, Readiness
 from edge_sdk.reporting import Reporter
 from edge_sdk.result_cache import ResultCache, key_of
-from edge_sdk.types import BaseDecision, Status
+from edge_sdk.status import Status
+from edge_sdk.types import BaseDecision
 
 LOOKED_AT_MS: Final = 60_000  # `status` takes the engine's lock, so not at each answer
 

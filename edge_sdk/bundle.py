@@ -12,7 +12,7 @@ import numpy as np
 from edge_sdk.bundle_golden import Golden, read_golden
 from edge_sdk.bundle_rules import derived_rules, machine_fields, machine_rules
 from edge_sdk.bundle_tables import read_tables
-from edge_sdk.bundle_texts import BundleTexts, without_texts
+from edge_sdk.bundle_texts import BundleTexts
 from edge_sdk.config import FORMAT_VERSION
 from edge_sdk.decay import TABLE_SIZE, DecayTables
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError
@@ -24,6 +24,7 @@ from edge_sdk.policy_words import SceneWords, numbers
 from edge_sdk.projection import ModelTables
 from edge_sdk.release import PARSE_ERRORS
 from edge_sdk.types import F32, I64
+from edge_sdk.unpacking import unpacked
 from edge_sdk.vocabulary import Vocabulary, category_id
 
 __all__ = ["Bundle", "Golden", "read_bundle", "with_policy"]
@@ -96,7 +97,7 @@ def read_bundle(path: Path, payload: memoryview) -> Bundle:
         BundleInvalidError: a field contradicts another.
     """
     try:
-        raw = BundleT.InitFromObj(without_texts(payload))
+        raw = unpacked(payload)
     except PARSE_ERRORS as problem:
         raise BundleDamagedError(path, "payload", f"not readable ({problem})") from problem
     if raw.formatVersion > FORMAT_VERSION:

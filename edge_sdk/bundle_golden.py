@@ -11,6 +11,7 @@ from edge_sdk.format.generated.edge_generated import GoldenT
 from edge_sdk.memory_layout import MemoryLayout
 from edge_sdk.policy import Policy
 from edge_sdk.policy_words import Fail, numbers
+from edge_sdk.records import Records
 from edge_sdk.types import F32, I32
 
 
@@ -35,16 +36,16 @@ class Golden(NamedTuple):
 
 def read_golden(raw: GoldenT, layout: MemoryLayout, policy: Policy, fail: Fail) -> Golden:
     """One self-test of a bundle, its arrays of the sizes that its layout says."""
-    events = raw.events or []
+    events: Records = raw.events
     candidates = numbers(raw.candidates, np.int32)
     if len(candidates) and not 0 <= candidates.min() <= candidates.max() <= len(layout.offers):
         fail("golden.candidates", "a row beyond the offers")
     c, k = len(candidates), len(policy.objectives)
     return Golden(
-        times_ms=tuple(e.timeS * 1000 + e.timeMs for e in events),
-        kinds=tuple(e.kind for e in events),
-        items=tuple(e.item for e in events),
-        values=tuple(e.value for e in events),
+        times_ms=tuple((events["time_s"].astype(np.int64) * 1000 + events["time_ms"]).tolist()),
+        kinds=tuple(events["kind"].tolist()),
+        items=tuple(events["item"].tolist()),
+        values=tuple(events["value"].tolist()),
         now_ms=raw.nowS * 1000 + raw.nowMs,
         context=_table(fail, "golden.context", raw.context, policy.context_features),
         candidates=candidates,

@@ -7,20 +7,6 @@ from typing import NamedTuple
 from edge_sdk.format.generated.edge_generated import Bundle as Table
 
 
-class _WithoutTexts(Table):  # type: ignore[misc]  # generated code has no types
-    """The table as if it had no texts: the generated code unpacks every vector that is there."""
-
-    def TextsIsNone(self) -> bool:  # noqa: N802 - the generated code's name
-        return True
-
-
-def without_texts(payload: memoryview) -> Table:
-    """The bundle's root table, for unpacking."""
-    root, table = Table.GetRootAs(payload), _WithoutTexts()
-    table.Init(root._tab.Bytes, root._tab.Pos)
-    return table
-
-
 class BundleTexts(NamedTuple):
     """Where the texts of a bundle lie."""
 

@@ -169,17 +169,20 @@ def _take_states(memory: Memory, old: Memory) -> None:
     memory.deriver.load(numbers.tobytes())
 
 
-def _state_places(rules: DerivedRules) -> dict[SessionRule | DwellRule | PassedOverRule, slice]:
-    """Where each rule's state stands among the numbers that `Deriver.dump` writes."""
-    places: dict[SessionRule | DwellRule | PassedOverRule, slice] = {}
+def _state_places(rules: DerivedRules) -> dict[tuple[type, SessionRule | DwellRule | PassedOverRule], slice]:
+    """Where each rule's state stands among the numbers that `Deriver.dump` writes.
+
+    By the rule and its type: tuples of two types with the same fields are equal.
+    """
+    places: dict[tuple[type, SessionRule | DwellRule | PassedOverRule], slice] = {}
     if rules.session:
-        places[rules.session] = slice(0, 2)
+        places[SessionRule, rules.session] = slice(0, 2)
     at = 2
     for stay in rules.dwell:
-        places[stay] = slice(at, at + 2)
+        places[DwellRule, stay] = slice(at, at + 2)
         at += 2
     for passed in rules.passed_over:
-        places[passed] = slice(at, at + 1)
+        places[PassedOverRule, passed] = slice(at, at + 1)
         at += 1
     return places
 

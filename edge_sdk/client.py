@@ -22,7 +22,8 @@ from edge_sdk.errors import EdgeError, InvalidValueError
 from edge_sdk.hooks import Hook, Hooks, RankRequest, Trouble
 from edge_sdk.readiness import ClientState, EngineT, Readiness
 from edge_sdk.reporting import Reporter
-from edge_sdk.types import BaseDecision, Status
+from edge_sdk.status import Status
+from edge_sdk.types import BaseDecision
 from edge_sdk.waiting import Names, WaitingErasure, WaitingEvent, shown_offers
 
 CLOSE_TIMEOUT_S: Final = 5.0

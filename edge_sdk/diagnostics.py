@@ -10,7 +10,7 @@ from typing import Union
 
 import numpy as np
 
-from edge_sdk.types import Status
+from edge_sdk.status import Status
 
 JSON = Union[dict[str, "JSON"], list["JSON"], str, int, float, bool, None]  # noqa: UP007  it refers to itself
 

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy.typing as npt
 
 from edge_sdk.decision import Decision
-from edge_sdk.types import BaseDecision, Status
+from edge_sdk.status import Status
+from edge_sdk.types import BaseDecision
 
 
 class EngineLike(Protocol):

@@ -20,7 +20,8 @@ from edge_sdk.explanation import Explanation
 from edge_sdk.hooks import RankRequest
 from edge_sdk.policy import ContextField
 from edge_sdk.reasons import Reason
-from edge_sdk.types import I64, BaseDecision, Status
+from edge_sdk.status import Status
+from edge_sdk.types import I64, BaseDecision
 from edge_sdk.waiting import shown_offers
 
 NOON_MS: Final = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC

@@ -1,4 +1,4 @@
-"""Arrays, events, base decisions, status: what the modules speak of with each other."""
+"""Arrays, events, base decisions: what the modules speak of with each other."""
 
 from __future__ import annotations
 
@@ -98,27 +98,6 @@ def _as_floats(given: npt.ArrayLike, count: int) -> F32:
         array = np.full(count, np.nan, np.float32)
     array.setflags(write=False)
     return array
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What an embedder logs at start."""
-
-    scene: str
-    model_version: str
-    events: int  # records in the log
-    capacity: int  # records that fit
-    log_bytes: int  # size of the log's file
-    encrypted: bool
-    durability: str
-    disk_failures: int  # writes that nobody waited for and the disk refused, since opening
-    damaged: int  # records found damaged when the log was opened
-    unknown_items: int  # item names met since opening that the bundle does not know
-    decisions: int  # decisions made since opening
-    errors: int  # of these, how many had an error code
-    errors_by_code: dict[str, int]  # name of the code -> how many
-    policy_version: int  # of the policy in force
-    policy_error: str  # why an installed policy is not in force, with the mend; "" = nothing is wrong
 
 
 # ---- orders ----

@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 import struct
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory import Memory, replay
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.policy import NO_LIMIT, BudgetTerms, Exploration, Explore, Policy
+from edge_sdk.projection import ModelTables, Projection
 from edge_sdk.sealing import Seal, SealedRecords
 from edge_sdk.slate import Slate, pin_places
 from edge_sdk.types import NEVER_MS, Per
@@ -392,6 +394,22 @@ def bare_policy(**fields: int) -> Policy:
     """One objective, one offer, no rules."""
     nothing = np.zeros(2, np.int64)
     return Policy(("click",), np.ones(1, np.float32), (), nothing, nothing, np.zeros(2, np.float32), **fields)  # type: ignore[arg-type]
+
+
+def test_projection() -> None:
+    documented = example("projection")
+    names = [field.name for field in fields(ModelTables)]
+    projection = Projection(ModelTables(**{name: np.array(documented[name], np.float32) for name in names}))
+    events = documented["events"]
+    item, kind = (np.array([event[name] for event in events], np.int32) for name in ("item", "kind"))
+    values = np.array([event["value"] for event in events], np.float32)
+
+    for name, found in zip(("term", "scale", "fading"), projection.events(item, kind, values), strict=True):
+        np.testing.assert_allclose(found, [event[name] for event in events], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(projection.queries, documented["queries"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(projection.readouts, documented["readouts"], rtol=0, atol=1e-6)
+    one_hot = np.array(documented["one_hot"], np.float32)
+    np.testing.assert_allclose(projection.context_row(one_hot), [documented["context_row"]], rtol=0, atol=1e-6)
 
 
 def test_operators() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import cast
 
 import numpy as np
@@ -12,7 +13,7 @@ from edge_sdk.config import TIME_MS_MAX
 from edge_sdk.derived import NOTHING_DERIVED, Deriver
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import MemoryLayout
-from edge_sdk.types import F32, I32, I64, Per
+from edge_sdk.types import F32, I64, Per
 from edge_sdk.vocabulary import item_id, kind_id
 
 Row = tuple[int, int, int, int, float, int]  # seq, time_ms, kind, item, value, decision
@@ -167,29 +168,31 @@ class Model:
         return seen
 
 
+_versions = count(1)
+
+
 class Composed:
     """A memory of three: for the window, for what is counted of offers, and of categories."""
 
     def __init__(self, layout: MemoryLayout) -> None:
         layout = layout._replace(derived=NOTHING_DERIVED)
-        self._window = Memory(layout)
+        recent = Memory(layout)
+        self.window = recent.window
         self.layout = layout._replace(caps=())  # for when a decision may be asked for again: not compared
-        self.machines, self.rules = self._window.machines, ()
+        self.machines, self.rules = recent.machines, ()
+        self._recent = recent
         self._offers = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Per.OFFER)))
         self._categories = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Per.CATEGORY)))
         self.caps = self
 
     def add(self, seen: Seen) -> None:
         for counts, memory in (
-            (seen.in_window, self._window),
+            (seen.in_window, self._recent),
             (seen.for_offer, self._offers),
             (seen.for_category, self._categories),
         ):
             if counts:
                 memory.add(seen.time_ms, seen.kind, seen.item, seen.value)
-
-    def fill_window(self, now_ms: int, item: I32, kind: I32, age_s: F32, value: F32) -> None:
-        self._window.fill_window(now_ms, item, kind, age_s, value)
 
     def fill_counters(self, now_ms: int, slots: I64, out: F32) -> None:
         of_categories = np.empty_like(out)
@@ -201,12 +204,17 @@ class Composed:
         """Of when a decision may be asked for again; not compared."""
         return np.zeros(cells.shape[1], np.int64)
 
-    def reasons_at(self, _: I64, now_ms: int) -> I64 | None:
+    @property
+    def version(self) -> int:
+        """Never the same: nothing is kept of what `reasons_at` said."""
+        return next(_versions)
+
+    def reasons_at(self, _: I64, now_ms: int) -> tuple[I64 | None, int]:
         """Of all offers in their order, whatever the cells: each of the memories has cells of its own."""
         rows = np.array([self.layout.offers.row(item_id(offer)) for offer in OFFERS])
         held = [memory.caps.reasons(rows, None, now_ms) for memory in (self._offers, self._categories)]
         found = [bits for bits in held if bits is not None]
-        return None if not found else cast("I64", np.bitwise_or.reduce(found))
+        return (None if not found else cast("I64", np.bitwise_or.reduce(found))), now_ms
 
 
 KIND_NAMES = ("view", "click", "impression", "dismiss", "convert", "note")

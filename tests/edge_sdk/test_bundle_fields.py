@@ -54,7 +54,7 @@ def without_last(owner: Any, field: str) -> None:
 def wider_window(bundle: Any) -> None:
     """A graph that wants one more event than the bundle's window has."""
     model = onnx.load_from_string(bytes(bundle.model))
-    wanted = next(entry for entry in model.graph.input if entry.name == "event_value")
+    wanted = next(entry for entry in model.graph.input if entry.name == "event_term")
     assert wanted.type.tensor_type.shape.dim[0].dim_value == 8
     wanted.type.tensor_type.shape.dim[0].dim_value = 9
     bundle.model = np.frombuffer(model.SerializeToString(), np.uint8)
@@ -87,6 +87,15 @@ INVALID: dict[str, tuple[Change, str]] = {
     "a garbage model": (lambda b: put(b, "model", np.arange(999).astype(np.uint8)), "model: "),
     "half a model": (lambda b: put(b, "model", b.model[: len(b.model) // 2]), "model: "),
     "a model of another shape": (wider_window, "model: "),
+    "no tables": (lambda b: put(b, "tables", None), "tables: absent"),
+    "empty tables": (lambda b: put(b, "tables", fb.ModelTablesT()), "tables.value: empty"),
+    "a table of fewer items": (lambda b: without_last(b.tables, "items"), "tables.items: 71 numbers, not 72"),
+    "tables of another dimension": (lambda b: without_last(b.tables, "value"), "tables.items: 72 numbers, not 63"),
+    "a table of more offers": (lambda b: put(b.tables, "offers", np.zeros(64, np.float32)), "tables.offers: 64 "),
+    "a readout missing": (lambda b: put(b.tables, "readout", None), "tables.readout: 0 numbers, not 128"),
+    "a padding event that says something": (lambda b: bumped(b.tables, "kindShift", 1), "tables.kind_shift: row 0"),
+    "an unknown offer that listens": (lambda b: bumped(b.tables, "offers", 1), "tables.offers: row 0 is not 0"),
+    "an event that grows": (lambda b: bumped(b.tables, "kindFading", 9, 2), "tables.kind_fading: a rate"),
     "golden rows beyond the offers": (lambda b: bumped(b.golden[2], "candidates", 7), "golden.candidates: "),
     "golden rows below 0": (lambda b: bumped(b.golden[2], "candidates", -99), "golden.candidates: "),
     "a golden logit missing": (lambda b: without_last(b.golden[1], "logits"), "golden.logits: 11 numbers, not 12"),
@@ -107,17 +116,17 @@ def test_a_contradiction_is_named(refuser: Refuser, payload: bytes, case: str) -
 
 
 def test_a_later_format_is_named_with_ours(refuser: Refuser, payload: bytes) -> None:
-    later = changed(payload, lambda bundle: put(bundle, "formatVersion", 3))
-    refuser.refuse(later, BundleTooNewError, "format_version 3, this runtime reads up to 2")
+    later = changed(payload, lambda bundle: put(bundle, "formatVersion", 4))
+    refuser.refuse(later, BundleTooNewError, "format_version 4, this runtime reads up to 3")
 
 
 def test_a_later_format_is_named_whatever_else_is_new_in_it(refuser: Refuser, payload: bytes) -> None:
     def later(bundle: Any) -> None:
-        put(bundle, "formatVersion", 3)
+        put(bundle, "formatVersion", 4)
         put(bundle, "kinds", None)
         put(bundle, "model", None)
 
-    refuser.refuse(changed(payload, later), BundleTooNewError, "format_version 3, this runtime reads up to 2")
+    refuser.refuse(changed(payload, later), BundleTooNewError, "format_version 4, this runtime reads up to 3")
 
 
 def test_a_signed_payload_that_is_no_bundle_is_damaged(refuser: Refuser) -> None:

@@ -1,8 +1,9 @@
-"""The models of an open bundle stay where they lie: read-only views into the mapped file, never copies."""
+"""Models and tables of an open bundle stay where they lie: read-only views into the mapped file, never copies."""
 
 from __future__ import annotations
 
 import mmap
+from dataclasses import fields
 
 import numpy as np
 from conftest import Small
@@ -23,3 +24,17 @@ def test_the_model_is_a_view_into_the_mapped_file(small: Small) -> None:
         assert file.ctypes.data <= array.ctypes.data <= file.ctypes.data + len(file) - len(content)
         assert array.tobytes() == content
         assert graph.readonly
+
+
+def test_the_tables_are_views_into_the_mapped_file(small: Small) -> None:
+    view = open_release(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False)
+    file = np.frombuffer(view, np.uint8)
+    tables = read_bundle(small.bundle, view).tables
+    assert tables is not None
+    for field in fields(tables):
+        table, content = getattr(tables, field.name), getattr(small.content.tables, field.name)
+        assert np.shares_memory(table, file), field.name
+        assert not table.flags.writeable
+        assert table.ctypes.data % 4 == 0
+        assert table.shape == content.shape
+        assert table.tobytes() == content.tobytes()

@@ -25,7 +25,7 @@ from edge_sdk.budget import BudgetRule
 from edge_sdk.caps import CapRule
 from edge_sdk.carry_over import take_over
 from edge_sdk.decay import DecayTables
-from edge_sdk.derived import DerivedRules
+from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule
 from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory import Memory
 from edge_sdk.memory_layout import KindRule, MemoryLayout
@@ -143,6 +143,16 @@ def test_a_kind_that_is_derived_now_is_another_one() -> None:
         memory = carried(new, [*story, (START_MS + 1000, SHOWN, 10, 0.0)], old=old)
         assert counters(memory, START_MS)[1, :, 0].astype(bool).tolist() == [True, True, False]
         assert times(memory, 0, 1) == []
+
+
+def test_rules_of_two_types_with_the_same_numbers_are_two() -> None:
+    fields = (STAY, frozenset({VIEW}), frozenset({VIEW, SHOWN}), 3)
+    kinds = ONE.kinds | {STAY: KindRule(3, False, -1)}
+    dwelling = ONE._replace(kinds=kinds, derived=DerivedRules(dwell=(DwellRule(*fields),)))
+    passing = ONE._replace(kinds=kinds, derived=DerivedRules(passed_over=(PassedOverRule(*fields),)))
+    for new, old in ((passing, dwelling), (dwelling, passing)):
+        memory = carried(new, [(START_MS, VIEW, 10, 0.0)], old=old)
+        assert memory.deriver.dump() == Memory(new).deriver.dump()
 
 
 def test_a_machine_goes_on_but_not_a_count_of_a_kind_that_is_derived_now() -> None:

@@ -14,8 +14,9 @@ from edge_sdk.diagnostics import ClientCounts, Versions, diagnostics
 from edge_sdk.errors import ErrorCode, InvalidValueError
 from edge_sdk.hooks import Trouble
 from edge_sdk.readiness import ClientState
+from edge_sdk.status import Status
 from edge_sdk.testing import FakeEngine, SettableClock
-from edge_sdk.types import BaseDecision, Status
+from edge_sdk.types import BaseDecision
 
 BASE = BaseDecision(["offer_one", "offer_two"], [0.2, 0.1])
 

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from test_no_skew import bound
+from test_no_skew import made_from
 
 from edge_sdk import BaseDecision, Decision, selftest
 from edge_sdk.bundle import read_bundle
@@ -220,7 +220,7 @@ class Life(RuleBasedStateMachine):
         decision = self.engine.rank(BASE, context=HOME)
         assert decision.error == 0
         assert np.isfinite(decision.scores).all()
-        assert (bound(self.engine, len(OFFERS)).event_age_s >= 0).all()
+        assert (made_from(self.engine, decision).event_age_s >= 0).all()
         if not self.model.is_blurred:
             request = Request(
                 number=decision.id, now_ms=decision.time_ms, utc_offset_s=0, seed=0, last_seq=0, era=object(),

@@ -13,7 +13,7 @@ from conftest import HOME, KINDS, NOW_MS, OFFERS, SCENE, SettableClock, Small, p
 from engine_acts import dropped
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_no_skew import bound
+from test_no_skew import made_from
 
 from edge_sdk import BaseDecision, Engine, Reason
 from edge_sdk.config import TIME_MS_MAX
@@ -55,8 +55,9 @@ def test_a_clock_that_jumps_costs_no_order_and_counts_nothing_twice(
             engine = small.open(folder, clock)
         assert engine.record(kind, item="fund_a", value=float(number)) == number
         counted += kind in ("impression", "click", "convert")
-        assert np.isfinite(engine.rank(BASE, context=HOME).scores).all()
-        inputs = bound(engine, len(OFFERS))
+        decision = engine.rank(BASE, context=HOME)
+        assert np.isfinite(decision.scores).all()
+        inputs = made_from(engine, decision)
         newest_first = [value for value in inputs.event_value.tolist() if value]
         seen = [n for n, (_, of, _) in enumerate(steps[:number], 1) if of in ("view", "click", "dismiss", "convert")]
         assert newest_first == seen[::-1][:8]
@@ -97,8 +98,9 @@ def test_a_clock_years_ahead_and_back_holds_nothing_for_years(
         held = dropped(engine.rank(BASE, context=HOME))
         assert held["fund_a"] == Reason.CAPPED | Reason.COOLING_DOWN
         clock.now_ms = NOW_MS
-        assert dropped(engine.rank(BASE, context=HOME)) == {}
-        assert bound(engine, 6).event_age_s.tolist() == [0.0] * 8
+        decision = engine.rank(BASE, context=HOME)
+        assert dropped(decision) == {}
+        assert made_from(engine, decision).event_age_s.tolist() == [0.0] * 8
         engine.record("dismiss", item="fund_a")
         assert dropped(engine.rank(BASE, context=HOME)) == {"fund_a": Reason.COOLING_DOWN}
         assert held_s(clock, engine, 3_600) == 1_800
@@ -114,12 +116,12 @@ def test_a_device_that_starts_at_1970_or_at_its_build_date(small: Small, tmp_pat
         assert engine.record("click", item="fund_b", value=2.0) == 2
         decision = engine.rank(BASE, context=HOME)
         assert np.isfinite(decision.scores).all()
-        inputs = bound(engine, 6)
+        inputs = made_from(engine, decision)
         assert inputs.event_value.tolist()[:3] == [2.0, 1.0, 0.0]
         assert inputs.event_age_s.tolist()[:3] == [0.0, 0.0, 0.0]
         clock.now_ms = NOW_MS + 60_000  # the network has told the time
         engine.record("click", item="fund_c", value=3.0)
-        engine.rank(BASE, context=HOME)
+        inputs = made_from(engine, engine.rank(BASE, context=HOME))
         assert inputs.event_value.tolist()[:4] == [3.0, 2.0, 1.0, 0.0]
         assert inputs.event_age_s.tolist()[:3] == [0.0, np.float32((NOW_MS + 60_000 - restart_ms) / 1000), 60.0]
 
@@ -139,8 +141,8 @@ def test_an_event_is_not_shown_after_its_time_and_leaves_the_log(forgetting: Sma
         (DAY + 1, [0.0, 0.0], 2),
     ):
         clock.now_ms = NOW_MS + later_ms
-        engine.rank(BASE, context=HOME)
-        assert bound(engine, 6).event_value.tolist()[:2] == shown
+        decision = engine.rank(BASE, context=HOME)
+        assert made_from(engine, decision).event_value.tolist()[:2] == shown
         assert engine.status().events == in_log
     engine.close()
     for later_ms, in_log in ((60_000, 2), (60_001, 1), (DAY, 1), (DAY + 1, 0)):

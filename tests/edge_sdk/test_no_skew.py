@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from cloud_export.examples import Examples, decision_moments, make_examples
 from cloud_export.log_types import Log
-from edge_sdk import BaseDecision, Engine
-from edge_sdk.ranker import ModelInputs
+from edge_sdk import BaseDecision, Decision, Engine
+from edge_sdk.projection import Projection
+from edge_sdk.ranker import ModelInputs, graph_inputs
+from edge_sdk.selftest import model_shape
 
 STAGES = ("event_item", "event_kind", "event_age_s", "event_value", "counters", "context", "candidate")
 VALUES = st.one_of(
@@ -73,8 +75,8 @@ def same_bits(small: Small, story: list[Step]) -> None:
             act(engine, clock, story, lambda index, inputs: compare(offline, index, inputs))
         with small.open(state, clock) as engine:  # rebuilt from the ring
             last = len(chosen) - 1
-            engine.rank(base_of(story[-1]), context=HOME)
-            compare(offline, last, bound(engine, len(story[-1].candidates)))
+            decision = engine.rank(base_of(story[-1]), context=HOME)
+            compare(offline, last, made_from(engine, decision))
 
 
 def as_log(story: list[Step]) -> Log:
@@ -108,8 +110,9 @@ def act(engine: Engine, clock: SettableClock, story: list[Step], check: Callable
     for step in story:
         clock.now_ms += step.later_ms
         if step.kind < 0:
-            assert engine.rank(base_of(step), context=HOME).model_version
-            check(decided, bound(engine, len(step.candidates)))
+            decision = engine.rank(base_of(step), context=HOME)
+            assert decision.model_version
+            check(decided, made_from(engine, decision))
             decided += 1
         else:
             engine.record(KINDS[step.kind], item=ITEMS[step.item], value=step.value)
@@ -119,8 +122,17 @@ def base_of(step: Step) -> BaseDecision:
     return BaseDecision([OFFERS[index] for index in step.candidates], [0.0] * len(step.candidates))
 
 
-def bound(engine: Engine, candidates: int) -> ModelInputs:
-    return engine._maker._ranker.bound(candidates).inputs
+def made_from(engine: Engine, decision: Decision) -> ModelInputs:
+    """The arrays of the engine's latest decision; what the graph was bound to is exactly what they say."""
+    inputs = ModelInputs.empty(model_shape(engine._bundle), len(decision.candidates))
+    engine._maker.fill(inputs, engine._state.memory, decision)
+    tables = engine._bundle.tables
+    assert tables is not None
+    bound = engine._ranker.bound(len(decision.candidates))._arrays
+    for name, expected in graph_inputs(Projection(tables), inputs).items():
+        if name != "weights":  # the graph that ranks has none
+            assert bound[name].tobytes() == expected.tobytes(), name
+    return inputs
 
 
 def compare(offline: Examples, index: int, live: ModelInputs) -> None:

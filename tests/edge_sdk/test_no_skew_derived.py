@@ -9,7 +9,7 @@ import pytest
 from conftest import DERIVED_KINDS, DERIVED_SCENE, HOME, NOW_MS, SettableClock, Small, packed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_no_skew import ANY_WAY, FORWARD, LAST, Step, as_log, base_of, bound, same_bits, steps
+from test_no_skew import ANY_WAY, FORWARD, LAST, Step, as_log, base_of, made_from, same_bits, steps
 
 from cloud_export.examples import decision_moments, make_examples
 from cloud_export.faithfulness import window_rows
@@ -72,7 +72,7 @@ def test_what_training_and_the_device_see_of_a_short_story(derived: Small, tmp_p
             engine.record(kind, item=derived.log.items[step.item])
         clock.now_ms += LAST.later_ms
         decision = engine.rank(base_of(LAST), context=HOME)
-        live = bound(engine, len(LAST.candidates))
+        live = made_from(engine, decision)
         labels = [term.label for term in engine.explain(decision)[0].terms if term.event >= 0]
         assert engine.status().events == 5  # the log holds what was recorded, and nothing else
 

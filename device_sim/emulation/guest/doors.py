@@ -35,7 +35,7 @@ ELSEWHERE: Final = 0  # the region of all that is not measured
 
 DOORS: Final = (
     Door("window", "edge_sdk.state_folder", "take_in_bodies"),  # what was recorded since the last decision
-    Door("window", "edge_sdk.deciding", "DecisionMaker._fill"),  # memory.fill_window, memory.fill_counters
+    Door("window", "edge_sdk.deciding", "DecisionMaker._fill"),  # events, counters, candidates -> the graph's inputs
     Door("model", "edge_sdk.ranker", "BoundCall.run"),
     Door("policy", "edge_sdk.deciding", "arrange"),
     Door("result", "edge_sdk.deciding", "DecisionMaker._decision"),

@@ -143,8 +143,8 @@ class Workload:
         decision, trace = self.decision, self.decision.trace
         if decision.error or trace is None:
             raise WorkloadError(f"a decision failed ({decision.error}: {decision.detail}); mend the bundle")
-        call = self.engine._maker._ranker.bound(len(self._candidates))
-        held, window = int(np.count_nonzero(call.inputs.event_kind)), len(call.inputs.event_kind)
+        held = self.engine._maker._ranker.bound(len(self._candidates)).events_held()
+        window = self.engine._bundle.layout.window
         if held < window:
             raise WorkloadError(f"the window holds {held} of {window} events; let more kinds enter it in the scene")
         if not decision.offers:

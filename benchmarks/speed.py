@@ -83,7 +83,7 @@ def _beside(trained: TrainedScene, work: Work, processes: int, *, arm64: bool) -
         "items": trained.items(),
         "items_of_many": many.items(),
         f"rank_instructions_{CORE}": instructions,
-        "rank_instructions_missing": why,
+        **({"rank_instructions_missing": why} if why else {}),
     }
 
 

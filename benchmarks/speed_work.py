@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.plain_features import DeviceTables, PlainFeatures
+from cloud_export import edge_model
 from cloud_export.edge_model import EdgeModel, EdgeModelConfig
 from edge_sdk import BaseDecision
 from edge_sdk.bundle import Bundle, read_bundle
@@ -41,7 +42,7 @@ class Work:
 
     window: int
     model: EdgeModel  # trained, in evaluation mode, its window that of the task
-    weights_id: str  # of the trained numbers
+    model_id: str  # of the trained numbers, the module's code and the number of candidates
     bundle: Path
     public_key: bytes
     scene: Mapping[str, object]  # scene.toml as a table
@@ -55,26 +56,15 @@ class Work:
     folder: Path  # what competitors make of the model is kept here
     log: Path | None  # folder of the log that the weights were trained on; None = not kept
 
-    def next_event(self, number: int) -> PlainEvent:
-        """An endless supply of events after `now_ms`: those of the history again, whose kinds enter the window."""
-        seen = [event for event in self.events if event.kind in self.tables.window_kind_row]
-        event = seen[number % len(seen)]
-        return event._replace(time_ms=self.now_ms + number)
+    def window_events(self) -> list[PlainEvent]:
+        """Those of the history whose kinds enter the window."""
+        return [event for event in self.events if event.kind in self.tables.window_kind_row]
 
 
 def make_work(
-    *,
-    model: EdgeModel,
-    bundle: Path,
-    public_key: bytes,
-    scene: Mapping[str, object],
-    context: Mapping[str, str],
-    folder: Path,
-    log: Path | None = None,
-    candidates: int = CANDIDATES,
-    events: int = EVENTS,
-    seed: int = 11,
-) -> Work:
+    *, model: EdgeModel, bundle: Path, public_key: bytes, scene: Mapping[str, object], context: Mapping[str, str],
+    folder: Path, log: Path | None = None, candidates: int = CANDIDATES, events: int = EVENTS, seed: int = 11,
+) -> Work:  # fmt: skip
     """The task for one bundle.
 
     Args:
@@ -90,30 +80,21 @@ def make_work(
         seed: of the events and the base logits.
     """
     content = read_bundle(bundle, open_release(bundle, trusted_keys=[public_key], allow_unsigned=False))
-    tables = DeviceTables.of(content)
-    random = np.random.default_rng(seed)
+    tables, random = DeviceTables.of(content), np.random.default_rng(seed)
     names = content.layout.offers.names()[:candidates]
     logits = np.sort(random.normal(0.0, 1.0, (len(names), len(content.objectives))), axis=0)[::-1]
-    now_ms = (content.known_until_ms or _START_MS) + events * STEP_MS
-    work = Work(
-        window=content.layout.window,
-        model=model.eval(),
-        weights_id=weights_id(model),
-        bundle=bundle,
-        public_key=public_key,
-        scene=scene,
-        events=_events(content, random, names, events, now_ms),
-        now_ms=now_ms,
-        base=BaseDecision(names, logits),
-        context=context,
-        tables=tables,
-        inputs=(),
-        expected=np.zeros(len(names), np.float32),
-        folder=folder,
-        log=log,
-    )
-    inputs = _inputs(work, content)
-    return replace(work, inputs=inputs, expected=_expected(model, inputs))
+    base, now_ms = BaseDecision(names, logits), (content.known_until_ms or _START_MS) + events * STEP_MS
+    happened = _events(content, random, names, events, now_ms)
+    features = PlainFeatures(tables)
+    for event in happened:
+        features.add(event.time_ms, event.kind, event.item, event.value)
+    arrays = features.model_inputs(names, context, now_ms)
+    inputs = (*arrays, base.logits.copy(), content.policy.weights.copy())
+    return Work(
+        window=content.layout.window, model=model.eval(), model_id=f"{model_id(model)}-{len(names)}", bundle=bundle,
+        public_key=public_key, scene=scene, events=happened, now_ms=now_ms, base=base, context=context, tables=tables,
+        inputs=inputs, expected=_expected(model, inputs), folder=folder, log=log,
+    )  # fmt: skip
 
 
 def with_window(model: EdgeModel, window: int) -> EdgeModel:
@@ -124,9 +105,9 @@ def with_window(model: EdgeModel, window: int) -> EdgeModel:
     return wider.eval()
 
 
-def weights_id(model: EdgeModel) -> str:
-    """First 12 hex digits of the SHA-256 of all trained numbers."""
-    digest = hashlib.sha256()
+def model_id(model: EdgeModel) -> str:
+    """First 12 hex digits of the SHA-256 of all trained numbers and of the code that computes with them."""
+    digest = hashlib.sha256(Path(edge_model.__file__).read_bytes())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode() + tensor.numpy().tobytes())
     return digest.hexdigest()[:12]
@@ -148,14 +129,6 @@ def _events(
         time_ms = now_ms - (count - number) * STEP_MS
         events.append(PlainEvent(time_ms, kind, names[int(random.integers(len(names)))], value))
     return tuple(events)
-
-
-def _inputs(work: Work, content: Bundle) -> tuple[ModelArray, ...]:
-    features = PlainFeatures(work.tables)
-    for event in work.events:
-        features.add(event.time_ms, event.kind, event.item, event.value)
-    arrays = features.model_inputs(list(work.base.offers), work.context, work.now_ms)
-    return (*arrays, work.base.logits.copy(), content.policy.weights.copy())
 
 
 def _expected(model: EdgeModel, inputs: tuple[ModelArray, ...]) -> F32:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import count
+from itertools import cycle
 from pathlib import Path
 
 from benchmarks.peers.peer import Peer, Ready
@@ -57,10 +57,10 @@ def _ranking(work: Work, answer: Callable[[Engine], object], *, new_event: bool 
     with opened(work) as (engine, clock):
         scores: F32 = _rank(work, engine).stages.model.copy()
         clock.step_ms = 1
-        numbers = count()
+        events = cycle(work.window_events())
 
         def record() -> None:
-            event = work.next_event(next(numbers))
+            event = next(events)
             engine.record(event.kind, item=event.item, value=event.value)
 
         yield Ready(partial(answer, engine), lambda: scores, record if new_event else None)

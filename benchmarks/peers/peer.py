@@ -62,8 +62,8 @@ def needed(module: str, package: str) -> ModuleType:
 
 
 def kept(work: Work, name: str) -> Path:
-    """Where a converted model is kept from one run to the next: made anew when the weights change."""
-    folder = work.folder / "converted" / work.weights_id
+    """Where a converted model is kept from one run to the next: made anew when weights, code or sizes change."""
+    folder = work.folder / "converted" / work.model_id
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"window_{work.window}_{name}"
 

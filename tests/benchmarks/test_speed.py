@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HOME, SCENE, Small
+from conftest import HOME, SCENE, Small, random_model
 
 from benchmarks import speed
 from benchmarks.peers import ALL
 from benchmarks.peers.ours import opened
-from benchmarks.peers.peer import TOLERANCE, Peer, PeerMissingError, Ready
+from benchmarks.peers.peer import TOLERANCE, Peer, PeerMissingError, Ready, kept
 from benchmarks.peers.typical import filled
 from benchmarks.speed_results import as_json, print_rows, print_targets, ratios, targets
 from benchmarks.speed_rounds import Row, timed_rows
-from benchmarks.speed_work import Work, make_work, with_window
+from benchmarks.speed_work import Work, make_work, model_id, with_window
 
 # What the test environment has; the extra `bench` brings the others.
 HERE = {
@@ -199,6 +199,15 @@ def test_targets_are_printed_beside_the_figures(capsys: pytest.CaptureFixture[st
     assert lines[1] == ["b", "2.000", "target:", "1.000", "at", "most", "MISSED"]
     assert lines[2] == ["c", "missing", "target:", "1.000", "at", "most", "not", "known"]
     assert lines[3] == ["d", "90,784"]
+
+
+def test_what_is_converted_is_kept_by_what_it_was_made_from(small: Small, work: Work) -> None:
+    other = random_model(small.layout, seed=6)
+    names = {kept(one, "x.onnx") for one in (
+        work, replace(work, window=9), replace(work, model_id=f"{model_id(other)}-6"), small_work(small, work.folder),
+    )}  # fmt: skip
+    assert len(names) == 3
+    assert model_id(other) != model_id(small.model) == model_id(with_window(small.model, 32))
 
 
 def test_a_window_is_not_in_the_weights(small: Small) -> None:

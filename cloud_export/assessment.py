@@ -118,7 +118,7 @@ def _speed(run: Run, model: EdgeModel, packed: Packed) -> dict[str, JsonValue]:
     wide.load_state_dict(model.state_dict())
     content = Content(
         scene=inputs.scene.model_copy(update={"model": settings}),
-        layout=replace(layout, memory=replace(layout.memory, window=WIDE_WINDOW)),
+        layout=replace(layout, memory=layout.memory._replace(window=WIDE_WINDOW)),
         model=export_ranker(wide.eval()),
         explainer=b"",
         tables=export_tables(wide),

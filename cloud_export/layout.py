@@ -4,7 +4,7 @@ training and by the packer, so that they cannot disagree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NoReturn
 
 import numpy as np
@@ -116,7 +116,7 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
     # The same way that a device takes: packed, then read. So the cloud's rules cannot differ from the device's.
     read = read_policy(policy_table(scene), words, _refuse)
     return DeviceLayout(
-        memory=replace(memory, caps=read.caps, budget=read.budget),
+        memory=memory._replace(caps=read.caps, budget=read.budget),
         policy=read.policy,
         words=words,
         item_ids=ids,

@@ -21,7 +21,7 @@ from edge_sdk.memory import Memory
 from edge_sdk.policy import Exploration, Explore, Policy
 from edge_sdk.rationing import beyond_budget, beyond_caps
 from edge_sdk.reasons import Reason
-from edge_sdk.situated import Situated
+from edge_sdk.situated import Held, Situated
 from edge_sdk.slate import Slate, earlier_of_same, pin_places
 from edge_sdk.standing import budget_bits, quiet_bits
 from edge_sdk.types import F32, I64, Mask, by_score
@@ -62,15 +62,18 @@ class Arranged(NamedTuple):
     draw: Draw
 
 
-def dropped(setting: Setting) -> I64 | None:
-    """Reason bits (C,) of the candidates that rules about who may stand take out; None = all may."""
-    policy, prepared, memory, now_ms = setting.policy, setting.prepared, setting.memory, setting.now_ms
-    bits = _both(setting.situated.bits, memory.caps.reasons_at(prepared.cap_cells, now_ms))
+def dropped(setting: Setting) -> tuple[I64 | None, Mask | None]:
+    """Reason bits (C,) of the candidates that rules about who may stand take out, None = all may; and who may, (C,)."""
+    policy, prepared, now_ms = setting.policy, setting.prepared, setting.now_ms
+    held = setting.situated.held_now(setting.memory.caps, prepared.cap_cells, now_ms)
+    bits = held.bits
     if policy.quiet_hours:
         bits = _both(bits, quiet_bits(policy, prepared.candidates, now_ms, setting.utc_offset_s))
     if setting.budget_left < prepared.dearest:
         bits = _both(bits, budget_bits(prepared.costs, setting.budget_left))
-    return bits
+    if bits is held.bits:
+        return bits, held.stands
+    return bits, None if bits is None else bits == 0
 
 
 def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
@@ -83,7 +86,7 @@ def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
         say: the device's, 0 to 1.
     """
     policy, prepared = setting.policy, setting.prepared
-    shifted = adjusted(base, model, say, policy.largest_shift)
+    shifted = model if say == 1.0 and policy.largest_shift is None else adjusted(base, model, say, policy.largest_shift)
     boosted, anchor = shifted, base
     boost = setting.situated.boost
     if boost is not None:
@@ -92,7 +95,7 @@ def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
     if setting.cost_price and prepared.dearest:
         cost = np.float32(setting.cost_price) * prepared.costs
         priced, anchor = boosted - cost, anchor - cost
-    taken = _Taken(dropped(setting), len(base))
+    taken = _Taken(*dropped(setting), len(base))
     order, pins = _fitting(setting, by_score(priced), taken)
     held = priced
     if policy.largest_move is not None and len(order) > policy.largest_move + 1:
@@ -105,18 +108,37 @@ def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
     return _listed(setting, stages, order, pins, taken, policy.exploration)
 
 
+def is_plain(policy: Policy, rations: tuple[int, ...]) -> bool:
+    """Whether a policy asks for nothing but weights and who may stand (boosts and pins are of a situation)."""
+    asks = (
+        policy.quiet_hours, policy.budget, policy.cost_price, policy.diversity, policy.full_events, rations,
+        policy.exploration.mode is not Explore.OFF,
+    )  # fmt: skip
+    bounds = (policy.largest_shift, policy.largest_move, policy.null_score, policy.category_limits)
+    return not any(asks) and all(bound is None for bound in bounds)
+
+
+def plainly_arranged(held: Held, base: F32, model: F32) -> Arranged:
+    """What `arrange` makes of a plain policy where no boost, no pin and no offer's second touch is there."""
+    order = by_score(model)
+    if held.stands is not None:
+        order = order[held.stands[order]]
+    draw = Draw(_NO_DRAW, model, Slate(order, (), (), None, None), order)
+    return Arranged(Stages(base, model, model, model, model, model, model), held.bits, order, (), draw)
+
+
 def base_arranged(setting: Setting) -> Arranged:
     """The base order under the rules that take offers out and the slate's rules: nothing that needs scores."""
     prepared = setting.prepared
-    taken = _Taken(dropped(setting), len(prepared.rows))
+    taken = _Taken(*dropped(setting), len(prepared.rows))
     order, pins = _fitting(setting, prepared.order, taken)
     return _listed(setting, Stages.of_base(prepared.scores), order, pins, taken, _NO_DRAW)
 
 
 def still_allowed(setting: Setting, standing: I64) -> bool:
     """Whether no rule takes out any of these candidates (S,), or leaves too little room for them together."""
-    bits = dropped(setting)
-    if bits is not None and bits[standing].any():
+    _, stands = dropped(setting)
+    if stands is not None and not stands[standing].all():
         return False
     return not _beyond(setting, standing, ())
 
@@ -124,9 +146,8 @@ def still_allowed(setting: Setting, standing: I64) -> bool:
 class _Taken:
     """Reason bits that grow from step to step; the array that came in is not changed."""
 
-    def __init__(self, bits: I64 | None, count: int) -> None:
-        self.bits, self._count, self._is_own = bits, count, False
-        self._stands: Mask | None = None if bits is None else bits == 0
+    def __init__(self, bits: I64 | None, stands: Mask | None, count: int) -> None:
+        self.bits, self._stands, self._count, self._is_own = bits, stands, count, False
 
     def out(self, candidates: I64, reason: Reason) -> None:
         """Take these out, for this reason."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -13,8 +12,7 @@ from edge_sdk.types import F32, I64
 _STATE: Final = struct.Struct("<qd")  # period, spent in it
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetRule:
+class BudgetRule(NamedTuple):
     """What counts as spending."""
 
     kinds: frozenset[int]  # kind ids of shown events; their value is the cost

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -30,9 +29,7 @@ from edge_sdk.vocabulary import Vocabulary, category_id
 __all__ = ["Bundle", "Golden", "read_bundle", "with_policy"]
 
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bundle:
+class Bundle(NamedTuple):
     """Everything a scene's devices share."""
 
     path: Path
@@ -86,8 +83,8 @@ class Bundle:
 
 def with_policy(bundle: Bundle, read: ReadPolicy) -> Bundle:
     """The bundle with another policy in force."""
-    layout = replace(bundle.layout, caps=read.caps, budget=read.budget)
-    return replace(bundle, policy=read.policy, layout=layout)
+    layout = bundle.layout._replace(caps=read.caps, budget=read.budget)
+    return bundle._replace(policy=read.policy, layout=layout)
 
 
 def read_bundle(path: Path, payload: memoryview) -> Bundle:
@@ -138,7 +135,7 @@ class _Reader:
             self.fail("shown_kind or feedback", "a derived kind, which is never recorded")
         words = self._words(layout, frozenset(recorded.values()))
         read = read_policy(raw.policy, words, self.fail)
-        layout = replace(layout, caps=read.caps, budget=read.budget)
+        layout = layout._replace(caps=read.caps, budget=read.budget)
         return Bundle(
             path=self.path,
             scene=_text(raw.scene),

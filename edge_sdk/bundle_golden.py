@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,7 @@ from edge_sdk.policy_words import Fail, numbers
 from edge_sdk.types import F32, I32
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Golden:
+class Golden(NamedTuple):
     """One self-test: these events, then this decision, give these arrays."""
 
     times_ms: tuple[int, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge_sdk.format.generated.edge_generated import Bundle as Table
 
@@ -21,8 +21,7 @@ def without_texts(payload: memoryview) -> Table:
     return table
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BundleTexts:
+class BundleTexts(NamedTuple):
     """Where the texts of a bundle lie."""
 
     payload: memoryview

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from itertools import count as counting
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,7 @@ CountedRule = tuple[int, int, int, int, "memoryview[int]", "memoryview[int]"]
 _SHORT: Final = 1024  # events that are sorted as they are
 _FEW: Final = 24  # events of one rule that are counted one by one: below it a dozen calls of numpy cost more
 _OFFER, _CATEGORY = int(Per.OFFER), int(Per.CATEGORY)
+_versions: Final = counting(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class CapCounts:
         self._all_free_at_ms = [0] * len(sizes)  # when the last target of a rule is free: mostly nothing to look at
         self._last_free_ms = 0  # the last of these
         self._newest_ms = 0  # of all events counted
+        self.version = next(_versions)  # another one, of all memories', whenever a target is held or let go
         self._reaches = [_reach(rule.channels) for rule in self._rules]
         self._bits = np.array([int(rule.reason) for rule in self._rules], np.int64)[:, None]
         within = [2000 * rule.within_s if rule.within_s else NEVER_MS for rule in self._rules]
@@ -115,6 +118,7 @@ class CapCounts:
                 if free_at_ms > self._all_free_at_ms[index]:
                     self._all_free_at_ms[index] = free_at_ms
                     self._last_free_ms = max(self._last_free_ms, free_at_ms)
+                self.version = next(_versions)
 
     def add_many(self, index: int, times_ms: I64, rows: I32) -> None:
         """Count many events of one rule's kinds: the same as one by one.
@@ -178,13 +182,14 @@ class CapCounts:
         rule = self._rules[index]
         oldest = self._times[index].take(rows * rule.limit + self._next[index].take(rows))
         free_at_ms = np.where(oldest, oldest + rule.within_s * 1000 if rule.within_s else NEVER_MS, 0)
+        self.version = next(_versions)
         self._free_at_ms[index][rows] = free_at_ms
         self._all_free_at_ms[index] = max(self._all_free_at_ms[index], int(free_at_ms.max(initial=0)))
         self._last_free_ms = max(self._last_free_ms, self._all_free_at_ms[index])
 
     # ---- asking ----
 
-    def reasons_at(self, cells: I64, now_ms: int) -> I64 | None:
+    def reasons_at(self, cells: I64, now_ms: int) -> tuple[I64 | None, int]:
         """Reason bits of each candidate that a rule takes out now.
 
         Args:
@@ -192,17 +197,19 @@ class CapCounts:
             now_ms: the clock.
 
         Returns:
-            (C,) 0 = free; None = all are free.
+            (C,) 0 = free, None = all are free; and until when (exclusive) that holds, in ms, while `version` stays.
         """
         if self._last_free_ms <= now_ms:
-            return None
+            return None, NEVER_MS
         free_at_ms = self._free_of_all.take(cells)
         is_held: Mask = free_at_ms > now_ms
+        until_ms = int(free_at_ms[is_held].min(initial=NEVER_MS))
         if self._newest_ms > now_ms:
             # An event further ahead than the rule's own time was stamped by a clock that was wrong: it holds nothing.
             is_held &= free_at_ms - now_ms <= self._longest_ms
+            until_ms = now_ms
         bits: I64 = np.bitwise_or.reduce(is_held * self._bits, axis=0)
-        return bits if bits.any() else None
+        return (bits if bits.any() else None), until_ms
 
     def free_at(self, cells: I64, now_ms: int) -> I64:
         """When the last of the rules that hold each candidate now lets it go, in ms; 0 = none holds it; (C,)."""
@@ -220,7 +227,7 @@ class CapCounts:
             now_ms: the clock.
         """
         cells = _cells(self._rules, self._offer_categories, self._starts, offer_rows, channels)
-        return self.reasons_at(cells, now_ms)
+        return self.reasons_at(cells, now_ms)[0]
 
     def held_until(self, index: int, offer_rows: I64, channels: I64 | None, now_ms: int) -> I64:
         """Until when a rule holds each candidate: in ms, 0 = it does not hold it now, `NEVER_MS` = for ever; (C,).

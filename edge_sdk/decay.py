@@ -8,8 +8,7 @@ by one period is an exact multiplication by 2**-16.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -25,8 +24,7 @@ FINE_MASK: Final = (1 << FINE_BITS) - 1
 TABLE_SIZE: Final = 1 << FINE_BITS
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DecayTables:
+class DecayTables(NamedTuple):
     """The factors of one half-life, as the bundle ships them.
 
     The landmark is the start of the newest event's period, so an event's distance from it fits the tables; whole

@@ -9,7 +9,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.adjusting import device_say, fused, price_in_force
-from edge_sdk.arranging import Arranged, Setting, arrange, base_arranged, dropped, still_allowed
+from edge_sdk.arranging import (
+    Arranged,
+    Setting,
+    arrange,
+    base_arranged,
+    dropped,
+    is_plain,
+    plainly_arranged,
+    still_allowed,
+)
 from edge_sdk.bundle import Bundle
 from edge_sdk.candidates import PreparedBase, prepare
 from edge_sdk.config import CONTEXTS_KEPT, MOMENTS_LOOKED_AT, PREPARED_BASES
@@ -59,21 +68,19 @@ class DecisionMaker:
         self._policy = bundle.policy
         self._ranker = ranker
         self._rations = rations(bundle.policy, bundle.layout.caps)
+        self._is_plain = is_plain(bundle.policy, self._rations)
         self._user_machines = [rule.per is Per.USER for rule in bundle.layout.machines]
+        self._no_context = (-1,) * len(bundle.policy.context)
         self._no_numbers = (_NOT_GIVEN,) * len(bundle.policy.attributes)
         self._prepared: dict[int, PreparedBase] = {}
         self._row_of: dict[str, int] = {}  # offers met so far: a new base need not hash their names again
+        self.looks_at_local_time = bool(bundle.policy.quiet_hours)  # any rule does
         self._chosen: dict[tuple[tuple[str, str], ...], tuple[int, ...]] = {}
         self._one_hot: dict[tuple[int, ...], F32] = {}
 
-    @property
-    def looks_at_local_time(self) -> bool:
-        """Whether any rule does."""
-        return bool(self._policy.quiet_hours)
-
     def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
         """The decision; on any trouble the base order with an error code. Never raises for data."""
-        prepared, situation, given = self._prepare(base), None, (-1,) * len(self._policy.context)
+        prepared, situation, given = self._prepare(base), None, self._no_context
         try:
             chosen, numbers = self._chosen_values(request.context), self._numbers(request.attributes)
             situation, given = self._situation(memory, request.now_ms, chosen, numbers), chosen
@@ -169,15 +176,13 @@ class DecisionMaker:
         """What conditions look at; a machine gives its context field where the app does not."""
         if not self._user_machines:
             return Situation(given, (), numbers)
-        machines = memory.machines
-        states = tuple(
-            machines.state(index, now_ms) if is_user else -1 for index, is_user in enumerate(self._user_machines)
-        )
-        context = list(given)
+        state = memory.machines.state
+        states = tuple([state(index, now_ms) if is_user else -1 for index, is_user in enumerate(self._user_machines)])
+        context = given
         for machine, field, values in self._bundle.machine_fields:
-            if context[field] < 0:
-                context[field] = values[states[machine]]
-        return Situation(tuple(context), states, numbers)
+            if given[field] < 0:
+                context = (*context[:field], values[states[machine]], *context[field + 1 :])
+        return Situation(context, states, numbers)
 
     def _own_weights(self, given: Mapping[str, float]) -> F32:
         """The caller's objective weights."""
@@ -209,20 +214,10 @@ class DecisionMaker:
         if policy.budget is not None:
             spent = memory.spent(now_ms)
             price, left = price_in_force(price, policy.budget, spent, now_ms), max(0.0, policy.budget.amount - spent)
+        situated = prepared.situated(policy, memory, situation, now_ms)
         return Setting(
-            policy=policy,
-            rations=self._rations,
-            prepared=prepared,
-            memory=memory,
-            situated=prepared.situated(policy, memory, situation, now_ms),
-            now_ms=now_ms,
-            utc_offset_s=utc_offset_s,
-            cost_price=price,
-            budget_left=left,
-            limit=limit,
-            seed=seed,
-            number=number,
-        )
+            policy, self._rations, prepared, memory, situated, now_ms, utc_offset_s, price, left, limit, seed, number
+        )  # by place: names cost a named tuple of this size another µs
 
     def _of(
         self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, limit: int | None
@@ -233,41 +228,47 @@ class DecisionMaker:
     def _adjusted(
         self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, given: tuple[int, ...]
     ) -> Decision:
-        policy = self._policy
-        setting = self._of(memory, prepared, request, situation, request.limit)
-        weights = setting.situated.weights if request.weights is None else self._own_weights(request.weights)
+        policy, now_ms, own = self._policy, request.now_ms, request.weights
+        situated = prepared.situated(policy, memory, situation, now_ms)
+        weights = situated.weights if own is None else self._own_weights(own)
         call = self._ranker.bound(len(prepared.rows))
-        self._fill(call, memory, prepared, request.now_ms, self._vector(situation.context), weights)
+        self._fill(call, memory, prepared, now_ms, self._vector(situation.context), weights)
         call.run()
-        if request.weights is None:
-            base, base_ranking = prepared.weighted_by(weights)
+        if own is None:
             scores = fused(call.logits, weights)
+            base, base_ranking = prepared.weighted_by(weights)
         else:
             with np.errstate(over="ignore", invalid="ignore"):
                 base, scores = fused(prepared.logits, weights), fused(call.logits, weights)
             base_ranking = by_score(base)
-        if not np.isfinite(scores).all():
-            if request.weights is not None and np.isfinite(call.logits).all():
-                raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {request.weights!r} overflow; pass smaller ones")
+        if not _are_finite(scores):
+            if own is not None and np.isfinite(call.logits).all():
+                raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {own!r} overflow; pass smaller ones")
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
-        say = device_say(policy, call.events_held()) if policy.full_events else 1.0
-        arranged = arrange(setting, base, scores, say)
-        if arranged.stages.final is not scores and not np.isfinite(arranged.stages.final).all():
-            raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
+        say, price, left, setting = 1.0, 0.0, _NOT_GIVEN, None
+        if self._is_plain and situated.boost is None and not situated.pins and not prepared.has_repeats:
+            # The steps of `arrange` that such a policy does not ask for cost a tenth of a decision.
+            held = situated.held_now(memory.caps, prepared.cap_cells, now_ms)
+            arranged = plainly_arranged(held, base, scores)
+        else:
+            setting = self._of(memory, prepared, request, situation, request.limit)
+            price, left = setting.cost_price, setting.budget_left
+            say = device_say(policy, call.events_held()) if policy.full_events else 1.0
+            arranged = arrange(setting, base, scores, say)
+            if arranged.stages.final is not scores and not _are_finite(arranged.stages.final):
+                raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
+        rule = situated.weight_rule if own is None else ""
         trace = Trace(
-            last_seq=request.last_seq,
-            era=request.era,
-            policy=policy,
-            situation=situation,
-            given=given,
-            weights=weights,
-            weight_rule=setting.situated.weight_rule if request.weights is None else "",
-            say=say,
-            cost_price=setting.cost_price,
-            budget_left=setting.budget_left,
-            utc_offset_s=request.utc_offset_s,
+            request.last_seq, request.era, policy, situation, given, weights, rule, say, price, left,
+            request.utc_offset_s,
+        )  # fmt: skip
+        again_at_ms = None
+        if not len(arranged.standing):
+            setting = setting or self._of(memory, prepared, request, situation, request.limit)
+            again_at_ms = self._again_at_ms(setting, arranged, given)
+        return self._decision(
+            prepared, request, arranged, base_ranking, request.limit, again_at_ms, ErrorCode.NONE, "", None, trace
         )
-        return self._decision(setting, request, arranged, base_ranking, given, trace=trace)
 
     def _base_order(
         self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, given: tuple[int, ...],
@@ -276,33 +277,36 @@ class DecisionMaker:
         limit = request.limit if _is_limit(request.limit) else None
         setting = self._of(memory, prepared, request, situation, limit)
         arranged = base_arranged(setting)
+        again_at_ms = None if len(arranged.standing) else self._again_at_ms(setting, arranged, given)
+        known = prepared.rows > 0
         return self._decision(
-            setting, request, arranged, prepared.order, given, error=code, detail=detail, known=prepared.rows > 0
+            prepared, request, arranged, prepared.order, limit, again_at_ms, code, detail, known, None
         )
 
     def _decision(
-        self, setting: Setting, request: Request, arranged: Arranged, base_ranking: I64, given: tuple[int, ...], *,
-        error: ErrorCode = ErrorCode.NONE, detail: str = "", known: Mask | None = None, trace: Trace | None = None,
+        self, prepared: PreparedBase, request: Request, arranged: Arranged, base_ranking: I64, limit: int | None,
+        again_at_ms: int | None, error: ErrorCode, detail: str, known: Mask | None, trace: Trace | None,
     ) -> Decision:  # fmt: skip
+        bundle = self._bundle
         return Decision(
             id=request.number,
             time_ms=request.now_ms,
-            scene=self._bundle.scene,
-            model_version=self._bundle.model_version,
+            scene=bundle.scene,
+            model_version=bundle.model_version,
             policy_version=self._policy.version,
             error=error,
             detail=detail,
-            base=setting.prepared.base,
+            base=prepared.base,
             stages=arranged.stages,
             base_ranking=base_ranking,
             dropped_bits=arranged.dropped_bits,
             standing=arranged.standing,
             pinned=arranged.pinned,
             draw=arranged.draw,
-            costs=setting.prepared.costs,
+            costs=prepared.costs,
             known=known,
-            limit=setting.limit,
-            again_at_ms=self._again_at_ms(setting, arranged, given),
+            limit=limit,
+            again_at_ms=again_at_ms,
             trace=trace,
         )
 
@@ -311,8 +315,6 @@ class DecisionMaker:
 
         When one rule lets go another may hold by then, so each moment is looked at anew.
         """
-        if len(arranged.standing):
-            return None
         memory, prepared, bits = setting.memory, setting.prepared, arranged.dropped_bits
         for _ in range(MOMENTS_LOOKED_AT):
             at_ms = None if bits is None else self._first_free_ms(setting, bits, given)
@@ -320,7 +322,7 @@ class DecisionMaker:
                 return None
             situation = self._situation(memory, at_ms, given, setting.situated.situation.numbers)
             setting = self._setting(memory, prepared, situation, at_ms, setting.utc_offset_s, setting.limit)
-            bits = dropped(setting)
+            bits, _ = dropped(setting)
             if bits is None or not bits.all():
                 return at_ms
         return None  # such as quiet hours all around the clock
@@ -361,6 +363,11 @@ def _fill_rows(
     inputs.candidate[:] = prepared.rows
     inputs.base_logits[:] = prepared.logits
     inputs.weights[:] = weights
+
+
+def _are_finite(scores: F32) -> bool:
+    """Their squares' sum is finite if they are, unless they are absurd; half the cost of looking at each."""
+    return isfinite(scores.dot(scores)) or bool(np.isfinite(scores).all())
 
 
 def _is_limit(limit: object) -> bool:

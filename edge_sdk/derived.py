@@ -8,8 +8,7 @@ a port needs them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +19,7 @@ from edge_sdk.types import F32, I64
 Mask = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRule:
+class SessionRule(NamedTuple):
     """A pause of more than `gap_s` between two events of `activity` ends a session and starts another."""
 
     start_kind: int  # kind id; 0 = no event at the start
@@ -30,8 +28,7 @@ class SessionRule:
     gap_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class DwellRule:
+class DwellRule(NamedTuple):
     """How long the user stayed with an item: from an event of `of` to the next event of `activity`."""
 
     kind: int  # kind id of the derived event; its value is in seconds
@@ -40,18 +37,16 @@ class DwellRule:
     longest_s: int  # a longer pause says that the user was away: nothing is derived
 
 
-@dataclass(frozen=True, slots=True)
-class PassedOverRule:
+class PassedOverRule(NamedTuple):
     """`count` events of `seen` without one of `touched` in between."""
 
     kind: int  # kind id of the derived event; it is about no item, its value is `count`
     seen: frozenset[int]  # kind ids
     touched: frozenset[int]  # kind ids
-    count: int
+    count: int  # type: ignore[assignment]  # hides a method of tuples that nobody calls
 
 
-@dataclass(frozen=True, slots=True)
-class DerivedRules:
+class DerivedRules(NamedTuple):
     """All rules of a scene; none by default."""
 
     session: SessionRule | None = None
@@ -83,8 +78,7 @@ _NO_TIME: Final = -1  # before any event; a device's times are never negative
 _OWN_PHASE: Final = 2  # after all stays, end and start of a session comes the event itself
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """What one kind of event does, looked up once an event: indices of rules, each in the order of the rules."""
 
     closes: tuple[int, ...]  # stays

@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from edge_sdk.bundle import Bundle, read_bundle, with_policy
 from edge_sdk.clock import Clock, system_clock
@@ -32,8 +31,6 @@ from edge_sdk.errors import (
     UnknownOutcomeError,
 )
 from edge_sdk.event_input import FLOAT32_MAX, as_float32, checked_columns, id_of, listed, within_range
-from edge_sdk.explanation import Explainer, Explanations
-from edge_sdk.messages import Messenger
 from edge_sdk.policy import ContextField
 from edge_sdk.policy_store import PolicyStore, Trust
 from edge_sdk.ranker import ModelInputs, Ranker
@@ -41,6 +38,12 @@ from edge_sdk.release import open_release
 from edge_sdk.selftest import model_shape, tested_ranker
 from edge_sdk.state_folder import StateFolder
 from edge_sdk.types import BaseDecision, Status
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from edge_sdk.explanation import Explainer, Explanations
+    from edge_sdk.messages import Messenger
 
 UtcOffset = Callable[[int], int]  # that -> seconds that local time is ahead of UTC
 
@@ -261,14 +264,14 @@ class Engine:
         with self._lock:
             if self._closed:
                 self._refuse()
-            state, now_ms = self._state, self._now()
-            state.last_decision = state.last_decision % 0xFFFFFFFF + 1
+            state, maker, now_ms = self._state, self._maker, within_range(self._clock())
+            state.last_decision = number = state.last_decision % 0xFFFFFFFF + 1
             seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
+            offset_s = self._local_offset_s(now_ms) if maker.looks_at_local_time else 0
             request = Request(
-                state.last_decision, now_ms, self._local_offset_s(now_ms), seed, state.log.last_seq, state.era, context,
-                attributes, limit, weights,
-            )  # fmt: skip
-            decision = self._maker.decide(state.memory, base, request)
+                number, now_ms, offset_s, seed, state.log.last_seq, state.era, context, attributes, limit, weights
+            )
+            decision = maker.decide(state.memory, base, request)
             self._decisions += 1
             if decision.error:
                 self._errors[decision.error] = self._errors.get(decision.error, 0) + 1
@@ -349,6 +352,8 @@ class Engine:
             if memory is None:
                 raise ExplanationGoneError(decision.id)
             if self._explainer is None:
+                from edge_sdk.explanation import Explainer  # many an app never explains: 4 ms of the import
+
                 self._explainer = Explainer(self._bundle)
             inputs = ModelInputs.empty(model_shape(self._bundle), len(decision.candidates))
             self._maker.fill(inputs, memory, decision)
@@ -372,6 +377,8 @@ class Engine:
             if self._closed:
                 self._refuse()
             if self._messenger is None:
+                from edge_sdk.messages import Messenger
+
                 self._messenger = Messenger(self._bundle)
             return self._messenger.message(decision, offer, language, self._state.memory, self._now())
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,7 @@ from edge_sdk.vocabulary import item_id
 FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EventColumns:
+class EventColumns(NamedTuple):
     """Many events, oldest first, dictionary-encoded: codes into lists of ids."""
 
     times_ms: I64  # (E,)

@@ -7,9 +7,8 @@ import mmap
 import os
 import struct
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from edge_sdk import replacing
 from edge_sdk.config import LOG_BYTES_MAX, LOG_BYTES_MIN, LOG_VERSION
@@ -32,8 +31,7 @@ _CRC: Final = struct.Struct("<I")
 _FULL: Final = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
-@dataclass(frozen=True, slots=True)
-class LogHeader:
+class LogHeader(NamedTuple):
     """What the first 64 bytes say."""
 
     slot_bytes: int  # 32 plain, 64 encrypted

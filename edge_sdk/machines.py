@@ -8,8 +8,7 @@ them, ADR 13 why they are so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -23,19 +22,17 @@ STATES_MAX: Final = 255  # of one machine
 _OFFER, _CATEGORY = int(Per.OFFER), int(Per.CATEGORY)
 
 
-@dataclass(frozen=True, slots=True)
-class MachineStep:
+class MachineStep(NamedTuple):
     """One step; the first of a machine's steps that fits is taken."""
 
     sources: frozenset[int]  # state indices; empty = any
     kind: int  # kind id; 0 = by time
-    count: int  # with the count-th such event since the state was entered; at least 1
+    count: int  # type: ignore[assignment]  # with the count-th such event since the state was entered; at least 1
     after_s: int  # by time: since the state was entered
     target: int  # state index; the same state again starts its time anew
 
 
-@dataclass(frozen=True, slots=True)
-class MachineRule:
+class MachineRule(NamedTuple):
     """A machine of the scene."""
 
     name: str

@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ _SEAL_BYTES: Final = NONCE_BYTES + TAG_BYTES
 _SLOTS: Final = 2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Kept:
+class Kept(NamedTuple):
     """Memory as of one event."""
 
     memory: Memory  # read from a file of other tables, it is of their layout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,7 @@ from edge_sdk.types import I32, I64, Per
 from edge_sdk.vocabulary import U32, Vocabulary, name_id
 
 
-@dataclass(frozen=True, slots=True)
-class KindRule:
+class KindRule(NamedTuple):
     """What one kind of event feeds."""
 
     row: int  # of the model's kind table, from 1
@@ -26,8 +25,7 @@ class KindRule:
     keep_s: int = 0  # the log and the window hold it no longer than this; 0 = as long as there is room
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MemoryLayout:
+class MemoryLayout(NamedTuple):
     """What a bundle says of memory."""
 
     window: int  # N

@@ -13,9 +13,7 @@ change what is counted.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -24,6 +22,7 @@ from edge_sdk.budget import BudgetRule
 from edge_sdk.caps import CapRule
 from edge_sdk.decay import DecayTables
 from edge_sdk.derived import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.digest import sha256
 from edge_sdk.machines import MachineRule, MachineStep
 from edge_sdk.memory_layout import KindRule, MemoryLayout
 from edge_sdk.types import Per
@@ -80,7 +79,7 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
     window, counter_kinds = reader.row(2)
     offers, categories = reader.numbers(), reader.numbers()
     # All half-lives share their factors, which are by ticks.
-    decays = tuple(replace(DecayTables.of(1), tick_ms=tick) for tick in reader.numbers().tolist())
+    decays = tuple(DecayTables.of(1)._replace(tick_ms=tick) for tick in reader.numbers().tolist())
     kinds = reader.rows(2)
     caps = reader.caps() if version == VERSION else reader.caps_of_3()
     derived = reader.derived()
@@ -105,7 +104,7 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
 
 def fingerprint(layout: MemoryLayout) -> bytes:
     """SHA-256 (32 bytes) of all that gives a dumped memory its meaning: the tables, items, kinds' rows, retention."""
-    digest = hashlib.sha256(pack_tables(layout))
+    digest = sha256(pack_tables(layout))
     for vocabulary in (layout.items, layout.offers):
         digest.update(vocabulary.ids.tobytes() + vocabulary.row_category.tobytes())
     kinds = sorted((kind, rule.row, rule.in_window, rule.keep_s) for kind, rule in layout.kinds.items())

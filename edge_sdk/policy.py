@@ -8,7 +8,6 @@ them to a person; `policy_reading.py` reads them from a file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -23,16 +22,14 @@ Mask = npt.NDArray[np.bool_]
 NO_LIMIT: Final = 1 << 30  # offers of one category in a slate
 
 
-@dataclass(frozen=True, slots=True)
-class ContextField:
+class ContextField(NamedTuple):
     """A field of `rank`'s context and the closed list of its values."""
 
     name: str
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(NamedTuple):
     """A way to reach the user; index 0 of a policy's channels is the app itself, named ""."""
 
     name: str
@@ -51,8 +48,7 @@ class Situation(NamedTuple):
     numbers: tuple[float, ...]  # each attribute; infinity = not given, and then no condition on it holds
 
 
-@dataclass(frozen=True, slots=True)
-class ContextCondition:
+class ContextCondition(NamedTuple):
     """A context field has one of these values."""
 
     field: int
@@ -63,8 +59,7 @@ class ContextCondition:
         return situation.context[self.field] in self.allowed
 
 
-@dataclass(frozen=True, slots=True)
-class StateCondition:
+class StateCondition(NamedTuple):
     """A machine is in one of these states."""
 
     machine: int
@@ -75,8 +70,7 @@ class StateCondition:
         return situation.states[self.machine] in self.allowed
 
 
-@dataclass(frozen=True, slots=True)
-class NumberCondition:
+class NumberCondition(NamedTuple):
     """at_least <= attribute < below."""
 
     attribute: int
@@ -88,8 +82,7 @@ class NumberCondition:
         return self.at_least <= situation.numbers[self.attribute] < self.below
 
 
-@dataclass(frozen=True, slots=True)
-class When:
+class When(NamedTuple):
     """Conditions that must all hold: those that look at the user, and those that look at each candidate."""
 
     of_user: tuple[ContextCondition | StateCondition | NumberCondition, ...] = ()
@@ -100,8 +93,7 @@ class When:
         return all(condition.holds(situation) for condition in self.of_user)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Selection:
+class Selection(NamedTuple):
     """Which candidates a rule is about."""
 
     offers: Mask | None = None  # (offers + 1,) by row; None = every one
@@ -111,8 +103,7 @@ class Selection:
 # ---- rules ----
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DropRule:
+class DropRule(NamedTuple):
     """The selected candidates do not stand while the conditions hold (a block), or unless they do (eligibility)."""
 
     name: str
@@ -122,8 +113,7 @@ class DropRule:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class QuietHours:
+class QuietHours(NamedTuple):
     """Candidates of these channels do not stand in these minutes of the local day."""
 
     name: str
@@ -132,8 +122,7 @@ class QuietHours:
     until_minute: int  # 0…1439, exclusive; below `from_minute`: over midnight
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WeightRule:
+class WeightRule(NamedTuple):
     """Weights while the conditions hold; the first rule that does is taken."""
 
     name: str
@@ -141,8 +130,7 @@ class WeightRule:
     weights: F32  # (K,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Boost:
+class Boost(NamedTuple):
     """Added to the score of the selected while the conditions hold. Without conditions it is a bias."""
 
     name: str
@@ -151,20 +139,18 @@ class Boost:
     add: np.float32
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pin:
+class Pin(NamedTuple):
     """While the conditions hold, the best `count` of the selected that stand take the places from `place` on."""
 
     name: str
     selection: Selection
     when: When
     place: int  # 0 = first
-    count: int
+    count: int  # type: ignore[assignment]  # hides a method of tuples that nobody calls
     by_user: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetTerms:
+class BudgetTerms(NamedTuple):
     """How the cost price follows what the device spends in a period."""
 
     amount: float  # of costs, in one period
@@ -181,8 +167,7 @@ class Explore(IntEnum):
     THOMPSON = 3  # needs an on-device learner; a policy that asks for it is refused
 
 
-@dataclass(frozen=True, slots=True)
-class Exploration:
+class Exploration(NamedTuple):
     """The mode and its parameter."""
 
     mode: Explore = Explore.OFF
@@ -190,8 +175,7 @@ class Exploration:
     temperature: float = 1.0  # SOFTMAX: logits a unit
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Policy:
+class Policy(NamedTuple):
     """What a person set (caps and the budget's spending live in memory, beside their counts)."""
 
     objectives: tuple[str, ...]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -41,8 +40,7 @@ MINUTES: Final = 1440  # of a day
 _BY_OPERATOR, _BY_USER = 0, 1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReadPolicy:
+class ReadPolicy(NamedTuple):
     """A compiled policy, and what memory must count for it."""
 
     policy: Policy

@@ -6,8 +6,8 @@ it does not fit a new bundle, or the bundle's own policy is as new, the bundle's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from edge_sdk import replacing
 from edge_sdk.bundle import Bundle, with_policy
@@ -15,8 +15,7 @@ from edge_sdk.errors import EdgeError, PolicyNotNewerError, StateUnusableError
 from edge_sdk.policy_reading import ReadPolicy, read_policy_file
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(NamedTuple):
     """Whose signature counts."""
 
     keys: tuple[bytes, ...]
@@ -80,6 +79,4 @@ class PolicyStore:
 
     def _read(self, source: str, data: bytes, bundle: Bundle) -> ReadPolicy:
         trust = self._trust
-        return read_policy_file(
-            source, data, bundle, trusted_keys=trust.keys, allow_unsigned=trust.allow_unsigned
-        )
+        return read_policy_file(source, data, bundle, trusted_keys=trust.keys, allow_unsigned=trust.allow_unsigned)

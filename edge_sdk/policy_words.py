@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NoReturn, Protocol, TypeVar
+from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
@@ -33,8 +32,7 @@ class Fail(Protocol):
         """`found` is what stands there."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SceneWords:
+class SceneWords(NamedTuple):
     """What a policy of a scene may refer to."""
 
     objectives: tuple[str, ...]
@@ -57,8 +55,7 @@ class SceneWords:
         return frozenset(channel.shown_kind for channel in self.channels) - {0}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RuleReader:
+class RuleReader(NamedTuple):
     """Resolves what a rule is about and when it holds."""
 
     words: SceneWords

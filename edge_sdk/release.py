@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from edge_sdk.digest import sha256
 from edge_sdk.errors import BundleDamagedError, BundleUnreadableError, BundleUntrustedError
 from edge_sdk.format.generated.edge_generated import Release
 
@@ -22,7 +22,7 @@ PARSE_ERRORS = (struct.error, IndexError, ValueError, TypeError, OverflowError, 
 
 def key_id(public_key: bytes) -> str:
     """The name of a 32-byte Ed25519 public key: the first 16 hex digits of its SHA-256."""
-    return hashlib.sha256(public_key).hexdigest()[:16]
+    return sha256(public_key).hexdigest()[:16]
 
 
 def open_release(path: Path, *, trusted_keys: Sequence[bytes], allow_unsigned: bool) -> memoryview:
@@ -81,7 +81,7 @@ def check_release(
     if not 0 < length <= size or at + length > size:
         raise BundleDamagedError(source, "payload", f"{length} bytes at {at} of a file of {size}", is_policy=is_policy)
     payload = view[at : at + length]
-    if hashlib.sha256(payload).digest() != digest:
+    if sha256(payload).digest() != digest:
         raise BundleDamagedError(source, "sha256", "the payload has changed since it was packed", is_policy=is_policy)
     if not allow_unsigned:
         _require_signature(source, release, payload, trusted_keys, is_policy=is_policy)

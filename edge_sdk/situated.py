@@ -1,15 +1,18 @@
 """What a policy says of some candidates in one situation of the user, kept while nothing that it looks at changes.
 
 Situations change rarely, dates a few times a year, and the states of offers when something happens to them; so nearly
-every decision finds this ready. What is counted and timed (caps, quiet hours, the budget) is not in here.
+every decision finds this ready. What caps say is kept while nothing is counted for them and none lets go; quiet hours
+and the budget are not in here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from edge_sdk.caps import CapCounts
 from edge_sdk.memory import Memory
 from edge_sdk.policy import Pin, Policy, Situation
 from edge_sdk.reasons import Reason
@@ -26,7 +29,20 @@ class Masks:
     pins: list[Mask]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Held(NamedTuple):
+    """Who may not stand by dates, eligibility, blocks and caps, and how long that holds."""
+
+    bits: I64 | None  # (C,) reason bits, 0 = may stand; None = all may
+    stands: Mask | None  # (C,) None = all
+    version: int  # of the caps' counts; 0 = never asked
+    from_ms: int
+    until_ms: int  # exclusive
+
+
+_NEVER_ASKED: Final = Held(None, None, 0, 0, 0)
+
+
+@dataclass(slots=True, eq=False)
 class Situated:
     """The answer, and how long it holds."""
 
@@ -39,6 +55,24 @@ class Situated:
     from_ms: int
     until_ms: int  # exclusive
     versions: tuple[int, ...]  # of the machines whose states of candidates were looked at
+    held: Held = _NEVER_ASKED  # the last answer of `held_now`
+
+    def held_now(self, caps: CapCounts, cells: I64, now_ms: int) -> Held:
+        """`bits` and what caps and cooldowns say. Kept: looking anew costs a tenth of a decision.
+
+        Args:
+            caps: of the memory.
+            cells: (R, C) `cap_cells` of the candidates.
+            now_ms: the clock.
+        """
+        held = self.held
+        if held.version == caps.version and held.from_ms <= now_ms < held.until_ms:
+            return held
+        counted, until_ms = caps.reasons_at(cells, now_ms)
+        bits = self.bits if counted is None else counted if self.bits is None else self.bits | counted
+        stands = None if bits is None else bits == 0
+        self.held = held = Held(bits, stands, caps.version, now_ms, until_ms)
+        return held
 
     def holds(self, now_ms: int, versions: tuple[int, ...]) -> bool:
         """Whether it would come out the same."""

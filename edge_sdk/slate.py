@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from edge_sdk.types import I64
 
 
-@dataclass(frozen=True, eq=False)
-class Slate:
+class Slate(NamedTuple):
     """Who stands, and the rules that any order of them must keep: fixed before an order is drawn."""
 
     best_first: I64  # (S,) candidate indices by final score
@@ -20,13 +18,13 @@ class Slate:
     categories: I64 | None  # (C,) category row of each candidate; None = no limits
     limits: I64 | None  # by category row
 
-    @cached_property
+    @property
     def free(self) -> I64:
         """Candidate indices, best first, that may get a place besides the pinned ones."""
         others = self._others(self.best_first)
         if self.limits is None or self.categories is None:
             return others
-        return others[self._left[self.categories[others]] > 0]
+        return others[self._left()[self.categories[others]] > 0]
 
     @property
     def is_pinned_first(self) -> bool:
@@ -38,7 +36,7 @@ class Slate:
         others = self._others(order)
         if self.limits is not None and self.categories is not None:
             of = self.categories[others]
-            others = others[earlier_of_same(of) < self._left[of]]
+            others = others[earlier_of_same(of) < self._left()[of]]
         for candidate, place in zip(self.pinned, self.pin_places, strict=True):  # a place beyond the end is the end
             others = np.concatenate((others[:place], [candidate], others[place:]))
         return others
@@ -50,16 +48,16 @@ class Slate:
 
     def groups(self) -> tuple[I64, I64]:
         """The category row of each of `free`, and by row how many of it may get a place besides the pinned ones."""
+        free = self.free
         if self.limits is None or self.categories is None:
-            return np.zeros(len(self.free), np.int64), np.array([len(self.best_first)])
-        return self.categories[self.free], self._left
+            return np.zeros(len(free), np.int64), np.array([len(self.best_first)])
+        return self.categories[free], self._left()
 
     def _others(self, order: I64) -> I64:
         for candidate in self.pinned:
             order = order[order != candidate]
         return order
 
-    @cached_property
     def _left(self) -> I64:
         """By category row, how many may get a place besides the pinned ones."""
         assert self.limits is not None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,7 @@ from edge_sdk.types import F32, I64, Mask
 _DAY_S = 86_400
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
+class Candidates(NamedTuple):
     """What rules look at of each candidate."""
 
     rows: I64  # (C,) offer rows; 0 = unknown

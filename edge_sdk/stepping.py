@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import count as counting
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,7 @@ _versions: Final = counting(1)
 _NOT_BEGUN: Final = 0  # ms; as long as no event was looked at, time does not run
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Standing:
+class Standing(NamedTuple):
     """How some targets stand."""
 
     states: I64  # (R,)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from hypothesis.vendor.pretty import RepresentationPrinter
 
 from cloud_export.edge_model import EdgeModel, EdgeModelConfig
@@ -20,6 +21,9 @@ from cloud_export.onnx_export import export_explainer, export_ranker, export_tab
 from cloud_export.packing import Content, development_key, pack_payload, public_bytes, sign_release
 from cloud_export.scene import Scene, scene_from_table
 from edge_sdk import BaseDecision, Engine
+
+settings.register_profile("edge", deadline=None)  # a slow machine is no failure
+settings.load_profile("edge")
 
 NOW_MS = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC
 VALID_FROM_MS = 1_768_003_200_000  # 2026-01-10, of fund_d

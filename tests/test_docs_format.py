@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 import struct
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +220,7 @@ def test_machine() -> None:
         for step in documented["steps"]
     )  # fmt: skip
     rule = MachineRule("stage", Per.USER, tuple(documented["states"]), steps)
-    memory = Memory(replace(layout(DecayTables.of(300)), machines=(rule,)))
+    memory = Memory(layout(DecayTables.of(300))._replace(machines=(rule,)))
 
     for step in documented["walk"]:
         if "event_ms" in step:
@@ -234,7 +234,7 @@ def test_machine() -> None:
 def test_budget() -> None:
     documented = example("budget")
     rule = BudgetRule(frozenset({CLICK}), documented["period_s"])
-    memory = Memory(replace(layout(DecayTables.of(300)), budget=rule))
+    memory = Memory(layout(DecayTables.of(300))._replace(budget=rule))
 
     for step in documented["walk"]:
         if "event_ms" in step:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -171,14 +171,14 @@ class Composed:
     """A memory of three: for the window, for what is counted of offers, and of categories."""
 
     def __init__(self, layout: MemoryLayout) -> None:
-        layout = replace(layout, derived=NOTHING_DERIVED)
+        layout = layout._replace(derived=NOTHING_DERIVED)
         recent = Memory(layout)
         self.window = recent.window
-        self.layout = replace(layout, caps=())  # for when a decision may be asked for again: not compared
+        self.layout = layout._replace(caps=())  # for when a decision may be asked for again: not compared
         self.machines, self.rules = recent.machines, ()
         self._recent = recent
-        self._offers = Memory(replace(layout, caps=tuple(cap for cap in layout.caps if cap.per == Per.OFFER)))
-        self._categories = Memory(replace(layout, caps=tuple(cap for cap in layout.caps if cap.per == Per.CATEGORY)))
+        self._offers = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Per.OFFER)))
+        self._categories = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Per.CATEGORY)))
         self.caps = self
 
     def add(self, seen: Seen) -> None:

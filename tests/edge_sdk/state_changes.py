@@ -24,8 +24,7 @@ from edge_sdk.types import Per
 ITEM = frozenset({103})  # n * n % 7 == 2: events 3, 4, 10, 11, 17 …
 EVENTS = 400
 # An operator's new policy: a cap by another limit and a new one, another budget.
-ADOPTED = replace(
-    LAYOUT,
+ADOPTED = LAYOUT._replace(
     caps=(
         replace(LAYOUT.caps[1], limit=2),
         CapRule((12, 13), Per.USER, limit=4, within_s=0, cooldown=False),

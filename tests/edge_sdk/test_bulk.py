@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import accumulate
 
 import numpy as np
@@ -189,7 +188,7 @@ def test_at_once_is_as_one_by_one(
 def test_with_every_rule_at_once_is_as_one_by_one(
     events: list[Event], cut: int, later_ms: int, sizes: tuple[int, int, int], derives: bool
 ) -> None:
-    layout = replace(FULL, derived=DERIVED) if derives else FULL
+    layout = FULL._replace(derived=DERIVED) if derives else FULL
     expected, found, of_records = (one_by_one(layout, part) for part in (events, events[:cut], events[:cut]))
     with pytest.MonkeyPatch.context() as patch:
         of_sizes(patch, sizes)
@@ -216,7 +215,7 @@ def test_with_any_rules_at_once_is_as_one_by_one(
     events: list[Event], cut: int, sizes: tuple[int, int, int], derives: bool,
     rules: tuple[list[CapRule], list[MachineRule], BudgetRule | None],
 ) -> None:  # fmt: skip
-    layout = replace(FULL, derived=DERIVED if derives else FULL.derived, caps=tuple(rules[0]),
+    layout = FULL._replace(derived=DERIVED if derives else FULL.derived, caps=tuple(rules[0]),
                      machines=tuple(rules[1]), budget=rules[2])  # fmt: skip
     expected, found = one_by_one(layout, events), one_by_one(layout, events[:cut])
     with pytest.MonkeyPatch.context() as patch:
@@ -240,7 +239,7 @@ def test_coded_columns_are_as_one_by_one(
     events: list[Event], kind_ids: list[int], item_ids: list[int], dtypes: tuple[type[np.integer], type[np.integer]],
     sizes: tuple[int, int, int], derives: bool,
 ) -> None:  # fmt: skip
-    layout = replace(FULL, derived=DERIVED) if derives else FULL
+    layout = FULL._replace(derived=DERIVED) if derives else FULL
     found, (times, kinds, items, values) = Memory(layout), columns(events)
     kind_codes = np.array([kind_ids.index(kind) for kind in kinds.tolist()], dtypes[0])
     item_codes = np.array([item_ids.index(item) for item in items.tolist()], dtypes[1])
@@ -261,7 +260,7 @@ def test_long_histories_are_as_one_by_one(seed: int, step_ms: int) -> None:
     items = random.choice(ITEM_IDS, 3000)
     items[300:2700] = np.where(random.random(2400) < 0.99, 10, items[300:2700])  # the rest is hardly ever touched
     events = list(zip((NOW_MS + steps.cumsum()).tolist(), kinds.tolist(), items.tolist(), steps.tolist(), strict=True))
-    layout = FULL if seed % 2 else replace(FULL, derived=DERIVED)
+    layout = FULL if seed % 2 else FULL._replace(derived=DERIVED)
     expected, found = one_by_one(layout, events), memory_from(layout, records(events))
     assert_same(expected, found, events[-1][0])
     with pytest.MonkeyPatch.context() as patch:
@@ -287,16 +286,16 @@ def test_sums_near_the_smallest_float_fade_one_move_after_the_other(periods: int
 
 
 def test_nothing_is_nothing() -> None:
-    memory = Memory(replace(FULL, derived=DERIVED))
+    memory = Memory(FULL._replace(derived=DERIVED))
     add_many(memory, *columns([]))
     take_in(memory, records([]))
     empty = np.zeros(0, np.uint8)
     add_coded(memory, np.zeros(0, np.int64), empty, [], empty, [], np.zeros(0, np.float32))
-    assert memory.dump() == Memory(replace(FULL, derived=DERIVED)).dump()
+    assert memory.dump() == Memory(FULL._replace(derived=DERIVED)).dump()
 
 
 def test_a_recorded_event_of_a_kind_that_is_derived_now_is_passed_over() -> None:
-    layout = replace(FULL, derived=DERIVED)
+    layout = FULL._replace(derived=DERIVED)
     events = [(NOW_MS + 7000 * step, STAY, 7, 1.0) for step in range(60)]
     at_once = Memory(layout)
     add_many(at_once, *columns(events))
@@ -310,6 +309,6 @@ def test_a_code_beyond_its_ids_is_refused() -> None:
 
 def test_a_layout_without_items_takes_events() -> None:
     nothing = Vocabulary(np.zeros(0, np.uint32), b"", np.zeros(0, np.uint16))
-    layout = replace(FULL, items=nothing, offers=nothing)
+    layout = FULL._replace(items=nothing, offers=nothing)
     events = [(NOW_MS + n, VIEW, item, 1.0) for n, item in enumerate(ITEM_IDS * 10)]
     assert_same(one_by_one(layout, events), memory_from(layout, records(events)), NOW_MS)

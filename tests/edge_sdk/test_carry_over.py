@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
@@ -123,9 +123,7 @@ def bridge(new: MemoryLayout, old: MemoryLayout) -> MemoryLayout:
         for kind, rule in old.kinds.items()
     }
     ids = sorted(known)
-    return replace(
-        new,
-        kinds=kinds,
+    return new._replace(kinds=kinds,
         items=vocabulary(ids, [category[identifier] for identifier in ids]),
         offers=vocabulary(new.offers.ids.tolist(), [0] * len(new.offers)),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from itertools import accumulate
 
 import numpy as np
@@ -52,8 +51,7 @@ PLAIN = MemoryLayout(
     ),
     budget=BudgetRule(frozenset({SHOWN}), 3600),
 )  # fmt: skip
-DERIVING = replace(
-    PLAIN,
+DERIVING = PLAIN._replace(
     derived=DerivedRules(
         SessionRule(SESSION, 0, frozenset({VIEW}), gap_s=30),
         (DwellRule(STAY, frozenset({VIEW}), frozenset({VIEW, SHOWN}), longest_s=600),),

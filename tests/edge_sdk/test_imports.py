@@ -17,6 +17,7 @@ NEVER = (
     "socket", "_socket", "ssl", "_ssl", "http", "urllib.request", "urllib3", "requests", "httpx", "aiohttp", "asyncio",
 )  # fmt: skip
 OUTSIDE = frozenset({"numpy", "onnxruntime", "flatbuffers", "cryptography", "edge_sdk"})
+OUTSIDE |= {"_sha2", "_sha256"}  # the standard library's, by the version of Python
 REFUSED = frozenset(
     {"socket", "_socket", "socketserver", "ssl", "http", "urllib", "ftplib", "smtplib", "poplib", "imaplib", "xmlrpc"}
     | {"asyncio", "selectors", "subprocess", "multiprocessing", "concurrent", "webbrowser", "ctypes", "importlib"}
@@ -54,7 +55,7 @@ def beneath() -> frozenset[str]:
 
 
 def test_importing_the_sdk_adds_no_network_and_no_cloud_side(beneath: frozenset[str]) -> None:
-    added = loaded("import edge_sdk") - beneath
+    added = loaded("from edge_sdk import *") - beneath
     assert "edge_sdk.engine" in added
     assert forbidden(added) == set()
     assert [name for name in added if name.split(".")[0] == "cryptography"] == []
@@ -74,6 +75,65 @@ def test_opening_adds_cryptography_for_a_signature_and_no_network(
 
 def test_the_comparison_finds_a_network_import(beneath: frozenset[str]) -> None:
     assert {"socket", "ssl", "http.client"} <= forbidden(loaded("import http.client, ssl") - beneath)
+
+
+# ---- what is loaded when ----
+
+# Each costs start-up and memory (docs/startup.md): what a first `rank` does not need is imported where it is used.
+OF_THE_ENGINE = """
+    adjusting arranging budget bulk bundle bundle_golden bundle_rules bundle_texts candidates caps clock config decay
+    deciding decision derived digest durability engine errors event_input event_log event_rows exploration folder_lock
+    format format.generated format.generated.edge_generated influence insertions log_file machines memory memory_file
+    memory_layout memory_tables obstacles onnx_runtime policy policy_reading policy_store policy_words ranker rationing
+    reasons records release replacing sealing selection selftest situated slate standing state_folder stepping targets
+    telemetry types vocabulary window
+"""
+FOREIGN_OF_THE_ENGINE = frozenset(
+    {"flatbuffers", "numpy", "dataclasses", "copy", "threading", "fcntl", "mmap", "zlib", "bisect", "_bisect"}
+    | {"heapq", "_heapq", "_sha2", "_sha256", "org"}  # `copy` looks for Jython's org.python
+)
+OF_NUMPY = frozenset({"numpy.typing", "numpy._typing._add_docstring"})
+
+
+def own(modules: frozenset[str]) -> set[str]:
+    return {name.removeprefix("edge_sdk.") for name in modules if name.startswith("edge_sdk.")}
+
+
+def test_the_package_alone_loads_nothing_but_the_switch_of_telemetry() -> None:
+    modules = loaded("import edge_sdk")
+    assert own(modules) == {"telemetry"}
+    assert {"numpy", "onnxruntime", "flatbuffers"} & modules == set()
+
+
+def test_an_engine_loads_what_a_first_decision_needs_and_no_more(beneath: frozenset[str]) -> None:
+    added = loaded("from edge_sdk import BaseDecision, Engine") - beneath
+    assert own(added) - set(OF_THE_ENGINE.split()) == set()
+    foreign = {name for name in added if name.split(".")[0] != "edge_sdk"}
+    assert {name.split(".")[0] for name in foreign} - FOREIGN_OF_THE_ENGINE == set()
+    assert {name for name in foreign if name.startswith("numpy")} - OF_NUMPY == set()
+
+
+def test_a_name_that_the_package_has_not_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'edge_sdk' has no attribute 'Enigne'"):
+        _ = edge_sdk.Enigne
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    found = loaded("import edge_sdk\nfor name in edge_sdk.__all__: assert getattr(edge_sdk, name) is not None")
+    assert {"edge_sdk.client", "edge_sdk.explanation"} <= found
+    source = ast.parse(Path(edge_sdk.__file__).read_text())
+    patterns = [node.pattern for node in ast.walk(source) if isinstance(node, ast.match_case)]
+    lazy = {node.value for pattern in patterns for node in ast.walk(pattern) if isinstance(node, ast.Constant)}
+    typed = {
+        alias.name
+        for branch in source.body
+        if isinstance(branch, ast.If)
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert lazy == typed == set(edge_sdk.__all__) - {"__version__"}
+    assert set(edge_sdk.__all__) <= set(dir(edge_sdk))
 
 
 # ---- the sources ----

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -61,7 +60,7 @@ PHASE = MachineRule(
 
 
 def memory_of(*rules: MachineRule) -> Memory:
-    return Memory(replace(LAYOUT, machines=rules))
+    return Memory(LAYOUT._replace(machines=rules))
 
 
 def user_state(memory: Memory, now_ms: int) -> tuple[str, int]:
@@ -153,7 +152,7 @@ def test_each_offer_has_its_own_phase() -> None:
 
 
 def test_a_machine_per_category_is_stepped_by_all_its_items_and_read_by_its_offers() -> None:
-    memory = memory_of(replace(PHASE, per=Per.CATEGORY))
+    memory = memory_of(PHASE._replace(per=Per.CATEGORY))
     memory.add(START_MS, BUY, 40, 0.0)
     memory.add(START_MS, BUY, 30, 0.0)  # of no category
     assert memory.machines.states(0, ROWS, START_MS).tolist() == [0, 1, 0, 0]
@@ -277,7 +276,7 @@ class Defined:
 def test_a_machine_is_as_defined_whenever_it_is_looked_at(
     rule: MachineRule, events: list[Event], looks: list[int]
 ) -> None:
-    memory = memory_of(replace(rule, name="other"), rule)
+    memory = memory_of(rule._replace(name="other"), rule)
     targets = [Defined(rule) for _ in range(4)]
     for (at, kind, item), later_ms in zip(events, looks, strict=False):
         memory.add(at, kind, item, 0.0)
@@ -303,7 +302,7 @@ def test_a_machine_is_as_defined_whenever_it_is_looked_at(
 
 def test_an_event_whose_time_is_up_has_stepped_its_machines_all_the_same(tmp_path: Path) -> None:
     kinds = LAYOUT.kinds | {BUY: KindRule(BUY, False, -1, keep_s=60)}
-    layout = replace(LAYOUT, kinds=kinds, machines=(PHASE,), budget=BudgetRule(frozenset({BUY}), DAY_S))
+    layout = LAYOUT._replace(kinds=kinds, machines=(PHASE,), budget=BudgetRule(frozenset({BUY}), DAY_S))
     folder = StateFolder(tmp_path, layout, 4096, now_ms=START_MS)
     folder.log.append(START_MS, BUY, 10, 2.5, 0)
     folder.close()

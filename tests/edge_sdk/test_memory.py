@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import accumulate
 
 import numpy as np
@@ -218,7 +217,7 @@ def held(memory: Memory, now_ms: int, channels: I64 | None = None) -> list[int]:
 
 
 def test_a_cap_holds_until_the_oldest_event_is_out_of_its_time() -> None:
-    memory = Memory(replace(LAYOUT, caps=RULES))
+    memory = Memory(LAYOUT._replace(caps=RULES))
     memory.add(START, COUNTED, 10, 0.0)
     assert held(memory, START) == [0, 0, 0]
     memory.add(START + 1000, COUNTED, 10, 0.0)
@@ -228,14 +227,14 @@ def test_a_cap_holds_until_the_oldest_event_is_out_of_its_time() -> None:
 
 
 def test_a_cooldown_rests_the_offer_after_one_event() -> None:
-    memory = Memory(replace(LAYOUT, caps=RULES))
+    memory = Memory(LAYOUT._replace(caps=RULES))
     memory.add(START, NEITHER, 20, 0.0)
     assert held(memory, START + 1_799_999) == [0, 0, Reason.COOLING_DOWN]
     assert held(memory, START + 1_800_000) == [0, 0, 0]
 
 
 def test_an_event_stamped_by_a_clock_far_ahead_keeps_nothing_out_for_long() -> None:
-    memory = Memory(replace(LAYOUT, caps=RULES))
+    memory = Memory(LAYOUT._replace(caps=RULES))
     memory.add(START + 365 * 86_400_000, NEITHER, 20, 0.0)
     assert held(memory, START) == [0, 0, 0]
     memory.add(START, NEITHER, 20, 0.0)
@@ -246,7 +245,7 @@ def test_an_event_stamped_by_a_clock_far_ahead_keeps_nothing_out_for_long() -> N
 
 
 def test_a_total_holds_for_ever_whatever_the_clock_says() -> None:
-    memory = Memory(replace(LAYOUT, caps=(CapRule((SEEN,), Per.OFFER, limit=2, within_s=0, cooldown=False),)))
+    memory = Memory(LAYOUT._replace(caps=(CapRule((SEEN,), Per.OFFER, limit=2, within_s=0, cooldown=False),)))
     for _ in range(2):
         memory.add(START, SEEN, 10, 0.0)
     for now_ms in (START, 0, START + 10**12):
@@ -256,7 +255,7 @@ def test_a_total_holds_for_ever_whatever_the_clock_says() -> None:
 
 def test_a_cap_of_the_user_counts_events_of_all_its_kinds_about_anything_or_nothing() -> None:
     rule = CapRule((SEEN, BOTH), Per.USER, limit=3, within_s=600, cooldown=False)
-    memory = Memory(replace(LAYOUT, caps=(rule,)))
+    memory = Memory(LAYOUT._replace(caps=(rule,)))
     for kind, item in ((SEEN, 0), (COUNTED, 10), (BOTH, 99)):
         memory.add(START, kind, item, 0.0)
     assert memory.caps.reasons(OFFER_ROWS, None, START) is None
@@ -268,7 +267,7 @@ def test_a_cap_of_the_user_counts_events_of_all_its_kinds_about_anything_or_noth
 
 def test_a_cap_of_a_channel_keeps_out_its_candidates_alone() -> None:
     rule = CapRule((SEEN,), Per.USER, limit=1, within_s=600, cooldown=False, channels=frozenset({1, 2}))
-    memory = Memory(replace(LAYOUT, caps=(rule,)))
+    memory = Memory(LAYOUT._replace(caps=(rule,)))
     memory.add(START, SEEN, 0, 0.0)
     assert held(memory, START, np.array([0, 2, 3])) == [0, Reason.CAPPED, 0]
     assert memory.caps.reasons(OFFER_ROWS, None, START) is None  # all in the app, which is channel 0
@@ -296,7 +295,7 @@ def test_a_cap_of_a_channel_keeps_out_its_candidates_alone() -> None:
 def test_caps_are_a_count_of_the_events_within_their_time(
     events: list[tuple[int, int, int]], later_ms: int, channels: tuple[int, ...] | None, rules: list[CapRule]
 ) -> None:
-    memory = Memory(replace(LAYOUT, caps=tuple(rules)))
+    memory = Memory(LAYOUT._replace(caps=tuple(rules)))
     times = list(accumulate((gap for gap, _, _ in events), initial=START))[1:]
     for at, (_, kind, item) in zip(times, events, strict=True):
         memory.add(at, kind, item, 0.0)

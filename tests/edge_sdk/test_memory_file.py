@@ -133,8 +133,8 @@ def test_memory_of_another_log_is_overwritten(small: Small, tmp_path: Path) -> N
 def test_memory_of_another_layout_is_read_as_such(small: Small, tmp_path: Path, within_s: int | None) -> None:
     layout = small.layout.memory
     caps = () if within_s is None else (replace(layout.caps[0], within_s=within_s), *layout.caps[1:])
-    file = MemoryFile(tmp_path / "memory.bin", replace(layout, caps=caps))
-    file.write(Kept(Memory(replace(layout, caps=caps)), 5, 1), b"this log", None)
+    file = MemoryFile(tmp_path / "memory.bin", layout._replace(caps=caps))
+    file.write(Kept(Memory(layout._replace(caps=caps)), 5, 1), b"this log", None)
     file.close()
     file = MemoryFile(tmp_path / "memory.bin", layout)
     kept = file.read(b"this log", None)

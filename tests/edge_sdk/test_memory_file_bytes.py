@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,7 +88,7 @@ def test_memory_kept_by_the_first_release_goes_on(folder: Path) -> None:
     kept = file.read(None, None)
     assert kept is not None
     assert (kept.seq, file.is_foreign) == (EVENTS, True)
-    former = replace(TINY_LAYOUT, machines=(), budget=None)
+    former = TINY_LAYOUT._replace(machines=(), budget=None)
     assert kept.memory.dump() == memory_of(range(1, EVENTS + 1), former)
     file.close()
 

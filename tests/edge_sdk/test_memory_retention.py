@@ -32,7 +32,7 @@ from edge_sdk.types import Per
 
 # ---- how long the window shows an event ----
 
-KEPT = replace(LAYOUT, kinds=LAYOUT.kinds | {SEEN: KindRule(1, True, -1, keep_s=60), COUNTED: KindRule(2, False, 0, 1)})
+KEPT = LAYOUT._replace(kinds=LAYOUT.kinds | {SEEN: KindRule(1, True, -1, keep_s=60), COUNTED: KindRule(2, False, 0, 1)})
 
 
 def test_an_event_kept_too_long_leaves_an_empty_place() -> None:
@@ -76,13 +76,13 @@ STEP = MachineStep(frozenset({0}), SEEN, 2, 0, 1)
 MACHINE = MachineRule("stage", Per.USER, ("new", "active"), (STEP,))
 MACHINES = (
     MACHINE,
-    replace(MACHINE, name="phase"),
-    replace(MACHINE, per=Per.OFFER),
-    replace(MACHINE, states=("new", "lost")),
-    replace(MACHINE, steps=()),
-    *(replace(MACHINE, steps=(step,)) for step in (
-        replace(STEP, sources=frozenset()), replace(STEP, kind=BOTH), replace(STEP, count=3),
-        replace(STEP, kind=0, after_s=60), replace(STEP, kind=0, after_s=61), replace(STEP, target=0))),
+    MACHINE._replace(name="phase"),
+    MACHINE._replace(per=Per.OFFER),
+    MACHINE._replace(states=("new", "lost")),
+    MACHINE._replace(steps=()),
+    *(MACHINE._replace(steps=(step,)) for step in (
+        STEP._replace(sources=frozenset()), STEP._replace(kind=BOTH), STEP._replace(count=3),
+        STEP._replace(kind=0, after_s=60), STEP._replace(kind=0, after_s=61), STEP._replace(target=0))),
 )  # fmt: skip
 
 
@@ -90,31 +90,31 @@ MACHINES = (
     "other",
     [
         KEPT,
-        replace(LAYOUT, window=5),
-        replace(LAYOUT, caps=RULES),
-        replace(LAYOUT, derived=DerivedRules(SessionRule(SEEN, 0, frozenset({BOTH}), 60))),
-        replace(LAYOUT, derived=DerivedRules(passed_over=(PassedOverRule(SEEN, frozenset({BOTH}), frozenset(), 3),))),
-        replace(LAYOUT, budget=BudgetRule(frozenset({SEEN}), 60)),
-        *(replace(LAYOUT, machines=(rule,)) for rule in MACHINES),
+        LAYOUT._replace(window=5),
+        LAYOUT._replace(caps=RULES),
+        LAYOUT._replace(derived=DerivedRules(SessionRule(SEEN, 0, frozenset({BOTH}), 60))),
+        LAYOUT._replace(derived=DerivedRules(passed_over=(PassedOverRule(SEEN, frozenset({BOTH}), frozenset(), 3),))),
+        LAYOUT._replace(budget=BudgetRule(frozenset({SEEN}), 60)),
+        *(LAYOUT._replace(machines=(rule,)) for rule in MACHINES),
     ],
 )
 def test_a_dump_is_of_one_layout(other: MemoryLayout) -> None:
     assert fingerprint(other) != fingerprint(LAYOUT)
-    assert fingerprint(other) == fingerprint(replace(other))
+    assert fingerprint(other) == fingerprint(other._replace())
 
 
 def test_no_two_machines_are_one() -> None:
-    assert len({fingerprint(replace(LAYOUT, machines=(rule,))) for rule in MACHINES}) == len(MACHINES)
+    assert len({fingerprint(LAYOUT._replace(machines=(rule,))) for rule in MACHINES}) == len(MACHINES)
 
 
 def test_whom_a_cap_keeps_out_and_its_name_are_no_part_of_what_is_counted() -> None:
     named = tuple(replace(rule, name="often", channels=frozenset({1})) for rule in RULES)
-    assert fingerprint(replace(LAYOUT, caps=named)) == fingerprint(replace(LAYOUT, caps=RULES))
+    assert fingerprint(LAYOUT._replace(caps=named)) == fingerprint(LAYOUT._replace(caps=RULES))
 
 
 def test_the_order_of_a_set_is_no_part_of_the_layout() -> None:
     one, two = (
-        replace(LAYOUT, derived=DerivedRules(SessionRule(SEEN, 0, frozenset(kinds), 60)))
+        LAYOUT._replace(derived=DerivedRules(SessionRule(SEEN, 0, frozenset(kinds), 60)))
         for kinds in ([1, 1 + (1 << 15), 8, 16], [16, 8, 1 + (1 << 15), 1])
     )
     assert fingerprint(one) == fingerprint(two)
@@ -125,7 +125,7 @@ def test_the_order_of_a_set_is_no_part_of_the_layout() -> None:
 
 def test_what_follows_from_an_event_is_taken_in_and_kept() -> None:
     rules = DerivedRules(passed_over=(PassedOverRule(NEITHER, frozenset({SEEN, NEITHER, 77}), frozenset({BOTH}), 2),))
-    layout = replace(LAYOUT, derived=rules, kinds=LAYOUT.kinds | {NEITHER: KindRule(4, True, -1)})
+    layout = LAYOUT._replace(derived=rules, kinds=LAYOUT.kinds | {NEITHER: KindRule(4, True, -1)})
     memory = replay(layout, [START, START + 1, START + 2], [SEEN, 77, SEEN], [10, 10, 20], [0.0] * 3)  # 77 is not known
     assert window(memory, START + 2)[1] == [4, 1, 1, 0]  # the derived event does not count as passed over itself
     memory.add(START + 3, SEEN, 10, 0.0)

@@ -46,7 +46,7 @@ class Ported:
         self.category = setting.prepared.categories.tolist()
         channels = setting.prepared.candidates.channels
         self.channel = [0] * len(self.rows) if channels is None else channels.tolist()
-        out = dropped(setting)
+        out, _ = dropped(setting)
         self.bits: Bits = defaultdict(int, {} if out is None else dict(enumerate(out.tolist())))
         self.size = len(self.rows) if setting.limit is None else max(0, min(setting.limit, len(self.rows)))
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Small
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from naive_policy import boosted, pinned
 from random_policies import EXPLORING, LIST_RULES, SCORE_RULES, STANDING_RULES, Table, policies
 from random_settings import Case
 from rich_engine import rich as rich
 
-from edge_sdk.arranging import Arranged, arrange
+from edge_sdk.arranging import Arranged, arrange, is_plain, plainly_arranged
 from edge_sdk.reasons import Reason
 from edge_sdk.types import by_score
 
@@ -49,6 +49,48 @@ def test_a_part_leaves_what_comes_before_it_alone(rich: Small, policy: Table, se
             assert getattr(whole.stages, stage).tobytes() == getattr(less.stages, stage).tobytes(), (part, stage)
     if not policy:
         assert whole.stages.final is whole.stages.adjusted
+
+
+PLAIN_RULES = {name: rule for name, rule in STANDING_RULES.items() if name not in ("quiet_hours", "budget")} | {
+    name: SCORE_RULES[name] for name in ("weights", "boosts")
+}
+
+
+@given(policies(PLAIN_RULES), seeds)
+@many
+def test_a_plain_policy_is_arranged_as_any_other(rich: Small, policy: Table, seed: int) -> None:
+    """The short way gives what the long one gives, to the bit, the probabilities too."""
+    case = Case(rich, seed)
+    setting, scores = case.setting(policy), case.scores
+    assume(is_plain(setting.policy, setting.rations) and not setting.prepared.has_repeats)
+    assume(setting.situated.boost is None)
+    held = setting.situated.held_now(setting.memory.caps, setting.prepared.cap_cells, setting.now_ms)
+    short, long = plainly_arranged(held, scores.base, scores.model), arrange(setting, scores.base, scores.model, 1.0)
+    alike(short, long)
+    assert short.pinned == long.pinned == ()
+    assert short.draw.first_propensity().tolist() == long.draw.first_propensity().tolist()
+    assert short.draw.inclusion(3).tolist() == long.draw.inclusion(3).tolist()
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"quiet_hours": [{"from": "22:00", "until": "07:00"}]},
+        {"budget": {"amount": 1.0, "period": "day"}},
+        {"gate": {"min_events": 1, "full_events": 2}},
+        {"influence": {"largest_move": 2}},
+        {"influence": {"largest_shift": 0.5}},
+        {"cost": {"price": 0.5}},
+        {"diversity": 0.25},
+        {"null": {"score": 0.0, "again_after_s": 0}},
+        {"category_limits": {"*": 2}},
+        {"exploration": {"mode": "softmax", "temperature": 1.0}},
+    ],
+    ids=lambda policy: "-".join(policy),
+)
+def test_a_policy_that_asks_for_more_is_not_plain(rich: Small, policy: Table) -> None:
+    setting = Case(rich, 1).setting(policy)
+    assert not is_plain(setting.policy, setting.rations)
 
 
 def before(part: str, policy: Table) -> str:

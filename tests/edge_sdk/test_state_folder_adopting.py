@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,6 +146,6 @@ def test_a_folder_without_a_memory_file_adopts_from_the_log(tmp_path: Path, monk
         patch.setattr("edge_sdk.state_folder.MemoryFile", full)
         state = opened(tmp_path / "state")
         record(state, range(1, 31))
-        state.adopt(replace(ADOPTED, budget=None))
-        assert state.memory.dump() == memory_of(range(1, 31), replace(ADOPTED, budget=None))
+        state.adopt(ADOPTED._replace(budget=None))
+        assert state.memory.dump() == memory_of(range(1, 31), ADOPTED._replace(budget=None))
         die(state)

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +112,11 @@ def test_an_empty_window_and_an_empty_slate_are_refused(small: Small, plan: Plan
 
 
 def test_a_bundle_without_events_for_its_window_is_refused_by_name(small: Small, bundle: Bundle) -> None:
-    noted = replace(bundle, kind_ids={"note": bundle.kind_ids["note"]})
+    noted = bundle._replace(kind_ids={"note": bundle.kind_ids["note"]})
     with pytest.raises(WorkloadRefusedError, match=r"scene\.edge: the window holds 0 of 8 events"):
         make_plan(noted, public_key=small.public_key, repetitions=8)
     with pytest.raises(WorkloadRefusedError, match=r"scene\.edge: no event kind can be recorded"):
-        make_plan(replace(bundle, kind_ids={}), public_key=small.public_key, repetitions=8)
+        make_plan(bundle._replace(kind_ids={}), public_key=small.public_key, repetitions=8)
 
 
 def run_guest(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ docs/adr/0019-tables-beside-the-graph.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,7 @@ from edge_sdk.window import Window
 _Rows = np.int32 | I32 | I64
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelTables:
+class ModelTables(NamedTuple):
     """What a bundle says of rows; d numbers each. Rows 0 of kinds and offers are 0: what is not there adds nothing."""
 
     items: F32  # (I + 1, d); row 0 = unknown

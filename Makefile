@@ -44,10 +44,24 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: setup
+# The peers of benchmarks/speed.py. LiteRT's converter has a virtual environment of its own, which sees this one's torch:
+# it resolves with nothing else here. Without it the benchmark still runs, and says that this peer is missing.
+BESIDE := import sysconfig; print(sysconfig.get_path("purelib"))
+$(VENV)/.bench: $(VENV)/.ready benchmarks/peers/litert_converter.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	rm -rf $(VENV)/litert
+	$(BIN)/python -m venv $(VENV)/litert
+	$(BIN)/python -c '$(BESIDE)' > $$($(VENV)/litert/bin/python -c '$(BESIDE)')/beside.pth
+	$(VENV)/litert/bin/python -m pip install --quiet --requirement benchmarks/peers/litert_converter.txt \
+		|| echo "LiteRT's converter was not installed: benchmarks.speed will report LiteRT as missing"
+	touch $@
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.speed --json build/benchmarks/speed.json
 	$(BIN)/python -m benchmarks.runtime --json build/benchmarks/runtime.json
 	$(BIN)/python -m benchmarks.event_log --json build/benchmarks/event_log.json
 	$(BIN)/python -m benchmarks.decision --json build/benchmarks/decision.json
+	$(BIN)/python -m benchmarks.scale --json build/benchmarks/scale.json --html build/benchmarks/scale.html
 
 # The golden decisions (docs/golden.md); look at what changed, and commit it.
 golden: setup

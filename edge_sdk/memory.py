@@ -219,13 +219,16 @@ class Memory:
     def _fade(self, now_ms: int, repeats: int) -> F64:
         """What each sum is multiplied with to be read now, (repeats·KC·H,)."""
         factors = []
-        for h, (tick_ms, _, _, coarse, fine) in enumerate(self._decays):
-            latest = self.latest[h]
-            tick = max(now_ms // tick_ms, latest)
+        for (tick_ms, _, _, coarse, fine), latest in zip(self._decays, self.latest, strict=True):
+            tick = now_ms // tick_ms
+            if tick < latest:
+                tick = latest
             since = tick % PERIOD_TICKS
-            periods = tick // PERIOD_TICKS - latest // PERIOD_TICKS
             factor = coarse[since >> FINE_BITS] * fine[since & FINE_MASK]
-            factors.append(factor * 2.0 ** (-PERIOD_HALF_LIVES * min(periods, 60)))
+            periods = tick // PERIOD_TICKS - latest // PERIOD_TICKS
+            if periods:
+                factor *= 2.0 ** (-PERIOD_HALF_LIVES * min(periods, 60))
+            factors.append(factor)
         return np.array(factors * (self.layout.counter_kinds * repeats))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import cast
 
 import numpy as np
@@ -167,6 +168,9 @@ class Model:
         return seen
 
 
+_versions = count(1)
+
+
 class Composed:
     """A memory of three: for the window, for what is counted of offers, and of categories."""
 
@@ -200,12 +204,17 @@ class Composed:
         """Of when a decision may be asked for again; not compared."""
         return np.zeros(cells.shape[1], np.int64)
 
-    def reasons_at(self, _: I64, now_ms: int) -> I64 | None:
+    @property
+    def version(self) -> int:
+        """Never the same: nothing is kept of what `reasons_at` said."""
+        return next(_versions)
+
+    def reasons_at(self, _: I64, now_ms: int) -> tuple[I64 | None, int]:
         """Of all offers in their order, whatever the cells: each of the memories has cells of its own."""
         rows = np.array([self.layout.offers.row(item_id(offer)) for offer in OFFERS])
         held = [memory.caps.reasons(rows, None, now_ms) for memory in (self._offers, self._categories)]
         found = [bits for bits in held if bits is not None]
-        return None if not found else cast("I64", np.bitwise_or.reduce(found))
+        return (None if not found else cast("I64", np.bitwise_or.reduce(found))), now_ms
 
 
 KIND_NAMES = ("view", "click", "impression", "dismiss", "convert", "note")

@@ -1,0 +1,75 @@
+"""What every competitor is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from pathlib import Path
+from types import ModuleType
+
+from benchmarks.speed_work import Work
+from edge_sdk.types import F32
+
+TOLERANCE = 1e-4  # fused logits; the same that parity is held to
+
+
+class PeerMissingError(Exception):
+    """A competitor cannot take part here."""
+
+    def __init__(self, reason: str, mend: str) -> None:
+        self.reason, self.mend = reason, mend
+        super().__init__(f"{reason}; {mend}")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A competitor set up for one window."""
+
+    call: Callable[[], object]  # what is timed
+    scores: Callable[[], F32 | None]  # (C,) fused logits before any policy, by the same path; None = another model
+    before: Callable[[], object] | None = None  # done before each call, not timed
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One row of the table."""
+
+    key: str
+    label: str
+    prepare: Callable[[Work], AbstractContextManager[Ready]]
+    packages: Sequence[str] = ()  # distributions whose versions are printed
+    same_maths: bool = True  # its scores have to be those of torch
+
+    def versions(self) -> str:
+        """Names and versions of what it runs on; empty where that is this project alone."""
+        return ", ".join(f"{name} {_version(name)}" for name in self.packages)
+
+
+def needed(module: str, package: str) -> ModuleType:
+    """Import what a competitor runs on.
+
+    Raises:
+        PeerMissingError: it is not installed, or does not load on this machine.
+    """
+    try:
+        return import_module(module)
+    except ImportError as problem:
+        mend = f"install {package}: pip install 'edge-sdk[bench]'"
+        raise PeerMissingError(f"{module} cannot be imported ({problem})", mend) from None
+
+
+def kept(work: Work, name: str) -> Path:
+    """Where a converted model is kept from one run to the next: made anew when the weights change."""
+    folder = work.folder / "converted" / work.weights_id
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"window_{work.window}_{name}"
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "(not installed)"

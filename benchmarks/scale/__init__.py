@@ -1,0 +1,1 @@
+"""How costs grow: `python -m benchmarks.scale`; one module a question."""

@@ -1,0 +1,134 @@
+"""How costs grow: `python -m benchmarks.scale [--json FILE] [--html FILE] [--quick]`.
+
+Cost against events in the window, candidates, items, history, threads, and log size. One process for all that is
+timed, sizes interleaved in rounds; fresh processes for memory and for logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+
+from benchmarks.scale.bundles import Bundles
+from benchmarks.scale.candidates import candidates_curve
+from benchmarks.scale.curve import Curve, Fit, unit
+from benchmarks.scale.history import history_curve
+from benchmarks.scale.items import items_curve
+from benchmarks.scale.limits import Limit, limits
+from benchmarks.scale.log_replay import log_curve
+from benchmarks.scale.page import render
+from benchmarks.scale.settings import QUICK, Settings
+from benchmarks.scale.threads import threads_curve
+from benchmarks.scale.window import window_curve
+from benchmarks.scale.words import printed
+from cloud_export.speed import processor
+from cloud_export.whole_files import write_whole
+from edge_sdk.onnx_runtime import onnxruntime
+
+_QUESTIONS: Final[tuple[Callable[[Settings, Bundles], Curve], ...]] = (
+    window_curve,
+    candidates_curve,
+    items_curve,
+    history_curve,
+    threads_curve,
+    log_curve,
+)
+
+
+def main(words: list[str] | None = None) -> None:
+    """Measure, print, and write the files that are named."""
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.scale", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--html", type=Path, help="where the page goes")
+    parser.add_argument("--quick", action="store_true", help="small sizes and few rounds, to see that all works")
+    arguments = parser.parse_args(words)
+    for path in filter(None, (arguments.json, arguments.html)):
+        _make_folder(path)
+    curves, found, machine = _measure(QUICK if arguments.quick else Settings(), quick=arguments.quick)
+    if arguments.json:
+        write_whole(arguments.json, json.dumps(as_json(curves, found, machine), indent=2) + "\n")
+    if arguments.html:
+        write_whole(arguments.html, render(curves, found, machine))
+
+
+def as_json(curves: list[Curve], found: tuple[Limit, ...], machine: Mapping[str, str | int]) -> dict[str, object]:
+    """The machine, and for each question its rows, its lines and its notes; units stand in the names."""
+    answers = {
+        curve.name: {
+            "over": curve.over,
+            "method": curve.method,
+            "rows": list(curve.rows),
+            "fits": [_fit(fit, curve) for fit in curve.fits],
+            "notes": list(curve.notes),
+        }
+        for curve in curves
+    }
+    return {"machine": dict(machine), **answers, "limits": [asdict(limit) for limit in found]}
+
+
+def _fit(fit: Fit, curve: Curve) -> dict[str, str | float]:
+    name = {"µs": "us", "MB": "mb"}.get(unit(fit.figure), unit(fit.figure))
+    return {
+        "figure": fit.figure,
+        f"a_{name}": fit.a,
+        f"b_{name}_per_{curve.each}": fit.b,
+        "largest_deviation_percent": 100 * fit.worst,
+    }
+
+
+def _measure(settings: Settings, *, quick: bool) -> tuple[list[Curve], tuple[Limit, ...], dict[str, str | int]]:
+    """Ask every question, and print each answer when it is there."""
+    start, load = time.perf_counter(), os.getloadavg()[0]
+    curves = []
+    with TemporaryDirectory(prefix="edge-scale-") as folder:
+        bundles = Bundles(Path(folder))
+        for question in _QUESTIONS:
+            curves.append(question(settings, bundles))
+            print("\n".join(printed(curves[-1])), flush=True)
+    by_name = {curve.name: curve for curve in curves}
+    found = limits(by_name["items"], by_name["candidates"])
+    print("Where growing ends", *(f"  {one.at} {one.what}: {one.happens}" for one in found), sep="\n")
+    spent: dict[str, str | int] = {
+        "load_average_before": f"{load:.1f} processes",
+        "seconds": round(time.perf_counter() - start),
+    }
+    return curves, found, _machine(quick) | spent
+
+
+def _machine(quick: bool) -> dict[str, str | int]:
+    return {
+        "processor": processor(),
+        "cpus": os.cpu_count() or 0,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "sizes": "quick: too few rounds to be quoted" if quick else "full",
+    }
+
+
+def _make_folder(path: Path) -> None:
+    """Before the work, so that a wrong name costs no minutes."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"cannot make {path.parent} ({error.strerror}): name another file")
+    if path.is_dir():
+        sys.exit(f"{path} is a folder: name a file")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Bundles of any size, packed by `cloud_export` itself. Weights are drawn, not trained: no cost depends on them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.scale.made_up_log import made_up_log
+from cloud_export.base_model import BaseModel, BaseModelConfig
+from cloud_export.cloud_side import CloudSide
+from cloud_export.edge_model import EdgeModel, EdgeModelConfig
+from cloud_export.examples import decision_moments, make_examples
+from cloud_export.layout import DeviceLayout, build_layout
+from cloud_export.pipeline import pack
+from cloud_export.scene import Scene, load_scene
+from cloud_export.stages import Inputs, Run, Trained
+from edge_sdk import BaseDecision, Engine
+
+NEUTRAL_KINDS = ("item_view", "page_view", "search", "item_view", "click")  # fill the window, trip no rule of the scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """What a bundle is made for."""
+
+    window: int = 32
+    items: int = 2000  # the offers among them
+    offers: int = 360
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """A signed bundle on the disk, and names to use it with."""
+
+    path: Path
+    public_key: bytes
+    items: tuple[str, ...]  # a sample of those with a row
+    offers: tuple[str, ...]
+    merged_items: int  # items that share the row of another with the same crc32
+    pack_s: float
+
+    def open(self, state: Path) -> Engine:
+        """An engine on this bundle, everything at its default."""
+        return Engine.open(state, bundle=self.path, trusted_keys=[self.public_key])
+
+    def base(self, candidates: int) -> BaseDecision:
+        """A base decision of so many of its offers."""
+        if candidates > len(self.offers):
+            raise ValueError(f"{candidates} candidates of {len(self.offers)} offers; pack a bundle with more")
+        return BaseDecision(self.offers[:candidates], np.linspace(1, -1, candidates))
+
+    def record(self, engine: Engine, events: int, *, first: int = 0) -> None:
+        """Record so many events that fill the window and trip no rule."""
+        items, kinds = self.items, NEUTRAL_KINDS
+        for number in range(first, first + events):
+            engine.record(kinds[number % len(kinds)], item=items[number * 7 % len(items)], value=1.0)
+
+
+class Bundles:
+    """Bundles by their sizes, each packed once, in a folder that other files may lie in too."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._packed: dict[Sizes, Packed] = {}
+
+    def of(self, sizes: Sizes) -> Packed:
+        """The bundle of these sizes, packed at the first call."""
+        if sizes not in self._packed:
+            name = f"bundle-{sizes.window}-{sizes.items}-{sizes.offers}"
+            self._packed[sizes] = pack_bundle(self.folder / name, sizes)
+        return self._packed[sizes]
+
+
+def pack_bundle(folder: Path, sizes: Sizes) -> Packed:
+    """Lay out, export, prove, pack and sign: all of `cloud_export run` but reading and training.
+
+    Args:
+        folder: the bundle's own; made if absent.
+        sizes: of what.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(1)
+    scene = scene_of(sizes)
+    made_up = made_up_log(scene, sizes.items, sizes.offers, category_names(scene))
+    start = time.perf_counter()
+    layout = build_layout(scene, made_up.log, training_events=made_up.split.training_events)
+    run = Run(Inputs(scene=scene, events=folder, out=folder), made_up.log, layout, made_up.split)
+    packed = pack(run, _untrained(run))
+    spent_s = time.perf_counter() - start
+    return Packed(
+        path=packed.path,
+        public_key=packed.public_key,
+        items=tuple(made_up.log.items[:: max(1, sizes.items // 1000)]),
+        offers=tuple(layout.memory.offers.names()),
+        merged_items=sizes.items - len(layout.memory.items),
+        pack_s=spent_s,
+    )
+
+
+def scene_of(sizes: Sizes) -> Scene:
+    """The scene `wealth`, with every rule of its policy, at another window."""
+    scene = load_scene("wealth")
+    return replace_model(scene, window=sizes.window, min_item_count=1)
+
+
+def replace_model(scene: Scene, **fields: int) -> Scene:
+    """The scene with other fields of [model]."""
+    return scene.model_copy(update={"model": scene.model.model_copy(update=fields)})
+
+
+def category_names(scene: Scene) -> tuple[str, ...]:
+    """Those of the scene's offers, sorted."""
+    named = (key.partition(".") for key in scene.texts["en"])
+    return tuple(sorted(name for sort, _, name in named if sort == "category"))
+
+
+def _untrained(run: Run) -> Trained:
+    """What training would have given, at its first step; the counters' weights drawn too, so that no term is 0."""
+    log, layout = run.log, run.layout
+    moments = decision_moments(log, run.split.test)
+    test = make_examples(log, layout, run.split.test, moments, progress=lambda done, of: None)
+    drawn = np.random.default_rng(1).normal(0, 1, test.base_logits.shape).astype(np.float32)
+    test = replace(test, base_logits=drawn)
+    model = EdgeModel(model_config(run.inputs.scene, layout))
+    with torch.no_grad():
+        model.counter.normal_(0, 0.1)
+        model.context.normal_(0, 0.1)
+    cloud = CloudSide(
+        model=_smallest_base(layout),
+        training=test,
+        test=test,
+        test_states=np.arange(len(run.split.test)),
+        test_logits=np.zeros((len(run.split.test), layout.offers, len(log.objectives)), np.float32),
+    )
+    return Trained(cloud, model, (), moments)
+
+
+def model_config(scene: Scene, layout: DeviceLayout) -> EdgeModelConfig:
+    """The sizes that `cloud_export.pipeline` gives to the device model of a scene."""
+    memory, policy = layout.memory, layout.policy
+    return EdgeModelConfig(
+        items=len(memory.items) + 1,
+        kinds=len(memory.kinds) + 1,
+        offers=layout.offers + 1,
+        counter_features=memory.counter_features,
+        context_features=policy.context_features,
+        objectives=len(policy.objectives),
+        window=memory.window,
+        dimension=scene.model.dimension,
+        dropout=0.0,
+        item_category=tuple(memory.items.row_category.tolist()),
+        offer_category=tuple(memory.offers.row_category.tolist()),
+    )
+
+
+def _smallest_base(layout: DeviceLayout) -> BaseModel:
+    """The cloud's own ranker has no part in a bundle; packing wants none of it."""
+    return BaseModel(BaseModelConfig(1, 1, 2, 1, 1, (), len(layout.policy.objectives), dimension=1, hidden=1))

@@ -1,0 +1,97 @@
+"""Where growing ends: each limit is driven into, and what then happened is reported."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+
+from benchmarks.scale.bundles import Sizes, category_names, scene_of
+from benchmarks.scale.curve import Curve
+from benchmarks.scale.made_up_log import made_up_log
+from benchmarks.scale.words import amount
+from cloud_export.errors import CloudError
+from cloud_export.layout import ROWS_MAX, build_layout
+from cloud_export.scene import scene_from_table
+from edge_sdk.vocabulary import item_id
+
+_FLATBUFFER_MAX_BYTES = (1 << 31) - 1  # https://flatbuffers.dev: offsets are signed 32 bits, so a buffer ends at 2 GiB
+_IDS = 1 << 32  # of crc32
+_COMPUTED = "by the measured bytes an item the file reaches 2 GiB, where FlatBuffers' offsets end; computed, not tried"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One end of growing."""
+
+    what: str
+    at: str
+    happens: str
+
+
+def limits(items: Curve, candidates: Curve) -> tuple[Limit, ...]:
+    """All that were found.
+
+    Args:
+        items: what was measured over items; its bundle sizes say where a file would become too large.
+        candidates: what was measured over candidates; its notes say what happened beyond the limit.
+    """
+    return (
+        *(Limit("candidates of one decision", *note.split(" candidates: ", 1)) for note in candidates.notes),
+        Limit("events in the window", "1,025", _window_refusal()),
+        Limit("offers with random names", f"{ROWS_MAX:,}", _layout_of(ROWS_MAX)),
+        Limit("offers without two names of one id", f"{ROWS_MAX:,}", _layout_of(ROWS_MAX, own_ids=True)),
+        Limit("offers without two names of one id", f"{ROWS_MAX + 1:,}", _layout_of(ROWS_MAX + 1, own_ids=True)),
+        Limit("items", f"{items.rows[-1][items.over]:,.0f}", _shared_rows(items)),
+        Limit("items", f"about {amount(_items_of_largest_file(items))}", _COMPUTED),
+    )
+
+
+def colliding_pairs(names: int) -> float:
+    """How many pairs of so many random names share one 32-bit id, on average: n·(n − 1) / 2 / 2³²."""
+    return names * (names - 1) / 2 / _IDS
+
+
+def _window_refusal() -> str:
+    """What a scene with a longer window is told."""
+    fields = tomllib.loads((resources.files("cloud_export") / "scenes" / "wealth.toml").read_text())
+    fields["model"]["window"] = 1025
+    try:
+        scene_from_table(fields)
+    except CloudError as refused:
+        return str(refused).strip().replace("\n", " ")
+    return "taken"
+
+
+def _layout_of(offers: int, *, own_ids: bool = False) -> str:
+    """What laying out so many offers gives."""
+    scene = scene_of(Sizes())
+    made_up = made_up_log(scene, offers, offers, category_names(scene), own_ids=own_ids)
+    ids = np.array([item_id(name) for name in made_up.log.items], np.uint32)
+    pairs = len(ids) - len(np.unique(ids))
+    try:
+        layout = build_layout(scene, made_up.log, training_events=made_up.split.training_events)
+    except CloudError as refused:
+        chance = 1 - math.exp(-colliding_pairs(offers))
+        shared = f"; {pairs} pairs do here, and the chance that any does is {chance:.0%}" if pairs else ""
+        return f"refused: {refused}{shared}"
+    return f"laid out: {layout.offers:,} offers"
+
+
+def _shared_rows(items: Curve) -> str:
+    largest = items.rows[-1]
+    shared, expected = largest["merged_items"], colliding_pairs(int(largest[items.over]))
+    return (
+        f"{shared:,.0f} of them share their crc32 with another and so its row, unannounced; {expected:.1f} are to be "
+        "expected of random names"
+    )
+
+
+def _items_of_largest_file(items: Curve) -> float:
+    """From the two largest bundles measured."""
+    one, other = items.rows[-2:]
+    per_item_mb = (other["bundle_mb"] - one["bundle_mb"]) / (other[items.over] - one[items.over])
+    return _FLATBUFFER_MAX_BYTES / 1e6 / per_item_mb

@@ -81,12 +81,12 @@ def test_the_comparison_finds_a_network_import(beneath: frozenset[str]) -> None:
 
 # Each costs start-up and memory (docs/startup.md): what a first `rank` does not need is imported where it is used.
 OF_THE_ENGINE = """
-    adjusting arranging budget bulk bundle bundle_golden bundle_rules bundle_tables bundle_texts candidates caps clock config
-    decay deciding decision derived digest durability engine errors event_input event_log event_rows exploration folder_lock
-    format format.generated format.generated.edge_generated influence insertions log_file machines memory memory_file
-    memory_layout memory_tables obstacles onnx_runtime policy policy_reading policy_store policy_words projection ranker
-    rationing reasons records release replacing sealing selection selftest situated slate standing state_folder stepping
-    targets telemetry types vocabulary window
+    adjusting arranging budget bulk bundle bundle_golden bundle_rules bundle_tables bundle_texts candidates caps
+    clock config decay deciding decision derived digest durability engine errors event_input event_log event_rows
+    exploration folder_lock format format.generated format.generated.edge_generated influence insertions log_file
+    machines memory memory_file memory_layout memory_tables obstacles onnx_runtime policy policy_reading
+    policy_store policy_words projection ranker rationing reasons records release replacing sealing selection
+    selftest situated slate standing state_folder stepping targets telemetry types vocabulary window
 """
 FOREIGN_OF_THE_ENGINE = frozenset(
     {"flatbuffers", "numpy", "dataclasses", "copy", "threading", "fcntl", "mmap", "zlib", "bisect", "_bisect"}

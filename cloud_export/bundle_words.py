@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
 
 from edge_sdk.bundle import Bundle
 from edge_sdk.policy import Explore, Policy
@@ -41,7 +40,7 @@ def _tables_words(content: Bundle) -> str:
     """Where the tables are, and how large."""
     if content.tables is None:
         return "tables in both"
-    return f"tables {sum(getattr(content.tables, field.name).nbytes for field in fields(content.tables)):,}"
+    return f"tables {sum(table.nbytes for table in content.tables):,}"
 
 
 def policy_rows(content: Bundle) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import flatbuffers
@@ -55,8 +55,8 @@ class Content:
 def model_version(model: bytes, explainer: bytes, tables: ModelTables) -> str:
     """First 12 hex digits of the SHA-256 of the two graphs and the tables, in the order of their fields."""
     digest = hashlib.sha256(model + explainer)
-    for field in fields(tables):
-        digest.update(getattr(tables, field.name).tobytes())
+    for table in tables:
+        digest.update(table.tobytes())
     return digest.hexdigest()[:12]
 
 

@@ -6,7 +6,7 @@ Rows become the graphs' inputs through the device's own code (edge_sdk/projectio
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -149,16 +149,8 @@ def _parity_cases(examples: Examples, weights: F32, decisions: int) -> Iterator[
     every = _decision(examples, weights, last, examples.candidate.shape[1])
     yield last, every
     yield last, _decision(examples, weights, last, 1)
-    yield (
-        last,
-        replace(
-            every,
-            event_item=every.event_item * 0,
-            event_kind=every.event_kind * 0,
-            event_age_s=every.event_age_s * 0,
-            event_value=every.event_value * 0,
-        ),
-    )
+    none, zeros = every.event_item * 0, every.event_value * 0
+    yield last, every._replace(event_item=none, event_kind=none, event_age_s=zeros, event_value=zeros)
 
 
 def _decision(examples: Examples, weights: F32, row: int, candidates: int) -> ModelInputs:

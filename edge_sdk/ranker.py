@@ -6,7 +6,7 @@ rows. What a graph asks for, by name, is what is bound.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,7 @@ RAW_INPUTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shape:
+class Shape(NamedTuple):
     """The fixed sizes of a scene's graph."""
 
     window: int  # N
@@ -32,8 +31,7 @@ class Shape:
     objectives: int  # K
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelInputs:
+class ModelInputs(NamedTuple):
     """What a decision is made from, for C candidates, as rows: what the graphs up to format 2 take."""
 
     event_item: I32  # (N,) newest first; 0 = unknown item or no event

@@ -6,7 +6,6 @@ import inspect
 import json
 import re
 import struct
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -398,8 +397,8 @@ def bare_policy(**fields: int) -> Policy:
 
 def test_projection() -> None:
     documented = example("projection")
-    names = [field.name for field in fields(ModelTables)]
-    projection = Projection(ModelTables(**{name: np.array(documented[name], np.float32) for name in names}))
+    tables = ModelTables._make(np.array(documented[name], np.float32) for name in ModelTables._fields)
+    projection = Projection(tables)
     events = documented["events"]
     item, kind = (np.array([event[name] for event in events], np.int32) for name in ("item", "kind"))
     values = np.array([event["value"] for event in events], np.float32)

@@ -97,8 +97,8 @@ def test_a_wrong_weight_fails_parity_with_the_mend(ranker: bytes, tables: ModelT
 
 
 def test_a_wrong_table_fails_parity(ranker: bytes, tables: ModelTables) -> None:
-    for field in ("items", "value", "kind_scale", "kind_shift", "kind_fading", "context", "offers", "query", "readout"):
-        wrong = replace(tables, **{field: getattr(tables, field) * np.float32(1.5)})
+    for field, table in tables._asdict().items():
+        wrong = tables._replace(**{field: table * np.float32(1.5)})
         with pytest.raises(ParityError):
             check_parity(build_model(), ranker, wrong, build_examples())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-from dataclasses import fields
 
 import numpy as np
 from conftest import Small
@@ -31,9 +30,8 @@ def test_the_tables_are_views_into_the_mapped_file(small: Small) -> None:
     file = np.frombuffer(view, np.uint8)
     tables = read_bundle(small.bundle, view).tables
     assert tables is not None
-    for field in fields(tables):
-        table, content = getattr(tables, field.name), getattr(small.content.tables, field.name)
-        assert np.shares_memory(table, file), field.name
+    for name, table, content in zip(tables._fields, tables, small.content.tables, strict=True):
+        assert np.shares_memory(table, file), name
         assert not table.flags.writeable
         assert table.ctypes.data % 4 == 0
         assert table.shape == content.shape

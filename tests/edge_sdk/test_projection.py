@@ -132,6 +132,14 @@ def test_only_what_is_new_is_projected() -> None:
     assert projected == [5, 1, 2, 4, 5, 5, 1]
 
 
+def test_products_of_many_offers_are_those_of_each() -> None:
+    tables = random_tables()
+    offers = np.random.default_rng(2).normal(size=(60_000, D)).astype(np.float32)  # more than are multiplied at once
+    projection = Projection(tables._replace(offers=offers))
+    np.testing.assert_allclose(projection.queries, offers @ tables.query, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(projection.readouts, offers @ tables.readout, rtol=0, atol=1e-5)
+
+
 def test_what_rank_is_made_from_is_what_the_raw_arrays_say(small: Small, tmp_path: Path, clock: SettableClock) -> None:
     first, second = (BaseDecision(OFFERS[::step], np.random.default_rng(3).normal(size=(6, 2))) for step in (1, -1))
     with small.open(tmp_path, clock) as engine:

@@ -6,7 +6,7 @@ All that can be known before the user is looked at: table rows, logits an object
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,7 @@ _NAMED_MAX = 5  # unknown names that an error message lists
 _Trouble = list[tuple[ErrorCode, str]]  # what is wrong, if anything: at most one code with its detail
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparedBase:
+class PreparedBase(NamedTuple):
     """What is computed once for each base decision. With `error` set, `order` is all there is to answer."""
 
     base: BaseDecision  # kept alive: the engine finds this object by the base's identity
@@ -47,8 +46,8 @@ class PreparedBase:
     masks: Masks
     error: ErrorCode
     detail: str
-    kept: dict[Situation, Situated] = field(default_factory=dict)  # `situated` fills it
-    weighted: dict[int, tuple[F32, I64]] = field(default_factory=dict)  # `weighted_by` fills it
+    kept: dict[Situation, Situated]  # `situated` fills it
+    weighted: dict[int, tuple[F32, I64]]  # `weighted_by` fills it
 
     @property
     def rows(self) -> I64:
@@ -125,6 +124,8 @@ def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: di
         ),
         error=error,
         detail=found_detail,
+        kept={},
+        weighted={},
     )
 
 

@@ -7,10 +7,9 @@ the newest `limit` events of each target, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from itertools import count as counting
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,8 +25,7 @@ _OFFER, _CATEGORY = int(Per.OFFER), int(Per.CATEGORY)
 _versions: Final = counting(1)
 
 
-@dataclass(frozen=True, slots=True)
-class CapRule:
+class CapRule(NamedTuple):
     """One line of `[[policy.caps]]` or `[[policy.cooldowns]]`; a cooldown is a cap of limit 1."""
 
     kinds: tuple[int, ...]  # kind ids; an event of any of them counts

@@ -24,7 +24,6 @@ from edge_sdk.config import MOMENTS_LOOKED_AT, PREPARED_BASES
 from edge_sdk.decision import Decision, Trace
 from edge_sdk.errors import ErrorCode
 from edge_sdk.memory import Memory
-from edge_sdk.obstacles import Held, Obstacles
 from edge_sdk.policy import Situation
 from edge_sdk.ranker import BoundCall, ModelInputs, Ranker
 from edge_sdk.rationing import rations
@@ -255,6 +254,8 @@ class DecisionMaker:
         is_counted = ((bits & ~_COUNTED) == 0) & (ends > 0)
         first = int(ends[is_counted].min(initial=NEVER_MS))
         if not is_counted.all():
+            from edge_sdk.obstacles import Held, Obstacles  # seldom needed: 2 ms of an import
+
             held = Held(
                 setting.policy, setting.memory, prepared.candidates, setting.situated.situation, given,
                 self._bundle.machine_fields, now_ms, setting.utc_offset_s, prepared.costs,

@@ -7,7 +7,6 @@ and the budget are not in here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -20,8 +19,7 @@ from edge_sdk.standing import Candidates, holds_for_targets
 from edge_sdk.types import F32, I64, NEVER_MS, Mask
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Masks:
+class Masks(NamedTuple):
     """Whom each rule of a policy is about, each (C,)."""
 
     drops: list[Mask]
@@ -42,8 +40,7 @@ class Held(NamedTuple):
 _NEVER_ASKED: Final = Held(None, None, 0, 0, 0)
 
 
-@dataclass(slots=True, eq=False)
-class Situated:
+class Situated(NamedTuple):
     """The answer, and how long it holds."""
 
     situation: Situation
@@ -55,7 +52,7 @@ class Situated:
     from_ms: int
     until_ms: int  # exclusive
     versions: tuple[int, ...]  # of the machines whose states of candidates were looked at
-    held: Held = _NEVER_ASKED  # the last answer of `held_now`
+    held: list[Held]  # one: the last answer of `held_now`
 
     def held_now(self, caps: CapCounts, cells: I64, now_ms: int) -> Held:
         """`bits` and what caps and cooldowns say. Kept: looking anew costs a tenth of a decision.
@@ -65,13 +62,13 @@ class Situated:
             cells: (R, C) `cap_cells` of the candidates.
             now_ms: the clock.
         """
-        held = self.held
+        (held,) = self.held
         if held.version == caps.version and held.from_ms <= now_ms < held.until_ms:
             return held
         counted, until_ms = caps.reasons_at(cells, now_ms)
         bits = self.bits if counted is None else counted if self.bits is None else self.bits | counted
         stands = None if bits is None else bits == 0
-        self.held = held = Held(bits, stands, caps.version, now_ms, until_ms)
+        self.held[0] = held = Held(bits, stands, caps.version, now_ms, until_ms)
         return held
 
     def holds(self, now_ms: int, versions: tuple[int, ...]) -> bool:
@@ -131,4 +128,5 @@ def situate(
         from_ms=int(bounds[bounds <= now_ms].max(initial=0)),
         until_ms=int(bounds[bounds > now_ms].min(initial=NEVER_MS)),
         versions=versions,
+        held=[_NEVER_ASKED],
     )

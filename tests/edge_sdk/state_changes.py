@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ EVENTS = 400
 # An operator's new policy: a cap by another limit and a new one, another budget.
 ADOPTED = LAYOUT._replace(
     caps=(
-        replace(LAYOUT.caps[1], limit=2),
+        LAYOUT.caps[1]._replace(limit=2),
         CapRule((12, 13), Per.USER, limit=4, within_s=0, cooldown=False),
         LAYOUT.caps[0],
     ),

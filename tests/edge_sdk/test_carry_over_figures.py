@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from test_carry_over import (
@@ -92,7 +90,7 @@ def test_of_a_larger_limit_the_log_may_know_more() -> None:
 
 def test_of_two_caps_on_the_same_events_the_one_that_kept_more_is_asked() -> None:
     long, rest = (CapRule((SHOWN,), Per.OFFER, limit, 3600, cooldown=limit == 1) for limit in (3, 1))
-    old, new = ONE._replace(caps=(long, rest)), ONE._replace(caps=(rest, replace(long, limit=2)))
+    old, new = ONE._replace(caps=(long, rest)), ONE._replace(caps=(rest, long._replace(limit=2)))
     memory = carried(new, [(START_MS + n, SHOWN, 10, 0.0) for n in range(3)], old=old)
     assert [times(memory, index, 1) for index in (0, 1)] == [[START_MS + 2], [START_MS + 1, START_MS + 2]]
 

@@ -84,7 +84,7 @@ OF_THE_ENGINE = """
     adjusting arranging budget bulk bundle bundle_golden bundle_rules bundle_tables bundle_texts candidates caps clock
     config decay deciding decision derived digest durability engine errors event_input event_log event_rows
     exploration folder_lock format format.generated format.generated.edge_generated influence insertions log_file
-    machines memory memory_file memory_layout memory_tables obstacles onnx_runtime policy policy_reading policy_store
+    machines memory memory_file memory_layout memory_tables onnx_runtime policy policy_reading policy_store
     policy_words projection ranker rationing reasons records release replacing request sealing selection selftest
     situated slate standing state_folder stepping targets telemetry types unpacking vocabulary window
 """

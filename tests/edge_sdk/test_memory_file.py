@@ -1,7 +1,6 @@
 """Kept memory: what the ring dropped still counts after reopening, to the bit, and never more than was recorded."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,14 +131,14 @@ def test_memory_of_another_log_is_overwritten(small: Small, tmp_path: Path) -> N
 @pytest.mark.parametrize("within_s", [1, None])  # of the same size, and of another
 def test_memory_of_another_layout_is_read_as_such(small: Small, tmp_path: Path, within_s: int | None) -> None:
     layout = small.layout.memory
-    caps = () if within_s is None else (replace(layout.caps[0], within_s=within_s), *layout.caps[1:])
+    caps = () if within_s is None else (layout.caps[0]._replace(within_s=within_s), *layout.caps[1:])
     file = MemoryFile(tmp_path / "memory.bin", layout._replace(caps=caps))
     file.write(Kept(Memory(layout._replace(caps=caps)), 5, 1), b"this log", None)
     file.close()
     file = MemoryFile(tmp_path / "memory.bin", layout)
     kept = file.read(b"this log", None)
     assert kept is not None
-    unnamed = tuple(replace(cap, name="") for cap in caps)  # what a person calls a rule is not kept
+    unnamed = tuple(cap._replace(name="") for cap in caps)  # what a person calls a rule is not kept
     assert (kept.seq, kept.decision, kept.memory.layout.caps, file.is_foreign) == (5, 1, unnamed, True)
     file.write(Kept(Memory(layout), 6, 1), b"this log", None)
     again = file.read(b"this log", None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -108,7 +106,7 @@ def test_no_two_machines_are_one() -> None:
 
 
 def test_whom_a_cap_keeps_out_and_its_name_are_no_part_of_what_is_counted() -> None:
-    named = tuple(replace(rule, name="often", channels=frozenset({1})) for rule in RULES)
+    named = tuple(rule._replace(name="often", channels=frozenset({1})) for rule in RULES)
     assert fingerprint(LAYOUT._replace(caps=named)) == fingerprint(LAYOUT._replace(caps=RULES))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Small
+from conftest import OFFERS, Small
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from naive_policy import boosted, pinned
@@ -16,7 +16,7 @@ from rich_engine import rich as rich
 
 from edge_sdk.arranging import Arranged, arrange, is_plain, plainly_arranged
 from edge_sdk.reasons import Reason
-from edge_sdk.types import by_score
+from edge_sdk.types import BaseDecision, by_score
 
 STAGES = ("base", "model", "adjusted", "boosted", "priced", "bounded", "final")
 seeds = st.integers(0, 2**32 - 1)
@@ -53,19 +53,21 @@ def test_a_part_leaves_what_comes_before_it_alone(rich: Small, policy: Table, se
 
 PLAIN_RULES = {name: rule for name, rule in STANDING_RULES.items() if name not in ("quiet_hours", "budget")} | {
     name: SCORE_RULES[name] for name in ("weights", "boosts")
-}
+}  # caps of more than one offer together are not plain: they are assumed away
 
 
 @given(policies(PLAIN_RULES), seeds)
 @many
 def test_a_plain_policy_is_arranged_as_any_other(rich: Small, policy: Table, seed: int) -> None:
     """The short way gives what the long one gives, to the bit, the probabilities too."""
-    case = Case(rich, seed)
-    setting, scores = case.setting(policy), case.scores
-    assume(is_plain(setting.policy, setting.rations) and not setting.prepared.has_repeats)
-    assume(setting.situated.boost is None)
+    case, random = Case(rich, seed), np.random.default_rng(seed)
+    setting = case.setting(policy, BaseDecision(OFFERS, random.normal(size=len(OFFERS))))  # each offer once
+    base, model = random.normal(size=(2, len(OFFERS))).astype(np.float32)
+    assume(is_plain(setting.policy, setting.rations))
+    if setting.situated.boost is not None:
+        return  # such a situation is not arranged the short way
     held = setting.situated.held_now(setting.memory.caps, setting.prepared.cap_cells, setting.now_ms)
-    short, long = plainly_arranged(held, scores.base, scores.model), arrange(setting, scores.base, scores.model, 1.0)
+    short, long = plainly_arranged(held, base, model), arrange(setting, base, model, 1.0)
     alike(short, long)
     assert short.pinned == long.pinned == ()
     assert short.draw.first_propensity().tolist() == long.draw.first_propensity().tolist()

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from benchmarks.peers import c_limit, litert, mnn, naive_onnx, ncnn, ours, plain_numpy, torch_eager, typical, vowpal
+from benchmarks.peers import (
+    c_limit,
+    litert,
+    mnn,
+    naive_onnx,
+    ncnn,
+    onnx_floor,
+    ours,
+    plain_numpy,
+    torch_eager,
+    typical,
+    vowpal,
+)
 from benchmarks.peers.peer import Peer
 
 ALL: tuple[Peer, ...] = (
     *ours.PEERS,
+    *onnx_floor.PEERS,
     *c_limit.PEERS,
     *litert.PEERS,
     *mnn.PEERS,

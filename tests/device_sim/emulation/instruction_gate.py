@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -49,6 +49,19 @@ def judged(baseline: BundleCounts, now: BundleCounts) -> Verdict:
         lines.append(f"the golden bundle is another than the baseline's: {RENEW}")
     risen = [_risen(operation, line, baseline, now) for operation, line in found if line.outcome == "rose"]
     return Verdict(tuple(lines), tuple(risen))
+
+
+def lowest(counts: Sequence[BundleCounts]) -> BundleCounts:
+    """Of each operation the count with fewest instructions.
+
+    In one place a count is the same to the instruction. In folders with other names, or after a change to code that is
+    never called, other addresses moved `rank` by up to 0.6%. More work is more everywhere.
+    """
+    fewest = {
+        name: min((one.operations[name] for one in counts), key=lambda operation: operation.total().instructions)
+        for name in counts[0].operations
+    }
+    return counts[0].model_copy(update={"operations": fewest})
 
 
 def _line(operation: str, line: Line) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
-from golden_count import BUNDLE, CORE, golden_count
-from instruction_gate import BASELINE, RENEW, judged, other_versions
+from golden_count import BUNDLE, CORE, golden_count, golden_counts_elsewhere
+from instruction_gate import BASELINE, RENEW, judged, lowest, other_versions
 
-from device_sim.counts.counts import BundleCounts, Operation, read_bundle_counts
+from device_sim.counts.counts import BundleCounts, Operation, Stage, read_bundle_counts
 from device_sim.emulation import installation
 from device_sim.emulation.workload_plan import OPERATIONS
 from device_sim.host.compare import NotComparableError
@@ -24,7 +25,9 @@ def baseline() -> BundleCounts:
 @pytest.mark.skipif(
     bool(installation.problems()), reason=f"not set up, run device-sim setup: {'; '.join(installation.problems())}"
 )
-def test_no_operation_takes_more_instructions(baseline: BundleCounts, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_operation_takes_more_instructions(
+    baseline: BundleCounts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     now = golden_count().counts
     changed = other_versions(baseline, now)
     verdict = judged(baseline, now)
@@ -32,7 +35,10 @@ def test_no_operation_takes_more_instructions(baseline: BundleCounts, capsys: py
         sys.stdout.write("\n".join(("", f"instructions on {CORE}:", *verdict.lines, "")))
     if changed:
         pytest.skip(f"the baseline was counted with other versions, so nothing is decided: {changed}; {RENEW}")
-    assert not verdict.risen, "\n".join(verdict.risen)
+    if verdict.risen:
+        verdict = judged(baseline, lowest([now, *golden_counts_elsewhere(tmp_path)]))
+    if verdict.risen:
+        pytest.fail("\n".join(verdict.risen), pytrace=False)
 
 
 def test_the_baseline_holds_every_operation_of_a_bundle_like_the_golden_one(baseline: BundleCounts) -> None:
@@ -67,14 +73,21 @@ def test_stages_that_grew_are_named_the_largest_growth_first(baseline: BundleCou
 
 
 @pytest.mark.parametrize(("change", "is_said"), [(0.004, False), (-0.004, False), (-0.01, True)])
-def test_a_small_rise_and_a_fall_pass_and_a_fall_is_said(
-    baseline: BundleCounts, change: float, is_said: bool
-) -> None:
+def test_a_small_rise_and_a_fall_pass_and_a_fall_is_said(baseline: BundleCounts, change: float, is_said: bool) -> None:
     verdict = judged(baseline, changed_by(change, "rank", baseline))
     assert not verdict.risen
     [line] = [line for line in verdict.lines if line.startswith("rank:")]
     assert f"{change:+.2%} of the baseline's" in line
     assert line.endswith(f"it fell: {RENEW}") == is_said
+
+
+def test_a_rise_that_is_not_there_elsewhere_passes(baseline: BundleCounts) -> None:
+    here, elsewhere = changed_by(0.01, "rank", baseline), changed_by(0.002, "rank", baseline)
+    assert judged(baseline, here).risen
+    assert not judged(baseline, lowest([here, elsewhere])).risen
+    worse = changed_by(0.008, "rank", baseline)
+    [said] = judged(baseline, lowest([here, worse])).risen
+    assert said.startswith("rank takes 0.80% more")
 
 
 def test_versions_of_others_are_named_and_ours_may_change(baseline: BundleCounts) -> None:
@@ -87,14 +100,14 @@ def test_versions_of_others_are_named_and_ours_may_change(baseline: BundleCounts
 def test_another_bundle_is_said_and_another_workload_is_refused(baseline: BundleCounts) -> None:
     other = baseline.model_copy(update={"bundle_sha256": "0" * 64})
     assert judged(baseline, other).lines[-1] == f"the golden bundle is another than the baseline's: {RENEW}"
-    with pytest.raises(NotComparableError, match="candidates was .* renew the baseline"):
+    with pytest.raises(NotComparableError, match=r"candidates was .* renew the baseline"):
         judged(baseline, baseline.model_copy(update={"candidates": baseline.candidates + 1}))
     less = baseline.model_copy(update={"operations": {"rank": baseline.operations["rank"]}})
     with pytest.raises(NotComparableError, match="record was counted and is missing"):
         judged(baseline, less)
 
 
-def largest(operation: Operation) -> str:
+def largest(operation: Operation) -> Stage:
     """The stage of its largest part."""
     return max(operation.parts, key=lambda part: part.counts.instructions).stage
 

@@ -30,22 +30,21 @@ TARGETS: dict[str, JsonValue] = {"record_us_p50": 3, "rank_us_p50": 120, "open_m
 
 BARE_IMPORTS = "import numpy, onnxruntime"
 RESIDENT_BYTES = "import resource; print(int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize())"
+# The state folder is the caller's: `tempfile` would load OpenSSL's library, 3 MB that are not the runtime's.
 _WORK = """
-import sys, tempfile, time
+import sys, time
 import numpy, onnxruntime
 from edge_sdk import BaseDecision, Engine
 bundle, key, kind, offers = sys.argv[1], bytes.fromhex(sys.argv[2]), sys.argv[3], sys.argv[4].split("\\n")
 base = BaseDecision(offers, [0.0] * len(offers))
-folder = tempfile.mkdtemp(prefix="edge-speed-")
 start = time.perf_counter()
-engine = Engine.open(folder, bundle=bundle, trusted_keys=[key])
+engine = Engine.open(sys.argv[5], bundle=bundle, trusted_keys=[key])
 engine.rank(base)
 opened = time.perf_counter() - start
 for index in range(2000):
     engine.record(kind, item=offers[index % len(offers)])
 for index in range(200):
     engine.rank(base)
-import shutil; shutil.rmtree(folder)
 print(opened)
 """
 
@@ -138,13 +137,19 @@ def _fresh_processes(bundle: Path, public_key: bytes, kind: str, candidates: lis
     arguments = [str(bundle), public_key.hex(), kind, "\n".join(candidates)]
     opened, resident, bare = [], [], []
     with tempfile.TemporaryDirectory(prefix="edge-bytecode-") as bytecode:
-        fresh_python(_WORK + RESIDENT_BYTES, arguments, bytecode)  # compiles, as pip does at installation
+        in_new_folder(_WORK + RESIDENT_BYTES, arguments, bytecode)  # compiles, as pip does at installation
         for _ in range(PROCESSES):
             bare.append(int(fresh_python(f"{BARE_IMPORTS}; {RESIDENT_BYTES}", [], bytecode)[0]))
-            seconds, size = fresh_python(_WORK + RESIDENT_BYTES, arguments, bytecode)
+            seconds, size = in_new_folder(_WORK + RESIDENT_BYTES, arguments, bytecode)
             opened.append(float(seconds))
             resident.append(int(size))
     return statistics.median(opened), statistics.median(resident) - statistics.median(bare)
+
+
+def in_new_folder(program: str, arguments: list[str], bytecode: str) -> list[str]:
+    """`fresh_python` with an empty folder as the last argument, removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="edge-speed-") as folder:
+        return fresh_python(program, [*arguments, folder], bytecode)
 
 
 def fresh_python(program: str, arguments: list[str], bytecode: str) -> list[str]:

@@ -38,7 +38,8 @@ def take_over(memory: Memory, old: Memory) -> None:
       that nobody kept are missing until enough events have come.
     - A machine is the same by the id of its name and by what it is per, a state by the id of its name. A target whose
       state is no more, or whose time had not begun, stays as made from the log. Counts go on where the step is the
-      same: from and to the same states, with the count-th event of the same kind.
+      same: from and to the same states, with the count-th event of the same kind; the second of two equal steps goes
+      on as the second.
     - A budget is the same by its period.
     - Derived events go on half-way where their rule is the same in every respect.
 
@@ -150,12 +151,14 @@ def _same_counts(new: MemoryLayout, index: int, old: MemoryLayout, old_index: in
 
     def told(layout: MemoryLayout, machine: int) -> list[tuple[object, ...]]:
         states = layout.machine_names[machine][1:]
-        return [
+        steps = [
             (frozenset(states[source] for source in step.sources), step.kind, step.count, states[step.target])
             for step in layout.machines[machine].counted
         ]
+        # Of equal steps each counts what the one before it let pass: the second goes on as the second.
+        return [(*step, steps[:place].count(step)) for place, step in enumerate(steps)]
 
-    former = {step: place for place, step in reversed(list(enumerate(told(old, old_index)))) if step[1] in kinds}
+    former = {step: place for place, step in enumerate(told(old, old_index)) if step[1] in kinds}
     return [former.get(step, _NEVER) for step in told(new, index)]
 
 

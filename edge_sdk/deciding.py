@@ -29,6 +29,7 @@ from edge_sdk.ranker import BoundCall, ModelInputs, Ranker
 from edge_sdk.rationing import rations
 from edge_sdk.reasons import Reason
 from edge_sdk.request import Request, RequestError, RequestReader
+from edge_sdk.situated import Situated
 from edge_sdk.types import F32, I64, NEVER_MS, BaseDecision, Mask, Per, by_score
 
 _COUNTED: Final = int(Reason.CAPPED | Reason.COOLING_DOWN)
@@ -164,19 +165,9 @@ class DecisionMaker:
             if own is not None and np.isfinite(call.logits).all():
                 raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {own!r} overflow; pass smaller ones")
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
-        say, price, left, setting = 1.0, 0.0, float("inf"), None
-        if self._is_plain and situated.boost is None and not situated.pins and not prepared.has_repeats:
-            # The steps of `arrange` that such a policy does not ask for cost a tenth of a decision.
-            held = situated.held_now(memory.caps, prepared.cap_cells, now_ms)
-            arranged = plainly_arranged(held, base, scores)
-        else:
-            setting = self._of(memory, prepared, request, situation, request.limit)
-            price, left = setting.cost_price, setting.budget_left
-            say = device_say(policy, call.events_held()) if policy.full_events else 1.0
-            arranged = arrange(setting, base, scores, say)
-            if arranged.stages.final is not scores and not _are_finite(arranged.stages.final):
-                raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
+        arranged, say, setting = self._arranged(memory, prepared, request, situated, call, base, scores)
         rule = situated.weight_rule if own is None else ""
+        price, left = (0.0, float("inf")) if setting is None else (setting.cost_price, setting.budget_left)
         trace = Trace(
             request.last_seq, request.era, policy, situation, given, weights, rule, say, price, left,
             request.utc_offset_s,
@@ -188,6 +179,22 @@ class DecisionMaker:
         return self._decision(
             prepared, request, arranged, base_ranking, request.limit, again_at_ms, ErrorCode.NONE, "", None, trace
         )
+
+    def _arranged(
+        self, memory: Memory, prepared: PreparedBase, request: Request, situated: Situated, call: BoundCall, base: F32,
+        scores: F32,
+    ) -> tuple[Arranged, float, Setting | None]:  # fmt: skip
+        """What the policy makes of the scores, the device's say, and the setting if the policy needed one."""
+        if self._is_plain and situated.boost is None and not situated.pins and not prepared.has_repeats:
+            # The steps of `arrange` that such a policy does not ask for cost a tenth of a decision.
+            held = situated.held_now(memory.caps, prepared.cap_cells, request.now_ms)
+            return plainly_arranged(held, base, scores), 1.0, None
+        setting = self._of(memory, prepared, request, situated.situation, request.limit)
+        say = device_say(self._policy, call.events_held()) if self._policy.full_events else 1.0
+        arranged = arrange(setting, base, scores, say)
+        if arranged.stages.final is not scores and not _are_finite(arranged.stages.final):
+            raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
+        return arranged, say, setting
 
     def _base_order(
         self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, given: tuple[int, ...],

@@ -205,7 +205,11 @@ def go_on(memory: Memory, old: Memory) -> None:
                 standing = old.machines.standing(former, np.array([known.index(identifier) + 1]))
                 name = old_layout.machines[former].states[int(standing.states[0])]
                 if name in rule.states and standing.since_ms[0]:
-                    counts = [counted(old_layout, former, standing, named(rule, step)) for step in rule.counted]
+                    steps = [named(rule, step) for step in rule.counted]
+                    counts = [
+                        counted(old_layout, former, standing, step, steps[:place].count(step))
+                        for place, step in enumerate(steps)
+                    ]
                     found = Standing(np.array([rule.states.index(name)]), standing.since_ms, np.array([counts]))
                     memory.machines.take_over(index, np.array([row]), found)
     if new_layout.budget and old_layout.budget and new_layout.budget.period_s == old_layout.budget.period_s:
@@ -216,13 +220,11 @@ def named(rule: MachineRule, step: MachineStep) -> tuple[set[str], int, int, str
     return {rule.states[source] for source in step.sources}, step.kind, step.count, rule.states[step.target]
 
 
-def counted(old: MemoryLayout, index: int, standing: Standing, wanted: object) -> int:
-    """How many events the first step that is the same has counted."""
+def counted(old: MemoryLayout, index: int, standing: Standing, wanted: object, nth: int) -> int:
+    """How many events the step that is the same has counted, of equal ones the n-th."""
     rule = old.machines[index]
-    for place, step in enumerate(rule.counted):
-        if named(rule, step) == wanted:
-            return int(standing.counts[0, place])
-    return 0
+    places = [place for place, step in enumerate(rule.counted) if named(rule, step) == wanted]
+    return int(standing.counts[0, places[nth]]) if nth < len(places) else 0
 
 
 # ---- any two bundles ----

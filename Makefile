@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOG := build/demo/log
 
-.PHONY: setup demo loan sim test lint bench golden format clean
+.PHONY: setup demo loan sim test lint bench golden instructions format clean
 
 setup: $(VENV)/.ready
 
@@ -66,6 +66,11 @@ bench: $(VENV)/.bench
 # The golden decisions (docs/golden.md); look at what changed, and commit it.
 golden: setup
 	PYTHONPATH=.:tests $(BIN)/python tests/golden/make_decisions.py
+
+# The baseline of tests/device_sim/emulation/test_instruction_gate.py (docs/golden.md); look at what changed, and commit it.
+instructions: setup
+	$(BIN)/device-sim setup
+	$(BIN)/device-sim count tests/golden/decisions.edge --core cortex-a55 --no-caches --out tests/golden/instructions.json
 
 # The generated code of edge.fbs; commit what this makes.
 format: setup

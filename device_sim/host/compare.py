@@ -90,7 +90,7 @@ def compare(old: Bench, new: Bench, *, tolerance: float = TOLERANCE, time_tolera
     """
     _check_workloads(old, new, times=time_tolerance is not None)
     lines = [
-        *_counts(old.counts, new.counts, tolerance),
+        *compared_counts(old.counts, new.counts, tolerance),
         Line("bundle", old.bundle.size_bytes, new.bundle.size_bytes, "bytes", tolerance),
         Line("state folder", old.memory.state_bytes, new.memory.state_bytes, "bytes", tolerance),
         *_times(old, new, time_tolerance),
@@ -99,25 +99,19 @@ def compare(old: Bench, new: Bench, *, tolerance: float = TOLERANCE, time_tolera
     return Comparison(tuple(lines), tuple(_notes(old, new, lines)))
 
 
-def _check_workloads(old: Bench, new: Bench, *, times: bool) -> None:
-    again = "measure the old state again with this bundle and this program"
-    for field in ("scene", "items", "offers", "window"):
-        _same(f"the bundle's {field}", getattr(old.bundle, field), getattr(new.bundle, field), again)
-    for field in ("id", "candidates"):
-        _same(f"the workload's {field}", getattr(old.workload, field), getattr(new.workload, field), again)
-    if times:
-        mend = "compare times on one machine, or leave out --time-tolerance"
-        _same("the machine", old.machine.processor, new.machine.processor, mend)
-        _same("its number of CPUs", old.machine.cpus, new.machine.cpus, mend)
+def compared_counts(
+    old: Mapping[str, BundleCounts], new: Mapping[str, BundleCounts], tolerance: float = TOLERANCE
+) -> Iterator[Line]:
+    """Instructions of each operation on each core that was counted then, in the order of `old`.
 
+    Args:
+        old: the baseline, by core.
+        new: what was just counted, by core.
+        tolerance: by how much a count may grow, as a share.
 
-def _same(field: str, old: object, new: object, mend: str) -> None:
-    if old != new:
-        raise NotComparableError(field, old, new, mend)
-
-
-def _counts(old: Mapping[str, BundleCounts], new: Mapping[str, BundleCounts], tolerance: float) -> Iterator[Line]:
-    """Instructions of each operation on each core that was counted then."""
+    Raises:
+        NotComparableError: another workload, or counts missing now.
+    """
     if not old:
         return
     cores = "the counted core"
@@ -137,6 +131,32 @@ def _counts(old: Mapping[str, BundleCounts], new: Mapping[str, BundleCounts], to
                 mend = "no operation takes none: count again"
                 raise NotComparableError(f"{core}: instructions of {operation}", before, after, mend)
             yield Line(f"counts {core} {operation}", before, after, "instructions", tolerance)
+
+
+def changed_versions(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """What differs, such as `numpy 2.4.6 → 2.5.0`; empty = nothing."""
+    names = [name for name in (*old, *(name for name in new if name not in old)) if old.get(name) != new.get(name)]
+    return ", ".join(f"{name} {old.get(name, 'none')} → {new.get(name, 'none')}" for name in names)
+
+
+# ---- below: helpers ----
+
+
+def _check_workloads(old: Bench, new: Bench, *, times: bool) -> None:
+    again = "measure the old state again with this bundle and this program"
+    for field in ("scene", "items", "offers", "window"):
+        _same(f"the bundle's {field}", getattr(old.bundle, field), getattr(new.bundle, field), again)
+    for field in ("id", "candidates"):
+        _same(f"the workload's {field}", getattr(old.workload, field), getattr(new.workload, field), again)
+    if times:
+        mend = "compare times on one machine, or leave out --time-tolerance"
+        _same("the machine", old.machine.processor, new.machine.processor, mend)
+        _same("its number of CPUs", old.machine.cpus, new.machine.cpus, mend)
+
+
+def _same(field: str, old: object, new: object, mend: str) -> None:
+    if old != new:
+        raise NotComparableError(field, old, new, mend)
 
 
 def _times(old: Bench, new: Bench, tolerance: float | None) -> Iterator[Line]:
@@ -163,17 +183,12 @@ def _notes(old: Bench, new: Bench, lines: list[Line]) -> Iterator[str]:
     if old.bundle.sha256 != new.bundle.sha256:
         yield "the bundle's bytes differ: what changed may be the export, the training or the runtime"
     for core in sorted(set(old.counts) & set(new.counts)):
-        if changed := _changed(old.counts[core].versions, new.counts[core].versions):
+        if changed := changed_versions(old.counts[core].versions, new.counts[core].versions):
             yield f"counted with other versions on {core}: {changed}"
-    if changed := _changed(_machine(old), _machine(new)):
+    if changed := changed_versions(_machine(old), _machine(new)):
         yield f"measured on another machine: {changed}"
 
 
 def _machine(bench: Bench) -> dict[str, str]:
     machine = bench.machine
     return {"processor": machine.processor, "CPUs": str(machine.cpus), "system": machine.system, **machine.versions}
-
-
-def _changed(old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    names = [name for name in (*old, *(name for name in new if name not in old)) if old.get(name) != new.get(name)]
-    return ", ".join(f"{name} {old.get(name, 'none')} → {new.get(name, 'none')}" for name in names)

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Small
+from golden_count import CORE, golden_count, golden_count_again
 
 from device_sim.emulation import installation, qemu
-from device_sim.emulation.counting import Counted, EmulatedCore, Prepared, count_on, golden_folder, prepared
+from device_sim.emulation.counting import LEFT_OVER_MAX, Counted
 
 pytestmark = pytest.mark.skipif(
     bool(installation.problems()), reason=f"not set up, run device-sim setup: {'; '.join(installation.problems())}"
 )
 
-CORE = "cortex-a55"
-
 
 @pytest.fixture(scope="module")
-def ready(small: Small) -> Iterator[Prepared]:
-    with prepared(
-        small.bundle, public_key=small.public_key, golden=golden_folder(), repetitions=64,
-        operations=("record", "rank"),
-    ) as found:  # fmt: skip
-        yield found
-
-
-@pytest.fixture(scope="module")
-def core() -> EmulatedCore:
-    return EmulatedCore(installation.installed(), CORE, None)
-
-
-@pytest.fixture(scope="module")
-def counted(ready: Prepared, core: EmulatedCore) -> Counted:
-    return count_on(ready, CORE, None, core)
+def counted() -> Counted:
+    return golden_count()
 
 
 def test_the_core_decides_as_this_machine_and_as_the_golden_decisions_say(counted: Counted) -> None:
@@ -47,26 +30,28 @@ def test_the_core_decides_as_this_machine_and_as_the_golden_decisions_say(counte
     assert counted.counts.versions["machine"] == "aarch64"
 
 
-def test_two_counts_are_the_same_within_a_thousandth(ready: Prepared, core: EmulatedCore, counted: Counted) -> None:
-    again = count_on(ready, CORE, None, core)
-    for name, operation in counted.counts.operations.items():
-        instructions = operation.total().instructions
-        assert again.counts.operations[name].total().instructions == pytest.approx(instructions, rel=1e-3)
+def test_two_counts_are_the_same_within_a_thousandth(counted: Counted) -> None:
+    again = golden_count_again().counts.operations
+    assert set(again) == {"record", "rank"}
+    for name, operation in again.items():
+        instructions = counted.counts.operations[name].total().instructions
+        assert operation.total().instructions == pytest.approx(instructions, rel=1e-3)
 
 
 def test_stages_add_up_and_the_model_runs_in_onnxruntime(counted: Counted) -> None:
     rank = counted.counts.operations["rank"]
-    assert abs(counted.left_over["rank"]) < 0.02
+    assert abs(counted.left_over["rank"]) < LEFT_OVER_MAX
+    assert rank.total(stage="policy").instructions > 0
     assert rank.total().instructions > 100_000
     assert rank.total(stage="model", image="onnxruntime").of("fma") > 0
     assert rank.total(image="onnxruntime").instructions < rank.total().instructions
     assert counted.counts.operations["record"].total(image="onnxruntime").instructions == 0
 
 
-def test_onnxruntime_starts_no_thread_that_wakes_by_the_clock(core: EmulatedCore, tmp_path: Path) -> None:
+def test_onnxruntime_starts_no_thread_that_wakes_by_the_clock(tmp_path: Path) -> None:
     script = tmp_path / "threads.py"
     script.write_text(
         "import os\nbefore = len(os.listdir('/proc/self/task'))\nimport numpy, onnxruntime\n"
         "print(len(os.listdir('/proc/self/task')) - before)\n"
     )
-    assert qemu.run(script, core_name=CORE, installation=core.installation).strip() == "0"
+    assert qemu.run(script, core_name=CORE, installation=installation.installed()).strip() == "0"

@@ -27,6 +27,7 @@ SEQ_MAX: Final = 0xFFFFFFFF
 _PACK: Final = BODY.pack
 _NO_RECORDS: Final[Records] = np.zeros(0, RECORD)
 _PART_SLOTS: Final = 4096  # read at once
+_RECORD_BYTES: Final = np.dtype((np.void, RECORD.itemsize))
 
 
 class EventLog:
@@ -335,18 +336,22 @@ class EventLog:
             words = slots.view(np.uint64)
             if not words.any():
                 continue
-            self._written[start : start + len(slots)] = np.bitwise_or.reduce(words, axis=1) != 0
-            places = np.flatnonzero(self._written[start : start + len(slots)])
-            records, intact = self._codec.decode(slots[places], np.ones(len(places), np.bool_))
+            written = self._written[start : start + len(slots)]
+            np.not_equal(np.bitwise_or.reduce(words.T, axis=0), 0, out=written)
+            places = np.flatnonzero(written)
+            chosen = slots if len(places) == len(slots) else slots[places]
+            records, intact = self._codec.decode(chosen, np.ones(len(places), np.bool_))
             is_any_intact = is_any_intact or bool(intact.any())
             seq = records["seq"].astype(np.int64)
-            in_place = (seq > 0) & ((seq - 1) % self.capacity == places + start)  # else it was copied there
-            found.append(records[intact & in_place])
+            usable = intact & (seq > 0) & ((seq - 1) % self.capacity == places + start)  # else it was copied there
+            found.append(records if usable.all() else records[usable])
         if self.seal is not None and self._header.key_tag == NO_TAG and self._written.any() and not is_any_intact:
             raise WrongKeyError(self.path, "its header is damaged, and this key opens no record", "pass the right key")
-        held = np.concatenate(found)
+        # As plain bytes: numpy joins records field by field, which took 2 of the 8 ms of a full log.
+        held = np.concatenate([part.view(_RECORD_BYTES) for part in found]).view(RECORD)
         # After power loss a page may still hold the lap before: those events had left the ring already.
-        held = held[held["seq"] > int(held["seq"].max(initial=0)) - self.capacity]
+        is_of_this_lap = held["seq"] > int(held["seq"].max(initial=0)) - self.capacity
+        held = held if is_of_this_lap.all() else held[is_of_this_lap]
         ordered: Records = held[held["seq"].argsort(kind="stable")]
         return ordered
 

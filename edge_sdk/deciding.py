@@ -137,7 +137,7 @@ class DecisionMaker:
         situated = prepared.situated(policy, memory, situation, now_ms)
         return Setting(
             policy, self._rations, prepared, memory, situated, now_ms, utc_offset_s, price, left, limit, seed, number
-        )  # by place: names cost a named tuple of this size another µs
+        )
 
     def _of(
         self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, limit: int | None
@@ -294,7 +294,7 @@ def _fill_rows(
 
 
 def _are_finite(scores: F32) -> bool:
-    """Their squares' sum is finite if they are, unless they are absurd; half the cost of looking at each."""
+    """Their squares' sum is finite if they are, unless they are absurd; looking at each takes 5% of a decision more."""
     return isfinite(scores.dot(scores)) or bool(np.isfinite(scores).all())
 
 

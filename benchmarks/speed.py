@@ -21,6 +21,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.output import make_folder, write
 from benchmarks.peers import ALL
 from benchmarks.peers.peer import TOLERANCE
 from benchmarks.speed_bundles import CONTEXT, FOLDER, MANY_ITEMS, TrainedScene, trained_scene
@@ -30,7 +31,6 @@ from benchmarks.speed_rounds import timed_rows
 from benchmarks.speed_training import OWN_ITEMS, WINDOWS
 from benchmarks.speed_work import Work, make_work
 from cloud_export.report_words import JsonValue
-from cloud_export.whole_files import write_whole
 
 
 def main() -> None:
@@ -44,6 +44,8 @@ def main() -> None:
         "--arm64", action=argparse.BooleanOptionalAction, default=True, help="count on an emulated core"
     )
     arguments = parser.parse_args()
+    if arguments.json:
+        make_folder(arguments.json)
     trained = trained_scene()
     works = [_work(trained, window) for window in sorted(WINDOWS, reverse=True)]
     rows = timed_rows(works, ALL, arguments.rounds, arguments.calls)
@@ -53,8 +55,7 @@ def main() -> None:
     print_targets(found, wanted)
     if arguments.json:
         result: dict[str, JsonValue] = {**found, "targets": wanted, **as_json(rows)}
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(arguments.json, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
+        write(arguments.json, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     wrong = [f"{row.peer.label} at window {row.window}" for row in rows if row.is_wrong]
     if wrong:
         sys.exit(f"other scores than torch's, by more than {TOLERANCE:g}: {', '.join(wrong)}")

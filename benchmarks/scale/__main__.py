@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks.output import make_folder, write
 from benchmarks.scale.bundles import Bundles
 from benchmarks.scale.candidates import candidates_curve
 from benchmarks.scale.curve import Curve, Fit, unit
@@ -33,7 +33,6 @@ from benchmarks.scale.threads import threads_curve
 from benchmarks.scale.window import window_curve
 from benchmarks.scale.words import printed
 from cloud_export.speed import processor
-from cloud_export.whole_files import write_whole
 from edge_sdk.onnx_runtime import onnxruntime
 
 _QUESTIONS: Final[tuple[Callable[[Settings, Bundles], Curve], ...]] = (
@@ -56,12 +55,12 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds, to see that all works")
     arguments = parser.parse_args(words)
     for path in filter(None, (arguments.json, arguments.html)):
-        _make_folder(path)
+        make_folder(path)
     curves, found, machine = _measure(QUICK if arguments.quick else Settings(), quick=arguments.quick)
     if arguments.json:
-        write_whole(arguments.json, json.dumps(as_json(curves, found, machine), indent=2) + "\n")
+        write(arguments.json, json.dumps(as_json(curves, found, machine), indent=2) + "\n")
     if arguments.html:
-        write_whole(arguments.html, render(curves, found, machine))
+        write(arguments.html, render(curves, found, machine))
 
 
 def as_json(curves: list[Curve], found: tuple[Limit, ...], machine: Mapping[str, str | int]) -> dict[str, object]:
@@ -118,16 +117,6 @@ def _machine(quick: bool) -> dict[str, str | int]:
         "onnxruntime": onnxruntime.__version__,
         "sizes": "quick: too few rounds to be quoted" if quick else "full",
     }
-
-
-def _make_folder(path: Path) -> None:
-    """Before the work, so that a wrong name costs no minutes."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        sys.exit(f"cannot make {path.parent} ({error.strerror}): name another file")
-    if path.is_dir():
-        sys.exit(f"{path} is a folder: name a file")
 
 
 if __name__ == "__main__":

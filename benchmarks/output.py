@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloud_export.whole_files import write_whole
+from cloud_export.atomic_write import write_whole
 
 
 def make_folder(path: Path) -> None:

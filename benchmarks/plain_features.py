@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.types import F32, F64, I32
 
 TICKS_A_HALF_LIFE = 1024  # the training data's counters step so often

@@ -12,10 +12,10 @@ import statistics
 from pathlib import Path
 
 from benchmarks.bench_bundle import bench_bundle
-from cloud_export.speed import measure_speed
-from device_sim.host.event_workload import Workload
-from edge_sdk.bundle import read_bundle
-from edge_sdk.release import open_release
+from cloud_export.evaluate.speed import measure_speed
+from device_sim.bench.event_workload import Workload
+from edge_sdk.bundle.bundle import read_bundle
+from edge_sdk.bundle.container import open_release
 
 FIGURES = (
     "record_us_p50",

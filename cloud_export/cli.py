@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cloud_export.errors import CloudError
-from cloud_export.report_words import JsonValue, block, number
+from cloud_export.report.words import JsonValue, block, number
 from edge_sdk import EdgeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -51,9 +51,9 @@ def check(
     users: UsersOption = None,
 ) -> None:
     """Check a scene and its log: every bad row with file, row and reason. Exit code 1 if there is one."""
-    from cloud_export.log_types import summarise
-    from cloud_export.logs import read_log
-    from cloud_export.scene import load_scene
+    from cloud_export.data.log import summarise
+    from cloud_export.data.read_log import read_log
+    from cloud_export.scene.load import load_scene
 
     with _errors():
         log, bad_rows = read_log(
@@ -85,11 +85,12 @@ def run(
 ) -> None:
     """Train, export, test and pack a scene."""
     from cloud_export.pipeline import run as run_pipeline
-    from cloud_export.report import summary_table
-    from cloud_export.scene import load_scene
-    from cloud_export.stages import Clockwork, Inputs
+    from cloud_export.report.report import summary_table
+    from cloud_export.run_types import Clockwork, Inputs
+    from cloud_export.scene.load import load_scene
 
     with _errors(), _progress() as progress:
+
         def stage(name: str) -> Callable[[int, int], None]:
             task = progress.add_task(name, total=None)
             return lambda done, total: progress.update(task, completed=done, total=total)
@@ -109,10 +110,10 @@ def run(
 @app.command()
 def inspect(bundle: Annotated[Path, typer.Argument(help="A .edge file.")]) -> None:
     """Say what is in a bundle, without asking who signed it, and run its golden vectors."""
-    from cloud_export.bundle_words import bundle_rows
-    from edge_sdk.bundle import read_bundle
-    from edge_sdk.release import open_release
-    from edge_sdk.selftest import tested_ranker
+    from cloud_export.report.inspect import bundle_rows
+    from edge_sdk.bundle.bundle import read_bundle
+    from edge_sdk.bundle.container import open_release
+    from edge_sdk.bundle.selftest import tested_ranker
 
     with _errors():
         content = read_bundle(bundle, open_release(bundle, trusted_keys=(), allow_unsigned=True))
@@ -131,10 +132,10 @@ def policy(
     bundle: Annotated[Path | None, typer.Option(help="A bundle that it must fit.")] = None,
 ) -> None:
     """Pack a scene's objectives and policy alone: they replace those of an installed bundle, without a new model."""
-    from cloud_export.policy_files import sign_policy, try_on
-    from cloud_export.scene import load_scene
-    from cloud_export.signing import development_key
-    from cloud_export.whole_files import write_whole
+    from cloud_export.atomic_write import write_whole
+    from cloud_export.export.container_writer import development_key
+    from cloud_export.export.policy_file import sign_policy, try_on
+    from cloud_export.scene.load import load_scene
 
     with _errors():
         checked = load_scene(scene)

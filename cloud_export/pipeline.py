@@ -8,11 +8,23 @@ import platform
 import numpy as np
 
 import edge_sdk
-from cloud_export.assessment import assess
-from cloud_export.cloud_side import CloudSide, fit_cloud_side
-from cloud_export.edge_model import EdgeModel, EdgeModelConfig, parameter_count
+from cloud_export.atomic_write import write_whole
+from cloud_export.data.log import Log
+from cloud_export.data.read_log import read_log
 from cloud_export.errors import BadRow
-from cloud_export.examples import (
+from cloud_export.evaluate.assess import assess
+from cloud_export.export.bundle_writer import (
+    Content,
+    model_version,
+    pack_payload,
+    public_bytes,
+    sign_release,
+    write_base_decisions,
+)
+from cloud_export.export.golden import make_golden
+from cloud_export.export.onnx_graphs import export_explainer, export_ranker, export_tables
+from cloud_export.export.parity import check_explainer, check_parity
+from cloud_export.features.examples import (
     I64,
     Examples,
     Moments,
@@ -23,26 +35,14 @@ from cloud_export.examples import (
     make_examples,
     make_states,
 )
-from cloud_export.golden import make_golden
-from cloud_export.layout import build_layout
-from cloud_export.log_types import Log
-from cloud_export.logs import read_log
-from cloud_export.onnx_export import export_explainer, export_ranker, export_tables
-from cloud_export.packing import (
-    Content,
-    model_version,
-    pack_payload,
-    public_bytes,
-    sign_release,
-    write_base_decisions,
-)
-from cloud_export.parity import check_explainer, check_parity
-from cloud_export.report import write_report
-from cloud_export.report_words import JsonValue
-from cloud_export.split import Split, split_log
-from cloud_export.stages import Clockwork, Inputs, Packed, Run, Trained
-from cloud_export.training import EpochReport, TrainingConfig, fit_edge, predict_base
-from cloud_export.whole_files import write_whole
+from cloud_export.features.layout import build_layout
+from cloud_export.features.split import Split, split_log
+from cloud_export.models.base_ranker import CloudSide, fit_cloud_side
+from cloud_export.models.device_model import EdgeModel, EdgeModelConfig, parameter_count
+from cloud_export.models.training import EpochReport, TrainingConfig, fit_edge, predict_base
+from cloud_export.report.report import write_report
+from cloud_export.report.words import JsonValue
+from cloud_export.run_types import Clockwork, Inputs, Packed, Run, Trained
 
 
 def run(inputs: Inputs, clockwork: Clockwork) -> dict[str, JsonValue]:

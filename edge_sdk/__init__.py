@@ -7,19 +7,19 @@ and sentences (docs/startup.md).
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from edge_sdk import telemetry as _telemetry  # noqa: F401 - sets what onnxruntime reads at its import, whoever imports it
+from edge_sdk import _ort_telemetry as _telemetry  # noqa: F401 - sets what onnxruntime reads at its import, whoever imports it
 
 if TYPE_CHECKING:
-    from edge_sdk.client import Client
-    from edge_sdk.decision import Decision, RankedOffer
-    from edge_sdk.engine import Engine
+    from edge_sdk.client.client import Client
+    from edge_sdk.client.hooks import Hook, RankRequest, Trouble
+    from edge_sdk.client.lifecycle import ClientState
+    from edge_sdk.decision.decision import Decision, RankedOffer
+    from edge_sdk.engine.engine import Engine
+    from edge_sdk.engine.status import Status
     from edge_sdk.errors import EdgeError, ErrorCode
-    from edge_sdk.explanation import Explanation, Explanations
-    from edge_sdk.hooks import Hook, RankRequest, Trouble
-    from edge_sdk.readiness import ClientState
+    from edge_sdk.explain.contribution import Term
+    from edge_sdk.explain.explanation import Explanation, Explanations
     from edge_sdk.reasons import Reason
-    from edge_sdk.status import Status
-    from edge_sdk.terms import Term
     from edge_sdk.types import BaseDecision
 
 __all__ = [
@@ -50,27 +50,27 @@ def __getattr__(name: str) -> object:
     home: ModuleType
     match name:
         case "Engine":
-            from edge_sdk import engine as home
+            from edge_sdk.engine import engine as home
         case "BaseDecision":
             from edge_sdk import types as home
         case "Decision" | "RankedOffer":
-            from edge_sdk import decision as home
+            from edge_sdk.decision import decision as home
         case "EdgeError" | "ErrorCode":
             from edge_sdk import errors as home
         case "Status":
-            from edge_sdk import status as home
+            from edge_sdk.engine import status as home
         case "Reason":
             from edge_sdk import reasons as home
         case "Explanation" | "Explanations":
-            from edge_sdk import explanation as home
+            from edge_sdk.explain import explanation as home
         case "Term":
-            from edge_sdk import terms as home
+            from edge_sdk.explain import contribution as home
         case "Client":
-            from edge_sdk import client as home
+            from edge_sdk.client import client as home
         case "ClientState":
-            from edge_sdk import readiness as home
+            from edge_sdk.client import lifecycle as home
         case "Hook" | "RankRequest" | "Trouble":
-            from edge_sdk import hooks as home
+            from edge_sdk.client import hooks as home
         case _:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found: object = getattr(home, name)

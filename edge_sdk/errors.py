@@ -9,7 +9,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
-from edge_sdk.config import LOG_BYTES_MAX, LOG_BYTES_MIN
+from edge_sdk.limits import LOG_BYTES_MAX, LOG_BYTES_MIN
 
 
 class ErrorCode(IntEnum):

@@ -1,4 +1,4 @@
-"""The competitors of `benchmarks.speed`, one module each; each has its rows in `PEERS`."""
+"""The competitors of `benchmarks.speed.__main__`, one module each; each has its rows in `PEERS`."""
 
 from __future__ import annotations
 

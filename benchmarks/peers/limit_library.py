@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.peers.limit_task import LimitTask, ModelInputs, limit_task, padded_count
 from benchmarks.peers.peer import PeerMissingError
-from cloud_export.edge_model import EdgeModel
+from cloud_export.models.device_model import EdgeModel
 
 COMPILERS = ("cc", "gcc")
 SOURCES = Path(__file__).parent

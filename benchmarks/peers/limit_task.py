@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.speed_work import ModelArray
-from cloud_export.edge_model import AGE_EXPONENTS, EdgeModel
+from benchmarks.speed.work import ModelArray
+from cloud_export.models.device_model import AGE_EXPONENTS, EdgeModel
 from edge_sdk.types import F32, I32
 
 Array = npt.NDArray[Any]

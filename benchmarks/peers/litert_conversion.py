@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from cloud_export.edge_model import EdgeModel, EdgeModelConfig
+from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def convert(weights: Path, window: int, candidates: int, out: Path) -> None:
     """Write the .tflite file.
 
     Args:
-        weights: `weights.pt` of benchmarks.speed_training.
+        weights: `weights.pt` of benchmarks.speed.training.
         window: N.
         candidates: C.
         out: the file.

@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.peers.naive_onnx import naive_export
 from benchmarks.peers.peer import Peer, PeerMissingError, Ready, kept, needed
-from benchmarks.speed_work import ModelArray, Work
-from cloud_export.edge_model import INPUT_NAMES
+from benchmarks.speed.work import ModelArray, Work
+from cloud_export.models.device_model import INPUT_NAMES
 from edge_sdk.types import F32
 
 # The native part alone: the command `mnnconvert` that the package installs runs pip and reports its use to a server.

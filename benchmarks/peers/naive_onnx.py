@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from benchmarks.peers.peer import Peer, Ready, kept
-from benchmarks.speed_work import ModelArray, Work
-from cloud_export.edge_model import INPUT_NAMES, OUTPUT_NAMES
-from edge_sdk.onnx_runtime import onnxruntime
+from benchmarks.speed.work import ModelArray, Work
+from cloud_export.models.device_model import INPUT_NAMES, OUTPUT_NAMES
+from edge_sdk.model.onnx_runtime import onnxruntime
 from edge_sdk.types import F32
 
 

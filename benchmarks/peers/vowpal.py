@@ -15,7 +15,7 @@ import polars as pl
 
 from benchmarks.peers.peer import Peer, PeerMissingError, Ready, kept, needed
 from benchmarks.plain_features import DeviceTables, PlainFeatures
-from benchmarks.speed_work import Work
+from benchmarks.speed.work import Work
 
 DECISIONS = 2000  # learned from, the log's first
 # User × offer; no exploration: the order is by cost alone.
@@ -95,7 +95,7 @@ def _trained(work: Work) -> Any:
     model = kept(work, "vowpal.model")
     if not model.exists():
         if work.log is None:
-            raise PeerMissingError("there is no log to train it on", "run benchmarks.speed, which makes one")
+            raise PeerMissingError("there is no log to train it on", "run benchmarks.speed.__main__, which makes one")
         learner = vowpal.Workspace(_OPTIONS)
         for decision in _decisions(work.log, work.tables):
             learner.learn(decision)

@@ -32,8 +32,8 @@ from benchmarks.scale.settings import QUICK, Settings
 from benchmarks.scale.threads import threads_curve
 from benchmarks.scale.window import window_curve
 from benchmarks.scale.words import printed
-from cloud_export.speed import processor
-from edge_sdk.onnx_runtime import onnxruntime
+from cloud_export.evaluate.speed import processor
+from edge_sdk.model.onnx_runtime import onnxruntime
 
 _QUESTIONS: Final[tuple[Callable[[Settings, Bundles], Curve], ...]] = (
     window_curve,

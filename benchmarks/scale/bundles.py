@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from benchmarks.scale.made_up_log import made_up_log
-from cloud_export.base_model import BaseModel, BaseModelConfig
-from cloud_export.cloud_side import CloudSide
-from cloud_export.edge_model import EdgeModel, EdgeModelConfig
-from cloud_export.examples import decision_moments, make_examples
-from cloud_export.layout import DeviceLayout, build_layout
+from cloud_export.features.examples import decision_moments, make_examples
+from cloud_export.features.layout import DeviceLayout, build_layout
+from cloud_export.models.base_model import BaseModel, BaseModelConfig
+from cloud_export.models.base_ranker import CloudSide
+from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
 from cloud_export.pipeline import pack
-from cloud_export.scene import Scene, load_scene
-from cloud_export.stages import Inputs, Run, Trained
+from cloud_export.run_types import Inputs, Run, Trained
+from cloud_export.scene.load import Scene, load_scene
 from edge_sdk import BaseDecision, Engine
 
 NEUTRAL_KINDS = ("item_view", "page_view", "search", "item_view", "click")  # fill the window, trip no rule of the scene

@@ -9,7 +9,7 @@ from benchmarks.scale.curve import Curve, fitted
 from benchmarks.scale.rounds import CONTEXT, LIMIT, Measure, interleaved, rank_us
 from benchmarks.scale.settings import Settings
 from edge_sdk import Engine
-from edge_sdk.config import CANDIDATES_MAX
+from edge_sdk.limits import CANDIDATES_MAX
 
 _OVER = "candidates"
 _ITEMS = CANDIDATES_MAX + 1000

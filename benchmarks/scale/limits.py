@@ -14,8 +14,8 @@ from benchmarks.scale.curve import Curve
 from benchmarks.scale.made_up_log import made_up_log
 from benchmarks.scale.words import amount
 from cloud_export.errors import CloudError
-from cloud_export.layout import ROWS_MAX, build_layout
-from cloud_export.scene import scene_from_table
+from cloud_export.features.layout import ROWS_MAX, build_layout
+from cloud_export.scene.load import scene_from_table
 from edge_sdk.vocabulary import item_id
 
 _FLATBUFFER_MAX_BYTES = (1 << 31) - 1  # https://flatbuffers.dev: offsets are signed 32 bits, so a buffer ends at 2 GiB

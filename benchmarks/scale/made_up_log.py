@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cloud_export.log_types import Catalogue, Decisions, Log
-from cloud_export.scene import Scene
-from cloud_export.split import Split
+from cloud_export.data.log import Catalogue, Decisions, Log
+from cloud_export.features.split import Split
+from cloud_export.scene.load import Scene
 from edge_sdk.vocabulary import item_id
 
 NOW_MS = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC

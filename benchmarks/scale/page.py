@@ -9,8 +9,8 @@ from benchmarks.scale.curve import Curve, unit
 from benchmarks.scale.limits import Limit
 from benchmarks.scale.plots import picture
 from benchmarks.scale.words import LABELS, amount, cell, head, line
-from cloud_export.report_markup import definitions, figure, section, table
-from cloud_export.report_page import page
+from cloud_export.html.markup import definitions, figure, section, table
+from cloud_export.html.page import page
 
 _TITLE = "Edge SDK: how costs grow"
 _HOW = (

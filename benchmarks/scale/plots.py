@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from benchmarks.scale.curve import Curve, unit
 from benchmarks.scale.words import LABELS, amount
-from cloud_export.plot_canvas import ACCENT, BAD, GOOD, LINE, SECOND, as_svg, canvas, legend_above
+from cloud_export.html.canvas import ACCENT, BAD, GOOD, LINE, SECOND, as_svg, canvas, legend_above
 
 _COLOURS: Final = (ACCENT, BAD, GOOD, SECOND)
 _MARKERS: Final = "osD^"  # nothing hangs on colour alone

@@ -15,10 +15,10 @@ from benchmarks.scale.resident import megabytes
 def main() -> None:
     """Argument: the folder that `device-sim population` wrote. Prints one JSON object of figures."""
     folder = Path(sys.argv[1])
-    from cloud_export.examples import decision_moments, make_examples
-    from cloud_export.layout import build_layout
-    from cloud_export.logs import read_log
-    from cloud_export.scene import load_scene
+    from cloud_export.data.read_log import read_log
+    from cloud_export.features.examples import decision_moments, make_examples
+    from cloud_export.features.layout import build_layout
+    from cloud_export.scene.load import load_scene
 
     bare_mb = megabytes("VmHWM")
     scene = load_scene("wealth")

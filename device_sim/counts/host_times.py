@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from device_sim.counts.counts import CountsFileError
-from device_sim.json_files import read_json, write_json
+from device_sim.files import read_json, write_json
 
 FORMAT: Final = 1
 
@@ -50,7 +50,7 @@ def read_host_times(path: Path) -> HostTimes:
     Raises:
         CountsFileError: The file is not readable or not in the format.
     """
-    mend = "give a file that device_sim.emulation.reference_host wrote"
+    mend = "give a file that device_sim.emulation.references.reference_host wrote"
     return read_json(path, HostTimes, CountsFileError, mend=mend, version=FORMAT)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from device_sim.counts.counts import Counts, CountsFileError
-from device_sim.json_files import read_json, write_json
+from device_sim.files import read_json, write_json
 
 FORMAT: Final = 1
 
@@ -43,7 +43,7 @@ def read_lzma_counts(path: Path) -> LzmaCounts:
     Raises:
         CountsFileError: The file is not readable or not in the format.
     """
-    mend = "give a file that device_sim.emulation.lzma_counts wrote"
+    mend = "give a file that device_sim.emulation.references.lzma_counts wrote"
     return read_json(path, LzmaCounts, CountsFileError, mend=mend, version=FORMAT)
 
 

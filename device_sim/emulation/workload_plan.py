@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from device_sim.emulation.errors import EmulationError
 from device_sim.emulation.guest.workload import Workload, WorkloadError
-from edge_sdk.bundle import Bundle
+from edge_sdk.bundle.bundle import Bundle
 
 OPERATIONS: Final = ("record", "rank", "rank_new_base", "rank_cold", "explain", "open_close")
 CANDIDATES_MAX: Final = 50

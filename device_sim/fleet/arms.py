@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from device_sim.users.catalogue import Floats
+from device_sim.population.catalogue import Floats
 from edge_sdk import BaseDecision
 
 

@@ -15,16 +15,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from device_sim.fleet.arms import ArmRules, Moment, oracle_order
-from device_sim.fleet.homes import Homes
+from device_sim.fleet.event_routing import Homes
 from device_sim.fleet.phone import PLACES
-from device_sim.users import market, people
-from device_sim.users import mechanisms as m
-from device_sim.users.catalogue import Ints
-from device_sim.users.choice import click_probability, convert_probability
-from device_sim.users.decisions import STEPS, decisions_of_session, run_step
-from device_sim.users.log_writer import DecisionBatch
-from device_sim.users.population import is_weekend
-from device_sim.users.sessions import World, begin_session, plan_day, planned
+from device_sim.population import constants as m
+from device_sim.population import market, people
+from device_sim.population.catalogue import Ints
+from device_sim.population.choice import click_probability, convert_probability
+from device_sim.population.decisions import STEPS, decisions_of_session, run_step
+from device_sim.population.log_writer import DecisionBatch
+from device_sim.population.population import is_weekend
+from device_sim.population.sessions import World, begin_session, plan_day, planned
 from edge_sdk import BaseDecision
 
 CONVERT_WEIGHT: Final = 0.5  # as the scene's objective weighs it

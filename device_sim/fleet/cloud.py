@@ -16,20 +16,20 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cloud_export.base_model import BaseModel
-from cloud_export.cloud_side import CloudSide, Stage, fit_cloud_side
-from cloud_export.examples import Moments, decision_moments, events_before, make_examples, make_states
-from cloud_export.layout import DeviceLayout, build_layout
-from cloud_export.log_types import Log
-from cloud_export.logs import read_log
+from cloud_export.data.log import Log
+from cloud_export.data.read_log import read_log
+from cloud_export.features.examples import Moments, decision_moments, events_before, make_examples, make_states
+from cloud_export.features.layout import DeviceLayout, build_layout
+from cloud_export.features.split import split_log
+from cloud_export.models.base_model import BaseModel
+from cloud_export.models.base_ranker import CloudSide, Stage, fit_cloud_side
+from cloud_export.models.training import predict_base
 from cloud_export.pipeline import pack, train
-from cloud_export.scene import Scene
-from cloud_export.split import split_log
-from cloud_export.stages import Clockwork, Inputs, Packed, Run
-from cloud_export.training import predict_base
-from device_sim.users.population import Population, write
+from cloud_export.run_types import Clockwork, Inputs, Packed, Run
+from cloud_export.scene.load import Scene
+from device_sim.population.population import Population, write
 from edge_sdk import BaseDecision
-from edge_sdk.adjusting import fused
+from edge_sdk.policy.scoring import fused
 from edge_sdk.types import by_score
 
 KNOWN_KINDS: Final = ("convert", "price_change", "due_date")  # booked or sent by the cloud itself

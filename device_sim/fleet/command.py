@@ -29,7 +29,7 @@ def fleet(
 ) -> None:
     """Many simulated phones in closed loop: lift over the cloud's ranking, regret, rules broken, bytes sent."""
     from cloud_export.errors import CloudError
-    from cloud_export.scene import load_scene
+    from cloud_export.scene.load import load_scene
     from device_sim.fleet.result import write_fleet_result
     from device_sim.fleet.run import run_fleet
     from device_sim.fleet.settings import FleetSettingsError, checked_settings

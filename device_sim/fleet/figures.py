@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from cloud_export.intervals import Interval, interval_of, resampled
+from cloud_export.evaluate.intervals import Interval, interval_of, resampled
 from device_sim.fleet.closed_loop import ArmLog, Row
 from device_sim.fleet.phone import EngineTally
 from device_sim.fleet.result import Arm, Figures, Lift, Range, Runtime, Settings

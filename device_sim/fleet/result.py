@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from device_sim.json_files import read_json, write_json
+from device_sim.files import read_json, write_json
 
 FORMAT: Final = 1
 

@@ -15,24 +15,24 @@ import numpy as np
 import polars as pl
 
 import edge_sdk
-from cloud_export.cloud_side import Stage
 from cloud_export.errors import CloudError
-from cloud_export.scene import Scene
+from cloud_export.models.base_ranker import Stage
+from cloud_export.scene.load import Scene
 from device_sim.fleet.arms import ARMS, ArmRules
 from device_sim.fleet.closed_loop import ArmLife, ArmLog, FleetDays, Refresh
 from device_sim.fleet.cloud import Cloud, train_cloud
+from device_sim.fleet.event_routing import Home, Homes
 from device_sim.fleet.figures import arm_figures, gap_closed, lifts, runtime_figures
-from device_sim.fleet.homes import Home, Homes
-from device_sim.fleet.ledger import Ledger, Rules, rules_of
+from device_sim.fleet.network_watch import Watch, watching
 from device_sim.fleet.phone import EngineTally, Phone
 from device_sim.fleet.result import FleetResult, Settings
-from device_sim.fleet.traffic import Watch, watching
-from device_sim.users import mechanisms as m
-from device_sim.users.people import NO_DUE_DAY, People, part_of, users_frame
-from device_sim.users.population import PopulationConfig, live, new_world, tables
-from device_sim.users.sessions import World
+from device_sim.fleet.rule_audit import Ledger, Rules, rules_of
+from device_sim.population import constants as m
+from device_sim.population.people import NO_DUE_DAY, People, part_of, users_frame
+from device_sim.population.population import PopulationConfig, live, new_world, tables
+from device_sim.population.sessions import World
 from edge_sdk import BaseDecision
-from edge_sdk.onnx_runtime import onnxruntime
+from edge_sdk.model.onnx_runtime import onnxruntime
 
 _MARK = "made_by_device-sim_fleet"
 

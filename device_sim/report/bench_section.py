@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final
 
-from cloud_export.report_markup import definitions, figure, section, table
-from cloud_export.report_words import size
-from device_sim.host.bench_types import CONDITIONS, TIMED, Bench, Latency
-from device_sim.host.bench_words import CONDITION_LABELS, OPERATION_LABELS, duration
-from device_sim.host.plot import latencies_svg
-from device_sim.report.missing import missing
+from cloud_export.html.markup import definitions, figure, section, table
+from cloud_export.report.words import size
+from device_sim.bench.bench_types import CONDITIONS, TIMED, Bench, Latency
+from device_sim.bench.bench_words import CONDITION_LABELS, OPERATION_LABELS, duration
+from device_sim.bench.plot import latencies_svg
+from device_sim.report.placeholder import missing
 
 TITLE: Final = "Timed on the benched machine"
 

@@ -30,8 +30,8 @@ def report(
     ] = None,
 ) -> None:
     """Write one page of pictures: latency intervals, where instructions go, validation, fleet, bench."""
-    from cloud_export.whole_files import write_whole
-    from device_sim.report.gathering import Files, gather
+    from cloud_export.atomic_write import write_whole
+    from device_sim.report.inputs import Files, gather
     from device_sim.report.page import render
 
     with _errors():
@@ -46,14 +46,14 @@ def report(
 @contextmanager
 def _errors() -> Iterator[None]:
     """Known troubles in one clear line; anything else is a defect and keeps its traceback."""
+    from device_sim.bench.bench_types import BenchFileError
+    from device_sim.cores import UnknownCoreError
     from device_sim.counts.counts import CountsFileError
+    from device_sim.estimate.cycle_model import CalibrationError
+    from device_sim.estimate.estimate import CountsWithoutCachesError
     from device_sim.fleet.result import FleetFileError
-    from device_sim.host.bench_types import BenchFileError
-    from device_sim.latency.cores import UnknownCoreError
-    from device_sim.latency.cycle_model import CalibrationError
-    from device_sim.latency.estimate import CountsWithoutCachesError
-    from device_sim.latency.scored_points import ScoredPointsError
     from device_sim.report.estimate_types import EstimatesFileError
+    from device_sim.validation.scored_points import ScoredPointsError
     from edge_sdk import EdgeError
 
     files = (CountsFileError, FleetFileError, BenchFileError, ScoredPointsError, EstimatesFileError, CalibrationError)

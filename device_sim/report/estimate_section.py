@@ -9,12 +9,12 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
-from cloud_export.plot_canvas import ACCENT, INK, MUTED, SECOND, as_svg, canvas, legend_above, row_label
-from cloud_export.report_markup import definitions, figure, section, table
-from device_sim.host.bench_words import duration
-from device_sim.host.plot import log_time_axis
+from cloud_export.html.canvas import ACCENT, INK, MUTED, SECOND, as_svg, canvas, legend_above, row_label
+from cloud_export.html.markup import definitions, figure, section, table
+from device_sim.bench.bench_words import duration
+from device_sim.bench.plot import log_time_axis
 from device_sim.report.estimate_types import TYPICAL, DeviceEstimates, Estimates, Interval
-from device_sim.report.missing import missing
+from device_sim.report.placeholder import missing
 
 TITLE: Final = "Estimated latency on phones"
 _OPERATIONS: Final[Mapping[str, str]] = {"rank": "rank", "rank_new_base": "rank, new base", "record": "record"}

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from device_sim.json_files import read_json
+from device_sim.files import read_json
 
 FORMAT: Final = 1
 TYPICAL: Final = "typical"

@@ -8,11 +8,11 @@ from typing import Final
 
 import matplotlib as mpl
 
-from cloud_export.plot_canvas import ACCENT, INK, LINE, MUTED, SECOND, as_svg, canvas, legend_above
-from cloud_export.report_markup import definitions, figure, section, table
-from cloud_export.report_words import plain
+from cloud_export.html.canvas import ACCENT, INK, LINE, MUTED, SECOND, as_svg, canvas, legend_above
+from cloud_export.html.markup import definitions, figure, section, table
+from cloud_export.report.words import plain
 from device_sim.fleet.result import FleetResult, Range
-from device_sim.report.missing import missing
+from device_sim.report.placeholder import missing
 
 TITLE: Final = "A simulated fleet in closed loop"
 _ARMS: Final[Mapping[str, tuple[str, str, str]]] = {  # label, colour, line

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from cloud_export.report_markup import section
-from cloud_export.report_page import page
+from cloud_export.html.markup import section
+from cloud_export.html.page import page
+from device_sim.bench.bench_types import Bench
 from device_sim.counts.counts import BundleCounts
+from device_sim.estimate.cycle_model import Calibration
 from device_sim.fleet.result import FleetResult
-from device_sim.host.bench_types import Bench
-from device_sim.latency.cycle_model import Calibration
-from device_sim.latency.scored_points import ScoredPoints
 from device_sim.report.bench_section import bench_section
 from device_sim.report.estimate_section import estimate_section, span
 from device_sim.report.estimate_types import DeviceEstimates, Estimates
 from device_sim.report.fleet_section import fleet_section
-from device_sim.report.instructions import instructions_section
+from device_sim.report.instructions_section import instructions_section
 from device_sim.report.validation_section import validation_section
+from device_sim.validation.scored_points import ScoredPoints
 
 NOT_SAID: Final = (
     "No time on a phone was taken: phones appear here as estimates from counted instructions, with their intervals.",

@@ -7,12 +7,12 @@ from typing import Final
 
 import matplotlib as mpl
 
-from cloud_export.plot_canvas import LINE, MUTED, QUIET, as_svg, canvas, legend_above
-from cloud_export.report_markup import figure, section, table
-from device_sim.latency.cycle_model import Calibration
-from device_sim.latency.scored_points import ScoredPoint, ScoredPoints
+from cloud_export.html.canvas import LINE, MUTED, QUIET, as_svg, canvas, legend_above
+from cloud_export.html.markup import figure, section, table
+from device_sim.estimate.cycle_model import Calibration
 from device_sim.report.colours import marked, toned
-from device_sim.report.missing import missing
+from device_sim.report.placeholder import missing
+from device_sim.validation.scored_points import ScoredPoint, ScoredPoints
 
 TITLE: Final = "How far to trust the estimates"
 BAND: Final = 0.2

@@ -12,7 +12,7 @@ from benchmarks.peers import c_limit, limit_library
 from benchmarks.peers.limit_library import Build, LimitLibrary, built
 from benchmarks.peers.limit_task import LimitTask, ModelInputs
 from benchmarks.peers.peer import PeerMissingError
-from cloud_export.edge_model import EdgeModel, EdgeModelConfig
+from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
 from edge_sdk.types import F64
 
 ITEMS, KINDS, OFFERS, COUNTERS, CONTEXTS = 40, 7, 30, 24, 8

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import Small
 
-from benchmarks.event_log import TARGETS, Target, as_json, measure, table
-from benchmarks.event_parts import Sizes
+from benchmarks.event_log.__main__ import TARGETS, Target, as_json, measure, table
+from benchmarks.event_log.parts import Sizes
+from tests.support.scene import Small
 
 TINY = Sizes(
     rounds=2, batches=2, batch=20, singles=5, histories=(100, 150, 300), memory_from=120, ranks=3, opens=1,

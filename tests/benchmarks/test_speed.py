@@ -1,4 +1,4 @@
-"""The competitors of `benchmarks.speed` do the same work; nothing here is about how long anything takes."""
+"""The competitors of `benchmarks.speed.__main__` do the same work; nothing here is about how long anything takes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HOME, SCENE, Small, random_model
 
-from benchmarks import speed
 from benchmarks.peers import ALL
 from benchmarks.peers.ours import opened
 from benchmarks.peers.peer import TOLERANCE, Peer, PeerMissingError, Ready, kept
 from benchmarks.peers.typical import filled
-from benchmarks.speed_results import as_json, print_rows, print_targets, ratios, targets
-from benchmarks.speed_rounds import Row, timed_rows
-from benchmarks.speed_work import Work, make_work, model_id, with_window
+from benchmarks.speed import __main__ as speed
+from benchmarks.speed.results import as_json, print_rows, print_targets, ratios, targets
+from benchmarks.speed.rounds import Row, timed_rows
+from benchmarks.speed.work import Work, make_work, model_id, with_window
+from tests.support.scene import HOME, SCENE, Small, random_model
 
 # What the test environment has; the extra `bench` brings the others.
 HERE = {

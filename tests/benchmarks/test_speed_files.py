@@ -1,4 +1,4 @@
-"""What `benchmarks.speed` trains, keeps and starts beside its rows."""
+"""What `benchmarks.speed.__main__` trains, keeps and starts beside its rows."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import HOME, SCENE, Small
 
-from benchmarks import speed_processes
-from benchmarks.speed_bundles import CONTEXT, TrainedScene, trained_scene
-from benchmarks.speed_processes import arm64_instructions, process_figures
-from benchmarks.speed_training import scene_file, with_items
-from benchmarks.speed_work import Work, make_work
-from cloud_export.scene import load_scene
-from device_sim.users.population import PopulationConfig, simulate
+from benchmarks.speed import processes as speed_processes
+from benchmarks.speed.bundles import CONTEXT, TrainedScene, trained_scene
+from benchmarks.speed.processes import arm64_instructions, process_figures
+from benchmarks.speed.training import scene_file, with_items
+from benchmarks.speed.work import Work, make_work
+from cloud_export.scene.load import load_scene
+from device_sim.population.population import PopulationConfig, simulate
+from tests.support.scene import HOME, SCENE, Small
 
 
 @pytest.fixture

@@ -4,16 +4,17 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import Small, packed
-from policy_scene import POLICY_SCENE
 from typer.testing import CliRunner, Result
 
-from cloud_export.bundle_words import policy_rows
 from cloud_export.cli import app
-from cloud_export.signing import development_key, public_bytes
-from edge_sdk.bundle import read_bundle
-from edge_sdk.policy_reading import read_policy_file
-from edge_sdk.release import open_release
+from cloud_export.export.container_writer import development_key, public_bytes
+from cloud_export.report.inspect import policy_rows
+from edge_sdk.bundle.bundle import read_bundle
+from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.policy_reader import read_policy_file
+from tests.support.paths import ROOT
+from tests.support.policy_scene import POLICY_SCENE
+from tests.support.scene import Small, packed
 
 EVENTS = """case,ts,lifecycle,activity,amount_req
 7,2011-10-01 09:00:00.000+00:00,COMPLETE,A_SUBMITTED,5000
@@ -64,7 +65,7 @@ def test_run_stops_at_bad_rows_before_it_trains(events: Path, tmp_path: Path) ->
 
 
 def test_a_wrong_scene_field_is_named_with_the_mend(events: Path, tmp_path: Path) -> None:
-    shipped = Path(__file__).parents[2] / "cloud_export" / "scenes" / "loan.toml"
+    shipped = ROOT / "cloud_export" / "scenes" / "loan.toml"
     scene = tmp_path / "mine.toml"
     scene.write_text(shipped.read_text().replace("window = 32", "windows = 32"))
     result = call("check", scene, "--events", events)

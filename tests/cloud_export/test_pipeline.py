@@ -10,18 +10,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.decision import measure
-from cloud_export import assessment
-from cloud_export.evaluation import TruthError, oracle_scores
-from cloud_export.logs import read_log
+from benchmarks.decision.__main__ import measure
+from cloud_export.data.read_log import read_log
+from cloud_export.evaluate import assess as assessment
+from cloud_export.evaluate.replay import TruthError, oracle_scores
 from cloud_export.pipeline import run
-from cloud_export.report_words import JsonValue
-from cloud_export.scene import Scene, load_scene, scene_from_table
-from cloud_export.stages import Clockwork, Inputs
-from device_sim.users.population import PopulationConfig, simulate, write
+from cloud_export.report.words import JsonValue
+from cloud_export.run_types import Clockwork, Inputs
+from cloud_export.scene.load import Scene, load_scene, scene_from_table
+from device_sim.population.population import PopulationConfig, simulate, write
 from edge_sdk import BaseDecision, Engine
+from tests.support.paths import ROOT, SHARED
 
-BPI2012 = Path(__file__).parents[3] / "shared" / "data" / "bpi2012" / "bpi2012_events.csv.gz"
+BPI2012 = SHARED / "data" / "bpi2012" / "bpi2012_events.csv.gz"
 RANKINGS = ("random", "popularity", "base", "device", "realtime", "oracle", "device_minus_base")
 METRICS = ("ndcg5", "hr1", "gauc")
 SPEED = ("record_us_p50", "record_us_p99", "rank_us_p50", "rank_us_p99", "open_ms", "extra_memory_mb")
@@ -184,7 +185,7 @@ def test_the_benchmark_of_a_decision_measures_what_it_says(finished: tuple[Path,
 
 
 def test_the_benchmarks_policy_has_every_sort_of_rule() -> None:
-    folder = Path(__file__).parents[2]
+    folder = ROOT
     own = tomllib.loads((folder / "cloud_export" / "scenes" / "wealth.toml").read_text())
     full = tomllib.loads((folder / "benchmarks" / "full_policy.toml").read_text())
     policy = scene_from_table({**own, **full}).policy

@@ -1,6 +1,6 @@
 """Writes the golden decisions: the bundle, the policies, and one JSON file a scenario. docs/golden.md explains them.
 
-    PYTHONPATH=.:tests python tests/golden/make_decisions.py
+python -m tests.golden.make_decisions
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from vector_compare import fragile
-from vector_play import BUNDLE, Player, Scenario
-from vector_scenarios import scenarios
-from vector_scene import bundle_file, policy_files
+from tests.golden.vector_compare import fragile
+from tests.golden.vector_play import BUNDLE, Player, Scenario
+from tests.golden.vector_scenarios import scenarios
+from tests.golden.vector_scene import bundle_file, policy_files
+from tests.support.paths import GOLDEN
 
-HERE = Path(__file__).parent
 _WIDTH = 118
 
 
@@ -68,4 +68,4 @@ def laid_out(value: Any, indent: int = 0) -> str:
 
 
 if __name__ == "__main__":
-    write_all(HERE)
+    write_all(GOLDEN)

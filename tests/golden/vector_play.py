@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk import BaseDecision, Decision, Engine
-from edge_sdk.exploration import uniforms
-from edge_sdk.policy import Explore
+from edge_sdk.policy.exploration import uniforms
+from edge_sdk.policy.rules import Explore
 from edge_sdk.types import NEVER_MS, Per
 
 Scenario = dict[str, Any]  # one file, parsed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from conftest import NOW_MS as NOW
-from conftest import OFFERS
+from tests.support.scene import NOW_MS as NOW
+from tests.support.scene import OFFERS
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 HOME, WEALTH = {"surface": "home", "stage": "new"}, {"surface": "wealth", "stage": "new"}

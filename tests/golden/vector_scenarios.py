@@ -7,9 +7,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from conftest import NOW_MS as NOW
-from conftest import OFFERS, VALID_FROM_MS, VALID_UNTIL_MS
-from vector_requests import BASE, DAY, FLAT, HOUR, MINUTE, STANDS, TOUCHES, TWO, VISIT, WEALTH, many, rank, scenario
+from tests.golden.vector_requests import (
+    BASE,
+    DAY,
+    FLAT,
+    HOUR,
+    MINUTE,
+    STANDS,
+    TOUCHES,
+    TWO,
+    VISIT,
+    WEALTH,
+    many,
+    rank,
+    scenario,
+)
+from tests.support.scene import NOW_MS as NOW
+from tests.support.scene import OFFERS, VALID_FROM_MS, VALID_UNTIL_MS
 
 Scenario = dict[str, Any]
 
@@ -17,9 +31,22 @@ Scenario = dict[str, Any]
 def scenarios() -> dict[str, Scenario]:
     """By the name of the file."""
     made = (
-        _silent_device, _window_and_counters, _ring_comes_round, _forgetting, _dates_and_stage, _states,
-        _caps_and_cooldowns, _quiet_hours, _budget, _gate_and_largest_shift, _weights_boosts_and_moves, _slate,
-        _epsilon_greedy, _softmax, _another_policy, _error_answers,
+        _silent_device,
+        _window_and_counters,
+        _ring_comes_round,
+        _forgetting,
+        _dates_and_stage,
+        _states,
+        _caps_and_cooldowns,
+        _quiet_hours,
+        _budget,
+        _gate_and_largest_shift,
+        _weights_boosts_and_moves,
+        _slate,
+        _epsilon_greedy,
+        _softmax,
+        _another_policy,
+        _error_answers,
     )
     return {scenario_of.__name__[1:]: scenario_of() for scenario_of in made}
 

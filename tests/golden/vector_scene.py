@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from conftest import DERIVED_SCENE, random_model, small_log
 
-from cloud_export.golden import make_golden
-from cloud_export.layout import build_layout
-from cloud_export.onnx_export import export_explainer, export_ranker, export_tables
-from cloud_export.packing import Content, pack_payload
-from cloud_export.policy_files import sign_policy
-from cloud_export.scene import scene_from_table
-from cloud_export.signing import development_key, sign_release
+from cloud_export.export.bundle_writer import Content, pack_payload
+from cloud_export.export.container_writer import development_key, sign_release
+from cloud_export.export.golden import make_golden
+from cloud_export.export.onnx_graphs import export_explainer, export_ranker, export_tables
+from cloud_export.export.policy_file import sign_policy
+from cloud_export.features.layout import build_layout
+from cloud_export.scene.load import scene_from_table
+from tests.support.scene import DERIVED_SCENE, random_model, small_log
 
 KEY = development_key("golden decisions")
 

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Final
 
 from device_sim.emulation import markers
-from device_sim.emulation.guest.doors import DOORS, ELSEWHERE, OWN_COST, Door, enter, region_of, wrapped
+from device_sim.emulation.guest.probes import DOORS, ELSEWHERE, OWN_COST, Door, enter, region_of, wrapped
 from device_sim.emulation.guest.stopped_clock import stop_clock
 from device_sim.emulation.guest.workload import Workload, WorkloadError, read_plan
-from edge_sdk.config import PENDING_MAX
+from edge_sdk.limits import PENDING_MAX
 
 DOOR: Final = "door"  # the pseudo-operation that tells what a door itself costs
 WARM_UPS: Final = 200

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from device_sim.emulation.guest.doors import Empty
+from device_sim.emulation.guest.probes import Empty
 from edge_sdk import BaseDecision, Decision, Engine
 
 Plan = dict[str, Any]  # `workload_plan.Plan` as JSON

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-import emulator_fixtures
 import pytest
-from a64_words import WORDS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device_sim.counts.counts import INSTRUCTION_CLASSES
+from tests.support.simulator import emulator_fixtures
+from tests.support.simulator.a64_words import WORDS
 
 driver = emulator_fixtures.driver
 

@@ -9,15 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import emulator_fixtures
 import pytest
 
 from device_sim.emulation import cache_folder
 from device_sim.emulation.errors import CacheFolderError, EmulationError
+from tests.support.paths import ROOT
+from tests.support.simulator import emulator_fixtures
 
 own_cache = emulator_fixtures.own_cache
 
-ROOT = Path(__file__).parents[3]
 KILLED = """
 import os, signal
 from device_sim.emulation.cache_folder import built

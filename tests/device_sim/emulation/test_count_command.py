@@ -6,13 +6,13 @@ import errno
 from pathlib import Path
 
 import pytest
-from conftest import Small
-from native_runner import NativeRunner
 from typer.testing import CliRunner
 
 from device_sim.cli import app
 from device_sim.counts.counts import BundleCounts, read_bundle_counts
 from device_sim.emulation import count_command, tools, workload_plan
+from tests.support.scene import Small
+from tests.support.simulator.native_runner import NativeRunner
 
 
 @pytest.fixture

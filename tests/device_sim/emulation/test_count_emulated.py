@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from golden_count import CORE, golden_count, golden_count_again
 
 from device_sim.emulation import installation, qemu
 from device_sim.emulation.counting import LEFT_OVER_MAX, Counted
+from tests.support.simulator.golden_count import CORE, golden_count, golden_count_again
 
 pytestmark = pytest.mark.skipif(
     bool(installation.problems()), reason=f"not set up, run device-sim setup: {'; '.join(installation.problems())}"

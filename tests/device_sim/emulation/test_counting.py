@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Small
-from native_runner import NativeRunner
 
 from device_sim.counts.counts import read_bundle_counts, write
 from device_sim.emulation import counting
@@ -18,6 +16,8 @@ from device_sim.emulation.counting import Prepared, count_on, prepared
 from device_sim.emulation.differences import MissingLoopError
 from device_sim.emulation.errors import GuestFailedError
 from edge_sdk.errors import BundleDamagedError, BundleUnreadableError, BundleUntrustedError
+from tests.support.scene import Small
+from tests.support.simulator.native_runner import NativeRunner
 
 
 @pytest.fixture(scope="module")

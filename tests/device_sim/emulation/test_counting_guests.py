@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import emulator_fixtures
 import pytest
 
 from device_sim.counts.counts import Counts
@@ -13,11 +12,12 @@ from device_sim.emulation import machine, qemu
 from device_sim.emulation.errors import GuestFailedError, GuestTimeoutError
 from device_sim.emulation.installation import Installation
 from device_sim.emulation.qemu import GuestRun
+from tests.support.paths import ROOT
+from tests.support.simulator import emulator_fixtures
 
 arm64 = emulator_fixtures.arm64
 
 GUESTS = Path(__file__).with_name("guests")
-ROOT = Path(__file__).parents[3]
 TIMEOUT_S = 300.0
 
 

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Small
 
 from device_sim.counts.counts import STAGES
 from device_sim.emulation import markers
-from device_sim.emulation.guest import doors, workload
+from device_sim.emulation.guest import probes as doors
+from device_sim.emulation.guest import workload
 from device_sim.emulation.guest.workload import Workload, WorkloadError
 from device_sim.emulation.workload_plan import Plan, WorkloadRefusedError, make_plan
-from edge_sdk.bundle import Bundle, read_bundle
-from edge_sdk.release import open_release
+from edge_sdk.bundle.bundle import Bundle, read_bundle
+from edge_sdk.bundle.container import open_release
+from tests.support.paths import ROOT
+from tests.support.scene import Small
 
-_ROOT = Path(__file__).parents[3]
-_GOLDEN = _ROOT / "tests" / "golden"
+_GOLDEN = ROOT / "tests" / "golden"
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +90,8 @@ def test_wrapping_is_undone() -> None:
 
 @pytest.mark.parametrize("name", ["DecisionMaker.no_such", "NoSuch._fill", "no_such"])
 def test_a_door_that_is_gone_is_named(name: str) -> None:
-    with pytest.raises(LookupError, match=f"edge_sdk.deciding has no {name}: mend the table"):
-        doors.holder_of(doors.Door("window", "edge_sdk.deciding", name))
+    with pytest.raises(LookupError, match=f"edge_sdk.decision.maker has no {name}: mend the table"):
+        doors.holder_of(doors.Door("window", "edge_sdk.decision.maker", name))
 
 
 def test_every_decision_has_a_full_window_and_offers_and_every_kind_takes_part(app: Workload, bundle: Bundle) -> None:
@@ -120,7 +121,7 @@ def test_a_bundle_without_events_for_its_window_is_refused_by_name(small: Small,
 
 
 def run_guest(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {"PYTHONPATH": str(_ROOT), "PYTHONHASHSEED": "0", "ORT_DISABLE_TELEMETRY": "1"}
+    environment = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0", "ORT_DISABLE_TELEMETRY": "1"}
     command = [sys.executable, "-m", f"device_sim.emulation.guest.{name}", *arguments]
     return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False)
 

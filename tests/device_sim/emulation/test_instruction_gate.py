@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from golden_count import BUNDLE, CORE, golden_count, golden_counts_elsewhere
-from instruction_gate import BASELINE, RENEW, judged, lowest, other_versions
 
+from device_sim.bench.compare import NotComparableError
 from device_sim.counts.counts import BundleCounts, Operation, Stage, read_bundle_counts
 from device_sim.emulation import installation
 from device_sim.emulation.workload_plan import OPERATIONS
-from device_sim.host.compare import NotComparableError
-from edge_sdk.bundle import read_bundle
-from edge_sdk.release import open_release
+from edge_sdk.bundle.bundle import read_bundle
+from edge_sdk.bundle.container import open_release
+from tests.support.simulator.golden_count import BUNDLE, CORE, golden_count, golden_counts_elsewhere
+from tests.support.simulator.instruction_gate import BASELINE, RENEW, judged, lowest, other_versions
 
 
 @pytest.fixture(scope="module")

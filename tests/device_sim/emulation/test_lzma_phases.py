@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from device_sim.counts.counts import INSTRUCTION_CLASSES, Counts
-from device_sim.emulation import lzma_counts
 from device_sim.emulation.errors import PluginOutputError
 from device_sim.emulation.plugin_output import Dump, PageCounts, Region
+from device_sim.emulation.references import lzma_counts
 
 # What 7zr 16.02 printed, but for the rates of this machine.
 PRINTED = """

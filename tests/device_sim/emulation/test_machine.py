@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import emulator_fixtures
 import pytest
 
 from device_sim.emulation import machine
 from device_sim.emulation.errors import UnknownCoreError
+from tests.support.simulator import emulator_fixtures
 
 own_cache = emulator_fixtures.own_cache
 

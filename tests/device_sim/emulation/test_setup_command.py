@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import emulator_fixtures
 import pytest
 from typer.testing import CliRunner
 
 from device_sim.cli import app
 from device_sim.emulation import tools
+from tests.support.simulator import emulator_fixtures
 
 own_cache = emulator_fixtures.own_cache
 

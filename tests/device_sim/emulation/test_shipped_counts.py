@@ -12,10 +12,11 @@ from device_sim.counts.counts import CountsFileError, read_reference_counts
 from device_sim.counts.host_times import read_host_times
 from device_sim.counts.lzma import read_lzma_counts
 from device_sim.emulation import machine
-from device_sim.emulation.reference_models import INPUT_SIZES
+from device_sim.emulation.references.reference_models import INPUT_SIZES
+from tests.support.paths import SHARED
 
 SHIPPED = Path(counts_module.__file__).with_name("shipped")
-STUDY = Path(__file__).parents[4] / "shared" / "reference" / "device_sim" / "ncnn_counts.json"
+STUDY = SHARED / "reference" / "device_sim" / "ncnn_counts.json"
 CORES = ("cortex-a53", "cortex-a55", "cortex-a72", "cortex-a76")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import emulator_fixtures
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from device_sim.emulation import sysroot
 from device_sim.emulation.errors import CommandError
+from tests.support.simulator import emulator_fixtures
 
 own_cache = emulator_fixtures.own_cache
 

@@ -6,11 +6,11 @@ import importlib.util
 from importlib.metadata import version
 from pathlib import Path
 
-import emulator_fixtures
 import pytest
 
 from device_sim.emulation import tools, wheels
 from device_sim.emulation.errors import CommandError
+from tests.support.simulator import emulator_fixtures
 
 own_cache = emulator_fixtures.own_cache
 

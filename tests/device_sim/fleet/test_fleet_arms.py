@@ -8,18 +8,18 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
-from fleet_examples import SETTINGS, row
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud_export.scene import load_scene
+from cloud_export.scene.load import load_scene
 from device_sim.fleet.arms import Moment, cloud_order, oracle_order, random_order
 from device_sim.fleet.closed_loop import ArmLog, FleetDays
+from device_sim.fleet.event_routing import Home, Homes
 from device_sim.fleet.figures import arm_figures, gap_closed, lifts
-from device_sim.fleet.homes import Home, Homes
-from device_sim.fleet.ledger import Ledger, rules_of
+from device_sim.fleet.rule_audit import Ledger, rules_of
 from device_sim.fleet.settings import FleetSettingsError, checked_settings
 from edge_sdk import BaseDecision
+from tests.support.simulator.fleet_examples import SETTINGS, row
 
 EPOCH_MS = 1_767_571_200_000
 NAMES = ("cash_001", "fund_001")

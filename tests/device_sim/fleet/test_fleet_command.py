@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from fleet_examples import hand_made
 from typer.testing import CliRunner
 
 from device_sim.cli import app
@@ -19,9 +18,8 @@ from device_sim.fleet.arms import ARMS
 from device_sim.fleet.result import FleetFileError, read_fleet_result, write_fleet_result
 from device_sim.fleet.run import emptied
 from device_sim.fleet.table import tables_of
-
-ROOT = Path(__file__).parents[3]
-
+from tests.support.paths import ROOT
+from tests.support.simulator.fleet_examples import hand_made
 
 # ---- the file ----
 

@@ -10,20 +10,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cloud_export.scene import Scene, load_scene
+from cloud_export.scene.load import Scene, load_scene
 from device_sim.fleet import cloud, phone, run
 from device_sim.fleet.arms import ARMS, ArmRules
 from device_sim.fleet.closed_loop import Row
-from device_sim.fleet.homes import Homes
-from device_sim.fleet.ledger import Ledger
+from device_sim.fleet.event_routing import Homes
+from device_sim.fleet.network_watch import watching
 from device_sim.fleet.phone import Phone
 from device_sim.fleet.result import FleetResult
+from device_sim.fleet.rule_audit import Ledger
 from device_sim.fleet.run import ArmRun, Fleet, live_arm, prepare_fleet, run_fleet
 from device_sim.fleet.settings import checked_settings
-from device_sim.fleet.traffic import watching
 from edge_sdk import BaseDecision, Engine
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 SETTINGS = checked_settings(devices=10, days=2, seed=5, panel_users=60, panel_days=4)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench_files import bench_of, counts_of
-from report_inputs import fleet_of, points_of
 from typer.testing import CliRunner, Result
 
+from device_sim.bench.bench_types import write_bench
 from device_sim.cli import app
 from device_sim.counts.counts import BundleCounts, Caches, Counts, Operation, Part, write
-from device_sim.host.bench_types import write_bench
 from device_sim.report.estimate_types import EstimatesFileError, read_estimates
+from tests.support.simulator.bench_files import bench_of, counts_of
+from tests.support.simulator.report_inputs import fleet_of, points_of
 
 WRONG = ["--bench", "--fleet", "--estimates", "--counts", "--validation", "--bundle"]
 

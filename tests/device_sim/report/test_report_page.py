@@ -7,13 +7,19 @@ from dataclasses import fields, replace
 from html.parser import HTMLParser
 
 import pytest
-from bench_files import bench_of, counts_of
-from report_inputs import all_inputs, calibration_of_another_table, estimates_of, fleet_of, points_of
 
 from device_sim.report.estimate_section import span
 from device_sim.report.estimate_types import Interval
-from device_sim.report.instructions import short_count
+from device_sim.report.instructions_section import short_count
 from device_sim.report.page import Inputs, render
+from tests.support.simulator.bench_files import bench_of, counts_of
+from tests.support.simulator.report_inputs import (
+    all_inputs,
+    calibration_of_another_table,
+    estimates_of,
+    fleet_of,
+    points_of,
+)
 
 HOSTILE = "<script>alert(1)</script>&\"' $x^2$ 手机"
 SECTIONS = [

@@ -1,0 +1,81 @@
+"""The trained weights and bundles of `benchmarks.speed.__main__`: made once, kept under build/benchmarks/speed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.speed.training import OWN_ITEMS, WINDOWS, scene_file
+from benchmarks.speed.work import with_window
+from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
+
+FOLDER = Path("build/benchmarks/speed")
+MANY_ITEMS = 2000
+CONTEXT = {"surface": "home", "stage": "active"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedScene:
+    """One training's files."""
+
+    folder: Path
+
+    def bundle(self, window: int) -> Path:
+        """The signed bundle of a window."""
+        return self.folder / f"window_{window}" / "scene.edge"
+
+    def public_key(self) -> bytes:
+        """That signed them."""
+        return (self.folder / f"window_{WINDOWS[0]}" / "scene.pub").read_bytes()
+
+    def model(self, window: int) -> EdgeModel:
+        """The trained module with a window."""
+        saved: dict[str, Any] = torch.load(self.folder / "weights.pt", weights_only=True)
+        model = EdgeModel(EdgeModelConfig(**saved["config"]))
+        model.load_state_dict(saved["weights"])
+        return with_window(model, window)
+
+    def items(self) -> int:
+        """So many have a row of the model's own."""
+        items: int = torch.load(self.folder / "weights.pt", weights_only=True)["config"]["items"]
+        return items - 1
+
+    def scene(self) -> Mapping[str, object]:
+        """scene.toml as a table."""
+        return tomllib.loads(scene_file().read_text())
+
+
+def trained_scene(items: int = OWN_ITEMS, folder: Path = FOLDER) -> TrainedScene:
+    """What was trained for so many items; trained now if it was not, or if code that packs has changed since.
+
+    Raises:
+        SystemExit: training failed; its own message stands above.
+    """
+    scene = TrainedScene(folder / str(items))
+    made_by, sources = scene.folder / "made_by", _sources_id()
+    if not made_by.exists() or made_by.read_text() != sources:
+        print(f"training on a simulated log of {items} items into {scene.folder}", file=sys.stderr)
+        arguments = ["-m", "benchmarks.speed.training", "--out", str(scene.folder), "--items", str(items)]
+        if subprocess.run([sys.executable, *arguments], check=False).returncode:
+            raise SystemExit(f"no weights to compare with: training into {scene.folder} failed")
+        made_by.write_text(sources)
+    return scene
+
+
+def _sources_id() -> str:
+    """SHA-256 of the code and the scene that bundles come from."""
+    digest, root = hashlib.sha256(), Path(__file__).parent.parent
+    files = [
+        path for package in ("cloud_export", "device_sim/users", "edge_sdk") for path in (root / package).rglob("*.py")
+    ]
+    for path in sorted([*files, Path(__file__).with_name("training.py"), scene_file()]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,108 @@
+"""Trains the weights that `benchmarks.speed.__main__` gives to everyone, and packs them: run in a process of its own.
+
+    python -m benchmarks.speed.training --out build/benchmarks/speed/360 [--items 2000]
+
+One training serves all windows: no weight depends on the window. Written are `weights.pt` (the torch module's numbers
+and sizes) and a signed bundle for each window, all through cloud_export's own pipeline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+
+from benchmarks.speed.work import with_window
+from cloud_export.data.read_log import read_log
+from cloud_export.features.examples import make_examples, with_base
+from cloud_export.features.layout import build_layout
+from cloud_export.features.split import split_log
+from cloud_export.pipeline import pack, train
+from cloud_export.run_types import Clockwork, Inputs, Run, Trained
+from cloud_export.scene.load import scene_from_table
+from device_sim.population.population import Population, PopulationConfig, simulate, write
+
+WINDOWS = (32, 128)
+SCENE = "wealth"
+OWN_ITEMS = 360  # of the simulated app
+_USERS, _DAYS = 500, 6
+_SEED = 1
+
+
+def main() -> None:
+    """Make the files, unless they are there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--items", type=int, default=OWN_ITEMS, help="items of the scene, 360 or more")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    write(with_items(simulate(PopulationConfig(users=_USERS, days=_DAYS, seed=_SEED)), arguments.items),
+          arguments.out / "log")  # fmt: skip
+    _train(arguments.out)
+
+
+def scene_file() -> Path:
+    """The scene as TOML."""
+    return Path(__file__).parent.parent / "cloud_export" / "scenes" / f"{SCENE}.toml"
+
+
+def with_items(population: Population, items: int) -> Population:
+    """The same log over more items: those that are not ranked become several each, busy ones more, and the events
+    about one are about its parts in turn."""
+    others = population.offers.filter(~pl.col("rankable"))["offer"].to_list()
+    counts = dict(population.events["item"].value_counts().iter_rows())
+    parts = dict.fromkeys(others, 1)
+    for _ in range(items - population.offers.height):
+        parts[max(others, key=lambda name: counts.get(name, 0) / parts[name])] += 1
+    turn = pl.int_range(pl.len()).over("item") % pl.col("item").replace_strict(parts, default=1)
+    name = pl.when(turn == 0).then(pl.col("item")).otherwise(pl.col("item") + "/" + turn.cast(pl.String))
+    more = [
+        population.offers.filter(pl.col("offer") == one).with_columns(offer=pl.lit(f"{one}/{part}"))
+        for one, count in parts.items()
+        for part in range(1, count)
+    ]
+    return replace(
+        population,
+        events=population.events.with_columns(item=name),
+        offers=pl.concat([population.offers, *more]),
+    )
+
+
+def _train(out: Path) -> None:
+    table = tomllib.loads(scene_file().read_text())
+    table["model"]["min_item_count"] = 1  # also those that a small log speaks of once
+    scene = scene_from_table(table)
+    events, decisions, offers, users = (
+        out / "log" / f"{name}.parquet" for name in ("events", "decisions", "offers", "users")
+    )
+    inputs = Inputs(scene=scene, events=events, decisions=decisions, offers=offers, users=users, out=out, seed=_SEED)
+    log, _ = read_log(scene, events=events, decisions=decisions, offers=offers, users=users, bad_rows="stop")
+    split = split_log(scene, log, seed=_SEED)
+    run = Run(inputs, log, build_layout(scene, log, training_events=split.training_events), split)
+    clockwork = Clockwork(lambda _: lambda __, ___: None)
+    trained = train(run, clockwork)
+    for window in WINDOWS:
+        _pack(run, trained, window)
+    torch.save({"config": asdict(trained.model.config), "weights": trained.model.state_dict()}, out / "weights.pt")
+
+
+def _pack(run: Run, trained: Trained, window: int) -> None:
+    folder = run.inputs.out / f"window_{window}"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = run.inputs.scene.model.model_copy(update={"window": window})
+    scene = run.inputs.scene.model_copy(update={"model": settings})
+    layout = replace(run.layout, memory=run.layout.memory._replace(window=window))
+    wide = replace(run, inputs=replace(run.inputs, scene=scene, out=folder), layout=layout)
+    cloud = trained.cloud
+    test = make_examples(run.log, layout, run.split.test, trained.test_moments, progress=lambda _, __: None)
+    test = with_base(test, cloud.test_logits, cloud.test_states.astype(np.int64))
+    pack(wide, replace(trained, model=with_window(trained.model, window), cloud=replace(cloud, test=test)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""A payload -> a signed bundle or policy file; and the keys. The reader is edge_sdk/bundle/container.py."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import flatbuffers
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from edge_sdk.bundle.container import BUNDLE, key_id
+from edge_sdk.bundle.format.generated import edge_generated as fb
+
+_ALIGNMENT = 16  # of the payload in the file, so that its vectors can be used where they lie
+
+
+def sign_release(payload: bytes, keys: Sequence[Ed25519PrivateKey], identifier: bytes = BUNDLE) -> bytes:
+    """A bundle's or a policy's file: the payload, its SHA-256, and a signature by each key."""
+    builder = flatbuffers.Builder(len(payload) + 1024)
+    signatures = []
+    for key in keys:
+        name = builder.CreateString(key_id(public_bytes(key)))
+        raw = builder.CreateByteVector(key.sign(payload))
+        fb.SignatureStart(builder)
+        fb.SignatureAddKeyId(builder, name)
+        fb.SignatureAddEd25519(builder, raw)
+        signatures.append(fb.SignatureEnd(builder))
+    fb.ReleaseStartSignaturesVector(builder, len(signatures))
+    for signature in reversed(signatures):
+        builder.PrependUOffsetTRelative(signature)
+    signature_vector = builder.EndVector()
+    digest = builder.CreateByteVector(hashlib.sha256(payload).digest())
+    body = _aligned_bytes(builder, payload)
+    fb.ReleaseStart(builder)
+    fb.ReleaseAddPayload(builder, body)
+    fb.ReleaseAddSha256(builder, digest)
+    fb.ReleaseAddSignatures(builder, signature_vector)
+    builder.Finish(fb.ReleaseEnd(builder), file_identifier=identifier)
+    return bytes(builder.Output())
+
+
+def development_key(scene: str) -> Ed25519PrivateKey:
+    """A key that anyone can make again: it says who packed a file on a laptop, and protects nothing."""
+    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"edge-sdk development key " + scene.encode()).digest())
+
+
+def public_bytes(key: Ed25519PrivateKey) -> bytes:
+    """The 32 bytes that `Engine.open` takes in `trusted_keys`."""
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def _aligned_bytes(builder: flatbuffers.Builder, content: bytes) -> int:
+    """A byte vector whose content starts at a multiple of 16 in the file."""
+    builder.StartVector(1, len(content), _ALIGNMENT)
+    builder.head -= len(content)
+    builder.Bytes[builder.head : builder.head + len(content)] = content
+    return int(builder.EndVector())

@@ -1,0 +1,68 @@
+"""A scene's policy in a file of its own: packed, signed, and tried on a bundle as a device would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import flatbuffers
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+import edge_sdk
+from cloud_export.export.container_writer import sign_release
+from cloud_export.scene.policy_table import policy_table
+from cloud_export.scene.sections import Scene
+from edge_sdk.bundle.bundle import Bundle, read_bundle
+from edge_sdk.bundle.container import POLICY, open_release
+from edge_sdk.bundle.format.generated import edge_generated as fb
+from edge_sdk.bundle.policy_reader import read_policy_file
+from edge_sdk.limits import POLICY_VERSION
+from edge_sdk.vocabulary import item_id
+
+
+def pack_policy(scene: Scene) -> bytes:
+    """The payload of a policy file: the same scene gives the same bytes."""
+    file = fb.PolicyFileT(
+        formatVersion=POLICY_VERSION,
+        scene=scene.name,
+        createdBy=f"cloud-export {edge_sdk.__version__}",
+        policy=policy_table(scene),
+    )
+    builder = flatbuffers.Builder(4096)
+    builder.Finish(file.Pack(builder))
+    return bytes(builder.Output())
+
+
+def sign_policy(scene: Scene, *keys: Ed25519PrivateKey) -> bytes:
+    """The policy file, with a signature by each key."""
+    return sign_release(pack_policy(scene), keys, POLICY)
+
+
+def try_on(scene: Scene, source: str, content: bytes, bundle: Path) -> list[str]:
+    """Read a policy file against a bundle; who signed either is not asked.
+
+    Returns:
+        What a device takes, but a person may not have meant.
+
+    Raises:
+        EdgeError: the bundle cannot be read, or the policy does not fit it.
+    """
+    installed = read_bundle(bundle, open_release(bundle, trusted_keys=(), allow_unsigned=True))
+    read = read_policy_file(source, content, installed, trusted_keys=(), allow_unsigned=True)
+    notes = unknown_names(scene, installed)
+    if read.policy.version <= installed.policy.version:
+        notes.append(
+            f"policy.version is {read.policy.version} and the bundle's is {installed.policy.version}: "
+            "a device takes a higher one only; raise it in the scene"
+        )
+    return notes
+
+
+def unknown_names(scene: Scene, bundle: Bundle) -> list[str]:
+    """A note for each offer or category that rules name and the bundle does not know: they match nothing."""
+    policy = scene.policy
+    rules = (*policy.eligibility, *policy.blocks, *policy.pins, *policy.boosts)
+    categories = {*(name for rule in rules for name in rule.category), *policy.category_limits} - {"*"}
+    offers = {name for rule in rules for name in rule.offers}
+    missing = [("category", name) for name in sorted(categories - {*bundle.categories})]
+    missing += [("offer", name) for name in sorted(offers) if not bundle.layout.offers.row(item_id(name))]
+    return [f"{word} {name!r} is not in the bundle: rules about it match nothing" for word, name in missing]

@@ -1,0 +1,235 @@
+"""The sections of a scene file that a person decides: rules, channels, machines. docs/scene.md explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from cloud_export.scene.types import ChannelNames, Count, Finite, Names, NotNegative, Seconds, Section, Text, Word
+
+SPANS_S = {"hour": 3600, "day": 86_400, "week": 604_800, "total": 0}  # 0 = for ever
+U32_MAX = 4_294_967_295
+
+Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class Condition(Section):
+    """One entry of a rule's `when`: one of these values, or a number within bounds."""
+
+    one_of: Names = ()
+    at_least: Finite | None = None
+    below: Finite | None = None
+
+
+def _condition(value: object) -> object:
+    if isinstance(value, str):
+        return {"one_of": (value,)}
+    if isinstance(value, tuple):
+        return {"one_of": value}
+    if isinstance(value, dict | Condition):
+        return value
+    raise PydanticCustomError("condition", "write a value, a list of values, or { at_least = 1, below = 5 }")
+
+
+Conditions = dict[Word, Annotated[Condition, BeforeValidator(_condition)]]
+
+
+class Selecting(Section):
+    """Which candidates a rule is about, and when: offers or categories named (none = every one), of these channels."""
+
+    name: Text | None = None
+    category: Names = ()
+    offers: Names = ()
+    channel: ChannelNames = ()
+    when: Conditions = Field(default={})
+
+
+class Eligibility(Selecting):
+    """[[policy.eligibility]]: the selected may stand only while all conditions hold."""
+
+
+class Block(Selecting):
+    """[[policy.blocks]]: the selected do not stand while all conditions hold."""
+
+    by: Literal["operator", "user"] = "operator"
+
+
+class Pin(Selecting):
+    """[[policy.pins]]: the best `count` of the selected take the places from `place` on."""
+
+    by: Literal["operator", "user"] = "operator"
+    place: Count
+    count: Count = 1
+
+
+class WeightRule(Section):
+    """[[policy.weights]]: other weights while all conditions, of the user only, hold."""
+
+    name: Text | None = None
+    when: Conditions = Field(default={})
+    weights: dict[str, Finite]
+
+
+class Boost(Selecting):
+    """[[policy.boosts]]: `add`, a logit, to the score of the selected."""
+
+    add: Finite
+
+
+class Counted(Section):
+    """What a cap or a cooldown counts. With per = "channel" the channel's own shown kind is counted."""
+
+    name: Text | None = None
+    kind: Names = ()
+    per: Literal["offer", "category", "channel", "user"] = "offer"
+    channel: ChannelNames = ()
+
+
+class Cap(Counted):
+    """[[policy.caps]]: at most `limit` events of `kind` within a time."""
+
+    limit: Count
+    within_s: Seconds | None = None
+    within: Literal["hour", "day", "week", "total"] | None = None
+
+    @property
+    def span_s(self) -> int:
+        """The time in seconds; 0 = for ever."""
+        return self.within_s or SPANS_S[self.within or "total"]
+
+
+class Cooldown(Counted):
+    """[[policy.cooldowns]]: rest for `rest_s` seconds after an event of `kind`."""
+
+    rest_s: Seconds
+
+
+class QuietHours(Section):
+    """[[policy.quiet_hours]]: candidates of these channels do not stand from one time of the local day to another."""
+
+    name: Text | None = None
+    channel: ChannelNames = ()
+    from_: Annotated[Clock, Field(alias="from")]
+    until: Clock
+
+
+class Gate(Section):
+    """[policy.gate]: how many events in the window the device needs. `full_events` defaults to `min_events`."""
+
+    min_events: Annotated[int, Field(ge=0, le=1024)] = 0
+    full_events: Annotated[int, Field(ge=0, le=1024)] | None = None
+
+
+class Influence(Section):
+    """[policy.influence]: how far the model may move an offer from the base order."""
+
+    largest_move: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    largest_shift: NotNegative | None = None
+
+
+class Cost(Section):
+    """[policy.cost]: what a unit of cost takes off the score, a logit."""
+
+    price: NotNegative = 0.0
+
+
+class Budget(Section):
+    """[policy.budget]: what the device may spend in a period."""
+
+    amount: NotNegative
+    period_s: Seconds | None = None
+    period: Literal["hour", "day", "week"] | None = None
+    gain: NotNegative = 0.0
+
+    @property
+    def span_s(self) -> int:
+        """The period in seconds."""
+        return self.period_s or SPANS_S[self.period or "day"]
+
+
+class Null(Section):
+    """[policy.null]: an offer with a lower score is not worth showing."""
+
+    score: Finite
+    again_after_s: Annotated[int, Field(ge=0, le=315_360_000)] = 0
+
+
+class Exploration(Section):
+    """[policy.exploration]: how offers get a chance that the scores do not give them."""
+
+    mode: Literal["off", "epsilon_greedy", "softmax", "thompson"] = "off"
+    epsilon: Annotated[float, Field(ge=0, le=1)] | None = None
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
+class Policy(Section):
+    """[policy]; nothing by default."""
+
+    version: Annotated[int, Field(ge=0, le=U32_MAX)] = 0
+    eligibility: tuple[Eligibility, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    pins: tuple[Pin, ...] = ()
+    weights: tuple[WeightRule, ...] = ()
+    boosts: tuple[Boost, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    cooldowns: tuple[Cooldown, ...] = ()
+    quiet_hours: tuple[QuietHours, ...] = ()
+    gate: Gate = Gate()
+    influence: Influence = Influence()
+    cost: Cost = Cost()
+    budget: Budget | None = None
+    diversity: NotNegative = 0.0
+    category_limits: dict[Text, Count] = Field(default={})
+    null: Null | None = None
+    exploration: Exploration = Exploration()
+
+    @property
+    def conditions(self) -> dict[str, Conditions]:
+        """The field of every rule that has conditions -> its conditions."""
+        lists: dict[str, Sequence[Selecting | WeightRule]] = {
+            "eligibility": self.eligibility,
+            "blocks": self.blocks,
+            "pins": self.pins,
+            "weights": self.weights,
+            "boosts": self.boosts,
+        }
+        return {
+            f"policy.{name}[{index}].when": rule.when
+            for name, rules in lists.items()
+            for index, rule in enumerate(rules)
+        }
+
+    @property
+    def counted(self) -> dict[str, Cap | Cooldown]:
+        """The field of every cap and cooldown -> what it says."""
+        caps: dict[str, Cap | Cooldown] = {f"policy.caps[{index}]": cap for index, cap in enumerate(self.caps)}
+        return caps | {f"policy.cooldowns[{index}]": rest for index, rest in enumerate(self.cooldowns)}
+
+
+class ChannelFields(Section):
+    """[channels.<name>]: a way to reach the user beside the app itself."""
+
+    shown: Text | None = None
+    cost: NotNegative = 0.0
+
+
+class Step(Section):
+    """One of a machine's steps: by the `count`-th event of `on`, or `after_s` seconds in a state."""
+
+    from_: Annotated[Names, Field(alias="from")] = ()
+    on: Text | None = None
+    count: Count = 1
+    after_s: Seconds | None = None
+    to: Text
+
+
+class Machine(Section):
+    """[[machines]]: states that events and time step through; the first is where it begins."""
+
+    name: Word
+    per: Literal["user", "offer", "category"] = "user"
+    states: Annotated[tuple[Text, ...], Field(min_length=1, max_length=255)]
+    steps: tuple[Step, ...] = ()

@@ -1,0 +1,182 @@
+"""A scene's policy as the table that bundles and policy files carry. The reader is edge_sdk/bundle/policy_reader.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from cloud_export.scene.policy_sections import (
+    Budget,
+    Cap,
+    Condition,
+    Cooldown,
+    Exploration,
+    QuietHours,
+    Selecting,
+    WeightRule,
+)
+from cloud_export.scene.sections import Scene
+from edge_sdk.bundle.format.generated import edge_generated as fb
+from edge_sdk.vocabulary import category_id, item_id, kind_id
+
+Rule = TypeVar("Rule")
+Table = TypeVar("Table")
+
+_PER = {"offer": fb.Per.Offer, "category": fb.Per.Category, "user": fb.Per.User, "channel": fb.Per.User}
+_PARTY = {"operator": fb.Party.Operator, "user": fb.Party.User}
+_MODE = {"off": fb.Explore.Off, "epsilon_greedy": fb.Explore.EpsilonGreedy, "softmax": fb.Explore.Softmax}
+
+
+def policy_table(scene: Scene) -> fb.PolicyT:
+    """What [objectives] and [policy] say, by names and ids, so that it fits any bundle of the scene."""
+    policy = scene.policy
+    gate, null = policy.gate, policy.null
+    about = partial(_about, scene)
+    return fb.PolicyT(
+        objectives=[fb.ObjectiveT(name=name, weight=scene.objectives[name]) for name in scene.objective_order],
+        caps=list(_caps(scene)) or None,
+        version=policy.version,
+        rules=_each("eligibility", policy.eligibility, lambda name, r: fb.EligibilityRuleT(**about(name, r))),
+        blocks=_each("blocks", policy.blocks, lambda name, r: fb.BlockT(**about(name, r), by=_PARTY[r.by])),
+        quietHours=_each("quiet_hours", policy.quiet_hours, _quiet_hours),
+        weightRules=_each("weights", policy.weights, partial(_weight_rule, scene)),
+        boosts=_each("boosts", policy.boosts, lambda name, r: fb.BoostT(**about(name, r), add=r.add)),
+        minEvents=gate.min_events,
+        fullEvents=gate.min_events if gate.full_events is None else gate.full_events,
+        largestShift=policy.influence.largest_shift,
+        largestMove=policy.influence.largest_move,
+        costPrice=policy.cost.price,
+        budget=_budget(policy.budget),
+        diversity=policy.diversity,
+        nullScore=null.score if null else None,
+        againAfterS=null.again_after_s if null else 0,
+        exploration=_exploration(policy.exploration),
+        categoryLimits=_category_limits(policy.category_limits),
+        pins=_each(
+            "pins",
+            policy.pins,
+            lambda name, r: fb.PinT(**about(name, r), by=_PARTY[r.by], place=r.place, count=r.count),
+        ),
+    )
+
+
+def shown_kind(scene: Scene, channel: str) -> str | None:
+    """The kind that says an offer was shown on a channel; "" is the app itself."""
+    return scene.channels[channel].shown if channel else scene.events.shown
+
+
+def _each(kind: str, rules: Sequence[Rule], table: Callable[[str, Rule], Table]) -> list[Table] | None:
+    """A table of each rule, under the name that it has where the scene gives none; None = no rules."""
+    return [table(f"{kind}[{index}]", rule) for index, rule in enumerate(rules)] or None
+
+
+def _about(scene: Scene, default_name: str, rule: Selecting) -> dict[str, object]:
+    """Name, selection and conditions of a rule."""
+    selection = fb.SelectionT(
+        offers=_u32(item_id(name) for name in rule.offers),
+        categories=_u32(category_id(name) for name in rule.category),
+        channels=list(rule.channel) or None,
+    )
+    return {"name": rule.name or default_name, "selection": selection, "when": _when(scene, rule.when)}
+
+
+def _u32(numbers: Iterator[int]) -> npt.NDArray[np.uint32] | None:
+    listed = sorted(numbers)
+    return np.array(listed, np.uint32) if listed else None
+
+
+def _when(scene: Scene, conditions: Mapping[str, Condition]) -> list[fb.ConditionT]:
+    return [
+        fb.ConditionT(
+            source=_source(scene, name),
+            name=name,
+            values=list(condition.one_of) or None,
+            atLeast=condition.at_least,
+            below=condition.below,
+        )
+        for name, condition in conditions.items()
+    ]
+
+
+def _source(scene: Scene, name: str) -> int:
+    """A machine that gives a context field is asked for as that field: the app may know better."""
+    if name in scene.context:
+        return int(fb.Source.Context)
+    return int(fb.Source.Attribute if name in scene.attributes.names else fb.Source.Machine)
+
+
+def _weight_rule(scene: Scene, default_name: str, rule: WeightRule) -> fb.WeightRuleT:
+    return fb.WeightRuleT(
+        name=rule.name or default_name,
+        when=_when(scene, rule.when),
+        weights=np.array([rule.weights[name] for name in scene.objective_order], np.float32),
+    )
+
+
+def _category_limits(limits: Mapping[str, int]) -> list[fb.CategoryLimitT] | None:
+    return [
+        fb.CategoryLimitT(category=0 if name == "*" else category_id(name), limit=limit)
+        for name, limit in limits.items()
+    ] or None
+
+
+def _caps(scene: Scene) -> Iterator[fb.CapT]:
+    for index, cap in enumerate(scene.policy.caps):
+        yield from _cap(scene, cap, cap.name or f"caps[{index}]", cap.limit, cap.span_s)
+    for index, rest in enumerate(scene.policy.cooldowns):
+        yield from _cap(scene, rest, rest.name or f"cooldowns[{index}]", 1, rest.rest_s)
+
+
+def _cap(scene: Scene, rule: Cap | Cooldown, name: str, limit: int, within_s: int) -> Iterator[fb.CapT]:
+    if rule.per == "channel":  # one rule each: a channel counts what it has shown itself
+        channels = rule.channel or tuple(scene.channels)
+        shown = [(channel, shown_kind(scene, channel)) for channel in channels]
+        counted: list[tuple[tuple[str, ...], tuple[str, ...]]]
+        counted = [((kind,), (channel,)) for channel, kind in shown if kind is not None]
+    else:
+        counted = [(rule.kind, rule.channel)]
+    for kinds, channels in counted:
+        first, *more = (kind_id(kind) for kind in kinds)
+        yield fb.CapT(
+            kind=first,
+            per=_PER[rule.per],
+            limit=limit,
+            withinS=within_s,
+            cooldown=isinstance(rule, Cooldown),
+            name=name,
+            moreKinds=np.array(more, np.uint16) if more else None,
+            channels=list(channels) or None,
+        )
+
+
+def _quiet_hours(default_name: str, rule: QuietHours) -> fb.QuietHoursT:
+    return fb.QuietHoursT(
+        name=rule.name or default_name,
+        channels=list(rule.channel) or None,
+        fromMinute=minute_of_day(rule.from_),
+        untilMinute=minute_of_day(rule.until),
+    )
+
+
+def minute_of_day(clock: str) -> int:
+    """ "22:30" -> 1350."""
+    hour, minute = clock.split(":")
+    return 60 * int(hour) + int(minute)
+
+
+def _budget(budget: Budget | None) -> fb.BudgetT | None:
+    return budget and fb.BudgetT(amount=budget.amount, periodS=budget.span_s, gain=budget.gain)
+
+
+def _exploration(exploration: Exploration) -> fb.ExplorationT | None:
+    if exploration.mode == "off":
+        return None
+    return fb.ExplorationT(
+        mode=_MODE[exploration.mode],
+        epsilon=exploration.epsilon or 0.0,
+        temperature=1.0 if exploration.temperature is None else exploration.temperature,
+    )

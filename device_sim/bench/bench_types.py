@@ -1,0 +1,178 @@
+"""What `device-sim bench` measured, as a JSON file: times of this machine, sizes, and counts where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from device_sim.counts.counts import BundleCounts
+from device_sim.files import read_json, write_json
+
+FORMAT: Final = 1
+LADDER: Final = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)  # percentiles, of which a distribution is drawn
+
+Timed = Literal["record", "rank", "rank_new_base"]
+TIMED: Final[tuple[Timed, ...]] = get_args(Timed)
+
+ConditionName = Literal["quiet", "neighbour", "same_cpu", "quota"]
+CONDITIONS: Final[Mapping[ConditionName, str]] = {
+    "quiet": "nothing else started",
+    "neighbour": "one process burns CPU, wherever the system puts it",
+    "same_cpu": "one process burns the CPU that the runtime is bound to",
+    "quota": "a cgroup grants half of one CPU, 5 ms in every 10",
+}
+
+
+class BenchFileError(Exception):
+    """A file of an earlier bench is not usable; the message names the file, the field and the mend."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Spread(_Frozen):
+    """The median of several rounds or processes, with the lowest and the highest."""
+
+    median: float
+    low: float
+    high: float
+
+
+class Latency(_Frozen):
+    """Single calls of one operation, all rounds together, in microseconds.
+
+    Attributes:
+        calls: How many were timed.
+        ladder_us: The percentiles named in LADDER.
+        to_quiet: This condition's figure by that of `quiet` in the same round: `p50`, `p99` and `mean`; empty for
+            `quiet` itself.
+    """
+
+    calls: int
+    mean_us: float
+    p50_us: float
+    p95_us: float
+    p99_us: float
+    max_us: float
+    ladder_us: tuple[float, ...]
+    to_quiet: Mapping[str, Spread]
+
+
+class Condition(_Frozen):
+    """Under what the calls were timed.
+
+    Attributes:
+        unavailable: Why this machine cannot make the condition; empty = it was measured.
+        operations: By name, those of TIMED; empty where the condition is not available.
+        throttled_share: Of the quota's periods, how many ended with the process waiting; None = no quota.
+    """
+
+    name: ConditionName
+    unavailable: str = ""
+    operations: Mapping[Timed, Latency] = {}
+    throttled_share: float | None = None
+
+
+class ColdStart(_Frozen):
+    """Fresh processes, compiled and in the page cache as after a first start, in milliseconds.
+
+    Attributes:
+        import_ms: `import edge_sdk`, with numpy and onnxruntime.
+        open_ms: `Engine.open` on an empty state folder, which plays the bundle's golden vectors.
+        first_decision_ms: The first `rank`.
+        total_ms: The three together.
+    """
+
+    processes: int
+    import_ms: Spread
+    open_ms: Spread
+    first_decision_ms: Spread
+    total_ms: Spread
+
+
+class Memory(_Frozen):
+    """Medians over fresh processes that made the same calls.
+
+    Attributes:
+        bare_bytes: Resident, of a process that imports numpy and onnxruntime and does nothing.
+        extra_bytes: Resident beyond that, after 2,000 events and 200 decisions.
+        state_bytes: Length of all files of the state folder then.
+    """
+
+    bare_bytes: int
+    extra_bytes: int
+    state_bytes: int
+
+
+class BundleFacts(_Frozen):
+    """Which bundle; everything but the hash and the size must agree for two files to be compared."""
+
+    scene: str
+    items: int
+    offers: int
+    window: int
+    sha256: str
+    size_bytes: int
+
+
+class Workload(_Frozen):
+    """What was asked of the bundle; times are only comparable where all of it agrees."""
+
+    id: str
+    candidates: int
+    rounds: int
+    seconds_a_condition: float
+
+
+class Machine(_Frozen):
+    """Where it was measured."""
+
+    processor: str
+    cpus: int
+    system: str
+    versions: Mapping[str, str]
+
+
+class Bench(_Frozen):
+    """One run of `device-sim bench`.
+
+    Attributes:
+        counts: What `device-sim count` counted for this bundle, by core; not of this machine.
+    """
+
+    format: int = FORMAT
+    bundle: BundleFacts
+    workload: Workload
+    machine: Machine
+    conditions: tuple[Condition, ...]
+    cold_start: ColdStart
+    memory: Memory
+    counts: Mapping[str, BundleCounts] = {}
+
+    def latency(self, condition: ConditionName, operation: Timed) -> Latency | None:
+        """What was timed, if it was."""
+        found = (one.operations.get(operation) for one in self.conditions if one.name == condition)
+        return next(found, None)
+
+
+def read_bench(path: Path) -> Bench:
+    """Read what `write_bench` wrote.
+
+    Raises:
+        BenchFileError: The file is not readable or not in the format.
+    """
+    mend = "give a file that `device-sim bench --json` wrote, or measure again"
+    return read_json(path, Bench, BenchFileError, mend=mend, version=FORMAT)
+
+
+def write_bench(bench: Bench, path: Path) -> None:
+    """Write as JSON; a reader sees the old file or the new one, never half of it.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    write_json(bench, path)

@@ -1,0 +1,131 @@
+"""From counts to cycles: a linear model for each core, fitted on published timings (`validation/validate.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from device_sim.cores import UnknownCoreError, core_named
+from device_sim.counts.counts import Counts
+from device_sim.files import read_json
+from device_sim.validation.protocol import NEAREST
+
+SHIPPED: Final = Path(__file__).with_name("calibration.json")
+
+
+class CalibrationError(Exception):
+    """A calibration file is not usable; the message names the file, the field and the mend."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CoreModel(_Frozen):
+    """How many cycles a core takes for counted vector code, and how far that was off where it could be checked.
+
+    All errors are |predicted/published − 1| as fractions; `validation/protocol.py` says how they are made.
+
+    Attributes:
+        core: Such as `cortex-a55`.
+        counts_core: The core whose kernels were counted for it (ReferenceCounts.core): A73 runs those of A72.
+        cycles_per: Cycles of each of some `features`, none negative.
+        cycles_per_x86_ms: The baseline: cycles for each millisecond of the x86 host of the counts.
+        held_out_median: Median error on models that the fit had not seen, same device.
+        held_out_p90: Its 90th percentile.
+        unseen_device_median: Median error on devices that the fit had not seen; None = only one device.
+        unseen_device_p90: Its 90th percentile.
+        neither_seen_median: Median error where the fit had seen neither the device nor the model, as in an estimate
+            of a bundle; None = only one device.
+        neither_seen_p90: Its 90th percentile.
+        devices: What it was fitted on.
+    """
+
+    core: str
+    counts_core: str
+    cycles_per: Mapping[str, float]
+    cycles_per_x86_ms: float
+    held_out_median: float
+    held_out_p90: float
+    unseen_device_median: float | None
+    unseen_device_p90: float | None
+    neither_seen_median: float | None
+    neither_seen_p90: float | None
+    devices: tuple[str, ...]
+
+    @field_validator("cycles_per")
+    @classmethod
+    def _known_features(cls, cycles_per: Mapping[str, float]) -> Mapping[str, float]:
+        unknown = sorted(set(cycles_per) - set(features(Counts(mix={}))))
+        if unknown or not cycles_per or min(cycles_per.values()) < 0.0:
+            raise ValueError(f"unknown features {unknown}, no features, or a negative coefficient")
+        return cycles_per
+
+    def cycles(self, counts: Counts) -> float:
+        """The core's cycles for these counts, which must have been made with caches."""
+        counted = features(counts)
+        return sum(cycles * counted[name] for name, cycles in self.cycles_per.items())
+
+
+class Calibration(_Frozen):
+    """What `device-sim validate --write-calibration` fitted: shipped, so that estimating needs no published table.
+
+    Attributes:
+        cores: The fitted cores, by name.
+        transferred_median: Median error of a core scored with the coefficients of its relative.
+        transferred_p90: Its 90th percentile: what a transferred core's interval must allow for.
+        published_sha256: Of the published table it was fitted on.
+        counted_with: Versions behind the counts.
+    """
+
+    cores: Mapping[str, CoreModel]
+    transferred_median: float | None
+    transferred_p90: float | None
+    published_sha256: str
+    counted_with: Mapping[str, str]
+
+    def for_core(self, core: str) -> tuple[CoreModel, bool]:
+        """The model of a core, and whether it is a relative's because the core has no published runs of its own.
+
+        Raises:
+            UnknownCoreError: Neither the core nor its relative was fitted, or the name is unknown.
+        """
+        name = core_named(core)
+        if name in self.cores:
+            return self.cores[name], False
+        relative = NEAREST.get(name)
+        if relative is None or relative not in self.cores:
+            raise UnknownCoreError(core)
+        return self.cores[relative], True
+
+
+def features(counts: Counts) -> dict[str, float]:
+    """What a model may be linear in.
+
+    `system` is in none but `other`: in ncnn's kernels for in-order cores it is nearly all `nop`, put there to make
+    pairs, and issued beside another instruction.
+    """
+    fma, system = counts.of("fma", "dot"), counts.of("system")
+    memory = counts.of("load", "store", "vector_load", "vector_store")
+    return {
+        "fma": fma,
+        "memory": memory,
+        "rest": counts.instructions - fma - memory - system,
+        "other": counts.instructions - fma,
+        "l1_miss": counts.l1d_misses or 0.0,
+        "l2_miss": counts.l2_misses or 0.0,
+        "l3_miss": counts.l3_misses or 0.0,
+    }
+
+
+def read_calibration(path: Path = SHIPPED) -> Calibration:
+    """Read a calibration.
+
+    Raises:
+        CalibrationError: The file is not readable or not in the format.
+    """
+    mend = "write it again with `device-sim validate --write-calibration`"
+    return read_json(path, Calibration, CalibrationError, mend=mend)

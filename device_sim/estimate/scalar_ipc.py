@@ -1,0 +1,89 @@
+"""Instructions per cycle of interpreted code: the shipped range of each core, derived by `validation/derive_scalar_ipc.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from device_sim.files import read_json
+
+SHIPPED: Final = Path(__file__).with_name("scalar_ipc.json")
+
+
+class ScalarIpcError(Exception):
+    """The ranges are not usable, or there is none for a core."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LzmaInstructions(_Frozen):
+    """What 7-zip executes on arm64 for one KiB, and how that is known."""
+
+    encode_per_kib: float = Field(gt=0)
+    decode_per_kib: float = Field(gt=0)
+    source: str
+
+
+class Widening(_Frozen):
+    """By what an interpreter's range is wider than LZMA's: the low end × `low`, the high end × `high`."""
+
+    low: float = Field(gt=0, le=1)
+    high: float = Field(ge=1)
+    source: str
+
+
+class CoreIpc(_Frozen):
+    """Instructions per cycle on one core.
+
+    Attributes:
+        low: Interpreted code, the slow end of the range.
+        high: The fast end.
+        lzma_encode: 10th and 90th percentile over the boards; None = no row is about this core.
+        lzma_decode: The same for decoding.
+        boards: Result files behind it.
+        neighbours: Whose ranges stand in; empty = the core has rows of its own.
+        source: In a sentence, for whoever asks where the range is from.
+    """
+
+    core: str
+    low: float = Field(gt=0)
+    high: float = Field(gt=0)
+    lzma_encode: tuple[float, float] | None = None
+    lzma_decode: tuple[float, float] | None = None
+    boards: tuple[str, ...] = ()
+    neighbours: tuple[str, ...] = ()
+    source: str
+
+
+class ScalarIpc(_Frozen):
+    """What `scalar_ipc.json` holds."""
+
+    lzma: LzmaInstructions
+    in_order: Widening
+    out_of_order: Widening
+    cores: Mapping[str, CoreIpc]
+
+    def of(self, core: str) -> CoreIpc:
+        """The range of a core.
+
+        Raises:
+            ScalarIpcError: There is none.
+        """
+        if core not in self.cores:
+            raise ScalarIpcError(f"{core}: no range of instructions per cycle; give one in the profile, as scalar_ipc")
+        return self.cores[core]
+
+
+def read_scalar_ipc(path: Path = SHIPPED) -> ScalarIpc:
+    """Read what `interpreter.main` wrote.
+
+    Raises:
+        ScalarIpcError: The file is not readable or not in the form.
+    """
+    mend = "write it again with `python -m device_sim.validation.derive_scalar_ipc --rows FILE --write`"
+    return read_json(path, ScalarIpc, ScalarIpcError, mend=mend)

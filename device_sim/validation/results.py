@@ -1,0 +1,156 @@
+"""What `device-sim validate` found, as in its JSON file. Errors are |predicted/published − 1| as fractions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from device_sim.validation.fitting import Array
+from device_sim.validation.protocol import WITHIN
+from device_sim.validation.published import Exclusion
+
+RESULTS_FORMAT: Final = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Score(_Frozen):
+    """How far predictions were off.
+
+    Attributes:
+        median_error: Half of the points are off by no more.
+        p90_error: Nine of ten are off by no more.
+        within_1_5: The share predicted within a factor of 1.5.
+        points: How many predictions; a held-out model is predicted once a halving.
+    """
+
+    median_error: float
+    p90_error: float
+    within_1_5: float
+    points: int
+
+
+class Compared(Score):
+    """The cycle model's score beside that of its baseline on the same points."""
+
+    baseline: Score
+
+
+class DeviceScores(Compared):
+    """A device; its own figures are those of held-out models.
+
+    Attributes:
+        unseen_device: By a fit on the core's other devices; None = it is the only one.
+        neither_seen: The same on held-out models.
+        models: How many of its models are scored.
+    """
+
+    core: str
+    clock_ghz: float
+    models: int
+    unseen_device: Compared | None
+    neither_seen: Compared | None
+
+
+class CoreScores(Compared):
+    """A core; its own figures are those of held-out models over all its devices.
+
+    Attributes:
+        cycles_per: The coefficients fitted on all of it.
+        noise: |a/b − 1| of the core's published runs among each other, clock-scaled; None = one device only.
+    """
+
+    counts_core: str
+    devices: tuple[str, ...]
+    cycles_per: Mapping[str, float]
+    unseen_device: Compared | None
+    neither_seen: Compared | None
+    noise: Score | None
+
+
+class GivenScores(Compared):
+    """Scores of coefficients that were given, not fitted on what they are scored on.
+
+    Attributes:
+        core: The device's, or the core itself.
+        coefficients_of: Whose coefficients served.
+        transferred: They are a relative's.
+        fitted_on: The coefficients were fitted on a device of this name and core: not a new device.
+        note: The table's own warning of the run; such a device is not in the totals of its core.
+    """
+
+    core: str
+    coefficients_of: str
+    transferred: bool
+    fitted_on: bool
+    note: str | None
+
+
+class FurtherTable(_Frozen):
+    """A further published table, scored without refitting."""
+
+    file: str
+    sha256: str
+    calibration: str
+    cores: Mapping[str, GivenScores]
+    devices: Mapping[str, GivenScores]
+    exclusions: tuple[Exclusion, ...]
+
+
+class Verdict(_Frozen):
+    """Whether a target holds."""
+
+    target: str
+    holds: bool
+    measured: str
+
+
+class Variant(_Frozen):
+    """Another way to fit and score, shown beside the main one so that its choices can be judged."""
+
+    title: str
+    cores: Mapping[str, CoreScores]
+    targets: tuple[Verdict, ...]
+
+
+class Validation(_Frozen):
+    """Everything about the main published table.
+
+    Attributes:
+        variants: `preregistered`: the form that protocol.py fixed before anything was scored. `with_int8` and
+            `preregistered_with_int8`: both forms with int8 models in fits and scores.
+    """
+
+    format: int = RESULTS_FORMAT
+    published: str
+    published_sha256: str
+    sources: tuple[str, ...]
+    models: tuple[str, ...]
+    cores: Mapping[str, CoreScores]
+    devices: Mapping[str, DeviceScores]
+    noted: Mapping[str, GivenScores]
+    transferred: Mapping[str, Compared]
+    variants: Mapping[str, Variant]
+    exclusions: tuple[Exclusion, ...]
+    targets: tuple[Verdict, ...]
+
+
+def score(ratio: Array) -> Score:
+    """Score predictions.
+
+    Args:
+        ratio: Predicted / published, shape [points], not empty.
+    """
+    error = np.abs(ratio - 1.0)
+    near = (ratio <= WITHIN) & (ratio >= 1.0 / WITHIN)
+    return Score(
+        median_error=float(np.median(error)),
+        p90_error=float(np.quantile(error, 0.9)),
+        within_1_5=float(near.mean()),
+        points=len(error),
+    )

@@ -1,0 +1,96 @@
+"""Each published point beside its predictions: what the report's scatter shows, shipped as a result of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from device_sim.files import read_json
+from device_sim.validation.fitting import Array
+from device_sim.validation.predictions import Evaluated
+from device_sim.validation.scoring import Predicted
+
+SHIPPED_POINTS: Final = Path(__file__).with_name("validation.json")
+_DIGITS: Final = 4
+
+
+class ScoredPointsError(Exception):
+    """A file of scored points is not usable; the message names the file, the field and the mend."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ScoredPoint(_Frozen):
+    """One model on one device. Published milliseconds = predicted_ms / ratio.
+
+    Attributes:
+        predicted_ms: With the model held out: the median over the halvings.
+        ratio: Predicted / published.
+        unseen_device_ms: With the device held out; None = the only one of its core.
+        unseen_device_ratio: Predicted / published.
+    """
+
+    device: str
+    core: str
+    model: str
+    predicted_ms: float
+    ratio: float
+    unseen_device_ms: float | None
+    unseen_device_ratio: float | None
+
+
+class ScoredPoints(_Frozen):
+    """The file: the points, and what they were scored against."""
+
+    sources: tuple[str, ...]
+    published_sha256: str
+    points: tuple[ScoredPoint, ...]
+
+
+def scored_points(evaluated: Sequence[Evaluated]) -> tuple[ScoredPoint, ...]:
+    """One point for each model that a device was scored on."""
+    points = []
+    for one in evaluated:
+        held_out = _by_model(one.held_out.model)
+        unseen = _by_model(one.unseen_device.model) if one.unseen_device else {}
+        for place, model in enumerate(one.device.models):
+            published = one.device.cycles[place : place + 1]
+            points.append(
+                ScoredPoint(
+                    device=one.device.name,
+                    core=one.device.core,
+                    model=model,
+                    predicted_ms=_rounded(one.device.milliseconds(published * held_out[model])[0]),
+                    ratio=_rounded(held_out[model]),
+                    unseen_device_ms=_rounded(one.device.milliseconds(published * unseen[model])[0])
+                    if unseen
+                    else None,
+                    unseen_device_ratio=_rounded(unseen[model]) if unseen else None,
+                )
+            )
+    return tuple(points)
+
+
+def read_points(path: Path = SHIPPED_POINTS) -> ScoredPoints:
+    """Read scored points.
+
+    Raises:
+        ScoredPointsError: The file is not readable or not in the format.
+    """
+    mend = "write it again with `device-sim validate --write-points`"
+    return read_json(path, ScoredPoints, ScoredPointsError, mend=mend)
+
+
+def _by_model(predicted: Predicted) -> dict[str, float]:
+    names: Array = np.array(predicted.models)
+    return {model: float(np.median(predicted.ratio[names == model])) for model in set(predicted.models)}
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")

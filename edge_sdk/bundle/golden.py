@@ -1,0 +1,66 @@
+"""A bundle's self-tests: events, a decision, and the arrays that must come out."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from edge_sdk.bundle.format.generated.edge_generated import GoldenT
+from edge_sdk.bundle.policy_symbols import Fail, numbers
+from edge_sdk.log.record import Records
+from edge_sdk.memory.layout import MemoryLayout
+from edge_sdk.policy.rules import Policy
+from edge_sdk.types import F32, I32
+
+
+class Golden(NamedTuple):
+    """One self-test: these events, then this decision, give these arrays."""
+
+    times_ms: tuple[int, ...]
+    kinds: tuple[int, ...]
+    items: tuple[int, ...]
+    values: tuple[float, ...]
+    now_ms: int
+    context: F32  # (X,)
+    candidates: I32  # (C,) offer rows
+    base_logits: F32  # (C, K)
+    event_item: I32  # (N,)
+    event_kind: I32  # (N,)
+    event_age_s: F32  # (N,)
+    event_value: F32  # (N,)
+    counters: F32  # (C, F)
+    logits: F32  # (C, K)
+
+
+def read_golden(raw: GoldenT, layout: MemoryLayout, policy: Policy, fail: Fail) -> Golden:
+    """One self-test of a bundle, its arrays of the sizes that its layout says."""
+    events: Records = raw.events
+    candidates = numbers(raw.candidates, np.int32)
+    if len(candidates) and not 0 <= candidates.min() <= candidates.max() <= len(layout.offers):
+        fail("golden.candidates", "a row beyond the offers")
+    c, k = len(candidates), len(policy.objectives)
+    return Golden(
+        times_ms=tuple((events["time_s"].astype(np.int64) * 1000 + events["time_ms"]).tolist()),
+        kinds=tuple(events["kind"].tolist()),
+        items=tuple(events["item"].tolist()),
+        values=tuple(events["value"].tolist()),
+        now_ms=raw.nowS * 1000 + raw.nowMs,
+        context=_table(fail, "golden.context", raw.context, policy.context_features),
+        candidates=candidates,
+        base_logits=_table(fail, "golden.base_logits", raw.baseLogits, c, k),
+        event_item=numbers(raw.eventItem, np.int32),
+        event_kind=numbers(raw.eventKind, np.int32),
+        event_age_s=numbers(raw.eventAgeS, np.float32),
+        event_value=numbers(raw.eventValue, np.float32),
+        counters=_table(fail, "golden.counters", raw.counters, c, layout.counter_features),
+        logits=_table(fail, "golden.logits", raw.logits, c, k),
+    )
+
+
+def _table(fail: Fail, field: str, raw: object, *shape: int) -> F32:
+    found = numbers(raw, np.float32)
+    if len(found) != math.prod(shape):
+        fail(field, f"{len(found)} numbers, not {math.prod(shape)}")
+    return found.reshape(shape)

@@ -1,0 +1,292 @@
+"""A policy as packed -> compiled rules, checked field by field against what the scene knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+
+import numpy as np
+
+from edge_sdk.bundle.container import PARSE_ERRORS, POLICY, check_release
+from edge_sdk.bundle.format.generated.edge_generated import CapT, CategoryLimitT, ExplorationT, PolicyFileT, PolicyT
+from edge_sdk.bundle.policy_symbols import Fail, RuleReader, SceneWords, decoded, numbers, single
+from edge_sdk.errors import BundleDamagedError, BundleTooNewError, PolicyInvalidError
+from edge_sdk.limits import POLICY_VERSION
+from edge_sdk.memory.caps import CapRule
+from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.policy.rules import (
+    NO_LIMIT,
+    Boost,
+    BudgetTerms,
+    ContextCondition,
+    DropRule,
+    Exploration,
+    Explore,
+    Pin,
+    Policy,
+    QuietHours,
+    Selection,
+    WeightRule,
+    When,
+)
+from edge_sdk.reasons import Reason
+from edge_sdk.types import F32, I64, Per
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.bundle import Bundle
+
+MINUTES: Final = 1440  # of a day
+_BY_OPERATOR, _BY_USER = 0, 1
+
+
+class ReadPolicy(NamedTuple):
+    """A compiled policy, and what memory must count for it."""
+
+    policy: Policy
+    caps: tuple[CapRule, ...]
+    budget: BudgetRule | None
+
+
+def read_policy(raw: PolicyT, words: SceneWords, fail: Fail) -> ReadPolicy:
+    """Check and compile a policy.
+
+    Offers and categories that the scene does not know match nothing; any other unknown name, and any number without a
+    meaning, is refused.
+
+    Args:
+        raw: the table.
+        words: what it may refer to.
+        fail: called with a field's path and what stands there; it raises.
+    """
+    return _Reader(raw, words, fail).policy()
+
+
+def read_policy_file(
+    source: str, data: bytes, bundle: Bundle, *, trusted_keys: Sequence[bytes], allow_unsigned: bool
+) -> ReadPolicy:
+    """Check and compile a policy that came on its own, as `cloud-export policy` makes it.
+
+    Args:
+        source: what messages call it.
+        data: the file's bytes.
+        bundle: the installed one.
+        trusted_keys: raw Ed25519 public keys, 32 bytes each; one of them must have signed.
+        allow_unsigned: take it without asking who made it.
+
+    Raises:
+        BundleDamagedError: it is truncated, altered or no policy.
+        BundleUntrustedError: no trusted key signed it.
+        BundleTooNewError: its format is later than this runtime's.
+        PolicyInvalidError: it is of another scene, or a field of it does not fit the bundle.
+    """
+
+    def fail(field: str, found: str) -> NoReturn:
+        raise PolicyInvalidError(source, field, found)
+
+    view = memoryview(data)
+    payload = check_release(source, view, identifier=POLICY, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
+    try:
+        raw = PolicyFileT.InitFromPackedBuf(payload)
+    except PARSE_ERRORS as problem:
+        raise BundleDamagedError(source, "payload", f"not readable ({problem})", is_policy=True) from problem
+    if raw.formatVersion > POLICY_VERSION:
+        raise BundleTooNewError(source, raw.formatVersion, POLICY_VERSION)
+    try:
+        if decoded(raw.scene) != bundle.scene:
+            fail("scene", f"{decoded(raw.scene)!r}, and the bundle is of {bundle.scene!r}")
+        if raw.policy is None:
+            fail("policy", "absent")
+        return read_policy(raw.policy, bundle.words, fail)
+    except PARSE_ERRORS as problem:
+        raise PolicyInvalidError(source, "policy", f"{type(problem).__name__}: {problem}") from problem
+
+
+class _Reader:
+    def __init__(self, raw: PolicyT, words: SceneWords, fail: Fail) -> None:
+        self.raw = raw
+        self.words = words
+        self.fail = fail
+        self.rules = RuleReader(words, fail)
+
+    def policy(self) -> ReadPolicy:
+        raw, words = self.raw, self.words
+        budget = self._budget()
+        if raw.minEvents > raw.fullEvents or raw.fullEvents > words.window:
+            found = f"{raw.minEvents}, full_events {raw.fullEvents}, in a window of {words.window}"
+            self.fail("policy.min_events", found)
+        policy = Policy(
+            objectives=words.objectives,
+            weights=self._weights(),
+            context=words.context,
+            valid_from_ms=words.valid_from_ms,
+            valid_until_ms=words.valid_until_ms,
+            offer_costs=words.offer_costs,
+            version=raw.version,
+            channels=words.channels,
+            variants=words.variants,
+            attributes=words.attributes,
+            drops=(*self._former_eligibility(), *self._eligibility(), *self._blocks()),
+            quiet_hours=tuple(self._quiet_hours()),
+            weight_rules=tuple(self._weight_rules()),
+            boosts=tuple(self._boosts()),
+            min_events=raw.minEvents,
+            full_events=raw.fullEvents,
+            largest_shift=None if raw.largestShift is None else self._amount("largest_shift", raw.largestShift),
+            largest_move=raw.largestMove,
+            cost_price=self._amount("cost_price", raw.costPrice),
+            budget=budget,
+            diversity=self._amount("diversity", raw.diversity),
+            null_score=None if raw.nullScore is None else self._finite("null_score", raw.nullScore),
+            again_after_s=raw.againAfterS,
+            exploration=self._exploration(raw.exploration),
+            category_limits=self._category_limits(raw.categoryLimits),
+            pins=tuple(self._pins()),
+        )
+        caps = tuple(self._cap(f"policy.caps[{index}]", cap) for index, cap in enumerate(raw.caps or ()))
+        return ReadPolicy(policy, caps, BudgetRule(words.shown_kinds, budget.period_s) if budget else None)
+
+    # ---- numbers ----
+
+    def _finite(self, field: str, value: float) -> float:
+        rounded = single(value)
+        if not math.isfinite(rounded):
+            self.fail(f"policy.{field}", f"{rounded:g}, not a finite number")
+        return rounded
+
+    def _amount(self, field: str, value: float) -> float:
+        rounded = self._finite(field, value)
+        if rounded < 0:
+            self.fail(f"policy.{field}", f"{rounded:g}, below 0")
+        return rounded
+
+    def _weights(self) -> F32:
+        given = tuple(decoded(objective.name) for objective in self.raw.objectives or ())
+        if given != self.words.objectives:
+            found = f"{', '.join(given) or 'none'}; the bundle has {', '.join(self.words.objectives)}"
+            self.fail("policy.objectives", found)
+        return self._all_finite("objectives", [objective.weight for objective in self.raw.objectives])
+
+    def _all_finite(self, field: str, values: Sequence[float]) -> F32:
+        return np.array([self._finite(f"{field}[{index}]", value) for index, value in enumerate(values)], np.float32)
+
+    # ---- rules about candidates ----
+
+    def _former_eligibility(self) -> Iterator[DropRule]:
+        """As bundles of edge-sdk 0.1 hold it: by rows and indices."""
+        for index, rule in enumerate(self.raw.eligibility or ()):
+            name = f"eligibility[{index}]"
+            mask = np.zeros(len(self.words.offers) + 1, np.bool_)
+            rows, allowed = numbers(rule.offers, np.uint16), numbers(rule.allowed, np.uint16)
+            if len(rows) and int(rows.max()) >= len(mask):
+                self.fail(f"policy.{name}.offers", f"row {rows.max()} of {len(self.words.offers)}")
+            mask[rows.tolist()] = True
+            if rule.field >= len(self.words.context):
+                self.fail(f"policy.{name}.field", str(rule.field))
+            when = When((ContextCondition(rule.field, frozenset(allowed.tolist())),))
+            yield DropRule(name, Selection(offers=mask), when, drops_when=False, reason=Reason.NOT_ELIGIBLE)
+
+    def _eligibility(self) -> Iterator[DropRule]:
+        for index, rule in enumerate(self.raw.rules or ()):
+            field = f"policy.eligibility[{index}]"
+            about, when = self.rules.selection(field, rule.selection), self.rules.when(field, rule.when)
+            yield DropRule(decoded(rule.name), about, when, drops_when=False, reason=Reason.NOT_ELIGIBLE)
+
+    def _blocks(self) -> Iterator[DropRule]:
+        for index, rule in enumerate(self.raw.blocks or ()):
+            field = f"policy.blocks[{index}]"
+            about, when = self.rules.selection(field, rule.selection), self.rules.when(field, rule.when)
+            reason = Reason.HIDDEN if self._by_user(field, rule.by) else Reason.BLOCKED
+            yield DropRule(decoded(rule.name), about, when, drops_when=True, reason=reason)
+
+    def _boosts(self) -> Iterator[Boost]:
+        for index, rule in enumerate(self.raw.boosts or ()):
+            field = f"policy.boosts[{index}]"
+            about, when = self.rules.selection(field, rule.selection), self.rules.when(field, rule.when)
+            add = np.float32(self._finite(f"boosts[{index}].add", rule.add))
+            yield Boost(decoded(rule.name), about, when, add)
+
+    def _pins(self) -> Iterator[Pin]:
+        for index, rule in enumerate(self.raw.pins or ()):
+            field = f"policy.pins[{index}]"
+            for name, number in (("place", rule.place), ("count", rule.count)):
+                if number < 1:
+                    self.fail(f"{field}.{name}", str(number))
+            about, when = self.rules.selection(field, rule.selection), self.rules.when(field, rule.when)
+            by_user = self._by_user(field, rule.by)
+            yield Pin(decoded(rule.name), about, when, rule.place - 1, rule.count, by_user)
+
+    def _by_user(self, field: str, party: int) -> bool:
+        if party not in (_BY_OPERATOR, _BY_USER):
+            self.fail(f"{field}.by", str(party))
+        return party == _BY_USER
+
+    # ---- the others ----
+
+    def _weight_rules(self) -> Iterator[WeightRule]:
+        for index, rule in enumerate(self.raw.weightRules or ()):
+            field = f"weight_rules[{index}]"
+            given = numbers(rule.weights, np.float32).tolist()
+            if len(given) != len(self.words.objectives):
+                self.fail(f"policy.{field}.weights", f"{len(given)} numbers, not {len(self.words.objectives)}")
+            when = self.rules.when(f"policy.{field}", rule.when, of_user_only=True)
+            yield WeightRule(decoded(rule.name), when, self._all_finite(f"{field}.weights", given))
+
+    def _quiet_hours(self) -> Iterator[QuietHours]:
+        for index, rule in enumerate(self.raw.quietHours or ()):
+            field, start, end = f"policy.quiet_hours[{index}]", rule.fromMinute, rule.untilMinute
+            if max(start, end) >= MINUTES or start == end:
+                self.fail(f"{field}.from_minute", f"{start}, until_minute {end}: two different minutes of a day")
+            channels = self.rules.channels(f"{field}.channels", rule.channels)
+            yield QuietHours(decoded(rule.name), channels, start, end)
+
+    def _cap(self, field: str, raw: CapT) -> CapRule:
+        kinds = (raw.kind, *numbers(raw.moreKinds, np.uint16).tolist())
+        for kind in kinds:
+            if kind not in self.words.kinds:
+                self.fail(f"{field}.kind", f"{kind} is not the id of a declared kind")
+        if raw.per not in tuple(Per):
+            self.fail(f"{field}.per", str(raw.per))
+        channels = self.rules.channels(f"{field}.channels", raw.channels) or frozenset()
+        name = decoded(raw.name) or field.removeprefix("policy.")
+        limit = max(1, raw.limit)  # as docs/format.md has always said
+        return CapRule(kinds, Per(raw.per), limit, raw.withinS, raw.cooldown, name, channels)
+
+    def _budget(self) -> BudgetTerms | None:
+        raw = self.raw.budget
+        if raw is None:
+            return None
+        if raw.periodS < 1:
+            self.fail("policy.budget.period_s", str(raw.periodS))
+        if not self.words.shown_kinds:
+            self.fail("policy.budget", "given, and no kind of event says that an offer was shown")
+        amount = self._amount("budget.amount", raw.amount)
+        return BudgetTerms(amount, raw.periodS, self._amount("budget.gain", raw.gain))
+
+    def _exploration(self, raw: ExplorationT | None) -> Exploration:
+        mode = Explore.OFF if raw is None else raw.mode
+        if raw is None or mode == Explore.OFF:
+            return Exploration()
+        if mode == Explore.EPSILON_GREEDY:
+            epsilon = self._amount("exploration.epsilon", raw.epsilon)
+            if epsilon > 1:
+                self.fail("policy.exploration.epsilon", f"{epsilon:g}, above 1")
+            return Exploration(Explore.EPSILON_GREEDY, epsilon=epsilon)
+        if mode != Explore.SOFTMAX:
+            thompson = "thompson needs an on-device learner, which this runtime has not"
+            self.fail("policy.exploration.mode", thompson if mode == Explore.THOMPSON else str(mode))
+        temperature = self._amount("exploration.temperature", raw.temperature)
+        if not temperature:
+            self.fail("policy.exploration.temperature", "0")
+        return Exploration(Explore.SOFTMAX, temperature=temperature)
+
+    def _category_limits(self, raw: Sequence[CategoryLimitT] | None) -> I64 | None:
+        """By category row; the limit of category 0 is that of each category without its own."""
+        if not raw:
+            return None
+        given = {entry.category: entry.limit for entry in raw}
+        if min(given.values()) < 1:
+            self.fail("policy.category_limits", "a limit of 0")
+        others = given.get(0, NO_LIMIT)
+        limits = [given.get(identifier, others) for identifier in self.words.category_ids]
+        return np.array([NO_LIMIT, *limits], np.int64)

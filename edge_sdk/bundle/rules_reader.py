@@ -1,0 +1,105 @@
+"""A bundle's rules of derived events and its state machines, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from edge_sdk.bundle.format.generated.edge_generated import BundleT, MachineStepT, MachineT
+from edge_sdk.bundle.policy_symbols import Fail, decoded, numbers
+from edge_sdk.memory.derived_events import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
+from edge_sdk.policy.rules import ContextField
+from edge_sdk.types import Per
+
+
+def derived_rules(raw: BundleT, fail: Fail) -> DerivedRules:
+    """The rules that make events from recorded ones."""
+    recorded = frozenset(kind.id for kind in raw.kinds if not kind.derived)
+
+    def looked_at(field: str, vector: object) -> frozenset[int]:
+        kinds = frozenset(numbers(vector, np.uint16).tolist())
+        if not kinds or not kinds <= recorded:
+            fail(field, f"{sorted(kinds)}: none, or one that is not declared or itself derived")
+        return kinds
+
+    session = None
+    if raw.session is not None:
+        activity = looked_at("session.activity", raw.session.activity)
+        session = SessionRule(raw.session.startKind, raw.session.endKind, activity, raw.session.gapS)
+    dwell, passed_over = [], []
+    for index, stay in enumerate(raw.dwell or []):
+        of = looked_at(f"dwell[{index}].of", stay.of)
+        activity = looked_at(f"dwell[{index}].activity", stay.activity)
+        dwell.append(DwellRule(stay.kind, of, activity, stay.longestS))
+    for index, passed in enumerate(raw.passedOver or []):
+        if not passed.count:
+            fail(f"passed_over[{index}].count", "0")
+        seen = looked_at(f"passed_over[{index}].seen", passed.seen)
+        touched = looked_at(f"passed_over[{index}].touched", passed.touched)
+        passed_over.append(PassedOverRule(passed.kind, seen, touched, passed.count))
+    rules = DerivedRules(session, tuple(dwell), tuple(passed_over))
+    declared = {kind.id for kind in raw.kinds if kind.derived}
+    if len(set(rules.kinds)) < len(rules.kinds) or not {*rules.kinds} <= declared:
+        found = f"make kinds {[*rules.kinds]}: one twice, or one that is not declared as derived"
+        fail("session, dwell or passed_over", found)
+    if session and not (session.start_kind or session.end_kind):
+        fail("session.start_kind", "0, and end_kind too")
+    return rules
+
+
+def machine_rules(raw: Sequence[MachineT], kinds: frozenset[int], fail: Fail) -> tuple[MachineRule, ...]:
+    """The state machines; `kinds` are the ids of all declared kinds."""
+    found: list[MachineRule] = []
+    for index, machine in enumerate(raw):
+        name, field = decoded(machine.name), f"machines[{index}]"
+        if not name or name in [other.name for other in found]:
+            fail(f"{field}.name", f"{name!r}: none, or one that stands there twice")
+        if machine.per not in tuple(Per):
+            fail(f"{field}.per", str(machine.per))
+        states = tuple(decoded(state) for state in machine.states or [])
+        if not states or len(set(states)) < len(states):
+            fail(f"{field}.states", "none, or one that stands there twice")
+        steps = tuple(_steps(field, machine.steps or [], len(states), kinds, fail))
+        rule = MachineRule(name, Per(machine.per), states, steps)
+        if time_cycle(rule):
+            fail(f"{field}.steps", "those by time lead from a state back to it")
+        found.append(rule)
+    return tuple(found)
+
+
+def _steps(
+    field: str, raw: Sequence[MachineStepT], states: int, kinds: frozenset[int], fail: Fail
+) -> Iterator[MachineStep]:
+    for index, step in enumerate(raw):
+        place = f"{field}.steps[{index}]"
+        sources = frozenset(numbers(step.from_, np.uint8).tolist())
+        if max(*sources, step.to, 0) >= states:
+            fail(f"{place}.to", f"{step.to}, from {sorted(sources)}, of {states} states")
+        if step.on and step.on not in kinds:
+            fail(f"{place}.on", f"{step.on} is not the id of a declared kind")
+        if (step.on == 0) == (step.afterS == 0):
+            fail(f"{place}.after_s", f"{step.afterS}, and on {step.on}: a step is by events or by time")
+        yield MachineStep(sources, step.on, max(1, step.count), step.afterS, step.to)
+
+
+def machine_fields(
+    machines: Sequence[MachineRule], context: Sequence[ContextField], fail: Fail
+) -> tuple[tuple[int, int, tuple[int, ...]], ...]:
+    """Machines that give a context field where the app does not: those of its name.
+
+    Returns:
+        For each: the machine's index, the field's, and the index of the field's value for each state.
+    """
+    names = [field.name for field in context]
+    found = []
+    for index, machine in enumerate(machines):
+        if machine.name not in names:
+            continue
+        place = names.index(machine.name)
+        values = context[place].values
+        if machine.per != Per.USER or not {*machine.states} <= {*values}:
+            fail(f"machines[{index}]", f"{machine.name!r} is a context field, whose values are {', '.join(values)}")
+        found.append((index, place, tuple(values.index(state) for state in machine.states)))
+    return tuple(found)

@@ -1,0 +1,54 @@
+"""A bundle's model tables: views of the mapped file, of the sizes that its layout says."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from edge_sdk.bundle.format.generated.edge_generated import BundleT
+from edge_sdk.bundle.policy_symbols import Fail, numbers
+from edge_sdk.memory.layout import MemoryLayout
+from edge_sdk.model.projection import ModelTables
+from edge_sdk.policy.rules import Policy
+from edge_sdk.types import F32
+
+TABLES_FROM: Final = 3  # format; before, the graphs held the tables
+
+
+def read_tables(bundle: BundleT, layout: MemoryLayout, policy: Policy, fail: Fail) -> ModelTables | None:
+    """The tables of a bundle; None = its graphs hold them."""
+    if bundle.formatVersion < TABLES_FROM:
+        return None
+    raw = bundle.tables
+    if raw is None:
+        fail("tables", "absent")
+    value = numbers(raw.value, np.float32)
+    d, kinds = len(value), len(layout.kinds) + 1
+    if not d:
+        fail("tables.value", "empty")
+
+    def table(field: str, vector: object, *shape: int) -> F32:
+        found = numbers(vector, np.float32)
+        if len(found) != math.prod(shape):
+            fail(f"tables.{field}", f"{len(found)} numbers, not {math.prod(shape)}")
+        return found.reshape(shape)
+
+    tables = ModelTables(
+        items=table("items", raw.items, len(layout.items) + 1, d),
+        value=value,
+        kind_scale=table("kind_scale", raw.kindScale, kinds, d),
+        kind_shift=table("kind_shift", raw.kindShift, kinds, d),
+        kind_fading=table("kind_fading", raw.kindFading, kinds),
+        context=table("context", raw.context, policy.context_features, d),
+        offers=table("offers", raw.offers, len(layout.offers) + 1, d),
+        query=table("query", raw.query, d, d),
+        readout=table("readout", raw.readout, len(policy.objectives), d, d),
+    )
+    for field in ("kind_scale", "kind_shift", "kind_fading", "offers"):
+        if np.any(getattr(tables, field)[0]):
+            fail(f"tables.{field}", "row 0 is not 0")
+    if not (tables.kind_fading[1:] < 0).all():
+        fail("tables.kind_fading", "a rate that is not below 0")
+    return tables

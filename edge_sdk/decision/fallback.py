@@ -1,0 +1,96 @@
+"""The answer where no engine gives one: the cloud's order as it came."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_sdk.decision.decision import Decision, Stages
+from edge_sdk.errors import ErrorCode
+from edge_sdk.policy.exploration import Draw
+from edge_sdk.policy.rules import Exploration
+from edge_sdk.policy.slate import Slate
+from edge_sdk.reasons import Reason
+from edge_sdk.types import F32, I64, BaseDecision, by_score
+
+
+def base_answer(
+    base: BaseDecision,
+    *,
+    error: ErrorCode,
+    detail: str = "",
+    limit: int | None = None,
+    time_ms: int,
+    number: int = 0,
+    scene: str = "",
+    model_version: str = "",
+    policy_version: int = 0,
+    dropped_bits: I64 | None = None,
+) -> Decision:
+    """The base order as a decision.
+
+    With one logit an offer the order is theirs, as the engine's base order is. With one an objective it is the order
+    of the list: only a bundle has the weights that make one score of them. Without a bundle no rule holds either,
+    but one: an offer stands once, in the first of its channels and wordings.
+
+    Args:
+        base: the cloud's ranking.
+        error: why no engine answered.
+        detail: what to mend.
+        limit: at most so many offers; what is no whole number counts as None.
+        time_ms: milliseconds since 1970.
+        number: the decision's id; 0 = none.
+        scene: of the bundle, if there is one.
+        model_version: of the bundle.
+        policy_version: of the policy.
+        dropped_bits: (C,) why an offer does not stand, 0 = it does; None = by the rule above.
+    """
+    scores, order = _scored(base)
+    bits = _other_touches(base, order) if dropped_bits is None else dropped_bits
+    standing = order if bits is None else order[bits[order] == 0]
+    whole = isinstance(limit, int) and not isinstance(limit, bool)
+    return Decision(
+        id=number,
+        time_ms=time_ms,
+        scene=scene,
+        model_version=model_version,
+        policy_version=policy_version,
+        error=error,
+        detail=detail,
+        base=base,
+        stages=Stages.of_base(scores),
+        base_ranking=order,
+        dropped_bits=bits,
+        standing=standing,
+        pinned=(),
+        draw=Draw(Exploration(), scores, Slate(standing, (), (), None, None), standing),
+        costs=_costs(base),
+        known=None,
+        limit=limit if whole else None,
+        again_at_ms=None,
+        trace=None,
+    )
+
+
+def _scored(base: BaseDecision) -> tuple[F32, I64]:
+    """(C,) scores, NaN where there is no single usable logit each, and the order."""
+    count = len(base.offers)
+    if base.logits.shape == (count,) and bool(np.isfinite(base.logits).all()):
+        return base.logits, by_score(base.logits)
+    return np.full(count, np.nan, np.float32), np.arange(count, dtype=np.int64)
+
+
+def _costs(base: BaseDecision) -> F32:
+    """(C,) as the cloud gave them, if they are numbers; the bundle's are not known here."""
+    count = len(base.offers)
+    usable = base.costs is not None and base.costs.shape == (count,) and bool(np.isfinite(base.costs).all())
+    return base.costs if base.costs is not None and usable else np.zeros(count, np.float32)
+
+
+def _other_touches(base: BaseDecision, order: I64) -> I64 | None:
+    bits, met = np.zeros(len(base.offers), np.int64), set[str]()
+    for index in order.tolist():
+        offer = base.offers[index]
+        if isinstance(offer, str):  # an app may give anything
+            bits[index] = int(Reason.OTHER_TOUCH) if offer in met else 0
+            met.add(offer)
+    return bits if bits.any() else None

@@ -1,0 +1,120 @@
+"""What `Engine.rank` was asked, and how a policy reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from edge_sdk.errors import ErrorCode
+from edge_sdk.limits import CONTEXTS_KEPT
+from edge_sdk.policy.rules import Policy
+from edge_sdk.types import F32
+
+_NO_CONTEXT: Final[Mapping[str, str]] = {}
+_NOT_GIVEN: Final = float("inf")
+
+
+class Request(NamedTuple):
+    """What `Engine.rank` was asked, and when."""
+
+    number: int  # the decision's id
+    now_ms: int
+    utc_offset_s: int  # of local time
+    seed: int
+    last_seq: int  # newest event that the memory holds
+    era: object  # of the trace
+    context: Mapping[str, str] | None
+    attributes: Mapping[str, float] | None
+    limit: int | None
+    weights: Mapping[str, float] | None
+
+
+class RequestError(Exception):
+    """A request that cannot be scored; it becomes the decision's error code and detail."""
+
+    def __init__(self, code: ErrorCode, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class RequestReader:
+    """Of one policy. What an app asks again and again is kept read."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.no_context = (-1,) * len(policy.context)
+        self.no_numbers = (_NOT_GIVEN,) * len(policy.attributes)
+        self._chosen: dict[tuple[tuple[str, str], ...], tuple[int, ...]] = {}
+        self._one_hot: dict[tuple[int, ...], F32] = {}
+
+    def chosen(self, context: Mapping[str, str] | None) -> tuple[int, ...]:
+        """The value index of each context field, as given; -1 = not given.
+
+        Raises:
+            RequestError: the scene does not declare it.
+        """
+        try:
+            key = tuple(context.items()) if context else ()
+            found = self._chosen.get(key)
+            if found is None:
+                if len(self._chosen) >= CONTEXTS_KEPT:
+                    self._chosen.clear()
+                found = self._chosen[key] = self._policy.chosen(context or _NO_CONTEXT)
+            return found
+        except (KeyError, ValueError, TypeError, AttributeError) as problem:
+            known = {field.name: list(field.values) for field in self._policy.context}
+            detail = f"context {context!r} is not in the scene ({problem}); it declares {known}"
+            raise RequestError(ErrorCode.UNKNOWN_CONTEXT, detail) from problem
+
+    def numbers(self, attributes: Mapping[str, float] | None) -> tuple[float, ...]:
+        """Each attribute of the scene; infinity = not given.
+
+        Raises:
+            RequestError: not the scene's, or no finite numbers.
+        """
+        if not attributes:
+            return self.no_numbers
+        known = self._policy.attributes
+        try:
+            numbers = tuple(float(attributes[name]) if name in attributes else _NOT_GIVEN for name in known)
+            usable = set(attributes) <= set(known) and all(map(isfinite, map(float, attributes.values())))
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            usable = False
+        if not usable:
+            detail = f"attributes {attributes!r}; pass finite numbers for {', '.join(known) or '(none declared)'}"
+            raise RequestError(ErrorCode.BAD_ATTRIBUTES, detail)
+        return numbers
+
+    def weights(self, given: Mapping[str, float]) -> F32:
+        """The caller's objective weights, (K,); 0 where one is left out.
+
+        Raises:
+            RequestError: not the scene's objectives, or no finite numbers.
+        """
+        known = self._policy.objectives
+        try:
+            with np.errstate(over="ignore"):
+                weights = np.array([given.get(name, 0.0) for name in known], np.float32)
+            usable = weights.shape == (len(known),) and bool(np.isfinite(weights).all()) and set(given) <= set(known)
+        except (TypeError, ValueError, AttributeError):
+            usable = False
+        if not usable:
+            raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {given!r}; pass finite numbers for {', '.join(known)}")
+        return weights
+
+    def one_hot(self, chosen: tuple[int, ...]) -> F32:
+        """The vector (X,) of the context that the model reads; the same array each time."""
+        vector = self._one_hot.get(chosen)
+        if vector is None:
+            if len(self._one_hot) >= CONTEXTS_KEPT:
+                self._one_hot.clear()
+            vector = self._one_hot[chosen] = self._policy.one_hot(chosen)
+        return vector
+
+    def forget(self) -> None:
+        """Drop what is kept of earlier requests."""
+        self._chosen.clear()
+        self._one_hot.clear()

@@ -1,0 +1,599 @@
+"""The engine: record what happens, rank what is offered. Everything stays in the state folder.
+
+    engine = Engine.open("state/", bundle="wealth.edge", trusted_keys=[key])
+    engine.record("item_view", item="fund_017", value=1200.0)
+    decision = engine.rank(base, context={"surface": "home"}, limit=5)
+
+Set-up raises a typed `EdgeError`; `rank` always answers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from edge_sdk.bundle.bundle import Bundle, read_bundle, with_policy
+from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.selftest import model_shape, tested_ranker
+from edge_sdk.clock import Clock, system_clock
+from edge_sdk.decision.decision import Decision
+from edge_sdk.decision.maker import DecisionMaker
+from edge_sdk.decision.request import Request
+from edge_sdk.errors import (
+    ErrorCode,
+    ExplanationGoneError,
+    InvalidValueError,
+    StateUnusableError,
+    UnknownKindError,
+    UnknownOutcomeError,
+)
+from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S, TIME_MS_MAX
+from edge_sdk.log.event_input import FLOAT32_MAX, as_float32, checked_columns, id_of, listed, within_range
+from edge_sdk.model.session import ModelInputs, Ranker
+from edge_sdk.policy.rules import ContextField
+from edge_sdk.state.durability import DURABILITIES, Durability
+from edge_sdk.state.folder import StateFolder
+from edge_sdk.state.policy_file import PolicyStore, Trust
+from edge_sdk.types import BaseDecision
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from edge_sdk.engine.status import Status
+    from edge_sdk.explain.explanation import Explainer, Explanations
+    from edge_sdk.explain.messages import Messenger
+
+UtcOffset = Callable[[int], int]  # that -> seconds that local time is ahead of UTC
+
+
+def local_utc_offset_s(now_ms: int) -> int:
+    """How far the system's local time is ahead of UTC, in seconds."""
+    return time.localtime(now_ms // 1000).tm_gmtoff
+
+
+class Engine:
+    """One user's decisions on one device. Thread-safe; make it with `Engine.open`."""
+
+    def __init__(
+        self, state: StateFolder, bundle: Bundle, ranker: Ranker, policies: PolicyStore, clock: Clock,
+        utc_offset_s: UtcOffset, durability: Durability, seed: int | None, policy_error: str,
+    ) -> None:  # fmt: skip
+        """Use `Engine.open`."""
+        self._state, self._bundle, self._ranker, self._policies = state, bundle, ranker, policies
+        self._clock, self._utc_offset_s, self._durability, self._seed = clock, utc_offset_s, durability, seed
+        self._policy_error = policy_error
+        self._maker = DecisionMaker(bundle, ranker)
+        self._lock = threading.Lock()
+        self._acquire, self._release = self._lock.acquire, self._lock.release
+        self._closed = False
+        self._kind_ids = bundle.kind_ids
+        names = {number: name for name, number in bundle.kind_ids.items()}
+        self._shown_kinds = {channel.name: names.get(channel.shown_kind) for channel in bundle.policy.channels}
+        self._feedback_kinds = {outcome: names[number] for outcome, number in bundle.feedback.items()}
+        self._item_ids: dict[str, int] = {"": 0}
+        self._explainer: Explainer | None = None
+        self._messenger: Messenger | None = None
+        self._decisions = self._unknown_items = 0
+        self._errors: dict[ErrorCode, int] = {}
+
+    @classmethod
+    def open(
+        cls,
+        state: Path | str,
+        *,
+        bundle: Path | str,
+        trusted_keys: Sequence[bytes] = (),
+        allow_unsigned: bool = False,
+        log_bytes: int = LOG_BYTES,
+        durability: Durability = "process",
+        sync_interval_s: float = SYNC_INTERVAL_S,
+        storage_key: bytes | None = None,
+        clock: Clock = system_clock,
+        utc_offset_s: UtcOffset = local_utc_offset_s,
+        seed: int | None = None,
+    ) -> Engine:
+        """Open a state folder with a bundle, check both, and run the bundle's golden vectors.
+
+        Args:
+            state: folder of this user's events; made if absent. One engine owns it at a time.
+            bundle: the `.edge` file.
+            trusted_keys: Ed25519 public keys (32 bytes each) of which one must have signed the bundle.
+            allow_unsigned: take a bundle without a trusted signature (development).
+            log_bytes: size of the event log when it is made, in bytes (32 a record, 64 encrypted). An existing log
+                keeps its size; `resize` changes it.
+            durability: "process": what was recorded survives the death of the process, and a power loss as far as the
+                kernel has written it out. "power": at most the last `sync_interval_s` is lost when power is.
+            sync_interval_s: seconds between two writes to the disk with "power"; 0 = at each event, before `record`
+                returns.
+            storage_key: encrypts what lies in the state folder (AES-GCM): 16, 24 or 32 random bytes that the app
+                keeps elsewhere. None = plain.
+            clock: milliseconds since the epoch.
+            utc_offset_s: how far local time is ahead of UTC at a moment (milliseconds since the epoch), in seconds, for
+                the policy's quiet hours; the default asks the system.
+            seed: of exploration's noise; None = from the log's own random id.
+
+        Raises:
+            EdgeError: a subclass that names the file, the field and the mend. The state folder is left as it was.
+            TypeError: `trusted_keys` is one key instead of a list of keys, or the clock gives no number.
+        """
+        if isinstance(trusted_keys, bytes | str):
+            raise TypeError("trusted_keys is one key; pass a list: trusted_keys=[key]")
+        if durability not in DURABILITIES:
+            raise InvalidValueError("durability", durability)
+        if not isinstance(sync_interval_s, int | float) or not 0 <= sync_interval_s < float("inf"):
+            raise InvalidValueError("sync_interval_s", sync_interval_s)
+        now_ms = within_range(clock())  # a clock that does not work shows now, not at the first decision
+        if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
+            raise InvalidValueError("seed", seed)
+        path = Path(bundle)
+        payload = open_release(path, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
+        content = read_bundle(path, payload)
+        policies = PolicyStore(Path(state), Trust(tuple(trusted_keys), allow_unsigned))
+        content, policy_error = policies.in_force(content)
+        ranker = tested_ranker(content)
+        folder = StateFolder(
+            Path(state),
+            content.layout,
+            log_bytes,
+            now_ms=now_ms,
+            storage_key=storage_key,
+            sync_interval_s=sync_interval_s if durability == "power" else None,
+        )
+        return cls(folder, content, ranker, policies, clock, utc_offset_s, durability, seed, policy_error)
+
+    def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:
+        """Write down that something happened. Returns when it would survive the death of the process.
+
+        Args:
+            kind: one of the scene's kinds.
+            item: what it is about; "" = nothing in particular. An item that the bundle does not know is kept too:
+                a later bundle may know it.
+            value: amount, change, seconds …; the scene's own unit.
+            decision: id of the decision that it answers; 0 = none.
+
+        Returns:
+            The event's sequence number in the log.
+
+        Raises:
+            UnknownKindError: the scene has no such kind.
+            InvalidValueError: an item that is no str, or a value that no finite float32 holds.
+            RuntimeError: the engine is closed.
+        """
+        try:
+            kind_number = self._kind_ids[kind]
+        except (KeyError, TypeError):
+            raise UnknownKindError(kind, tuple(self._kind_ids)) from None
+        if value.__class__ is not float or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
+            value = as_float32(value)
+        if decision.__class__ is not int or not 0 <= decision <= 0xFFFFFFFF:
+            raise InvalidValueError("decision", decision)
+        self._acquire()  # half the cost of a `with`
+        try:
+            if self._closed:
+                self._refuse()
+            try:
+                number = self._item_ids[item]
+            except (KeyError, TypeError):
+                number = self._name(item)
+            now_ms = self._clock()
+            if now_ms.__class__ is not int or not 0 <= now_ms <= TIME_MS_MAX:
+                now_ms = within_range(now_ms)
+            state = self._state
+            seq = state.log.append(now_ms, kind_number, number, value, decision)
+            if seq >= state.due:
+                state.tend(now_ms)
+            return seq
+        finally:
+            self._release()
+
+    def record_many(
+        self,
+        times_ms: npt.ArrayLike,
+        kinds: npt.ArrayLike,
+        items: npt.ArrayLike | None = None,
+        values: npt.ArrayLike | None = None,
+        decisions: npt.ArrayLike | None = None,
+        *,
+        kind_names: Sequence[str],
+        item_names: Sequence[str] = (),
+    ) -> int:
+        """Write down many events at once, with times of their own: for replay and back-fill.
+
+        The columns are dictionary-encoded, as Arrow's dictionaries and pandas' categoricals are: codes into lists of
+        names. All or none: nothing is written when something is refused.
+
+        Args:
+            times_ms: (E,) milliseconds since 1970. They come after all that was recorded before, in this order.
+            kinds: (E,) whole numbers, each an index into `kind_names`.
+            items: (E,) indices into `item_names`; None = about nothing in particular, as is the name "".
+            values: (E,) finite float32; None = 0.
+            decisions: (E,) ids of the decisions that they answer, 0 = none; None = 0.
+            kind_names: kinds of the scene.
+            item_names: any.
+
+        Returns:
+            The newest event's sequence number.
+
+        Raises:
+            UnknownKindError: a name in `kind_names` is no kind of the scene.
+            InvalidValueError: a column or a value that no event can hold.
+            StateFullError, StateUnusableError: numbers run out (after 4 billion events), and the disk has no room to
+                let them start low again.
+            RuntimeError: the engine is closed.
+        """
+        kind_ids = [self._kind_id(name) for name in listed("kind_names", kind_names)]
+        item_ids = [id_of(name) for name in listed("item_names", item_names)]
+        events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            return self._state.add_many(events, self._now())
+
+    def rank(
+        self,
+        base: BaseDecision,
+        *,
+        context: Mapping[str, str] | None = None,
+        attributes: Mapping[str, float] | None = None,
+        limit: int | None = None,
+        weights: Mapping[str, float] | None = None,
+    ) -> Decision:
+        """Order the candidates of a base decision by what this device knows, under the policy in force.
+
+        Args:
+            base: the cloud's ranking; its offers are the candidates.
+            context: the scene's context fields, each with one of its declared values. A field that a state machine of
+                the scene gives may be left out.
+            attributes: the scene's attributes: numbers that rules look at.
+            limit: at most so many offers; None = all.
+            weights: objective weights other than the policy's; an objective left out weighs 0.
+
+        Returns:
+            A decision, always: on any trouble the base order, with `error` and `detail` set. The rules that take
+            offers out (dates, eligibility, caps, …) and the slate's rules hold then too. `not_now` says that nothing is
+            to be shown, and `again_at_ms` when to ask again.
+
+        Raises:
+            TypeError: `base` is no BaseDecision.
+            RuntimeError: the engine is closed.
+        """
+        if not isinstance(base, BaseDecision):
+            raise TypeError(f"base is a {type(base).__name__}; pass BaseDecision(offers, logits)")
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            state, maker, now_ms = self._state, self._maker, within_range(self._clock())
+            state.last_decision = number = state.last_decision % 0xFFFFFFFF + 1
+            seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
+            offset_s = self._local_offset_s(now_ms) if maker.looks_at_local_time else 0
+            request = Request(
+                number, now_ms, offset_s, seed, state.log.last_seq, state.era, context, attributes, limit, weights
+            )
+            decision = maker.decide(state.memory, base, request)
+            self._decisions += 1
+            if decision.error:
+                self._errors[decision.error] = self._errors.get(decision.error, 0) + 1
+            return decision
+
+    def still_stands(self, decision: Decision) -> bool:
+        """Whether a decision's list may be shown again as it is: its rules would take no offer out now.
+
+        Looks at the rules only, not at the model: for a list that must not jump under the finger.
+
+        Raises:
+            RuntimeError: the engine is closed.
+        """
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            if decision.trace is None or decision.trace.era is not self._state.era:
+                return False
+            now_ms = self._now()
+            return self._maker.still_stands(self._state.memory, decision, now_ms, self._local_offset_s(now_ms))
+
+    def shown(self, decision: Decision, *, count: int | None = None) -> None:
+        """Record that the first `count` offers of a decision were on the screen, or sent (None = all of them).
+
+        Only this counts for caps and the budget: what was ranked and not shown costs nothing. Each is recorded with the
+        kind of its channel, its cost as the event's value.
+
+        Raises:
+            UnknownOutcomeError: the scene names no kind for it (`[events] shown`, `[channels]`).
+            RuntimeError: the engine is closed.
+        """
+        order = decision.order if count is None else decision.order[: max(0, count)]
+        for index in order.tolist():
+            channel = decision.base.channel(index)
+            kind = self._shown_kinds.get(channel)
+            if kind is None:
+                raise UnknownOutcomeError(f"shown in {channel}" if channel else "shown", ())
+            cost = float(decision.costs[index])
+            self.record(kind, item=decision.candidates[index], value=cost, decision=decision.id)
+
+    def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:
+        """Record what came of an offer of a decision, e.g. ``feedback(decision, "fund_017", "click")``.
+
+        Raises:
+            UnknownOutcomeError: the scene maps no kind to this outcome (`[events.feedback]`).
+            InvalidValueError: the decision had no such offer, or the value is no finite float32.
+            RuntimeError: the engine is closed.
+        """
+        kind = self._feedback_kinds.get(outcome) if isinstance(outcome, str) else None
+        if kind is None:
+            raise UnknownOutcomeError(outcome, tuple(self._feedback_kinds))
+        if offer not in decision.candidates:
+            raise InvalidValueError("offer", offer)
+        self.record(kind, item=offer, value=value, decision=decision.id)
+
+    def explain(self, decision: Decision) -> Explanations:
+        """Take a decision's scores and places apart: base logit, what each event added, what the policy did, and why a
+        rule left an offer out.
+
+        The state at the decision is rebuilt from the event log if events came after it.
+
+        Returns:
+            One for each of `decision.offers`, in their order, then one for each of the dropped.
+
+        Raises:
+            InvalidValueError: the decision is the bare base order (`error` is set): there is nothing to take apart.
+            ExplanationGoneError: events came after the decision, and the log has dropped some that it was made from;
+                or the log was erased or another policy installed since, or another engine made the decision.
+            RuntimeError: the engine is closed.
+        """
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            trace = decision.trace
+            if trace is None:
+                raise InvalidValueError("decision", decision.error.name)
+            memory = self._state.memory_at(trace.last_seq) if trace.era is self._state.era else None
+            if memory is None:
+                raise ExplanationGoneError(decision.id)
+            if self._explainer is None:
+                from edge_sdk.explain.explanation import Explainer  # many an app never explains: 4 ms of the import
+
+                self._explainer = Explainer(self._bundle)
+            inputs = ModelInputs.empty(model_shape(self._bundle), len(decision.candidates))
+            self._maker.fill(inputs, memory, decision)
+            return self._explainer.explain(decision, inputs, memory)
+
+    def message(self, decision: Decision, offer: str, *, language: str = "en") -> str:
+        """The sentence for an offer of a decision: its variant's text, the slots filled from what this device knows.
+
+        It is made of the state as it is now, and nothing of it leaves. Where a slot cannot be filled, the variant's
+        plain text; where there is none, the offer's name in words.
+
+        Args:
+            decision: any.
+            offer: one of its candidates.
+            language: BCP 47, e.g. "zh"; English where the bundle has no texts of it.
+
+        Raises:
+            RuntimeError: the engine is closed.
+        """
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            if self._messenger is None:
+                from edge_sdk.explain.messages import Messenger
+
+                self._messenger = Messenger(self._bundle)
+            return self._messenger.message(decision, offer, language, self._state.memory, self._now())
+
+    def install_policy(self, policy: bytes) -> None:
+        """Put another policy in force, without a new model: what `cloud-export policy` wrote, signed.
+
+        Counters, caps and states go on where both policies count the same. It holds after a restart too, and under a
+        new bundle, until a bundle's own policy is as new. Killed in between, the former or the new one is in force.
+
+        Raises:
+            PolicyNotNewerError: its version is not above that of the policy in force.
+            PolicyInvalidError: it does not fit the bundle.
+            BundleDamagedError, BundleUntrustedError: it is damaged, or nobody trusted signed it.
+            StateUnusableError: the disk refuses; the former policy holds.
+            RuntimeError: the engine is closed.
+        """
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            bundle = with_policy(self._bundle, self._policies.check(policy, self._bundle))
+            self._policies.prepare(policy)
+            self._state.adopt(bundle.layout)
+            try:
+                self._policies.activate()
+            except StateUnusableError:
+                try:
+                    self._state.adopt(self._bundle.layout)
+                except StateUnusableError:  # then the new one is in force until the engine is opened again
+                    self._rule_by(bundle)
+                raise
+            self._rule_by(bundle)
+
+    def erase(
+        self,
+        *,
+        before: int | None = None,
+        items: Iterable[str] | None = None,
+        kinds: Iterable[str] | None = None,
+    ) -> int:
+        """Forget: overwrite events and everything derived from them.
+
+        Without arguments all is forgotten. With some, the events that fit all of them are, and the state is as if they
+        had never been recorded. Where the log has dropped events that may have been among them, the model's window and
+        every counter and cap that they may have touched start anew from what the log holds: forgetting wins over
+        remembering. With `before` alone they may have touched all.
+
+        Args:
+            before: milliseconds since 1970; events of an earlier time.
+            items: names; events about one of them.
+            kinds: events of one of these kinds.
+
+        Returns:
+            How many events were overwritten in the log.
+
+        Raises:
+            UnknownKindError: the scene has no such kind.
+            InvalidValueError: a time that is no whole number, or a name that is no str.
+            StateUnusableError: the disk refuses; call it again.
+            RuntimeError: the engine is closed.
+        """
+        if before is not None and (not isinstance(before, int) or isinstance(before, bool)):
+            raise InvalidValueError("before", before)
+        item_ids = None if items is None else frozenset(map(id_of, listed("items", items)))
+        kind_ids = None if kinds is None else frozenset(map(self._kind_id, listed("kinds", kinds)))
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            self._item_ids = {"": 0}
+            self._maker.forget()
+            if before is None and item_ids is None and kind_ids is None:
+                erased = self._state.log.count
+                self._state.erase()
+                self._decisions = self._unknown_items = 0
+                self._errors = {}
+                return erased
+            return self._state.erase_chosen(before, item_ids, kind_ids)
+
+    def resize(self, log_bytes: int) -> None:
+        """Give the event log another size, in bytes. The disk needs room for both files while it lasts.
+
+        The newest events stay, as many as fit; what the others added to counters and caps stays too. Killed at any
+        instruction, the log is the old one or the new one, whole.
+
+        Raises:
+            InvalidValueError: the size is out of range.
+            StateFullError, StateUnusableError: the log is as it was.
+            RuntimeError: the engine is closed.
+        """
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            self._state.resize(log_bytes)
+
+    def rotate_storage_key(self, storage_key: bytes | None) -> None:
+        """Encrypt the state folder with another key, or for the first time, or (None) no longer.
+
+        Returns when the disk holds nothing under the former key; where it refused to overwrite that, which
+        `status().disk_failures` counts, the next erase, rotation or opening does. Killed in between, one of both keys
+        opens the folder: try the new one first. A plain log's file doubles when it is encrypted: it keeps its events.
+
+        Raises:
+            WrongKeyError: it is no AES key.
+            StateFullError, StateUnusableError: the former key holds.
+            RuntimeError: the engine is closed.
+        """
+        with self._lock:
+            if self._closed:
+                self._refuse()
+            self._state.change_key(storage_key)
+
+    def sync(self) -> None:
+        """Write the log out to the disk now; returns when power may be lost. Other threads record meanwhile.
+
+        Raises:
+            StateUnusableError: the disk refuses.
+            RuntimeError: the engine is closed.
+        """
+        if self._closed:
+            self._refuse()
+        if not self._state.sync():
+            raise StateUnusableError(self._state.log.path, "the disk refused to write it out")
+
+    def status(self) -> Status:
+        """What is installed and how it fares."""
+        from edge_sdk.engine.status import Status  # 0.9 ms of every import
+
+        with self._lock:
+            return Status(
+                scene=self._bundle.scene,
+                model_version=self._bundle.model_version,
+                events=self._state.log.count,
+                capacity=self._state.log.capacity,
+                log_bytes=self._state.log.size_bytes,
+                encrypted=self._state.log.seal is not None,
+                durability=self._durability,
+                disk_failures=self._state.disk_failures,
+                damaged=self._state.log.damaged,
+                unknown_items=self._unknown_items,
+                decisions=self._decisions,
+                errors=sum(self._errors.values()),
+                errors_by_code={code.name: count for code, count in self._errors.items()},
+                policy_version=self._bundle.policy.version,
+                policy_error=self._policy_error,
+            )
+
+    @property
+    def shown_kinds(self) -> Mapping[str, str]:
+        """The kind that `shown` records, by channel; "" = in the app itself. A channel without one is left out."""
+        return {channel: kind for channel, kind in self._shown_kinds.items() if kind is not None}
+
+    @property
+    def feedback_kinds(self) -> Mapping[str, str]:
+        """The kind that `feedback` records, by outcome."""
+        return dict(self._feedback_kinds)
+
+    @property
+    def known_until_ms(self) -> int:
+        """Up to when the cloud knew the log that the bundle was made from, milliseconds since 1970; 0 = not known."""
+        return self._bundle.known_until_ms
+
+    @property
+    def context_fields(self) -> tuple[ContextField, ...]:
+        """What `rank` takes as context: each field with its closed list of values."""
+        return self._bundle.policy.context
+
+    def close(self) -> None:
+        """Write the log out and let the folder go. Closing twice is harmless.
+
+        Raises:
+            StateUnusableError: the disk refuses to write it out. The folder is let go all the same.
+        """
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._state.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- below: helpers; the lock is held ----
+
+    def _refuse(self) -> None:
+        raise RuntimeError("the engine is closed; open a new one with Engine.open")
+
+    def _now(self) -> int:
+        return within_range(self._clock())
+
+    def _rule_by(self, bundle: Bundle) -> None:
+        """Put a bundle's policy in force; memory is of its layout already."""
+        self._bundle, self._policy_error, self._explainer, self._messenger = bundle, "", None, None
+        self._maker = DecisionMaker(bundle, self._ranker)
+
+    def _local_offset_s(self, now_ms: int) -> int:
+        """Asked for only where a rule looks at local time: the system's answer takes a microsecond."""
+        return int(self._utc_offset_s(now_ms)) if self._maker.looks_at_local_time else 0
+
+    def _name(self, item: str) -> int:
+        """The id of an item name not met lately."""
+        number = id_of(item)
+        if len(self._item_ids) >= NAMES_CACHED:
+            self._item_ids = {"": 0}  # rare, and cheaper than keeping an order of use
+        self._item_ids[item] = number
+        layout = self._bundle.layout
+        self._unknown_items += not (layout.items.row(number) or layout.offers.row(number))
+        return number
+
+    def _kind_id(self, kind: str) -> int:
+        try:
+            return self._kind_ids[kind]
+        except (KeyError, TypeError):
+            raise UnknownKindError(kind, tuple(self._kind_ids)) from None

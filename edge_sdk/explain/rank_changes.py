@@ -1,0 +1,69 @@
+"""Which step of a decision moved an offer, and from where to where. Pure over the decision's arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from edge_sdk.decision.decision import Decision
+from edge_sdk.types import I64, by_score
+
+STEPS: Final = (
+    "standing",  # others do not stand, so those behind them close up
+    "events",  # the model
+    "gate",  # too few events for the device's full say; the largest shift of a score
+    "boosts",
+    "cost",
+    "influence",  # the largest move
+    "diversity",
+    "exploration",
+    "pins",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step that changed an offer's place."""
+
+    step: str  # one of STEPS
+    before: int  # place, 1 = first; before the step "standing" among all candidates, then among those that stand
+    after: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StagesPlaces:
+    """Every candidate's place after each step that can have moved it."""
+
+    steps: tuple[str, ...]  # (T,)
+    places: I64  # (T + 1, C) from 1; the first row is the base order of all; 0 = it does not stand
+
+    def moves(self, index: int) -> tuple[Move, ...]:
+        """A candidate's way from its base place to its place on the list; () when it does not stand."""
+        column = self.places[:, index].tolist()
+        if not column[-1]:
+            return ()
+        ways = zip(self.steps, pairwise(column), strict=True)
+        return tuple(Move(step, before, after) for step, (before, after) in ways if before != after)
+
+
+def stages_places(decision: Decision) -> StagesPlaces:
+    """Places after each step: by the score of each stage, lower index first; then as drawn; then the list itself."""
+    stages, count = decision.stages, len(decision.candidates)
+    scores = (stages.base, stages.model, stages.adjusted, stages.boosted, stages.priced, stages.bounded, stages.final)
+    orders = {STEPS[0]: decision.base_ranking}
+    if not decision.error:
+        for step, (before, after) in zip(STEPS[1:], pairwise(scores), strict=False):
+            if after is not before:
+                orders[step] = by_score(after)
+        orders["exploration"] = decision.draw.order
+    orders["pins"] = decision.standing
+    stands = np.zeros(count, np.bool_)
+    stands[decision.standing] = True
+    table = np.zeros((len(orders) + 1, count), np.int64)
+    table[0, decision.base_ranking] = np.arange(1, count + 1)
+    for row, order in zip(table[1:], orders.values(), strict=True):
+        row[order[stands[order]]] = np.arange(1, len(decision.standing) + 1)
+    return StagesPlaces(tuple(orders), table)

@@ -1,0 +1,153 @@
+"""What an app gives to be recorded: names, numbers, times and whole columns of them, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.errors import InvalidValueError
+from edge_sdk.limits import RECORD_MANY_MAX, TIME_MS_MAX
+from edge_sdk.log.record import RECORD, Records
+from edge_sdk.types import F32, I64
+from edge_sdk.vocabulary import item_id
+
+FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+
+
+class EventColumns(NamedTuple):
+    """Many events, oldest first, dictionary-encoded: codes into lists of ids."""
+
+    times_ms: I64  # (E,)
+    kinds: npt.NDArray[np.integer]  # (E,) indices into `kind_ids`
+    kind_ids: tuple[int, ...]
+    items: npt.NDArray[np.integer]  # (E,) indices into `item_ids`
+    item_ids: tuple[int, ...]
+    values: F32  # (E,)
+    decisions: npt.NDArray[np.uint32]  # (E,)
+
+    def newest(self, count: int) -> Records:
+        """The last `count` of them as records, without numbers."""
+        part = slice(max(0, len(self.times_ms) - count), None)
+        records = np.zeros(len(self.times_ms[part]), RECORD)
+        records["time_s"], records["time_ms"] = np.divmod(self.times_ms[part], 1000)
+        records["kind"] = np.array(self.kind_ids, np.uint16)[self.kinds[part]]
+        records["item"] = np.array(self.item_ids, np.uint32)[self.items[part]]
+        records["value"], records["decision"] = self.values[part], self.decisions[part]
+        return records
+
+
+def as_float32(value: object) -> float:
+    """A number that a float32 holds, of whatever type.
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    if not isinstance(value, str | bytes | bytearray):  # float("12") would take words
+        try:
+            number = float(value)  # type: ignore[arg-type]
+            if -FLOAT32_MAX <= number <= FLOAT32_MAX:
+                return number
+        except (TypeError, ValueError, ArithmeticError):
+            pass
+    raise InvalidValueError("value", value)
+
+
+def within_range(time_ms: float) -> int:
+    """Whole milliseconds that the log's format can hold."""
+    return int(min(max(0, time_ms), TIME_MS_MAX))  # in this order NaN becomes 0, infinity the last moment
+
+
+def id_of(item: str) -> int:
+    """The id of an item's name; 0 for "".
+
+    Raises:
+        InvalidValueError: it is no name.
+    """
+    try:
+        return item_id(item) if item != "" else 0
+    except (AttributeError, UnicodeEncodeError):  # no str, or half a surrogate pair
+        raise InvalidValueError("item", item) from None
+
+
+def listed(field: str, names: Iterable[str]) -> Iterable[str]:
+    """The names, if they are more than one word.
+
+    Raises:
+        InvalidValueError: one name instead of a list.
+    """
+    if isinstance(names, str | bytes):
+        raise InvalidValueError(field, names)
+    return names
+
+
+def checked_columns(
+    times_ms: npt.ArrayLike,
+    kinds: npt.ArrayLike,
+    kind_ids: Sequence[int],
+    items: npt.ArrayLike | None,
+    item_ids: Sequence[int],
+    values: npt.ArrayLike | None,
+    decisions: npt.ArrayLike | None,
+) -> EventColumns:
+    """The columns of `Engine.record_many` as arrays, each value checked.
+
+    Raises:
+        InvalidValueError: a column of another length or type, or a value that no event can hold; it names the first.
+    """
+    times = _integers("times_ms", times_ms, TIME_MS_MAX + 1)
+    count = len(times)
+    if count > RECORD_MANY_MAX:
+        raise InvalidValueError("times_ms", f"{count} events")
+    if items is None:
+        items, item_ids = np.zeros(count, np.uint8), (0,)
+    return EventColumns(
+        times_ms=times.astype(np.int64, copy=False),
+        kinds=_integers("kinds", kinds, len(kind_ids), count),
+        kind_ids=tuple(kind_ids),
+        items=_integers("items", items, len(item_ids), count),
+        item_ids=tuple(item_ids),
+        values=np.zeros(count, np.float32) if values is None else _floats(values, count),
+        decisions=(
+            np.zeros(count, np.uint32)
+            if decisions is None
+            else _integers("decisions", decisions, 1 << 32, count).astype(np.uint32, copy=False)
+        ),
+    )
+
+
+def _integers(field: str, given: npt.ArrayLike, bound: int, count: int | None = None) -> npt.NDArray[np.integer]:
+    """A column of whole numbers from 0 up to, but not, `bound`."""
+    column: npt.NDArray[Any] = _column(field, given, count)
+    if not len(column):
+        return np.zeros(0, np.int64)
+    if column.dtype.kind not in "iu":
+        raise InvalidValueError(field, column.dtype.name)
+    for extreme in (int(column.min()), int(column.max())):
+        if not 0 <= extreme < bound:
+            raise InvalidValueError(field, extreme)
+    return column
+
+
+def _floats(given: npt.ArrayLike, count: int) -> F32:
+    column = _column("values", given, count)
+    if column.dtype.kind not in "fiu":
+        raise InvalidValueError("values", column.dtype.name)
+    with np.errstate(over="ignore"):
+        floats = column.astype(np.float32, copy=False)
+    finite = np.isfinite(floats)
+    if not finite.all():
+        raise InvalidValueError("values", column[int(np.argmin(finite))])
+    return floats
+
+
+def _column(field: str, given: npt.ArrayLike, count: int | None) -> npt.NDArray[Any]:
+    try:
+        column = np.asarray(given)
+    except ValueError:  # ragged rows
+        raise InvalidValueError(field, given) from None
+    if column.ndim != 1 or (count is not None and len(column) != count):
+        raise InvalidValueError(field, f"shape {column.shape}")
+    return column

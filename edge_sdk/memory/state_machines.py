@@ -1,0 +1,229 @@
+"""State machines that events and time step: a user's lifecycle stage, an offer's holding phase, a user's own choices.
+
+Pure over events: no clock, no disk. Reading takes the steps by time that are due without writing them down, so that a
+machine's state depends on the events alone, not on when somebody looked. docs/format.md has the rules as a port needs
+them, ADR 13 why they are so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from edge_sdk.memory.machine_states import KindSteps, Standing, States
+from edge_sdk.memory.targets import OF_THE_USER, target_rows
+from edge_sdk.types import I32, I64, Per
+
+# Per, what the kind does in each state, the machine's states.
+Stepped = tuple[int, KindSteps, States]
+STATES_MAX: Final = 255  # of one machine
+_OFFER, _CATEGORY = int(Per.OFFER), int(Per.CATEGORY)
+
+
+class MachineStep(NamedTuple):
+    """One step; the first of a machine's steps that fits is taken."""
+
+    sources: frozenset[int]  # state indices; empty = any
+    kind: int  # kind id; 0 = by time
+    count: int  # type: ignore[assignment]  # with the count-th such event since the state was entered; at least 1
+    after_s: int  # by time: since the state was entered
+    target: int  # state index; the same state again starts its time anew
+
+
+class MachineRule(NamedTuple):
+    """A machine of the scene."""
+
+    name: str
+    per: Per
+    states: tuple[str, ...]  # the first is where it begins
+    steps: tuple[MachineStep, ...]
+
+    @property
+    def kinds(self) -> frozenset[int]:
+        """Ids of the kinds of events that it looks at."""
+        return frozenset(step.kind for step in self.steps if step.kind)
+
+    @property
+    def counted(self) -> tuple[MachineStep, ...]:
+        """The steps that count their events, in order."""
+        return tuple(step for step in self.steps if step.kind and step.count > 1)
+
+
+def time_cycle(rule: MachineRule) -> bool:
+    """Whether time alone would lead some state back to itself; such a machine is refused.
+
+    Of several steps by time from one state the one that is due first is meant, as when they are taken.
+    """
+    timed = _timed(rule)
+    for start in range(len(timed)):
+        state: int | None = start
+        for _ in timed:
+            step = None if state is None else timed[state]
+            state = None if step is None else step[1]
+        if state is not None:
+            return True  # as many steps as there are states: one of them came twice
+    return False
+
+
+class Machines:
+    """The states of all targets of all machines."""
+
+    def __init__(self, rules: Sequence[MachineRule], offer_categories: I64, category_rows: int) -> None:
+        """Every target in its machine's first state, where its time has not begun.
+
+        Args:
+            rules: of the bundle.
+            offer_categories: category row of each offer row, (offers + 1,).
+            category_rows: with row 0.
+
+        Raises:
+            ValueError: a step leads nowhere, or time alone leads in a circle.
+        """
+        self._rules = tuple(rules)
+        self._offer_categories = offer_categories
+        self._states = [_states(rule, target_rows(rule.per, len(offer_categories), category_rows)) for rule in rules]
+        self._steps = [{kind: _kind_steps(rule, kind) for kind in rule.kinds} for rule in self._rules]
+        self.by_kind: dict[int, tuple[Stepped, ...]] = {
+            kind: tuple(
+                (int(rule.per), steps[kind], states)
+                for rule, steps, states in zip(self._rules, self._steps, self._states, strict=True)
+                if kind in steps
+            )
+            for kind in {kind for steps in self._steps for kind in steps}
+        }
+
+    @property
+    def rules(self) -> tuple[MachineRule, ...]:
+        """In the order of their indices."""
+        return self._rules
+
+    # ---- stepping ----
+
+    def add(self, stepped: tuple[Stepped, ...], time_ms: int, offer_row: int, category_row: int) -> None:
+        """Let one event step the machines that look at its kind (`by_kind`); row 0 stands for none and never steps."""
+        for per, steps, states in stepped:
+            row = offer_row if per == _OFFER else category_row if per == _CATEGORY else OF_THE_USER
+            if row:
+                states.step(steps, time_ms, row)
+
+    def add_many(self, index: int, times_ms: I64, kinds: I64, rows: I32) -> None:
+        """Let many events step one machine: the same as one by one.
+
+        Args:
+            index: of the machine.
+            times_ms: (E,) oldest first.
+            kinds: (E,) ids of kinds that the machine looks at.
+            rows: (E,) its targets (offer rows, category rows or all `OF_THE_USER`), 0 = none.
+        """
+        states, steps = self._states[index], self._steps[index]
+        for time_ms, kind, row in zip(times_ms.tolist(), kinds.tolist(), rows.tolist(), strict=True):
+            if row:
+                states.step(steps[kind], time_ms, row)
+
+    # ---- asking ----
+
+    def state(self, index: int, now_ms: int) -> int:
+        """The state of a machine of the user."""
+        return self._states[index].settled(OF_THE_USER, now_ms)[0]
+
+    def states(self, index: int, offer_rows: I64, now_ms: int) -> I64:
+        """The state of each offer, or of its category, (C,); that of row 0 is the first one."""
+        return self._states[index].all_states(now_ms).take(self._targets(index, offer_rows))
+
+    def state_of(self, index: int, offer_row: int, now_ms: int) -> int:
+        """The state of one offer, or of its category, at any time: what is kept ready for many is left as it is."""
+        return self._states[index].settled(self._target(index, offer_row), now_ms)[0]
+
+    def changes_of(self, index: int, offer_row: int, now_ms: int) -> int:
+        """When its next step by time is due, in ms; `NEVER_MS` = none."""
+        states = self._states[index]
+        return states.due_ms(*states.settled(self._target(index, offer_row), now_ms))
+
+    def _target(self, index: int, offer_row: int) -> int:
+        return offer_row if self._rules[index].per == Per.OFFER else int(self._offer_categories[offer_row])
+
+    def version(self, index: int, now_ms: int) -> int:
+        """A number that is another one when `states` may be otherwise; no two machines share one."""
+        states = self._states[index]
+        states.all_states(now_ms)
+        return states.version
+
+    def user_changes_at(self, index: int, now_ms: int) -> int:
+        """When the next step by time of a machine of the user is due, in ms; `NEVER_MS` = none."""
+        states = self._states[index]
+        return states.due_ms(*states.settled(OF_THE_USER, now_ms))
+
+    def changes_at(self, index: int, offer_rows: I64, now_ms: int) -> I64:
+        """The same for each offer, or its category, (C,)."""
+        return self._states[index].all_due_ms(now_ms).take(self._targets(index, offer_rows))
+
+    def _targets(self, index: int, offer_rows: I64) -> I64:
+        per = self._rules[index].per
+        if per == Per.OFFER:
+            return offer_rows
+        return self._offer_categories.take(offer_rows) if per == Per.CATEGORY else np.full_like(offer_rows, OF_THE_USER)
+
+    # ---- keeping ----
+
+    def standing(self, index: int, rows: I64) -> Standing:
+        """How some targets of a machine stand, as the newest event that it looked at left them."""
+        return self._states[index].standing(rows)
+
+    def take_over(self, index: int, rows: I64, standing: Standing) -> None:
+        """Let some targets of a machine, (R,), stand like this instead; `standing` has a row for each."""
+        self._states[index].take_over(rows, standing)
+
+    def dump(self) -> bytes:
+        """Of each machine states, times and counts; the length depends on the rules and targets alone."""
+        return b"".join(states.dump() for states in self._states)
+
+    def load(self, raw: bytes) -> int:
+        """Go on where `dump` stood; `raw` may go on. Returns the bytes read.
+
+        Raises:
+            ValueError: too few bytes, or a state that the machine does not have.
+        """
+        at = 0
+        for states in self._states:
+            at += states.load(raw[at:])
+        return at
+
+
+def _states(rule: MachineRule, rows: int) -> States:
+    named = range(len(rule.states))
+    is_whole = all(step.target in named and all(source in named for source in step.sources) for step in rule.steps)
+    if not 1 <= len(rule.states) <= STATES_MAX or not is_whole or time_cycle(rule):
+        raise ValueError(f"machine {rule.name!r}: a step leads nowhere, or time alone leads in a circle")
+    return States(rows, _timed(rule), len(rule.counted))
+
+
+def _timed(rule: MachineRule) -> tuple[tuple[int, int] | None, ...]:
+    """What time does in each state: after how many ms, to which state; None = nothing.
+
+    Of several steps the one that is due first, of those the first. From a state to itself time makes no step: nothing
+    would be another.
+    """
+    found: list[tuple[int, int] | None] = []
+    for state in range(len(rule.states)):
+        steps = [
+            (step.after_s * 1000, step.target)
+            for step in rule.steps
+            if not step.kind and step.target != state and (not step.sources or state in step.sources)
+        ]
+        found.append(min(steps, key=lambda step: step[0], default=None))
+    return tuple(found)
+
+
+def _kind_steps(rule: MachineRule, kind: int) -> KindSteps:
+    """The steps by events of a kind from each state: how many events, where they are counted, to which state."""
+    counts = [bool(step.kind) and step.count > 1 for step in rule.steps]
+    return tuple(
+        tuple(
+            (step.count, sum(counts[:at]), step.target)
+            for at, step in enumerate(rule.steps)
+            if step.kind == kind and (not step.sources or state in step.sources)
+        )
+        for state in range(len(rule.states))
+    )

@@ -1,0 +1,234 @@
+"""What a person set, as data: goals, limits and rules, resolved against a bundle's rows. No behaviour but look-ups.
+
+The steps that follow these rules, in their order: `eligibility.py` (who may stand), `scoring.py` (scores),
+`rank_bound.py` (how far the model may move an offer), `exploration.py`, `slate.py` (the list). docs/policy.md explains
+them to a person; `bundle/policy_reader.py` reads them from a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.reasons import Reason
+from edge_sdk.types import F32, I64
+
+Mask = npt.NDArray[np.bool_]
+
+NO_LIMIT: Final = 1 << 30  # offers of one category in a slate
+
+
+class ContextField(NamedTuple):
+    """A field of `rank`'s context and the closed list of its values."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+class Channel(NamedTuple):
+    """A way to reach the user; index 0 of a policy's channels is the app itself, named ""."""
+
+    name: str
+    shown_kind: int  # kind id that `Engine.shown` records for it; 0 = none
+    cost: float  # of showing one offer, beside the offer's own
+
+
+# ---- what rules are about, and when they hold ----
+
+
+class Situation(NamedTuple):
+    """What the conditions of the user look at; equal situations get equal answers, so it serves as a cache's key."""
+
+    context: tuple[int, ...]  # value index of each context field; -1 = not given
+    states: tuple[int, ...]  # state index of each machine; -1 = a machine per offer or category
+    numbers: tuple[float, ...]  # each attribute; infinity = not given, and then no condition on it holds
+
+
+class ContextCondition(NamedTuple):
+    """A context field has one of these values."""
+
+    field: int
+    allowed: frozenset[int]
+
+    def holds(self, situation: Situation) -> bool:
+        """In this situation."""
+        return situation.context[self.field] in self.allowed
+
+
+class StateCondition(NamedTuple):
+    """A machine is in one of these states."""
+
+    machine: int
+    allowed: frozenset[int]
+
+    def holds(self, situation: Situation) -> bool:
+        """In this situation; for a machine of the user."""
+        return situation.states[self.machine] in self.allowed
+
+
+class NumberCondition(NamedTuple):
+    """at_least <= attribute < below."""
+
+    attribute: int
+    at_least: float
+    below: float
+
+    def holds(self, situation: Situation) -> bool:
+        """In this situation."""
+        return self.at_least <= situation.numbers[self.attribute] < self.below
+
+
+class When(NamedTuple):
+    """Conditions that must all hold: those that look at the user, and those that look at each candidate."""
+
+    of_user: tuple[ContextCondition | StateCondition | NumberCondition, ...] = ()
+    of_target: tuple[StateCondition, ...] = ()  # machines per offer or category
+
+    def holds_for_user(self, situation: Situation) -> bool:
+        """Whether all conditions that look at the user hold."""
+        return all(condition.holds(situation) for condition in self.of_user)
+
+
+class Selection(NamedTuple):
+    """Which candidates a rule is about."""
+
+    offers: Mask | None = None  # (offers + 1,) by row; None = every one
+    channels: frozenset[int] | None = None  # indices into `Policy.channels`; None = any
+
+
+# ---- rules ----
+
+
+class DropRule(NamedTuple):
+    """The selected candidates do not stand while the conditions hold (a block), or unless they do (eligibility)."""
+
+    name: str
+    selection: Selection
+    when: When
+    drops_when: bool  # True: while the conditions hold; False: unless they do
+    reason: Reason
+
+
+class QuietHours(NamedTuple):
+    """Candidates of these channels do not stand in these minutes of the local day."""
+
+    name: str
+    channels: frozenset[int] | None  # None = all
+    from_minute: int  # 0…1439
+    until_minute: int  # 0…1439, exclusive; below `from_minute`: over midnight
+
+
+class WeightRule(NamedTuple):
+    """Weights while the conditions hold; the first rule that does is taken."""
+
+    name: str
+    when: When  # of the user only
+    weights: F32  # (K,)
+
+
+class Boost(NamedTuple):
+    """Added to the score of the selected while the conditions hold. Without conditions it is a bias."""
+
+    name: str
+    selection: Selection
+    when: When
+    add: np.float32
+
+
+class Pin(NamedTuple):
+    """While the conditions hold, the best `count` of the selected that stand take the places from `place` on."""
+
+    name: str
+    selection: Selection
+    when: When
+    place: int  # 0 = first
+    count: int  # type: ignore[assignment]  # hides a method of tuples that nobody calls
+    by_user: bool
+
+
+class BudgetTerms(NamedTuple):
+    """How the cost price follows what the device spends in a period."""
+
+    amount: float  # of costs, in one period
+    period_s: int  # periods begin at whole multiples since 1970-01-01 UTC
+    gain: float  # 0 = the price does not follow
+
+
+class Explore(IntEnum):
+    """How offers get a chance that the scores do not give them."""
+
+    OFF = 0
+    EPSILON_GREEDY = 1
+    SOFTMAX = 2  # Plackett–Luce
+    THOMPSON = 3  # needs an on-device learner; a policy that asks for it is refused
+
+
+class Exploration(NamedTuple):
+    """The mode and its parameter."""
+
+    mode: Explore = Explore.OFF
+    epsilon: float = 0.0  # EPSILON_GREEDY: how often the first place is drawn evenly
+    temperature: float = 1.0  # SOFTMAX: logits a unit
+
+
+class Policy(NamedTuple):
+    """What a person set (caps and the budget's spending live in memory, beside their counts)."""
+
+    objectives: tuple[str, ...]
+    weights: F32  # (K,)
+    context: tuple[ContextField, ...]
+    valid_from_ms: I64  # (offers + 1,) 0 = always
+    valid_until_ms: I64  # (offers + 1,) 0 = for ever
+    offer_costs: F32  # (offers + 1,)
+    version: int = 0
+    channels: tuple[Channel, ...] = (Channel("", 0, 0.0),)
+    variants: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    drops: tuple[DropRule, ...] = ()  # eligibility, then blocks
+    quiet_hours: tuple[QuietHours, ...] = ()
+    weight_rules: tuple[WeightRule, ...] = ()
+    boosts: tuple[Boost, ...] = ()
+    min_events: int = 0
+    full_events: int = 0  # at least min_events
+    largest_shift: float | None = None  # logit
+    largest_move: int | None = None  # places
+    cost_price: float = 0.0  # λ
+    budget: BudgetTerms | None = None
+    diversity: float = 0.0  # logit for each better one of its category
+    null_score: float | None = None
+    again_after_s: int = 0
+    exploration: Exploration = Exploration()
+    category_limits: I64 | None = None  # (categories + 1,) by category row, row 0 = none: NO_LIMIT
+    pins: tuple[Pin, ...] = ()
+
+    @property
+    def context_features(self) -> int:
+        """X: one place a value; at least 1, because a graph input may not be empty."""
+        return max(1, sum(len(field.values) for field in self.context))
+
+    def chosen(self, context: Mapping[str, str]) -> tuple[int, ...]:
+        """The value index of each context field; -1 = not given.
+
+        Raises:
+            KeyError: a field that the scene does not declare.
+            ValueError: a value that the field does not list.
+        """
+        unknown = set(context).difference(field.name for field in self.context)
+        if unknown:
+            raise KeyError(sorted(unknown)[0])
+        given = [(field, context.get(field.name)) for field in self.context]
+        return tuple(-1 if value is None else field.values.index(value) for field, value in given)
+
+    def one_hot(self, chosen: tuple[int, ...]) -> F32:
+        """The vector (X,) that the model reads."""
+        vector = np.zeros(self.context_features, np.float32)
+        at = 0
+        for field, index in zip(self.context, chosen, strict=True):
+            if index >= 0:
+                vector[at + index] = 1.0
+            at += len(field.values)
+        return vector

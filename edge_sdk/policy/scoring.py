@@ -1,0 +1,105 @@
+"""From the model's logits to final scores, step by step; pure over arrays, float32, each step in the order given.
+
+A score stays a sum: base + the model's adjustment + boosts − λ · cost − …, so that an explanation adds up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_sdk.policy.rank_bound import bounded_order
+from edge_sdk.policy.rules import BudgetTerms, Policy
+from edge_sdk.policy.slate import earlier_of_same
+from edge_sdk.types import F32, I64
+
+
+def fused(logits: F32, weights: F32) -> F32:
+    """Logits (C, K) as one score each, (C,): products added in the order of the objectives, each step in float32.
+
+    One arithmetic for the base's and the device's logits: where events say nothing the two are equal to the bit, and so
+    are equal candidates wherever they stand (a matrix product rounds by position).
+    """
+    scores: F32 = logits[:, 0] * weights[0]
+    for k in range(1, len(weights)):
+        scores += logits[:, k] * weights[k]
+    return scores
+
+
+def device_say(policy: Policy, events: int) -> float:
+    """The weight of the model's adjustment, 0 to 1, for this many events in the window.
+
+    Below `min_events` 0; from `full_events` on 1; in between it grows evenly, and counts from `min_events` on.
+    """
+    if events >= policy.full_events:
+        return 1.0
+    if events < policy.min_events:
+        return 0.0
+    return (events + 1 - policy.min_events) / (policy.full_events + 1 - policy.min_events)
+
+
+def adjusted(base: F32, model: F32, say: float, largest_shift: float | None) -> F32:
+    """base + say · (model − base), the difference held within ±largest_shift."""
+    if say == 1.0 and largest_shift is None:
+        return model  # to the bit
+    if say == 0.0:
+        return base
+    difference = model - base
+    if largest_shift is not None:
+        if say == 1.0 and float(np.abs(difference).max()) <= largest_shift:
+            return model
+        np.minimum(np.maximum(difference, np.float32(-largest_shift)), np.float32(largest_shift), out=difference)
+    shifted: F32 = base + np.float32(say) * difference
+    return shifted
+
+
+def price_in_force(price: float, budget: BudgetTerms | None, spent: float, now_ms: int) -> float:
+    """λ now: the policy's price, higher the further spending runs ahead of an even pace through the period.
+
+    λ · max(0, 1 + gain · (spent / amount − elapsed / period)): proportional control of the pace. With an amount of 0
+    nothing that costs may be shown, and there is no pace to keep.
+    """
+    if budget is None or not budget.gain or not budget.amount:
+        return price
+    elapsed = now_ms % (budget.period_s * 1000) / (budget.period_s * 1000)
+    return price * max(0.0, 1.0 + budget.gain * (spent / budget.amount - elapsed))
+
+
+def bounded(scores: F32, order: I64, anchor: I64, largest_move: int) -> tuple[F32, I64]:
+    """Scores under which nobody who stands is further than `largest_move` places from the order of the anchor.
+
+    The order changes, the set of scores does not: who moves gets the score of the place.
+
+    Args:
+        scores: (C,)
+        order: (S,) candidate indices by these scores.
+        anchor: (S,) the same ones by the scores without the model's adjustment.
+        largest_move: places.
+
+    Returns:
+        Scores (C,), and the candidate indices in their order (S,).
+    """
+    near = bounded_order(order, anchor, largest_move, len(scores))
+    if near is order:
+        return scores, order
+    held = scores.copy()
+    held[near] = scores[order]
+    return held, near
+
+
+def diversified(scores: F32, order: I64, categories: I64, diversity: float) -> F32:
+    """Each offer loses `diversity` for every better one of its category that stands.
+
+    Args:
+        scores: (C,)
+        order: (S,) candidate indices, best first.
+        categories: (C,) category rows; those of no category (0) lose nothing.
+        diversity: logit.
+    """
+    of = categories[order]
+    better = earlier_of_same(of)
+    better *= of > 0
+    loss = np.zeros(len(scores), np.float32)
+    loss[order] = better
+    loss *= np.float32(diversity)
+    spread: F32 = scores - loss
+    return spread

@@ -1,0 +1,79 @@
+"""Whom a rule is about and whether its conditions hold; quiet hours and budget. Pure."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from edge_sdk.memory.memory import Memory
+from edge_sdk.policy.rules import Policy, QuietHours, Selection, When
+from edge_sdk.reasons import Reason
+from edge_sdk.types import F32, I64, Mask
+
+_DAY_S = 86_400
+
+
+class Candidates(NamedTuple):
+    """What rules look at of each candidate."""
+
+    rows: I64  # (C,) offer rows; 0 = unknown
+    channels: I64 | None  # (C,) indices into `Policy.channels`; None = all in the app
+
+
+def selected(selection: Selection, candidates: Candidates) -> Mask:
+    """Which candidates a rule is about, (C,)."""
+    count = len(candidates.rows)
+    mask = np.ones(count, np.bool_) if selection.offers is None else selection.offers[candidates.rows]
+    if selection.channels is not None:
+        mask = mask & in_channels(selection.channels, candidates)
+    return mask
+
+
+def in_channels(channels: frozenset[int], candidates: Candidates) -> Mask:
+    """Which candidates are of one of these channels, (C,)."""
+    of = np.zeros(len(candidates.rows), np.int64) if candidates.channels is None else candidates.channels
+    return _table(channels)[of]
+
+
+def holds_for_targets(when: When, memory: Memory, rows: I64, now_ms: int) -> Mask:
+    """Whether the conditions on each candidate's own state hold, (C,)."""
+    holds = np.ones(len(rows), np.bool_)
+    for condition in when.of_target:
+        holds &= _table(condition.allowed)[memory.machines.states(condition.machine, rows, now_ms)]
+    return holds
+
+
+def quiet_bits(policy: Policy, candidates: Candidates, now_ms: int, utc_offset_s: int) -> I64 | None:
+    """Quiet hours; None = all may stand."""
+    bits: I64 | None = None
+    for rule in policy.quiet_hours:
+        if is_quiet(rule, now_ms, utc_offset_s):
+            count = len(candidates.rows)
+            mask = np.ones(count, np.bool_) if rule.channels is None else in_channels(rule.channels, candidates)
+            found = np.where(mask, int(Reason.QUIET), 0)
+            bits = found if bits is None else bits | found
+    return bits
+
+
+def is_quiet(rule: QuietHours, now_ms: int, utc_offset_s: int) -> bool:
+    """Whether the local time of day is within the hours."""
+    minute = (now_ms // 1000 + utc_offset_s) % _DAY_S // 60
+    if rule.from_minute <= rule.until_minute:
+        return rule.from_minute <= minute < rule.until_minute
+    return minute >= rule.from_minute or minute < rule.until_minute
+
+
+def budget_bits(costs: F32, left: float) -> I64 | None:
+    """Who costs more than is left to spend; None = nobody."""
+    is_over = costs > np.float64(left)  # a Python float would be rounded to float32
+    return np.where(is_over, int(Reason.OVER_BUDGET), 0) if is_over.any() else None
+
+
+@cache
+def _table(allowed: frozenset[int]) -> Mask:
+    """Whether each index is among the allowed ones; states and channels number at most 256."""
+    table = np.zeros(256, np.bool_)
+    table[list(allowed)] = True
+    return table

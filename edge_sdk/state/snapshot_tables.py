@@ -1,0 +1,194 @@
+"""What gives the cells of a dumped memory their meaning: written beside the dump, so that another bundle can read it.
+
+Little-endian u32 throughout, every list behind its length: in this order the window's size and the counters a half-life
+has, offer ids, category ids, ticks, kinds (id, counter + 1, 0 = not counted), the number of caps and for each (per,
+limit, seconds, 1 = cooldown), its kinds, the session (start, end, gap in seconds; an empty list = none) and its
+activity, the number of dwell rules and for each (kind, longest stay in seconds), its kinds, its activity, the number of
+passed-over rules and for each (kind, count), what is seen, what is touched, the number of machines and for each (id of
+its name, per), the ids of its states, its steps (kind, count, seconds, target), the sources of each step, the budget's
+period in seconds (an empty list = no budget), its kinds. Lists of kinds and of sources ascend. Items and the window's
+rows are left out: another bundle takes the window from the log. So are the names and channels of caps: they do not
+change what is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from edge_sdk._sha256 import sha256
+from edge_sdk.memory.caps import CapRule
+from edge_sdk.memory.decay import DecayTables
+from edge_sdk.memory.derived_events import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.layout import KindRule, MemoryLayout
+from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.state_machines import MachineRule, MachineStep
+from edge_sdk.types import Per
+from edge_sdk.vocabulary import U32, Vocabulary
+
+VERSION: Final = 4
+_NUMBER: Final = np.dtype("<u4")
+_NONE: Final = np.zeros(0, np.uint32)
+
+
+def pack_tables(layout: MemoryLayout) -> bytes:
+    """The tables of a layout; their length depends on the layout alone."""
+    session, kinds = layout.derived.session, sorted(layout.kinds.items())
+    lists: list[Iterable[int] | U32] = [
+        (layout.window, layout.counter_kinds),
+        layout.offers.ids,
+        layout.categories,
+        [decay.tick_ms for decay in layout.decays],
+        [number for kind, rule in kinds for number in (kind, rule.counter + 1)],
+        (len(layout.caps),),
+        *(part for cap in layout.caps
+          for part in ((cap.per, cap.limit, cap.within_s, cap.cooldown), sorted(cap.kinds))),
+        (session.start_kind, session.end_kind, session.gap_s) if session else (),
+        sorted(session.activity) if session else (),
+        (len(layout.derived.dwell),),
+        *(part for stay in layout.derived.dwell
+          for part in ((stay.kind, stay.longest_s), sorted(stay.of), sorted(stay.activity))),
+        (len(layout.derived.passed_over),),
+        *(part for passed in layout.derived.passed_over
+          for part in ((passed.kind, passed.count), sorted(passed.seen), sorted(passed.touched))),
+        (len(layout.machines),),
+        *(part for rule, names in zip(layout.machines, layout.machine_names, strict=True)
+          for part in _machine(rule, names)),
+        (layout.budget.period_s,) if layout.budget else (),
+        sorted(layout.budget.kinds) if layout.budget else (),
+    ]  # fmt: skip
+    return b"".join(_packed(numbers) for numbers in lists)
+
+
+def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, int]:
+    """A layout under which a dump can be loaded, not one to take in events: it knows no items and no window kinds.
+
+    Args:
+        raw: begins with packed tables.
+        version: of the kept memory that they stand in; 3, of edge-sdk 0.1, is read too.
+
+    Returns:
+        The layout, and how many bytes it took.
+
+    Raises:
+        ValueError: these are no tables.
+    """
+    reader = _Reader(raw)
+    window, counter_kinds = reader.row(2)
+    offers, categories = reader.numbers(), reader.numbers()
+    # All half-lives share their factors, which are by ticks.
+    decays = tuple(DecayTables.of(1)._replace(tick_ms=tick) for tick in reader.numbers().tolist())
+    kinds = reader.rows(2)
+    caps = reader.caps() if version == VERSION else reader.caps_of_3()
+    derived = reader.derived()
+    machines, names = reader.machines() if version == VERSION else ((), ())
+    layout = MemoryLayout(
+        window=window,
+        kinds={kind: KindRule(row, False, counter - 1) for row, (kind, counter) in enumerate(kinds, start=1)},
+        items=Vocabulary(_NONE, b"", np.zeros(0, np.uint16)),
+        offers=Vocabulary(offers, b"", np.zeros(len(offers), np.uint16)),
+        category_rows=len(categories) + 1,
+        counter_kinds=counter_kinds,
+        decays=decays,
+        caps=caps,
+        derived=derived,
+        category_ids=tuple(categories.tolist()),
+        machines=machines,
+        budget=reader.budget() if version == VERSION else None,
+        machine_ids=names,
+    )
+    return layout, reader.at
+
+
+def fingerprint(layout: MemoryLayout) -> bytes:
+    """SHA-256 (32 bytes) of all that gives a dumped memory its meaning: the tables, items, kinds' rows, retention."""
+    digest = sha256(pack_tables(layout))
+    for vocabulary in (layout.items, layout.offers):
+        digest.update(vocabulary.ids.tobytes() + vocabulary.row_category.tobytes())
+    kinds = sorted((kind, rule.row, rule.in_window, rule.keep_s) for kind, rule in layout.kinds.items())
+    digest.update(repr(kinds).encode())
+    return digest.digest()
+
+
+def _machine(rule: MachineRule, names: tuple[int, ...]) -> list[Iterable[int]]:
+    steps = [number for step in rule.steps for number in (step.kind, step.count, step.after_s, step.target)]
+    return [(names[0], rule.per), names[1:], steps, *(sorted(step.sources) for step in rule.steps)]
+
+
+def _packed(numbers: Iterable[int] | U32) -> bytes:
+    listed = numbers if isinstance(numbers, np.ndarray) else list(numbers)
+    packed = np.asarray(listed, _NUMBER)
+    return len(packed).to_bytes(_NUMBER.itemsize, "little") + packed.tobytes()
+
+
+class _Reader:
+    """Walks through lists. A list that goes beyond the end is a ValueError, numpy's own."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self.at = 0
+
+    def numbers(self) -> U32:
+        size = _NUMBER.itemsize
+        count = int.from_bytes(self._raw[self.at : self.at + size], "little")
+        found = np.frombuffer(self._raw, _NUMBER, count, self.at + size).astype(np.uint32)
+        self.at += size * (1 + count)
+        return found
+
+    def rows(self, width: int) -> list[list[int]]:
+        rows: list[list[int]] = self.numbers().reshape(-1, width).tolist()
+        return rows
+
+    def row(self, width: int) -> list[int]:
+        (row,) = self.rows(width)
+        return row
+
+    def caps(self) -> tuple[CapRule, ...]:
+        caps = []
+        for _ in range(*self.row(1)):
+            per, limit, within_s, cooldown = self.row(4)
+            caps.append(CapRule(tuple(sorted(self.kinds())), Per(per), limit, within_s, bool(cooldown)))
+        return tuple(caps)
+
+    def caps_of_3(self) -> tuple[CapRule, ...]:
+        """Of one kind each, per offer (0) or per category (1)."""
+        return tuple(
+            CapRule((kind,), Per(per), limit, within_s, bool(cooldown))
+            for kind, per, limit, within_s, cooldown in self.rows(5)
+        )
+
+    def machines(self) -> tuple[tuple[MachineRule, ...], tuple[tuple[int, ...], ...]]:
+        """Rules without names, and the ids of their names and of their states' names."""
+        rules, names = [], []
+        for _ in range(*self.row(1)):
+            name, per = self.row(2)
+            states: list[int] = self.numbers().tolist()
+            steps = tuple(
+                MachineStep(self.kinds(), kind, count, after_s, target) for kind, count, after_s, target in self.rows(4)
+            )
+            rules.append(MachineRule("", Per(per), ("",) * len(states), steps))
+            names.append((name, *states))
+        return tuple(rules), tuple(names)
+
+    def budget(self) -> BudgetRule | None:
+        period, kinds = self.numbers().tolist(), self.kinds()
+        return BudgetRule(kinds, period[0]) if period else None
+
+    def derived(self) -> DerivedRules:
+        of_session, activity = self.rows(3), self.kinds()
+        (start, end, gap_s), *_ = of_session or [[0, 0, 0]]
+        dwell, passed_over = [], []
+        for _ in range(*self.row(1)):
+            kind, longest_s = self.row(2)
+            dwell.append(DwellRule(kind, self.kinds(), self.kinds(), longest_s))
+        for _ in range(*self.row(1)):
+            kind, count = self.row(2)
+            passed_over.append(PassedOverRule(kind, self.kinds(), self.kinds(), count))
+        session = SessionRule(start, end, activity, gap_s) if of_session else None
+        return DerivedRules(session, tuple(dwell), tuple(passed_over))
+
+    def kinds(self) -> frozenset[int]:
+        """Of kinds, or of states."""
+        return frozenset(self.numbers().tolist())

@@ -1,0 +1,68 @@
+"""For an embedder's own tests: an engine without a bundle, a clock to set, decisions to order.
+
+engine = FakeEngine(clock=SettableClock())
+client = Client(lambda: engine)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.decision.decision import Decision
+from edge_sdk.decision.fallback import base_answer
+from edge_sdk.errors import ErrorCode
+from edge_sdk.reasons import Reason
+from edge_sdk.testing.fake_engine import NOON_MS, FakeEngine, FakeEvent, reason_bits
+from edge_sdk.types import BaseDecision
+
+__all__ = ["NOON_MS", "FakeEngine", "FakeEvent", "SettableClock", "make_decision"]
+
+
+class SettableClock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, now_ms: int = NOON_MS) -> None:
+        self.now_ms = now_ms
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def advance(self, seconds: float) -> None:
+        """Set it on, or back."""
+        self.now_ms += round(seconds * 1000)
+
+
+def make_decision(
+    offers: Sequence[str],
+    *,
+    logits: npt.ArrayLike | None = None,
+    dropped: Mapping[str, Reason] | None = None,
+    error: ErrorCode = ErrorCode.NONE,
+    detail: str = "",
+    limit: int | None = None,
+    number: int = 1,
+    time_ms: int = NOON_MS,
+    model_version: str = "fake",
+) -> Decision:
+    """A decision that keeps the offers in this order.
+
+    Args:
+        offers: names, best first.
+        logits: (C,) scores, which then give the order; None = C, C − 1, … 1.
+        dropped: offers that a rule took out, each with why.
+        error: other than NONE: the bare base order.
+        detail: what to mend.
+        limit: at most so many offers.
+        number: its id.
+        time_ms: milliseconds since 1970.
+        model_version: of the bundle that it seems to come from.
+    """
+    scores = np.arange(len(offers), 0, -1) if logits is None else logits
+    base = BaseDecision(offers, scores)
+    return base_answer(
+        base, error=error, detail=detail, limit=limit, time_ms=time_ms, number=number, scene="fake",
+        model_version=model_version, policy_version=0, dropped_bits=reason_bits(base, dropped or {}),
+    )  # fmt: skip

@@ -1,0 +1,78 @@
+"""What embedding.md says of the client runs as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cloud_export.scene.load import load_scene
+from edge_sdk import Client, Engine
+from edge_sdk.client.lifecycle import ClientState
+from tests.support.paths import DOCS
+from tests.support.scene import Small
+
+EXAMPLE = (DOCS / "example_client.py").read_text()
+
+
+def block(label: str) -> str:
+    found = re.findall(rf"^```{label}\n(.*?)^```$", (DOCS / "embedding.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(found) == 1
+    return str(found[0])
+
+
+def test_the_example_is_the_file_and_short() -> None:
+    body = EXAMPLE.split('"""')[2]
+
+    assert block("python client") == EXAMPLE
+    assert len([line for line in body.splitlines() if line.strip()]) <= 16
+
+
+def test_the_example_speaks_the_words_of_the_wealth_scene() -> None:
+    scene = load_scene("wealth")
+
+    assert set(re.findall(r'record\("(\w+)"', EXAMPLE)) <= set(scene.events.kinds)
+    assert scene.events.shown
+    assert "click" in scene.events.feedback
+    assert "home" in scene.context["surface"]
+    assert "active" in scene.context["stage"]
+
+
+def test_the_states_are_complete() -> None:
+    table = (DOCS / "embedding.md").read_text().split("| state | what it means")[1].split("\n\n")[0]
+
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [state.name for state in ClientState]
+
+
+def test_the_example_runs(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = tmp_path / "build" / "demo"
+    demo.mkdir(parents=True)
+    (demo / "scene.edge").write_bytes(small.bundle.read_bytes())
+    (demo / "scene.pub").write_bytes(small.public_key)
+    # The same program in the words of the small scene.
+    words = {"item_view": "view", "cash_001": "fund_a", "pension_001": "fund_b", "insurance_001": "fund_c",
+             "fund_001": "fund_d"}  # fmt: skip
+    code = EXAMPLE
+    for ours, theirs in words.items():
+        code = code.replace(f'"{ours}"', f'"{theirs}"')
+    monkeypatch.chdir(tmp_path)
+
+    left: dict[str, object] = {}
+    exec(compile(code, "example_client.py", "exec"), left)
+
+    at_once, then, counts = capsys.readouterr().out.splitlines()
+    assert at_once.startswith("at once: ('fund_a'")
+    assert then.startswith("READY NONE ['fund_")
+    assert "'lost_events': 0" in counts
+    with Engine.open("build/state", bundle=demo / "scene.edge", trusted_keys=[small.public_key]) as engine:
+        assert engine.status().events == 5  # the view, three on the screen, the click
+    client = left["client"]
+    assert isinstance(client, Client)
+    assert client.state is ClientState.CLOSED
+
+
+def test_the_example_of_a_test_passes() -> None:
+    exec(block("python testing"), {})

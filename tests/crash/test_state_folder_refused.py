@@ -1,0 +1,179 @@
+"""A disk that refuses a change of the state folder, at any system call, costs nothing that was recorded.
+
+The change says so with an `EdgeError` and then has not happened, or says nothing and has. The folder goes on working,
+in this process and after the next opening, and what a failed change left behind goes away with the next one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.errors import EdgeError, StateFullError
+from edge_sdk.state.folder import StateFolder
+from tests.support.small_state import FILES, LOG_BYTES, copied, die, memory_of, opened, record, recorded
+from tests.support.state_changes import CHANGES, EVENTS, REPLACEMENTS, Change, begin, everything, sequence
+from tests.support.system_calls import before_each_call, watched_maps
+
+LATER = range(EVENTS + 1, EVENTS + 101)  # more than half a ring: memory is kept at least once
+MODES = ("once", "from then on")
+WAITED_FOR = ("grow", "shrink", "grow encrypted", "encrypt", "rotate", "decrypt")  # nobody waits for a renumbering
+
+
+class Refusals:
+    """A disk that refuses the n-th call, once or from then on."""
+
+    def __init__(self, first: int, error: int, mode: str) -> None:
+        self.calls: list[str] = []
+        self._first, self._error, self._mode = first, error, mode
+
+    def __call__(self, call: str) -> None:
+        self.calls.append(call)
+        if len(self.calls) == self._first or (self._mode == "from then on" and len(self.calls) > self._first):
+            raise OSError(self._error, os.strerror(self._error))
+
+    def refused(self, change: Callable[[], object]) -> bool:
+        """Whether the change said that it was refused."""
+        with before_each_call(self):
+            try:
+                change()
+            except EdgeError:
+                return True
+        return False
+
+
+def calls_of(folder: Path, change: Change) -> int:
+    refusals = Refusals(0, 0, "once")
+    with watched_maps():
+        state = begin(folder, change)
+        assert not refusals.refused(lambda: change.do(state))
+        die(state)
+    return len(refusals.calls)
+
+
+def cases(tmp_path: Path, change: Change) -> list[tuple[Path, int, int, str]]:
+    """A folder for each call that can be refused, and how."""
+    calls = calls_of(tmp_path / "counted", change)
+    assert calls > 2
+    with watched_maps():
+        die(begin(tmp_path / "begun", change))
+    return [
+        (copied(tmp_path / "begun", tmp_path / f"{first}_{error}_{mode}"), first, error, mode)
+        for first in range(1, calls + 1)
+        for error in (errno.ENOSPC, errno.EIO)
+        for mode in MODES
+    ]
+
+
+@pytest.mark.parametrize("change", REPLACEMENTS, ids=str)
+def test_a_refused_replacement_costs_nothing(tmp_path: Path, change: Change) -> None:
+    outcomes = set()
+    for folder, first, error, mode in cases(tmp_path, change):
+        with watched_maps():
+            state = opened(folder, change.key)
+            capacity = state.log.capacity
+            refused = Refusals(first, error, mode).refused(lambda state=state: change.do(state))  # type: ignore[misc]
+            outcomes.add(refused)
+            key = change.key if refused else change.new_key
+            assert not refused or state.log.capacity == capacity
+            assert state.memory.dump() == everything(), (first, error, mode)
+            record(state, LATER)
+            for copy in (copied(folder, folder.with_name(folder.name + "_dead")), folder):
+                if copy is folder:
+                    state.close()
+                assert_holds_all(copy, key, (first, error, mode))
+    assert False in outcomes
+    assert (True in outcomes) == (change.name in WAITED_FOR)
+
+
+def assert_holds_all(folder: Path, key: bytes | None, case: object) -> None:
+    state = opened(folder, key)
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert state.memory.dump() == memory_of(range(1, LATER[-1] + 1)), case
+    found, numbers = recorded(state), sequence(state)
+    assert found == list(range(found[0], LATER[-1] + 1)), case
+    assert numbers == list(range(numbers[0], state.log.last_seq + 1))
+    assert len(found) >= min(state.log.capacity, 63)
+    assert state.log.damaged == 0
+    die(state)
+
+
+@pytest.mark.parametrize("change", [change for change in CHANGES if change.forgets], ids=str)
+def test_a_refused_erase_can_be_done_again(tmp_path: Path, change: Change) -> None:
+    with watched_maps():
+        undisturbed = begin(tmp_path / "undisturbed", change)
+        change.do(undisturbed)
+        after = (recorded(undisturbed), sequence(undisturbed), undisturbed.memory.dump())
+        die(undisturbed)
+        for folder, first, error, mode in cases(tmp_path, change):
+            state = opened(folder, change.key)
+            assert Refusals(first, error, mode).refused(lambda state=state: change.do(state))  # type: ignore[misc]
+            change.do(state)
+            assert (recorded(state), sequence(state), state.memory.dump()) == after, (first, error, mode)
+            state.close()
+            state = opened(folder, change.key)
+            assert (recorded(state), sequence(state), state.memory.dump()) == after, (first, error, mode)
+            die(state)
+
+
+@pytest.mark.parametrize("change", [change for change in REPLACEMENTS if change.name in WAITED_FOR], ids=str)
+def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path, change: Change) -> None:
+    with watched_maps():
+        state = begin(tmp_path / "state", change)
+        before = (tmp_path / "state" / "events.log").read_bytes()
+
+        def full(call: str) -> None:
+            if call == "posix_fallocate":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with before_each_call(full), pytest.raises(StateFullError, match="no room for"):
+            change.do(state)
+        assert (tmp_path / "state" / "events.log").read_bytes() == before
+        assert sorted(path.name for path in (tmp_path / "state").iterdir()) == FILES
+        record(state, LATER)
+        state.close()
+        assert_holds_all(tmp_path / "state", change.key, "full disk")
+
+
+def test_recording_goes_on_when_there_is_no_room_to_renumber(tmp_path: Path) -> None:
+    renumbering = next(change for change in REPLACEMENTS if change.name == "renumber")
+    with watched_maps():
+        state = begin(tmp_path / "state", renumbering)
+        assert not Refusals(1, errno.ENOSPC, "from then on").refused(lambda: renumbering.do(state))
+        assert state.disk_failures == 1
+        assert state.due > state.log.last_seq
+        die(state)
+
+
+@pytest.mark.parametrize("change", [change for change in CHANGES if change.name in ("grow", "rotate")], ids=str)
+def test_an_erase_overwrites_what_a_refused_replacement_left(tmp_path: Path, change: Change) -> None:
+    """Where the disk refuses even to remove the new file, it goes with the next erase."""
+    for folder, first, error, _ in cases(tmp_path, change):
+        with watched_maps():
+            state = opened(folder, change.key)
+            Refusals(first, error, "from then on").refused(lambda state=state: change.do(state))  # type: ignore[misc]
+            state.erase()
+            assert sorted(path.name for path in folder.iterdir()) == FILES, (first, error)
+            assert state.log.size_bytes >= LOG_BYTES - 64
+            die(state)
+
+
+def test_a_folder_that_cannot_be_opened_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong while a folder is opened, the next one may have it."""
+    with watched_maps():
+        die(begin(tmp_path / "state", REPLACEMENTS[0]))
+
+        def refuse(self: StateFolder) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(StateFolder, "_restore", refuse)
+            with pytest.raises(OSError, match="Input/output error"):
+                opened(tmp_path / "state")
+        state = opened(tmp_path / "state")
+        assert state.memory.dump() == everything()
+        die(state)

@@ -1,0 +1,72 @@
+"""The bench's JSON file: what is read is what was written, what is damaged is named, what was there stays whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device_sim.bench.bench_types import BenchFileError, read_bench, write_bench
+from tests.support.simulator.bench_files import bench_of, counts_of
+
+_DIES_BEFORE_THE_RENAME = """
+import os, sys
+from pathlib import Path
+from device_sim.host.bench_types import read_bench, write_bench
+os.replace = lambda *_: os._exit(9)
+path = Path(sys.argv[1])
+write_bench(read_bench(path).model_copy(update={"conditions": ()}), path)
+"""
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+    bench = bench_of(counts=(counts_of(),), unavailable="the kernel has none")
+    write_bench(bench, tmp_path / "bench.json")
+    assert read_bench(tmp_path / "bench.json") == bench
+    assert [file.name for file in tmp_path.iterdir()] == ["bench.json"]
+
+
+def test_a_process_that_dies_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    write_bench(bench_of(), path)
+    before = path.read_bytes()
+    run = subprocess.run([sys.executable, "-c", _DIES_BEFORE_THE_RENAME, str(path)], check=False, env=os.environ)
+    assert run.returncode == 9
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("{", "["), "the file: Invalid JSON"),
+        (('"format": 1', '"format": 2'), "format 2, this program reads 1"),
+        (('"window": 32', '"window": "many"'), "bundle.window: Input should be a valid integer"),
+        (('"bundle": {', '"bundel": {'), "bundle: Field required"),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_mend(tmp_path: Path, change: tuple[str, str], words: str) -> None:
+    path = tmp_path / "old.json"
+    write_bench(bench_of(), path)
+    path.write_text(path.read_text().replace(*change, 1))
+    with pytest.raises(BenchFileError, match=words) as refused:
+        read_bench(path)
+    assert str(refused.value).startswith(f"{path}: ")
+    assert str(refused.value).endswith("or measure again")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BenchFileError, match="No such file or directory; give a file"):
+        read_bench(tmp_path / "none.json")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_with_a_typed_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("bench") / "bench.json"
+    path.write_bytes(content)
+    with pytest.raises(BenchFileError):
+        read_bench(path)

@@ -1,0 +1,31 @@
+"""`bench --count`: a core that is not known is refused before anything is measured; a real count where it can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from device_sim.cli import app
+from tests.support.scene import Small
+
+
+def test_a_core_that_is_not_known_is_one_line_and_exit_code_2(small: Small, tmp_path: Path) -> None:
+    key = tmp_path / "scene.pub"
+    key.write_bytes(small.public_key)
+    result = CliRunner().invoke(app, ["bench", str(small.bundle), "--key", str(key), "--count", "cortex-z1"])
+    assert result.exit_code == 2
+    assert "cortex-z1" in result.output
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_without_the_emulator_it_says_how_to_set_it_up(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_SIM_CACHE", str(tmp_path / "empty"))
+    key = tmp_path / "scene.pub"
+    key.write_bytes(small.public_key)
+    result = CliRunner().invoke(app, ["bench", str(small.bundle), "--key", str(key), "--count", "cortex-a55"])
+    assert result.exit_code == 2
+    assert "device-sim setup" in result.output

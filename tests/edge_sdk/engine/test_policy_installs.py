@@ -1,0 +1,244 @@
+"""A policy that is installed holds, whole or not at all; one that is refused changes nothing."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cloud_export.export.container_writer import development_key, sign_release
+from cloud_export.export.policy_file import pack_policy, sign_policy
+from cloud_export.scene.load import scene_from_table
+from edge_sdk import BaseDecision, Decision, Engine, Reason
+from edge_sdk.bundle.container import POLICY
+from edge_sdk.errors import (
+    BundleDamagedError,
+    BundleUntrustedError,
+    EdgeError,
+    PolicyInvalidError,
+    PolicyNotNewerError,
+    StateUnusableError,
+)
+from edge_sdk.log import atomic_file as replacing
+from edge_sdk.state.policy_file import PolicyStore
+from tests.support.random_policies import RICH, Table
+from tests.support.rich_engine import KEY, opened, signed
+from tests.support.rich_engine import rich as rich
+from tests.support.scene import HOME, SettableClock, Small
+
+ONE = BaseDecision(("fund_a", "fund_b"), np.arange(2.0))
+TWICE: Table = {"caps": [{"kind": ["impression"], "per": "user", "limit": 2, "within": "total"}]}
+THRICE: Table = {"caps": [{"kind": ["impression"], "per": "user", "limit": 3, "within": "total"}]}
+DAMAGED_EVERY = 97  # bytes
+
+
+class Opened:
+    """A folder with an engine under the former policy, in which one impression is counted."""
+
+    def __init__(self, rich: Small, folder: Path) -> None:
+        self.rich, self.folder, self.clock = rich, folder, SettableClock()
+        self.engine = self.open()
+        self.engine.install_policy(signed(TWICE, 5))
+        self.engine.record("impression", item="fund_a")
+
+    def open(self) -> Engine:
+        return opened(self.rich, self.folder, self.clock)
+
+    def again(self) -> None:
+        self.engine.close()
+        self.engine = self.open()
+
+    def room(self) -> int:
+        """How many offers the policy in force lets be shown now."""
+        return len(self.rank().offers)
+
+    def rank(self) -> Decision:
+        return self.engine.rank(ONE, context=HOME)
+
+    def holds(self, version: int, room: int) -> None:
+        """This policy is in force, with what it has counted; after the next opening too."""
+        for _ in range(2):
+            status = self.engine.status()
+            assert (status.policy_version, status.policy_error, self.room()) == (version, "", room)
+            self.again()
+
+
+@pytest.fixture
+def user(rich: Small, tmp_path: Path) -> Iterator[Opened]:
+    user = Opened(rich, tmp_path / "state")
+    yield user
+    user.engine.close()
+
+
+def other_scene() -> bytes:
+    return sign_policy(scene_from_table({**RICH, "scene": {**RICH["scene"], "name": "other"}}), KEY)
+
+
+def foreign_words() -> bytes:
+    """Of a scene of this name that has one channel more."""
+    channels = {**RICH["channels"], "mail": {"shown": "note"}}
+    policy = {"version": 9, "blocks": [{"channel": ["mail"]}]}
+    return sign_policy(scene_from_table({**RICH, "channels": channels, "policy": policy}), KEY)
+
+
+def payload() -> bytes:
+    return pack_policy(scene_from_table({**RICH, "policy": {**THRICE, "version": 9}}))
+
+
+@pytest.mark.parametrize(
+    ("made", "error"),
+    [
+        (lambda: sign_release(payload(), [], POLICY), BundleUntrustedError),
+        (lambda: sign_release(payload(), [development_key("another")], POLICY), BundleUntrustedError),
+        (lambda: sign_release(payload(), [KEY]), BundleDamagedError),  # a bundle's identifier
+        (lambda: payload(), BundleDamagedError),
+        (lambda: b"", BundleDamagedError),
+        (other_scene, PolicyInvalidError),
+        (foreign_words, PolicyInvalidError),
+        (lambda: signed(THRICE, 5), PolicyNotNewerError),
+        (lambda: signed(THRICE, 4), PolicyNotNewerError),
+    ],
+)
+def test_a_policy_that_is_refused_changes_nothing(
+    user: Opened, made: Callable[[], bytes], error: type[EdgeError]
+) -> None:
+    before = user.rank()
+    with pytest.raises(error):
+        user.engine.install_policy(made())
+    assert user.rank().standing.tolist() == before.standing.tolist()
+    user.holds(5, room=1)
+
+
+def test_a_bundle_is_no_policy(user: Opened) -> None:
+    with pytest.raises(BundleDamagedError, match="file identifier"):
+        user.engine.install_policy(user.rich.bundle.read_bytes())
+    user.holds(5, room=1)
+
+
+def test_a_damaged_policy_is_refused_wherever_it_is_damaged(user: Opened) -> None:
+    """Or it is the same policy: some bytes of the file are padding, or name tables that nobody reads."""
+    whole = signed(THRICE, 9)
+    refused = 0
+    for at in range(0, len(whole), DAMAGED_EVERY):
+        for flip in (0x01, 0x80, 0xFF):
+            damaged = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
+            try:
+                user.engine._policies.check(damaged, user.engine._bundle)
+            except EdgeError:
+                refused += 1
+                with pytest.raises(EdgeError):
+                    user.engine.install_policy(damaged)
+            else:
+                assert payload() in damaged
+    assert refused >= len(range(0, len(whole), DAMAGED_EVERY))
+    for size in range(0, len(whole), DAMAGED_EVERY):
+        with pytest.raises(EdgeError):
+            user.engine.install_policy(whole[:size])
+    user.holds(5, room=1)
+
+
+# ---- accepted ----
+
+
+def test_a_policy_that_is_accepted_holds_from_now_on_and_goes_on_counting(user: Opened) -> None:
+    user.engine.install_policy(signed(THRICE, 6))
+    user.holds(6, room=2)  # one of three is shown
+    user.engine.shown(user.rank(), count=1)
+    user.holds(6, room=1)
+    user.engine.install_policy(signed(TWICE, 7))
+    user.holds(7, room=0)
+    assert {offer.reasons & Reason.CAPPED for offer in user.rank().dropped} == {Reason.CAPPED}
+
+
+def test_a_decision_of_the_former_policy_is_not_explained_by_the_new_one(user: Opened) -> None:
+    decision = user.rank()
+    assert user.engine.still_stands(decision)
+    user.engine.install_policy(signed(THRICE, 6))
+    assert not user.engine.still_stands(decision)
+    with pytest.raises(EdgeError):
+        user.engine.explain(decision)
+
+
+# ---- killed, and refused by the disk ----
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("where", ["prepare", "activate"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_in_between_one_of_both_holds_whole(
+    user: Opened, monkeypatch: pytest.MonkeyPatch, where: str, when: str
+) -> None:
+    real = getattr(PolicyStore, where)
+
+    def dying(store: PolicyStore, *given: Any) -> None:
+        if when == "after":
+            real(store, *given)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PolicyStore, where, dying)
+        with pytest.raises(Killed):
+            user.engine.install_policy(signed(THRICE, 6))
+    user.again()
+    if (where, when) == ("activate", "after"):
+        user.holds(6, room=2)
+        return
+    user.holds(5, room=1)
+    user.engine.install_policy(signed(THRICE, 6))
+    user.holds(6, room=2)
+
+
+@pytest.mark.parametrize("left", [b"", b"half of a pol", None])
+def test_what_a_killed_install_left_behind_is_not_looked_at(user: Opened, left: bytes | None) -> None:
+    beside = user.folder / "policy.new"
+    beside.write_bytes(signed(THRICE, 8) if left is None else left)
+    user.again()
+    user.holds(5, room=1)
+    user.engine.install_policy(signed(THRICE, 6))
+    assert not beside.exists()
+    user.holds(6, room=2)
+
+
+@pytest.mark.parametrize("step", ["create", "finish", "put_in_place"])
+def test_a_disk_that_refuses_is_named_and_the_former_policy_holds(
+    user: Opened, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    real = getattr(replacing, step)
+
+    def full(path: Path, *given: Any) -> None:
+        if path.name.startswith("policy"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replacing, step, full)
+        with pytest.raises(StateUnusableError, match="No space left on device"):
+            user.engine.install_policy(signed(THRICE, 6))
+        assert user.room() == 1
+    user.holds(5, room=1)
+    user.engine.install_policy(signed(THRICE, 6))
+    user.holds(6, room=2)
+
+
+def test_a_rename_that_the_disk_does_not_confirm_has_happened(user: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the engine says now holds after a restart too."""
+    real, failed = replacing.sync_folder, list[Path]()
+
+    def failing(path: Path) -> None:
+        if path.name.startswith("policy"):
+            failed.append(path)
+            raise OSError(errno.EIO, "Input/output error")
+        real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replacing, "sync_folder", failing)
+        user.engine.install_policy(signed(THRICE, 6))
+    assert failed
+    user.holds(6, room=2)

@@ -1,0 +1,142 @@
+"""An explanation accounts for the score.
+
+Its terms sum to the score, largest first, and name the events they come from; it says why an offer stands where it
+stands or does not, also in words; later events do not change it. What can
+no longer be explained, because the log has gone round or was erased, is refused rather than explained wrongly.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_sdk import BaseDecision, Decision, Engine
+from edge_sdk.errors import ExplanationGoneError, InvalidValueError
+from edge_sdk.explain.explanation import TermSource
+from tests.support.engine_acts import ACTS, Act, do, fresh
+from tests.support.scene import HOME, OFFERS, SettableClock, Small
+
+
+def sums_up(decision: Decision, engine: Engine) -> None:
+    explanations = engine.explain(decision)
+    offers = (*decision.offers, *decision.dropped)
+    assert [explanation.offer for explanation in explanations] == [offer.id for offer in offers]
+    for explanation, offer in zip(explanations, offers, strict=True):
+        assert (explanation.place, explanation.base_place) == (offer.place, offer.base_place)
+        assert explanation.score == offer.score
+        total = explanation.base + sum(term.value for term in explanation.terms)
+        assert total == pytest.approx(explanation.score, abs=1e-5)
+        sizes = [abs(term.value) for term in explanation.terms]
+        assert sizes == sorted(sizes, reverse=True)
+
+
+@given(acts=ACTS, later_ms=st.integers(0, 100_000))
+@settings(max_examples=40, deadline=None)
+def test_the_terms_sum_to_the_score(small: Small, acts: list[Act], later_ms: int) -> None:
+    clock = SettableClock()
+    folder, engine = fresh(small, clock)
+    with folder, engine:
+        do(engine, clock, acts)
+        clock.now_ms += later_ms
+        sums_up(engine.rank(BaseDecision(OFFERS, np.linspace(1, 0, 6)), context=HOME), engine)
+
+
+@given(acts=ACTS, later=ACTS)
+@settings(max_examples=20, deadline=None)
+def test_an_explanation_does_not_change_with_later_events(small: Small, acts: list[Act], later: list[Act]) -> None:
+    clock = SettableClock()
+    folder, engine = fresh(small, clock)
+    with folder, engine:
+        do(engine, clock, acts)
+        decision = engine.rank(BaseDecision(OFFERS, np.linspace(1, 0, 6)), context=HOME, weights={"convert": 1.0})
+        now = engine.explain(decision)
+        do(engine, clock, later)
+        assert engine.explain(decision) == now
+
+
+def test_an_explanation_names_the_events(engine: Engine, base: BaseDecision, clock: SettableClock) -> None:
+    engine.record("click", item="fund_a")
+    engine.record("view", item="never heard of")
+    clock.now_ms += 12_000
+    explanation = engine.explain(engine.rank(base, context=HOME))[0]
+    assert {(t.label, t.event, t.kind, t.item, t.age_s) for t in explanation.terms if t.event >= 0} == {
+        ("view (an item not in the bundle), 12 s ago", 0, "view", "", 12.0),
+        ("click fund_a, 12 s ago", 1, "click", "fund_a", 12.0),
+    }
+    assert {term.source for term in explanation.terms if term.event >= 0} == {TermSource.EVENT}
+
+
+def test_what_was_counted_before_the_window_is_a_term_of_its_own(engine: Engine, base: BaseDecision) -> None:
+    engine.record("click", item="fund_a")
+    for _ in range(8):  # the window's size
+        engine.record("dismiss", item="coupon_a")
+    terms = engine.explain(engine.rank(base, context=HOME)).of("fund_a").terms
+    counted = {(term.label, term.kind, term.item) for term in terms if term.source is TermSource.COUNTER}
+    assert counted == {
+        ("earlier click of the offer", "click", ""),
+        ("earlier click of the offer's category", "click", "fund"),
+    }
+
+
+def test_a_decision_in_words(engine: Engine, clock: SettableClock) -> None:
+    engine.record("click", item="fund_a")
+    clock.now_ms += 300_000
+    for _ in range(2):
+        engine.record("impression", item="coupon_a")
+    explanations = engine.explain(engine.rank(BaseDecision(["coupon_a", "fund_a"], [2.0, 1.0]), context=HOME))
+    english, chinese = explanations.of("fund_a").text(), explanations.of("fund_a").text("zh")
+    assert english.startswith("fund_a stands 1st (2nd in the cloud's order). Its way: 2nd → 1st as others left. ")
+    assert "because you tapped fund_a 5 min ago" in english
+    assert "5 分钟前您点击了 fund_a" in chinese
+    why_not = explanations.of("coupon_a").text()
+    assert why_not.startswith("coupon_a is not shown (1st in the cloud's order): shown often enough")
+    assert ", for another 60 min. " in why_not
+
+
+def test_an_offer_that_was_no_candidate_has_no_explanation(engine: Engine, base: BaseDecision) -> None:
+    explanations = engine.explain(engine.rank(base, context=HOME))
+    assert len(explanations) == 6
+    assert [found.offer for found in explanations[4:]] == [explanations[4].offer, explanations[-1].offer]
+    with pytest.raises(InvalidValueError, match="never heard of"):
+        explanations.of("never heard of")
+
+
+def test_without_events_the_explanation_is_the_base(engine: Engine) -> None:
+    decision = engine.rank(BaseDecision(["fund_a"], [2.0]), context=HOME)
+    (explanation,) = engine.explain(decision)
+    assert (explanation.offer, explanation.base, explanation.score, explanation.terms) == ("fund_a", 3.0, 3.0, ())
+
+
+def test_a_bare_base_order_has_no_explanation(engine: Engine) -> None:
+    with pytest.raises(InvalidValueError, match="NO_CANDIDATES"):
+        engine.explain(engine.rank(BaseDecision([], [])))
+
+
+def test_what_the_log_no_longer_holds_cannot_be_explained(
+    small: Small, clock: SettableClock, base: BaseDecision, tmp_path: Path
+) -> None:
+    with small.open(tmp_path / "s", clock, log_bytes=4096) as engine:
+        for _ in range(100):
+            engine.record("click", item="fund_a")
+        decision = engine.rank(base, context=HOME)
+        for _ in range(26):
+            engine.record("view", item="fund_a")
+        sums_up(decision, engine)
+        engine.record("view", item="fund_a")
+        with pytest.raises(ExplanationGoneError, match=r"open with a larger log_bytes"):
+            engine.explain(decision)
+
+
+def test_a_decision_from_before_an_erase_cannot_be_explained(engine: Engine, base: BaseDecision) -> None:
+    engine.record("click", item="fund_a")
+    decision = engine.rank(base, context=HOME)
+    engine.erase()
+    with pytest.raises(ExplanationGoneError):
+        engine.explain(decision)
+    engine.record("dismiss", item="fund_b")  # the log is as long as it was, and about something else
+    with pytest.raises(ExplanationGoneError):
+        engine.explain(decision)

@@ -1,0 +1,202 @@
+"""Words for numbers, times, places, terms and obstacles, in English and Chinese; templates read nothing from data."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_sdk.explain.contribution import Term, TermSource, age_in_words
+from edge_sdk.explain.explanation import Explanation
+from edge_sdk.explain.rank_changes import STEPS, Move
+from edge_sdk.explain.wording import ENGLISH, SLOT, Words, fill, plain, signed
+from edge_sdk.policy.suppressions import Obstacle
+from edge_sdk.reasons import Reason
+
+
+def flat(table: dict[str, object], before: str = "") -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for key, entry in table.items():
+        texts |= flat(entry, f"{before}{key}.") if isinstance(entry, dict) else {before + key: str(entry)}
+    return texts
+
+
+def shipped(language: str) -> dict[str, str]:
+    file = resources.files("cloud_export") / "texts" / f"{language}.toml"
+    return flat(tomllib.loads(file.read_text(encoding="utf-8")))
+
+
+def slots(text: str) -> list[str]:
+    return sorted(slot[0] for slot in SLOT.finditer(text))
+
+
+EN, ZH = Words(shipped("en")), Words(shipped("zh"))
+BARE = Words(ENGLISH)
+SCENE = Words(
+    shipped("en")
+    | {
+        "offer.fund_017": "Harvest Fund",
+        "kind.swap": "a swap",
+        "rule.daily_cap": "twice a day",
+        "state.stage.new": "newcomer",
+    }
+)
+
+EXPLANATION = Explanation(
+    offer="fund_017",
+    channel="",
+    variant="",
+    place=1,
+    base_place=4,
+    base=0.70,
+    score=1.43,
+    terms=(
+        Term("item_view fund_017, 5 min ago", 0.62, TermSource.EVENT, 0, "item_view", "fund_017", 300.0),
+        Term("click fund_017, 3 h ago", 0.31, TermSource.EVENT, 3, "click", "fund_017", 10_800.0),
+        Term("cost", -0.20, TermSource.POLICY),
+    ),
+    moves=(Move("events", 4, 2), Move("pins", 2, 1)),
+    obstacles=(),
+)
+
+
+def test_an_explanation_in_english() -> None:
+    assert EN.explanation(EXPLANATION) == (
+        "fund_017 stands 1st (4th in the cloud's order). Its way: 4th → 2nd by recent events; 2nd → 1st by a rule for "
+        "its place. +0.62 because you viewed fund_017 5 min ago; +0.31 because you tapped fund_017 3 h ago; −0.20 for "
+        "its cost. Score 1.43 = 0.70 + 0.73."
+    )
+
+
+def test_an_explanation_in_chinese() -> None:
+    assert ZH.explanation(EXPLANATION) == (
+        "fund_017 排在第 1 位(云端排序:第 4 位)。位置变化:第 4 位 → 第 2 位(近期行为);第 2 位 → 第 1 位"
+        "(固定位置的规则)。+0.62:5 分钟前您看过 fund_017;+0.31:3 小时前您点击了 fund_017;−0.20:展示成本。"
+        "得分 1.43 = 0.70 + 0.73。"
+    )
+
+
+def test_the_scene_names_things() -> None:
+    assert SCENE.explanation(EXPLANATION).startswith("Harvest Fund stands 1st")
+    assert SCENE.item("fund_017") == "Harvest Fund"
+    assert SCENE.state("stage", "new") == "newcomer"
+    assert SCENE.state("stage", "lost") == "lost"
+    assert SCENE.category("fund") == "fund"
+    assert SCENE.offer("fund_017", "push") == "Harvest Fund (push)"
+    assert SCENE.event("swap", "fund_017") == "of a swap of Harvest Fund"
+    assert SCENE.event("swap", "") == "of a swap"
+
+
+def test_an_explanation_speaks_english_without_texts() -> None:
+    assert EXPLANATION.text("zh").startswith("fund_017 stands 1st (4th in the cloud's order).")
+    assert "+0.62 because of item_view of fund_017 5 min ago;" in EXPLANATION.text()
+
+
+def test_why_not() -> None:
+    dropped = Explanation(
+        "fund_017", "push", "", 0, 4, 0.7, 0.7, (), (), (
+            Obstacle(Reason.CAPPED, "daily_cap", 10_800_000), Obstacle(Reason.BLOCKED, "", None)
+        ),
+    )  # fmt: skip
+    assert EN.explanation(dropped) == (
+        "fund_017 (push) is not shown (4th in the cloud's order): shown often enough: daily_cap, for another 3 h; "
+        "taken out by the operator. Score 0.70 = 0.70 + 0.00."
+    )
+    assert ZH.explanation(dropped) == (
+        "fund_017(push) 未展示(云端排序:第 4 位):展示次数已够(规则“daily_cap”),还有 3 小时;被运营规则移除。"
+        "得分 0.70 = 0.70 + 0.00。"
+    )
+    assert SCENE.obstacle(dropped.obstacles[0], 10_790_000) == "shown often enough: twice a day, for another 10 s"
+
+
+@pytest.mark.parametrize(
+    ("age_s", "english", "chinese"),
+    [
+        (0.0, "0 s", "0 秒"),
+        (12.4, "12 s", "12 秒"),
+        (300.0, "5 min", "5 分钟"),
+        (10_800.0, "3 h", "3 小时"),
+        (172_800.0, "2 days", "2 天"),
+        (8_640_000.0, "100 days", "100 天"),
+    ],
+)
+def test_ages(age_s: float, english: str, chinese: str) -> None:
+    assert (age_in_words(age_s), EN.age(age_s), BARE.age(age_s), ZH.age(age_s)) == (english, english, english, chinese)
+
+
+def test_places() -> None:
+    numbers = (1, 2, 3, 4, 11, 12, 13, 21, 22, 101, 111)
+    said = ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "101st", "111th"]
+    assert [EN.place(number) for number in numbers] == said
+    assert [Words({}).place(number) for number in numbers] == said
+    assert ZH.place(21) == "第 21 位"
+    assert Words({"place.any": "{number}e", "place.1": "1er"}).place(1) == "1er"
+
+
+def test_numbers() -> None:
+    assert [signed(value) for value in (0.625, -0.2, 0.0, -0.001)] == ["+0.62", "−0.20", "+0.00", "+0.00"]
+    assert [plain(value) for value in (1.434, -1.434)] == ["1.43", "−1.43"]
+    assert [EN.number(value) for value in (1200.0, -0.5, 3.25, -0.001, 0.0)] == ["1200", "−0.5", "3.25", "0", "0"]
+
+
+def test_the_other_terms() -> None:
+    sources = [
+        Term("2 other events", 0.1, TermSource.EVENT),
+        Term("earlier events", 0.1, TermSource.COUNTER),
+        Term("earlier click of the offer", 0.1, TermSource.COUNTER, kind="click"),
+        Term("earlier click of the offer's category", 0.1, TermSource.COUNTER, kind="click", item="fund"),
+        Term("summer", 0.1, TermSource.BIAS),
+        Term("learner", 0.1, TermSource.LEARNER),
+        Term("gate", 0.1, TermSource.POLICY),
+    ]
+    assert [EN.term(term) for term in sources] == [
+        "+0.10 from the other events",
+        "+0.10 from what happened earlier",
+        "+0.10 from earlier click of the offer",
+        "+0.10 from earlier click of fund",
+        "+0.10 by the rule summer",
+        "+0.10 from what the device learned",
+        "+0.10 because the device's say is limited",
+    ]
+    assert ZH.term(sources[4]) == "+0.10:规则“summer”"
+
+
+def test_the_printed_sum_adds_up() -> None:
+    odd = Explanation("a", "", "", 1, 1, 0.704, 1.427, (), (), ())
+    assert EN.explanation(odd).endswith("Score 1.43 = 0.70 + 0.73.")
+    falling = Explanation("a", "", "", 1, 1, 0.7, -0.5, (), (), ())
+    assert EN.explanation(falling).endswith("Score −0.50 = 0.70 − 1.20.")
+
+
+def test_every_language_says_everything_with_the_same_slots() -> None:
+    """A text that asks for a slot that its key does not have would show it raw."""
+    english, chinese = shipped("en"), shipped("zh")
+    assert {key: english[key] for key in ENGLISH} == ENGLISH
+    assert set(chinese) == set(english) - {"place.x1", "place.x2", "place.x3"}
+    for key, text in chinese.items():
+        assert sorted(slot[0] for slot in SLOT.finditer(text)) == sorted(
+            slot[0] for slot in SLOT.finditer(english[key])
+        ), key
+    assert {f"step.{step}" for step in STEPS} <= set(english)
+    assert {f"reason.{reason.name}" for reason in Reason} <= set(english)
+
+
+def test_a_language_falls_back_to_its_parent_and_to_english() -> None:
+    texts = {"zh": shipped("zh")}
+    assert Words.of(lambda language: texts.get(language, {}), "zh-CN").age(5.0) == "5 秒"
+    assert Words.of(lambda language: texts.get(language, {}), "fr").age(5.0) == "5 s"
+
+
+@given(st.text(), st.text())
+def test_what_stands_in_a_value_is_never_a_template(item: str, kind: str) -> None:
+    assert fill("{kind} {item} {other}", {"item": item, "kind": kind}) == f"{kind} {item} {{other}}"
+    assert BARE.event("click", f"{{kind}}{item}") == f"of click of {{kind}}{item}"
+
+
+@given(st.text(alphabet="{}:.!_abc%s0[]\\"))
+def test_no_template_raises(template: str) -> None:
+    fill(template, {"a": "1", "abc": "\\1"})
+    Words({"event.click": template, "age.s": template}).event("click", "x")

@@ -1,0 +1,147 @@
+"""What a person reads of a decision: places, reasons and their words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_sdk import BaseDecision, Decision, EdgeError, ErrorCode, RankedOffer, Reason, errors
+from edge_sdk.decision.decision import Stages
+from edge_sdk.policy.exploration import Draw
+from edge_sdk.policy.rules import Exploration
+from edge_sdk.policy.slate import Slate
+from edge_sdk.types import by_score
+from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
+
+SCORES = np.array([1.0, 0.5, 2.0], np.float32)
+
+
+def decision(**changes: object) -> Decision:
+    """Three candidates; the device moved the last one to the top, a rule takes the middle one out."""
+    fields: dict[str, object] = {
+        "id": 7,
+        "time_ms": 0,
+        "scene": "small",
+        "model_version": "0" * 12,
+        "error": ErrorCode.NONE,
+        "detail": "",
+        "policy_version": 0,
+        "base": BaseDecision(("a", "b", "c"), SCORES),
+        "stages": Stages.of_base(SCORES),
+        "base_ranking": np.array([0, 1, 2]),
+        "dropped_bits": np.array([0, int(Reason.CAPPED), 0]),
+        "standing": np.array([2, 0]),
+        "pinned": (),
+        "costs": np.zeros(3, np.float32),
+        "known": None,
+        "limit": None,
+        "again_at_ms": None,
+        "trace": None,
+    }
+    fields |= changes
+    slate = Slate(fields["standing"], (), (), None, None)  # type: ignore[arg-type]
+    fields["draw"] = Draw(Exploration(), SCORES, slate, slate.best_first)
+    return Decision(**fields)  # type: ignore[arg-type]
+
+
+def test_the_offers_and_the_dropped() -> None:
+    made = decision()
+    assert made.offers == (
+        RankedOffer("c", 2.0, place=1, base_place=3, reasons=Reason.RAISED),
+        RankedOffer("a", 1.0, place=2, base_place=1, reasons=Reason.LOWERED),
+    )
+    assert made.dropped == (RankedOffer("b", 0.5, place=0, base_place=2, reasons=Reason.LOWERED | Reason.CAPPED),)
+
+
+def test_a_limit_hides_offers_and_not_the_dropped() -> None:
+    made = decision(limit=1)
+    assert [offer.id for offer in made.offers] == ["c"]
+    assert [offer.id for offer in made.dropped] == ["b"]
+
+
+def test_without_rules_all_stand() -> None:
+    made = decision(dropped_bits=None, standing=np.array([2, 0, 1]))
+    assert [offer.id for offer in made.offers] == ["c", "a", "b"]
+    assert made.dropped == ()
+
+
+def test_the_base_order_says_so_and_marks_the_unknown() -> None:
+    made = decision(
+        error=ErrorCode.UNKNOWN_OFFER, dropped_bits=None, standing=np.array([0, 1, 2]),
+        known=np.array([True, False, True]),
+    )  # fmt: skip
+    assert [offer.reasons for offer in made.offers] == [
+        Reason.BASE_ORDER,
+        Reason.BASE_ORDER | Reason.UNKNOWN_OFFER,
+        Reason.BASE_ORDER,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "bit", "text"),
+    [
+        (Reason.BASE_ORDER, 1, "as the cloud ranked it"),
+        (Reason.RAISED, 2, "raised by recent events"),
+        (Reason.LOWERED, 4, "lowered by recent events, or overtaken"),
+        (Reason.KEPT, 8, "recent events leave it where the cloud put it"),
+        (Reason.NOT_YET_VALID, 16, "not on offer yet"),
+        (Reason.EXPIRED, 32, "no longer on offer"),
+        (Reason.NOT_ELIGIBLE, 64, "not for this user's stage or surface"),
+        (Reason.CAPPED, 128, "shown often enough"),
+        (Reason.COOLING_DOWN, 256, "resting after the user's answer"),
+        (Reason.UNKNOWN_OFFER, 512, "not in the installed bundle"),
+        (Reason.BLOCKED, 1024, "taken out by the operator"),
+        (Reason.HIDDEN, 2048, "taken out by the user"),
+        (Reason.QUIET, 4096, "quiet hours"),
+        (Reason.OVER_BUDGET, 8192, "costs more than is left to spend"),
+        (Reason.NOT_WORTH, 16_384, "not worth showing now"),
+        (Reason.CATEGORY_FULL, 32_768, "enough of its category on the list"),
+        (Reason.OTHER_TOUCH, 65_536, "shown in another way"),
+        (Reason.TOO_FEW_EVENTS, 131_072, "too few events for the device's full say"),
+        (Reason.BOUNDED, 262_144, "held near its place in the cloud's order"),
+        (Reason.BOOSTED, 524_288, "moved by a rule of the operator"),
+        (Reason.PRICED, 1_048_576, "charged for its cost"),
+        (Reason.DIVERSIFIED, 2_097_152, "made way for other categories"),
+        (Reason.PINNED, 4_194_304, "given its place by a rule"),
+        (Reason.EXPLORED, 8_388_608, "given a chance by exploration"),
+    ],
+)
+def test_reason_bits_and_words(reason: Reason, bit: int, text: str) -> None:
+    assert reason == bit
+    assert reason.text == text
+
+
+def test_every_reason_has_words_and_several_are_joined() -> None:
+    assert all(reason.text for reason in Reason)
+    assert (Reason.LOWERED | Reason.CAPPED).text == "lowered by recent events, or overtaken; shown often enough"
+    assert Reason(0).text == ""
+
+
+@given(st.lists(st.sampled_from([-1.5, 0.0, 0.25, 3.0]), max_size=30))
+def test_order_is_by_score_then_by_index(scores: list[float]) -> None:
+    found = by_score(np.array(scores, np.float32)).tolist()
+    assert found == sorted(range(len(scores)), key=lambda index: (-scores[index], index))
+
+
+def test_ids_are_the_documented_checksums() -> None:
+    assert item_id("123456789") == 0xCBF4_3926  # the check value of CRC-32
+    assert kind_id("123456789") == 0x3926
+    assert item_id("") == 1  # 0 would mean "about no item"
+
+
+@given(st.sets(st.integers(0, 2**32 - 1), max_size=40), st.integers(0, 2**32 - 1))
+def test_a_vocabulary_finds_its_rows_and_nothing_else(ids: set[int], other: int) -> None:
+    ordered = sorted(ids)
+    vocabulary = Vocabulary(np.array(ordered, np.uint32), b"", np.zeros(len(ids), np.uint16))
+    assert [vocabulary.row(identifier) for identifier in ordered] == list(range(1, len(ids) + 1))
+    assert vocabulary.row(other) == (ordered.index(other) + 1 if other in ids else 0)
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EdgeError)]
+    codes = [kind.code for kind in kinds if kind is not EdgeError]
+    assert len(codes) > 12
+    assert len(set(codes)) == len(codes)
+    assert ErrorCode.NONE not in codes

@@ -1,0 +1,293 @@
+"""What an engine says about its decisions under random policies: why, until when, when again, and twice the same."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_sdk import BaseDecision, Decision, Engine, ErrorCode, Reason
+from edge_sdk.explain.explanation import Explanation, Obstacle
+from tests.support.random_policies import EVERY_RULE, SHOWN, STANDING_RULES, Table, policies
+from tests.support.rich_engine import opened, signed, touches, under
+from tests.support.rich_engine import rich as rich
+from tests.support.scene import HOME, NOW_MS, OFFERS, SettableClock, Small
+
+seeds = st.integers(0, 2**32 - 1)
+BASE = BaseDecision(OFFERS, np.arange(6.0))
+MONTH_MS = 30 * 86_400_000
+many = settings(max_examples=60, deadline=None)
+WHY_NOT = Reason(sum(reason for reason in Reason if 16 <= reason <= Reason.OTHER_TOUCH and reason != 512))
+STEPS = ("standing", "events", "gate", "boosts", "cost", "influence", "diversity", "exploration", "pins")
+
+
+class Asked:
+    """A user with some hours behind, and one request; asking it again changes nothing but the decision's number."""
+
+    def __init__(self, engine: Engine, clock: SettableClock, seed: int) -> None:
+        self.engine, self.clock = engine, clock
+        random = np.random.default_rng(seed)
+        for _ in range(int(random.integers(0, 20))):
+            clock.now_ms += int(random.integers(0, 3_000_000))
+            kind = str(random.choice(["view", "click", "dismiss", "convert", *SHOWN.values()]))
+            engine.record(kind, item=str(random.choice([*OFFERS, ""])), value=float(random.integers(0, 3)) / 4)
+        clock.now_ms += int(random.integers(0, 3_000_000))
+        self.base = touches(random)
+        self.rank: dict[str, Any] = {"limit": int(random.integers(0, 5)) if random.random() < 0.3 else None}
+        if random.random() < 0.8:
+            self.rank["context"] = {"surface": str(random.choice(["home", "wealth"]))}
+        if random.random() < 0.7:
+            self.rank["attributes"] = {"balance": float(random.normal(100, 100))}
+
+    def at(self, now_ms: int) -> Decision:
+        self.clock.now_ms = now_ms
+        decision = self.engine.rank(self.base, **self.rank)
+        assert not decision.error, decision.detail
+        return decision
+
+
+@given(policies(), seeds)
+@many
+def test_every_explanation_adds_up_and_names_every_reason(rich: Small, policy: Table, seed: int) -> None:
+    clock = SettableClock()
+    with under(rich, policy, clock) as engine:
+        asked = Asked(engine, clock, seed)
+        decision = asked.at(clock.now_ms)
+        explanations = engine.explain(decision)
+    assert len(explanations) == len(decision.offers) + len(decision.dropped)
+    for found, ranked in zip(explanations, (*decision.offers, *decision.dropped), strict=True):
+        assert found.base + sum(term.value for term in found.terms) == pytest.approx(found.score, abs=1e-5)
+        leads(found)
+        bits = ranked.reasons & WHY_NOT
+        assert {obstacle.reason for obstacle in found.obstacles} == {reason for reason in Reason if reason & bits}
+        assert bool(bits) == (ranked.place == 0)
+
+
+def leads(found: Explanation) -> None:
+    """From the base place to the place, step by step, in the order of the steps."""
+    at = found.base_place
+    for move in found.moves:
+        assert move.before == at != move.after
+        at = move.after
+    assert found.place in (0, at)
+    steps = [STEPS.index(move.step) for move in found.moves]
+    assert steps == sorted(set(steps))
+
+
+# ---- until when ----
+
+
+@given(policies(STANDING_RULES), seeds)
+@many
+def test_each_obstacle_ends_when_it_says(rich: Small, policy: Table, seed: int) -> None:
+    """One millisecond before, it still holds; then, nothing having happened, it does not."""
+    clock = SettableClock()
+    with under(rich, policy, clock) as engine:
+        asked = Asked(engine, clock, seed)
+        start_ms = clock.now_ms
+        for index, obstacles in held(asked, start_ms).items():
+            for obstacle in obstacles:
+                if obstacle.until_ms is None or not obstacle.rule:
+                    continue
+                assert obstacle.until_ms > start_ms
+                assert named(obstacle) in {named(one) for one in held(asked, obstacle.until_ms - 1).get(index, ())}
+                after = held(asked, obstacle.until_ms).get(index, ())
+                assert named(obstacle) not in {named(one) for one in after}
+
+
+def held(asked: Asked, now_ms: int) -> dict[int, tuple[Obstacle, ...]]:
+    """What keeps each candidate out, at a time; an offer with several touches is told by its channel."""
+    decision = asked.at(now_ms)
+    touch = {pair: index for index, pair in enumerate(zip(asked.base.offers, asked.base.channels or (), strict=True))}
+    return {
+        touch[found.offer, found.channel]: found.obstacles
+        for found in asked.engine.explain(decision)
+        if not found.place
+    }
+
+
+def named(obstacle: Obstacle) -> tuple[Reason, str]:
+    return obstacle.reason, obstacle.rule
+
+
+@given(EVERY_RULE["budget"], seeds)
+@many
+def test_a_budget_is_over_until_its_period_is(rich: Small, budget: Table, seed: int) -> None:
+    """And for good for what costs more than the whole of it."""
+    clock = SettableClock()
+    with under(rich, {"budget": budget}, clock) as engine:
+        asked = Asked(engine, clock, seed)
+        decision = asked.at(clock.now_ms)
+        assert decision.trace is not None
+        left, costs = decision.trace.budget_left, decision.costs.tolist()
+        for index, obstacles in held(asked, clock.now_ms).items():
+            for obstacle in (one for one in obstacles if one.reason is Reason.OVER_BUDGET):
+                assert (obstacle.until_ms is None) == (costs[index] > budget["amount"])
+                if obstacle.until_ms is not None and costs[index] > left:
+                    assert is_over(asked, obstacle.until_ms - 1, index)
+                    later = asked.at(obstacle.until_ms)
+                    assert later.trace is not None
+                    assert later.trace.budget_left == budget["amount"]
+
+
+def is_over(asked: Asked, now_ms: int, index: int) -> bool:
+    return Reason.OVER_BUDGET in {obstacle.reason for obstacle in held(asked, now_ms)[index]}
+
+
+# ---- when again ----
+
+
+@given(policies(STANDING_RULES), seeds)
+@many
+def test_again_at_is_the_first_moment_at_which_one_stands(rich: Small, policy: Table, seed: int) -> None:
+    clock = SettableClock()
+    with under(rich, policy, clock) as engine:
+        asked = Asked(engine, clock, seed)
+        decision = asked.at(clock.now_ms)
+        again_ms = decision.again_at_ms
+        if not decision.not_now:
+            assert again_ms is None
+            return
+        until_ms = again_ms or decision.time_ms + MONTH_MS
+        assert until_ms > decision.time_ms
+        between = np.random.default_rng(seed).integers(decision.time_ms, until_ms, 40).tolist()
+        for at_ms in [until_ms - 1, *between]:
+            assert asked.at(at_ms).not_now
+        if again_ms is not None:
+            assert not asked.at(again_ms).not_now
+
+
+def test_again_at_looks_beyond_an_obstacle_that_another_one_follows(rich: Small) -> None:
+    """The cap lets go at night, so the first moment is in the morning; then in the evening it is quiet again."""
+    policy = {
+        "caps": [{"kind": ["impression"], "per": "user", "limit": 1, "within_s": 12 * 3600}],
+        "quiet_hours": [{"from": "22:00", "until": "08:00"}],
+    }
+    clock = SettableClock(NOW_MS)  # 12:00
+    with under(rich, policy, clock) as engine:
+        engine.record("impression", item="fund_a")
+        clock.now_ms += 60_000
+        decision = engine.rank(BASE, context=HOME)
+    assert decision.not_now
+    assert decision.again_at_ms == NOW_MS + 20 * 3_600_000
+
+
+def test_again_at_follows_a_stage_that_the_app_leaves_to_the_device_in_the_base_order_too(rich: Small) -> None:
+    policy = {"eligibility": [{"when": {"stage": ["new"]}}]}
+    clock = SettableClock(NOW_MS)
+    with under(rich, policy, clock) as engine:
+        for _ in range(3):
+            engine.record("click", item="fund_a")
+            engine.record("convert", item="fund_a")
+        clock.now_ms += 1000
+        asked = engine.rank(BASE, context={"surface": "home"})
+        broken = engine.rank(BaseDecision(BASE.offers, [np.nan] * len(BASE.offers)), context={"surface": "home"})
+        told = engine.rank(BaseDecision(BASE.offers, [np.nan] * len(BASE.offers)), context={"stage": "active"})
+    assert (asked.error, broken.error) == (ErrorCode.NONE, ErrorCode.BAD_BASE_LOGITS)
+    assert asked.not_now
+    assert asked.again_at_ms == broken.again_at_ms == NOW_MS + 2 * 86_400_000
+    assert told.again_at_ms is None  # the app says so, and time does not change what it says
+
+
+def test_what_costs_more_than_the_whole_budget_never_stands(rich: Small) -> None:
+    policy = {"budget": {"amount": 0.5, "period": "day", "gain": 1.0}}
+    clock = SettableClock(NOW_MS)
+    dear = BaseDecision(OFFERS, np.arange(6.0), costs=[1.0] * 6)
+    with under(rich, policy, clock) as engine:
+        decision = engine.rank(dear, context=HOME)
+        assert decision.not_now
+        assert decision.again_at_ms is None
+        assert engine.explain(decision)[0].obstacles == (Obstacle(Reason.OVER_BUDGET, "", None),)
+        engine.record("impression", item="fund_a", value=0.25)
+        some = engine.rank(BaseDecision(OFFERS, np.arange(6.0), costs=[0.5] * 6), context=HOME)
+        assert some.again_at_ms == NOW_MS + 12 * 3_600_000
+
+
+def test_a_budget_of_nothing_lets_free_offers_stand(rich: Small) -> None:
+    policy = {"cost": {"price": 1.0}, "budget": {"amount": 0, "period": "day", "gain": 0.5}}
+    with under(rich, policy, SettableClock()) as engine:
+        decision = engine.rank(BaseDecision(OFFERS, np.arange(6.0), costs=[0, 1, 0, 1, 0, 1]), context=HOME)
+    assert not decision.error
+    assert {offer.id for offer in decision.offers} == {"coupon_a", "fund_a", "fund_c"}
+
+
+def test_a_budget_overspent_lets_free_offers_stand(rich: Small) -> None:
+    """As when a new policy allows less than the former one had let be spent."""
+    with under(rich, {"budget": {"amount": 9, "period": "day"}}, SettableClock()) as engine:
+        engine.record("impression", item="fund_a", value=5.0)
+        engine.install_policy(signed({"budget": {"amount": 1, "period": "day"}}, 2))
+        decision = engine.rank(BaseDecision(OFFERS, np.arange(6.0), costs=[0, 1, 0, 1, 0, 1]), context=HOME)
+    assert {offer.id for offer in decision.offers} == {"coupon_a", "fund_a", "fund_c"}
+
+
+@pytest.mark.parametrize("rule", ["caps", "budget"])
+def test_a_list_of_no_places_takes_nobody_out(rich: Small, rule: str) -> None:
+    policy: Table = {
+        "caps": [{"kind": ["impression"], "per": "user", "limit": 3, "within": "day"}],
+        "budget": {"amount": 3, "period": "day"},
+    }
+    with under(rich, {rule: policy[rule]}, SettableClock()) as engine:
+        engine.record("impression", item="fund_a", value=1.0)
+        decision = engine.rank(BASE, context=HOME, limit=0)
+    assert (decision.offers, decision.dropped) == ((), ())
+    assert not decision.not_now
+
+
+# ---- what is only ranked, and what is ranked twice ----
+
+
+@given(policies(), seeds)
+@settings(max_examples=10, deadline=None)
+def test_what_is_not_shown_counts_for_nothing(rich: Small, policy: Table, seed: int) -> None:
+    clock = SettableClock()
+    with under(rich, policy, clock) as engine:
+        asked = Asked(engine, clock, seed)
+        events, memory = engine.status().events, engine._state.memory.dump()
+        first = asked.at(clock.now_ms)
+        for _ in range(1000):
+            last = asked.at(clock.now_ms)
+        engine.shown(last, count=0)
+        assert engine.status().events == events
+        assert engine._state.memory.dump() == memory
+    if "exploration" not in policy:
+        assert answer(last)[1:] == answer(first)[1:]
+
+
+def answer(decision: Decision) -> tuple[Any, ...]:
+    """All of it, to the bit; the number first."""
+    stages = decision.stages
+    arrays = (
+        stages.base, stages.model, stages.adjusted, stages.boosted, stages.priced, stages.bounded, stages.final,
+        decision.standing, decision.dropped_bits, decision.draw.order, decision.policy_bits,
+        decision.first_propensity, decision.inclusion,
+    )  # fmt: skip
+    raw = [None if array is None else array.tobytes() for array in arrays]
+    return decision.id, *raw, decision.pinned, decision.again_at_ms
+
+
+@given(policies(), seeds)
+@many
+def test_a_copy_of_the_folder_answers_the_same_to_the_bit(
+    rich: Small, tmp_path_factory: pytest.TempPathFactory, policy: Table, seed: int
+) -> None:
+    """As the next opening does, and another one after that."""
+    folder, clock = tmp_path_factory.mktemp("folders"), SettableClock()
+    with opened(rich, folder / "a", clock, seed=seed) as engine:
+        engine.install_policy(signed(policy))
+        asked = Asked(engine, clock, seed)
+        copied_at_ms = clock.now_ms
+        shutil.copytree(folder / "a", folder / "killed")
+        answers = [answer(asked.at(clock.now_ms))[1:] for _ in range(3)]
+    shutil.copytree(folder / "a", folder / "closed")
+    again = {}
+    for name in ("killed", "closed", "a"):
+        with opened(rich, folder / name, clock, seed=seed) as asked.engine:
+            assert asked.engine.status().policy_version == 1
+            again[name] = [answer(asked.at(copied_at_ms)) for _ in range(3)]
+    assert again["closed"] == again["a"]
+    if "exploration" not in policy:
+        assert [one[1:] for one in again["a"]] == [one[1:] for one in again["killed"]] == answers

@@ -1,0 +1,235 @@
+"""Each step of the policy changes what its documentation says and nothing else, under random policies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from edge_sdk.policy.pipeline import Arranged, arrange
+from edge_sdk.reasons import Reason
+from edge_sdk.types import BaseDecision, by_score
+from tests.support.naive_policy import boosted, pinned
+from tests.support.random_policies import EXPLORING, LIST_RULES, SCORE_RULES, STANDING_RULES, Table, policies
+from tests.support.random_settings import Case
+from tests.support.rich_engine import rich as rich
+from tests.support.scene import OFFERS, Small
+
+STAGES = ("base", "model", "adjusted", "boosted", "priced", "bounded", "final")
+seeds = st.integers(0, 2**32 - 1)
+many = settings(max_examples=100, deadline=None)
+
+
+def bits_of(arranged: Arranged) -> np.ndarray:
+    """Reason bits (C,), zeros where all stand."""
+    bits = arranged.dropped_bits
+    return np.zeros(len(arranged.stages.base), np.int64) if bits is None else bits
+
+
+def alike(one: Arranged, other: Arranged) -> None:
+    """To the bit."""
+    for stage in STAGES:
+        assert getattr(one.stages, stage).tobytes() == getattr(other.stages, stage).tobytes()
+    assert bits_of(one).tolist() == bits_of(other).tolist()
+    assert one.standing.tolist() == other.standing.tolist()
+
+
+@given(policies(), seeds)
+@many
+def test_a_part_leaves_what_comes_before_it_alone(rich: Small, policy: Table, seed: int) -> None:
+    """Without one part, all scores of earlier steps are the same to the bit."""
+    case = Case(rich, seed)
+    whole = case.arranged(policy)
+    for part in policy:
+        less = case.arranged({name: rule for name, rule in policy.items() if name != part})
+        for stage in STAGES[: STAGES.index(before(part, policy)) + 1]:
+            assert getattr(whole.stages, stage).tobytes() == getattr(less.stages, stage).tobytes(), (part, stage)
+    if not policy:
+        assert whole.stages.final is whole.stages.adjusted
+
+
+EACH_ONCE = BaseDecision(OFFERS, [0.0] * len(OFFERS))
+PLAIN_RULES = {name: rule for name, rule in STANDING_RULES.items() if name not in ("quiet_hours", "budget")} | {
+    name: SCORE_RULES[name] for name in ("weights", "boosts")
+}  # caps of more than one offer together are not plain: they are assumed away
+
+
+@given(policies(PLAIN_RULES), seeds)
+@many
+def test_a_plain_policy_is_arranged_as_any_other(rich: Small, policy: Table, seed: int) -> None:
+    """The short way gives what the long one gives, to the bit, the probabilities too."""
+    case, random = Case(rich, seed), np.random.default_rng(seed)
+    setting = case.setting(policy, EACH_ONCE)
+    base, model = random.normal(size=(2, len(OFFERS))).astype(np.float32)
+    assume(setting.is_plain or setting.situated.boost is not None)
+    if not setting.is_plain:
+        return  # a boost holds: it is not arranged the short way
+    short, long = arrange(setting, base, model, 1.0), arrange(setting._replace(is_plain=False), base, model, 1.0)
+    alike(short, long)
+    assert short.pinned == long.pinned == ()
+    assert short.draw.first_propensity().tolist() == long.draw.first_propensity().tolist()
+    assert short.draw.inclusion(3).tolist() == long.draw.inclusion(3).tolist()
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"quiet_hours": [{"from": "22:00", "until": "07:00"}]},
+        {"budget": {"amount": 1.0, "period": "day"}},
+        {"gate": {"min_events": 1, "full_events": 2}},
+        {"influence": {"largest_move": 2}},
+        {"influence": {"largest_shift": 0.5}},
+        {"cost": {"price": 0.5}},
+        {"diversity": 0.25},
+        {"null": {"score": 0.0, "again_after_s": 0}},
+        {"category_limits": {"*": 2}},
+        {"exploration": {"mode": "softmax", "temperature": 1.0}},
+        {"boosts": [{"add": 0.5}]},
+        {"pins": [{"place": 1, "count": 1, "by": "user"}]},
+        {"caps": [{"kind": "impression", "per": "category", "limit": 2, "within": "day"}]},
+    ],
+    ids=lambda policy: "-".join(policy),
+)
+def test_a_policy_that_asks_for_more_is_not_plain(rich: Small, policy: Table) -> None:
+    assert Case(rich, 1).setting({}, EACH_ONCE).is_plain
+    assert not Case(rich, 1).setting(policy, EACH_ONCE).is_plain
+
+
+def before(part: str, policy: Table) -> str:
+    """The last stage of scores that a part of a policy leaves alone."""
+    if part == "influence":
+        return "priced" if policy[part].get("largest_shift") is None else "model"
+    own = {"boosts": "adjusted", "cost": "boosted", "budget": "boosted", "diversity": "bounded"}
+    # Who stands decides against whom the largest move is measured. Gate and weights work before all of this.
+    return own.get(part, "priced" if part in STANDING_RULES else "final")
+
+
+@given(policies(), seeds)
+@many
+def test_scores_go_where_each_step_may_send_them(rich: Small, policy: Table, seed: int) -> None:
+    case = Case(rich, seed)
+    arranged, stages = case.arranged(policy), case.arranged(policy).stages
+    one_of, setting = case.one_of, case.setting(policy)
+    shift = policy.get("influence", {}).get("largest_shift")
+    if shift is not None:
+        assert (np.abs(stages.adjusted - stages.base) <= np.float32(shift) + np.float32(1e-6)).all()
+    added = [sum(boosted(policy, case.ledger, case.moment, one)) for one in one_of]
+    assert stages.boosted.tolist() == (stages.adjusted + np.array(added, np.float32)).tolist()
+    costs = np.array([one.cost for one in one_of], np.float32)
+    assert (stages.priced <= stages.boosted).all()
+    assert stages.priced[costs == 0].tolist() == stages.boosted[costs == 0].tolist()
+    assert setting.cost_price >= 0
+    # Diversity lowers later ones of a category among those that stood until then, and nobody else.
+    assert (stages.final <= stages.bounded).all()
+    early = Reason(sum({reason for reason in Reason if reason.name in BEFORE_SCORES}))
+    held = np.flatnonzero(bits_of(arranged) & int(early))
+    assert stages.final[held].tolist() == stages.bounded[held].tolist()
+
+
+BEFORE_SCORES = {
+    "NOT_YET_VALID", "EXPIRED", "NOT_ELIGIBLE", "COOLING_DOWN", "BLOCKED", "HIDDEN", "QUIET", "OTHER_TOUCH",
+}  # fmt: skip
+
+
+@given(policies(), seeds, LIST_RULES["null"])
+@many
+def test_the_null_option_takes_out_those_below_it_alone(rich: Small, policy: Table, seed: int, null: Table) -> None:
+    case = Case(rich, seed)
+    without = case.arranged({name: rule for name, rule in policy.items() if name not in ("null", "exploration")})
+    arranged = case.arranged({**policy, "null": null})
+    before, after = bits_of(without), bits_of(arranged)
+    is_out = (after & int(Reason.NOT_WORTH)) > 0
+    assert (arranged.stages.final[is_out] < null["score"]).all()
+    late = int(Reason.CAPPED | Reason.OVER_BUDGET | Reason.CATEGORY_FULL)
+    assert not (before[is_out] & ~late).any()
+    standing = arranged.standing
+    of_pins = np.array(arranged.pinned, np.int64)
+    assert (arranged.stages.final[np.setdiff1d(standing, of_pins)] >= null["score"]).all()
+    assert not is_out[of_pins].any()
+
+
+@given(policies(), seeds)
+@many
+def test_exploration_changes_neither_scores_nor_how_many_stand(rich: Small, policy: Table, seed: int) -> None:
+    """Nor who stands, but for whom a category has room."""
+    case = Case(rich, seed)
+    drawn = case.arranged(policy)
+    greedy = case.arranged({name: rule for name, rule in policy.items() if name != "exploration"})
+    full = int(Reason.CATEGORY_FULL)
+    assert drawn.stages.final.tobytes() == greedy.stages.final.tobytes()
+    assert (bits_of(drawn) & ~full).tolist() == (bits_of(greedy) & ~full).tolist()
+    assert len(drawn.standing) == len(greedy.standing)
+    if "category_limits" not in policy:
+        assert sorted(drawn.standing.tolist()) == sorted(greedy.standing.tolist())
+    if "exploration" not in policy:
+        alike(drawn, greedy)
+
+
+NOBODY: dict[str, Any] = {
+    "eligibility": {"offers": ["unheard of"], "when": {"surface": ["home"]}},
+    "blocks": {"category": ["unheard of"], "when": {}},
+    "boosts": {"offers": ["unheard of"], "add": 1.0, "when": {}},
+    "pins": {"offers": ["unheard of"], "place": 1, "count": 3},
+    "caps": {"kind": ["note"], "per": "user", "limit": 1, "within": "total"},
+    "cooldowns": {"kind": ["note"], "per": "offer", "rest_s": 60},
+}
+
+
+@given(policies(), seeds)
+@many
+def test_rules_about_nobody_change_nothing(rich: Small, policy: Table, seed: int) -> None:
+    case = Case(rich, seed)
+    more = {name: [*policy.get(name, []), rule] for name, rule in NOBODY.items()}
+    limits = {**policy.get("category_limits", {}), "unheard of": 1}
+    alike(case.arranged(policy), case.arranged({**policy, **more, "category_limits": limits}))
+
+
+@given(policies({**STANDING_RULES, **LIST_RULES}), seeds)
+@many
+def test_a_device_without_a_say_keeps_the_base_order_to_the_bit(rich: Small, policy: Table, seed: int) -> None:
+    case = Case(rich, seed)
+    setting, base = case.setting(policy), case.scores.base
+    silent, other = (arrange(setting, base, model, 0.0) for model in (case.scores.model, -case.scores.model))
+    assert silent.stages.final.tobytes() == base.tobytes()
+    assert silent.standing.tolist() == other.standing.tolist()
+    if "pins" not in policy:
+        ranked = by_score(base).tolist()
+        assert [index for index in ranked if index in set(silent.standing.tolist())] == silent.standing.tolist()
+
+
+@given(policies(), seeds)
+@many
+def test_another_order_of_the_candidates_gives_the_same_answer(rich: Small, policy: Table, seed: int) -> None:
+    case = Case(rich, seed)
+    order = np.random.default_rng(seed).permutation(len(case.base.offers))
+    one, other = case.arranged(policy), case.permuted(policy, order)
+    for stage in STAGES:
+        assert getattr(one.stages, stage)[order].tobytes() == getattr(other.stages, stage).tobytes()
+    for mine, its in (
+        (one.draw.first_propensity(), other.draw.first_propensity()),
+        (one.draw.inclusion(case.limit), other.draw.inclusion(case.limit)),
+    ):
+        assert its == pytest.approx(mine[order], abs=1e-9)
+    assert one.draw.slate.best_first.tolist() == order[other.draw.slate.best_first].tolist()
+    if "exploration" not in policy:
+        assert bits_of(one)[order].tolist() == bits_of(other).tolist()
+        assert one.standing.tolist() == order[other.standing].tolist()
+
+
+@given(policies({**SCORE_RULES, **LIST_RULES, **EXPLORING}), seeds)
+@many
+def test_pins_are_the_last_word(rich: Small, policy: Table, seed: int) -> None:
+    """Who is pinned stands at its place, or at the end of a list that is too short, whatever was drawn."""
+    case = Case(rich, seed)
+    arranged, one_of = case.arranged(policy), case.one_of
+    stands = bits_of(arranged) & ~int(Reason.NOT_WORTH | Reason.CATEGORY_FULL) == 0
+    best = [one_of[index] for index in by_score(arranged.stages.priced).tolist() if stands[index]]
+    places = pinned(policy, case.ledger, case.moment, best)
+    listed = [one_of[index] for index in arranged.standing.tolist()]
+    assert {one_of[index] for index in arranged.pinned} == set(places)
+    for one, place in places.items():
+        later = sum(other > place for other in places.values())
+        assert listed.index(one) == min(place, len(listed) - 1 - later)

@@ -1,0 +1,168 @@
+"""Recorders that are killed: a process that imports the SDK once and forks one for each task.
+
+Runs as a process of its own, with an empty module in the place of onnxruntime: its threads would not outlive the fork,
+their locks would. The engine is the real one, but for its ranker.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import edge_sdk.engine.engine
+from edge_sdk.engine.engine import Engine
+from edge_sdk.state import folder as state_folder
+from tests.support import kill_plan as plan
+
+
+def serve() -> None:
+    """For each task (a line of JSON): fork, kill after so many messages and a little later, hand on all messages."""
+    vars(edge_sdk.engine.engine)["tested_ranker"] = lambda _: _NoRanker()
+    for line in sys.stdin.buffer:
+        task = json.loads(line)
+        ours, theirs = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(ours)
+            try:
+                _Recorder(task, theirs).run()
+            finally:
+                os._exit(1)
+        os.close(theirs)
+        said = b""
+        while len(said) < task["kill_after"] * plan.MESSAGE.size:
+            part = os.read(ours, 65536)
+            assert part, "the recorder died by itself"
+            said += part
+        until = time.monotonic() + task["later_s"]
+        while (left_s := until - time.monotonic()) > 0:  # a change says nothing while it goes on
+            if select.select([ours], [], [], left_s)[0]:
+                said += os.read(ours, 65536)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        with os.fdopen(ours, "rb") as rest:
+            said += rest.read()
+        sys.stdout.buffer.write(len(said).to_bytes(8, "little") + said)
+        sys.stdout.buffer.flush()
+
+
+class _NoRanker:
+    def forget(self) -> None:
+        """Nothing to forget."""
+
+
+class _Recorder:
+    def __init__(self, task: dict[str, Any], pipe: int) -> None:
+        self._task, self._pipe = task, pipe
+        self._place = itertools.count(task["place"])
+        self._mine = threading.local()
+        if task["mode"] == "renumber":
+            state_folder._RENUMBER_AT = plan.RENUMBER_AT  # type: ignore[misc]
+        self._key = task["key"]
+        self._engine = Engine.open(
+            Path(task["state"]),
+            bundle=task["bundle"],
+            trusted_keys=[bytes.fromhex(task["public_key"])],
+            storage_key=plan.KEYS[self._key],
+            log_bytes=task["log_bytes"],
+            clock=self._clock,
+        )
+        state: Any = self._engine._state
+        for name in ("erase", "erase_chosen", "change_key", "resize"):
+            setattr(state, name, self._announced(getattr(state, name)))
+
+    def run(self) -> None:
+        threads = [threading.Thread(target=self._record_or_die, args=(number,)) for number in range(plan.THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _record_or_die(self, thread: int) -> None:
+        try:
+            self._record(thread)
+        finally:
+            os._exit(1)  # the spawner says so
+
+    def _record(self, thread: int) -> None:
+        changes = self._changes() if thread == 0 else None
+        for count in itertools.count(self._task["counts"][thread] + 1):
+            self._record_one(thread, count)
+            if changes is not None and count % 4 == 0:
+                if self._task["mode"] == "many":
+                    return self._record_many(count)
+                next(changes)
+        return None
+
+    def _record_many(self, count: int) -> None:
+        """Thread 0, from here on: single events and many at once, in turn."""
+        while True:
+            counts = list(range(count + 1, count + 1 + plan.many(count)))
+            events = [plan.event(0, number) for number in counts]
+            self._mine.about = plan.RECORDING_MANY, 0, counts[-1]
+            seq = self._engine.record_many(
+                [plan.many_time_ms(number) for number in counts],
+                [plan.KINDS.index(kind) for kind, _ in events],
+                [plan.ITEMS.index(item) for _, item in events],
+                counts,
+                [plan.OF_MANY] * len(counts),
+                kind_names=plan.KINDS,
+                item_names=plan.ITEMS,
+            )
+            self._say(plan.RECORDED_MANY, 0, counts[-1], seq, self._mine.place)
+            count = counts[-1] + 1
+            self._record_one(0, count)
+
+    def _record_one(self, thread: int, count: int) -> None:
+        kind, item = plan.event(thread, count)
+        self._mine.about = plan.RECORDING, thread, count
+        seq = self._engine.record(kind, item=item, value=float(count), decision=thread + 1)
+        self._say(plan.RECORDED, thread, count, seq, self._mine.place)
+
+    def _changes(self) -> Iterator[None]:
+        """What is done to the folder meanwhile, one at each step."""
+        engine, mode = self._engine, self._task["mode"]
+        for step in itertools.count():
+            if mode == "erase":
+                engine.erase()
+            elif mode == "erase some":
+                engine.erase(items=[plan.ERASED_ITEM])
+            elif mode == "resize":
+                engine.resize((8192, 4096, 12288)[step % 3])
+            elif mode == "rotate":
+                self._key = (self._key + 1) % len(plan.KEYS)
+                engine.rotate_storage_key(plan.KEYS[self._key])
+            yield
+
+    def _announced(self, change: Callable[..., Any]) -> Callable[..., Any]:
+        """A change that says, with the engine's lock held, that it begins, and when it is done."""
+
+        def announced(*arguments: Any) -> Any:
+            place: int = next(self._place)
+            self._say(plan.BEGUN, 0, 0, self._key, place)
+            result = change(*arguments)
+            self._say(plan.DONE, 0, 0, self._key, place)
+            return result
+
+        return announced
+
+    def _clock(self) -> int:
+        """Called with the engine's lock held: its calls have an order. Says what is about to be recorded."""
+        place: int = next(self._place)
+        self._mine.place = place
+        about = getattr(self._mine, "about", None)
+        if about is not None:
+            self._say(*about, 0, place)
+        return plan.START_MS + plan.STEP_MS * place
+
+    def _say(self, *message: int) -> None:
+        os.write(self._pipe, plan.MESSAGE.pack(*message))  # whole: shorter than PIPE_BUF

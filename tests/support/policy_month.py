@@ -1,0 +1,192 @@
+"""A user's months under a policy: every decision is held against a ledger that the library knows nothing of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edge_sdk import BaseDecision, Decision, Engine, Reason
+from edge_sdk.types import by_score, places
+from tests.support.naive_policy import (
+    DAY_MS,
+    Candidate,
+    Ledger,
+    Moment,
+    boosted,
+    costly,
+    counts,
+    pinned,
+    target_of,
+    why_not,
+)
+from tests.support.random_policies import CHANNEL_COSTS, SHOWN, Table
+from tests.support.rich_engine import touches
+from tests.support.scene import NOW_MS, OFFERS, VALID_FROM_MS, SettableClock
+
+START_MS = VALID_FROM_MS - 5 * DAY_MS
+EARLY = (
+    Reason.NOT_YET_VALID | Reason.EXPIRED | Reason.NOT_ELIGIBLE | Reason.COOLING_DOWN | Reason.BLOCKED | Reason.HIDDEN
+    | Reason.QUIET
+)  # fmt: skip
+FITTING = Reason.CAPPED | Reason.COOLING_DOWN | Reason.OVER_BUDGET | Reason.OTHER_TOUCH  # all but the last also before
+LATE = Reason.NOT_WORTH | Reason.CATEGORY_FULL
+DROPS = EARLY | FITTING | LATE
+
+
+@dataclass
+class Month:
+    """One user, one engine, one ledger."""
+
+    engine: Engine
+    clock: SettableClock
+    random: np.random.Generator
+    policy: Table
+    offset_s: int
+    ledger: Ledger = field(default_factory=Ledger)
+    shown: int = 0  # offers, altogether
+
+    def live(self, days: int) -> None:
+        """Some sessions a day."""
+        for _ in range(days):
+            morning_ms = self.clock.now_ms // DAY_MS * DAY_MS + DAY_MS
+            for hour in sorted(self.random.integers(0, 24, self.random.integers(1, 5)).tolist()):
+                at_ms = morning_ms + hour * 3_600_000 + int(self.random.integers(0, 3_600_000))
+                self.clock.now_ms = max(self.clock.now_ms, at_ms)
+                self.session()
+
+    def session(self) -> None:
+        """Some events, a decision, what was shown of it, and answers."""
+        for _ in range(int(self.random.integers(0, 4))):
+            self.record(
+                str(self.random.choice(["view", "view", "click", "dismiss", "convert", "note"])),
+                str(self.random.choice([*OFFERS, "page_home", "page_coupons", ""])),
+            )
+        for _ in range(int(self.random.integers(1, 3))):
+            decision, one_of = self.decide()
+            self.show(decision, one_of)
+
+    def record(self, kind: str, item: str) -> None:
+        self.clock.now_ms += int(self.random.integers(0, 40_000))
+        self.engine.record(kind, item=item)
+        self.ledger.add(self.clock.now_ms, kind, item)
+
+    def decide(self) -> tuple[Decision, list[Candidate]]:
+        """One decision, checked."""
+        random, base = self.random, touches(self.random)
+        context = {"surface": str(random.choice(["home", "wealth"]))} if random.random() < 0.8 else {}
+        if random.random() < 0.2:
+            context["stage"] = str(random.choice(["new", "active"]))
+        attributes = {"balance": float(random.normal(100, 100))} if random.random() < 0.7 else {}
+        limit = int(random.integers(0, 5)) if random.random() < 0.6 else None
+        decision = self.engine.rank(base, context=context, attributes=attributes, limit=limit)
+        assert not decision.error, decision.detail
+        one_of = candidates(base)
+        moment = Moment(self.clock.now_ms, self.offset_s, context, attributes)
+        self.check(decision, one_of, moment)
+        return decision, one_of
+
+    def show(self, decision: Decision, one_of: list[Candidate]) -> None:
+        """Show some of it; the user answers."""
+        order = decision.order.tolist()
+        count = int(self.random.integers(0, len(order) + 1))
+        self.engine.shown(decision, count=count)
+        self.shown += count
+        for index in order[:count]:
+            one = one_of[index]
+            self.ledger.add(self.clock.now_ms, SHOWN[one.channel], one.offer, one.cost)
+            if self.random.random() < 0.3:
+                outcome = str(self.random.choice(["click", "convert", "dismiss"]))
+                self.engine.feedback(decision, one.offer, outcome)
+                self.ledger.add(self.clock.now_ms, outcome, one.offer)
+
+    # ---- what must hold of every decision ----
+
+    def check(self, decision: Decision, one_of: list[Candidate], moment: Moment) -> None:
+        bits = np.zeros(len(one_of), np.int64) if decision.dropped_bits is None else decision.dropped_bits
+        early = [why_not(self.policy, self.ledger, moment, one) for one in one_of]
+        self.check_standing(decision, bits, early)
+        self.check_room(decision, one_of, moment.now_ms)
+        standing = np.flatnonzero(bits & int(DROPS ^ LATE) == 0)
+        self.check_influence(decision, one_of, moment, standing)
+        self.check_list(decision, one_of, moment, standing)
+
+    def check_standing(self, decision: Decision, bits: np.ndarray, early: list[set[str]]) -> None:
+        """Who stands, and why others do not."""
+        assert sorted(decision.standing.tolist()) == np.flatnonzero(bits == 0).tolist()
+        for index, why in enumerate(early):
+            given = {reason.name for reason in Reason if reason & DROPS & int(bits[index])}
+            assert why <= given, (index, why, given)
+            if why:
+                assert given - why <= set()
+            else:
+                assert len(given) <= 1
+                assert given <= {"CAPPED", "COOLING_DOWN", "OVER_BUDGET", "NOT_WORTH", "CATEGORY_FULL", "OTHER_TOUCH"}
+        names = [offer.id for offer in decision.offers]
+        assert len(set(names)) == len(names)
+        assert decision.limit is None or len(names) <= decision.limit
+
+    def check_room(self, decision: Decision, one_of: list[Candidate], now_ms: int) -> None:
+        """Showing all of it at once goes beyond no cap and no budget."""
+        shown: list[Candidate] = [one_of[index] for index in decision.order.tolist()]
+        for rule in counts(self.policy):
+            mine = [one for one in shown if one.channel in rule.channels and SHOWN[one.channel] in rule.kinds]
+            seen: list[Candidate] = []
+            for one in mine:
+                more = sum(target_of(rule.per, one.offer) == target_of(rule.per, other.offer) for other in seen)
+                so_far = self.ledger.count(rule.kinds, rule.per, one.offer, rule.span_s, now_ms)
+                assert so_far + more < rule.limit, (rule, one)
+                seen.append(one)
+        budget = self.policy.get("budget")
+        if budget is not None and any(one.cost for one in shown):
+            total = sum(one.cost for one in shown)
+            moment = Moment(now_ms, self.offset_s)
+            assert not costly(self.policy, self.ledger, moment, Candidate("fund_a", "", total))
+
+    def check_influence(
+        self, decision: Decision, one_of: list[Candidate], moment: Moment, standing: np.ndarray
+    ) -> None:
+        """Nobody is further from where it stands without the model than the bound."""
+        most = self.policy.get("influence", {}).get("largest_move")
+        if most is None:
+            return
+        anchor = decision.stages.base.copy()
+        boosts = [np.float32(sum(boosted(self.policy, self.ledger, moment, one))) for one in one_of]
+        anchor += np.array(boosts, np.float32)
+        assert decision.trace is not None
+        anchor -= np.float32(decision.trace.cost_price) * np.array([one.cost for one in one_of], np.float32)
+        held = decision.stages.bounded[standing]
+        if len(set(held.tolist())) == len(held):
+            moved = np.abs(places(by_score(held)) - places(by_score(anchor[standing])))
+            assert moved.max(initial=0) <= most
+
+    def check_list(self, decision: Decision, one_of: list[Candidate], moment: Moment, standing: np.ndarray) -> None:
+        """The null option, pins and category limits."""
+        final = decision.stages.final
+        order = standing[by_score(decision.stages.priced[standing])]
+        pins = pinned(self.policy, self.ledger, moment, [one_of[index] for index in order.tolist()])
+        listed = [one_of[index] for index in decision.standing.tolist()]
+        others = [one for one in listed if one not in pins]
+        expected = others.copy()
+        for one, place in sorted(pins.items(), key=lambda entry: entry[1]):
+            expected.insert(place, one)
+        assert listed == expected
+        null = self.policy.get("null")
+        if null is not None:
+            worth = {one_of[index]: float(final[index]) for index in range(len(one_of))}
+            assert all(worth[one] >= null["score"] for one in others)
+        limits = self.policy.get("category_limits", {})
+        for category in ("coupon", "fund"):
+            limit = limits.get(category, limits.get("*", len(listed)))
+            of_pins = sum(one.category == category for one in pins)
+            assert sum(one.category == category for one in listed) <= max(limit, of_pins)
+
+
+def candidates(base: BaseDecision) -> list[Candidate]:
+    """By name."""
+    channels = base.channels or ("",) * len(base.offers)
+    costs = [CHANNEL_COSTS[channel] for channel in channels] if base.costs is None else base.costs.tolist()
+    return [Candidate(*parts) for parts in zip(base.offers, channels, costs, strict=True)]
+
+
+__all__ = ["NOW_MS", "START_MS", "Month", "candidates"]

@@ -1,0 +1,40 @@
+"""The scene with one rule of every sort, packed; and its bundle, read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_sdk.bundle.bundle import Bundle, read_bundle
+from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.format.generated import edge_generated as fb
+from tests.support.policy_scene import POLICY_SCENE
+from tests.support.scene import Small, packed
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    return packed(tmp_path_factory.mktemp("policy"), POLICY_SCENE)
+
+
+@pytest.fixture(scope="module")
+def payload(scene: Small) -> bytes:
+    return bytes(open_release(scene.bundle, trusted_keys=[scene.public_key], allow_unsigned=False))
+
+
+@pytest.fixture(scope="module")
+def bundle(payload: bytes) -> Bundle:
+    return read_bundle(Path("a.edge"), memoryview(payload))
+
+
+def names(bundle: Bundle, mask: np.ndarray | None) -> list[str] | None:
+    """The offers that a selection is about."""
+    return None if mask is None else sorted(np.array(["", *bundle.layout.offers.names()])[mask].tolist())
+
+
+def payload_of(release: bytes) -> bytes:
+    """What a signed file carries, unchecked."""
+    payload: bytes = fb.Release.GetRootAs(release).PayloadAsNumpy().tobytes()
+    return payload

@@ -1,0 +1,53 @@
+"""Caps, machines and budgets at random, for what must hold of any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from edge_sdk.memory.caps import CapRule
+from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
+from edge_sdk.types import Per
+
+
+def caps(kinds: Sequence[int], *, within_s: int = 3600) -> st.SearchStrategy[CapRule]:
+    """Of up to three of the kinds and up to four events."""
+    return st.builds(
+        CapRule,
+        kinds=st.sets(st.sampled_from(kinds), min_size=1, max_size=3).map(tuple),
+        per=st.sampled_from(Per),
+        limit=st.integers(1, 4),
+        within_s=st.integers(0, within_s),
+        cooldown=st.booleans(),
+        name=st.just(""),
+        channels=st.just(frozenset()),
+    )
+
+
+def machines(kinds: Sequence[int], *, after_s: int = 600, name: str = "m") -> st.SearchStrategy[MachineRule]:
+    """Of up to four states, `a` to `d` in any order, and up to six steps."""
+    return _machines(kinds, after_s, name).filter(lambda rule: not time_cycle(rule))
+
+
+@st.composite
+def _machines(draw: st.DrawFn, kinds: Sequence[int], after_s: int, name: str) -> MachineRule:
+    states = draw(st.permutations("abcd"))[: draw(st.integers(1, 4))]
+    state = st.integers(0, len(states) - 1)
+    step = st.builds(
+        MachineStep,
+        sources=st.frozensets(state, max_size=2),
+        kind=st.sampled_from([0, *kinds]),
+        count=st.integers(1, 3),
+        after_s=st.integers(0, after_s),
+        target=state,
+    )
+    steps = draw(st.lists(step, max_size=6))
+    return MachineRule(name, draw(st.sampled_from(Per)), tuple(states), tuple(steps))
+
+
+def budgets(kinds: Sequence[int], periods_s: Sequence[int]) -> st.SearchStrategy[BudgetRule | None]:
+    """One of these periods, or none at all."""
+    of_kinds = st.frozensets(st.sampled_from(kinds), min_size=1)
+    return st.one_of(st.none(), st.builds(BudgetRule, of_kinds, st.sampled_from(periods_s)))

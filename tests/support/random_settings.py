@@ -1,0 +1,128 @@
+"""Decisions without an engine: a random memory, random candidates and scores, arranged under any policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from edge_sdk.bundle.bundle import Bundle, read_bundle, with_policy
+from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.policy_reader import read_policy_file
+from edge_sdk.memory.memory import Memory
+from edge_sdk.policy.candidates import prepare
+from edge_sdk.policy.pipeline import Arranged, Setting, arrange, is_plain
+from edge_sdk.policy.rules import Situation
+from edge_sdk.policy.scoring import price_in_force
+from edge_sdk.policy.slate_caps import rations
+from edge_sdk.types import F32, BaseDecision, Per
+from edge_sdk.vocabulary import item_id, kind_id
+from tests.support.naive_policy import Candidate, Ledger, Moment
+from tests.support.policy_month import candidates
+from tests.support.random_policies import SHOWN, Table
+from tests.support.rich_engine import signed, touches
+from tests.support.scene import NOW_MS, OFFERS, Small
+
+CONTEXT = {"surface": ("home", "wealth"), "stage": ("new", "active")}
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What the model says of each candidate."""
+
+    base: F32
+    model: F32
+    say: float
+
+
+class Case:
+    """A user, candidates and scores, all of one seed."""
+
+    def __init__(self, rich: Small, seed: int) -> None:
+        random = np.random.default_rng(seed)
+        self.bundle = _bundle(rich.bundle)
+        self.base = touches(random, most=10)
+        count = len(self.base.offers)
+        base, model = random.normal(size=(2, count)).astype(np.float32)
+        self.scores = Scores(base, model, float(random.choice([0.0, 0.25, 1.0])))
+        self.limit = int(random.integers(0, 6)) if random.random() < 0.5 else None
+        self.context = {name: str(random.choice(values)) for name, values in CONTEXT.items() if random.random() < 0.7}
+        self.attributes = {"balance": float(random.normal(100, 100))} if random.random() < 0.7 else {}
+        self.now_ms, self.offset_s = NOW_MS + int(random.integers(0, 86_400_000)), 7200
+        self.ledger, self.events = Ledger(), list[tuple[int, str, str, float]]()
+        times = self.now_ms - np.sort(random.integers(1, 86_400_000, int(random.integers(0, 16))))[::-1]
+        for time_ms in times.tolist():
+            kind = str(random.choice(["view", "click", "dismiss", "convert", *SHOWN.values()]))
+            event = (time_ms, kind, str(random.choice(OFFERS)), float(random.integers(0, 3)) / 4)
+            self.events.append(event)
+            self.ledger.add(*event)
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(self.now_ms, self.offset_s, self.context, self.attributes)
+
+    @property
+    def one_of(self) -> list[Candidate]:
+        return candidates(self.base)
+
+    def setting(self, policy: Table, base: BaseDecision | None = None) -> Setting:
+        """All but the scores."""
+        bundle = with_policy(self.bundle, read_policy_file(
+            "policy", signed(policy), self.bundle, trusted_keys=(), allow_unsigned=True,
+        ))  # fmt: skip
+        rules, memory = bundle.policy, Memory(bundle.layout)
+        for time_ms, kind, item, value in self.events:
+            memory.add(time_ms, kind_id(kind), item_id(item), value)
+        spent = memory.spent(self.now_ms)
+        prepared = prepare(base or self.base, bundle.layout, rules, {})
+        rationed = rations(rules, bundle.layout.caps)
+        situated = prepared.situated(rules, memory, self._situation(bundle, memory), self.now_ms)
+        plain = is_plain(rules, rationed) and situated.boost is None and not situated.pins and not prepared.has_repeats
+        return Setting(
+            policy=rules,
+            rations=rationed,
+            is_plain=plain,
+            prepared=prepared,
+            memory=memory,
+            situated=situated,
+            now_ms=self.now_ms,
+            utc_offset_s=self.offset_s,
+            cost_price=price_in_force(rules.cost_price, rules.budget, spent, self.now_ms),
+            budget_left=float("inf") if rules.budget is None else max(0.0, rules.budget.amount - spent),
+            limit=self.limit,
+            seed=5,
+            number=7,
+        )
+
+    def arranged(self, policy: Table) -> Arranged:
+        return arrange(self.setting(policy), self.scores.base, self.scores.model, self.scores.say)
+
+    def permuted(self, policy: Table, order: np.ndarray) -> Arranged:
+        """The same with the candidates in another order."""
+        base = self.base
+        assert base.channels is not None
+        turned = BaseDecision(
+            [base.offers[index] for index in order], base.logits[order],
+            channels=[base.channels[index] for index in order],
+            costs=None if base.costs is None else base.costs[order],
+        )  # fmt: skip
+        scores = self.scores
+        return arrange(self.setting(policy, turned), scores.base[order], scores.model[order], scores.say)
+
+    def _situation(self, bundle: Bundle, memory: Memory) -> Situation:
+        machines, context = memory.machines, list(bundle.policy.chosen(self.context))
+        states = tuple(
+            machines.state(index, self.now_ms) if rule.per is Per.USER else -1
+            for index, rule in enumerate(machines.rules)
+        )
+        for machine, field, values in bundle.machine_fields:
+            if context[field] < 0:
+                context[field] = values[states[machine]]
+        return Situation(tuple(context), states, (self.attributes.get("balance", float("inf")),))
+
+
+@cache
+def _bundle(path: Path) -> Bundle:
+    return read_bundle(path, open_release(path, trusted_keys=(), allow_unsigned=True))

@@ -1,0 +1,66 @@
+"""Two bundles of one scene, a day apart, and what a memory under either can be asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_sdk import Engine
+from edge_sdk.memory.memory import Memory
+from tests.support.scene import ITEMS, KINDS, OFFERS, SCENE, SettableClock, Small, packed
+
+LOG_BYTES = 4096  # 126 records plain, 63 encrypted
+KEY = bytes(range(32))
+_THIRTY_DAYS = {"kind": "impression", "per": "offer", "limit": 2, "within_s": 30 * 86_400}
+
+
+def pack_former(folder: Path) -> Small:
+    """Yesterday's bundle: an offer less, fewer items; other kinds, half-lives and caps."""
+    table: dict[str, Any] = {
+        **SCENE,
+        "model": {
+            **SCENE["model"],
+            "counter_kinds": ["dismiss", "click", "impression"],
+            "half_lives_s": [3600, 7200],
+            "min_item_count": 21,
+        },
+        "policy": {**SCENE["policy"], "caps": [_THIRTY_DAYS]},
+    }
+    return packed(folder, table, offers=OFFERS[1:])
+
+
+def pack_latest(folder: Path) -> Small:
+    """Today's: with a new offer, and the cap at another place, a day longer."""
+    policy = {**SCENE["policy"], "caps": [*SCENE["policy"]["caps"][1:], {**_THIRTY_DAYS, "within_s": 31 * 86_400}]}
+    return packed(folder, {**SCENE, "policy": policy})
+
+
+def opened(small: Small, state: Path, clock: SettableClock, key: bytes | None = None) -> Engine:
+    trusted = [small.public_key]
+    return Engine.open(
+        state, bundle=small.bundle, trusted_keys=trusted, clock=clock, log_bytes=LOG_BYTES, storage_key=key
+    )
+
+
+def record_some(engine: Engine, clock: SettableClock, count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    for _ in range(count):
+        clock.now_ms += int(random.integers(0, 400_000))
+        engine.record(str(random.choice(KINDS)), item=str(random.choice(ITEMS)), value=float(random.normal()))
+
+
+def known(engine: Engine, now_ms: int) -> list[bytes]:
+    """What a memory can be asked for: counters, caps, window, however it stands in its arrays."""
+    return known_of(engine._state.memory, now_ms)
+
+
+def known_of(memory: Memory, now_ms: int) -> list[bytes]:
+    counters = (memory.sums * memory._fade(now_ms, 1)).astype(np.float32).tobytes()
+    caps = [memory.caps.newest(index, np.arange(len(rows))).tobytes() for index, rows in enumerate(memory.caps._next)]
+    return [counters, *caps, memory.window.dump()]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())

@@ -14,8 +14,8 @@ from pathlib import Path
 from benchmarks.bench_bundle import bench_bundle
 from cloud_export.evaluate.speed import measure_speed
 from device_sim.bench.event_workload import Workload
-from edge_sdk.bundle.bundle import read_bundle
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 
 FIGURES = (
     "record_us_p50",

@@ -18,7 +18,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cloud_export.errors import CloudError
-from cloud_export.report.words import JsonValue, block, number
+from cloud_export.json_types import JsonValue
+from cloud_export.report.words import block, number
 from edge_sdk import EdgeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -111,8 +112,8 @@ def run(
 def inspect(bundle: Annotated[Path, typer.Argument(help="A .edge file.")]) -> None:
     """Say what is in a bundle, without asking who signed it, and run its golden vectors."""
     from cloud_export.report.inspect import bundle_rows
-    from edge_sdk.bundle.bundle import read_bundle
     from edge_sdk.bundle.container import open_release
+    from edge_sdk.bundle.reader import read_bundle
     from edge_sdk.bundle.selftest import tested_ranker
 
     with _errors():

@@ -37,11 +37,11 @@ from cloud_export.features.examples import (
 )
 from cloud_export.features.layout import build_layout
 from cloud_export.features.split import Split, split_log
+from cloud_export.json_types import JsonValue
 from cloud_export.models.base_ranker import CloudSide, fit_cloud_side
 from cloud_export.models.device_model import EdgeModel, EdgeModelConfig, parameter_count
 from cloud_export.models.training import EpochReport, TrainingConfig, fit_edge, predict_base
 from cloud_export.report.report import write_report
-from cloud_export.report.words import JsonValue
 from cloud_export.run_types import Clockwork, Inputs, Packed, Run, Trained
 
 

@@ -17,10 +17,10 @@ from cloud_export.export.parity import ParityResult
 from cloud_export.features.examples import Moments
 from cloud_export.features.layout import DeviceLayout
 from cloud_export.features.split import Split
+from cloud_export.json_types import JsonValue
 from cloud_export.models.base_ranker import CloudSide, Stage
 from cloud_export.models.device_model import EdgeModel
 from cloud_export.models.training import EpochReport
-from cloud_export.report.words import JsonValue
 from cloud_export.scene.load import Scene
 
 

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 from edge_sdk import _ort_telemetry as _telemetry  # noqa: F401 - sets what onnxruntime reads at its import, whoever imports it
 
 if TYPE_CHECKING:
+    from edge_sdk.base_decision import BaseDecision
     from edge_sdk.client.client import Client
-    from edge_sdk.client.hooks import Hook, RankRequest, Trouble
-    from edge_sdk.client.lifecycle import ClientState
+    from edge_sdk.client.hooks import Hook, RankRequest
+    from edge_sdk.client.states import ClientState, Trouble
     from edge_sdk.decision.decision import Decision, RankedOffer
     from edge_sdk.engine.engine import Engine
     from edge_sdk.engine.status import Status
     from edge_sdk.errors import EdgeError, ErrorCode
     from edge_sdk.explain.contribution import Term
-    from edge_sdk.explain.explanation import Explanation, Explanations
+    from edge_sdk.explain.explainer import Explanations
+    from edge_sdk.explain.explanation import Explanation
     from edge_sdk.reasons import Reason
-    from edge_sdk.types import BaseDecision
 
 __all__ = [
     "BaseDecision",
@@ -52,7 +53,7 @@ def __getattr__(name: str) -> object:
         case "Engine":
             from edge_sdk.engine import engine as home
         case "BaseDecision":
-            from edge_sdk import types as home
+            from edge_sdk import base_decision as home
         case "Decision" | "RankedOffer":
             from edge_sdk.decision import decision as home
         case "EdgeError" | "ErrorCode":
@@ -61,15 +62,17 @@ def __getattr__(name: str) -> object:
             from edge_sdk.engine import status as home
         case "Reason":
             from edge_sdk import reasons as home
-        case "Explanation" | "Explanations":
+        case "Explanation":
             from edge_sdk.explain import explanation as home
+        case "Explanations":
+            from edge_sdk.explain import explainer as home
         case "Term":
             from edge_sdk.explain import contribution as home
         case "Client":
             from edge_sdk.client import client as home
-        case "ClientState":
-            from edge_sdk.client import lifecycle as home
-        case "Hook" | "RankRequest" | "Trouble":
+        case "ClientState" | "Trouble":
+            from edge_sdk.client import states as home
+        case "Hook" | "RankRequest":
             from edge_sdk.client import hooks as home
         case _:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
+
+NEVER_MS: Final = 1 << 62  # a time that does not come
 
 Clock = Callable[[], int]  # milliseconds since 1970-01-01 UTC
 

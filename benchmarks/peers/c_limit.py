@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.peers.limit_library import LIMIT, PLAIN, Build, built
 from benchmarks.peers.limit_task import ModelInputs
 from benchmarks.peers.peer import Peer, Ready
-from benchmarks.speed.work import Work
+from benchmarks.work import Work
 from edge_sdk.types import F32
 
 NATIVE = Build(LIMIT, ("-O3", "-march=native"))

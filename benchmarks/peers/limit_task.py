@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.speed.work import ModelArray
+from benchmarks.work import ModelArray
 from cloud_export.models.device_model import AGE_EXPONENTS, EdgeModel
 from edge_sdk.types import F32, I32
 

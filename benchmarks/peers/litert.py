@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.peers.peer import Peer, PeerMissingError, Ready, kept, needed
-from benchmarks.speed.work import Work
+from benchmarks.work import Work
 from edge_sdk.types import F32
 
 CONVERTER = "EDGE_LITERT_PYTHON"  # names another Python that has litert-torch

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.peers.naive_onnx import naive_export
 from benchmarks.peers.peer import Peer, PeerMissingError, Ready, kept, needed
-from benchmarks.speed.work import ModelArray, Work
+from benchmarks.work import ModelArray, Work
 from cloud_export.models.device_model import INPUT_NAMES
 from edge_sdk.types import F32
 

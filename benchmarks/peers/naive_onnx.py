@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from benchmarks.peers.peer import Peer, Ready, kept
-from benchmarks.speed.work import ModelArray, Work
+from benchmarks.work import ModelArray, Work
 from cloud_export.models.device_model import INPUT_NAMES, OUTPUT_NAMES
 from edge_sdk.model.onnx_runtime import onnxruntime
 from edge_sdk.types import F32

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.peers.peer import Peer, PeerMissingError, Ready, kept, needed
-from benchmarks.speed.work import Work
+from benchmarks.work import Work
 from edge_sdk.types import F32
 
 _TYPES = {np.dtype(np.int32): "i32", np.dtype(np.float32): "f32"}

@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 
 from benchmarks.peers.peer import Peer, Ready
-from benchmarks.speed.work import Work
-from edge_sdk.bundle.bundle import read_bundle
+from benchmarks.work import Work
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.model.onnx_runtime import onnxruntime
 from edge_sdk.model.session import make_session
 from edge_sdk.types import F32

@@ -10,7 +10,7 @@ from itertools import cycle
 from pathlib import Path
 
 from benchmarks.peers.peer import Peer, Ready
-from benchmarks.speed.work import Work
+from benchmarks.work import Work
 from edge_sdk import Decision, Engine
 from edge_sdk.types import F32
 

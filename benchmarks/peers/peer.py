@@ -9,7 +9,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks.speed.work import Work
+from benchmarks.work import Work
 from edge_sdk.types import F32
 
 TOLERANCE = 1e-4  # fused logits; the same that parity is held to

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks.peers.peer import Peer, Ready
-from benchmarks.speed.work import Work
+from benchmarks.work import Work
 from cloud_export.models.device_model import AGE_EXPONENTS, FADING_S, VALUE_SCALE, EdgeModel
 from edge_sdk.types import F32, I32
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from benchmarks.peers.peer import Peer, Ready
-from benchmarks.speed.work import Work
+from benchmarks.work import Work
 from edge_sdk.types import F32
 
 

@@ -13,7 +13,7 @@ from benchmarks.peers.naive_onnx import naive_session
 from benchmarks.peers.ours import TickingClock
 from benchmarks.peers.peer import Peer, Ready
 from benchmarks.plain_features import DeviceTables, PlainFeatures
-from benchmarks.speed.work import Work
+from benchmarks.work import Work
 from edge_sdk import BaseDecision
 from edge_sdk.model.onnx_runtime import onnxruntime
 from edge_sdk.types import F32

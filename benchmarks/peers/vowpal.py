@@ -15,7 +15,7 @@ import polars as pl
 
 from benchmarks.peers.peer import Peer, PeerMissingError, Ready, kept, needed
 from benchmarks.plain_features import DeviceTables, PlainFeatures
-from benchmarks.speed.work import Work
+from benchmarks.work import Work
 
 DECISIONS = 2000  # learned from, the log's first
 # User × offer; no exploration: the order is by cost alone.

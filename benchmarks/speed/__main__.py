@@ -29,8 +29,8 @@ from benchmarks.speed.processes import CORE, PROCESSES, arm64_instructions, proc
 from benchmarks.speed.results import as_json, print_rows, print_targets, ratios, targets
 from benchmarks.speed.rounds import timed_rows
 from benchmarks.speed.training import OWN_ITEMS, WINDOWS
-from benchmarks.speed.work import Work, make_work
-from cloud_export.report.words import JsonValue
+from benchmarks.work import Work, make_work
+from cloud_export.json_types import JsonValue
 
 
 def main() -> None:

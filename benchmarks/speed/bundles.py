@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.speed.training import OWN_ITEMS, WINDOWS, scene_file
-from benchmarks.speed.work import with_window
+from benchmarks.work import with_window
 from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
 
 FOLDER = Path("build/benchmarks/speed")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.peers.naive_onnx import naive_export
-from benchmarks.speed.work import Work
+from benchmarks.work import Work
 from cloud_export.evaluate.speed import BARE_IMPORTS, RESIDENT_BYTES, fresh_python, in_new_folder
 from device_sim.counts.counts import read_bundle_counts
 from device_sim.emulation.installation import problems

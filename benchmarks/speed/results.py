@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.speed.rounds import Row
 from cloud_export.evaluate.speed import processor
-from cloud_export.report.words import JsonValue
+from cloud_export.json_types import JsonValue
 
 # Figure, its target at 128 and at 32, and the rows whose ratio it is.
 _RATIOS = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.peers.peer import TOLERANCE, Peer, PeerMissingError, Ready
-from benchmarks.speed.work import Work
+from benchmarks.work import Work
 
 WARM_UP_CALLS = 50
 

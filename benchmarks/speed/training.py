@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from benchmarks.speed.work import with_window
+from benchmarks.work import with_window
 from cloud_export.data.read_log import read_log
 from cloud_export.features.examples import make_examples, with_base
 from cloud_export.features.layout import build_layout

@@ -15,14 +15,14 @@ from cloud_export.evaluate.speed import RECORDS, measure_speed
 from cloud_export.export.bundle_writer import Content, pack_payload, sign_release
 from cloud_export.export.onnx_graphs import export_ranker, export_tables
 from cloud_export.features.examples import F32, decision_moments, make_states, with_base
+from cloud_export.json_types import JsonValue
 from cloud_export.models.base_ranker import Stage, fit_real_time
 from cloud_export.models.device_model import EdgeModel
 from cloud_export.models.training import predict_base, predict_edge
-from cloud_export.report.words import JsonValue
 from cloud_export.run_types import Clockwork, Packed, Run, Trained
 from cloud_export.scene.load import Scene
-from edge_sdk.bundle.bundle import read_bundle
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.policy.scoring import fused
 
 LATE_MS = 60_000  # the lag that freshness is compared with

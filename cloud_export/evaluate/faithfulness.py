@@ -14,14 +14,15 @@ from cloud_export.evaluate.metrics import spearman
 from cloud_export.evaluate.replay import Candidates
 from cloud_export.features.examples import F32, I64, Examples, Moments
 from cloud_export.features.layout import DeviceLayout
-from cloud_export.report.words import JsonValue
+from cloud_export.json_types import JsonValue
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.selftest import model_shape
 from edge_sdk.explain.contributions import counter_labels, events_named
-from edge_sdk.explain.explanation import Explainer
+from edge_sdk.explain.explainer import Explainer
 from edge_sdk.memory.derived_events import Deriver
 from edge_sdk.memory.memory import Memory, replay
-from edge_sdk.model.session import ModelInputs, Ranker
+from edge_sdk.model.inputs import ModelInputs
+from edge_sdk.model.session import Ranker
 from edge_sdk.policy.scoring import fused
 from edge_sdk.types import F64, by_score, places
 

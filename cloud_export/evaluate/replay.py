@@ -16,7 +16,7 @@ from cloud_export.errors import LogError
 from cloud_export.evaluate.metrics import Rankings, ndcg_at
 from cloud_export.features.examples import F32, I64, Examples, Moments, Progress
 from cloud_export.features.layout import DeviceLayout
-from cloud_export.report.words import JsonValue
+from cloud_export.json_types import JsonValue
 from edge_sdk import BaseDecision, Engine
 from edge_sdk.policy.scoring import fused
 from edge_sdk.types import by_score

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cloud_export.report.words import JsonValue
+from cloud_export.json_types import JsonValue
 from edge_sdk import BaseDecision, Engine
 
 RECORDS = 20_000

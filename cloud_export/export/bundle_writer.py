@@ -23,11 +23,11 @@ from cloud_export.features.layout import DeviceLayout
 from cloud_export.scene.load import Scene
 from cloud_export.scene.policy_table import policy_table
 from cloud_export.scene.texts import merged_texts
-from edge_sdk.bundle.bundle import Golden
 from edge_sdk.bundle.format.generated import edge_generated as fb
+from edge_sdk.bundle.golden import Golden
 from edge_sdk.limits import FORMAT_VERSION
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_events import DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DwellRule, PassedOverRule, SessionRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.model.projection import ModelTables
 from edge_sdk.types import F32, I64

@@ -6,10 +6,11 @@ import numpy as np
 
 from cloud_export.data.log import Log
 from cloud_export.features.layout import DeviceLayout, context_vectors
-from edge_sdk.bundle.bundle import Golden
+from edge_sdk.bundle.golden import Golden
 from edge_sdk.memory.memory import replay
+from edge_sdk.model.inputs import ModelInputs, Shape
 from edge_sdk.model.projection import ModelTables
-from edge_sdk.model.session import ModelInputs, Ranker, Shape
+from edge_sdk.model.session import Ranker
 from edge_sdk.types import F32, I32, I64
 
 VECTORS = 3

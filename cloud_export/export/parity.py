@@ -14,9 +14,9 @@ import torch
 from cloud_export.errors import CloudError
 from cloud_export.features.examples import F32, Examples
 from cloud_export.models.device_model import EdgeModel
+from edge_sdk.model.inputs import ModelInputs, graph_inputs
 from edge_sdk.model.onnx_runtime import onnxruntime
 from edge_sdk.model.projection import ModelTables, Projection
-from edge_sdk.model.session import ModelInputs, graph_inputs
 from edge_sdk.policy.scoring import fused
 
 TOLERANCE = 1e-4  # logits; gaps below it are ties

@@ -11,10 +11,11 @@ import edge_sdk
 from cloud_export.export.container_writer import sign_release
 from cloud_export.scene.policy_table import policy_table
 from cloud_export.scene.sections import Scene
-from edge_sdk.bundle.bundle import Bundle, read_bundle
+from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import POLICY, open_release
 from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.bundle.policy_reader import read_policy_file
+from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.limits import POLICY_VERSION
 from edge_sdk.vocabulary import item_id
 
@@ -47,7 +48,7 @@ def try_on(scene: Scene, source: str, content: bytes, bundle: Path) -> list[str]
         EdgeError: the bundle cannot be read, or the policy does not fit it.
     """
     installed = read_bundle(bundle, open_release(bundle, trusted_keys=(), allow_unsigned=True))
-    read = read_policy_file(source, content, installed, trusted_keys=(), allow_unsigned=True)
+    read = read_policy_file(source, content, installed.scene, installed.words, trusted_keys=(), allow_unsigned=True)
     notes = unknown_names(scene, installed)
     if read.policy.version <= installed.policy.version:
         notes.append(

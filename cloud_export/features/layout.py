@@ -19,9 +19,10 @@ from cloud_export.scene.sections import Events
 from edge_sdk.bundle.policy_reader import read_policy
 from edge_sdk.bundle.policy_symbols import SceneWords
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_events import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
-from edge_sdk.policy.rules import Channel, ContextField, Policy
+from edge_sdk.policy.conditions import ContextField
+from edge_sdk.policy.rules import Channel, Policy
 from edge_sdk.vocabulary import Vocabulary, category_id, item_id, kind_id
 
 I32 = npt.NDArray[np.int32]

@@ -20,7 +20,8 @@ from cloud_export.html.canvas import (
     draw_legend,
     row_label,
 )
-from cloud_export.report.words import Report, block, metric, number, ranking_label, rankings_of, rows, text
+from cloud_export.json_types import Report
+from cloud_export.report.words import block, metric, number, ranking_label, rankings_of, rows, text
 
 _BAR_COLOUR = {"device": ACCENT, "base": SECOND}
 

@@ -14,11 +14,10 @@ from rich.table import Table
 
 from cloud_export.atomic_write import write_whole
 from cloud_export.html.page import page
+from cloud_export.json_types import JsonValue, Report
 from cloud_export.report import sections
 from cloud_export.report.words import (
     METRICS,
-    JsonValue,
-    Report,
     block,
     clean,
     headline,

@@ -8,12 +8,12 @@ from __future__ import annotations
 from html import escape
 
 from cloud_export.html.markup import definitions, figure, section, table
+from cloud_export.json_types import Report
 from cloud_export.report import plots
 from cloud_export.report.words import (
     METRICS,
     MISSING,
     RANKINGS,
-    Report,
     block,
     metric,
     number,

@@ -9,7 +9,7 @@ from cloud_export.scene.kind_checks import named, repetitions, unless_known
 from cloud_export.scene.policy_sections import Machine, Step
 from cloud_export.scene.sections import Scene
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
-from edge_sdk.types import Per
+from edge_sdk.memory.targets import Per
 from edge_sdk.vocabulary import kind_id
 
 

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk import BaseDecision, Engine
-from edge_sdk.bundle.bundle import Bundle, read_bundle
+from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.clock import Clock, system_clock
 from edge_sdk.state.durability import Durability
 from edge_sdk.vocabulary import item_id

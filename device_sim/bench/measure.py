@@ -18,8 +18,8 @@ from device_sim.bench.fresh_process import measure_fresh
 from device_sim.bench.interference import UnavailableError, condition
 from device_sim.bench.latencies import Round, Stopwatch, latency
 from device_sim.counts.counts import BundleCounts
-from edge_sdk.bundle.bundle import read_bundle
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,9 @@ from device_sim.emulation.installation import Installation
 from device_sim.emulation.qemu import GuestRun
 from device_sim.emulation.staging import script, staged, tree
 from device_sim.emulation.workload_plan import Plan, make_plan
-from edge_sdk.bundle.bundle import Bundle, read_bundle
+from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 
 REPETITIONS: Final = 64
 # The idle loop leaves its events in the log; memory takes them in when PENDING_MAX (1024) wait, which must be outside.

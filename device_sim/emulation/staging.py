@@ -28,7 +28,10 @@ _TIMEOUT_S: Final = 600.0
 
 def sources() -> dict[str, bytes]:
     """The files, by their path in the guest's folder: all of `edge_sdk`, and of `device_sim` what runs in the guest."""
-    own = [_OWN / "estimate/__init__.py", *(_OWN / "emulation" / name for name in ("estimate/__init__.py", "markers.py"))]
+    own = [
+        _OWN / "estimate/__init__.py",
+        *(_OWN / "emulation" / name for name in ("estimate/__init__.py", "markers.py")),
+    ]
     own += (_OWN / "emulation" / "guest").glob("*.py")
     files = {f"device_sim/{path.relative_to(_OWN)}": path for path in own}
     files |= {f"edge_sdk/{path.relative_to(_RUNTIME)}": path for path in _RUNTIME.rglob("*.py")}

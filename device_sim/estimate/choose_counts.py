@@ -9,10 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from device_sim.cores import COUNTS_CORE
 from device_sim.counts.counts import BundleCounts, read_bundle_counts
-from device_sim.validation.protocol import COUNTS_CORE
-from edge_sdk.bundle.bundle import read_bundle
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 
 SHIPPED: Final = Path(__file__).parents[1] / "counts" / "shipped"
 

@@ -8,10 +8,9 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from device_sim.cores import UnknownCoreError, core_named
+from device_sim.cores import NEAREST, UnknownCoreError, core_named
 from device_sim.counts.counts import Counts
 from device_sim.files import read_json
-from device_sim.validation.protocol import NEAREST
 
 SHIPPED: Final = Path(__file__).with_name("calibration.json")
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from device_sim.cores import COUNTS_CORE
 from device_sim.counts.counts import BundleCounts
 from device_sim.estimate.choose_counts import BundleIdentity, ChosenCounts, choose_counts
 from device_sim.estimate.cycle_model import Calibration
@@ -13,7 +14,6 @@ from device_sim.estimate.estimate import CoreCost, Estimate, core_cost, estimate
 from device_sim.estimate.profile import Core, Profile
 from device_sim.estimate.scalar_ipc import ScalarIpc
 from device_sim.estimate.scenarios import Scenario
-from device_sim.validation.protocol import COUNTS_CORE
 
 OPERATIONS: Final = ("record", "rank", "rank_new_base")
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from device_sim.validation.protocol import COUNTS_CORE, SAME_CORE
+from device_sim.cores import COUNTS_CORE, SAME_CORE
 
 SHIPPED: Final = Path(__file__).parents[1] / "profiles"
 

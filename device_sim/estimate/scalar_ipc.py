@@ -1,4 +1,4 @@
-"""Instructions per cycle of interpreted code: the shipped range of each core, derived by `validation/derive_scalar_ipc.py`."""
+"""Instructions per cycle of interpreted code: the shipped range of each core (`validation/derive_scalar_ipc.py`)."""
 
 from __future__ import annotations
 

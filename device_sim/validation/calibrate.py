@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from device_sim.cores import COUNTS_CORE
 from device_sim.estimate.cycle_model import Calibration, CoreModel
 from device_sim.validation.comparing import compared, compared_where_known
 from device_sim.validation.points import Device, References
 from device_sim.validation.predictions import Evaluated, Pair
-from device_sim.validation.protocol import COUNTS_CORE
 from device_sim.validation.results import Score
 from device_sim.validation.scoring import BASELINE, CYCLE_MODEL, Form, fit
 

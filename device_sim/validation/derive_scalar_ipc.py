@@ -24,10 +24,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from device_sim.cores import COUNTS_CORE, SAME_CORE
 from device_sim.counts.counts import CountsFileError
 from device_sim.counts.lzma import read_lzma_counts
 from device_sim.estimate.scalar_ipc import SHIPPED, CoreIpc, LzmaInstructions, ScalarIpc, Widening
-from device_sim.validation.protocol import COUNTS_CORE, SAME_CORE
 
 PERCENTILES: Final = (10.0, 90.0)  # of the boards of a core: one odd board must not set the range
 CLOCK_TOLERANCE: Final = 0.1  # a clock measured further than this from the nominal one was measured while it moved

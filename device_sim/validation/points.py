@@ -8,10 +8,11 @@ from typing import Final
 
 import numpy as np
 
+from device_sim.cores import COUNTS_CORE
 from device_sim.counts.counts import ReferenceCounts
 from device_sim.estimate.cycle_model import features
 from device_sim.validation.fitting import Array
-from device_sim.validation.protocol import COUNTS_CORE, INT8_SUFFIX
+from device_sim.validation.protocol import INT8_SUFFIX
 from device_sim.validation.published import Exclusion, PublishedRun, PublishedTable
 
 ANY: Final = "all"

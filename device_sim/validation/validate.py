@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from device_sim.cores import COUNTS_CORE
 from device_sim.estimate.cycle_model import Calibration
 from device_sim.validation.calibrate import calibrate, coefficients
 from device_sim.validation.comparing import compared, compared_where_known
 from device_sim.validation.other_tables import given_scores
 from device_sim.validation.points import Device, References, join, labels
 from device_sim.validation.predictions import Evaluated, evaluate, noise, transferred
-from device_sim.validation.protocol import COUNTS_CORE, HALVINGS, MIN_MODELS
+from device_sim.validation.protocol import HALVINGS, MIN_MODELS
 from device_sim.validation.published import PublishedTable
 from device_sim.validation.results import CoreScores, DeviceScores, Validation, Variant, score
 from device_sim.validation.scored_points import ScoredPoint, scored_points

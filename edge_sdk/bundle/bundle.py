@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
-
-import numpy as np
+from typing import NamedTuple
 
 from edge_sdk.bundle.container import PARSE_ERRORS
-from edge_sdk.bundle.format.generated.edge_generated import BundleT, DecayT, OffersT, VocabularyT
-from edge_sdk.bundle.golden import Golden, read_golden
-from edge_sdk.bundle.policy_reader import ReadPolicy, read_policy
-from edge_sdk.bundle.policy_symbols import SceneWords, numbers
-from edge_sdk.bundle.rules_reader import derived_rules, machine_fields, machine_rules
-from edge_sdk.bundle.tables_reader import read_tables
+from edge_sdk.bundle.golden import Golden
+from edge_sdk.bundle.policy_reader import ReadPolicy
+from edge_sdk.bundle.policy_symbols import SceneWords
 from edge_sdk.bundle.texts import BundleTexts
-from edge_sdk.bundle.unpack import unpacked
-from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError
-from edge_sdk.limits import FORMAT_VERSION
-from edge_sdk.memory.decay import TABLE_SIZE, DecayTables
-from edge_sdk.memory.layout import KindRule, MemoryLayout
+from edge_sdk.errors import BundleInvalidError
+from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.model.projection import ModelTables
-from edge_sdk.policy.rules import Channel, ContextField, Policy
-from edge_sdk.types import F32, I64
-from edge_sdk.vocabulary import Vocabulary, category_id
-
-__all__ = ["Bundle", "Golden", "read_bundle", "with_policy"]
+from edge_sdk.policy.rules import Channel, Policy
 
 
 class Bundle(NamedTuple):
@@ -86,176 +72,3 @@ def with_policy(bundle: Bundle, read: ReadPolicy) -> Bundle:
     """The bundle with another policy in force."""
     layout = bundle.layout._replace(caps=read.caps, budget=read.budget)
     return bundle._replace(policy=read.policy, layout=layout)
-
-
-def read_bundle(path: Path, payload: memoryview) -> Bundle:
-    """Parse and check a release's payload.
-
-    Raises:
-        BundleDamagedError: it is no Bundle.
-        BundleTooNewError: its format is later than this runtime's.
-        BundleInvalidError: a field contradicts another.
-    """
-    try:
-        raw = unpacked(payload)
-    except PARSE_ERRORS as problem:
-        raise BundleDamagedError(path, "payload", f"not readable ({problem})") from problem
-    if raw.formatVersion > FORMAT_VERSION:
-        raise BundleTooNewError(path, raw.formatVersion, FORMAT_VERSION)
-    try:
-        return _Reader(path, raw, BundleTexts(payload)).bundle()
-    except (*PARSE_ERRORS, KeyError) as problem:
-        raise BundleInvalidError(path, "payload", f"{type(problem).__name__}: {problem}") from problem
-
-
-class _Reader:
-    """Walks the object tree that the generated code unpacked, and names the first field that is wrong."""
-
-    def __init__(self, path: Path, raw: BundleT, texts: BundleTexts) -> None:
-        self.path = path
-        self.raw = raw
-        self.texts = texts
-
-    def fail(self, field: str, found: str) -> NoReturn:
-        raise BundleInvalidError(self.path, field, found)
-
-    def bundle(self) -> Bundle:
-        raw = self.raw
-        layout = self._layout()
-        if raw.policy is None or not raw.policy.objectives:
-            self.fail("policy.objectives", "none")
-        if raw.model is None or not len(raw.model):
-            self.fail("model", "absent")
-        kind_names = tuple(_text(kind.name) for kind in raw.kinds)
-        recorded = {name: kind.id for name, kind in zip(kind_names, raw.kinds, strict=True) if not kind.derived}
-        feedback = {_text(entry.outcome): entry.kind for entry in raw.feedback or []}
-        answers = {raw.shownKind, *feedback.values()} - {0}
-        if not answers <= set(layout.kinds):
-            self.fail("shown_kind or feedback", f"kinds {sorted(answers - set(layout.kinds))} are not declared")
-        if not answers <= set(recorded.values()):
-            self.fail("shown_kind or feedback", "a derived kind, which is never recorded")
-        words = self._words(layout, frozenset(recorded.values()))
-        read = read_policy(raw.policy, words, self.fail)
-        layout = layout._replace(caps=read.caps, budget=read.budget)
-        return Bundle(
-            path=self.path,
-            scene=_text(raw.scene),
-            model_version=_text(raw.modelVersion),
-            created_by=_text(raw.createdBy),
-            known_until_ms=raw.knownUntilS * 1000,
-            layout=layout,
-            kind_names=kind_names,
-            kind_ids=recorded,
-            categories=_texts(raw.categories),
-            policy=read.policy,
-            words=words,
-            machine_fields=machine_fields(layout.machines, words.context, self.fail),
-            shown_kind=raw.shownKind,
-            feedback=feedback,
-            model=memoryview(raw.model),
-            explainer=memoryview(raw.explainer) if raw.explainer is not None else memoryview(b""),
-            tables=read_tables(raw, layout, read.policy, self.fail),
-            golden=tuple(read_golden(vector, layout, read.policy, self.fail) for vector in raw.golden or []),
-            text_tables=self.texts,
-        )
-
-    def _layout(self) -> MemoryLayout:
-        """All but caps and budget, which are the policy's."""
-        raw = self.raw
-        if not 1 <= raw.window <= 4096:
-            self.fail("window", str(raw.window))
-        kinds = {
-            kind.id: KindRule(row=row, in_window=kind.inWindow, counter=kind.counter - 1, keep_s=kind.keepS)
-            for row, kind in enumerate(raw.kinds or [], 1)
-        }
-        if not kinds or len(kinds) != len(raw.kinds) or 0 in kinds:
-            self.fail("kinds", "none, or two with one id")
-        if max(rule.counter for rule in kinds.values()) >= raw.counterKinds or not raw.counterKinds:
-            self.fail("counter_kinds", str(raw.counterKinds))
-        offers, items = self._vocabulary("offers", raw.offers.names), self._vocabulary("items", raw.items)
-        if not len(offers):
-            self.fail("offers", "none")
-        return MemoryLayout(
-            window=raw.window,
-            kinds=kinds,
-            items=items,
-            offers=offers,
-            category_rows=len(raw.categories or []) + 1,
-            counter_kinds=raw.counterKinds,
-            decays=tuple(self._decay(decay) for decay in raw.decays or []),
-            caps=(),
-            derived=derived_rules(raw, self.fail),
-            category_ids=tuple(category_id(name) for name in _texts(raw.categories)),
-            machines=machine_rules(raw.machines or [], frozenset(kinds), self.fail),
-        )
-
-    def _words(self, layout: MemoryLayout, recorded: frozenset[int]) -> SceneWords:
-        raw = self.raw
-        starts, ends, costs = self._offer_columns(raw.offers, len(layout.offers))
-        return SceneWords(
-            objectives=tuple(_text(objective.name) for objective in raw.policy.objectives),
-            window=layout.window,
-            kinds=frozenset(layout.kinds),
-            offers=layout.offers,
-            category_ids=layout.category_ids,
-            valid_from_ms=starts,
-            valid_until_ms=ends,
-            offer_costs=costs,
-            context=tuple(ContextField(_text(field.name), _texts(field.values)) for field in raw.context or []),
-            machines=layout.machines,
-            attributes=_texts(raw.attributes),
-            channels=(Channel("", raw.shownKind, 0.0), *self._channels(recorded)),
-            variants=_texts(raw.variants),
-        )
-
-    def _offer_columns(self, raw: OffersT, offers: int) -> tuple[I64, I64, F32]:
-        times = [numbers(seconds, np.uint32) for seconds in (raw.validFromS, raw.validUntilS)]
-        if any(len(seconds) != offers for seconds in times):
-            self.fail("offers.valid_from_s", "not as many as offers")
-        starts, ends = (np.concatenate([[0], seconds.astype(np.int64) * 1000]) for seconds in times)
-        costs = np.zeros(offers + 1, np.float32)
-        if raw.costs is not None:
-            given = numbers(raw.costs, np.float32)
-            if len(given) != offers or not (np.isfinite(given) & (given >= 0)).all():
-                self.fail("offers.costs", "not as many as offers, or one below 0, NaN or infinite")
-            costs[1:] = given
-        return starts, ends, costs
-
-    def _channels(self, recorded: frozenset[int]) -> list[Channel]:
-        found: list[Channel] = []
-        for index, channel in enumerate(self.raw.channels or []):
-            name, field = _text(channel.name), f"channels[{index}]"
-            if not name or name in [other.name for other in found]:
-                self.fail(f"{field}.name", f"{name!r}: none, or one that stands there twice")
-            if channel.shownKind and channel.shownKind not in recorded:
-                self.fail(f"{field}.shown_kind", f"{channel.shownKind} is not the id of a recorded kind")
-            if not 0 <= channel.cost < math.inf:
-                self.fail(f"{field}.cost", f"{channel.cost:g}")
-            found.append(Channel(name, channel.shownKind, channel.cost))
-        return found
-
-    def _vocabulary(self, field: str, raw: VocabularyT) -> Vocabulary:
-        ids = numbers(raw.ids, np.uint32)
-        categories = numbers(raw.categories, np.uint16)
-        if len(ids) != len(categories) or (len(ids) > 1 and not (ids[1:] > ids[:-1]).all()):
-            self.fail(f"{field}.ids", "not ascending, or not as many as categories")
-        if len(categories) and categories.max() > len(self.raw.categories or []):
-            self.fail(f"{field}.categories", "a row beyond the categories")
-        names = raw.names or b""
-        if len(ids) != (names.count(b"\n") + 1 if names else 0):
-            self.fail(f"{field}.names", f"not as many as the {len(ids)} ids")
-        return Vocabulary(ids, names, categories)
-
-    def _decay(self, raw: DecayT) -> DecayTables:
-        tables = [numbers(t, np.float64) for t in (raw.growCoarse, raw.growFine, raw.fadeCoarse, raw.fadeFine)]
-        if any(len(table) != TABLE_SIZE for table in tables) or not raw.tickMs:
-            self.fail("decays", f"half_life_s {raw.halfLifeS} has tables of another size")
-        return DecayTables(raw.halfLifeS, raw.tickMs, *tables)
-
-
-def _text(raw: bytes | None) -> str:
-    return (raw or b"").decode()
-
-
-def _texts(raw: Sequence[bytes] | None) -> tuple[str, ...]:
-    return tuple(_text(text) for text in raw or ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -15,26 +15,22 @@ from edge_sdk.errors import BundleDamagedError, BundleTooNewError, PolicyInvalid
 from edge_sdk.limits import POLICY_VERSION
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.targets import Per
+from edge_sdk.policy.conditions import ContextCondition, Selection, When
 from edge_sdk.policy.rules import (
     NO_LIMIT,
     Boost,
     BudgetTerms,
-    ContextCondition,
     DropRule,
     Exploration,
     Explore,
     Pin,
     Policy,
     QuietHours,
-    Selection,
     WeightRule,
-    When,
 )
 from edge_sdk.reasons import Reason
-from edge_sdk.types import F32, I64, Per
-
-if TYPE_CHECKING:
-    from edge_sdk.bundle.bundle import Bundle
+from edge_sdk.types import F32, I64
 
 MINUTES: Final = 1440  # of a day
 _BY_OPERATOR, _BY_USER = 0, 1
@@ -63,14 +59,15 @@ def read_policy(raw: PolicyT, words: SceneWords, fail: Fail) -> ReadPolicy:
 
 
 def read_policy_file(
-    source: str, data: bytes, bundle: Bundle, *, trusted_keys: Sequence[bytes], allow_unsigned: bool
+    source: str, data: bytes, scene: str, words: SceneWords, *, trusted_keys: Sequence[bytes], allow_unsigned: bool
 ) -> ReadPolicy:
     """Check and compile a policy that came on its own, as `cloud-export policy` makes it.
 
     Args:
         source: what messages call it.
         data: the file's bytes.
-        bundle: the installed one.
+        scene: name of the installed bundle's scene.
+        words: what a policy of that scene may refer to.
         trusted_keys: raw Ed25519 public keys, 32 bytes each; one of them must have signed.
         allow_unsigned: take it without asking who made it.
 
@@ -93,11 +90,11 @@ def read_policy_file(
     if raw.formatVersion > POLICY_VERSION:
         raise BundleTooNewError(source, raw.formatVersion, POLICY_VERSION)
     try:
-        if decoded(raw.scene) != bundle.scene:
-            fail("scene", f"{decoded(raw.scene)!r}, and the bundle is of {bundle.scene!r}")
+        if decoded(raw.scene) != scene:
+            fail("scene", f"{decoded(raw.scene)!r}, and the bundle is of {scene!r}")
         if raw.policy is None:
             fail("policy", "absent")
-        return read_policy(raw.policy, bundle.words, fail)
+        return read_policy(raw.policy, words, fail)
     except PARSE_ERRORS as problem:
         raise PolicyInvalidError(source, "policy", f"{type(problem).__name__}: {problem}") from problem
 

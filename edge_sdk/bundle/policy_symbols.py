@@ -10,16 +10,10 @@ import numpy as np
 
 from edge_sdk.bundle.format.generated.edge_generated import ConditionT, SelectionT
 from edge_sdk.memory.state_machines import MachineRule
-from edge_sdk.policy.rules import (
-    Channel,
-    ContextCondition,
-    ContextField,
-    NumberCondition,
-    Selection,
-    StateCondition,
-    When,
-)
-from edge_sdk.types import F32, I64, Mask, Per
+from edge_sdk.memory.targets import Per
+from edge_sdk.policy.conditions import ContextCondition, ContextField, NumberCondition, Selection, StateCondition, When
+from edge_sdk.policy.rules import Channel
+from edge_sdk.types import F32, I64, Mask
 from edge_sdk.vocabulary import Vocabulary
 
 Number = TypeVar("Number", bound=np.generic)

@@ -8,10 +8,10 @@ import numpy as np
 
 from edge_sdk.bundle.format.generated.edge_generated import BundleT, MachineStepT, MachineT
 from edge_sdk.bundle.policy_symbols import Fail, decoded, numbers
-from edge_sdk.memory.derived_events import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
-from edge_sdk.policy.rules import ContextField
-from edge_sdk.types import Per
+from edge_sdk.memory.targets import Per
+from edge_sdk.policy.conditions import ContextField
 
 
 def derived_rules(raw: BundleT, fail: Fail) -> DerivedRules:

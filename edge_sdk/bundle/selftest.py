@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_sdk.bundle.bundle import Bundle, Golden
+from edge_sdk.bundle.bundle import Bundle
+from edge_sdk.bundle.golden import Golden
 from edge_sdk.errors import BundleInvalidError, SelfTestError
 from edge_sdk.limits import LOGIT_TOLERANCE
 from edge_sdk.memory.memory import replay
-from edge_sdk.model.session import ModelInputs, Ranker, Shape
+from edge_sdk.model.inputs import ModelInputs, Shape
+from edge_sdk.model.session import Ranker
 
 
 def model_shape(bundle: Bundle) -> Shape:

@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from time import perf_counter_ns
 from typing import Final, Generic
 
-from edge_sdk.client.hooks import Hooks, Trouble
-from edge_sdk.client.lifecycle import ClientState, EngineT, Readiness
+from edge_sdk.base_decision import BaseDecision
+from edge_sdk.client.hooks import Hooks
+from edge_sdk.client.lifecycle import EngineT, Readiness
 from edge_sdk.client.reporting import Reporter
 from edge_sdk.client.result_cache import ResultCache, key_of
+from edge_sdk.client.states import ClientState, Trouble
 from edge_sdk.clock import Clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.decision.fallback import base_answer
 from edge_sdk.engine.status import Status
 from edge_sdk.errors import ErrorCode
 from edge_sdk.limits import LATENCIES_KEPT
-from edge_sdk.types import BaseDecision
 
 LOOKED_AT_MS: Final = 60_000  # `status` takes the engine's lock, so not at each answer
 

@@ -14,17 +14,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Generic
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.answers import Answers
 from edge_sdk.client.diagnostics import JSON, ClientCounts, Versions, diagnostics
-from edge_sdk.client.hooks import Hook, Hooks, RankRequest, Trouble
-from edge_sdk.client.lifecycle import ClientState, EngineT, Readiness
+from edge_sdk.client.hooks import Hook, Hooks, RankRequest
+from edge_sdk.client.lifecycle import EngineT, Readiness
 from edge_sdk.client.pending import Names, WaitingErasure, WaitingEvent, shown_offers
 from edge_sdk.client.reporting import Reporter
+from edge_sdk.client.states import ClientState, Trouble
 from edge_sdk.clock import Clock, system_clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.engine.status import Status
 from edge_sdk.errors import EdgeError, InvalidValueError
-from edge_sdk.types import BaseDecision
 
 CLOSE_TIMEOUT_S: Final = 5.0
 

@@ -7,9 +7,9 @@ from typing import Protocol
 
 import numpy.typing as npt
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.decision.decision import Decision
 from edge_sdk.engine.status import Status
-from edge_sdk.types import BaseDecision
 
 
 class EngineLike(Protocol):

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec
+from typing import ParamSpec
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.error_log import LOG
+from edge_sdk.client.states import ClientState, Trouble
 from edge_sdk.decision.decision import Decision
-from edge_sdk.errors import EdgeError, ErrorCode, InvalidValueError
-from edge_sdk.types import BaseDecision
-
-if TYPE_CHECKING:
-    from edge_sdk.client.lifecycle import ClientState
 
 P = ParamSpec("P")
 
@@ -26,28 +23,6 @@ class RankRequest:
     limit: int | None
     weights: Mapping[str, float] | None
     attributes: Mapping[str, float] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What went wrong, for logs and dashboards. It names no item of an event."""
-
-    code: ErrorCode
-    detail: str  # what to mend
-
-    @classmethod
-    def of(cls, problem: BaseException) -> Trouble:
-        """An exception; one that is not ours counts as `NOT_READY`: only opening meets it."""
-        if isinstance(problem, InvalidValueError):  # its words quote the value, which may be an item's name
-            return cls(problem.code, "a value that no event can hold")
-        if isinstance(problem, EdgeError):
-            return cls(problem.code, str(problem))
-        return cls(ErrorCode.NOT_READY, f"{type(problem).__name__}: {problem}")
-
-    @classmethod
-    def not_ready(cls, detail: str) -> Trouble:
-        """No engine is open."""
-        return cls(ErrorCode.NOT_READY, detail)
 
 
 class Hook:

@@ -5,24 +5,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
 from typing import Final, Generic, TypeVar
 
 from edge_sdk.client.engine_protocol import EngineLike
-from edge_sdk.client.hooks import Trouble
 from edge_sdk.client.pending import WaitingActs, WaitingErasure, WaitingEvent, write
+from edge_sdk.client.states import ClientState, Trouble
 
 EngineT = TypeVar("EngineT", bound=EngineLike)
-
-
-class ClientState(Enum):
-    """How far a client is."""
-
-    NOT_READY = "not_ready"  # not started, or opening
-    READY = "ready"
-    STALE = "stale"  # as ready, but what the cloud gave is old
-    ERROR = "error"  # opening failed; `start` tries again
-    CLOSED = "closed"
 
 
 class Readiness(Generic[EngineT]):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 from edge_sdk.client.error_log import LOG, Troubles
-from edge_sdk.client.hooks import Hooks, Trouble
+from edge_sdk.client.hooks import Hooks
+from edge_sdk.client.states import Trouble
 from edge_sdk.clock import Clock
 from edge_sdk.decision.decision import Decision
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.decision.decision import Decision
 from edge_sdk.limits import RESULTS_KEPT
-from edge_sdk.types import BaseDecision
 
 Key = tuple[object, ...]
 

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.errors import ErrorCode
 from edge_sdk.policy.exploration import Draw
+from edge_sdk.policy.stages import Stages
 from edge_sdk.reasons import Reason
-from edge_sdk.types import F32, F64, I64, BaseDecision, Mask, by_score
+from edge_sdk.types import F32, F64, I64, Mask, by_score
 
 if TYPE_CHECKING:
-    from edge_sdk.policy.rules import Policy, Situation
+    from edge_sdk.policy.conditions import Situation
+    from edge_sdk.policy.rules import Policy
 
 
 class RankedOffer(NamedTuple):
@@ -29,23 +32,6 @@ class RankedOffer(NamedTuple):
     reasons: Reason
     channel: str = ""  # "" = in the app
     variant: str = ""  # wording; "" = the offer's own
-
-
-class Stages(NamedTuple):
-    """Every candidate's score after each step, each (C,) float32. A step that did nothing shares the former array."""
-
-    base: F32  # base logits fused with the weights
-    model: F32  # the model's logits fused with the weights
-    adjusted: F32  # after the gate and the largest shift
-    boosted: F32  # after the operator's boosts
-    priced: F32  # after λ · cost
-    bounded: F32  # after the largest move
-    final: F32  # after diversity
-
-    @classmethod
-    def of_base(cls, scores: F32) -> Stages:
-        """Nothing but the base."""
-        return cls(scores, scores, scores, scores, scores, scores, scores)
 
 
 class Trace(NamedTuple):

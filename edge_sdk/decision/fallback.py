@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_sdk.decision.decision import Decision, Stages
+from edge_sdk.base_decision import BaseDecision
+from edge_sdk.decision.decision import Decision
 from edge_sdk.errors import ErrorCode
 from edge_sdk.policy.exploration import Draw
 from edge_sdk.policy.rules import Exploration
 from edge_sdk.policy.slate import Slate
+from edge_sdk.policy.stages import Stages
 from edge_sdk.reasons import Reason
-from edge_sdk.types import F32, I64, BaseDecision, by_score
+from edge_sdk.types import F32, I64, by_score
 
 
 def base_answer(

@@ -1,4 +1,4 @@
-"""From memory and a base decision to a `Decision`: the situation, the model's logits, the policy (`policy/pipeline.py`)."""
+"""From memory and a base decision to a `Decision`: situation, logits, policy (`policy/pipeline.py`)."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from typing import Final
 
 import numpy as np
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle
+from edge_sdk.clock import NEVER_MS
 from edge_sdk.decision.decision import Decision, Trace
 from edge_sdk.decision.request import Request, RequestError, RequestReader
 from edge_sdk.errors import ErrorCode
 from edge_sdk.limits import MOMENTS_LOOKED_AT, PREPARED_BASES
 from edge_sdk.memory.memory import Memory
-from edge_sdk.model.session import BoundCall, ModelInputs, Ranker
+from edge_sdk.memory.targets import Per
+from edge_sdk.model.inputs import ModelInputs
+from edge_sdk.model.session import BoundCall, Ranker
 from edge_sdk.policy.candidates import PreparedBase, prepare
+from edge_sdk.policy.conditions import Situation
 from edge_sdk.policy.eligibility import Situated
 from edge_sdk.policy.pipeline import Arranged, Setting, arrange, base_arranged, dropped, is_plain, still_allowed
-from edge_sdk.policy.rules import Situation
 from edge_sdk.policy.scoring import device_say, fused, price_in_force
 from edge_sdk.policy.slate_caps import rations
 from edge_sdk.reasons import Reason
-from edge_sdk.types import F32, I64, NEVER_MS, BaseDecision, Mask, Per, by_score
+from edge_sdk.types import F32, I64, Mask, by_score
 
 _COUNTED: Final = int(Reason.CAPPED | Reason.COOLING_DOWN)
 

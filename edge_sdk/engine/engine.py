@@ -16,8 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from edge_sdk.bundle.bundle import Bundle, read_bundle, with_policy
+from edge_sdk.base_decision import BaseDecision
+from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.bundle.selftest import model_shape, tested_ranker
 from edge_sdk.clock import Clock, system_clock
 from edge_sdk.decision.decision import Decision
@@ -33,18 +35,18 @@ from edge_sdk.errors import (
 )
 from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S, TIME_MS_MAX
 from edge_sdk.log.event_input import FLOAT32_MAX, as_float32, checked_columns, id_of, listed, within_range
-from edge_sdk.model.session import ModelInputs, Ranker
-from edge_sdk.policy.rules import ContextField
+from edge_sdk.model.inputs import ModelInputs
+from edge_sdk.model.session import Ranker
+from edge_sdk.policy.conditions import ContextField
 from edge_sdk.state.durability import DURABILITIES, Durability
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.state.policy_file import PolicyStore, Trust
-from edge_sdk.types import BaseDecision
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edge_sdk.engine.status import Status
-    from edge_sdk.explain.explanation import Explainer, Explanations
+    from edge_sdk.explain.explainer import Explainer, Explanations
     from edge_sdk.explain.messages import Messenger
 
 UtcOffset = Callable[[int], int]  # that -> seconds that local time is ahead of UTC
@@ -354,7 +356,7 @@ class Engine:
             if memory is None:
                 raise ExplanationGoneError(decision.id)
             if self._explainer is None:
-                from edge_sdk.explain.explanation import Explainer  # many an app never explains: 4 ms of the import
+                from edge_sdk.explain.explainer import Explainer  # many an app never explains: 4 ms of the import
 
                 self._explainer = Explainer(self._bundle)
             inputs = ModelInputs.empty(model_shape(self._bundle), len(decision.candidates))

@@ -10,8 +10,9 @@ from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.explain.contribution import Term, TermSource, age_in_words
 from edge_sdk.memory.decay import TICKS_A_HALF_LIFE
 from edge_sdk.memory.memory import Memory
-from edge_sdk.model.session import ModelInputs
-from edge_sdk.policy.rules import Boost, Situation
+from edge_sdk.model.inputs import ModelInputs
+from edge_sdk.policy.conditions import Situation
+from edge_sdk.policy.rules import Boost
 from edge_sdk.policy.targeting import Candidates, holds_for_targets, selected
 from edge_sdk.types import F32, F64, I64, Mask
 from edge_sdk.vocabulary import U32

@@ -12,33 +12,20 @@ wanted, and `rank` must not pay for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from typing import overload
+from typing import Protocol
 
-import numpy as np
-
-from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.decision.decision import Decision
-from edge_sdk.errors import BundleInvalidError, InvalidValueError
 from edge_sdk.explain.contribution import Term, TermSource
-from edge_sdk.explain.contributions import WindowTables, boosts_applied, counter_labels, events_named, taken_apart
-from edge_sdk.explain.rank_changes import Move, StagesPlaces, stages_places
-from edge_sdk.explain.wording import ENGLISH, Words
-from edge_sdk.memory.memory import Memory
-from edge_sdk.model.projection import Projection
-from edge_sdk.model.session import ModelInputs, graph_inputs, make_session
-from edge_sdk.policy.rules import Policy
-from edge_sdk.policy.suppressions import Held, Obstacle, Obstacles
-from edge_sdk.policy.targeting import Candidates
-from edge_sdk.types import F32, F64, I64, Mask
-
-__all__ = ["Explainer", "Explanation", "Explanations", "Move", "Obstacle", "Term", "TermSource"]
+from edge_sdk.explain.rank_changes import Move
+from edge_sdk.policy.suppressions import Obstacle
 
 
-def _in_english(language: str) -> Words:
-    return Words(ENGLISH)
+class Renderer(Protocol):
+    """Renders an explanation in one language."""
+
+    def explanation(self, explanation: Explanation) -> str:
+        """Returns sentences for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +42,8 @@ class Explanation:
     terms: tuple[Term, ...]  # largest first
     moves: tuple[Move, ...]  # from `base_place` to `place`; () when it never moved or does not stand
     obstacles: tuple[Obstacle, ...]  # why it does not stand
-    time_ms: int = 0  # of the decision
-    words: Callable[[str], Words] = field(default=_in_english, repr=False, compare=False)  # of a language
+    time_ms: int  # of the decision
+    words: Callable[[str], Renderer] = field(repr=False, compare=False)  # of a language
 
     def named(self, top: int = 5) -> tuple[Term, ...]:
         """The terms with all events but the `top` largest summed in one; the sum stays what it is."""
@@ -71,184 +58,3 @@ class Explanation:
     def text(self, language: str = "en") -> str:
         """Sentences for a person, in the scene's words; in English where the bundle has no texts of that language."""
         return self.words(language).explanation(self)
-
-
-class Explanations(Sequence[Explanation]):
-    """One explanation for each of a decision's offers, in their order, then for each dropped one, in base order.
-
-    Everything is computed when it is made, and stays what it was whatever the engine records later; an `Explanation`
-    is put together when it is asked for.
-    """
-
-    def __init__(
-        self, decision: Decision, share: ModelShare, boosts: list[tuple[Term, Mask]], obstacles: Obstacles,
-        words: Callable[[str], Words],
-    ) -> None:  # fmt: skip
-        """Use `Engine.explain`."""
-        self._decision, self._share, self._boosts, self._obstacles = decision, share, boosts, obstacles
-        self._words = words
-        self._indices = decision.order.tolist()
-        self._listed = len(self._indices)
-        if decision.dropped_bits is not None:
-            ranking = decision.base_ranking
-            self._indices += ranking[decision.dropped_bits[ranking] != 0].tolist()
-
-    def of(self, offer: str) -> Explanation:
-        """The first of that offer.
-
-        Raises:
-            InvalidValueError: it is neither on the list nor among the dropped ones.
-        """
-        for at, index in enumerate(self._indices):
-            if self._decision.candidates[index] == offer:
-                return self[at]
-        raise InvalidValueError("offer", offer)
-
-    def __len__(self) -> int:
-        """The decision's offers and its dropped ones."""
-        return len(self._indices)
-
-    @overload
-    def __getitem__(self, at: int) -> Explanation: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> tuple[Explanation, ...]: ...
-
-    def __getitem__(self, at: int | slice) -> Explanation | tuple[Explanation, ...]:
-        """Put one together, or several."""
-        if isinstance(at, slice):
-            return tuple(self[number] for number in range(*at.indices(len(self))))
-        decision, index = self._decision, self._indices[at]
-        channels, variants = decision.base.channels, decision.base.variants
-        place = range(len(self))[at] + 1
-        return Explanation(
-            offer=decision.candidates[index],
-            channel=channels[index] if channels else "",
-            variant=variants[index] if variants else "",
-            place=place if place <= self._listed else 0,
-            base_place=int(self._places.places[0, index]),
-            base=float(decision.stages.base[index]),
-            score=float(decision.stages.final[index]),
-            terms=tuple(sorted(self._terms(index), key=lambda term: -abs(term.value))),
-            moves=self._places.moves(index),
-            obstacles=self._obstacles.of(index),
-            time_ms=decision.time_ms,
-            words=self._words,
-        )
-
-    def __eq__(self, other: object) -> bool:
-        """The same explanations in the same order."""
-        if not isinstance(other, Explanations):
-            return NotImplemented
-        return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))
-
-    __hash__ = None  # type: ignore[assignment]  # equality looks at content
-
-    @cached_property
-    def _places(self) -> StagesPlaces:
-        return stages_places(self._decision)
-
-    def _terms(self, index: int) -> list[Term]:
-        terms = self._share.terms(index)
-        terms += [term for term, mask in self._boosts if mask[index]]
-        stages = self._decision.stages
-        steps = (
-            ("gate", stages.model, stages.adjusted),
-            ("cost", stages.boosted, stages.priced),
-            ("influence", stages.priced, stages.bounded),
-            ("diversity", stages.bounded, stages.final),
-        )
-        for step, before, after in steps:
-            value = 0.0 if after is before else float(after[index]) - float(before[index])
-            if value:
-                terms.append(Term(step, value, TermSource.POLICY))
-        return terms
-
-
-@dataclass(frozen=True, eq=False)
-class ModelShare:
-    """The model's part of every candidate's score."""
-
-    tables: WindowTables
-    inputs: ModelInputs
-    events: F64  # (N, C)
-    counters: F64  # (C, 2·KC)
-
-    @cached_property
-    def _events(self) -> list[tuple[str, int, str, str, float]]:
-        return events_named(self.tables, self.inputs)
-
-    def terms(self, index: int) -> list[Term]:
-        """Of one candidate: each event, and the counted kinds that have something left."""
-        values = self.events[:, index].tolist()
-        terms = [
-            Term(label, values[place], TermSource.EVENT, place, kind, item, age_s)
-            for label, place, kind, item, age_s in self._events
-        ]
-        tables, counters = self.tables, self.counters[index].tolist()
-        category = tables.category_names[tables.offer_category[self.inputs.candidate[index]]]
-        for at, (label, value) in enumerate(zip(counter_labels(tables), counters, strict=True)):
-            if value:
-                whose, kind = divmod(at, len(tables.counted))
-                item = category if whose else ""
-                terms.append(Term(label, value, TermSource.COUNTER, kind=tables.counted[kind], item=item))
-        return terms
-
-
-class Explainer:
-    """The explanation graph of one bundle."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        """Load the graph.
-
-        Raises:
-            BundleInvalidError: the bundle ships none, or one that onnxruntime cannot load.
-        """
-        if not len(bundle.explainer):
-            raise BundleInvalidError(bundle.path, "explainer", "absent")
-        self.tables = WindowTables.of(bundle)
-        self._machine_fields = bundle.machine_fields
-        self._words = cache(lambda language: Words.of(bundle.texts, language))
-        try:
-            self._session = make_session(bundle.explainer)
-        except Exception as problem:  # onnxruntime's own exceptions share no root below Exception
-            raise BundleInvalidError(bundle.path, "explainer", f"{type(problem).__name__}: {problem}") from problem
-        self._projection = None if bundle.tables is None else Projection(bundle.tables)
-        self._wanted = {graph_input.name for graph_input in self._session.get_inputs()}
-
-    def contributions(self, inputs: ModelInputs) -> tuple[F32, F32]:
-        """Fused contribution of each event (N, C) and of each counter (C, F)."""
-        given = graph_inputs(self._projection, inputs)
-        feed = {name: array for name, array in given.items() if name in self._wanted}
-        events, counters = self._session.run(["event_contribution", "counter_contribution"], feed)
-        return events, counters
-
-    def taken_apart(self, inputs: ModelInputs) -> tuple[F64, F64]:
-        """What each event brings with its share of the counters (N, C); what the counters bring beyond (C, 2·KC)."""
-        return taken_apart(self.tables, inputs, *self.contributions(inputs))
-
-    def explain(self, decision: Decision, inputs: ModelInputs, memory: Memory) -> Explanations:
-        """Take a decision apart.
-
-        Args:
-            decision: one with a trace.
-            inputs: those that it was made from; kept, so nobody else may write to them.
-            memory: as it was at the decision.
-        """
-        trace, now_ms = decision.trace, decision.time_ms
-        assert trace is not None
-        share = ModelShare(self.tables, inputs, *self.taken_apart(inputs))
-        candidates = Candidates(inputs.candidate.astype(np.int64), _channels(decision, trace.policy))
-        boosts = boosts_applied(trace.policy.boosts, candidates, trace.situation, memory, now_ms)
-        held = Held(trace.policy, memory, candidates, trace.situation, trace.given, self._machine_fields,
-                    now_ms, trace.utc_offset_s, decision.costs)  # fmt: skip
-        obstacles = Obstacles.found(held, decision.dropped_bits)
-        return Explanations(decision, share, boosts, obstacles, self._words)
-
-
-def _channels(decision: Decision, policy: Policy) -> I64 | None:
-    names = decision.base.channels
-    if names is None:
-        return None
-    index = {channel.name: at for at, channel in enumerate(policy.channels)}
-    return np.array([index[name] for name in names], np.int64)

@@ -36,7 +36,8 @@ from edge_sdk.decision.decision import Decision
 from edge_sdk.explain.contributions import WindowTables
 from edge_sdk.explain.wording import SLOT, Words
 from edge_sdk.memory.memory import Memory
-from edge_sdk.types import F32, I32, Per
+from edge_sdk.memory.targets import Per
+from edge_sdk.types import F32, I32
 
 OFFER_SLOTS: Final = frozenset({"offer", "category"})
 EVENT_SLOTS: Final = frozenset({"event", "kind", "item", "age", "value"})

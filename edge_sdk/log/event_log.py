@@ -18,7 +18,8 @@ from edge_sdk.errors import StateUnusableError, WrongKeyError
 from edge_sdk.limits import LOG_BYTES_MIN, PENDING_MAX
 from edge_sdk.log import atomic_file as replacing
 from edge_sdk.log import header as log_file
-from edge_sdk.log.encryption import NONCE_BYTES, Seal, SealedRecords
+from edge_sdk.log.encrypted_record import SealedRecords
+from edge_sdk.log.encryption import NONCE_BYTES, Seal
 from edge_sdk.log.header import ERASE_MARK, ERASING, HEADER_BYTES, LOG_ID_BYTES, NO_TAG, UNKNOWN_ID, LogHeader
 from edge_sdk.log.record import BODY, ERASED, EXPIRED, RECORD, Bytes, Mask, PlainRecords, RecordCodec, Records
 from edge_sdk.types import I64

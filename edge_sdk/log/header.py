@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 from edge_sdk.errors import InvalidValueError, LogVersionError, StateFullError
 from edge_sdk.limits import LOG_BYTES_MAX, LOG_BYTES_MIN, LOG_VERSION
 from edge_sdk.log import atomic_file as replacing
-from edge_sdk.log.encryption import SEALED_SLOT_BYTES, TAG_BYTES
+from edge_sdk.log.encrypted_record import SEALED_SLOT_BYTES
+from edge_sdk.log.encryption import TAG_BYTES
 from edge_sdk.log.record import PLAIN_SLOT_BYTES
 
 HEADER_BYTES: Final = 64

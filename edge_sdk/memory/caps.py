@@ -13,9 +13,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edge_sdk.memory.targets import OF_THE_USER, target_rows
+from edge_sdk.clock import NEVER_MS
+from edge_sdk.memory.targets import OF_THE_USER, Per, target_rows
 from edge_sdk.reasons import Reason
-from edge_sdk.types import I32, I64, NEVER_MS, Mask, Per
+from edge_sdk.types import I32, I64, Mask
 
 # Index, per, limit, time in ms (0 = for ever), next places, times.
 CountedRule = tuple[int, int, int, int, "memoryview[int]", "memoryview[int]"]

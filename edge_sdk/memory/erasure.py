@@ -13,10 +13,11 @@ import numpy as np
 
 from edge_sdk.memory.counters import take_sums
 from edge_sdk.memory.decay import PERIOD_BITS
-from edge_sdk.memory.derived_events import DerivedRules
+from edge_sdk.memory.derived_rules import DerivedRules
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.types import I64, Mask, Per
+from edge_sdk.memory.targets import Per
+from edge_sdk.types import I64, Mask
 
 
 def keep_untouched(

@@ -8,11 +8,11 @@ import numpy as np
 
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_events import NOTHING_DERIVED, DerivedRules
+from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule
-from edge_sdk.memory.targets import target_rows
-from edge_sdk.types import I32, I64, Per
+from edge_sdk.memory.targets import Per, target_rows
+from edge_sdk.types import I32, I64
 from edge_sdk.vocabulary import U32, Vocabulary, name_id
 
 

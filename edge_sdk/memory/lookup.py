@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.memory.layout import MemoryLayout
-from edge_sdk.memory.targets import OF_THE_USER
-from edge_sdk.types import I32, I64, Mask, Per
+from edge_sdk.memory.targets import OF_THE_USER, Per
+from edge_sdk.types import I32, I64, Mask
 from edge_sdk.vocabulary import U32
 
 _BITS_MIN: Final = 12  # of a few ids hardly two share their first bits

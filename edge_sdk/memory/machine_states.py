@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edge_sdk.types import I64, NEVER_MS
+from edge_sdk.clock import NEVER_MS
+from edge_sdk.types import I64
 
 TimedSteps = tuple[tuple[int, int] | None, ...]  # by state: (after how many ms, to which state)
 KindSteps = tuple[tuple[tuple[int, int, int], ...], ...]  # by state: (how many events, place of their count, to where)

@@ -16,12 +16,12 @@ from functools import cached_property
 import numpy as np
 
 from edge_sdk.memory.counters import take_sums
-from edge_sdk.memory.derived_events import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.machine_states import Standing
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.targets import OF_THE_USER
-from edge_sdk.types import I64, Per
+from edge_sdk.memory.targets import OF_THE_USER, Per
+from edge_sdk.types import I64
 from edge_sdk.vocabulary import U32
 
 _NEVER = -1  # what the former bundle did not have

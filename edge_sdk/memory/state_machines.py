@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.memory.machine_states import KindSteps, Standing, States
-from edge_sdk.memory.targets import OF_THE_USER, target_rows
-from edge_sdk.types import I32, I64, Per
+from edge_sdk.memory.targets import OF_THE_USER, Per, target_rows
+from edge_sdk.types import I32, I64
 
 # Per, what the kind does in each state, the machine's states.
 Stepped = tuple[int, KindSteps, States]

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Final
 
-from edge_sdk.types import Per
+
+class Per(IntEnum):
+    """What a cap counts for, or a machine has a state for."""
+
+    OFFER = 0
+    CATEGORY = 1
+    USER = 2
+
 
 OF_THE_USER: Final = 1  # the one row of a rule per user
 

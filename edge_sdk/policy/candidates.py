@@ -9,16 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.errors import ErrorCode
 from edge_sdk.limits import CANDIDATES_MAX, CONTEXTS_KEPT
 from edge_sdk.memory.caps import cap_cells
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
+from edge_sdk.policy.conditions import Situation
 from edge_sdk.policy.eligibility import Masks, Situated, machines_looked_at, situate
-from edge_sdk.policy.rules import Policy, Situation
+from edge_sdk.policy.rules import Policy
 from edge_sdk.policy.scoring import fused
 from edge_sdk.policy.targeting import Candidates, selected
-from edge_sdk.types import F32, F64, I64, BaseDecision, by_score
+from edge_sdk.types import F32, F64, I64, by_score
 from edge_sdk.vocabulary import Vocabulary, item_id
 
 _NAMED_MAX = 5  # unknown names that an error message lists

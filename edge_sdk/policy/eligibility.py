@@ -11,12 +11,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from edge_sdk.clock import NEVER_MS
 from edge_sdk.memory.caps import CapCounts
 from edge_sdk.memory.memory import Memory
-from edge_sdk.policy.rules import Pin, Policy, Situation
+from edge_sdk.policy.conditions import Situation
+from edge_sdk.policy.rules import Pin, Policy
 from edge_sdk.policy.targeting import Candidates, holds_for_targets
 from edge_sdk.reasons import Reason
-from edge_sdk.types import F32, I64, NEVER_MS, Mask
+from edge_sdk.types import F32, I64, Mask
 
 
 class Masks(NamedTuple):

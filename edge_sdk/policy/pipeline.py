@@ -1,6 +1,6 @@
 """The policy, step by step: who stands, final scores, the draw, the list. Pure over a memory and arrays.
 
-    who may stand (`eligibility.py`, `memory/caps.py`, `targeting.py`) → gate, largest shift, boosts, cost (`scoring.py`)
+    who may stand (`eligibility.py`, `memory/caps.py`) → gate, largest shift, boosts, cost (`scoring.py`)
     → one touch an offer, as many as caps and budget have room for (`slate_caps.py`) → largest move (`rank_bound.py`)
     → diversity → the null option → the draw (`exploration.py`) → category limits and pins (`slate.py`)
 
@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edge_sdk.decision.decision import Stages
 from edge_sdk.memory.memory import Memory
 from edge_sdk.policy.candidates import PreparedBase
 from edge_sdk.policy.eligibility import Situated
@@ -22,6 +21,7 @@ from edge_sdk.policy.rules import Exploration, Explore, Policy
 from edge_sdk.policy.scoring import adjusted, bounded, diversified
 from edge_sdk.policy.slate import Slate, earlier_of_same, pin_places
 from edge_sdk.policy.slate_caps import beyond_budget, beyond_caps
+from edge_sdk.policy.stages import Stages
 from edge_sdk.policy.targeting import budget_bits, quiet_bits
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, Mask, by_score

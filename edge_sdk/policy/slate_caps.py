@@ -10,11 +10,12 @@ from bisect import insort
 import numpy as np
 
 from edge_sdk.memory.caps import CapRule
+from edge_sdk.memory.targets import Per
 from edge_sdk.policy.candidates import PreparedBase
 from edge_sdk.policy.rules import Policy
 from edge_sdk.policy.slate import earlier_of_same
 from edge_sdk.policy.targeting import Candidates, in_channels
-from edge_sdk.types import F32, I64, Mask, Per
+from edge_sdk.types import F32, I64, Mask
 
 
 def rations(policy: Policy, caps: tuple[CapRule, ...]) -> tuple[int, ...]:

@@ -12,11 +12,13 @@ from typing import Final
 
 import numpy as np
 
+from edge_sdk.clock import NEVER_MS
 from edge_sdk.memory.memory import Memory
-from edge_sdk.policy.rules import ContextCondition, DropRule, Policy, QuietHours, Selection, Situation, StateCondition
+from edge_sdk.policy.conditions import ContextCondition, Selection, Situation, StateCondition
+from edge_sdk.policy.rules import DropRule, Policy, QuietHours
 from edge_sdk.policy.targeting import Candidates, is_quiet, selected
 from edge_sdk.reasons import Reason
-from edge_sdk.types import F32, I64, NEVER_MS
+from edge_sdk.types import F32, I64
 
 _DAY_MS: Final = 86_400_000
 _REASONS: Final = tuple((int(reason), reason) for reason in Reason)  # enum arithmetic costs 1 µs a step

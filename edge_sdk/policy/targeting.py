@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_sdk.memory.memory import Memory
-from edge_sdk.policy.rules import Policy, QuietHours, Selection, When
+from edge_sdk.policy.conditions import Selection, When
+from edge_sdk.policy.rules import Policy, QuietHours
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, Mask
 

@@ -79,4 +79,6 @@ class PolicyStore:
 
     def _read(self, source: str, data: bytes, bundle: Bundle) -> ReadPolicy:
         trust = self._trust
-        return read_policy_file(source, data, bundle, trusted_keys=trust.keys, allow_unsigned=trust.allow_unsigned)
+        return read_policy_file(
+            source, data, bundle.scene, bundle.words, trusted_keys=trust.keys, allow_unsigned=trust.allow_unsigned
+        )

@@ -3,7 +3,8 @@
 A file of two slots of fixed size, written in turn and in place: a write that is cut short costs the newer state only,
 and erasing can overwrite every byte. A slot belongs to one log (its id) and, if the log is encrypted, to its key; any
 other is passed over. It carries the tables that its cells are of, so that a bundle with other tables can take over what
-still means the same (`memory/migration.py`); a file of other tables is then replaced as a whole. Byte layout: docs/format.md.
+still means the same (`memory/migration.py`); a file of other tables is then replaced as a whole. Byte layout:
+docs/format.md.
 """
 
 from __future__ import annotations

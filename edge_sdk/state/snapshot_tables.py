@@ -21,11 +21,11 @@ import numpy as np
 from edge_sdk._sha256 import sha256
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_events import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.types import Per
+from edge_sdk.memory.targets import Per
 from edge_sdk.vocabulary import U32, Vocabulary
 
 VERSION: Final = 4

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.decision.decision import Decision
 from edge_sdk.decision.fallback import base_answer
 from edge_sdk.errors import ErrorCode
 from edge_sdk.reasons import Reason
 from edge_sdk.testing.fake_engine import NOON_MS, FakeEngine, FakeEvent, reason_bits
-from edge_sdk.types import BaseDecision
 
 __all__ = ["NOON_MS", "FakeEngine", "FakeEvent", "SettableClock", "make_decision"]
 

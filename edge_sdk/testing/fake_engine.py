@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.hooks import RankRequest
 from edge_sdk.client.pending import shown_offers
 from edge_sdk.clock import Clock
@@ -20,9 +21,9 @@ from edge_sdk.engine.status import Status
 from edge_sdk.errors import ErrorCode, InvalidValueError, UnknownKindError, UnknownOutcomeError
 from edge_sdk.explain.explanation import Explanation
 from edge_sdk.log.event_input import as_float32, id_of
-from edge_sdk.policy.rules import ContextField
+from edge_sdk.policy.conditions import ContextField
 from edge_sdk.reasons import Reason
-from edge_sdk.types import I64, BaseDecision
+from edge_sdk.types import I64
 
 NOON_MS: Final = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC
 

@@ -18,7 +18,7 @@ from benchmarks.peers.typical import filled
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed.results import as_json, print_rows, print_targets, ratios, targets
 from benchmarks.speed.rounds import Row, timed_rows
-from benchmarks.speed.work import Work, make_work, model_id, with_window
+from benchmarks.work import Work, make_work, model_id, with_window
 from tests.support.scene import HOME, SCENE, Small, random_model
 
 # What the test environment has; the extra `bench` brings the others.

@@ -12,7 +12,7 @@ from benchmarks.speed import processes as speed_processes
 from benchmarks.speed.bundles import CONTEXT, TrainedScene, trained_scene
 from benchmarks.speed.processes import arm64_instructions, process_figures
 from benchmarks.speed.training import scene_file, with_items
-from benchmarks.speed.work import Work, make_work
+from benchmarks.work import Work, make_work
 from cloud_export.scene.load import load_scene
 from device_sim.population.population import PopulationConfig, simulate
 from tests.support.scene import HOME, SCENE, Small

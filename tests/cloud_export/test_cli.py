@@ -9,9 +9,9 @@ from typer.testing import CliRunner, Result
 from cloud_export.cli import app
 from cloud_export.export.container_writer import development_key, public_bytes
 from cloud_export.report.inspect import policy_rows
-from edge_sdk.bundle.bundle import read_bundle
 from edge_sdk.bundle.container import open_release
 from edge_sdk.bundle.policy_reader import read_policy_file
+from edge_sdk.bundle.reader import read_bundle
 from tests.support.paths import ROOT
 from tests.support.policy_scene import POLICY_SCENE
 from tests.support.scene import Small, packed
@@ -118,7 +118,7 @@ def test_policy_writes_a_signed_file_that_fits_the_bundle(tmp_path: Path, small:
     assert out.read_bytes()[4:8] == b"EDGP"
     opened = read_bundle(small.bundle, open_release(small.bundle, trusted_keys=(), allow_unsigned=True))
     key = public_bytes(development_key("small"))
-    read = read_policy_file("a", out.read_bytes(), opened, trusted_keys=[key], allow_unsigned=False)
+    read = read_policy_file("a", out.read_bytes(), opened.scene, opened.words, trusted_keys=[key], allow_unsigned=False)
     assert (read.policy.version, [rule.name for rule in read.policy.drops]) == (3, ["blocks[0]", "no z"])
 
 

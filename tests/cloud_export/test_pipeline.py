@@ -14,8 +14,8 @@ from benchmarks.decision.__main__ import measure
 from cloud_export.data.read_log import read_log
 from cloud_export.evaluate import assess as assessment
 from cloud_export.evaluate.replay import TruthError, oracle_scores
+from cloud_export.json_types import JsonValue
 from cloud_export.pipeline import run
-from cloud_export.report.words import JsonValue
 from cloud_export.run_types import Clockwork, Inputs
 from cloud_export.scene.load import Scene, load_scene, scene_from_table
 from device_sim.population.population import PopulationConfig, simulate, write

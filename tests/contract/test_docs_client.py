@@ -9,7 +9,7 @@ import pytest
 
 from cloud_export.scene.load import load_scene
 from edge_sdk import Client, Engine
-from edge_sdk.client.lifecycle import ClientState
+from edge_sdk.client.states import ClientState
 from tests.support.paths import DOCS
 from tests.support.scene import Small
 

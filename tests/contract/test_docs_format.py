@@ -19,23 +19,26 @@ from cloud_export.export.onnx_graphs import ALLOWED_OPERATORS
 from cloud_export.scene.load import load_scene
 from edge_sdk import EdgeError, ErrorCode, Reason, errors
 from edge_sdk import limits as config
-from edge_sdk.log.encryption import Seal, SealedRecords
+from edge_sdk.clock import NEVER_MS
+from edge_sdk.log.encrypted_record import SealedRecords
+from edge_sdk.log.encryption import Seal
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.log.header import LogHeader
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_events import DerivedRules, Deriver, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_events import Deriver
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory, replay
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
+from edge_sdk.memory.targets import Per
 from edge_sdk.model.projection import ModelTables, Projection
 from edge_sdk.policy.exploration import Draw, drawn_order, uniforms
 from edge_sdk.policy.rank_bound import bounded_order
 from edge_sdk.policy.rules import NO_LIMIT, BudgetTerms, Exploration, Explore, Policy
 from edge_sdk.policy.scoring import device_say, price_in_force
 from edge_sdk.policy.slate import Slate, pin_places
-from edge_sdk.types import NEVER_MS, Per
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 from tests.support.paths import DOCS
 from tests.support.scene import SettableClock, Small

@@ -15,8 +15,8 @@ from cloud_export.data.log import Log
 from cloud_export.features.examples import Examples, decision_moments, make_examples
 from edge_sdk import BaseDecision, Decision, Engine
 from edge_sdk.bundle.selftest import model_shape
+from edge_sdk.model.inputs import ModelInputs, graph_inputs
 from edge_sdk.model.projection import Projection
-from edge_sdk.model.session import ModelInputs, graph_inputs
 from tests.support.scene import HOME, ITEMS, KINDS, NOW_MS, OFFERS, SettableClock, Small, log_of
 
 STAGES = ("event_item", "event_kind", "event_age_s", "event_value", "counters", "context", "candidate")

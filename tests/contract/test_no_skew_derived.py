@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cloud_export.evaluate.faithfulness import window_rows
 from cloud_export.features.examples import decision_moments, make_examples
 from edge_sdk.memory.memory import replay
-from edge_sdk.model.session import ModelInputs, Shape
+from edge_sdk.model.inputs import ModelInputs, Shape
 from tests.contract.test_no_skew import ANY_WAY, FORWARD, LAST, Step, as_log, base_of, made_from, same_bits, steps
 from tests.support.scene import DERIVED_KINDS, DERIVED_SCENE, HOME, NOW_MS, SettableClock, Small, packed
 

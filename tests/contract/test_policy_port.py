@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_sdk.memory.targets import Per
 from edge_sdk.policy.pipeline import Setting, arrange, dropped
 from edge_sdk.policy.rules import NO_LIMIT, Explore
-from edge_sdk.types import Per
 from tests.support.random_policies import Table, policies
 from tests.support.random_settings import Case
 from tests.support.rich_engine import rich as rich

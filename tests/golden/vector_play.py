@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk import BaseDecision, Decision, Engine
+from edge_sdk.clock import NEVER_MS
+from edge_sdk.memory.targets import Per
 from edge_sdk.policy.exploration import uniforms
 from edge_sdk.policy.rules import Explore
-from edge_sdk.types import NEVER_MS, Per
 
 Scenario = dict[str, Any]  # one file, parsed
 STAGES: Final = ("base", "model", "adjusted", "boosted", "priced", "bounded", "final")

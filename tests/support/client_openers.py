@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from edge_sdk.client.hooks import Hook, RankRequest, Trouble
-from edge_sdk.client.lifecycle import ClientState
+from edge_sdk.client.hooks import Hook, RankRequest
+from edge_sdk.client.states import ClientState, Trouble
 from edge_sdk.decision.decision import Decision
 from edge_sdk.errors import ErrorCode
 from edge_sdk.testing import FakeEngine

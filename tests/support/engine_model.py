@@ -9,10 +9,12 @@ from typing import cast
 import numpy as np
 
 from edge_sdk.limits import TIME_MS_MAX
-from edge_sdk.memory.derived_events import NOTHING_DERIVED, Deriver
+from edge_sdk.memory.derived_events import Deriver
+from edge_sdk.memory.derived_rules import NOTHING_DERIVED
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.types import F32, I64, Per
+from edge_sdk.memory.targets import Per
+from edge_sdk.types import F32, I64
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.support.scene import OFFERS
 

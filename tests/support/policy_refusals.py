@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_sdk.bundle.bundle import Bundle, read_bundle
+from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_release
 from edge_sdk.bundle.format.generated import edge_generated as fb
+from edge_sdk.bundle.reader import read_bundle
 from tests.support.policy_scene import POLICY_SCENE
 from tests.support.scene import Small, packed
 

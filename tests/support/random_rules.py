@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
-from edge_sdk.types import Per
+from edge_sdk.memory.targets import Per
 
 
 def caps(kinds: Sequence[int], *, within_s: int = 3600) -> st.SearchStrategy[CapRule]:

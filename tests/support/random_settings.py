@@ -8,16 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_sdk.bundle.bundle import Bundle, read_bundle, with_policy
+from edge_sdk.base_decision import BaseDecision
+from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.bundle.container import open_release
 from edge_sdk.bundle.policy_reader import read_policy_file
+from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.memory.memory import Memory
+from edge_sdk.memory.targets import Per
 from edge_sdk.policy.candidates import prepare
+from edge_sdk.policy.conditions import Situation
 from edge_sdk.policy.pipeline import Arranged, Setting, arrange, is_plain
-from edge_sdk.policy.rules import Situation
 from edge_sdk.policy.scoring import price_in_force
 from edge_sdk.policy.slate_caps import rations
-from edge_sdk.types import F32, BaseDecision, Per
+from edge_sdk.types import F32
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.support.naive_policy import Candidate, Ledger, Moment
 from tests.support.policy_month import candidates
@@ -70,7 +73,7 @@ class Case:
     def setting(self, policy: Table, base: BaseDecision | None = None) -> Setting:
         """All but the scores."""
         bundle = with_policy(self.bundle, read_policy_file(
-            "policy", signed(policy), self.bundle, trusted_keys=(), allow_unsigned=True,
+            "policy", signed(policy), self.bundle.scene, self.bundle.words, trusted_keys=(), allow_unsigned=True,
         ))  # fmt: skip
         rules, memory = bundle.policy, Memory(bundle.layout)
         for time_ms, kind, item, value in self.events:

@@ -17,8 +17,8 @@ from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
+from edge_sdk.memory.targets import Per
 from edge_sdk.state.folder import StateFolder
-from edge_sdk.types import Per
 from edge_sdk.vocabulary import Vocabulary
 
 LOG_BYTES = 4096  # 126 events, 63 encrypted

@@ -16,9 +16,9 @@ from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.migration import take_over
 from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.targets import Per
 from edge_sdk.state import folder as state_folder
 from edge_sdk.state.folder import StateFolder
-from edge_sdk.types import Per
 from tests.support.small_state import KEY, LAYOUT, LOG_BYTES, OTHER_KEY, memory_of, opened, record
 
 ITEM = frozenset({103})  # n * n % 7 == 2: events 3, 4, 10, 11, 17 …

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from device_sim.emulation.guest.workload import Workload, WorkloadError, read_plan
+from edge_sdk.model.onnx_runtime import onnxruntime
 
 
 def main(folder: Path, output: Path) -> None:

@@ -19,9 +19,9 @@ from cloud_export.export.onnx_graphs import (
 from cloud_export.export.parity import ParityError, check_explainer, check_parity
 from cloud_export.features.examples import Examples
 from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
+from edge_sdk.model.inputs import ModelInputs, graph_inputs
 from edge_sdk.model.onnx_runtime import onnxruntime
 from edge_sdk.model.projection import ModelTables, Projection
-from edge_sdk.model.session import ModelInputs, graph_inputs
 
 CONFIG = EdgeModelConfig(
     items=9,

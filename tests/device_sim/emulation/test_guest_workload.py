@@ -17,8 +17,9 @@ from device_sim.emulation.guest import probes as doors
 from device_sim.emulation.guest import workload
 from device_sim.emulation.guest.workload import Workload, WorkloadError
 from device_sim.emulation.workload_plan import Plan, WorkloadRefusedError, make_plan
-from edge_sdk.bundle.bundle import Bundle, read_bundle
+from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 from tests.support.paths import ROOT
 from tests.support.scene import Small
 

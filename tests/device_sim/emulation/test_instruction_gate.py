@@ -11,8 +11,8 @@ from device_sim.bench.compare import NotComparableError
 from device_sim.counts.counts import BundleCounts, Operation, Stage, read_bundle_counts
 from device_sim.emulation import installation
 from device_sim.emulation.workload_plan import OPERATIONS
-from edge_sdk.bundle.bundle import read_bundle
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 from tests.support.simulator.golden_count import BUNDLE, CORE, golden_count, golden_counts_elsewhere
 from tests.support.simulator.instruction_gate import BASELINE, RENEW, judged, lowest, other_versions
 

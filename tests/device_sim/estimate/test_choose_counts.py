@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from device_sim.cores import COUNTS_CORE
 from device_sim.counts.counts import BundleCounts, Operation, write
 from device_sim.estimate.choose_counts import (
     INSTEAD,
@@ -16,7 +17,6 @@ from device_sim.estimate.choose_counts import (
     identify,
     shipped_counts,
 )
-from device_sim.validation.protocol import COUNTS_CORE
 from tests.support.scene import Small
 from tests.support.simulator.estimate_cases import bundle_counts, python_part
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from device_sim.cores import COUNTS_CORE
 from device_sim.estimate.scalar_ipc import LzmaInstructions, ScalarIpc, ScalarIpcError, Widening, read_scalar_ipc
 from device_sim.validation import derive_scalar_ipc as interpreter
 from device_sim.validation.derive_scalar_ipc import NEIGHBOURS, BoardRow, RowsError, derive, read_rows
-from device_sim.validation.protocol import COUNTS_CORE
 from tests.support.paths import SHARED
 
 ROWS = SHARED / "reference" / "device_sim" / "sbc_rows.json"

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from edge_sdk import Engine
-from edge_sdk.bundle.bundle import Bundle, read_bundle
+from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_release
 from edge_sdk.bundle.format.generated import edge_generated as fb
+from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import BundleInvalidError, SelfTestError, UnknownKindError
-from edge_sdk.memory.derived_events import NOTHING_DERIVED, DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.vocabulary import kind_id
 from tests.edge_sdk.bundle.test_bundle_fields import Change, changed, put
 from tests.support.bundle_refusals import Refuser

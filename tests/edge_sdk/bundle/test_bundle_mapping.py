@@ -6,8 +6,8 @@ import mmap
 
 import numpy as np
 
-from edge_sdk.bundle.bundle import read_bundle
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 from tests.support.scene import Small
 
 

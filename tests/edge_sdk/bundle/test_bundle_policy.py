@@ -10,25 +10,17 @@ import pytest
 
 from cloud_export.export.bundle_writer import pack_payload
 from cloud_export.features.layout import build_layout
-from edge_sdk.bundle.bundle import Bundle, read_bundle
+from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import BundleInvalidError
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.policy.rules import (
-    NO_LIMIT,
-    BudgetTerms,
-    Channel,
-    ContextCondition,
-    Exploration,
-    Explore,
-    NumberCondition,
-    StateCondition,
-    When,
-)
+from edge_sdk.memory.targets import Per
+from edge_sdk.policy.conditions import ContextCondition, NumberCondition, StateCondition, When
+from edge_sdk.policy.rules import NO_LIMIT, BudgetTerms, Channel, Exploration, Explore
 from edge_sdk.reasons import Reason
-from edge_sdk.types import Per
 from edge_sdk.vocabulary import kind_id
 from tests.edge_sdk.bundle.test_bundle_fields import changed
 from tests.support.paths import GOLDEN

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_sdk.bundle.bundle import read_bundle
 from edge_sdk.bundle.format.generated import edge_generated as fb
+from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import BundleInvalidError
 from edge_sdk.vocabulary import category_id, item_id
 from tests.edge_sdk.bundle.test_bundle_fields import changed

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from cloud_export.export.container_writer import development_key, public_bytes, sign_release
 from cloud_export.export.policy_file import pack_policy, sign_policy
 from cloud_export.scene.load import scene_from_table
-from edge_sdk.bundle.bundle import Bundle, read_bundle, with_policy
+from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.bundle.container import POLICY, key_id, open_release
 from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.bundle.policy_reader import ReadPolicy, read_policy_file
+from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import (
     BundleDamagedError,
     BundleTooNewError,
@@ -42,7 +43,9 @@ def raw() -> bytes:
 
 
 def read(data: bytes, bundle: Bundle, *, unsigned: bool = False) -> ReadPolicy:
-    return read_policy_file("new.policy", data, bundle, trusted_keys=[public_bytes(KEY)], allow_unsigned=unsigned)
+    return read_policy_file(
+        "new.policy", data, bundle.scene, bundle.words, trusted_keys=[public_bytes(KEY)], allow_unsigned=unsigned
+    )
 
 
 def changed(raw: bytes, change: Callable[[Any], object]) -> bytes:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.client import Client
-from edge_sdk.client.lifecycle import ClientState
+from edge_sdk.client.states import ClientState
 from edge_sdk.decision.fallback import base_answer
 from edge_sdk.errors import BundleUnreadableError, ErrorCode, StateUnusableError
 from edge_sdk.reasons import Reason
 from edge_sdk.testing import NOON_MS, FakeEngine, SettableClock
-from edge_sdk.types import BaseDecision
 from tests.support.client_openers import PATIENCE_S, GatedOpener, HookLedger
 
 BASE = BaseDecision(["fund_a", "fund_b", "fund_c"], [0.3, 0.2, 0.1])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.client import Client
 from edge_sdk.decision.decision import Decision
 from edge_sdk.errors import ErrorCode
 from edge_sdk.limits import RESULTS_KEPT
 from edge_sdk.reasons import Reason
 from edge_sdk.testing import FakeEngine, SettableClock, make_decision
-from edge_sdk.types import BaseDecision
 from tests.support.client_openers import PATIENCE_S
 
 BASE = BaseDecision(["fund_a", "fund_b"], [0.2, 0.1])

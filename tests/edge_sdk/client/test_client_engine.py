@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_sdk import BaseDecision, Client, Engine, ErrorCode
-from edge_sdk.client.lifecycle import ClientState
+from edge_sdk.client.states import ClientState
 from edge_sdk.errors import UnknownKindError
 from edge_sdk.log.record import Records
 from edge_sdk.vocabulary import item_id, kind_id

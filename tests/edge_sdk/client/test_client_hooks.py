@@ -6,13 +6,13 @@ import logging
 
 import pytest
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.client import Client
-from edge_sdk.client.hooks import Hook, RankRequest, Trouble
-from edge_sdk.client.lifecycle import ClientState
+from edge_sdk.client.hooks import Hook, RankRequest
+from edge_sdk.client.states import ClientState, Trouble
 from edge_sdk.decision.decision import Decision
 from edge_sdk.errors import ErrorCode
 from edge_sdk.testing import FakeEngine, SettableClock
-from edge_sdk.types import BaseDecision
 from tests.support.client_openers import PATIENCE_S, HookLedger
 
 BASE = BaseDecision(["fund_a", "fund_b"], [0.2, 0.1])

@@ -8,14 +8,13 @@ import re
 
 import pytest
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.client import Client
 from edge_sdk.client.diagnostics import ClientCounts, Versions, diagnostics
-from edge_sdk.client.hooks import Trouble
-from edge_sdk.client.lifecycle import ClientState
+from edge_sdk.client.states import ClientState, Trouble
 from edge_sdk.engine.status import Status
 from edge_sdk.errors import ErrorCode, InvalidValueError
 from edge_sdk.testing import FakeEngine, SettableClock
-from edge_sdk.types import BaseDecision
 from tests.support.client_openers import PATIENCE_S, GatedOpener, HookLedger
 
 BASE = BaseDecision(["offer_one", "offer_two"], [0.2, 0.1])

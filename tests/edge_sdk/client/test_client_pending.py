@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.client import Client
-from edge_sdk.client.lifecycle import ClientState
+from edge_sdk.client.states import ClientState
 from edge_sdk.errors import (
     ErrorCode,
     InvalidValueError,
@@ -23,7 +24,6 @@ from edge_sdk.errors import (
 )
 from edge_sdk.limits import WAITING_MAX
 from edge_sdk.testing import NOON_MS, FakeEngine, FakeEvent, SettableClock, make_decision
-from edge_sdk.types import BaseDecision
 from tests.support.client_openers import PATIENCE_S, GatedOpener, HookLedger
 
 BASE = BaseDecision(["fund_a", "fund_b", "fund_c"], [0.3, 0.2, 0.1])

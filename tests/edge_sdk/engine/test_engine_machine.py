@@ -26,8 +26,8 @@ from hypothesis.stateful import (
 
 from edge_sdk import BaseDecision, Decision
 from edge_sdk.bundle import selftest
-from edge_sdk.bundle.bundle import read_bundle
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.decision.request import Request
 from edge_sdk.errors import ExplanationGoneError

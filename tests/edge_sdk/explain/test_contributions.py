@@ -10,9 +10,9 @@ from edge_sdk import BaseDecision
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.selftest import model_shape
 from edge_sdk.explain.contributions import counter_labels, counter_shares, events_named, taken_apart
-from edge_sdk.explain.explanation import Explainer
+from edge_sdk.explain.explainer import Explainer
 from edge_sdk.memory.decay import TICKS_A_HALF_LIFE
-from edge_sdk.model.session import ModelInputs
+from edge_sdk.model.inputs import ModelInputs
 from edge_sdk.types import F32, F64
 from tests.support.engine_acts import ACTS, Act, do, fresh
 from tests.support.scene import HOME, OFFERS, SettableClock, Small

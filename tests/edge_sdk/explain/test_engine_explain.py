@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Decision, Engine
 from edge_sdk.errors import ExplanationGoneError, InvalidValueError
-from edge_sdk.explain.explanation import TermSource
+from edge_sdk.explain.contribution import TermSource
 from tests.support.engine_acts import ACTS, Act, do, fresh
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 

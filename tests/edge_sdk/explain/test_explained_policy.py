@@ -14,8 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Engine, Reason
-from edge_sdk.explain.explanation import Explanation, Explanations, Obstacle, TermSource
+from edge_sdk.explain.contribution import TermSource
+from edge_sdk.explain.explainer import Explanations
+from edge_sdk.explain.explanation import Explanation
 from edge_sdk.explain.messages import Messenger
+from edge_sdk.policy.suppressions import Obstacle
 from tests.support.engine_acts import ACTS, Act, do
 from tests.support.scene import NOW_MS, OFFERS, SCENE, VALID_UNTIL_MS, SettableClock, Small, packed
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from edge_sdk import BaseDecision, Decision, ErrorCode
-from edge_sdk.decision.decision import Stages
 from edge_sdk.explain.rank_changes import Move, stages_places
 from edge_sdk.policy.exploration import Draw
 from edge_sdk.policy.rules import Exploration
 from edge_sdk.policy.slate import Slate
+from edge_sdk.policy.stages import Stages
 from edge_sdk.types import F32, I64, by_score
 
 

@@ -60,6 +60,8 @@ EXPLANATION = Explanation(
     ),
     moves=(Move("events", 4, 2), Move("pins", 2, 1)),
     obstacles=(),
+    time_ms=0,
+    words=lambda _: BARE,
 )
 
 
@@ -99,7 +101,7 @@ def test_why_not() -> None:
     dropped = Explanation(
         "fund_017", "push", "", 0, 4, 0.7, 0.7, (), (), (
             Obstacle(Reason.CAPPED, "daily_cap", 10_800_000), Obstacle(Reason.BLOCKED, "", None)
-        ),
+        ), 0, lambda _: BARE,
     )  # fmt: skip
     assert EN.explanation(dropped) == (
         "fund_017 (push) is not shown (4th in the cloud's order): shown often enough: daily_cap, for another 3 h; "
@@ -165,9 +167,9 @@ def test_the_other_terms() -> None:
 
 
 def test_the_printed_sum_adds_up() -> None:
-    odd = Explanation("a", "", "", 1, 1, 0.704, 1.427, (), (), ())
+    odd = Explanation("a", "", "", 1, 1, 0.704, 1.427, (), (), (), 0, lambda _: BARE)
     assert EN.explanation(odd).endswith("Score 1.43 = 0.70 + 0.73.")
-    falling = Explanation("a", "", "", 1, 1, 0.7, -0.5, (), (), ())
+    falling = Explanation("a", "", "", 1, 1, 0.7, -0.5, (), (), (), 0, lambda _: BARE)
     assert EN.explanation(falling).endswith("Score −0.50 = 0.70 − 1.20.")
 
 

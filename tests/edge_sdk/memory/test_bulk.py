@@ -15,12 +15,12 @@ from edge_sdk.memory import bulk, caps
 from edge_sdk.memory.bulk import add_coded, add_many, memory_from, take_in
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_events import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.types import Per
+from edge_sdk.memory.targets import Per
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 from tests.support.random_rules import budgets, machines
 from tests.support.random_rules import caps as cap_rules

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_sdk.memory.derived_events import DerivedEvent, DerivedRules, Deriver, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_events import DerivedEvent, Deriver
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
 
 VIEW, CLICK, SHOWN, PRICE = 1, 2, 3, 4  # recorded kinds; nobody's activity: PRICE
 START, END, STAY, LOOK, IGNORED, TIRED = 11, 12, 13, 14, 15, 16  # derived kinds

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import PERIOD_TICKS, DecayTables
-from edge_sdk.memory.derived_events import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.memory.erasure import keep_untouched
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.types import F32, Per
+from edge_sdk.memory.targets import Per
+from edge_sdk.types import F32
 from edge_sdk.vocabulary import Vocabulary
 
 START_MS = 1_768_478_400_000

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_sdk.clock import NEVER_MS
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import PERIOD_TICKS, DecayTables
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory, replay
+from edge_sdk.memory.targets import Per
 from edge_sdk.reasons import Reason
-from edge_sdk.types import F32, I64, NEVER_MS, Per
+from edge_sdk.types import F32, I64
 from edge_sdk.vocabulary import Vocabulary
 
 START = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC

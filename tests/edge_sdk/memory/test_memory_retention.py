@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from edge_sdk.memory.derived_events import DerivedRules, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, PassedOverRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory, replay
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
+from edge_sdk.memory.targets import Per
 from edge_sdk.state.snapshot_tables import fingerprint
-from edge_sdk.types import Per
 from tests.edge_sdk.memory.test_memory import (  # fmt: skip
     BOTH,
     COUNTED,

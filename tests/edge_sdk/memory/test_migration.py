@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_events import NOTHING_DERIVED, DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules, DwellRule, PassedOverRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.machine_states import Standing
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.migration import take_over
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
+from edge_sdk.memory.targets import Per
 from edge_sdk.state.snapshot_tables import pack_tables, read_tables
-from edge_sdk.types import F32, Per
+from edge_sdk.types import F32
 from edge_sdk.vocabulary import Vocabulary
 from tests.support.random_rules import budgets, caps, machines
 

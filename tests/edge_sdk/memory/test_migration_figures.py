@@ -7,14 +7,14 @@ import pytest
 
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_events import DerivedRules, DwellRule, PassedOverRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.migration import take_over
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
+from edge_sdk.memory.targets import Per
 from edge_sdk.state.snapshot_tables import fingerprint
-from edge_sdk.types import Per
 from tests.edge_sdk.memory.test_migration import (  # fmt: skip
     DERIVED,
     SESSION,

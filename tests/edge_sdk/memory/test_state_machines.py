@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_sdk.clock import NEVER_MS
 from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
+from edge_sdk.memory.targets import Per
 from edge_sdk.state.folder import StateFolder
-from edge_sdk.types import NEVER_MS, Per
 from edge_sdk.vocabulary import Vocabulary
 from tests.support.random_rules import machines
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from edge_sdk import BaseDecision, Engine
 from edge_sdk.bundle.selftest import model_shape
 from edge_sdk.memory.window import Window
+from edge_sdk.model.inputs import ModelInputs, graph_inputs
 from edge_sdk.model.projection import ModelTables, ProjectedEvents, Projection
-from edge_sdk.model.session import BoundCall, ModelInputs, graph_inputs
+from edge_sdk.model.session import BoundCall
 from edge_sdk.types import F32
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 

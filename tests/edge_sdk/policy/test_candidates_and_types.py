@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Decision, EdgeError, ErrorCode, RankedOffer, Reason, errors
-from edge_sdk.decision.decision import Stages
 from edge_sdk.policy.exploration import Draw
 from edge_sdk.policy.rules import Exploration
 from edge_sdk.policy.slate import Slate
+from edge_sdk.policy.stages import Stages
 from edge_sdk.types import by_score
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 

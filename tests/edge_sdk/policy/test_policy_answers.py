@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Decision, Engine, ErrorCode, Reason
-from edge_sdk.explain.explanation import Explanation, Obstacle
+from edge_sdk.explain.explanation import Explanation
+from edge_sdk.policy.suppressions import Obstacle
 from tests.support.random_policies import EVERY_RULE, SHOWN, STANDING_RULES, Table, policies
 from tests.support.rich_engine import opened, signed, touches, under
 from tests.support.rich_engine import rich as rich

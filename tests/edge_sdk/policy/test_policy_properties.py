@@ -9,9 +9,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.policy.pipeline import Arranged, arrange
 from edge_sdk.reasons import Reason
-from edge_sdk.types import BaseDecision, by_score
+from edge_sdk.types import by_score
 from tests.support.naive_policy import boosted, pinned
 from tests.support.random_policies import EXPLORING, LIST_RULES, SCORE_RULES, STANDING_RULES, Table, policies
 from tests.support.random_settings import Case

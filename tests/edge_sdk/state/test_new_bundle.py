@@ -13,7 +13,7 @@ from edge_sdk import BaseDecision, Reason
 from edge_sdk.memory.bulk import memory_from
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.migration import take_over
-from edge_sdk.types import Per
+from edge_sdk.memory.targets import Per
 from edge_sdk.vocabulary import item_id
 from tests.support.scene import HOME, NOW_MS, OFFERS, SettableClock, Small
 from tests.support.two_bundles import KEY, known, known_of, opened, pack_former, pack_latest, record_some

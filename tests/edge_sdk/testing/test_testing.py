@@ -6,11 +6,11 @@ import inspect
 
 import pytest
 
+from edge_sdk.base_decision import BaseDecision
 from edge_sdk.engine.engine import Engine
 from edge_sdk.errors import ErrorCode, InvalidValueError, UnknownKindError, UnknownOutcomeError
 from edge_sdk.reasons import Reason
 from edge_sdk.testing import NOON_MS, FakeEngine, FakeEvent, SettableClock, make_decision
-from edge_sdk.types import BaseDecision
 
 
 @pytest.mark.parametrize("name", sorted(name for name in vars(Engine) if not name.startswith("_") and name != "open"))

@@ -16,8 +16,9 @@ from benchmarks.plain_features import DeviceTables, PlainFeatures
 from cloud_export.models import device_model as edge_model
 from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
 from edge_sdk import BaseDecision
-from edge_sdk.bundle.bundle import Bundle, read_bundle
+from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.types import F32, F64
 
 CANDIDATES = 50

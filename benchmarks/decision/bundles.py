@@ -16,7 +16,7 @@ from edge_sdk.bundle.format.generated.edge_generated import BundleT, ChannelT
 from edge_sdk.vocabulary import kind_id
 
 _FULL = Path(__file__).with_name("full_policy.toml")
-_SCENE = Path(__file__).parent.parent / "cloud_export" / "scenes" / "wealth.toml"
+_SCENE = Path(__file__).parents[2] / "cloud_export" / "scenes" / "wealth.toml"
 
 
 @dataclass(frozen=True, slots=True)

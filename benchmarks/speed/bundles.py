@@ -72,7 +72,7 @@ def trained_scene(items: int = OWN_ITEMS, folder: Path = FOLDER) -> TrainedScene
 
 def _sources_id() -> str:
     """SHA-256 of the code and the scene that bundles come from."""
-    digest, root = hashlib.sha256(), Path(__file__).parent.parent
+    digest, root = hashlib.sha256(), Path(__file__).parents[2]
     files = [
         path for package in ("cloud_export", "device_sim/users", "edge_sdk") for path in (root / package).rglob("*.py")
     ]

@@ -48,7 +48,7 @@ def main() -> None:
 
 def scene_file() -> Path:
     """The scene as TOML."""
-    return Path(__file__).parent.parent / "cloud_export" / "scenes" / f"{SCENE}.toml"
+    return Path(__file__).parents[2] / "cloud_export" / "scenes" / f"{SCENE}.toml"
 
 
 def with_items(population: Population, items: int) -> Population:

@@ -187,7 +187,7 @@ def test_the_benchmark_of_a_decision_measures_what_it_says(finished: tuple[Path,
 def test_the_benchmarks_policy_has_every_sort_of_rule() -> None:
     folder = ROOT
     own = tomllib.loads((folder / "cloud_export" / "scenes" / "wealth.toml").read_text())
-    full = tomllib.loads((folder / "benchmarks" / "full_policy.toml").read_text())
+    full = tomllib.loads((folder / "benchmarks" / "decision" / "full_policy.toml").read_text())
     policy = scene_from_table({**own, **full}).policy
     plain = type(policy)()
     assert [name for name in type(policy).model_fields if getattr(policy, name) == getattr(plain, name)] == []

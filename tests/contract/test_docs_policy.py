@@ -175,7 +175,7 @@ def test_every_step_and_field_is_named_and_exists() -> None:
         re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall("^##+ (.*)$", PAGE, re.M)
     }
     assert set(re.findall(r"\]\(#([\w-]+)\)", PAGE)) <= headings
-    for module in re.findall(r"`(\w+\.py)`", PAGE):
+    for module in re.findall(r"`(\w+/\w+\.py)`", PAGE):
         assert (ROOT / "edge_sdk" / module).is_file(), module
 
 

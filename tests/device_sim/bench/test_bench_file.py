@@ -17,7 +17,7 @@ from tests.support.simulator.bench_files import bench_of, counts_of
 _DIES_BEFORE_THE_RENAME = """
 import os, sys
 from pathlib import Path
-from device_sim.host.bench_types import read_bench, write_bench
+from device_sim.bench.bench_types import read_bench, write_bench
 os.replace = lambda *_: os._exit(9)
 path = Path(sys.argv[1])
 write_bench(read_bench(path).model_copy(update={"conditions": ()}), path)

@@ -16,7 +16,7 @@ from device_sim.bench.cpu_quota import Quota, QuotaUnavailableError, find_quota
 from device_sim.bench.interference import UnavailableError, burning, condition
 
 _BURN_AND_PRINT = """
-from device_sim.host.interference import burning
+from device_sim.bench.interference import burning
 with burning() as process:
     print(process.pid, flush=True)
     {then}

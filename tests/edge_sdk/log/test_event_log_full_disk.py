@@ -36,7 +36,7 @@ import resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
 from edge_sdk.errors import StateFullError
-from edge_sdk.event_log import EventLog
+from edge_sdk.log.event_log import EventLog
 folder = Path(sys.argv[1])
 try:
     EventLog(folder / "large.log", 1 << 20)

@@ -27,7 +27,7 @@ def test_a_second_owner_in_the_same_process_is_refused(tmp_path: Path) -> None:
 OWNER = """
 import sys, time
 from pathlib import Path
-from edge_sdk.folder_lock import FolderLock
+from edge_sdk.state.lock import FolderLock
 lock = FolderLock(Path(sys.argv[1]))
 print("owned", flush=True)
 sys.stdin.read()

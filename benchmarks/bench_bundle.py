@@ -34,8 +34,11 @@ def _make(folder: Path) -> None:
     """In processes of their own: what training needs of memory is not the runtime's."""
     log = folder / "log"
     _call("device_sim", "population", "--users", str(_USERS), "--days", str(_DAYS), "--out", str(log))
-    files = [part for name in ("events", "decisions", "offers", "users")
-             for part in (f"--{name}", str(log / f"{name}.parquet"))]  # fmt: skip
+    files = [
+        part
+        for name in ("events", "decisions", "offers", "users")
+        for part in (f"--{name}", str(log / f"{name}.parquet"))
+    ]
     _call("cloud_export", "run", "wealth.toml", *files, "--out", str(folder))
 
 

@@ -77,12 +77,14 @@ class PlainFeatures:
         """Take in an event."""
         tables = self._tables
         if kind in tables.window_kind_row:
-            self._recent.appendleft({
-                "item": tables.item_row.get(item, 0),
-                "kind": tables.window_kind_row[kind],
-                "time_ms": time_ms,
-                "value": value,
-            })  # fmt: skip
+            self._recent.appendleft(
+                {
+                    "item": tables.item_row.get(item, 0),
+                    "kind": tables.window_kind_row[kind],
+                    "time_ms": time_ms,
+                    "value": value,
+                }
+            )
         if kind in tables.counter_index:
             if item in tables.offer_row:
                 self._count(("offer", item), tables.counter_index[kind], time_ms)
@@ -124,8 +126,7 @@ class PlainFeatures:
         """(C, 2 · kinds · half-lives): each offer's own, then its category's."""
         ticks_now = now_ms // self._tick_ms
         categories = self._tables.offer_category
-        targets = [target for offer in offers
-                   for target in (("offer", offer), ("category", categories.get(offer, "")))]  # fmt: skip
+        targets = [target for offer in offers for target in (("offer", offer), ("category", categories.get(offer, "")))]
         counts = np.array([self._counts.get(target, self._nothing) for target in targets])
         ticks = np.array([self._ticks.get(target, ticks_now) for target in targets])
         decayed = counts * np.exp2((ticks - ticks_now) / TICKS_A_HALF_LIFE)[:, None, :]

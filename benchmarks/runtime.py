@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.bench_bundle import bench_bundle
 from cloud_export.evaluate.speed import measure_speed
 from device_sim.bench.event_workload import Workload
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 
 FIGURES = (
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     path, key = bench_bundle(arguments.bundle)
-    content = read_bundle(path, open_release(path, trusted_keys=[key], allow_unsigned=False))
+    content = read_bundle(path, open_container(path, trusted_keys=[key], allow_unsigned=False))
     layout = content.layout
     kinds = [name for name, number in content.kind_ids.items() if layout.kinds[number].in_window]
     events = [(kind, item) for kind, item, _, _ in Workload.of(path, key).calls]

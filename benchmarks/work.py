@@ -17,7 +17,7 @@ from cloud_export.models import device_model as edge_model
 from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
 from edge_sdk import BaseDecision
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.types import F32, F64
 
@@ -63,9 +63,18 @@ class Work:
 
 
 def make_work(
-    *, model: EdgeModel, bundle: Path, public_key: bytes, scene: Mapping[str, object], context: Mapping[str, str],
-    folder: Path, log: Path | None = None, candidates: int = CANDIDATES, events: int = EVENTS, seed: int = 11,
-) -> Work:  # fmt: skip
+    *,
+    model: EdgeModel,
+    bundle: Path,
+    public_key: bytes,
+    scene: Mapping[str, object],
+    context: Mapping[str, str],
+    folder: Path,
+    log: Path | None = None,
+    candidates: int = CANDIDATES,
+    events: int = EVENTS,
+    seed: int = 11,
+) -> Work:
     """The task for one bundle.
 
     Args:
@@ -80,7 +89,7 @@ def make_work(
         events: so many, of all kinds of the scene.
         seed: of the events and the base logits.
     """
-    content = read_bundle(bundle, open_release(bundle, trusted_keys=[public_key], allow_unsigned=False))
+    content = read_bundle(bundle, open_container(bundle, trusted_keys=[public_key], allow_unsigned=False))
     tables, random = DeviceTables.of(content), np.random.default_rng(seed)
     names = content.layout.offers.names()[:candidates]
     logits = np.sort(random.normal(0.0, 1.0, (len(names), len(content.objectives))), axis=0)[::-1]
@@ -92,10 +101,22 @@ def make_work(
     arrays = features.model_inputs(names, context, now_ms)
     inputs = (*arrays, base.logits.copy(), content.policy.weights.copy())
     return Work(
-        window=content.layout.window, model=model.eval(), model_id=f"{model_id(model)}-{len(names)}", bundle=bundle,
-        public_key=public_key, scene=scene, events=happened, now_ms=now_ms, base=base, context=context, tables=tables,
-        inputs=inputs, expected=_expected(model, inputs), folder=folder, log=log,
-    )  # fmt: skip
+        window=content.layout.window,
+        model=model.eval(),
+        model_id=f"{model_id(model)}-{len(names)}",
+        bundle=bundle,
+        public_key=public_key,
+        scene=scene,
+        events=happened,
+        now_ms=now_ms,
+        base=base,
+        context=context,
+        tables=tables,
+        inputs=inputs,
+        expected=_expected(model, inputs),
+        folder=folder,
+        log=log,
+    )
 
 
 def with_window(model: EdgeModel, window: int) -> EdgeModel:

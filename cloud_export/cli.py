@@ -67,7 +67,7 @@ def check(
         for row in bad_rows[:_BAD_ROWS_SHOWN]:
             _err.print(f"{row.file}, row {row.row}: {row.reason}", markup=False, highlight=False)
         if bad_rows:
-            _err.print(f"{len(bad_rows)} bad rows; mend them, or run with --bad-rows skip", style="bold")
+            _err.print(f"{len(bad_rows)} bad rows; fix them, or run with --bad-rows skip", style="bold")
             raise typer.Exit(1)
 
 
@@ -87,7 +87,7 @@ def run(
     """Train, export, test and pack a scene."""
     from cloud_export.pipeline import run as run_pipeline
     from cloud_export.report.report import summary_table
-    from cloud_export.run_types import Clockwork, Inputs
+    from cloud_export.run_types import Inputs, StageTimer
     from cloud_export.scene.load import load_scene
 
     with _errors(), _progress() as progress:
@@ -97,10 +97,19 @@ def run(
             return lambda done, total: progress.update(task, completed=done, total=total)
 
         inputs = Inputs(
-            scene=load_scene(scene), events=events, decisions=decisions, offers=offers, users=users, truth=truth,
-            out=out, seed=seed, bad_rows=bad_rows.value, key=_load_key(key), command=_command(),
-        )  # fmt: skip
-        report = run_pipeline(inputs, Clockwork(stage))
+            scene=load_scene(scene),
+            events=events,
+            decisions=decisions,
+            offers=offers,
+            users=users,
+            truth=truth,
+            out=out,
+            seed=seed,
+            bad_rows=bad_rows.value,
+            key=_load_key(key),
+            command=_command(),
+        )
+        report = run_pipeline(inputs, StageTimer(stage))
     _out.print(summary_table(report))
     _print_facts(report)
     _out.print(f"wrote {out}/scene.edge, scene.pub, base.parquet, report.json, report.html", highlight=False)
@@ -112,13 +121,13 @@ def run(
 def inspect(bundle: Annotated[Path, typer.Argument(help="A .edge file.")]) -> None:
     """Say what is in a bundle, without asking who signed it, and run its golden vectors."""
     from cloud_export.report.inspect import bundle_rows
-    from edge_sdk.bundle.container import open_release
+    from edge_sdk.bundle.container import open_container
     from edge_sdk.bundle.reader import read_bundle
-    from edge_sdk.bundle.selftest import tested_ranker
+    from edge_sdk.bundle.selftest import tested_session
 
     with _errors():
-        content = read_bundle(bundle, open_release(bundle, trusted_keys=(), allow_unsigned=True))
-        tested_ranker(content)
+        content = read_bundle(bundle, open_container(bundle, trusted_keys=(), allow_unsigned=True))
+        tested_session(content)
         table = Table("", "", title=str(bundle), show_header=False)
         for label, value in bundle_rows(content, size_bytes=bundle.stat().st_size).items():
             table.add_row(label, value)

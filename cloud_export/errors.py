@@ -1,4 +1,4 @@
-"""What can go wrong on the cloud side: one tree, whose messages name the place and end with the mend."""
+"""What can go wrong on the cloud side: one tree, whose messages name the place and end with the fix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VALUE_CHARACTERS = 80
 
 
 class CloudError(Exception):
-    """Anything that `cloud-export` refuses, with the mend at the end of its message."""
+    """Anything that `cloud-export` refuses, with the fix at the end of its message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +23,18 @@ class SceneProblem:
         field: Dotted path, such as `policy.caps[0].kind`; empty for the file as a whole.
         value: What stands there; `None` where nothing does.
         reason: What is wrong with it.
-        mend: What to do about it.
+        fix: What to do about it.
     """
 
     field: str
     value: object
     reason: str
-    mend: str
+    fix: str
 
     def __str__(self) -> str:
         place = self.field or "the file"
         shown = "" if self.value is None else f" = {short(self.value)}"
-        return f"{place}{shown}: {self.reason}; {self.mend}"
+        return f"{place}{shown}: {self.reason}; {self.fix}"
 
 
 class SceneError(CloudError):
@@ -53,9 +53,9 @@ class LogError(CloudError):
 class LogFileError(LogError):
     """A file or folder of the log cannot be read at all."""
 
-    def __init__(self, file: str, reason: str, mend: str) -> None:
-        self.file, self.reason, self.mend = file, reason, mend
-        super().__init__(f"{file}: {reason.rstrip('.')}; {mend}")
+    def __init__(self, file: str, reason: str, fix: str) -> None:
+        self.file, self.reason, self.fix = file, reason, fix
+        super().__init__(f"{file}: {reason.rstrip('.')}; {fix}")
 
 
 class LogColumnError(LogError):
@@ -83,9 +83,9 @@ class LogTypeError(LogError):
 class LogContentError(LogError):
     """The files are readable but hold nothing to work with, or something needed was not given."""
 
-    def __init__(self, reason: str, mend: str) -> None:
-        self.reason, self.mend = reason, mend
-        super().__init__(f"{reason}; {mend}")
+    def __init__(self, reason: str, fix: str) -> None:
+        self.reason, self.fix = reason, fix
+        super().__init__(f"{reason}; {fix}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,8 @@ class BadRowsError(LogError):
         left = len(self.rows) - len(shown)
         more = [f"… and {left} more"] if left else []
         total = f"{len(self.rows)} bad row{'s' if len(self.rows) > 1 else ''}:"
-        mend = 'mend them, or set them aside with bad_rows="skip" (`--bad-rows skip`)'
-        super().__init__("\n".join([total, *shown, *more, mend]))
+        fix = 'fix them, or set them aside with bad_rows="skip" (`--bad-rows skip`)'
+        super().__init__("\n".join([total, *shown, *more, fix]))
 
 
 def short(value: object) -> str:

@@ -18,7 +18,7 @@ from cloud_export.export.bundle_writer import (
     model_version,
     pack_payload,
     public_bytes,
-    sign_release,
+    sign_container,
     write_base_decisions,
 )
 from cloud_export.export.golden import make_golden
@@ -27,7 +27,7 @@ from cloud_export.export.parity import check_explainer, check_parity
 from cloud_export.features.examples import (
     I64,
     Examples,
-    Moments,
+    PointsInTime,
     Progress,
     decision_moments,
     events_before,
@@ -38,65 +38,69 @@ from cloud_export.features.examples import (
 from cloud_export.features.layout import build_layout
 from cloud_export.features.split import Split, split_log
 from cloud_export.json_types import JsonValue
-from cloud_export.models.base_ranker import CloudSide, fit_cloud_side
+from cloud_export.models.base_ranker import BaseRanker, fit_cloud_side
 from cloud_export.models.device_model import EdgeModel, EdgeModelConfig, parameter_count
 from cloud_export.models.training import EpochReport, TrainingConfig, fit_edge, predict_base
 from cloud_export.report.report import write_report
-from cloud_export.run_types import Clockwork, Inputs, Packed, Run, Trained
+from cloud_export.run_types import Inputs, Packed, Run, StageTimer, Trained
 
 
-def run(inputs: Inputs, clockwork: Clockwork) -> dict[str, JsonValue]:
+def run(inputs: Inputs, timer: StageTimer) -> dict[str, JsonValue]:
     """Do it all; writes scene.edge, scene.pub, base.parquet, report.json and report.html into `inputs.out`.
 
     Returns:
         The report.
 
     Raises:
-        CloudError: a scene, log, model or truth file is not usable; the message names the place and the mend.
+        CloudError: a scene, log, model or truth file is not usable; the message names the place and the fix.
         EdgeError: the packed bundle does not open (a defect of this program).
         OSError: `out` cannot be written.
     """
     inputs.out.mkdir(parents=True, exist_ok=True)
     scene = inputs.scene
-    with clockwork.part("read"):
+    with timer.part("read"):
         log, bad_rows = read_log(
-            scene, events=inputs.events, decisions=inputs.decisions, offers=inputs.offers, users=inputs.users,
+            scene,
+            events=inputs.events,
+            decisions=inputs.decisions,
+            offers=inputs.offers,
+            users=inputs.users,
             bad_rows=inputs.bad_rows,
-        )  # fmt: skip
+        )
         split = split_log(scene, log, seed=inputs.seed)
         current = Run(inputs, log, build_layout(scene, log, training_events=split.training_events), split)
     # Before the long part: a folder that cannot be written fails here, and no old report stays beside a new bundle.
     write_whole(inputs.out / "report.html", b"This run has not finished; see its terminal.\n")
     (inputs.out / "report.json").unlink(missing_ok=True)
-    trained = train(current, clockwork)
-    with clockwork.part("export"):
+    trained = train(current, timer)
+    with timer.part("export"):
         packed = pack(current, trained)
-        _write_base(current, trained.cloud, clockwork.stage("base decisions"))
-    report = assess(current, trained, packed, clockwork)
+        _write_base(current, trained.cloud, timer.stage("base decisions"))
+    report = assess(current, trained, packed, timer)
     report |= _facts(current, trained, packed) | {
         "data": _data(log, split, bad_rows),
-        "train_seconds": clockwork.seconds["train"],
-        "seconds": clockwork.seconds,
+        "train_seconds": timer.seconds["train"],
+        "seconds": timer.seconds,
     }
     write_report(report, inputs.out)
     return report
 
 
-def train(run: Run, clockwork: Clockwork, *, cloud_log: Log | None = None) -> Trained:
+def train(run: Run, timer: StageTimer, *, cloud_log: Log | None = None) -> Trained:
     """Fit the base model, and the device model on top of it.
 
     Args:
         run: what to learn from.
-        clockwork: where progress is shown.
+        timer: where progress is shown.
         cloud_log: what the cloud sees of the same users and decisions, where that is less than the phones hold, such
             as purchases alone; None = all of the log, a day late.
     """
-    log, layout, split, stage = run.log, run.layout, run.split, clockwork.stage
-    with clockwork.part("replay"):
+    log, layout, split, stage = run.log, run.layout, run.split, timer.stage
+    with timer.part("replay"):
         moments = decision_moments(log, split.training), decision_moments(log, split.test)
         training = make_examples(log, layout, split.training, moments[0], progress=stage("replay (training)"))
         test = make_examples(log, layout, split.test, moments[1], progress=stage("replay (test)"))
-    with clockwork.part("base"):
+    with timer.part("base"):
         cloud = fit_cloud_side(
             run.inputs.scene,
             cloud_log or log,
@@ -108,7 +112,7 @@ def train(run: Run, clockwork: Clockwork, *, cloud_log: Log | None = None) -> Tr
             seed=run.inputs.seed,
             stage=stage,
         )
-    with clockwork.part("train"):
+    with timer.part("train"):
         model, history = _fit_device(run, cloud.training, stage("device model"))
     return Trained(cloud, model, history, moments[1])
 
@@ -137,9 +141,14 @@ def _fit_device(run: Run, examples: Examples, progress: Progress) -> tuple[EdgeM
     )
     validation = run.split.validation_user[run.log.decisions.user[run.split.training]]
     fitted = fit_edge(
-        examples, config, training, seed=run.inputs.seed, training_rows=np.flatnonzero(~validation),
-        validation_rows=np.flatnonzero(validation), progress=lambda e: progress(e.epoch, settings.epochs),
-    )  # fmt: skip
+        examples,
+        config,
+        training,
+        seed=run.inputs.seed,
+        training_rows=np.flatnonzero(~validation),
+        validation_rows=np.flatnonzero(validation),
+        progress=lambda e: progress(e.epoch, settings.epochs),
+    )
     progress(settings.epochs, settings.epochs)  # also where it stopped early
     return fitted
 
@@ -154,18 +163,18 @@ def pack(run: Run, trained: Trained) -> Packed:
     newest = max(int(times.max(initial=0)) for times in (run.log.event_time_ms, run.log.decisions.time_ms))
     content = Content(run.inputs.scene, run.layout, ranker, explainer, tables, golden, newest)
     key, path = run.inputs.signing_key, run.inputs.out / "scene.edge"
-    write_whole(path, sign_release(pack_payload(content), [key]))
+    write_whole(path, sign_container(pack_payload(content), [key]))
     write_whole(run.inputs.out / "scene.pub", public_bytes(key))
     return Packed(path, public_bytes(key), model_version(ranker, explainer, tables), parity)
 
 
-def _write_base(run: Run, cloud: CloudSide, progress: Progress) -> None:
+def _write_base(run: Run, cloud: BaseRanker, progress: Progress) -> None:
     """Base decisions for every user as of the log's last refresh."""
     log, refresh = run.log, run.inputs.scene.refresh
     newest = log.event_time_ms.max(keepdims=True)
     last = int(last_refresh_ms(newest, every_hours=refresh.every_hours, at_hour_utc=refresh.at_hour_utc)[0])
     users = np.arange(len(log.users), dtype=np.int32)
-    moments = Moments(users, events_before(log, users, np.full(len(users), last)), np.full(len(users), last))
+    moments = PointsInTime(users, events_before(log, users, np.full(len(users), last)), np.full(len(users), last))
     logits = predict_base(cloud.model, make_states(log, run.layout, moments, progress=progress))
     write_base_decisions(run.inputs.out / "base.parquet", log.users, run.layout, logits, last)
 

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cloud_export.data.log import Log
 from cloud_export.export.bundle_writer import development_key
 from cloud_export.export.parity import ParityResult
-from cloud_export.features.examples import Moments
+from cloud_export.features.examples import PointsInTime
 from cloud_export.features.layout import DeviceLayout
 from cloud_export.features.split import Split
 from cloud_export.json_types import JsonValue
-from cloud_export.models.base_ranker import CloudSide, Stage
+from cloud_export.models.base_ranker import BaseRanker, Stage
 from cloud_export.models.device_model import EdgeModel
 from cloud_export.models.training import EpochReport
 from cloud_export.scene.load import Scene
@@ -47,7 +47,7 @@ class Inputs:
 
 
 @dataclass(slots=True)
-class Clockwork:
+class StageTimer:
     """Where progress is shown, and how long each part took (seconds)."""
 
     stage: Stage
@@ -65,10 +65,10 @@ class Clockwork:
 class Trained:
     """What training gives to packing and to the test."""
 
-    cloud: CloudSide
+    cloud: BaseRanker
     model: EdgeModel
     history: tuple[EpochReport, ...]
-    test_moments: Moments
+    test_moments: PointsInTime
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,54 +37,60 @@ def core_named(name: str) -> str:
 
 
 # Whose kernels a core runs (ReferenceCounts.core). ncnn looks for A53 and A55 by name, for the rest at the features.
-COUNTS_CORE: Final[Mapping[str, str]] = MappingProxyType({
-    "cortex-a34": "cortex-a53",
-    "cortex-a35": "cortex-a53",
-    "cortex-a53": "cortex-a53",
-    "cortex-a55": "cortex-a55",
-    "cortex-a57": "cortex-a72",
-    "cortex-a72": "cortex-a72",
-    "cortex-a73": "cortex-a72",
-    "cortex-a75": "cortex-a76",
-    "cortex-a76": "cortex-a76",
-    "cortex-a77": "cortex-a76",
-    "cortex-a78": "cortex-a76",
-    "cortex-a510": "cortex-a76",
-    "cortex-a520": "cortex-a76",
-    "cortex-a710": "cortex-a76",
-    "cortex-a715": "cortex-a76",
-    "cortex-a720": "cortex-a76",
-    "cortex-a725": "cortex-a76",
-    "cortex-x1": "cortex-a76",
-    "cortex-x2": "cortex-a76",
-    "cortex-x3": "cortex-a76",
-    "cortex-x4": "cortex-a76",
-    "cortex-x925": "cortex-a76",
-})  # fmt: skip
+COUNTS_CORE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "cortex-a34": "cortex-a53",
+        "cortex-a35": "cortex-a53",
+        "cortex-a53": "cortex-a53",
+        "cortex-a55": "cortex-a55",
+        "cortex-a57": "cortex-a72",
+        "cortex-a72": "cortex-a72",
+        "cortex-a73": "cortex-a72",
+        "cortex-a75": "cortex-a76",
+        "cortex-a76": "cortex-a76",
+        "cortex-a77": "cortex-a76",
+        "cortex-a78": "cortex-a76",
+        "cortex-a510": "cortex-a76",
+        "cortex-a520": "cortex-a76",
+        "cortex-a710": "cortex-a76",
+        "cortex-a715": "cortex-a76",
+        "cortex-a720": "cortex-a76",
+        "cortex-a725": "cortex-a76",
+        "cortex-x1": "cortex-a76",
+        "cortex-x2": "cortex-a76",
+        "cortex-x3": "cortex-a76",
+        "cortex-x4": "cortex-a76",
+        "cortex-x925": "cortex-a76",
+    }
+)
 # Whose coefficients a core without published runs takes: the nearest relative that issues in the same manner.
-NEAREST: Final[Mapping[str, str]] = MappingProxyType({
-    "cortex-a34": "cortex-a53",
-    "cortex-a35": "cortex-a53",
-    "cortex-a510": "cortex-a55",
-    "cortex-a520": "cortex-a55",
-    "cortex-a57": "cortex-a72",
-    "cortex-a75": "cortex-a73",
-    "cortex-a77": "cortex-a78",
-    "cortex-a710": "cortex-a78",
-    "cortex-a715": "cortex-a78",
-    "cortex-a720": "cortex-a78",
-    "cortex-a725": "cortex-a78",
-    "cortex-x1": "cortex-a78",
-    "cortex-x2": "cortex-a78",
-    "cortex-x3": "cortex-a78",
-    "cortex-x4": "cortex-a78",
-    "cortex-x925": "cortex-a78",
-})  # fmt: skip
+NEAREST: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "cortex-a34": "cortex-a53",
+        "cortex-a35": "cortex-a53",
+        "cortex-a510": "cortex-a55",
+        "cortex-a520": "cortex-a55",
+        "cortex-a57": "cortex-a72",
+        "cortex-a75": "cortex-a73",
+        "cortex-a77": "cortex-a78",
+        "cortex-a710": "cortex-a78",
+        "cortex-a715": "cortex-a78",
+        "cortex-a720": "cortex-a78",
+        "cortex-a725": "cortex-a78",
+        "cortex-x1": "cortex-a78",
+        "cortex-x2": "cortex-a78",
+        "cortex-x3": "cortex-a78",
+        "cortex-x4": "cortex-a78",
+        "cortex-x925": "cortex-a78",
+    }
+)
 # Names under which tables and kernels know these cores; spelling (a76, A76, Cortex-A76) is handled before this.
-SAME_CORE: Final[Mapping[str, str]] = MappingProxyType({
-    "cortex-a76ae": "cortex-a76",
-    "cortex-a78ae": "cortex-a78",
-    "cortex-a78c": "cortex-a78",
-    "cortex-x1c": "cortex-x1",
-    "neoverse-n1": "cortex-a76",
-})  # fmt: skip
+SAME_CORE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "cortex-a76ae": "cortex-a76",
+        "cortex-a78ae": "cortex-a78",
+        "cortex-a78c": "cortex-a78",
+        "cortex-x1c": "cortex-x1",
+        "neoverse-n1": "cortex-a76",
+    }
+)

@@ -13,15 +13,15 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def read_json(
-    path: Path, kind: type[_Model], error: type[Exception], *, mend: str, version: int | None = None
+    path: Path, kind: type[_Model], error: type[Exception], *, fix: str, version: int | None = None
 ) -> _Model:
     """Read a file as a model.
 
     Args:
         path: The file.
         kind: What it holds.
-        error: What to raise; it is given one message: the file, the field, what is wrong, and the mend.
-        mend: How to get a usable file.
+        error: What to raise; it is given one message: the file, the field, what is wrong, and the fix.
+        fix: How to get a usable file.
         version: What the file's `format` must be; None = it has none.
 
     Raises:
@@ -30,13 +30,13 @@ def read_json(
     try:
         content = kind.model_validate_json(path.read_bytes())
     except OSError as problem:
-        raise error(f"{path}: {problem.strerror or problem}; {mend}") from problem
+        raise error(f"{path}: {problem.strerror or problem}; {fix}") from problem
     except ValidationError as problem:
         first = problem.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise error(f"{path}: {field}: {first['msg']}; {mend}") from problem
+        raise error(f"{path}: {field}: {first['msg']}; {fix}") from problem
     if version is not None and (found := getattr(content, "format", None)) != version:
-        raise error(f"{path}: format {found}, this program reads {version}; {mend}")
+        raise error(f"{path}: format {found}, this program reads {version}; {fix}")
     return content
 
 

@@ -16,5 +16,5 @@ with Engine.open("build/state", bundle=demo / "scene.edge", trusted_keys=[key]) 
         print(offer.place, offer.id, round(offer.score, 3), offer.reasons.text)
     engine.shown(decision)
     engine.feedback(decision, decision.offers[0].id, "click")
-    for term in engine.explain(decision)[0].terms:
+    for term in engine.explain(decision)[0].contributions:
         print(f"{term.value:+.3f}  {term.label}")

@@ -20,8 +20,8 @@ convert = 1.0
 [policy]
 version = 1                    # above that of the policy in force
 
-[policy.influence]
-largest_move = 1               # the model moves an offer one place at most
+[policy.model_bounds]
+max_rank_change = 1               # the model moves an offer one place at most
 
 [[policy.weights]]             # whoever is about to leave gets what he taps, as before
 name = "win back"
@@ -76,12 +76,16 @@ with folder, Engine.open(
     explanations = engine.explain(decision)
     first = explanations[0]
     print(f"\n{first.text('en')}\n\n{first.text('zh')}\n")
-    total = first.base + sum(term.value for term in first.terms)
-    print(f"base {first.base:.4f} and {len(first.terms)} terms: {total:.4f}; score: {first.score:.4f}")
+    total = first.base + sum(term.value for term in first.contributions)
+    print(f"base {first.base:.4f} and {len(first.contributions)} terms: {total:.4f}; score: {first.score:.4f}")
     print(f"\n{explanations.of('credit_005').text('en')}\n\n{explanations.of('credit_005').text('zh')}\n")
     for explanation in explanations:
-        for obstacle in explanation.obstacles:
-            until = datetime.fromtimestamp(obstacle.until_ms / 1000, UTC) if obstacle.until_ms else "something happens"
-            print(f"{explanation.offer}: {obstacle.reason.name}, {obstacle.rule or 'no rule'}, until {until}")
+        for suppression in explanation.suppressions:
+            until = (
+                datetime.fromtimestamp(suppression.until_ms / 1000, UTC)
+                if suppression.until_ms
+                else "something happens"
+            )
+            print(f"{explanation.offer}: {suppression.reason.name}, {suppression.rule or 'no rule'}, until {until}")
     print(f"\n{engine.message(decision, 'fund_024', language='en')}")
     print(engine.message(decision, "fund_024", language="zh"))

@@ -13,20 +13,25 @@ if TYPE_CHECKING:
     from edge_sdk.base_decision import BaseDecision
     from edge_sdk.client.client import Client
     from edge_sdk.client.hooks import Hook, RankRequest
-    from edge_sdk.client.states import ClientState, Trouble
+    from edge_sdk.client.states import ClientState, Problem
     from edge_sdk.decision.decision import Decision, RankedOffer
     from edge_sdk.engine.engine import Engine
     from edge_sdk.engine.status import Status
     from edge_sdk.errors import EdgeError, ErrorCode
-    from edge_sdk.explain.contribution import Term
+    from edge_sdk.explain.contribution import Contribution
     from edge_sdk.explain.explainer import Explanations
     from edge_sdk.explain.explanation import Explanation
+    from edge_sdk.explain.rank_changes import RankChange
+    from edge_sdk.policy.conditions import ContextField
+    from edge_sdk.policy.suppressions import Suppression
     from edge_sdk.reasons import Reason
 
 __all__ = [
     "BaseDecision",
     "Client",
     "ClientState",
+    "ContextField",
+    "Contribution",
     "Decision",
     "EdgeError",
     "Engine",
@@ -34,12 +39,13 @@ __all__ = [
     "Explanation",
     "Explanations",
     "Hook",
+    "Problem",
+    "RankChange",
     "RankRequest",
     "RankedOffer",
     "Reason",
     "Status",
-    "Term",
-    "Trouble",
+    "Suppression",
     "__version__",
 ]
 
@@ -66,11 +72,17 @@ def __getattr__(name: str) -> object:
             from edge_sdk.explain import explanation as home
         case "Explanations":
             from edge_sdk.explain import explainer as home
-        case "Term":
+        case "Contribution":
             from edge_sdk.explain import contribution as home
+        case "ContextField":
+            from edge_sdk.policy import conditions as home
+        case "RankChange":
+            from edge_sdk.explain import rank_changes as home
+        case "Suppression":
+            from edge_sdk.policy import suppressions as home
         case "Client":
             from edge_sdk.client import client as home
-        case "ClientState" | "Trouble":
+        case "ClientState" | "Problem":
             from edge_sdk.client import states as home
         case "Hook" | "RankRequest":
             from edge_sdk.client import hooks as home

@@ -47,7 +47,7 @@ class ErrorCode(IntEnum):
     BAD_WEIGHTS = 405
     TOO_MANY_CANDIDATES = 406
     BAD_LIMIT = 407
-    UNKNOWN_TOUCH = 408
+    UNKNOWN_TREATMENT = 408
     BAD_COSTS = 409
     BAD_ATTRIBUTES = 410
     NOT_READY = 411
@@ -97,13 +97,13 @@ class BundleUntrustedError(EdgeError):
 
     def __init__(self, path: Path | str, signed_by: tuple[str, ...], *, is_policy: bool = False) -> None:
         signers = ", ".join(signed_by) or "nobody"
-        mend = (
+        fix = (
             "sign it with a key that the engine trusts (`cloud-export policy --key`)"
             if is_policy
             else "pass the signer's public key (`scene.pub` beside the bundle)"
         )
         super().__init__(
-            f"{path}: signed by {signers}, by none of the trusted_keys; {mend}, or allow_unsigned=True while developing"
+            f"{path}: signed by {signers}, by none of the trusted_keys; {fix}, or allow_unsigned=True while developing"
         )
 
 
@@ -196,8 +196,8 @@ class WrongKeyError(EdgeError):
 
     code = ErrorCode.WRONG_KEY
 
-    def __init__(self, path: Path, found: str, mend: str) -> None:
-        super().__init__(f"{path}: {found}; {mend}")
+    def __init__(self, path: Path, found: str, fix: str) -> None:
+        super().__init__(f"{path}: {found}; {fix}")
 
 
 class UnknownKindError(EdgeError, ValueError):

@@ -23,11 +23,11 @@ class Reason(IntFlag):
     HIDDEN = 2048  # by the user
     QUIET = 4096  # quiet hours of its channel
     OVER_BUDGET = 8192
-    NOT_WORTH = 16384  # scores below the null option
+    BELOW_MINIMUM = 16384  # its score is below the policy's minimum
     CATEGORY_FULL = 32768
-    OTHER_TOUCH = 65536  # the same offer stands with another channel or wording
+    OTHER_TREATMENT = 65536  # another treatment of the same offer is listed
     # what the policy did to its score or place
-    TOO_FEW_EVENTS = 1 << 17  # the device has not its full say yet
+    TOO_FEW_EVENTS = 1 << 17  # too few events: the model's adjustment is still scaled down
     BOUNDED = 1 << 18
     BOOSTED = 1 << 19
     PRICED = 1 << 20
@@ -48,7 +48,7 @@ REASON_TEXTS = {
     Reason.KEPT: "recent events leave it where the cloud put it",
     Reason.NOT_YET_VALID: "not on offer yet",
     Reason.EXPIRED: "no longer on offer",
-    Reason.NOT_ELIGIBLE: "not for this user's stage or surface",
+    Reason.NOT_ELIGIBLE: "its conditions do not hold for this user",
     Reason.CAPPED: "shown often enough",
     Reason.COOLING_DOWN: "resting after the user's answer",
     Reason.UNKNOWN_OFFER: "not in the installed bundle",
@@ -56,10 +56,10 @@ REASON_TEXTS = {
     Reason.HIDDEN: "taken out by the user",
     Reason.QUIET: "quiet hours",
     Reason.OVER_BUDGET: "costs more than is left to spend",
-    Reason.NOT_WORTH: "not worth showing now",
+    Reason.BELOW_MINIMUM: "below the minimum score",
     Reason.CATEGORY_FULL: "enough of its category on the list",
-    Reason.OTHER_TOUCH: "shown in another way",
-    Reason.TOO_FEW_EVENTS: "too few events for the device's full say",
+    Reason.OTHER_TREATMENT: "shown in another way",
+    Reason.TOO_FEW_EVENTS: "too few events for the model's full weight",
     Reason.BOUNDED: "held near its place in the cloud's order",
     Reason.BOOSTED: "moved by a rule of the operator",
     Reason.PRICED: "charged for its cost",

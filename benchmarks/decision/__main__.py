@@ -35,6 +35,7 @@ from benchmarks.bench_bundle import bench_bundle
 from benchmarks.decision.bundles import Bundles, decision_bundles
 from edge_sdk import BaseDecision, Decision, Engine
 from edge_sdk.policy.pipeline import arrange
+from edge_sdk.testing.white_box import internals
 
 _CANDIDATES, _PUSHED = 50, 15
 _CONTEXT = {"surface": "home"}
@@ -49,16 +50,19 @@ class Bench:
 
     def __init__(self, bundles: Bundles, folder: Path) -> None:
         self.now_ms = _START_MS
-        self.full, self.bare = (self._open(path, bundles.public_key, folder / path.stem)
-                                for path in (bundles.full, bundles.bare))  # fmt: skip
+        self.full, self.bare = (
+            self._open(path, bundles.public_key, folder / path.stem) for path in (bundles.full, bundles.bare)
+        )
         names = self.full._bundle.layout.offers.names()[:_CANDIDATES]
         channels = [""] * (_CANDIDATES - _PUSHED) + ["push"] * _PUSHED
         self.base = BaseDecision(names, np.linspace(2.0, 0.0, _CANDIDATES), channels=channels)
         random = np.random.default_rng(11)
         kinds = ["item_view", "click", "impression", "page_view", "dismiss", "due_date"]
         shares = [0.3, 0.1, 0.4, 0.17, 0.002, 0.028]
-        self._events = [(str(kind), str(item)) for kind, item in
-                        zip(random.choice(kinds, 4096, p=shares), random.choice(names, 4096), strict=True)]  # fmt: skip
+        self._events = [
+            (str(kind), str(item))
+            for kind, item in zip(random.choice(kinds, 4096, p=shares), random.choice(names, 4096), strict=True)
+        ]
         self._at = 0
         for _ in range(400):
             self.go_on()
@@ -85,14 +89,14 @@ class Steps:
     """A decision's two halves by themselves, as `DecisionMaker` puts them together."""
 
     def __init__(self, engine: Engine, decision: Decision) -> None:
-        maker, trace = engine._maker, decision.trace
+        maker, trace = internals(engine).maker, decision.trace
         assert trace is not None
         prepared = maker.prepared(decision.base)
         self._call = maker._ranker.bound(len(prepared.rows))
-        memory, now_ms = engine._state.memory, decision.time_ms
-        situated = prepared.situated(trace.policy, memory, trace.situation, now_ms)
-        self._setting = maker._setting(memory, prepared, situated, now_ms, 0, decision.limit, 7, decision.id)
-        self._stages, self._say = decision.stages, trace.say
+        memory, now_ms = internals(engine).state.memory, decision.time_ms
+        evaluated = prepared.evaluated(trace.policy, memory, trace.situation, now_ms)
+        self._setting = maker._setting(memory, prepared, evaluated, now_ms, 0, decision.limit, 7, decision.id)
+        self._stages, self._say = decision.stages, trace.model_weight
 
     def run_model(self) -> None:
         """The graph."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import flatbuffers
 
-from cloud_export.export.bundle_writer import development_key, public_bytes, sign_release
+from cloud_export.export.bundle_writer import development_key, public_bytes, sign_container
 from cloud_export.scene.load import scene_from_table
 from cloud_export.scene.policy_table import policy_table
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.format.generated.edge_generated import BundleT, ChannelT
 from edge_sdk.vocabulary import kind_id
 
@@ -42,7 +42,7 @@ def decision_bundles(trained: Path, key: bytes, folder: Path) -> Bundles:
     bare = scene_from_table({**own, **added, "policy": {}})
     signer = development_key("wealth")
     for name, scene in (("full", full), ("bare", bare)):
-        raw = BundleT.InitFromPackedBuf(open_release(trained, trusted_keys=[key], allow_unsigned=False))
+        raw = BundleT.InitFromPackedBuf(open_container(trained, trusted_keys=[key], allow_unsigned=False))
         raw.policy, raw.attributes = policy_table(scene), list(scene.attributes.names)
         raw.variants = list(scene.variants)
         raw.channels = [
@@ -51,5 +51,5 @@ def decision_bundles(trained: Path, key: bytes, folder: Path) -> Bundles:
         ]
         builder = flatbuffers.Builder(1 << 18)
         builder.Finish(raw.Pack(builder))
-        (folder / f"{name}.edge").write_bytes(sign_release(bytes(builder.Output()), [signer]))
+        (folder / f"{name}.edge").write_bytes(sign_container(bytes(builder.Output()), [signer]))
     return Bundles(folder / "full.edge", folder / "bare.edge", public_bytes(signer))

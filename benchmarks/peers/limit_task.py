@@ -22,10 +22,38 @@ LANES_AT_MOST = 16  # arrays are padded for the widest vectors, whatever the lib
 GATE_SCALE = -1.0 / np.log(2.0)  # the gate is 1 / (1 + 2^x): folded into queries and bias once
 
 _POINTERS = (
-    "exponents", "age_weights", "hidden_in", "hidden_out", "counter_weights", "gate_bias", "items", "scales", "shifts",
-    "fadings", "queries", "readouts", "contexts", "term", "scale", "fading", "context_row", "query", "readout", "age_s",
-    "value", "item", "kind", "offer", "context", "counters", "base_logits", "mix", "logits", "fused", "work",
-)  # fmt: skip
+    "exponents",
+    "age_weights",
+    "hidden_in",
+    "hidden_out",
+    "counter_weights",
+    "gate_bias",
+    "items",
+    "scales",
+    "shifts",
+    "fadings",
+    "queries",
+    "readouts",
+    "contexts",
+    "term",
+    "scale",
+    "fading",
+    "context_row",
+    "query",
+    "readout",
+    "age_s",
+    "value",
+    "item",
+    "kind",
+    "offer",
+    "context",
+    "counters",
+    "base_logits",
+    "mix",
+    "logits",
+    "fused",
+    "work",
+)
 
 
 class CTask(ctypes.Structure):

@@ -23,7 +23,7 @@ from benchmarks.work import Work
 from edge_sdk.types import F32
 
 CONVERTER = "EDGE_LITERT_PYTHON"  # names another Python that has litert-torch
-_MEND = "`make bench` sets up its converter; or let EDGE_LITERT_PYTHON name a Python that has litert-torch 0.10.0"
+_FIX = "`make bench` sets up its converter; or let EDGE_LITERT_PYTHON name a Python that has litert-torch 0.10.0"
 
 
 @contextmanager
@@ -56,11 +56,14 @@ def _converted(work: Work) -> Path:
         root = str(Path(__file__).parent.parent.parent)
         run = subprocess.run(
             [_converter(), "-m", "benchmarks.peers.litert_conversion", *arguments],
-            capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": root},
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": root},
+        )
         if run.returncode:
             last = (run.stderr.strip().splitlines() or ["no message"])[-1]
-            raise PeerMissingError(f"litert-torch did not convert the module ({last[:200]})", _MEND)
+            raise PeerMissingError(f"litert-torch did not convert the module ({last[:200]})", _FIX)
         part.rename(out)
     return out
 
@@ -70,7 +73,7 @@ def _converter() -> str:
     named = os.environ.get(CONVERTER)
     beside = Path(sys.prefix) / "litert" / "bin" / "python"
     if not named and not beside.exists():
-        raise PeerMissingError(f"no converted model, and no converter in {beside.parent.parent.name}/", _MEND)
+        raise PeerMissingError(f"no converted model, and no converter in {beside.parent.parent.name}/", _FIX)
     return named or str(beside)
 
 

@@ -32,8 +32,11 @@ def _mnn(work: Work) -> Iterator[Ready]:
     interpreter = mnn.Interpreter(str(_converted(work)))
     session = interpreter.createSession({"backend": "CPU", "numThread": 1, "precision": "high"})
     tensors = interpreter.getSessionInputAll(session)
-    copies = [(tensors[name].copyFrom, _host(mnn, array))
-              for name, array in zip(INPUT_NAMES, work.inputs, strict=True) if name in tensors]  # fmt: skip
+    copies = [
+        (tensors[name].copyFrom, _host(mnn, array))
+        for name, array in zip(INPUT_NAMES, work.inputs, strict=True)
+        if name in tensors
+    ]
     output = interpreter.getSessionOutput(session, "fused")
 
     def call() -> None:

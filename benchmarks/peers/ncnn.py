@@ -64,10 +64,19 @@ def _converted(work: Work) -> Path:
             torch.jit.trace(work.model, inputs, check_trace=False).save(str(traced))  # type: ignore[no-untyped-call]
         shapes = ",".join(f"[{','.join(map(str, array.shape))}]{_TYPES[array.dtype]}" for array in batch)
         run = subprocess.run(
-            [pnnx.EXEC_PATH, traced.name, f"inputshape={shapes}", f"ncnnparam={out.name}",
-             f"ncnnbin={out.with_suffix('.bin').name}", "fp16=0"],
-            capture_output=True, text=True, check=False, cwd=out.parent,
-        )  # fmt: skip
+            [
+                pnnx.EXEC_PATH,
+                traced.name,
+                f"inputshape={shapes}",
+                f"ncnnparam={out.name}",
+                f"ncnnbin={out.with_suffix('.bin').name}",
+                "fp16=0",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=out.parent,
+        )
         if run.returncode or not out.exists():
             last = ((run.stdout + run.stderr).strip().splitlines() or ["no message"])[-1]
             raise PeerMissingError(f"pnnx did not convert the module ({last[:200]})", "look at its release notes")

@@ -13,7 +13,7 @@ import onnx
 
 from benchmarks.peers.peer import Peer, Ready
 from benchmarks.work import Work
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.model.onnx_runtime import onnxruntime
 from edge_sdk.model.session import make_session
@@ -37,7 +37,7 @@ def _one(work: Work) -> Iterator[Ready]:
 
 @contextmanager
 def _as_many(work: Work) -> Iterator[Ready]:
-    bundle = read_bundle(work.bundle, open_release(work.bundle, trusted_keys=[work.public_key], allow_unsigned=False))
+    bundle = read_bundle(work.bundle, open_container(work.bundle, trusted_keys=[work.public_key], allow_unsigned=False))
     nodes = nodes_run(bytes(bundle.model))
     ready = _bound(["Tanh"] * nodes)
     yield Ready(ready.call, ready.scores, note=f"{nodes} nodes, one number each")

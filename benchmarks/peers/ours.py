@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.peers.peer import Peer, Ready
 from benchmarks.work import Work
 from edge_sdk import Decision, Engine
+from edge_sdk.testing.white_box import internals
 from edge_sdk.types import F32
 
 LOG_BYTES = 1 << 20
@@ -86,7 +87,7 @@ def _model(work: Work) -> Iterator[Ready]:
     """The ranker's own bound call; its inputs are those of the decision made just before."""
     with opened(work) as (engine, _):
         _rank(work, engine)
-        call = engine._maker._ranker.bound(len(work.base.offers))
+        call = internals(engine).session.bound(len(work.base.offers))
 
         def scores() -> F32:
             call.run()

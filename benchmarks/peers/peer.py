@@ -18,9 +18,9 @@ TOLERANCE = 1e-4  # fused logits; the same that parity is held to
 class PeerMissingError(Exception):
     """A competitor cannot take part here."""
 
-    def __init__(self, reason: str, mend: str) -> None:
-        self.reason, self.mend = reason, mend
-        super().__init__(f"{reason}; {mend}")
+    def __init__(self, reason: str, fix: str) -> None:
+        self.reason, self.fix = reason, fix
+        super().__init__(f"{reason}; {fix}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ def needed(module: str, package: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as problem:
-        mend = f"install {package}: pip install 'edge-sdk[bench]'"
-        raise PeerMissingError(f"{module} cannot be imported ({problem})", mend) from None
+        fix = f"install {package}: pip install 'edge-sdk[bench]'"
+        raise PeerMissingError(f"{module} cannot be imported ({problem})", fix) from None
 
 
 def kept(work: Work, name: str) -> Path:

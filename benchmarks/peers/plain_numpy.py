@@ -40,9 +40,17 @@ class NumpyModel:
         self._objectives, self._dimension = model.config.objectives, model.config.dimension
 
     def __call__(
-        self, item: I32, kind: I32, age_s: F32, value: F32, counters: F32, context: F32, candidate: I32,
-        base_logits: F32, weights: F32,
-    ) -> F32:  # fmt: skip
+        self,
+        item: I32,
+        kind: I32,
+        age_s: F32,
+        value: F32,
+        counters: F32,
+        context: F32,
+        candidate: I32,
+        base_logits: F32,
+        weights: F32,
+    ) -> F32:
         """Fused logits (C,); the arguments are those of `EdgeModel.forward`, without batch dimensions."""
         events = self._embedded(item, kind, age_s, value, context)
         gates = 1.0 / (1.0 + np.exp(-(self._query[candidate] @ events.T + self._gate_bias)))

@@ -75,8 +75,11 @@ class TypicalRanker:
     ) -> list[tuple[str, float]]:
         """The offers that may be shown with their scores, best first."""
         scores = self.scores(base, context, now_ms).tolist()
-        ranked = [(offer, score) for offer, score in zip(base.offers, scores, strict=True)
-                  if self._may_stand(offer, context, now_ms)]  # fmt: skip
+        ranked = [
+            (offer, score)
+            for offer, score in zip(base.offers, scores, strict=True)
+            if self._may_stand(offer, context, now_ms)
+        ]
         ranked.sort(key=lambda pair: pair[1], reverse=True)
         return ranked[:limit]
 

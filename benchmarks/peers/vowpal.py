@@ -57,9 +57,12 @@ def user_line(context: Mapping[str, str], newest_kind: str, newest_item: str) ->
 
 
 def lines(
-    user: str, offers: Sequence[str], tables: DeviceTables, counters: Sequence[Sequence[float]],
+    user: str,
+    offers: Sequence[str],
+    tables: DeviceTables,
+    counters: Sequence[Sequence[float]],
     labels: Mapping[int, str] | None = None,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """A decision in VowpalWabbit's text: 26 features an action.
 
     Args:

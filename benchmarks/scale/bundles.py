@@ -13,7 +13,7 @@ from benchmarks.scale.made_up_log import made_up_log
 from cloud_export.features.examples import decision_moments, make_examples
 from cloud_export.features.layout import DeviceLayout, build_layout
 from cloud_export.models.base_model import BaseModel, BaseModelConfig
-from cloud_export.models.base_ranker import CloudSide
+from cloud_export.models.base_ranker import BaseRanker
 from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
 from cloud_export.pipeline import pack
 from cloud_export.run_types import Inputs, Run, Trained
@@ -129,7 +129,7 @@ def _untrained(run: Run) -> Trained:
     with torch.no_grad():
         model.counter.normal_(0, 0.1)
         model.context.normal_(0, 0.1)
-    cloud = CloudSide(
+    cloud = BaseRanker(
         model=_smallest_base(layout),
         training=test,
         test=test,

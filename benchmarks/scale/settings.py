@@ -30,7 +30,21 @@ class Settings:
 
 
 QUICK = Settings(
-    rounds=2, ranks=10, new_bases=3, records=64, windows=(16, 32), candidates=(5, 20, 50), items=(100, 2000),
-    histories=(0, 100, 1000), opens=1, open_rounds=2, fresh_processes=1, threads=(1, 2), thread_rounds=2,
-    thread_decisions=40, log_users=(3, 12), log_days=3, log_rounds=1,
-)  # fmt: skip
+    rounds=2,
+    ranks=10,
+    new_bases=3,
+    records=64,
+    windows=(16, 32),
+    candidates=(5, 20, 50),
+    items=(100, 2000),
+    histories=(0, 100, 1000),
+    opens=1,
+    open_rounds=2,
+    fresh_processes=1,
+    threads=(1, 2),
+    thread_rounds=2,
+    thread_decisions=40,
+    log_users=(3, 12),
+    log_days=3,
+    log_rounds=1,
+)

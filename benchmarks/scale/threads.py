@@ -78,8 +78,12 @@ class _Worker(threading.Thread):
     def __init__(self, packed: Packed, engine: Engine, decisions: int, number: int, begin: Callable[[], int]) -> None:
         super().__init__()
         self._packed, self._engine, self._decisions, self._number, self._begin = (
-            packed, engine, decisions, number, begin,
-        )  # fmt: skip
+            packed,
+            engine,
+            decisions,
+            number,
+            begin,
+        )
         self.ranks_ns: list[int] = []
         self.records_ns: list[int] = []
 

@@ -65,7 +65,9 @@ def printed(curve: Curve) -> list[str]:
     columns = [[curve.over, *(f"{row[curve.over]:,.0f}" for row in curve.rows)]]
     columns += [[head(figure), *(cell(row, figure) for row in curve.rows)] for figure in curve.figures]
     widths = [max(map(len, column)) for column in columns]
-    lines = ["   ".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
-             for texts in zip(*columns, strict=True)]  # fmt: skip
+    lines = [
+        "   ".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
+        for texts in zip(*columns, strict=True)
+    ]
     fits = [f"  {line(fit, curve)}" for fit in curve.fits]
     return [curve.title, f"  {curve.method}", *lines, *fits, *(f"  {note}" for note in curve.notes), ""]

@@ -103,7 +103,7 @@ def process_figures(work: Work, processes: int = PROCESSES) -> ProcessFigures:
 
 
 def arm64_instructions(work: Work) -> tuple[float | None, str]:
-    """Instructions of one `rank` on an emulated core, and, where they are not known, why and the mend."""
+    """Instructions of one `rank` on an emulated core, and, where they are not known, why and the fix."""
     trouble = problems()
     if trouble:
         return None, "; ".join(trouble)
@@ -111,8 +111,20 @@ def arm64_instructions(work: Work) -> tuple[float | None, str]:
         key, out = Path(folder) / "scene.pub", Path(folder) / "counts.json"
         key.write_bytes(work.public_key)
         program = "import device_sim.entry; device_sim.entry.main()"
-        call = [sys.executable, "-c", program, "count", str(work.bundle), "--core", CORE, "--no-caches",
-                "--key", str(key), "--out", str(out)]  # fmt: skip
+        call = [
+            sys.executable,
+            "-c",
+            program,
+            "count",
+            str(work.bundle),
+            "--core",
+            CORE,
+            "--no-caches",
+            "--key",
+            str(key),
+            "--out",
+            str(out),
+        ]
         try:
             run = subprocess.run(call, capture_output=True, text=True, check=False, timeout=COUNT_LIMIT_S)
         except subprocess.TimeoutExpired:

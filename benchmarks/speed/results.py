@@ -55,8 +55,10 @@ def as_json(rows: Sequence[Row]) -> dict[str, JsonValue]:
     windows: dict[str, JsonValue] = {}
     for window, _ in _SUFFIXES:
         windows[f"window_{window}"] = {row.peer.key: _row_json(rows, row) for row in rows if row.window == window}
-    return {"machine": f"{processor()}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
-            **windows}  # fmt: skip
+    return {
+        "machine": f"{processor()}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        **windows,
+    }
 
 
 def print_rows(rows: Sequence[Row]) -> None:

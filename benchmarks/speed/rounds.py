@@ -24,7 +24,7 @@ class Row:
 
     window: int
     peer: Peer
-    missing: str = ""  # why it takes no part, with the mend; empty = it does
+    missing: str = ""  # why it takes no part, with the fix; empty = it does
     difference: float | None = None  # largest, in fused logits, from torch in float64; None = another model
     medians_us: list[float] = field(default_factory=list)  # one a round
     versions: str = ""
@@ -79,8 +79,8 @@ def _prepared(row: Row, work: Work, stack: ExitStack) -> Ready | None:
         return None
     except Exception as problem:  # a runtime that refuses the model: reported, whatever it raises
         first = (str(problem).strip().splitlines() or ["no message"])[0]
-        mend = f"mend benchmarks/peers for {row.peer.versions() or row.peer.key}"
-        row.missing = f"{type(problem).__name__}: {first[:200]}; {mend}"
+        fix = f"fix benchmarks/peers for {row.peer.versions() or row.peer.key}"
+        row.missing = f"{type(problem).__name__}: {first[:200]}; {fix}"
         return None
     finally:
         row.versions = row.peer.versions()

@@ -23,7 +23,7 @@ from cloud_export.features.examples import make_examples, with_base
 from cloud_export.features.layout import build_layout
 from cloud_export.features.split import split_log
 from cloud_export.pipeline import pack, train
-from cloud_export.run_types import Clockwork, Inputs, Run, Trained
+from cloud_export.run_types import Inputs, Run, StageTimer, Trained
 from cloud_export.scene.load import scene_from_table
 from device_sim.population.population import Population, PopulationConfig, simulate, write
 
@@ -41,8 +41,10 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=OWN_ITEMS, help="items of the scene, 360 or more")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    write(with_items(simulate(PopulationConfig(users=_USERS, days=_DAYS, seed=_SEED)), arguments.items),
-          arguments.out / "log")  # fmt: skip
+    write(
+        with_items(simulate(PopulationConfig(users=_USERS, days=_DAYS, seed=_SEED)), arguments.items),
+        arguments.out / "log",
+    )
     _train(arguments.out)
 
 
@@ -84,8 +86,8 @@ def _train(out: Path) -> None:
     log, _ = read_log(scene, events=events, decisions=decisions, offers=offers, users=users, bad_rows="stop")
     split = split_log(scene, log, seed=_SEED)
     run = Run(inputs, log, build_layout(scene, log, training_events=split.training_events), split)
-    clockwork = Clockwork(lambda _: lambda __, ___: None)
-    trained = train(run, clockwork)
+    timer = StageTimer(lambda _: lambda __, ___: None)
+    trained = train(run, timer)
     for window in WINDOWS:
         _pack(run, trained, window)
     torch.save({"config": asdict(trained.model.config), "weights": trained.model.state_dict()}, out / "weights.pt")

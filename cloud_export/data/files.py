@@ -62,8 +62,8 @@ def _files(path: Path) -> list[Path]:
         raise LogFileError(str(path), "the folder holds no file", f"put {', '.join(SUFFIXES)} files into it")
     for file in found:
         if not file.name.endswith(SUFFIXES):
-            mend = f"give files that end in {', '.join(SUFFIXES)}, and move others out of the folder"
-            raise LogFileError(str(file), "its name does not say what it is", mend)
+            fix = f"give files that end in {', '.join(SUFFIXES)}, and move others out of the folder"
+            raise LogFileError(str(file), "its name does not say what it is", fix)
     return found
 
 

@@ -49,8 +49,8 @@ def read_log(
         LogContentError: No usable event, offer or decision is left, or decisions have no source.
     """
     if decisions is None and scene.decisions is None:
-        mend = "give the decision log, or say in [decisions] which events are positive"
-        raise LogContentError("there is neither a decision log nor [decisions] in the scene", mend)
+        fix = "give the decision log, or say in [decisions] which events are positive"
+        raise LogContentError("there is neither a decision log nor [decisions] in the scene", fix)
     offer_rows, bad_offers = read_offers(scene, offers) if offers else (None, [])
     user_rows, bad_users = read_users(scene, users) if users else (None, [])
     event_rows, bad_events = read_events(scene, events)
@@ -69,7 +69,7 @@ def _rankable(offer_rows: pl.DataFrame | None) -> list[str] | None:
 def _require_content(
     event_rows: pl.DataFrame, decision_rows: pl.DataFrame | None, rankable: Sequence[str] | None, *, bad: int
 ) -> None:
-    # The catalogue first: without offers every decision is bad, and that is not what to mend.
+    # The catalogue first: without offers every decision is bad, and that is not what to fix.
     if rankable is not None and not rankable:
         raise LogContentError("no offer may be ranked", "give the catalogue an offer whose rankable is true")
     for name, rows in (("event", event_rows), ("decision", decision_rows)):

@@ -12,16 +12,16 @@ from cloud_export.evaluate import faithfulness
 from cloud_export.evaluate import replay as evaluation
 from cloud_export.evaluate.metrics import gap_closed, quality, random_scores
 from cloud_export.evaluate.speed import RECORDS, measure_speed
-from cloud_export.export.bundle_writer import Content, pack_payload, sign_release
+from cloud_export.export.bundle_writer import Content, pack_payload, sign_container
 from cloud_export.export.onnx_graphs import export_ranker, export_tables
 from cloud_export.features.examples import F32, decision_moments, make_states, with_base
 from cloud_export.json_types import JsonValue
 from cloud_export.models.base_ranker import Stage, fit_real_time
 from cloud_export.models.device_model import EdgeModel
 from cloud_export.models.training import predict_base, predict_edge
-from cloud_export.run_types import Clockwork, Packed, Run, Trained
+from cloud_export.run_types import Packed, Run, StageTimer, Trained
 from cloud_export.scene.load import Scene
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.policy.scoring import fused
 
@@ -29,19 +29,19 @@ LATE_MS = 60_000  # the lag that freshness is compared with
 WIDE_WINDOW = 128  # the second window that speed is measured at
 
 
-def assess(run: Run, trained: Trained, packed: Packed, clockwork: Clockwork) -> dict[str, JsonValue]:
+def assess(run: Run, trained: Trained, packed: Packed, timer: StageTimer) -> dict[str, JsonValue]:
     """Test the packed file; the report's quality, explanation and speed blocks."""
-    with clockwork.part("evaluate"):
+    with timer.part("evaluate"):
         candidates = evaluation.make_candidates(
             run.log, run.layout, run.split.test, trained.cloud.test_logits, trained.cloud.test_states
         )
-        report = _quality(run, trained, packed, candidates, clockwork.stage)
+        report = _quality(run, trained, packed, candidates, timer.stage)
         report |= _explanations(run, trained, packed, candidates)
         if run.inputs.scene.model.loss == "binary":  # only then are the logits those of probabilities
             test = trained.cloud.test
             logits = predict_edge(trained.model, test)
             report["calibration"] = evaluation.calibration(logits, test.outcomes, run.log.objectives)
-    with clockwork.part("speed"):
+    with timer.part("speed"):
         report["speed"] = _speed(run, trained.model, packed)
     return report
 
@@ -84,8 +84,16 @@ def _real_time(run: Run, trained: Trained, stage: Stage) -> dict[str, F32]:
     training_moments = decision_moments(run.log, run.split.training)
     bar = stage("state at each decision")
     every = make_states(run.log, run.layout, training_moments, progress=bar)
-    model = fit_real_time(run.inputs.scene, run.log, run.layout, run.split, every, cloud.training,
-                          seed=run.inputs.seed, progress=stage("base model in real time"))  # fmt: skip
+    model = fit_real_time(
+        run.inputs.scene,
+        run.log,
+        run.layout,
+        run.split,
+        every,
+        cloud.training,
+        seed=run.inputs.seed,
+        progress=stage("base model in real time"),
+    )
     states = make_states(run.log, run.layout, trained.test_moments, progress=bar)
     test = cloud.test
     fresh = with_base(test, predict_base(model, states), np.arange(len(test.candidate)))
@@ -99,11 +107,16 @@ def _real_time(run: Run, trained: Trained, stage: Stage) -> dict[str, F32]:
 def _explanations(
     run: Run, trained: Trained, packed: Packed, candidates: evaluation.Candidates
 ) -> dict[str, JsonValue]:
-    payload = open_release(packed.path, trusted_keys=[packed.public_key], allow_unsigned=False)
+    payload = open_container(packed.path, trusted_keys=[packed.public_key], allow_unsigned=False)
     scorer = faithfulness.Scorer(
-        run.log, run.layout, read_bundle(packed.path, payload), run.split.test, trained.test_moments,
-        trained.cloud.test, candidates,
-    )  # fmt: skip
+        run.log,
+        run.layout,
+        read_bundle(packed.path, payload),
+        run.split.test,
+        trained.test_moments,
+        trained.cloud.test,
+        candidates,
+    )
     seed = run.inputs.seed
     return {
         "explanation_faithfulness": faithfulness.explanation_faithfulness(scorer, seed=seed),
@@ -126,12 +139,16 @@ def _speed(run: Run, model: EdgeModel, packed: Packed) -> dict[str, JsonValue]:
         golden=(),
     )
     path = inputs.out / "scene-wide.edge.tmp"
-    write_whole(path, sign_release(pack_payload(content), [inputs.signing_key]))
+    write_whole(path, sign_container(pack_payload(content), [inputs.signing_key]))
     try:
         return {"window": layout.memory.window} | measure_speed(
-            packed.path, path, packed.public_key, events=_sample_events(run.log),
-            window_kinds=_recorded_window_kinds(inputs.scene), offers=layout.memory.offers.names(),
-        )  # fmt: skip
+            packed.path,
+            path,
+            packed.public_key,
+            events=_sample_events(run.log),
+            window_kinds=_recorded_window_kinds(inputs.scene),
+            offers=layout.memory.offers.names(),
+        )
     finally:
         path.unlink()
 

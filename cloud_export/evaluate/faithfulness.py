@@ -12,7 +12,7 @@ import numpy as np
 from cloud_export.data.log import Log
 from cloud_export.evaluate.metrics import spearman
 from cloud_export.evaluate.replay import Candidates
-from cloud_export.features.examples import F32, I64, Examples, Moments
+from cloud_export.features.examples import F32, I64, Examples, PointsInTime
 from cloud_export.features.layout import DeviceLayout
 from cloud_export.json_types import JsonValue
 from edge_sdk.bundle.bundle import Bundle
@@ -22,7 +22,7 @@ from edge_sdk.explain.explainer import Explainer
 from edge_sdk.memory.derived_events import Deriver
 from edge_sdk.memory.memory import Memory, replay
 from edge_sdk.model.inputs import ModelInputs
-from edge_sdk.model.session import Ranker
+from edge_sdk.model.session import ModelSession
 from edge_sdk.policy.scoring import fused
 from edge_sdk.types import F64, by_score, places
 
@@ -35,12 +35,20 @@ _TERMS_SHOWN = 6
 class Scorer:
     """The shipped graphs over rebuilt memories: no engine, so that an event can be left out."""
 
-    def __init__(self, log: Log, layout: DeviceLayout, bundle: Bundle, test: I64, moments: Moments, examples: Examples,
-                 candidates: Candidates) -> None:  # fmt: skip
+    def __init__(
+        self,
+        log: Log,
+        layout: DeviceLayout,
+        bundle: Bundle,
+        test: I64,
+        moments: PointsInTime,
+        examples: Examples,
+        candidates: Candidates,
+    ) -> None:
         self.log, self.layout, self.bundle = log, layout, bundle
         self.test, self.moments, self.examples, self.candidates = test, moments, examples, candidates
         self.explainer = Explainer(bundle)
-        self._ranker = Ranker(bundle.model, model_shape(bundle), bundle.tables)
+        self._ranker = ModelSession(bundle.model, model_shape(bundle), bundle.tables)
 
     def rows(self, index: int) -> I64:
         """Event rows of the log before test decision `index`, oldest first."""
@@ -77,7 +85,7 @@ class Scorer:
 
     def contributions(self, inputs: ModelInputs) -> tuple[F64, F64]:
         """What each event brings with its share of the counters (N, C); what the counters bring beyond (C, 2·KC)."""
-        return self.explainer.taken_apart(inputs)
+        return self.explainer.decomposed(inputs)
 
 
 def explanation_faithfulness(scorer: Scorer, *, seed: int) -> float:
@@ -119,13 +127,21 @@ def explanation_examples(scorer: Scorer, *, count: int, seed: int) -> list[JsonV
         base_place = int(places(by_score(base))[first]) + 1
         events, rest = scorer.contributions(inputs)
         tables = scorer.explainer.tables
-        terms = [(label, float(events[place, first])) for label, place, *_ in events_named(tables, inputs)]
-        terms += list(zip(counter_labels(tables), rest[first].tolist(), strict=True))
-        found.append((base_place, {
-            "offer": scorer.candidates.names[index][first],
-            "base_logit": float(base[first]), "score": float(scores[first]),
-            "base_place": base_place, "place": 1, "terms": _largest(terms),
-        }))  # fmt: skip
+        contributions = [(label, float(events[place, first])) for label, place, *_ in events_named(tables, inputs)]
+        contributions += list(zip(counter_labels(tables), rest[first].tolist(), strict=True))
+        found.append(
+            (
+                base_place,
+                {
+                    "offer": scorer.candidates.names[index][first],
+                    "base_logit": float(base[first]),
+                    "score": float(scores[first]),
+                    "base_place": base_place,
+                    "place": 1,
+                    "terms": _largest(contributions),
+                },
+            )
+        )
     found.sort(key=lambda pair: -pair[0])
     return [example for _, example in found[:count]]
 
@@ -152,11 +168,11 @@ def window_rows(log: Log, layout: DeviceLayout, rows: I64) -> I64:
     return origin[visible][::-1][: memory.window]
 
 
-def _largest(terms: list[tuple[str, float]]) -> list[JsonValue]:
+def _largest(contributions: list[tuple[str, float]]) -> list[JsonValue]:
     """The largest terms, and the sum of the others as one, so that the page's numbers add up."""
-    terms.sort(key=lambda term: -abs(term[1]))
-    shown: list[JsonValue] = [{"label": label, "contribution": value} for label, value in terms[:_TERMS_SHOWN]]
-    if len(terms) > _TERMS_SHOWN:
-        others = terms[_TERMS_SHOWN:]
+    contributions.sort(key=lambda term: -abs(term[1]))
+    shown: list[JsonValue] = [{"label": label, "contribution": value} for label, value in contributions[:_TERMS_SHOWN]]
+    if len(contributions) > _TERMS_SHOWN:
+        others = contributions[_TERMS_SHOWN:]
         shown.append({"label": f"{len(others)} smaller terms", "contribution": sum(value for _, value in others)})
     return shown

@@ -241,7 +241,7 @@ def _known(rankings: Rankings, scores: Scores) -> _Known:
     known = ~np.isnan(rankings.relevance)
     kept = scores[known].astype(np.float64)
     if bool(np.isnan(kept).any()):
-        raise ValueError("scores holds NaN, which has no place in an order: mend what made it")
+        raise ValueError("scores holds NaN, which has no place in an order: fix what made it")
     decision = np.repeat(np.arange(rankings.user.size, dtype=np.int64), np.diff(rankings.offsets))
     return _Known(rankings.user.size, decision[known], rankings.relevance[known].astype(np.float64), kept)
 

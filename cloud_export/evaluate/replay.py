@@ -14,7 +14,7 @@ import polars as pl
 from cloud_export.data.log import Log
 from cloud_export.errors import LogError
 from cloud_export.evaluate.metrics import Rankings, ndcg_at
-from cloud_export.features.examples import F32, I64, Examples, Moments, Progress
+from cloud_export.features.examples import F32, I64, Examples, PointsInTime, Progress
 from cloud_export.features.layout import DeviceLayout
 from cloud_export.json_types import JsonValue
 from edge_sdk import BaseDecision, Engine
@@ -87,7 +87,14 @@ def opened(bundle: Path, public_key: bytes) -> Iterator[tuple[Engine, Timer]]:
 
 
 def engine_scores(
-    engine: Engine, timer: Timer, log: Log, test: I64, moments: Moments, candidates: Candidates, *, progress: Progress
+    engine: Engine,
+    timer: Timer,
+    log: Log,
+    test: I64,
+    moments: PointsInTime,
+    candidates: Candidates,
+    *,
+    progress: Progress,
 ) -> F32:
     """Scores (M,) that the engine gives to the candidates of each test decision.
 
@@ -186,10 +193,15 @@ def calibration(logits: F32, outcomes: F32, objectives: tuple[str, ...], *, bins
             if len(part):
                 share = float(observed[part].mean())
                 spread = 1.96 * (share * (1 - share) / len(part)) ** 0.5
-                rows.append({
-                    "predicted": float(predicted[part].mean()), "observed": share, "count": len(part),
-                    "low": max(0.0, share - spread), "high": min(1.0, share + spread),
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "predicted": float(predicted[part].mean()),
+                        "observed": share,
+                        "count": len(part),
+                        "low": max(0.0, share - spread),
+                        "high": min(1.0, share + spread),
+                    }
+                )
         blocks[name] = rows
     return blocks
 

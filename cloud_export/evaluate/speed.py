@@ -49,8 +49,14 @@ print(opened)
 """
 
 
-def measure_speed(bundle: Path, wide_bundle: Path | None, public_key: bytes, events: Sequence[tuple[str, str]],
-                  window_kinds: Sequence[str], offers: Sequence[str]) -> dict[str, JsonValue]:  # fmt: skip
+def measure_speed(
+    bundle: Path,
+    wide_bundle: Path | None,
+    public_key: bytes,
+    events: Sequence[tuple[str, str]],
+    window_kinds: Sequence[str],
+    offers: Sequence[str],
+) -> dict[str, JsonValue]:
     """The report's speed block.
 
     Args:
@@ -163,8 +169,11 @@ def fresh_python(program: str, arguments: list[str], bytecode: str) -> list[str]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     run = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        capture_output=True, text=True, check=True, env={**environment, "PYTHONPYCACHEPREFIX": bytecode},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**environment, "PYTHONPYCACHEPREFIX": bytecode},
+    )
     return run.stdout.split()
 
 

@@ -18,7 +18,7 @@ import polars as pl
 
 import edge_sdk
 from cloud_export.atomic_write import write_whole
-from cloud_export.export.container_writer import development_key, public_bytes, sign_release
+from cloud_export.export.container_writer import development_key, public_bytes, sign_container
 from cloud_export.features.layout import DeviceLayout
 from cloud_export.scene.load import Scene
 from cloud_export.scene.policy_table import policy_table
@@ -27,16 +27,21 @@ from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.bundle.golden import Golden
 from edge_sdk.limits import FORMAT_VERSION
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_rules import DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.model.projection import ModelTables
 from edge_sdk.types import F32, I64
 from edge_sdk.vocabulary import Vocabulary, kind_id
 
 __all__ = [
-    "Content", "development_key", "model_version", "pack_payload", "public_bytes", "sign_release",
+    "Content",
+    "development_key",
+    "model_version",
+    "pack_payload",
+    "public_bytes",
+    "sign_container",
     "write_base_decisions",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +95,7 @@ def pack_payload(content: Content) -> bytes:
         golden=[_golden(golden) for golden in content.golden],
         session=_session(memory.derived.session) if memory.derived.session else None,
         dwell=[_dwell(rule) for rule in memory.derived.dwell] or None,
-        passedOver=[_passed_over(rule) for rule in memory.derived.passed_over] or None,
+        ignored=[_ignored(rule) for rule in memory.derived.ignored] or None,
         channels=[
             fb.ChannelT(name=channel.name, shownKind=channel.shown_kind, cost=channel.cost)
             for channel in policy.channels[1:]
@@ -143,9 +148,13 @@ def _kind(layout: DeviceLayout, name: str) -> fb.KindT:
     identifier = kind_id(name)
     rule = layout.memory.kinds[identifier]
     return fb.KindT(
-        name=name, id=identifier, inWindow=rule.in_window, counter=rule.counter + 1, keepS=rule.keep_s,
+        name=name,
+        id=identifier,
+        inWindow=rule.in_window,
+        counter=rule.counter + 1,
+        keepS=rule.keep_s,
         derived=identifier in layout.memory.derived.kinds,
-    )  # fmt: skip
+    )
 
 
 def _tables(tables: ModelTables) -> fb.ModelTablesT:
@@ -172,8 +181,8 @@ def _dwell(rule: DwellRule) -> fb.DwellRuleT:
     return fb.DwellRuleT(kind=rule.kind, of=_ids(rule.of), activity=_ids(rule.activity), longestS=rule.longest_s)
 
 
-def _passed_over(rule: PassedOverRule) -> fb.PassedOverRuleT:
-    return fb.PassedOverRuleT(kind=rule.kind, seen=_ids(rule.seen), touched=_ids(rule.touched), count=rule.count)
+def _ignored(rule: IgnoredRule) -> fb.IgnoredRuleT:
+    return fb.IgnoredRuleT(kind=rule.kind, seen=_ids(rule.seen), touched=_ids(rule.touched), count=rule.count)
 
 
 def _ids(kinds: frozenset[int]) -> npt.NDArray[np.uint16]:

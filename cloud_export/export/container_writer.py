@@ -15,7 +15,7 @@ from edge_sdk.bundle.format.generated import edge_generated as fb
 _ALIGNMENT = 16  # of the payload in the file, so that its vectors can be used where they lie
 
 
-def sign_release(payload: bytes, keys: Sequence[Ed25519PrivateKey], identifier: bytes = BUNDLE) -> bytes:
+def sign_container(payload: bytes, keys: Sequence[Ed25519PrivateKey], identifier: bytes = BUNDLE) -> bytes:
     """A bundle's or a policy's file: the payload, its SHA-256, and a signature by each key."""
     builder = flatbuffers.Builder(len(payload) + 1024)
     signatures = []
@@ -26,17 +26,17 @@ def sign_release(payload: bytes, keys: Sequence[Ed25519PrivateKey], identifier: 
         fb.SignatureAddKeyId(builder, name)
         fb.SignatureAddEd25519(builder, raw)
         signatures.append(fb.SignatureEnd(builder))
-    fb.ReleaseStartSignaturesVector(builder, len(signatures))
+    fb.ContainerStartSignaturesVector(builder, len(signatures))
     for signature in reversed(signatures):
         builder.PrependUOffsetTRelative(signature)
     signature_vector = builder.EndVector()
     digest = builder.CreateByteVector(hashlib.sha256(payload).digest())
     body = _aligned_bytes(builder, payload)
-    fb.ReleaseStart(builder)
-    fb.ReleaseAddPayload(builder, body)
-    fb.ReleaseAddSha256(builder, digest)
-    fb.ReleaseAddSignatures(builder, signature_vector)
-    builder.Finish(fb.ReleaseEnd(builder), file_identifier=identifier)
+    fb.ContainerStart(builder)
+    fb.ContainerAddPayload(builder, body)
+    fb.ContainerAddSha256(builder, digest)
+    fb.ContainerAddSignatures(builder, signature_vector)
+    builder.Finish(fb.ContainerEnd(builder), file_identifier=identifier)
     return bytes(builder.Output())
 
 

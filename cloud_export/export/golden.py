@@ -10,7 +10,7 @@ from edge_sdk.bundle.golden import Golden
 from edge_sdk.memory.memory import replay
 from edge_sdk.model.inputs import ModelInputs, Shape
 from edge_sdk.model.projection import ModelTables
-from edge_sdk.model.session import Ranker
+from edge_sdk.model.session import ModelSession
 from edge_sdk.types import F32, I32, I64
 
 VECTORS = 3
@@ -33,7 +33,7 @@ def make_golden(
         seed: which ones.
     """
     generator = np.random.default_rng(seed)
-    ranker = Ranker(memoryview(model), shape_of(layout), tables)
+    ranker = ModelSession(memoryview(model), shape_of(layout), tables)
     drawn = generator.choice(len(decisions), min(VECTORS, len(decisions)), replace=False)
     vectors = []
     for index in np.sort(drawn).tolist():
@@ -57,9 +57,15 @@ def shape_of(layout: DeviceLayout) -> Shape:
 
 
 def _vector(
-    log: Log, layout: DeviceLayout, ranker: Ranker, rows: I64, now_ms: int, context: F32, candidates: I32,
+    log: Log,
+    layout: DeviceLayout,
+    ranker: ModelSession,
+    rows: I64,
+    now_ms: int,
+    context: F32,
+    candidates: I32,
     base_logits: F32,
-) -> Golden:  # fmt: skip
+) -> Golden:
     times = tuple(log.event_time_ms[rows].tolist())
     kinds = tuple(layout.kind_ids[log.event_kind[rows]].tolist())
     items = tuple(layout.item_ids[log.event_item[rows]].tolist())

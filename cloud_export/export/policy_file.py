@@ -8,11 +8,11 @@ import flatbuffers
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import edge_sdk
-from cloud_export.export.container_writer import sign_release
+from cloud_export.export.container_writer import sign_container
 from cloud_export.scene.policy_table import policy_table
 from cloud_export.scene.sections import Scene
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.bundle.container import POLICY, open_release
+from edge_sdk.bundle.container import POLICY, open_container
 from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.bundle.policy_reader import read_policy_file
 from edge_sdk.bundle.reader import read_bundle
@@ -35,7 +35,7 @@ def pack_policy(scene: Scene) -> bytes:
 
 def sign_policy(scene: Scene, *keys: Ed25519PrivateKey) -> bytes:
     """The policy file, with a signature by each key."""
-    return sign_release(pack_policy(scene), keys, POLICY)
+    return sign_container(pack_policy(scene), keys, POLICY)
 
 
 def try_on(scene: Scene, source: str, content: bytes, bundle: Path) -> list[str]:
@@ -47,7 +47,7 @@ def try_on(scene: Scene, source: str, content: bytes, bundle: Path) -> list[str]
     Raises:
         EdgeError: the bundle cannot be read, or the policy does not fit it.
     """
-    installed = read_bundle(bundle, open_release(bundle, trusted_keys=(), allow_unsigned=True))
+    installed = read_bundle(bundle, open_container(bundle, trusted_keys=(), allow_unsigned=True))
     read = read_policy_file(source, content, installed.scene, installed.words, trusted_keys=(), allow_unsigned=True)
     notes = unknown_names(scene, installed)
     if read.policy.version <= installed.policy.version:

@@ -51,7 +51,7 @@ class BaseStates:
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
+class PointsInTime:
     """Points of the replay, sorted by (user, position)."""
 
     user: I32  # (M,)
@@ -59,7 +59,7 @@ class Moments:
     now_ms: I64  # (M,)
 
 
-def decision_moments(log: Log, chosen: I64, *, late_ms: int = 0) -> Moments:
+def decision_moments(log: Log, chosen: I64, *, late_ms: int = 0) -> PointsInTime:
     """The moments of these decisions.
 
     Args:
@@ -73,10 +73,12 @@ def decision_moments(log: Log, chosen: I64, *, late_ms: int = 0) -> Moments:
         position = np.minimum(position, events_before(log, user, now_ms - late_ms + 1))
         # Within one user later decisions see at least as many events, but a derived decision's clock may stand still.
         position = _rising(user, position)
-    return Moments(user, position, now_ms)
+    return PointsInTime(user, position, now_ms)
 
 
-def refresh_moments(log: Log, decisions: Moments, *, every_hours: int, at_hour_utc: int) -> tuple[Moments, I64]:
+def refresh_moments(
+    log: Log, decisions: PointsInTime, *, every_hours: int, at_hour_utc: int
+) -> tuple[PointsInTime, I64]:
     """The last refresh before each decision, once for each user and refresh.
 
     Returns:
@@ -85,7 +87,7 @@ def refresh_moments(log: Log, decisions: Moments, *, every_hours: int, at_hour_u
     refresh_ms = last_refresh_ms(decisions.now_ms, every_hours=every_hours, at_hour_utc=at_hour_utc)
     pairs, index = np.unique(np.stack([decisions.user.astype(np.int64), refresh_ms]), axis=1, return_inverse=True)
     user = pairs[0].astype(np.int32)
-    return Moments(user, events_before(log, user, pairs[1]), pairs[1]), index.reshape(-1)
+    return PointsInTime(user, events_before(log, user, pairs[1]), pairs[1]), index.reshape(-1)
 
 
 def last_refresh_ms(now_ms: I64, *, every_hours: int, at_hour_utc: int) -> I64:
@@ -94,7 +96,9 @@ def last_refresh_ms(now_ms: I64, *, every_hours: int, at_hour_utc: int) -> I64:
     return (now_ms - start) // step * step + start
 
 
-def make_examples(log: Log, layout: DeviceLayout, chosen: I64, moments: Moments, *, progress: Progress) -> Examples:
+def make_examples(
+    log: Log, layout: DeviceLayout, chosen: I64, moments: PointsInTime, *, progress: Progress
+) -> Examples:
     """What the device sees at these decisions (base logits left at 0: `with_base` puts them in)."""
     decisions, memory = log.decisions, layout.memory
     starts, ends = decisions.offsets[chosen], decisions.offsets[chosen + 1]
@@ -131,7 +135,7 @@ def with_base(examples: Examples, offer_logits: F32, state_of_example: I64) -> E
     return replace(examples, base_logits=padded[state_of_example[:, None], examples.candidate])
 
 
-def make_states(log: Log, layout: DeviceLayout, moments: Moments, *, progress: Progress) -> BaseStates:
+def make_states(log: Log, layout: DeviceLayout, moments: PointsInTime, *, progress: Progress) -> BaseStates:
     """What the cloud knows of these users at these moments."""
     memory = layout.memory
     s, n = len(moments.user), memory.window
@@ -151,7 +155,12 @@ def make_states(log: Log, layout: DeviceLayout, moments: Moments, *, progress: P
 
 
 def replay(
-    log: Log, layout: DeviceLayout, moments: Moments, visit: Callable[[int, Memory, int], None], *, progress: Progress
+    log: Log,
+    layout: DeviceLayout,
+    moments: PointsInTime,
+    visit: Callable[[int, Memory, int], None],
+    *,
+    progress: Progress,
 ) -> None:
     """Run each user's events through the device's memory and call `visit(index, memory, now_ms)` at every moment.
 

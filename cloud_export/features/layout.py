@@ -17,9 +17,9 @@ from cloud_export.scene.machines import machine_rule
 from cloud_export.scene.policy_table import policy_table, shown_kind
 from cloud_export.scene.sections import Events
 from edge_sdk.bundle.policy_reader import read_policy
-from edge_sdk.bundle.policy_symbols import SceneWords
+from edge_sdk.bundle.policy_symbols import PolicySymbols
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.rules import Channel, Policy
@@ -58,7 +58,7 @@ class DeviceLayout:
 
     memory: MemoryLayout
     policy: Policy
-    words: SceneWords  # what a policy of the scene may refer to
+    words: PolicySymbols  # what a policy of the scene may refer to
     item_ids: U32  # (I,) device id of every item of the log
     kind_ids: npt.NDArray[np.uint16]  # (recorded kinds,) device id of every kind of the log, by its code there
     offer_row: I32  # (I,) offer row of every item of the log; 0 = no offer
@@ -176,9 +176,8 @@ def _derived_rules(events: Events) -> DerivedRules:
         dwell=tuple(
             DwellRule(kind_id(rule.kind), _ids(rule.of), _ids(rule.activity), rule.longest_s) for rule in events.dwell
         ),
-        passed_over=tuple(
-            PassedOverRule(kind_id(rule.kind), _ids(rule.seen), _ids(rule.touched), rule.count)
-            for rule in events.passed_over
+        ignored=tuple(
+            IgnoredRule(kind_id(rule.kind), _ids(rule.seen), _ids(rule.touched), rule.count) for rule in events.ignored
         ),
     )
 
@@ -187,7 +186,7 @@ def _ids(kinds: tuple[str, ...]) -> frozenset[int]:
     return frozenset(kind_id(kind) for kind in kinds)
 
 
-def _words(scene: Scene, log: Log, memory: MemoryLayout, rows: I32) -> SceneWords:
+def _words(scene: Scene, log: Log, memory: MemoryLayout, rows: I32) -> PolicySymbols:
     """`rows`: the offer row of each offer of the catalogue."""
     catalogue, size = log.catalogue, len(rows) + 1
     bounds = np.zeros((2, size), np.int64)
@@ -196,7 +195,7 @@ def _words(scene: Scene, log: Log, memory: MemoryLayout, rows: I32) -> SceneWord
     costs = np.zeros(size, np.float32)
     if catalogue.cost is not None:
         costs[rows] = catalogue.cost
-    return SceneWords(
+    return PolicySymbols(
         objectives=log.objectives,
         window=memory.window,
         kinds=frozenset(memory.kinds),
@@ -223,4 +222,4 @@ def _channels(scene: Scene) -> tuple[Channel, ...]:
 
 def _refuse(field: str, found: str) -> NoReturn:
     """A checked scene gives no such policy; where one does, it must not be packed."""
-    raise SceneError("the scene", [SceneProblem(field, None, found, "mend it in scene.toml, and report it")])
+    raise SceneError("the scene", [SceneProblem(field, None, found, "fix it in scene.toml, and report it")])

@@ -87,9 +87,19 @@ def legend_above(axes: Axes, columns: int) -> None:
     figure = axes.get_figure()
     if handles and figure is not None:
         figure.legend(
-            handles, labels, frameon=False, fontsize=11, labelcolor=INK, loc="upper left", bbox_to_anchor=(-0.01, 1.0),
-            ncols=columns, handlelength=1.1, handletextpad=0.5, columnspacing=1.2, borderaxespad=0.2,
-        )  # fmt: skip
+            handles,
+            labels,
+            frameon=False,
+            fontsize=11,
+            labelcolor=INK,
+            loc="upper left",
+            bbox_to_anchor=(-0.01, 1.0),
+            ncols=columns,
+            handlelength=1.1,
+            handletextpad=0.5,
+            columnspacing=1.2,
+            borderaxespad=0.2,
+        )
 
 
 def as_svg(figure: Figure, name: str, description: str) -> str:

@@ -14,7 +14,7 @@ from cloud_export.features.examples import (
     I64,
     BaseStates,
     Examples,
-    Moments,
+    PointsInTime,
     Progress,
     make_states,
     refresh_moments,
@@ -32,7 +32,7 @@ BASE_EPOCHS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CloudSide:
+class BaseRanker:
     """What the cloud contributes."""
 
     model: BaseModel  # fitted on all training decisions
@@ -43,9 +43,17 @@ class CloudSide:
 
 
 def fit_cloud_side(
-    scene: Scene, log: Log, layout: DeviceLayout, split: Split, training: Examples, test: Examples,
-    moments: tuple[Moments, Moments], *, seed: int, stage: Stage,
-) -> CloudSide:  # fmt: skip
+    scene: Scene,
+    log: Log,
+    layout: DeviceLayout,
+    split: Split,
+    training: Examples,
+    test: Examples,
+    moments: tuple[PointsInTime, PointsInTime],
+    *,
+    seed: int,
+    stage: Stage,
+) -> BaseRanker:
     """Fit the base model and put its logits under the examples.
 
     The logits under a training example come from a model that never saw its user, as those of a test user do: else the
@@ -69,7 +77,7 @@ def fit_cloud_side(
     everyone = np.ones(len(users), np.bool_)
     final = _fit(scene, log, layout, states, state_of, training, everyone, validation, seed + FOLDS, bar)
     test_logits = predict_base(final, test_states)
-    return CloudSide(
+    return BaseRanker(
         model=final,
         training=with_base(training, logits, state_of),
         test=with_base(test, test_logits, test_state_of),
@@ -79,9 +87,16 @@ def fit_cloud_side(
 
 
 def fit_real_time(
-    scene: Scene, log: Log, layout: DeviceLayout, split: Split, states: BaseStates, training: Examples,
-    *, seed: int, progress: Progress,
-) -> BaseModel:  # fmt: skip
+    scene: Scene,
+    log: Log,
+    layout: DeviceLayout,
+    split: Split,
+    states: BaseStates,
+    training: Examples,
+    *,
+    seed: int,
+    progress: Progress,
+) -> BaseModel:
     """The same ranker fitted on what was known at each decision, as if the cloud saw every event at once."""
     validation = split.validation_user[log.decisions.user[split.training]]
     rows = np.arange(len(training.candidate))
@@ -90,7 +105,7 @@ def fit_real_time(
 
 
 def _states(
-    scene: Scene, log: Log, layout: DeviceLayout, moments: Moments, progress: Progress
+    scene: Scene, log: Log, layout: DeviceLayout, moments: PointsInTime, progress: Progress
 ) -> tuple[BaseStates, I64]:
     refresh = scene.refresh
     at, state_of = refresh_moments(log, moments, every_hours=refresh.every_hours, at_hour_utc=refresh.at_hour_utc)
@@ -104,9 +119,17 @@ def _user_of_state(users: npt.NDArray[np.int32], state_of: I64, states: int) -> 
 
 
 def _fit(
-    scene: Scene, log: Log, layout: DeviceLayout, states: BaseStates, state_of: I64, examples: Examples,
-    chosen: npt.NDArray[np.bool_], validation: npt.NDArray[np.bool_], seed: int, progress: Progress,
-) -> BaseModel:  # fmt: skip
+    scene: Scene,
+    log: Log,
+    layout: DeviceLayout,
+    states: BaseStates,
+    state_of: I64,
+    examples: Examples,
+    chosen: npt.NDArray[np.bool_],
+    validation: npt.NDArray[np.bool_],
+    seed: int,
+    progress: Progress,
+) -> BaseModel:
     memory = layout.memory
     config = BaseModelConfig(
         items=len(memory.items) + 1,

@@ -67,13 +67,13 @@ def _numbers(policy: Policy) -> list[str]:
     budget = policy.budget
     said = {
         f"{policy.min_events} to {policy.full_events} events for the device's full say": policy.full_events > 0,
-        f"largest shift {policy.largest_shift}": policy.largest_shift is not None,
-        f"largest move {policy.largest_move}": policy.largest_move is not None,
-        f"cost price {policy.cost_price:g}": policy.cost_price > 0,
+        f"largest shift {policy.max_score_change}": policy.max_score_change is not None,
+        f"largest move {policy.max_rank_change}": policy.max_rank_change is not None,
+        f"cost price {policy.cost_weight:g}": policy.cost_weight > 0,
         f"budget {budget.amount:g} in {budget.period_s} s" if budget else "": budget is not None,
         f"diversity {policy.diversity:g}": policy.diversity > 0,
         "category limits": policy.category_limits is not None,
-        f"null score {policy.null_score}": policy.null_score is not None,
+        f"null score {policy.minimum_score}": policy.minimum_score is not None,
         f"epsilon {exploring.epsilon:g}": exploring.mode == Explore.EPSILON_GREEDY,
         f"temperature {exploring.temperature:g}": exploring.mode == Explore.SOFTMAX,
     }

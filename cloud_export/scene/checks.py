@@ -35,20 +35,20 @@ def cross_problems(scene: Scene) -> Iterator[SceneProblem]:
 
 
 def shape_problem(root: type[BaseModel], found: ErrorDetails) -> SceneProblem:
-    """One finding of pydantic as a field path, a value, a reason and a mend."""
+    """One finding of pydantic as a field path, a value, a reason and a fix."""
     location = found["loc"]
     field = _path(location)
     if found["type"] == "extra_forbidden":
         known = _keys_at(root, location[:-1])
-        mend = f"{suggestion(str(location[-1]), known)}the fields here are {quoted(known)}"
-        return SceneProblem(field, found["input"], "there is no such field", mend)
+        fix = f"{suggestion(str(location[-1]), known)}the fields here are {quoted(known)}"
+        return SceneProblem(field, found["input"], "there is no such field", fix)
     if found["type"] == "missing":
         return SceneProblem(field, None, "it is missing", "add it (docs/scene.md says what it means)")
-    mend = found["msg"].replace("Input should", "it should").replace("String should", "the text should")
+    fix = found["msg"].replace("Input should", "it should").replace("String should", "the text should")
     if found["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'", str(found.get("ctx", {}).get("expected", "")))
-        mend = f"{suggestion(str(found['input']), allowed)}the values allowed are {quoted(allowed)}"
-    return SceneProblem(field, found["input"], "this value is not accepted", mend)
+        fix = f"{suggestion(str(found['input']), allowed)}the values allowed are {quoted(allowed)}"
+    return SceneProblem(field, found["input"], "this value is not accepted", fix)
 
 
 def _path(location: Sequence[int | str]) -> str:
@@ -113,8 +113,8 @@ def _half_life_problems(half_lives_s: Sequence[int]) -> Iterator[SceneProblem]:
     for index in range(1, len(half_lives_s)):
         if half_lives_s[index] <= half_lives_s[index - 1]:
             reason = f"it is not above the one before it ({half_lives_s[index - 1]})"
-            mend = "list the half-lives from short to long, each once"
-            yield SceneProblem(f"model.half_lives_s[{index}]", half_lives_s[index], reason, mend)
+            fix = "list the half-lives from short to long, each once"
+            yield SceneProblem(f"model.half_lives_s[{index}]", half_lives_s[index], reason, fix)
 
 
 def _context_problems(scene: Scene) -> Iterator[SceneProblem]:
@@ -129,8 +129,8 @@ def _pattern_problems(pattern: str | None) -> Iterator[SceneProblem]:
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
-        yield SceneProblem(field, pattern, f"it is not a regular expression: {error}", "mend it at that position")
+        yield SceneProblem(field, pattern, f"it is not a regular expression: {error}", "fix it at that position")
         return
     if groups != 1:
-        mend = "put exactly one (…) around the category, and write other groups as (?:…)"
-        yield SceneProblem(field, pattern, f"it has {groups} groups", mend)
+        fix = "put exactly one (…) around the category, and write other groups as (?:…)"
+        yield SceneProblem(field, pattern, f"it has {groups} groups", fix)

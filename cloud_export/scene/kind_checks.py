@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from cloud_export.errors import SceneProblem, quoted, suggestion
-from cloud_export.scene.sections import Dwell, PassedOver, Scene
+from cloud_export.scene.sections import Dwell, Ignored, Scene
 from edge_sdk.vocabulary import kind_id
 
 
@@ -26,8 +26,8 @@ def kind_problems(scene: Scene) -> Iterator[SceneProblem]:
     yield from _session_problems(scene)
     for index, stay in enumerate(scene.events.dwell):
         yield from _dwell_problems(f"events.dwell[{index}]", stay)
-    for index, passed in enumerate(scene.events.passed_over):
-        yield from _passed_over_problems(f"events.passed_over[{index}]", passed)
+    for index, passed in enumerate(scene.events.ignored):
+        yield from _ignored_problems(f"events.ignored[{index}]", passed)
 
 
 def kind_lists(scene: Scene) -> dict[str, Sequence[str]]:
@@ -53,8 +53,8 @@ def unless_known(field: str, name: str, known: Iterable[str], where: str) -> Ite
     """
     listed = list(known)
     if name not in listed:
-        mend = f"{suggestion(name, listed)}use one of {quoted(listed)}, or add it to {where}"
-        yield SceneProblem(field, name, f"it is not in {where}", mend)
+        fix = f"{suggestion(name, listed)}use one of {quoted(listed)}, or add it to {where}"
+        yield SceneProblem(field, name, f"it is not in {where}", fix)
 
 
 def named(field: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -80,8 +80,8 @@ def _rule_lists(scene: Scene) -> dict[str, Sequence[str]]:
         lists["events.session.activity"] = events.session.activity
     for index, stay in enumerate(events.dwell):
         lists |= {f"events.dwell[{index}].of": stay.of, f"events.dwell[{index}].activity": stay.activity}
-    for index, passed in enumerate(events.passed_over):
-        field = f"events.passed_over[{index}]"
+    for index, passed in enumerate(events.ignored):
+        field = f"events.ignored[{index}]"
         lists |= {f"{field}.seen": passed.seen, f"{field}.touched": passed.touched}
     return lists
 
@@ -146,8 +146,8 @@ def _unless_recorded(field: str, kind: str, scene: Scene) -> Iterator[SceneProbl
 def _session_problems(scene: Scene) -> Iterator[SceneProblem]:
     session = scene.events.session
     if session and session.start is None and session.end is None:
-        mend = "add `start` or `end`: the name of the derived event"
-        yield SceneProblem("events.session", None, "it derives neither the start nor the end of a session", mend)
+        fix = "add `start` or `end`: the name of the derived event"
+        yield SceneProblem("events.session", None, "it derives neither the start nor the end of a session", fix)
 
 
 def _dwell_problems(field: str, stay: Dwell) -> Iterator[SceneProblem]:
@@ -157,7 +157,7 @@ def _dwell_problems(field: str, stay: Dwell) -> Iterator[SceneProblem]:
             yield SceneProblem(f"{field}.of[{index}]", kind, reason, f"add it to {field}.activity")
 
 
-def _passed_over_problems(field: str, passed: PassedOver) -> Iterator[SceneProblem]:
+def _ignored_problems(field: str, passed: Ignored) -> Iterator[SceneProblem]:
     for index, kind in enumerate(passed.touched):
         if kind in passed.seen:
             yield SceneProblem(f"{field}.touched[{index}]", kind, f"it is in {field}.seen too", "remove it from one")

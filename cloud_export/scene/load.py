@@ -35,7 +35,7 @@ def load_scene(path_or_name: str | Path) -> Scene:
         problem = SceneProblem("", None, f"it is not UTF-8 (byte {error.start})", "save it as UTF-8")
         raise SceneError(file, [problem]) from error
     except tomllib.TOMLDecodeError as error:
-        raise SceneError(file, [SceneProblem("", None, f"it is not TOML: {error}", "mend that line")]) from error
+        raise SceneError(file, [SceneProblem("", None, f"it is not TOML: {error}", "fix that line")]) from error
     return scene_from_table(table, file=file)
 
 
@@ -65,14 +65,14 @@ def _read(path: Path) -> tuple[str, bytes]:
         if path.is_file():
             return str(path), path.read_bytes()
     except OSError as error:
-        raise SceneError(str(path), [SceneProblem("", None, f"it cannot be read: {error}", "mend that")]) from error
+        raise SceneError(str(path), [SceneProblem("", None, f"it cannot be read: {error}", "fix that")]) from error
     shipped = {entry.name: entry for entry in (resources.files("cloud_export") / "scenes").iterdir() if entry.is_file()}
     name = path.name if path.suffix == ".toml" else f"{path.name}.toml"
     if len(path.parts) == 1 and name in shipped:
         return f"cloud_export/scenes/{name}", shipped[name].read_bytes()
     names = sorted(entry.removesuffix(".toml") for entry in shipped if entry.endswith(".toml"))
-    mend = f"{suggestion(path.stem, names)}give the path of a scene file, or a shipped scene: {quoted(names)}"
-    raise SceneError(str(path), [SceneProblem("", None, "there is no such file", mend)])
+    fix = f"{suggestion(path.stem, names)}give the path of a scene file, or a shipped scene: {quoted(names)}"
+    raise SceneError(str(path), [SceneProblem("", None, "there is no such file", fix)])
 
 
 def _with_tuples(value: object) -> object:

@@ -9,14 +9,14 @@ from cloud_export.scene.kind_checks import named, repetitions, unless_known
 from cloud_export.scene.policy_sections import Machine, Step
 from cloud_export.scene.sections import Scene
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.vocabulary import kind_id
 
 
 def machine_rule(machine: Machine) -> MachineRule:
     """The machine by indices and kind ids; its states must be known."""
     steps = tuple(_step(machine, step) for step in machine.steps)
-    return MachineRule(machine.name, Per[machine.per.upper()], machine.states, steps)
+    return MachineRule(machine.name, Scope[machine.per.upper()], machine.states, steps)
 
 
 def _step(machine: Machine, step: Step) -> MachineStep:

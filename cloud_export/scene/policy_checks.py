@@ -39,9 +39,15 @@ def _name_problems(scene: Scene) -> Iterator[SceneProblem]:
     first: dict[str, str] = {}
     policy = scene.policy
     lists: dict[str, Sequence[object]] = {
-        "eligibility": policy.eligibility, "blocks": policy.blocks, "pins": policy.pins, "weights": policy.weights,
-        "boosts": policy.boosts, "caps": policy.caps, "cooldowns": policy.cooldowns, "quiet_hours": policy.quiet_hours,
-    }  # fmt: skip
+        "eligibility": policy.eligibility,
+        "blocks": policy.blocks,
+        "pins": policy.pins,
+        "weights": policy.weights,
+        "boosts": policy.boosts,
+        "caps": policy.caps,
+        "cooldowns": policy.cooldowns,
+        "quiet_hours": policy.quiet_hours,
+    }
     for kind, rules in lists.items():
         for index, rule in enumerate(rules):
             given, field = getattr(rule, "name", None), f"policy.{kind}[{index}].name"
@@ -76,8 +82,8 @@ def _condition_problems(
             yield from _number_problems(field, condition)
             return
         known = list(dict.fromkeys((*scene.context, *machines, *scene.attributes.names)))
-        mend = f"{suggestion(name, known)}use one of {quoted(known)}, or declare it"
-        yield SceneProblem(field, None, "it is no context field, machine or attribute", mend)
+        fix = f"{suggestion(name, known)}use one of {quoted(known)}, or declare it"
+        yield SceneProblem(field, None, "it is no context field, machine or attribute", fix)
         return
     if bounds or not condition.one_of:
         where = "context" if name in scene.context else "machines"
@@ -93,11 +99,11 @@ def _condition_problems(
 
 
 def _number_problems(field: str, condition: Condition) -> Iterator[SceneProblem]:
-    mend = "write { at_least = 1000 }, { below = 5000 } or both"
+    fix = "write { at_least = 1000 }, { below = 5000 } or both"
     if condition.one_of:
-        yield SceneProblem(field, condition.one_of, "it is a number (it is in [attributes])", mend)
+        yield SceneProblem(field, condition.one_of, "it is a number (it is in [attributes])", fix)
     elif condition.at_least is None and condition.below is None:
-        yield SceneProblem(field, None, "it has no bound", mend)
+        yield SceneProblem(field, None, "it has no bound", fix)
     elif None not in (condition.at_least, condition.below) and not (condition.at_least or 0) < (condition.below or 0):
         reason = f"no number is at least {condition.at_least:g} and below {condition.below:g}"
         yield SceneProblem(field, None, reason, "put the smaller one under at_least")
@@ -106,8 +112,11 @@ def _number_problems(field: str, condition: Condition) -> Iterator[SceneProblem]
 def _selection_problems(scene: Scene) -> Iterator[SceneProblem]:
     policy = scene.policy
     lists: dict[str, Sequence[Selecting]] = {
-        "eligibility": policy.eligibility, "blocks": policy.blocks, "pins": policy.pins, "boosts": policy.boosts,
-    }  # fmt: skip
+        "eligibility": policy.eligibility,
+        "blocks": policy.blocks,
+        "pins": policy.pins,
+        "boosts": policy.boosts,
+    }
     for name, rules in lists.items():
         for index, rule in enumerate(rules):
             field = f"policy.{name}[{index}]"
@@ -123,8 +132,8 @@ def _weight_problems(scene: Scene) -> Iterator[SceneProblem]:
     for index, rule in enumerate(scene.policy.weights):
         field = f"policy.weights[{index}]"
         if not rule.when:
-            mend = "add them; weights without conditions are those of [objectives]"
-            yield SceneProblem(f"{field}.when", None, "it has no conditions", mend)
+            fix = "add them; weights without conditions are those of [objectives]"
+            yield SceneProblem(f"{field}.when", None, "it has no conditions", fix)
         for name in rule.weights:
             yield from unless_known(f"{field}.weights.{name}", name, scene.objective_order, "scene.objective_order")
         for name in scene.objective_order:
@@ -141,8 +150,8 @@ def _counted_problems(field: str, rule: Cap | Cooldown, scene: Scene) -> Iterato
         yield SceneProblem(f"{field}.within_s", rule.within_s, reason, 'write within_s, or within = "day"')
     if rule.per != "channel":
         if not rule.kind:
-            mend = "add it (docs/scene.md says what it means)"
-            yield SceneProblem(f"{field}.kind", None, "it is missing", mend)
+            fix = "add it (docs/scene.md says what it means)"
+            yield SceneProblem(f"{field}.kind", None, "it is missing", fix)
         return
     if rule.kind:
         reason = "a channel counts what it has shown itself"
@@ -161,20 +170,20 @@ def _quiet_problems(scene: Scene) -> Iterator[SceneProblem]:
         field = f"policy.quiet_hours[{index}]"
         yield from _unless_channel(f"{field}.channel", rule.channel, scene)
         if rule.from_ == rule.until:
-            mend = "give them different times; for the whole day, block the channel"
-            yield SceneProblem(f"{field}.until", rule.until, "it is the same time as `from`", mend)
+            fix = "give them different times; for the whole day, block the channel"
+            yield SceneProblem(f"{field}.until", rule.until, "it is the same time as `from`", fix)
 
 
 def _gate_problems(scene: Scene) -> Iterator[SceneProblem]:
-    gate, window = scene.policy.gate, scene.model.window
-    if gate.full_events is not None and gate.full_events < gate.min_events:
-        reason = f"it is below min_events ({gate.min_events})"
-        yield SceneProblem("policy.gate.full_events", gate.full_events, reason, "raise it, or lower min_events")
+    warm_up, window = scene.policy.warm_up, scene.model.window
+    if warm_up.full_events is not None and warm_up.full_events < warm_up.min_events:
+        reason = f"it is below min_events ({warm_up.min_events})"
+        yield SceneProblem("policy.warm_up.full_events", warm_up.full_events, reason, "raise it, or lower min_events")
     for name in ("min_events", "full_events"):
-        number = getattr(gate, name)
+        number = getattr(warm_up, name)
         if number is not None and number > window:
             reason = f"the window never holds so many (model.window is {window})"
-            yield SceneProblem(f"policy.gate.{name}", number, reason, "lower it")
+            yield SceneProblem(f"policy.warm_up.{name}", number, reason, "lower it")
 
 
 def _budget_problems(scene: Scene) -> Iterator[SceneProblem]:
@@ -191,10 +200,6 @@ def _budget_problems(scene: Scene) -> Iterator[SceneProblem]:
 
 def _exploration_problems(scene: Scene) -> Iterator[SceneProblem]:
     exploration, field = scene.policy.exploration, "policy.exploration"
-    if exploration.mode == "thompson":
-        mend = 'use "epsilon_greedy" or "softmax"'
-        yield SceneProblem(f"{field}.mode", "thompson", "it needs an on-device learner, which there is not", mend)
-        return
     if exploration.mode == "epsilon_greedy" and exploration.epsilon is None:
         yield SceneProblem(f"{field}.epsilon", None, "it is missing", "add `epsilon = 0.05`")
     for name, mode in (("epsilon", "epsilon_greedy"), ("temperature", "softmax")):

@@ -116,24 +116,27 @@ class QuietHours(Section):
     until: Clock
 
 
-class Gate(Section):
-    """[policy.gate]: how many events in the window the device needs. `full_events` defaults to `min_events`."""
+class WarmUp(Section):
+    """[policy.warm_up]: how many events in the window the model needs before it counts in full.
+
+    `full_events` defaults to `min_events`.
+    """
 
     min_events: Annotated[int, Field(ge=0, le=1024)] = 0
     full_events: Annotated[int, Field(ge=0, le=1024)] | None = None
 
 
-class Influence(Section):
-    """[policy.influence]: how far the model may move an offer from the base order."""
+class ModelBounds(Section):
+    """[policy.model_bounds]: how far the model may move an offer from the base order."""
 
-    largest_move: Annotated[int, Field(ge=0, le=65_535)] | None = None
-    largest_shift: NotNegative | None = None
+    max_rank_change: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    max_score_change: NotNegative | None = None
 
 
 class Cost(Section):
     """[policy.cost]: what a unit of cost takes off the score, a logit."""
 
-    price: NotNegative = 0.0
+    weight: NotNegative = 0.0
 
 
 class Budget(Section):
@@ -142,7 +145,7 @@ class Budget(Section):
     amount: NotNegative
     period_s: Seconds | None = None
     period: Literal["hour", "day", "week"] | None = None
-    gain: NotNegative = 0.0
+    pacing_gain: NotNegative = 0.0
 
     @property
     def span_s(self) -> int:
@@ -150,17 +153,17 @@ class Budget(Section):
         return self.period_s or SPANS_S[self.period or "day"]
 
 
-class Null(Section):
-    """[policy.null]: an offer with a lower score is not worth showing."""
+class Minimum(Section):
+    """[policy.minimum]: an offer with a lower score is not shown."""
 
     score: Finite
-    again_after_s: Annotated[int, Field(ge=0, le=315_360_000)] = 0
+    retry_after_s: Annotated[int, Field(ge=0, le=315_360_000)] = 0
 
 
 class Exploration(Section):
     """[policy.exploration]: how offers get a chance that the scores do not give them."""
 
-    mode: Literal["off", "epsilon_greedy", "softmax", "thompson"] = "off"
+    mode: Literal["off", "epsilon_greedy", "softmax"] = "off"
     epsilon: Annotated[float, Field(ge=0, le=1)] | None = None
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
@@ -177,13 +180,13 @@ class Policy(Section):
     caps: tuple[Cap, ...] = ()
     cooldowns: tuple[Cooldown, ...] = ()
     quiet_hours: tuple[QuietHours, ...] = ()
-    gate: Gate = Gate()
-    influence: Influence = Influence()
+    warm_up: WarmUp = WarmUp()
+    model_bounds: ModelBounds = ModelBounds()
     cost: Cost = Cost()
     budget: Budget | None = None
     diversity: NotNegative = 0.0
     category_limits: dict[Text, Count] = Field(default={})
-    null: Null | None = None
+    minimum: Minimum | None = None
     exploration: Exploration = Exploration()
 
     @property

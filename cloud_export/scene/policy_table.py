@@ -26,7 +26,7 @@ from edge_sdk.vocabulary import category_id, item_id, kind_id
 Rule = TypeVar("Rule")
 Table = TypeVar("Table")
 
-_PER = {"offer": fb.Per.Offer, "category": fb.Per.Category, "user": fb.Per.User, "channel": fb.Per.User}
+_PER = {"offer": fb.Scope.Offer, "category": fb.Scope.Category, "user": fb.Scope.User, "channel": fb.Scope.User}
 _PARTY = {"operator": fb.Party.Operator, "user": fb.Party.User}
 _MODE = {"off": fb.Explore.Off, "epsilon_greedy": fb.Explore.EpsilonGreedy, "softmax": fb.Explore.Softmax}
 
@@ -34,7 +34,7 @@ _MODE = {"off": fb.Explore.Off, "epsilon_greedy": fb.Explore.EpsilonGreedy, "sof
 def policy_table(scene: Scene) -> fb.PolicyT:
     """What [objectives] and [policy] say, by names and ids, so that it fits any bundle of the scene."""
     policy = scene.policy
-    gate, null = policy.gate, policy.null
+    warm_up, minimum = policy.warm_up, policy.minimum
     about = partial(_about, scene)
     return fb.PolicyT(
         objectives=[fb.ObjectiveT(name=name, weight=scene.objectives[name]) for name in scene.objective_order],
@@ -45,15 +45,15 @@ def policy_table(scene: Scene) -> fb.PolicyT:
         quietHours=_each("quiet_hours", policy.quiet_hours, _quiet_hours),
         weightRules=_each("weights", policy.weights, partial(_weight_rule, scene)),
         boosts=_each("boosts", policy.boosts, lambda name, r: fb.BoostT(**about(name, r), add=r.add)),
-        minEvents=gate.min_events,
-        fullEvents=gate.min_events if gate.full_events is None else gate.full_events,
-        largestShift=policy.influence.largest_shift,
-        largestMove=policy.influence.largest_move,
-        costPrice=policy.cost.price,
+        minEvents=warm_up.min_events,
+        fullEvents=warm_up.min_events if warm_up.full_events is None else warm_up.full_events,
+        maxScoreChange=policy.model_bounds.max_score_change,
+        maxRankChange=policy.model_bounds.max_rank_change,
+        costWeight=policy.cost.weight,
         budget=_budget(policy.budget),
         diversity=policy.diversity,
-        nullScore=null.score if null else None,
-        againAfterS=null.again_after_s if null else 0,
+        minimumScore=minimum.score if minimum else None,
+        retryAfterS=minimum.retry_after_s if minimum else 0,
         exploration=_exploration(policy.exploration),
         categoryLimits=_category_limits(policy.category_limits),
         pins=_each(
@@ -76,7 +76,7 @@ def _each(kind: str, rules: Sequence[Rule], table: Callable[[str, Rule], Table])
 
 def _about(scene: Scene, default_name: str, rule: Selecting) -> dict[str, object]:
     """Name, selection and conditions of a rule."""
-    selection = fb.SelectionT(
+    selection = fb.OfferSelectorT(
         offers=_u32(item_id(name) for name in rule.offers),
         categories=_u32(category_id(name) for name in rule.category),
         channels=list(rule.channel) or None,
@@ -169,7 +169,7 @@ def minute_of_day(clock: str) -> int:
 
 
 def _budget(budget: Budget | None) -> fb.BudgetT | None:
-    return budget and fb.BudgetT(amount=budget.amount, periodS=budget.span_s, gain=budget.gain)
+    return budget and fb.BudgetT(amount=budget.amount, periodS=budget.span_s, pacingGain=budget.pacing_gain)
 
 
 def _exploration(exploration: Exploration) -> fb.ExplorationT | None:

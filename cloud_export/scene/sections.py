@@ -85,8 +85,8 @@ class Dwell(Section):
     activity: Texts = ()
 
 
-class PassedOver(Section):
-    """[[events.passed_over]]: `count` events of `seen` without one of `touched` in between."""
+class Ignored(Section):
+    """[[events.ignored]]: `count` events of `seen` without one of `touched` in between."""
 
     kind: Text
     seen: Texts
@@ -102,7 +102,7 @@ class Events(Section):
     feedback: dict[str, Text] = Field(default={})
     session: Session | None = None
     dwell: tuple[Dwell, ...] = ()
-    passed_over: tuple[PassedOver, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
 
     @property
     def derived_kinds(self) -> dict[str, str]:
@@ -111,7 +111,7 @@ class Events(Section):
         if self.session:
             named = {"events.session.start": self.session.start, "events.session.end": self.session.end}
         named |= {f"events.dwell[{index}].kind": rule.kind for index, rule in enumerate(self.dwell)}
-        named |= {f"events.passed_over[{index}].kind": rule.kind for index, rule in enumerate(self.passed_over)}
+        named |= {f"events.ignored[{index}].kind": rule.kind for index, rule in enumerate(self.ignored)}
         return {field: kind for field, kind in named.items() if kind is not None}
 
     @property

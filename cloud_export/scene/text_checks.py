@@ -43,24 +43,24 @@ def _known_keys(scene: Scene) -> set[str]:
 def _key_problems(field: str, key: str, known: set[str], families: list[str]) -> Iterator[SceneProblem]:
     family, dot, name = key.partition(".")
     if family not in families or not dot or not name:
-        mend = f"{suggestion(family, families)}begin it with one of {quoted(f'{one}.' for one in families)}"
-        yield SceneProblem(field, None, "nothing reads a text of this key", mend)
+        fix = f"{suggestion(family, families)}begin it with one of {quoted(f'{one}.' for one in families)}"
+        yield SceneProblem(field, None, "nothing reads a text of this key", fix)
     elif family not in _OPEN and key not in known:
         near = sorted(one for one in known if one.startswith(f"{family}."))
-        mend = f"{suggestion(key, near)}use one of {quoted(near)}"
-        yield SceneProblem(field, None, "nothing reads a text of this key", mend)
+        fix = f"{suggestion(key, near)}use one of {quoted(near)}"
+        yield SceneProblem(field, None, "nothing reads a text of this key", fix)
 
 
 def _slot_problems(field: str, key: str, text: str) -> Iterator[SceneProblem]:
     if re.search(r"[{}]", SLOT.sub("", text)):
         reason = "it has a brace that belongs to no slot"
         yield SceneProblem(field, text, reason, "write a slot as {name}, and no other braces")
-    for slot, mend in _refused(key, text):
-        yield SceneProblem(field, text, f"nothing fills {slot}", mend)
+    for slot, fix in _refused(key, text):
+        yield SceneProblem(field, text, f"nothing fills {slot}", fix)
 
 
 def _refused(key: str, text: str) -> Iterator[tuple[str, str]]:
-    """The slots that nothing fills in a text of this key, with the mend."""
+    """The slots that nothing fills in a text of this key, with the fix."""
     if key.startswith("variant."):
         for slot in refused_slots(text, is_plain=key.endswith(".plain")):
             yield slot, "docs/texts.md lists the slots of a variant's text, and of its plain one"

@@ -27,7 +27,7 @@ CONDITIONS: Final[Mapping[ConditionName, str]] = {
 
 
 class BenchFileError(Exception):
-    """A file of an earlier bench is not usable; the message names the file, the field and the mend."""
+    """A file of an earlier bench is not usable; the message names the file, the field and the fix."""
 
 
 class _Frozen(BaseModel):
@@ -165,8 +165,8 @@ def read_bench(path: Path) -> Bench:
     Raises:
         BenchFileError: The file is not readable or not in the format.
     """
-    mend = "give a file that `device-sim bench --json` wrote, or measure again"
-    return read_json(path, Bench, BenchFileError, mend=mend, version=FORMAT)
+    fix = "give a file that `device-sim bench --json` wrote, or measure again"
+    return read_json(path, Bench, BenchFileError, fix=fix, version=FORMAT)
 
 
 def write_bench(bench: Bench, path: Path) -> None:

@@ -21,11 +21,11 @@ NO_COUNTS: Final = (
 
 
 class NotComparableError(Exception):
-    """The two files answer different questions; the message says where they part, and the mend."""
+    """The two files answer different questions; the message says where they part, and the fix."""
 
-    def __init__(self, field: str, old: object, new: object, mend: str) -> None:
+    def __init__(self, field: str, old: object, new: object, fix: str) -> None:
         self.field = field
-        super().__init__(f"not comparable: {field} was {old} and is {new}; {mend}")
+        super().__init__(f"not comparable: {field} was {old} and is {new}; {fix}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +121,15 @@ def compared_counts(
             raise NotComparableError(cores, core, found, f"give --counts FILE with the counts of {core}")
         now = new[core]
         for field in ("scene", "items", "candidates", "window"):
-            mend = "count with the same workload, or renew the baseline"
-            _same(f"{core}: the counted {field}", getattr(then, field), getattr(now, field), mend)
+            fix = "count with the same workload, or renew the baseline"
+            _same(f"{core}: the counted {field}", getattr(then, field), getattr(now, field), fix)
         for operation, counted in then.operations.items():
             if operation not in now.operations:
                 raise NotComparableError(f"{core}: {operation}", "counted", "missing", "count all operations again")
             before, after = counted.total().instructions, now.operations[operation].total().instructions
             if not before or not after:  # a count that failed must not pass for a fast program
-                mend = "no operation takes none: count again"
-                raise NotComparableError(f"{core}: instructions of {operation}", before, after, mend)
+                fix = "no operation takes none: count again"
+                raise NotComparableError(f"{core}: instructions of {operation}", before, after, fix)
             yield Line(f"counts {core} {operation}", before, after, "instructions", tolerance)
 
 
@@ -149,14 +149,14 @@ def _check_workloads(old: Bench, new: Bench, *, times: bool) -> None:
     for field in ("id", "candidates"):
         _same(f"the workload's {field}", getattr(old.workload, field), getattr(new.workload, field), again)
     if times:
-        mend = "compare times on one machine, or leave out --time-tolerance"
-        _same("the machine", old.machine.processor, new.machine.processor, mend)
-        _same("its number of CPUs", old.machine.cpus, new.machine.cpus, mend)
+        fix = "compare times on one machine, or leave out --time-tolerance"
+        _same("the machine", old.machine.processor, new.machine.processor, fix)
+        _same("its number of CPUs", old.machine.cpus, new.machine.cpus, fix)
 
 
-def _same(field: str, old: object, new: object, mend: str) -> None:
+def _same(field: str, old: object, new: object, fix: str) -> None:
     if old != new:
-        raise NotComparableError(field, old, new, mend)
+        raise NotComparableError(field, old, new, fix)
 
 
 def _times(old: Bench, new: Bench, tolerance: float | None) -> Iterator[Line]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edge_sdk import BaseDecision, Engine
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.clock import Clock, system_clock
 from edge_sdk.state.durability import Durability
@@ -27,8 +27,18 @@ CANDIDATES = 50
 STEP_MS = 10_000  # between two events of a history
 
 # Shares of kinds in two weeks of 2,000 users of `device-sim population`; a kind of another scene gets `_OTHER_SHARE`.
-_SHARES = {"impression": 0.672, "page_view": 0.120, "item_view": 0.110, "search": 0.029, "session_start": 0.028,
-           "click": 0.025, "convert": 0.006, "price_change": 0.004, "dismiss": 0.003, "due_date": 0.003}  # fmt: skip
+_SHARES = {
+    "impression": 0.672,
+    "page_view": 0.120,
+    "item_view": 0.110,
+    "search": 0.029,
+    "session_start": 0.028,
+    "click": 0.025,
+    "convert": 0.006,
+    "price_change": 0.004,
+    "dismiss": 0.003,
+    "due_date": 0.003,
+}
 _OTHER_SHARE = 0.01
 _EVENTS = 100_000  # of the workload; longer histories repeat them
 
@@ -45,7 +55,7 @@ class Columns(TypedDict):
 
 
 class DecisionFailedError(Exception):
-    """The bundle gives no decision that could be timed; the message has its error and the mend."""
+    """The bundle gives no decision that could be timed; the message has its error and the fix."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +72,7 @@ class Workload:
     @classmethod
     def of(cls, path: Path, public_key: bytes) -> Workload:
         """The workload of a bundle: the same for the same bundle, always."""
-        content = read_bundle(path, open_release(path, trusted_keys=[public_key], allow_unsigned=False))
+        content = read_bundle(path, open_container(path, trusted_keys=[public_key], allow_unsigned=False))
         calls = _calls(content)
         names = content.layout.offers.names()
         candidates = [names[index % len(names)] for index in range(CANDIDATES)]
@@ -136,7 +146,7 @@ class Workload:
         _ = decision.offers
         spent_us = (time.perf_counter_ns() - start) / 1000
         if decision.error:
-            raise DecisionFailedError(f"{decision.error.name}: {decision.detail}; mend the bundle before timing it")
+            raise DecisionFailedError(f"{decision.error.name}: {decision.detail}; fix the bundle before timing it")
         return spent_us
 
 

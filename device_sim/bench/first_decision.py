@@ -28,9 +28,11 @@ def main() -> object:
     base = BaseDecision(order["offers"], order["logits"])
     built = time.perf_counter()
     engine = Engine.open(
-        state, bundle=order["bundle"], trusted_keys=[bytes.fromhex(order["key"])],
+        state,
+        bundle=order["bundle"],
+        trusted_keys=[bytes.fromhex(order["key"])],
         clock=count(order["start_ms"], order["step_ms"]).__next__,
-    )  # fmt: skip
+    )
     opened = time.perf_counter()
     engine.rank(base, limit=5)
     ranked = time.perf_counter()

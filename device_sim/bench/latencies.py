@@ -91,8 +91,10 @@ def latency(rounds: Sequence[Sequence[float]], quiet: Sequence[Sequence[float]] 
     p50, p95, p99 = (percentile(values, share) for share in (50, 95, 99))
     pairs = [] if quiet is None else list(zip(rounds, quiet, strict=True))
     figures: dict[str, Callable[[Sequence[float]], float]] = {
-        "p50": lambda one: percentile(one, 50), "p99": lambda one: percentile(one, 99), "mean": statistics.fmean,
-    }  # fmt: skip
+        "p50": lambda one: percentile(one, 50),
+        "p99": lambda one: percentile(one, 99),
+        "mean": statistics.fmean,
+    }
     return Latency(
         calls=len(values),
         mean_us=float(values.mean()),

@@ -18,7 +18,7 @@ from device_sim.bench.fresh_process import measure_fresh
 from device_sim.bench.interference import UnavailableError, condition
 from device_sim.bench.latencies import Round, Stopwatch, latency
 from device_sim.counts.counts import BundleCounts
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 
 
@@ -40,9 +40,12 @@ class Effort:
 
 
 def measure_bench(
-    bundle: Path, public_key: bytes, effort: Effort, counts: Mapping[str, BundleCounts],
+    bundle: Path,
+    public_key: bytes,
+    effort: Effort,
+    counts: Mapping[str, BundleCounts],
     after: Callable[[str], None] = lambda _: None,
-) -> Bench:  # fmt: skip
+) -> Bench:
     """Measure a bundle on this machine.
 
     Args:
@@ -57,7 +60,7 @@ def measure_bench(
         DecisionFailedError: the bundle makes no decision of the workload's base.
     """
     work = Workload.of(bundle, public_key)
-    content = read_bundle(bundle, open_release(bundle, trusted_keys=[public_key], allow_unsigned=False))
+    content = read_bundle(bundle, open_container(bundle, trusted_keys=[public_key], allow_unsigned=False))
     conditions = _conditions(work, effort, after)
     cold, memory = measure_fresh(work, effort.processes)
     after("fresh processes")

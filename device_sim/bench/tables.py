@@ -43,9 +43,12 @@ def print_comparison(console: Console, compared: Comparison) -> None:
     table = Table("figure", "then", "now", "change", "verdict", title="against the earlier file")
     for line in compared.lines:
         table.add_row(
-            escape(line.name), _figure(line, line.old), _figure(line, line.new), f"{line.change:+.2%}",
+            escape(line.name),
+            _figure(line, line.old),
+            _figure(line, line.new),
+            f"{line.change:+.2%}",
             _VERDICTS[line.outcome],
-        )  # fmt: skip
+        )
     console.print(table)
     for note in compared.notes:
         console.print(note, style="bold yellow", markup=False, highlight=False, soft_wrap=True)
@@ -57,9 +60,10 @@ def print_comparison(console: Console, compared: Comparison) -> None:
 def _latencies(bench: Bench) -> Table:
     machine = bench.machine
     table = Table(
-        "condition", title=escape(f"{bench.bundle.scene} on {machine.processor}, {machine.cpus} CPUs"),
+        "condition",
+        title=escape(f"{bench.bundle.scene} on {machine.processor}, {machine.cpus} CPUs"),
         caption="× is by the quiet condition's figure of the same round, median of the rounds.",
-    )  # fmt: skip
+    )
     table.add_column("operation", no_wrap=True)
     for head in ("p50", "p95", "p99", "× p50", "× p99"):
         table.add_column(head, justify="right", no_wrap=True)

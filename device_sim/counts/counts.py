@@ -17,10 +17,23 @@ from device_sim.files import read_json, write_json
 FORMAT: Final = 1
 
 INSTRUCTION_CLASSES: Final = (
-    "integer", "multiply", "divide", "branch", "indirect", "load", "store",
-    "vector_load", "vector_store", "fma", "vector_float", "vector_integer", "dot", "vector_other", "scalar_float",
+    "integer",
+    "multiply",
+    "divide",
+    "branch",
+    "indirect",
+    "load",
+    "store",
+    "vector_load",
+    "vector_store",
+    "fma",
+    "vector_float",
+    "vector_integer",
+    "dot",
+    "vector_other",
+    "scalar_float",
     "system",
-)  # fmt: skip
+)
 
 Stage = Literal["window", "model", "policy", "result", "engine"]  # engine: all the rest of the call
 Image = Literal["onnxruntime", "numpy", "python", "libc", "other"]  # whose machine code ran
@@ -32,7 +45,7 @@ _T = TypeVar("_T", "BundleCounts", "ReferenceCounts")
 
 
 class CountsFileError(Exception):
-    """A counts file is not usable; the message names the file, the field and the mend."""
+    """A counts file is not usable; the message names the file, the field and the fix."""
 
 
 class _Frozen(BaseModel):
@@ -169,8 +182,8 @@ def write(counts: BundleCounts | ReferenceCounts, path: Path) -> None:
 
 
 def _read(path: Path, kind: type[_T]) -> _T:
-    mend = "give a file that `device-sim count` wrote, or count again"
-    return read_json(path, kind, CountsFileError, mend=mend, version=FORMAT)
+    fix = "give a file that `device-sim count` wrote, or count again"
+    return read_json(path, kind, CountsFileError, fix=fix, version=FORMAT)
 
 
 def _summed(misses: Iterable[float | None]) -> float | None:

@@ -50,8 +50,8 @@ def read_host_times(path: Path) -> HostTimes:
     Raises:
         CountsFileError: The file is not readable or not in the format.
     """
-    mend = "give a file that device_sim.emulation.references.reference_host wrote"
-    return read_json(path, HostTimes, CountsFileError, mend=mend, version=FORMAT)
+    fix = "give a file that device_sim.emulation.references.reference_host wrote"
+    return read_json(path, HostTimes, CountsFileError, fix=fix, version=FORMAT)
 
 
 def write_host_times(times: HostTimes, path: Path) -> None:

@@ -43,8 +43,8 @@ def read_lzma_counts(path: Path) -> LzmaCounts:
     Raises:
         CountsFileError: The file is not readable or not in the format.
     """
-    mend = "give a file that device_sim.emulation.references.lzma_counts wrote"
-    return read_json(path, LzmaCounts, CountsFileError, mend=mend, version=FORMAT)
+    fix = "give a file that device_sim.emulation.references.lzma_counts wrote"
+    return read_json(path, LzmaCounts, CountsFileError, fix=fix, version=FORMAT)
 
 
 def write_lzma_counts(counts: LzmaCounts, path: Path) -> None:

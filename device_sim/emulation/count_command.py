@@ -77,19 +77,19 @@ def _target(request: CountRequest, found: Counted) -> Path:
 
 
 class _WrongCallError(Exception):
-    """An option cannot be used; the message names it and the mend."""
+    """An option cannot be used; the message names it and the fix."""
 
 
 def _key(path: Path | None) -> bytes | None:
     if path is None:
         return None
-    mend = "give the scene.pub that `cloud-export run` wrote"
+    fix = "give the scene.pub that `cloud-export run` wrote"
     try:
         key = path.read_bytes()
     except OSError as error:
-        raise _WrongCallError(f"--key {path}: {error.strerror}; {mend}") from error
+        raise _WrongCallError(f"--key {path}: {error.strerror}; {fix}") from error
     if len(key) != _KEY_BYTES:
-        raise _WrongCallError(f"--key {path}: {len(key)} bytes, a public key has {_KEY_BYTES}; {mend}")
+        raise _WrongCallError(f"--key {path}: {len(key)} bytes, a public key has {_KEY_BYTES}; {fix}")
     return key
 
 
@@ -97,8 +97,8 @@ def _golden(folder: Path | None) -> Path | None:
     if folder is None:
         return counting.golden_folder()
     if not counting.is_golden(folder):
-        mend = "give a folder as tests/golden is"
-        raise _WrongCallError(f"--golden {folder}: no decisions/ or no players (vector_*.py) in it; {mend}")
+        fix = "give a folder as tests/golden is"
+        raise _WrongCallError(f"--golden {folder}: no decisions/ or no players (vector_*.py) in it; {fix}")
     return folder
 
 

@@ -34,7 +34,7 @@ from device_sim.emulation.qemu import GuestRun
 from device_sim.emulation.staging import script, staged, tree
 from device_sim.emulation.workload_plan import Plan, make_plan
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 
 REPETITIONS: Final = 64
@@ -136,9 +136,13 @@ class Counted:
 
 @contextmanager
 def prepared(
-    path: Path, *, public_key: bytes | None, golden: Path | None, repetitions: int,
+    path: Path,
+    *,
+    public_key: bytes | None,
+    golden: Path | None,
+    repetitions: int,
     operations: Sequence[str] | None = None,
-) -> Iterator[Prepared]:  # fmt: skip
+) -> Iterator[Prepared]:
     """Check a bundle, make its workload, and play it on this machine.
 
     Args:
@@ -154,7 +158,7 @@ def prepared(
         HostWorkloadError: The workload fails on this machine.
     """
     trusted = () if public_key is None else (public_key,)
-    bundle = read_bundle(path, open_release(path, trusted_keys=trusted, allow_unsigned=public_key is None))
+    bundle = read_bundle(path, open_container(path, trusted_keys=trusted, allow_unsigned=public_key is None))
     plan = make_plan(bundle, public_key=public_key, repetitions=repetitions)
     if operations is not None:
         plan = plan.model_copy(update={"operations": tuple(operations)})
@@ -267,9 +271,13 @@ def _loops(path: Path, run: GuestRun) -> list[Loop]:
 
 
 def _bundle_counts(
-    ready: Prepared, core: str, caches: Caches | None, there: PlayedWorkload, agreement: Conformance,
+    ready: Prepared,
+    core: str,
+    caches: Caches | None,
+    there: PlayedWorkload,
+    agreement: Conformance,
     splits: dict[str, StageSplit],
-) -> BundleCounts:  # fmt: skip
+) -> BundleCounts:
     figures = agreement.figures()
     figures |= {f"stages_left_over_{name}": round(found.left_over, 5) for name, found in splits.items()}
     figures["compared_with"] = " ".join(ready.here.versions[name] for name in ("machine", "numpy", "onnxruntime"))

@@ -30,7 +30,7 @@ _CLASSES: Final = len(INSTRUCTION_CLASSES)
 _DIGITS: Final = 3  # N rounds give no more
 _ENGINE: Final = STAGES.index("engine")
 _BEHIND: Final[Stage] = "window"  # the stage that the empty door of the pseudo-operation stands for
-DOOR: Final = "door"  # its name; that of guest/counting_run.py
+PROBE: Final = "door"  # its name; that of guest/counting_run.py
 
 
 class MissingLoopError(EmulationError):
@@ -94,9 +94,9 @@ def split(loops: Sequence[Loop]) -> dict[str, StageSplit]:
     Raises:
         MissingLoopError: a loop is not there in both lengths.
     """
-    names = dict.fromkeys(loop.operation for loop in loops if loop.operation != DOOR)
-    door = _Door.of(loops)
-    return {name: _split(loops, name, door) for name in names}
+    names = dict.fromkeys(loop.operation for loop in loops if loop.operation != PROBE)
+    probe = _Door.of(loops)
+    return {name: _split(loops, name, probe) for name in names}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +108,7 @@ class _Door:
 
     @classmethod
     def of(cls, loops: Sequence[Loop]) -> _Door:
-        plain, staged = _Round.of(loops, DOOR, "plain"), _Round.of(loops, DOOR, "staged")
+        plain, staged = _Round.of(loops, PROBE, "plain"), _Round.of(loops, PROBE, "staged")
         around = staged.counts[_ENGINE] - plain.counts[_ENGINE]
         return cls(around, staged.counts[STAGES.index(_BEHIND)])
 
@@ -136,14 +136,14 @@ def _length(loop: Loop) -> int:
     return loop.length
 
 
-def _split(loops: Sequence[Loop], name: str, door: _Door) -> StageSplit:
+def _split(loops: Sequence[Loop], name: str, probe: _Door) -> StageSplit:
     idle, plain, staged = (_Round.of(loops, name, loop) for loop in ("idle", "plain", "staged"))
     total = plain.counts[_ENGINE] - idle.counts[_ENGINE]
     stages = staged.counts.copy()
     stages[_ENGINE] -= idle.counts[_ENGINE]
     for index, stage in enumerate(STAGES):
-        stages[index] -= staged.passes[stage] * door.behind
-        stages[_ENGINE] -= staged.passes[stage] * door.around
+        stages[index] -= staged.passes[stage] * probe.behind
+        stages[_ENGINE] -= staged.passes[stage] * probe.around
     instructions = total[:, :_CLASSES].sum()
     left_over = (stages[:, :, :_CLASSES].sum() - instructions) / instructions
     return StageSplit(_operation(_divided(total, stages)), plain.repetitions, float(left_over))

@@ -1,4 +1,4 @@
-"""What can go wrong before, while and after code runs under the emulator; every message ends with the mend."""
+"""What can go wrong before, while and after code runs under the emulator; every message ends with the fix."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class CacheFolderError(EmulationError):
 class CommandError(EmulationError):
     """A program that sets things up ended with an error."""
 
-    def __init__(self, purpose: str, command: Sequence[str], stderr: str, mend: str) -> None:
-        super().__init__(f"{purpose} failed ({command[0]}): {tail(stderr)}; {mend}")
+    def __init__(self, purpose: str, command: Sequence[str], stderr: str, fix: str) -> None:
+        super().__init__(f"{purpose} failed ({command[0]}): {tail(stderr)}; {fix}")
 
 
 class UnknownCoreError(EmulationError):

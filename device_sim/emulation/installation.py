@@ -13,10 +13,26 @@ from device_sim.emulation.guest_process import run_python
 
 # Imported once at set-up, so that every later run finds them compiled and does the same work.
 WARM_IMPORTS: Final = (
-    "onnxruntime", "numpy", "flatbuffers", "cryptography.hazmat.primitives.asymmetric.ed25519",
-    "cryptography.hazmat.primitives.ciphers.aead", "json", "pathlib", "dataclasses", "tempfile", "mmap", "zlib",
-    "argparse", "logging", "threading", "typing", "hashlib", "statistics", "importlib.metadata", "fcntl",
-)  # fmt: skip
+    "onnxruntime",
+    "numpy",
+    "flatbuffers",
+    "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "json",
+    "pathlib",
+    "dataclasses",
+    "tempfile",
+    "mmap",
+    "zlib",
+    "argparse",
+    "logging",
+    "threading",
+    "typing",
+    "hashlib",
+    "statistics",
+    "importlib.metadata",
+    "fcntl",
+)
 WARM_CORE: Final = "cortex-a76"
 WARM_TIMEOUT_S: Final = 600.0
 
@@ -38,25 +54,25 @@ class Installation:
     plugin: Path
 
 
-def install(say: Callable[[str], None] = lambda step: None) -> Installation:
+def install(model_weight: Callable[[str], None] = lambda step: None) -> Installation:
     """Fetch and build what is not there yet.
 
     Args:
         say: Told each step before it starts.
 
     Raises:
-        MissingToolsError: Programs are missing on this machine; the message has a line for each, with its mend.
-        EmulationError: A step failed; the message says how to mend it. What was finished before stays.
+        MissingToolsError: Programs are missing on this machine; the message has a line for each, with its fix.
+        EmulationError: A step failed; the message says how to fix it. What was finished before stays.
     """
     tools.require(tools.missing_to_set_up(debian_there=_expected().sysroot.is_dir()))
-    say("the counting plugin")
+    model_weight("the counting plugin")
     built_plugin = plugin.plugin()
-    say("Debian's arm64 Python")
+    model_weight("Debian's arm64 Python")
     root = sysroot.sysroot()
     versions = wheels.pins()
-    say("arm64 wheels: " + ", ".join(wheels.requirements(versions)))
+    model_weight("arm64 wheels: " + ", ".join(wheels.requirements(versions)))
     site = wheels.target(versions)
-    say("a first start of the guest")
+    model_weight("a first start of the guest")
     return Installation(root, site, _compiled(root, site), built_plugin)
 
 
@@ -75,7 +91,7 @@ def installed() -> Installation:
 
 
 def problems() -> list[str]:
-    """What keeps this machine from counting, one line each with its mend; empty = ready. Changes nothing."""
+    """What keeps this machine from counting, one line each with its fix; empty = ready. Changes nothing."""
     found = tools.missing_to_run()
     try:
         missing = _missing_parts()

@@ -43,5 +43,5 @@ def build(folder: Path) -> None:
     """
     command = [tools.compiler() or "cc", *FLAGS, "-o", str(folder / LIBRARY)]
     command += [str(FOLDER / source) for source in SOURCES] + ["-lpthread"]
-    mend = "install the C library's headers: apt-get install gcc libc6-dev"
-    tools.run(command, purpose="compiling the counting plugin", mend=mend, timeout_s=120)
+    fix = "install the C library's headers: apt-get install gcc libc6-dev"
+    tools.run(command, purpose="compiling the counting plugin", fix=fix, timeout_s=120)

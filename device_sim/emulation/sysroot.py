@@ -15,12 +15,18 @@ RELEASE: Final = "bookworm"  # fixed: its Python is the guest's, and the wheels 
 PYTHON: Final = "3.11"
 ROOT: Final = "root"
 PACKAGES: Final = (
-    "python3.11-minimal", "libpython3.11-stdlib", "libc6", "libstdc++6", "libgcc-s1", "libgomp1", "zlib1g",
-)  # fmt: skip
+    "python3.11-minimal",
+    "libpython3.11-stdlib",
+    "libc6",
+    "libstdc++6",
+    "libgcc-s1",
+    "libgomp1",
+    "zlib1g",
+)
 MIRROR_VARIABLE: Final = "EDGE_SIM_DEBIAN_MIRROR"
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 DOWNLOAD_TIMEOUT_S: Final = 600.0
-_MEND: Final = (
+_FIX: Final = (
     f"look whether Debian's package server can be reached, or name a mirror in {MIRROR_VARIABLE} (its address up to "
     "and with /debian)"
 )
@@ -95,8 +101,8 @@ def unpack(package: Path, root: Path) -> None:
     Raises:
         CommandError: dpkg failed.
     """
-    mend = "free disk space, and run it again"
-    tools.run(["dpkg", "-x", str(package), str(root)], purpose=f"unpacking {package.name}", mend=mend, timeout_s=120)
+    fix = "free disk space, and run it again"
+    tools.run(["dpkg", "-x", str(package), str(root)], purpose=f"unpacking {package.name}", fix=fix, timeout_s=120)
 
 
 def mirrors(release: str = RELEASE) -> dict[str, str]:
@@ -108,8 +114,8 @@ def mirrors(release: str = RELEASE) -> dict[str, str]:
     if named := os.environ.get(MIRROR_VARIABLE):
         return {release: named}
     query = ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
-    mend = f"look at the files in /etc/apt, or name a mirror in {MIRROR_VARIABLE}"
-    found = read_targets(tools.run(query, purpose="reading apt's sources", mend=mend, timeout_s=60))
+    fix = f"look at the files in /etc/apt, or name a mirror in {MIRROR_VARIABLE}"
+    found = read_targets(tools.run(query, purpose="reading apt's sources", fix=fix, timeout_s=60))
     if RELEASE not in found:
         raise NoMirrorError
     return found if release == RELEASE else {release: found[RELEASE]}
@@ -151,7 +157,7 @@ def _apt(arguments: list[str], folder: Path) -> None:
     tools.run(
         ["apt-get", "--quiet", *arguments],
         purpose=f"apt-get {arguments[0]}",
-        mend=_MEND,
+        fix=_FIX,
         environment=environment,
         timeout_s=DOWNLOAD_TIMEOUT_S,
     )

@@ -20,7 +20,7 @@ COMPILERS: Final = ("cc", "gcc", "clang")
 
 
 def missing_to_run() -> list[str]:
-    """What running a guest lacks on this machine: one line each, with the command that mends it; empty = nothing."""
+    """What running a guest lacks on this machine: one line each, with the command that fixes it; empty = nothing."""
     problems = _emulator_problems()
     if compiler() is None:
         problems.append("no C compiler is on the PATH; install one: apt-get install gcc libc6-dev")
@@ -73,7 +73,7 @@ def emulator_version() -> str | None:
 
 
 def run(
-    command: Sequence[str], *, purpose: str, mend: str, environment: Mapping[str, str] | None = None, timeout_s: float
+    command: Sequence[str], *, purpose: str, fix: str, environment: Mapping[str, str] | None = None, timeout_s: float
 ) -> str:
     """Run a program that sets things up; what it printed.
 
@@ -85,11 +85,11 @@ def run(
             command, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment, errors="replace"
         )
     except OSError as error:
-        raise CommandError(purpose, command, str(error), mend) from error
+        raise CommandError(purpose, command, str(error), fix) from error
     except subprocess.TimeoutExpired as error:
-        raise CommandError(purpose, command, f"no end within {timeout_s:g} s", mend) from error
+        raise CommandError(purpose, command, f"no end within {timeout_s:g} s", fix) from error
     if done.returncode != 0:
-        raise CommandError(purpose, command, done.stderr or done.stdout, mend)
+        raise CommandError(purpose, command, done.stderr or done.stdout, fix)
     return done.stdout
 
 

@@ -86,13 +86,13 @@ def fetch(versions: Mapping[str, str], folder: Path) -> None:
     command += ["--no-deps", "--no-compile", "--only-binary=:all:", "--target", str(folder)]
     command += ["--python-version", PYTHON, "--implementation", "cp"]
     command += [option for platform in PLATFORMS for option in ("--platform", platform)]
-    mend = (
+    fix = (
         "look whether the package index can be reached; if it has no arm64 wheel of a version, install one here that "
         f"it has (Python {PYTHON}, manylinux aarch64), because the guest runs the versions that run here"
     )
     tools.run(
         [*command, *requirements(versions)],
         purpose="fetching the arm64 wheels",
-        mend=mend,
+        fix=fix,
         timeout_s=DOWNLOAD_TIMEOUT_S,
     )

@@ -11,7 +11,7 @@ from typing import Final
 
 from device_sim.cores import COUNTS_CORE
 from device_sim.counts.counts import BundleCounts, read_bundle_counts
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 
 SHIPPED: Final = Path(__file__).parents[1] / "counts" / "shipped"
@@ -20,12 +20,14 @@ _REFERENCE: Final = "ncnn."  # the counted models of the cycle model lie in the 
 
 # Where the kernels that a core runs were not counted: whose are most alike, best first. A55 and A76 have the dot
 # product and half precision, A53 and A72 have not; the interpreter's code is the same on all.
-INSTEAD: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
-    "cortex-a53": ("cortex-a72", "cortex-a55", "cortex-a76"),
-    "cortex-a55": ("cortex-a76", "cortex-a53", "cortex-a72"),
-    "cortex-a72": ("cortex-a53", "cortex-a76", "cortex-a55"),
-    "cortex-a76": ("cortex-a55", "cortex-a72", "cortex-a53"),
-})  # fmt: skip
+INSTEAD: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "cortex-a53": ("cortex-a72", "cortex-a55", "cortex-a76"),
+        "cortex-a55": ("cortex-a76", "cortex-a53", "cortex-a72"),
+        "cortex-a72": ("cortex-a53", "cortex-a76", "cortex-a55"),
+        "cortex-a76": ("cortex-a55", "cortex-a72", "cortex-a53"),
+    }
+)
 
 
 class NoCountsError(Exception):
@@ -68,7 +70,7 @@ def identify(bundle: Path) -> BundleIdentity:
     Raises:
         EdgeError: It is not a bundle, or damaged.
     """
-    content = read_bundle(bundle, open_release(bundle, trusted_keys=(), allow_unsigned=True))
+    content = read_bundle(bundle, open_container(bundle, trusted_keys=(), allow_unsigned=True))
     raw = bundle.read_bytes()
     return BundleIdentity(bundle, content.scene, hashlib.sha256(raw).hexdigest(), len(raw))
 

@@ -16,7 +16,7 @@ SHIPPED: Final = Path(__file__).with_name("calibration.json")
 
 
 class CalibrationError(Exception):
-    """A calibration file is not usable; the message names the file, the field and the mend."""
+    """A calibration file is not usable; the message names the file, the field and the fix."""
 
 
 class _Frozen(BaseModel):
@@ -126,5 +126,5 @@ def read_calibration(path: Path = SHIPPED) -> Calibration:
     Raises:
         CalibrationError: The file is not readable or not in the format.
     """
-    mend = "write it again with `device-sim validate --write-calibration`"
-    return read_json(path, Calibration, CalibrationError, mend=mend)
+    fix = "write it again with `device-sim validate --write-calibration`"
+    return read_json(path, Calibration, CalibrationError, fix=fix)

@@ -24,8 +24,14 @@ COLD_OF: Final = {"rank": "rank_cold"}  # the operation whose counts were made a
 
 KERNELS: Final = ("model", "onnxruntime")  # elsewhere it only wraps arrays
 VECTOR_CLASSES: Final = (
-    "vector_load", "vector_store", "fma", "vector_float", "vector_integer", "dot", "vector_other",
-)  # fmt: skip
+    "vector_load",
+    "vector_store",
+    "fma",
+    "vector_float",
+    "vector_integer",
+    "dot",
+    "vector_other",
+)
 # The least share of vector instructions in a model that the cycle model was fitted on (blazeface on A76 is .42, on A55
 # .44). Below it the code is more onnxruntime's bookkeeping than kernels: the interval must cover both views of it.
 LEAST_VECTOR_SHARE: Final = 0.42

@@ -27,7 +27,7 @@ _MEMORY_NS: Final = (10.0, 1000.0)
 
 
 class ProfileError(Exception):
-    """A profile is not usable, or there is none of that name; the message ends with the mend."""
+    """A profile is not usable, or there is none of that name; the message ends with the fix."""
 
 
 class UnknownDeviceError(ProfileError):
@@ -40,10 +40,10 @@ class UnknownDeviceError(ProfileError):
 
 
 class ProfileFileError(ProfileError):
-    """A profile file is wrong; names the file, the field and the mend."""
+    """A profile file is wrong; names the file, the field and the fix."""
 
-    def __init__(self, file: Path, field: str, reason: str, mend: str) -> None:
-        super().__init__(f"{file}: {field}: {reason}; {mend}")
+    def __init__(self, file: Path, field: str, reason: str, fix: str) -> None:
+        super().__init__(f"{file}: {field}: {reason}; {fix}")
 
 
 class _Frozen(BaseModel):
@@ -178,10 +178,10 @@ def read_profile(file: Path) -> Profile:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
         profile = Profile.model_validate(table)
     except OSError as error:
-        mend = "give a readable file, or a name that `device-sim estimate --list` shows"
-        raise ProfileFileError(file, "the file", error.strerror or "not readable", mend) from error
+        fix = "give a readable file, or a name that `device-sim estimate --list` shows"
+        raise ProfileFileError(file, "the file", error.strerror or "not readable", fix) from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProfileFileError(file, "the file", f"it is not TOML: {error}", "mend that line") from error
+        raise ProfileFileError(file, "the file", f"it is not TOML: {error}", "fix that line") from error
     except ValidationError as error:
         raise _field_error(file, error) from error
     if profile.name != file.stem:
@@ -202,8 +202,8 @@ def _field_error(file: Path, error: ValidationError) -> ProfileFileError:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"]) or "the file"
     reason = first["msg"].removeprefix("Value error, ")
-    mend = 'a figure is { value = …, source = "…" } or { low = …, high = …, source = "…" }; see docs/device_sim.md'
-    return ProfileFileError(file, field, reason[0].lower() + reason[1:], mend)
+    fix = 'a figure is { value = …, source = "…" } or { low = …, high = …, source = "…" }; see docs/device_sim.md'
+    return ProfileFileError(file, field, reason[0].lower() + reason[1:], fix)
 
 
 def _within(field: str, figure: Figure, limits: tuple[float, float], unit: str) -> None:

@@ -85,5 +85,5 @@ def read_scalar_ipc(path: Path = SHIPPED) -> ScalarIpc:
     Raises:
         ScalarIpcError: The file is not readable or not in the form.
     """
-    mend = "write it again with `python -m device_sim.validation.derive_scalar_ipc --rows FILE --write`"
-    return read_json(path, ScalarIpc, ScalarIpcError, mend=mend)
+    fix = "write it again with `python -m device_sim.validation.derive_scalar_ipc --rows FILE --write`"
+    return read_json(path, ScalarIpc, ScalarIpcError, fix=fix)

@@ -66,10 +66,11 @@ def _scenario_table(answer: Answer) -> Table:
         table.add_column(name)
     for device in answer.devices:
         shown = [
-            "no other core" if name == "little-core" and device.profile.little is None
+            "no other core"
+            if name == "little-core" and device.profile.little is None
             else interval(device.estimate("rank", name))
             for name in others
-        ]  # fmt: skip
+        ]
         table.add_row(device.profile.name, *shown)
     return table
 

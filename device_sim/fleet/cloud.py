@@ -18,14 +18,14 @@ import polars as pl
 
 from cloud_export.data.log import Log
 from cloud_export.data.read_log import read_log
-from cloud_export.features.examples import Moments, decision_moments, events_before, make_examples, make_states
+from cloud_export.features.examples import PointsInTime, decision_moments, events_before, make_examples, make_states
 from cloud_export.features.layout import DeviceLayout, build_layout
 from cloud_export.features.split import split_log
 from cloud_export.models.base_model import BaseModel
-from cloud_export.models.base_ranker import CloudSide, Stage, fit_cloud_side
+from cloud_export.models.base_ranker import BaseRanker, Stage, fit_cloud_side
 from cloud_export.models.training import predict_base
 from cloud_export.pipeline import pack, train
-from cloud_export.run_types import Clockwork, Inputs, Packed, Run
+from cloud_export.run_types import Inputs, Packed, Run, StageTimer
 from cloud_export.scene.load import Scene
 from device_sim.population.population import Population, write
 from edge_sdk import BaseDecision
@@ -86,7 +86,7 @@ class Cloud:
         log = self._fleet_log(users, known)
         rows = np.arange(users.height, dtype=np.int32)
         now = np.full(users.height, midnight_ms, np.int64)
-        moments = Moments(rows, events_before(log, rows, now), now)
+        moments = PointsInTime(rows, events_before(log, rows, now), now)
         logits = predict_base(model, make_states(log, self.layout, moments, progress=lambda _done, _all: None))
         return [self._base_decision(own, midnight_ms) for own in logits]
 
@@ -131,7 +131,7 @@ def train_cloud(
         with_uploaded: Train the ranker of the `uploaded` arm too.
 
     Raises:
-        CloudError: The panel is too small to learn from; the message ends with the mend.
+        CloudError: The panel is too small to learn from; the message ends with the fix.
         OSError: The folder cannot be written.
     """
     split_rule = scene.split.model_copy(update={"test_users": _HELD_BACK, "test_time": _HELD_BACK})
@@ -143,10 +143,10 @@ def train_cloud(
     split = split_log(scene, log, seed=seed)
     layout = build_layout(scene, log, training_events=split.training_events)
     run = Run(Inputs(scene=scene, events=table["events"], out=folder, seed=seed), log, layout, split)
-    clockwork = Clockwork(stage)
-    trained = train(run, clockwork, cloud_log=only_kinds(log, KNOWN_KINDS))
+    timer = StageTimer(stage)
+    trained = train(run, timer, cloud_log=only_kinds(log, KNOWN_KINDS))
     packed = pack(run, trained)
-    uploaded = _uploaded_side(run, clockwork.stage).model if with_uploaded else None
+    uploaded = _uploaded_side(run, timer.stage).model if with_uploaded else None
     return Cloud(packed, scene, log, layout, trained.cloud.model, uploaded)
 
 
@@ -165,7 +165,7 @@ def only_kinds(log: Log, kinds: Iterable[str]) -> Log:
     )
 
 
-def _uploaded_side(run: Run, stage: Callable[[str], Callable[[int, int], None]]) -> CloudSide:
+def _uploaded_side(run: Run, stage: Callable[[str], Callable[[int, int], None]]) -> BaseRanker:
     """The same ranker over everything that the panel did up to the last midnight, as if phones uploaded it."""
     log, layout, split = run.log, run.layout, run.split
     moments = decision_moments(log, split.training), decision_moments(log, split.test)

@@ -19,7 +19,7 @@ FORMAT: Final = 1
 
 
 class FleetFileError(Exception):
-    """A result file is not usable; the message names the file, the field and the mend."""
+    """A result file is not usable; the message names the file, the field and the fix."""
 
 
 class _Frozen(BaseModel):
@@ -226,8 +226,8 @@ def read_fleet_result(path: Path) -> FleetResult:
     Raises:
         FleetFileError: The file is not readable or not in the format.
     """
-    mend = "give a file that `device-sim fleet --json` wrote, or run it again"
-    return read_json(path, FleetResult, FleetFileError, mend=mend, version=FORMAT)
+    fix = "give a file that `device-sim fleet --json` wrote, or run it again"
+    return read_json(path, FleetResult, FleetFileError, fix=fix, version=FORMAT)
 
 
 def write_fleet_result(result: FleetResult, path: Path) -> None:

@@ -58,12 +58,21 @@ CATEGORIES: Final = (
 NAMES: Final = tuple(category.name for category in CATEGORIES)
 VOUCHER: Final = NAMES.index("voucher")
 RELATED_PAIRS: Final = {
-    ("money_fund", "deposit"): 0.6, ("money_fund", "bond_fund"): 0.4, ("money_fund", "voucher"): 0.2,
-    ("bond_fund", "mixed_fund"): 0.5, ("bond_fund", "deposit"): 0.3, ("bond_fund", "pension"): 0.3,
-    ("mixed_fund", "equity_fund"): 0.5, ("equity_fund", "index_fund"): 0.7, ("index_fund", "gold"): 0.3,
-    ("pension", "insurance"): 0.4, ("deposit", "insurance"): 0.2, ("credit", "instalment"): 0.7,
-    ("credit", "voucher"): 0.3, ("instalment", "voucher"): 0.4,
-}  # fmt: skip
+    ("money_fund", "deposit"): 0.6,
+    ("money_fund", "bond_fund"): 0.4,
+    ("money_fund", "voucher"): 0.2,
+    ("bond_fund", "mixed_fund"): 0.5,
+    ("bond_fund", "deposit"): 0.3,
+    ("bond_fund", "pension"): 0.3,
+    ("mixed_fund", "equity_fund"): 0.5,
+    ("equity_fund", "index_fund"): 0.7,
+    ("index_fund", "gold"): 0.3,
+    ("pension", "insurance"): 0.4,
+    ("deposit", "insurance"): 0.2,
+    ("credit", "instalment"): 0.7,
+    ("credit", "voucher"): 0.3,
+    ("instalment", "voucher"): 0.4,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +123,21 @@ def build(generator: np.random.Generator, days: int) -> Catalogue:
     valid_from_ms, valid_until_ms = _validity(generator, offers, days)
     pick_items, pick_cumulative = _pick_tables(category, theme, role, popularity)
     return Catalogue(
-        names=names, category=category, theme=theme, role=role, popularity=popularity,
-        quality=generator.normal(size=offers), risk=np.clip(risk, 1, 5), price_log10=price,
+        names=names,
+        category=category,
+        theme=theme,
+        role=role,
+        popularity=popularity,
+        quality=generator.normal(size=offers),
+        risk=np.clip(risk, 1, 5),
+        price_log10=price,
         vector=generator.normal(0, m.OFFER_TASTE_SD / 2, (offers, 4)),
-        valid_from_ms=valid_from_ms, valid_until_ms=valid_until_ms, related=_related(),
-        pick_items=pick_items, pick_cumulative=pick_cumulative,
-    )  # fmt: skip
+        valid_from_ms=valid_from_ms,
+        valid_until_ms=valid_until_ms,
+        related=_related(),
+        pick_items=pick_items,
+        pick_cumulative=pick_cumulative,
+    )
 
 
 def offers_frame(catalogue: Catalogue, start: datetime, days: int) -> pl.DataFrame:
@@ -143,11 +161,16 @@ def offers_frame(catalogue: Catalogue, start: datetime, days: int) -> pl.DataFra
             "price": np.round(10**catalogue.price_log10, 2).tolist() + empty,
         },
         schema={
-            "offer": pl.String, "category": pl.String, "rankable": pl.Boolean,
-            "valid_from": pl.Datetime("ms"), "valid_until": pl.Datetime("ms"),
-            "theme": pl.String, "risk": pl.Int32, "price": pl.Float32,
+            "offer": pl.String,
+            "category": pl.String,
+            "rankable": pl.Boolean,
+            "valid_from": pl.Datetime("ms"),
+            "valid_until": pl.Datetime("ms"),
+            "theme": pl.String,
+            "risk": pl.Int32,
+            "price": pl.Float32,
         },
-    )  # fmt: skip
+    )
 
 
 def _names() -> tuple[tuple[str, ...], Ints, Ints]:

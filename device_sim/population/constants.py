@@ -17,9 +17,17 @@ NEVER_MS: Final = -10_000 * DAY_MS  # "has not happened": far enough back that e
 STAGES: Final = ("new", "growing", "active", "at_risk", "lost")
 SURFACES: Final = ("home", "wealth", "credit")
 KINDS: Final = (
-    "session_start", "page_view", "item_view", "search", "impression",
-    "click", "convert", "dismiss", "price_change", "due_date",
-)  # fmt: skip
+    "session_start",
+    "page_view",
+    "item_view",
+    "search",
+    "impression",
+    "click",
+    "convert",
+    "dismiss",
+    "price_change",
+    "due_date",
+)
 VOUCHER_STAGES: Final = ("new", "growing", "at_risk", "lost")  # the eligibility rule of scenes/wealth.toml
 
 # ---- a decision ----

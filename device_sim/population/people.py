@@ -85,7 +85,10 @@ def draw(generator: np.random.Generator, users: int, catalogue: Catalogue) -> Pe
     held = _draw_holdings(generator, catalogue, taste, stage)
     offers, never = (users, catalogue.offers), m.NEVER_MS
     return People(
-        age=age, city=city, risk_level=risk_level, home_taste=taste.copy(),
+        age=age,
+        city=city,
+        risk_level=risk_level,
+        home_taste=taste.copy(),
         offer_vector=generator.normal(size=(users, 4)),
         theme_cumulative=np.cumsum(theme_weight / theme_weight.sum(axis=1, keepdims=True), axis=1),
         appetite=np.clip(generator.normal(2.0 + risk_level, m.APPETITE_OWN_SD), 1.0, 5.0),
@@ -93,14 +96,23 @@ def draw(generator: np.random.Generator, users: int, catalogue: Catalogue) -> Pe
         patience=generator.beta(m.PATIENCE_ALPHA, m.PATIENCE_BETA, users),
         visit_rate=generator.gamma(m.VISIT_RATE_SHAPE, 1 / m.VISIT_RATE_SHAPE, users),
         money_log10=generator.normal(3.6 + 0.15 * age_z + 0.2 * city_z, 0.5),
-        taste=taste, stage=stage, held=held,
-        bought_ms=np.full(offers, never), dismissed_ms=np.full(offers, never),
-        due_day=_draw_due_days(generator, catalogue, held), seen_recent=np.zeros(offers),
-        alert_ms=np.full((2, *offers), never), alert_strength=np.zeros((2, *offers)),
-        now_ms=np.full(users, never), seen_session=np.zeros(offers),
-        intent=np.zeros(users, dtype=np.int64), theme=np.zeros(users, dtype=np.int64),
-        focus=np.zeros(users, dtype=np.int64), mood=np.zeros(users), whim=np.zeros((users, len(CATEGORIES))),
-    )  # fmt: skip
+        taste=taste,
+        stage=stage,
+        held=held,
+        bought_ms=np.full(offers, never),
+        dismissed_ms=np.full(offers, never),
+        due_day=_draw_due_days(generator, catalogue, held),
+        seen_recent=np.zeros(offers),
+        alert_ms=np.full((2, *offers), never),
+        alert_strength=np.zeros((2, *offers)),
+        now_ms=np.full(users, never),
+        seen_session=np.zeros(offers),
+        intent=np.zeros(users, dtype=np.int64),
+        theme=np.zeros(users, dtype=np.int64),
+        focus=np.zeros(users, dtype=np.int64),
+        mood=np.zeros(users),
+        whim=np.zeros((users, len(CATEGORIES))),
+    )
 
 
 def part_of(people: People, who: Ints) -> People:

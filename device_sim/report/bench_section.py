@@ -24,9 +24,10 @@ def bench_section(bench: Bench | None) -> str:
     """
     if bench is None:
         return missing(
-            TITLE, "No bench was given.",
+            TITLE,
+            "No bench was given.",
             "device-sim bench scene.edge --json bench.json\ndevice-sim report --bench bench.json --out report.html",
-        )  # fmt: skip
+        )
     machine = bench.machine
     words = (
         f"These are real times, of {machine.processor} with {machine.cpus} CPUs, not of a phone. What they tell about "

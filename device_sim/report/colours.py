@@ -7,8 +7,17 @@ from typing import Final, TypeVar
 
 # Tableau 10 (Stone, 2016: https://www.tableau.com/blog/colors-upgrade-tableau-10-56782).
 _TONES: Final = (
-    "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#9c755f", "#edc948", "#ff9da7", "#bab0ac",
-)  # fmt: skip
+    "#4e79a7",
+    "#f28e2b",
+    "#59a14f",
+    "#e15759",
+    "#b07aa1",
+    "#76b7b2",
+    "#9c755f",
+    "#edc948",
+    "#ff9da7",
+    "#bab0ac",
+)
 MARKERS: Final = "osD^vPX<>*"
 
 _T = TypeVar("_T")

@@ -128,9 +128,9 @@ def _table(estimates: Estimates) -> str:
 
 def _scenarios(estimates: Estimates) -> str:
     others = [name for name in estimates.scenarios if name != TYPICAL]
-    assumed = definitions("What each scenario assumes", [
-        (name, scenario.assumption) for name, scenario in estimates.scenarios.items()
-    ])  # fmt: skip
+    assumed = definitions(
+        "What each scenario assumes", [(name, scenario.assumption) for name, scenario in estimates.scenarios.items()]
+    )
     if not others:
         return assumed
     heads = ["Estimated: rank", *estimates.scenarios]

@@ -15,7 +15,7 @@ TYPICAL: Final = "typical"
 
 
 class EstimatesFileError(Exception):
-    """A file of estimates is not usable; the message names the file, the field and the mend."""
+    """A file of estimates is not usable; the message names the file, the field and the fix."""
 
 
 class _Frozen(BaseModel):
@@ -100,5 +100,5 @@ def read_estimates(path: Path) -> Estimates:
     Raises:
         EstimatesFileError: The file is not readable or not in the format.
     """
-    mend = "give a file that `device-sim estimate --json` wrote, or estimate again"
-    return read_json(path, Estimates, EstimatesFileError, mend=mend, version=FORMAT)
+    fix = "give a file that `device-sim estimate --json` wrote, or estimate again"
+    return read_json(path, Estimates, EstimatesFileError, fix=fix, version=FORMAT)

@@ -38,9 +38,10 @@ def fleet_section(result: FleetResult | None) -> str:
     """
     if result is None:
         return missing(
-            TITLE, "No fleet was given.",
+            TITLE,
+            "No fleet was given.",
             "device-sim fleet --json fleet.json\ndevice-sim report --fleet fleet.json --out report.html",
-        )  # fmt: skip
+        )
     settings = result.settings
     words = (
         f"{settings.devices:,} simulated phones over {settings.days} days, each with a real engine; the cloud's "
@@ -74,11 +75,20 @@ def _lifts(result: FleetResult) -> str:
         if not days:
             continue
         at = [lift.day or 0 for lift in days]
-        axes.plot(at, [100 * lift.relative.mean for lift in days], line, color=colour, marker="o", markersize=4,
-                  linewidth=2, label=label)  # fmt: skip
+        axes.plot(
+            at,
+            [100 * lift.relative.mean for lift in days],
+            line,
+            color=colour,
+            marker="o",
+            markersize=4,
+            linewidth=2,
+            label=label,
+        )
         bounds = [_bounds(lift.relative) for lift in days]
-        axes.fill_between(at, [low for low, _ in bounds], [high for _, high in bounds], color=colour, alpha=0.18,
-                          linewidth=0)  # fmt: skip
+        axes.fill_between(
+            at, [low for low, _ in bounds], [high for _, high in bounds], color=colour, alpha=0.18, linewidth=0
+        )
     axes.axhline(0, color=MUTED, linewidth=1)
     axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: _percent(value)))
     return _by_day(figure_, axes, "fleet-lift", "Lift of device and oracle over the base by day, with 95% intervals")
@@ -89,8 +99,16 @@ def _regret(result: FleetResult) -> str:
     for arm in result.arms:
         if arm.name in _ARMS:
             label, colour, line = _ARMS[arm.name]
-            axes.plot([0, *(one.day or 0 for one in arm.days)], [0.0, *(one.cumulative_regret for one in arm.days)],
-                      line, color=colour, marker="o", markersize=4, linewidth=2, label=label)  # fmt: skip
+            axes.plot(
+                [0, *(one.day or 0 for one in arm.days)],
+                [0.0, *(one.cumulative_regret for one in arm.days)],
+                line,
+                color=colour,
+                marker="o",
+                markersize=4,
+                linewidth=2,
+                label=label,
+            )
     axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: plain(value)))
     return _by_day(figure_, axes, "fleet-regret", "Cumulative regret to the oracle of base, device and oracle by day")
 

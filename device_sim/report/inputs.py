@@ -42,7 +42,7 @@ def gather(files: Files) -> Inputs:
     Raises:
         EdgeError: the bundle is not usable.
         CountsFileError, BenchFileError, FleetFileError, EstimatesFileError, ScoredPointsError, CalibrationError:
-            that file is not usable; each names the file, the field and the mend.
+            that file is not usable; each names the file, the field and the fix.
     """
     identity = identify(files.bundle) if files.bundle else None
     given = tuple(read_bundle_counts(file) for file in files.counts)
@@ -75,9 +75,13 @@ def _estimated(identity: BundleIdentity | None, counted: Sequence[BundleCounts])
     )
     try:
         found = answer(
-            asked, shipped_profiles(), counted, find_scenarios(()),
-            calibration=cycle_model.read_calibration(), scalar_ipc=read_scalar_ipc(),
-        )  # fmt: skip
+            asked,
+            shipped_profiles(),
+            counted,
+            find_scenarios(()),
+            calibration=cycle_model.read_calibration(),
+            scalar_ipc=read_scalar_ipc(),
+        )
     except NoCountsError as error:
         return None, f"{error}."
     return Estimates.model_validate(answer_table(found)), ""

@@ -15,14 +15,25 @@ from device_sim.report.placeholder import missing
 
 TITLE: Final = "Where the instructions go"
 OPERATIONS: Final[Mapping[str, str]] = {
-    "record": "record", "rank": "rank", "rank_new_base": "rank, new base", "rank_cold": "rank, cold caches",
-}  # fmt: skip
+    "record": "record",
+    "rank": "rank",
+    "rank_new_base": "rank, new base",
+    "rank_cold": "rank, cold caches",
+}
 _STAGES: Final[Mapping[Stage, str]] = {
-    "window": "window", "model": "model", "policy": "policy", "result": "result", "engine": "rest of the call",
-}  # fmt: skip
+    "window": "window",
+    "model": "model",
+    "policy": "policy",
+    "result": "result",
+    "engine": "rest of the call",
+}
 _IMAGES: Final[Mapping[Image, str]] = {
-    "onnxruntime": "ONNX Runtime", "numpy": "numpy", "python": "Python", "libc": "libc", "other": "other",
-}  # fmt: skip
+    "onnxruntime": "ONNX Runtime",
+    "numpy": "numpy",
+    "python": "Python",
+    "libc": "libc",
+    "other": "other",
+}
 _ROW = 21
 
 
@@ -116,8 +127,10 @@ def _by_core(counted: Sequence[BundleCounts]) -> Iterator[tuple[str, list[tuple[
     scenes = {one.scene for one in counted}
     for one in counted:
         heading = one.core if len(scenes) == 1 else f"{one.scene}, {one.core}"
-        names = [*(name for name in OPERATIONS if name in one.operations),
-                 *(name for name in sorted(one.operations) if name not in OPERATIONS)]  # fmt: skip
+        names = [
+            *(name for name in OPERATIONS if name in one.operations),
+            *(name for name in sorted(one.operations) if name not in OPERATIONS),
+        ]
         yield heading, [(OPERATIONS.get(name, name), one.operations[name]) for name in names]
 
 

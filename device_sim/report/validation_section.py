@@ -27,10 +27,11 @@ def validation_section(points: ScoredPoints | None, calibration: Calibration | N
     """
     if points is None or not points.points:
         nothing = missing(
-            TITLE, "No validated points were given.",
+            TITLE,
+            "No validated points were given.",
             "device-sim validate --write-points validation.json\n"
             "device-sim report --validation validation.json --out report.html",
-        )  # fmt: skip
+        )
         return nothing + (section("Errors by core", _table(calibration)) if calibration else "")
     within = sum(abs(point.ratio - 1) <= BAND for point in points.points) / len(points.points)
     words = (
@@ -64,15 +65,29 @@ def _scatter(points: tuple[ScoredPoint, ...]) -> str:
     figure_, axes = canvas(300, left=0.13, right=0.04, bottom=44, top=18 * lines + 6)
     values = [value for point in points for value in (point.predicted_ms, point.predicted_ms / point.ratio)]
     ends = [min(values) * 0.7, max(values) * 1.4]
-    axes.fill_between(ends, [end * (1 - BAND) for end in ends], [end * (1 + BAND) for end in ends], color=QUIET,
-                      alpha=0.5, linewidth=0)  # fmt: skip
+    axes.fill_between(
+        ends,
+        [end * (1 - BAND) for end in ends],
+        [end * (1 + BAND) for end in ends],
+        color=QUIET,
+        alpha=0.5,
+        linewidth=0,
+    )
     axes.plot(ends, ends, color=MUTED, linewidth=1)
     for core in cores:
         mine = [point for point in points if point.core == core]
-        axes.plot([point.predicted_ms / point.ratio for point in mine], [point.predicted_ms for point in mine],
-                  shapes[core], color=colours[core], markersize=4.5, alpha=0.85, label=core)  # fmt: skip
-    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends,
-             xlabel="published (across) and predicted (up), milliseconds")  # fmt: skip
+        axes.plot(
+            [point.predicted_ms / point.ratio for point in mine],
+            [point.predicted_ms for point in mine],
+            shapes[core],
+            color=colours[core],
+            markersize=4.5,
+            alpha=0.85,
+            label=core,
+        )
+    axes.set(
+        xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="published (across) and predicted (up), milliseconds"
+    )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:,.10g}"))
         axis.set_minor_locator(mpl.ticker.NullLocator())

@@ -38,9 +38,12 @@ def calibrate(
         transferred_median=_median(moved),
         transferred_p90=_p90(moved),
         published_sha256=published_sha256,
-        counted_with=dict(sorted({key: value for counts in references.counts.values()
-                                  for key, value in counts.versions.items()}.items())),
-    )  # fmt: skip
+        counted_with=dict(
+            sorted(
+                {key: value for counts in references.counts.values() for key, value in counts.versions.items()}.items()
+            )
+        ),
+    )
 
 
 def coefficients(devices: Sequence[Device], form: Form = CYCLE_MODEL) -> dict[str, float]:

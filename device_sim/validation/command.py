@@ -83,8 +83,8 @@ def _outcome(published: Path, references: References) -> Outcome:
     from device_sim.validation.validate import validate as validate_table
 
     if not published.exists():
-        mend = "give --published FILE, or --table FILE to score one with the shipped calibration"
-        raise PublishedTableError(published, "the file", "path", "is not there", mend)
+        fix = "give --published FILE, or --table FILE to score one with the shipped calibration"
+        raise PublishedTableError(published, "the file", "path", "is not there", fix)
     return validate_table(read_published(published), references)
 
 
@@ -143,7 +143,13 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (
-        CalibrationError, CountsFileError, FitError, NothingToScoreError, OSError, PublishedTableError, ReferencesError,
-    ) as problem:  # fmt: skip
+        CalibrationError,
+        CountsFileError,
+        FitError,
+        NothingToScoreError,
+        OSError,
+        PublishedTableError,
+        ReferencesError,
+    ) as problem:
         typer.echo(f"error: {problem}", err=True)
         raise typer.Exit(1) from None

@@ -51,30 +51,34 @@ INTERPRETER_OUT_OF_ORDER: Final = Widening(
 )
 
 # Other makers' names for cores of Arm's design (Wikipedia, Kryo; not looked up again).
-BUILT_ON: Final[Mapping[str, str]] = MappingProxyType({
-    "qualcomm kryo 4xx gold": "cortex-a76",
-    "qualcomm kryo 4xx silver": "cortex-a55",
-    "qualcomm kryo 3xx silver": "cortex-a55",
-})  # fmt: skip
+BUILT_ON: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "qualcomm kryo 4xx gold": "cortex-a76",
+        "qualcomm kryo 4xx silver": "cortex-a55",
+        "qualcomm kryo 3xx silver": "cortex-a55",
+    }
+)
 
 # Who stands in for a core that no row is about: the relatives before and after it, whose hull is taken.
-NEIGHBOURS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
-    "cortex-a34": ("cortex-a53",),
-    "cortex-a35": ("cortex-a53",),
-    "cortex-a57": ("cortex-a72", "cortex-a53"),
-    "cortex-a75": ("cortex-a73", "cortex-a76"),
-    "cortex-a77": ("cortex-a76", "cortex-a78"),
-    "cortex-a510": ("cortex-a55", "cortex-a520"),
-    "cortex-a710": ("cortex-a78", "cortex-a720"),
-    "cortex-a715": ("cortex-a78", "cortex-a720"),
-    "cortex-x2": ("cortex-x1", "cortex-x925"),
-    "cortex-x3": ("cortex-x1", "cortex-x925"),
-    "cortex-x4": ("cortex-x1", "cortex-x925"),
-})  # fmt: skip
+NEIGHBOURS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "cortex-a34": ("cortex-a53",),
+        "cortex-a35": ("cortex-a53",),
+        "cortex-a57": ("cortex-a72", "cortex-a53"),
+        "cortex-a75": ("cortex-a73", "cortex-a76"),
+        "cortex-a77": ("cortex-a76", "cortex-a78"),
+        "cortex-a510": ("cortex-a55", "cortex-a520"),
+        "cortex-a710": ("cortex-a78", "cortex-a720"),
+        "cortex-a715": ("cortex-a78", "cortex-a720"),
+        "cortex-x2": ("cortex-x1", "cortex-x925"),
+        "cortex-x3": ("cortex-x1", "cortex-x925"),
+        "cortex-x4": ("cortex-x1", "cortex-x925"),
+    }
+)
 
 
 class RowsError(Exception):
-    """A file of board results is not usable; names the file, the field and the mend."""
+    """A file of board results is not usable; names the file, the field and the fix."""
 
 
 class BoardRow(BaseModel):
@@ -105,15 +109,15 @@ def read_rows(path: Path) -> tuple[BoardRow, ...]:
     Raises:
         RowsError: The file is not readable or not in the form.
     """
-    mend = "give a JSON list of rows with file, core, opp, mhz, comp and dec"
+    fix = "give a JSON list of rows with file, core, opp, mhz, comp and dec"
     try:
         return TypeAdapter(tuple[BoardRow, ...]).validate_json(path.read_bytes())
     except OSError as error:
-        raise RowsError(f"{path}: {error.strerror}; {mend}") from error
+        raise RowsError(f"{path}: {error.strerror}; {fix}") from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise RowsError(f"{path}: {field}: {first['msg']}; {mend}") from error
+        raise RowsError(f"{path}: {field}: {first['msg']}; {fix}") from error
 
 
 def lzma_instructions(path: Path = LZMA_COUNTS) -> LzmaInstructions:

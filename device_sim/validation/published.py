@@ -27,9 +27,9 @@ _Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x0
 class PublishedTableError(Exception):
     """A published table is not usable as a whole."""
 
-    def __init__(self, file: Path, entry: str, field: str, problem: str, mend: str) -> None:
-        """Say what is wrong where, and what would mend it."""
-        super().__init__(f"{file}: {entry}: {field}: {problem}; {mend}")
+    def __init__(self, file: Path, entry: str, field: str, problem: str, fix: str) -> None:
+        """Say what is wrong where, and what would fix it."""
+        super().__init__(f"{file}: {entry}: {field}: {problem}; {fix}")
 
 
 class _Frozen(BaseModel):
@@ -127,28 +127,28 @@ class _UnusableError(Exception):
 
 
 def _content(path: Path) -> bytes:
-    mend = "give a JSON list of published runs"
+    fix = "give a JSON list of published runs"
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE_BYTES + 1)
     except OSError as error:
-        raise PublishedTableError(path, "the file", "path", error.strerror or "not readable", mend) from error
+        raise PublishedTableError(path, "the file", "path", error.strerror or "not readable", fix) from error
     if len(content) > LARGEST_FILE_BYTES:
-        raise PublishedTableError(path, "the file", "size", f"more than {LARGEST_FILE_BYTES >> 20} MiB", mend)
+        raise PublishedTableError(path, "the file", "size", f"more than {LARGEST_FILE_BYTES >> 20} MiB", fix)
     return content
 
 
 def _entries(path: Path, content: bytes) -> list[object]:
-    mend = "give a JSON list of runs, each with device, core, clock_ghz, threads and ms_min_max_avg"
+    fix = "give a JSON list of runs, each with device, core, clock_ghz, threads and ms_min_max_avg"
     try:
         entries = json.loads(content, object_pairs_hook=_unrepeated)
     except (ValueError, RecursionError) as error:  # ValueError: also not UTF-8, and integers of thousands of digits
         problem = "nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise PublishedTableError(path, "the file", "JSON", problem, mend) from error
+        raise PublishedTableError(path, "the file", "JSON", problem, fix) from error
     if not isinstance(entries, list):
-        raise PublishedTableError(path, "the file", "JSON", f"a {type(entries).__name__}, not a list", mend)
+        raise PublishedTableError(path, "the file", "JSON", f"a {type(entries).__name__}, not a list", fix)
     if not entries:
-        raise PublishedTableError(path, "the file", "JSON", "an empty list", mend)
+        raise PublishedTableError(path, "the file", "JSON", "an empty list", fix)
     return entries
 
 
@@ -173,7 +173,7 @@ def _shown(text: str) -> str:
 def _first(error: ValidationError) -> str:
     first = error.errors()[0]
     field = ".".join(str(part)[:60] for part in first["loc"]) or "the entry"
-    return _shown(f"{field}: {first['msg']}; mend this field of the entry")
+    return _shown(f"{field}: {first['msg']}; fix this field of the entry")
 
 
 def _run(entry: _Entry, taken: set[tuple[str, str]]) -> tuple[PublishedRun, list[Exclusion]]:
@@ -198,16 +198,16 @@ def _run(entry: _Entry, taken: set[tuple[str, str]]) -> tuple[PublishedRun, list
 
 
 def _least(figures: object) -> float:
-    mend = "give [min, max, avg] in milliseconds"
+    fix = "give [min, max, avg] in milliseconds"
     if not isinstance(figures, list) or len(figures) != 3:
-        raise _UnusableError(f"ms_min_max_avg: not three figures; {mend}")
+        raise _UnusableError(f"ms_min_max_avg: not three figures; {fix}")
     if any(isinstance(figure, bool) or not isinstance(figure, int | float) for figure in figures):
-        raise _UnusableError(f"ms_min_max_avg: a figure that is no number; {mend}")
+        raise _UnusableError(f"ms_min_max_avg: a figure that is no number; {fix}")
     # Compared before any conversion: an integer of hundreds of digits does not fit a float.
     if not all(TIME_MS[0] <= figure <= TIME_MS[1] for figure in figures):  # NaN compares false
-        raise _UnusableError(f"ms_min_max_avg: not between {TIME_MS[0]} and {TIME_MS[1]:.0f} ms; {mend}")
+        raise _UnusableError(f"ms_min_max_avg: not between {TIME_MS[0]} and {TIME_MS[1]:.0f} ms; {fix}")
     least, most, average = (float(figure) for figure in figures)
     rounding = 0.011  # published figures have two decimals; an average may be rounded past a neighbour
     if least > most or not least - rounding <= average <= most + rounding:
-        raise _UnusableError(f"ms_min_max_avg: min {least}, max {most}, avg {average} are not in order; {mend}")
+        raise _UnusableError(f"ms_min_max_avg: min {least}, max {most}, avg {average} are not in order; {fix}")
     return least

@@ -14,7 +14,7 @@ X86_FILE: Final = "ncnn.x86_64.json"
 
 
 class ReferencesError(Exception):
-    """There are no reference counts; the message names the folder and the mend."""
+    """There are no reference counts; the message names the folder and the fix."""
 
 
 def read_references(folder: Path = SHIPPED_REFERENCES) -> References:

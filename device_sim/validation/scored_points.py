@@ -19,7 +19,7 @@ _DIGITS: Final = 4
 
 
 class ScoredPointsError(Exception):
-    """A file of scored points is not usable; the message names the file, the field and the mend."""
+    """A file of scored points is not usable; the message names the file, the field and the fix."""
 
 
 class _Frozen(BaseModel):
@@ -83,8 +83,8 @@ def read_points(path: Path = SHIPPED_POINTS) -> ScoredPoints:
     Raises:
         ScoredPointsError: The file is not readable or not in the format.
     """
-    mend = "write it again with `device-sim validate --write-points`"
-    return read_json(path, ScoredPoints, ScoredPointsError, mend=mend)
+    fix = "write it again with `device-sim validate --write-points`"
+    return read_json(path, ScoredPoints, ScoredPointsError, fix=fix)
 
 
 def _by_model(predicted: Predicted) -> dict[str, float]:

@@ -77,9 +77,14 @@ def _devices(validation: Validation) -> Table:
     table = Table("device", "core", "GHz", "models", "model\nunseen", "baseline", "device\nunseen", title="Devices")
     for name, scores in validation.devices.items():
         table.add_row(
-            escape(name), scores.core, f"{scores.clock_ghz:g}", str(scores.models),
-            _errors(scores), _errors(scores.baseline), _errors(scores.unseen_device),
-        )  # fmt: skip
+            escape(name),
+            scores.core,
+            f"{scores.clock_ghz:g}",
+            str(scores.models),
+            _errors(scores),
+            _errors(scores.baseline),
+            _errors(scores.unseen_device),
+        )
     return table
 
 
@@ -94,9 +99,14 @@ def _given(title: str, scored: Mapping[str, GivenScores]) -> Table:
         labels = ["transferred"] * scores.transferred + ["also fitted on"] * scores.fitted_on
         labels += ["noted"] * (scores.note is not None)
         table.add_row(
-            escape(name), core + lender, str(scores.points), _errors(scores), f"{scores.within_1_5:.0%}",
-            _errors(scores.baseline), "\n".join(labels),
-        )  # fmt: skip
+            escape(name),
+            core + lender,
+            str(scores.points),
+            _errors(scores),
+            f"{scores.within_1_5:.0%}",
+            _errors(scores.baseline),
+            "\n".join(labels),
+        )
     return table
 
 

@@ -26,7 +26,7 @@ class NothingToScoreError(Exception):
     def __init__(self, file: str, reasons: Iterable[str]) -> None:
         """Name the file and why its devices are out."""
         shown = "; ".join(list(reasons)[:3]) or "no runs"
-        super().__init__(f"{file}: no device can be scored: {shown}; mend the table, or count its models")
+        super().__init__(f"{file}: no device can be scored: {shown}; fix the table, or count its models")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from edge_sdk.bundle.container import PARSE_ERRORS
 from edge_sdk.bundle.golden import Golden
 from edge_sdk.bundle.policy_reader import ReadPolicy
-from edge_sdk.bundle.policy_symbols import SceneWords
+from edge_sdk.bundle.policy_symbols import PolicySymbols
 from edge_sdk.bundle.texts import BundleTexts
 from edge_sdk.errors import BundleInvalidError
 from edge_sdk.memory.layout import MemoryLayout
@@ -29,7 +29,7 @@ class Bundle(NamedTuple):
     kind_ids: dict[str, int]  # what an app may record: without the derived kinds
     categories: tuple[str, ...]  # row order, row 1 first
     policy: Policy  # in force: the bundle's own, or one that came after it
-    words: SceneWords  # what a policy may refer to
+    words: PolicySymbols  # what a policy may refer to
     machine_fields: tuple[tuple[int, int, tuple[int, ...]], ...]  # machine, context field it gives, value of each state
     shown_kind: int  # 0 = the scene declares none
     feedback: dict[str, int]  # outcome -> kind id

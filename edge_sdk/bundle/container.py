@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_sdk._sha256 import sha256
-from edge_sdk.bundle.format.generated.edge_generated import Release
+from edge_sdk.bundle.format.generated.edge_generated import Container
 from edge_sdk.errors import BundleDamagedError, BundleUnreadableError, BundleUntrustedError
 
 BUNDLE: Final = b"EDGE"  # file identifiers
@@ -25,7 +25,7 @@ def key_id(public_key: bytes) -> str:
     return sha256(public_key).hexdigest()[:16]
 
 
-def open_release(path: Path, *, trusted_keys: Sequence[bytes], allow_unsigned: bool) -> memoryview:
+def open_container(path: Path, *, trusted_keys: Sequence[bytes], allow_unsigned: bool) -> memoryview:
     """Map a `.edge` file and check it.
 
     Args:
@@ -42,10 +42,10 @@ def open_release(path: Path, *, trusted_keys: Sequence[bytes], allow_unsigned: b
         BundleUntrustedError: no trusted key signed it.
     """
     view = _mapped(path)
-    return check_release(path, view, identifier=BUNDLE, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
+    return check_container(path, view, identifier=BUNDLE, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
 
 
-def check_release(
+def check_container(
     source: Path | str, view: memoryview, *, identifier: bytes, trusted_keys: Sequence[bytes], allow_unsigned: bool
 ) -> memoryview:
     """Check a signed file that is in memory or mapped.
@@ -72,7 +72,7 @@ def check_release(
         found = f"{bytes(view[4:8])!r} instead of {identifier!r}"
         raise BundleDamagedError(source, "file identifier", found, is_policy=is_policy)
     try:
-        release = Release.GetRootAs(view)
+        release = Container.GetRootAs(view)
         length = release.PayloadLength()
         at = release._tab.Vector(release._tab.Offset(4)) if length else 0
         digest = bytes(release.Sha256(i) for i in range(min(release.Sha256Length(), 33)))
@@ -100,7 +100,7 @@ def _mapped(path: Path) -> memoryview:
 
 
 def _require_signature(
-    source: Path | str, release: Release, payload: memoryview, trusted_keys: Sequence[bytes], *, is_policy: bool
+    source: Path | str, release: Container, payload: memoryview, trusted_keys: Sequence[bytes], *, is_policy: bool
 ) -> None:
     # Imported here: an embedder who lets the app store vouch for the bundle need not pay for it.
     from cryptography.exceptions import InvalidSignature

@@ -8,15 +8,15 @@ from typing import Final, NamedTuple, NoReturn
 
 import numpy as np
 
-from edge_sdk.bundle.container import PARSE_ERRORS, POLICY, check_release
+from edge_sdk.bundle.container import PARSE_ERRORS, POLICY, check_container
 from edge_sdk.bundle.format.generated.edge_generated import CapT, CategoryLimitT, ExplorationT, PolicyFileT, PolicyT
-from edge_sdk.bundle.policy_symbols import Fail, RuleReader, SceneWords, decoded, numbers, single
+from edge_sdk.bundle.policy_symbols import Fail, PolicySymbols, RuleReader, decoded, numbers, single
 from edge_sdk.errors import BundleDamagedError, BundleTooNewError, PolicyInvalidError
 from edge_sdk.limits import POLICY_VERSION
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.spending import BudgetRule
-from edge_sdk.memory.targets import Per
-from edge_sdk.policy.conditions import ContextCondition, Selection, When
+from edge_sdk.memory.targets import Scope
+from edge_sdk.policy.conditions import Conditions, ContextCondition, OfferSelector
 from edge_sdk.policy.rules import (
     NO_LIMIT,
     Boost,
@@ -44,7 +44,7 @@ class ReadPolicy(NamedTuple):
     budget: BudgetRule | None
 
 
-def read_policy(raw: PolicyT, words: SceneWords, fail: Fail) -> ReadPolicy:
+def read_policy(raw: PolicyT, words: PolicySymbols, fail: Fail) -> ReadPolicy:
     """Check and compile a policy.
 
     Offers and categories that the scene does not know match nothing; any other unknown name, and any number without a
@@ -59,7 +59,7 @@ def read_policy(raw: PolicyT, words: SceneWords, fail: Fail) -> ReadPolicy:
 
 
 def read_policy_file(
-    source: str, data: bytes, scene: str, words: SceneWords, *, trusted_keys: Sequence[bytes], allow_unsigned: bool
+    source: str, data: bytes, scene: str, words: PolicySymbols, *, trusted_keys: Sequence[bytes], allow_unsigned: bool
 ) -> ReadPolicy:
     """Check and compile a policy that came on its own, as `cloud-export policy` makes it.
 
@@ -82,7 +82,7 @@ def read_policy_file(
         raise PolicyInvalidError(source, field, found)
 
     view = memoryview(data)
-    payload = check_release(source, view, identifier=POLICY, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
+    payload = check_container(source, view, identifier=POLICY, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
     try:
         raw = PolicyFileT.InitFromPackedBuf(payload)
     except PARSE_ERRORS as problem:
@@ -100,7 +100,7 @@ def read_policy_file(
 
 
 class _Reader:
-    def __init__(self, raw: PolicyT, words: SceneWords, fail: Fail) -> None:
+    def __init__(self, raw: PolicyT, words: PolicySymbols, fail: Fail) -> None:
         self.raw = raw
         self.words = words
         self.fail = fail
@@ -129,13 +129,15 @@ class _Reader:
             boosts=tuple(self._boosts()),
             min_events=raw.minEvents,
             full_events=raw.fullEvents,
-            largest_shift=None if raw.largestShift is None else self._amount("largest_shift", raw.largestShift),
-            largest_move=raw.largestMove,
-            cost_price=self._amount("cost_price", raw.costPrice),
+            max_score_change=None
+            if raw.maxScoreChange is None
+            else self._amount("max_score_change", raw.maxScoreChange),
+            max_rank_change=raw.maxRankChange,
+            cost_weight=self._amount("cost_weight", raw.costWeight),
             budget=budget,
             diversity=self._amount("diversity", raw.diversity),
-            null_score=None if raw.nullScore is None else self._finite("null_score", raw.nullScore),
-            again_after_s=raw.againAfterS,
+            minimum_score=None if raw.minimumScore is None else self._finite("minimum_score", raw.minimumScore),
+            retry_after_s=raw.retryAfterS,
             exploration=self._exploration(raw.exploration),
             category_limits=self._category_limits(raw.categoryLimits),
             pins=tuple(self._pins()),
@@ -180,8 +182,8 @@ class _Reader:
             mask[rows.tolist()] = True
             if rule.field >= len(self.words.context):
                 self.fail(f"policy.{name}.field", str(rule.field))
-            when = When((ContextCondition(rule.field, frozenset(allowed.tolist())),))
-            yield DropRule(name, Selection(offers=mask), when, drops_when=False, reason=Reason.NOT_ELIGIBLE)
+            when = Conditions((ContextCondition(rule.field, frozenset(allowed.tolist())),))
+            yield DropRule(name, OfferSelector(offers=mask), when, drops_when=False, reason=Reason.NOT_ELIGIBLE)
 
     def _eligibility(self) -> Iterator[DropRule]:
         for index, rule in enumerate(self.raw.rules or ()):
@@ -242,12 +244,12 @@ class _Reader:
         for kind in kinds:
             if kind not in self.words.kinds:
                 self.fail(f"{field}.kind", f"{kind} is not the id of a declared kind")
-        if raw.per not in tuple(Per):
+        if raw.per not in tuple(Scope):
             self.fail(f"{field}.per", str(raw.per))
         channels = self.rules.channels(f"{field}.channels", raw.channels) or frozenset()
         name = decoded(raw.name) or field.removeprefix("policy.")
         limit = max(1, raw.limit)  # as docs/format.md has always said
-        return CapRule(kinds, Per(raw.per), limit, raw.withinS, raw.cooldown, name, channels)
+        return CapRule(kinds, Scope(raw.per), limit, raw.withinS, raw.cooldown, name, channels)
 
     def _budget(self) -> BudgetTerms | None:
         raw = self.raw.budget
@@ -258,7 +260,7 @@ class _Reader:
         if not self.words.shown_kinds:
             self.fail("policy.budget", "given, and no kind of event says that an offer was shown")
         amount = self._amount("budget.amount", raw.amount)
-        return BudgetTerms(amount, raw.periodS, self._amount("budget.gain", raw.gain))
+        return BudgetTerms(amount, raw.periodS, self._amount("budget.pacing_gain", raw.pacingGain))
 
     def _exploration(self, raw: ExplorationT | None) -> Exploration:
         mode = Explore.OFF if raw is None else raw.mode
@@ -270,8 +272,7 @@ class _Reader:
                 self.fail("policy.exploration.epsilon", f"{epsilon:g}, above 1")
             return Exploration(Explore.EPSILON_GREEDY, epsilon=epsilon)
         if mode != Explore.SOFTMAX:
-            thompson = "thompson needs an on-device learner, which this runtime has not"
-            self.fail("policy.exploration.mode", thompson if mode == Explore.THOMPSON else str(mode))
+            self.fail("policy.exploration.mode", str(mode))
         temperature = self._amount("exploration.temperature", raw.temperature)
         if not temperature:
             self.fail("policy.exploration.temperature", "0")

@@ -8,10 +8,17 @@ from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
-from edge_sdk.bundle.format.generated.edge_generated import ConditionT, SelectionT
+from edge_sdk.bundle.format.generated.edge_generated import ConditionT, OfferSelectorT
 from edge_sdk.memory.state_machines import MachineRule
-from edge_sdk.memory.targets import Per
-from edge_sdk.policy.conditions import ContextCondition, ContextField, NumberCondition, Selection, StateCondition, When
+from edge_sdk.memory.targets import Scope
+from edge_sdk.policy.conditions import (
+    Conditions,
+    ContextCondition,
+    ContextField,
+    NumberCondition,
+    OfferSelector,
+    StateCondition,
+)
 from edge_sdk.policy.rules import Channel
 from edge_sdk.types import F32, I64, Mask
 from edge_sdk.vocabulary import Vocabulary
@@ -26,7 +33,7 @@ class Fail(Protocol):
         """`found` is what stands there."""
 
 
-class SceneWords(NamedTuple):
+class PolicySymbols(NamedTuple):
     """What a policy of a scene may refer to."""
 
     objectives: tuple[str, ...]
@@ -52,14 +59,16 @@ class SceneWords(NamedTuple):
 class RuleReader(NamedTuple):
     """Resolves what a rule is about and when it holds."""
 
-    words: SceneWords
+    words: PolicySymbols
     fail: Fail
 
-    def selection(self, field: str, raw: SelectionT | None) -> Selection:
+    def selection(self, field: str, raw: OfferSelectorT | None) -> OfferSelector:
         """Offers or categories listed, of the channels listed."""
         if raw is None:
-            return Selection()
-        return Selection(offers=self._mask(raw), channels=self.channels(f"{field}.selection.channels", raw.channels))
+            return OfferSelector()
+        return OfferSelector(
+            offers=self._mask(raw), channels=self.channels(f"{field}.selection.channels", raw.channels)
+        )
 
     def channels(self, field: str, raw: Sequence[bytes] | None) -> frozenset[int] | None:
         """Indices of named channels; None = any."""
@@ -68,20 +77,20 @@ class RuleReader(NamedTuple):
         known = [channel.name for channel in self.words.channels]
         return frozenset(self.one_of(field, decoded(name), known) for name in raw)
 
-    def when(self, field: str, raw: Sequence[ConditionT] | None, *, of_user_only: bool = False) -> When:
+    def when(self, field: str, raw: Sequence[ConditionT] | None, *, of_user_only: bool = False) -> Conditions:
         """Conditions by whom they look at."""
         of_user: list[ContextCondition | StateCondition | NumberCondition] = []
         of_target: list[StateCondition] = []
         for index, condition in enumerate(raw or ()):
             read = self._condition(f"{field}.when[{index}]", condition)
-            if not isinstance(read, StateCondition) or self.words.machines[read.machine].per == Per.USER:
+            if not isinstance(read, StateCondition) or self.words.machines[read.machine].per == Scope.USER:
                 of_user.append(read)
             elif of_user_only:
                 found = "a machine per offer or category, and here only the user may be asked for"
                 self.fail(f"{field}.when[{index}].name", f"{decoded(condition.name)!r}: {found}")
             else:
                 of_target.append(read)
-        return When(tuple(of_user), tuple(of_target))
+        return Conditions(tuple(of_user), tuple(of_target))
 
     def one_of(self, field: str, name: str, known: Sequence[str]) -> int:
         """The index of a name."""
@@ -89,7 +98,7 @@ class RuleReader(NamedTuple):
             self.fail(field, f"{name!r} is none of {', '.join(known) or '(none)'}")
         return known.index(name)
 
-    def _mask(self, raw: SelectionT) -> Mask | None:
+    def _mask(self, raw: OfferSelectorT) -> Mask | None:
         """Ids that the bundle does not know match nothing: a policy may speak of offers that come later."""
         offers, categories = numbers(raw.offers, np.uint32), numbers(raw.categories, np.uint32)
         if not len(offers) and not len(categories):

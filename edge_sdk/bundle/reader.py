@@ -14,7 +14,7 @@ from edge_sdk.bundle.container import PARSE_ERRORS
 from edge_sdk.bundle.format.generated.edge_generated import BundleT, DecayT, OffersT, VocabularyT
 from edge_sdk.bundle.golden import read_golden
 from edge_sdk.bundle.policy_reader import read_policy
-from edge_sdk.bundle.policy_symbols import SceneWords, numbers
+from edge_sdk.bundle.policy_symbols import PolicySymbols, numbers
 from edge_sdk.bundle.rules_reader import derived_rules, machine_fields, machine_rules
 from edge_sdk.bundle.tables_reader import read_tables
 from edge_sdk.bundle.texts import BundleTexts
@@ -130,10 +130,10 @@ class _Reader:
             machines=machine_rules(raw.machines or [], frozenset(kinds), self.fail),
         )
 
-    def _words(self, layout: MemoryLayout, recorded: frozenset[int]) -> SceneWords:
+    def _words(self, layout: MemoryLayout, recorded: frozenset[int]) -> PolicySymbols:
         raw = self.raw
         starts, ends, costs = self._offer_columns(raw.offers, len(layout.offers))
-        return SceneWords(
+        return PolicySymbols(
             objectives=tuple(_text(objective.name) for objective in raw.policy.objectives),
             window=layout.window,
             kinds=frozenset(layout.kinds),

@@ -8,9 +8,9 @@ import numpy as np
 
 from edge_sdk.bundle.format.generated.edge_generated import BundleT, MachineStepT, MachineT
 from edge_sdk.bundle.policy_symbols import Fail, decoded, numbers
-from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import ContextField
 
 
@@ -28,22 +28,22 @@ def derived_rules(raw: BundleT, fail: Fail) -> DerivedRules:
     if raw.session is not None:
         activity = looked_at("session.activity", raw.session.activity)
         session = SessionRule(raw.session.startKind, raw.session.endKind, activity, raw.session.gapS)
-    dwell, passed_over = [], []
+    dwell, ignored = [], []
     for index, stay in enumerate(raw.dwell or []):
         of = looked_at(f"dwell[{index}].of", stay.of)
         activity = looked_at(f"dwell[{index}].activity", stay.activity)
         dwell.append(DwellRule(stay.kind, of, activity, stay.longestS))
-    for index, passed in enumerate(raw.passedOver or []):
+    for index, passed in enumerate(raw.ignored or []):
         if not passed.count:
-            fail(f"passed_over[{index}].count", "0")
-        seen = looked_at(f"passed_over[{index}].seen", passed.seen)
-        touched = looked_at(f"passed_over[{index}].touched", passed.touched)
-        passed_over.append(PassedOverRule(passed.kind, seen, touched, passed.count))
-    rules = DerivedRules(session, tuple(dwell), tuple(passed_over))
+            fail(f"ignored[{index}].count", "0")
+        seen = looked_at(f"ignored[{index}].seen", passed.seen)
+        touched = looked_at(f"ignored[{index}].touched", passed.touched)
+        ignored.append(IgnoredRule(passed.kind, seen, touched, passed.count))
+    rules = DerivedRules(session, tuple(dwell), tuple(ignored))
     declared = {kind.id for kind in raw.kinds if kind.derived}
     if len(set(rules.kinds)) < len(rules.kinds) or not {*rules.kinds} <= declared:
         found = f"make kinds {[*rules.kinds]}: one twice, or one that is not declared as derived"
-        fail("session, dwell or passed_over", found)
+        fail("session, dwell or ignored", found)
     if session and not (session.start_kind or session.end_kind):
         fail("session.start_kind", "0, and end_kind too")
     return rules
@@ -56,13 +56,13 @@ def machine_rules(raw: Sequence[MachineT], kinds: frozenset[int], fail: Fail) ->
         name, field = decoded(machine.name), f"machines[{index}]"
         if not name or name in [other.name for other in found]:
             fail(f"{field}.name", f"{name!r}: none, or one that stands there twice")
-        if machine.per not in tuple(Per):
+        if machine.per not in tuple(Scope):
             fail(f"{field}.per", str(machine.per))
         states = tuple(decoded(state) for state in machine.states or [])
         if not states or len(set(states)) < len(states):
             fail(f"{field}.states", "none, or one that stands there twice")
         steps = tuple(_steps(field, machine.steps or [], len(states), kinds, fail))
-        rule = MachineRule(name, Per(machine.per), states, steps)
+        rule = MachineRule(name, Scope(machine.per), states, steps)
         if time_cycle(rule):
             fail(f"{field}.steps", "those by time lead from a state back to it")
         found.append(rule)
@@ -99,7 +99,7 @@ def machine_fields(
             continue
         place = names.index(machine.name)
         values = context[place].values
-        if machine.per != Per.USER or not {*machine.states} <= {*values}:
+        if machine.per != Scope.USER or not {*machine.states} <= {*values}:
             fail(f"machines[{index}]", f"{machine.name!r} is a context field, whose values are {', '.join(values)}")
         found.append((index, place, tuple(values.index(state) for state in machine.states)))
     return tuple(found)

@@ -10,7 +10,7 @@ from edge_sdk.errors import BundleInvalidError, SelfTestError
 from edge_sdk.limits import LOGIT_TOLERANCE
 from edge_sdk.memory.memory import replay
 from edge_sdk.model.inputs import ModelInputs, Shape
-from edge_sdk.model.session import Ranker
+from edge_sdk.model.session import ModelSession
 
 
 def model_shape(bundle: Bundle) -> Shape:
@@ -19,7 +19,7 @@ def model_shape(bundle: Bundle) -> Shape:
     return Shape(layout.window, layout.counter_features, bundle.policy.context_features, len(bundle.objectives))
 
 
-def tested_ranker(bundle: Bundle) -> Ranker:
+def tested_session(bundle: Bundle) -> ModelSession:
     """Load the model and run the golden vectors.
 
     Raises:
@@ -27,7 +27,7 @@ def tested_ranker(bundle: Bundle) -> Ranker:
         SelfTestError: a vector comes out otherwise.
     """
     try:
-        ranker = Ranker(bundle.model, model_shape(bundle), bundle.tables)
+        ranker = ModelSession(bundle.model, model_shape(bundle), bundle.tables)
         ranker.bound(1).run()  # a graph of another shape fails here even where no vector is packed
         for number, golden in enumerate(bundle.golden):
             stage = _differing_stage(bundle, ranker, golden)
@@ -40,7 +40,7 @@ def tested_ranker(bundle: Bundle) -> Ranker:
     return ranker
 
 
-def _differing_stage(bundle: Bundle, ranker: Ranker, golden: Golden) -> str:
+def _differing_stage(bundle: Bundle, ranker: ModelSession, golden: Golden) -> str:
     """The first stage whose result differs; empty when all agree."""
     memory = replay(bundle.layout, golden.times_ms, golden.kinds, golden.items, golden.values)
     inputs = ModelInputs.empty(ranker.shape, len(golden.candidates))

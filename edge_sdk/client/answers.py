@@ -9,10 +9,10 @@ from typing import Final, Generic
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.hooks import Hooks
-from edge_sdk.client.lifecycle import EngineT, Readiness
+from edge_sdk.client.lifecycle import EngineT, Lifecycle
 from edge_sdk.client.reporting import Reporter
 from edge_sdk.client.result_cache import ResultCache, key_of
-from edge_sdk.client.states import ClientState, Trouble
+from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.clock import Clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.decision.fallback import base_answer
@@ -28,7 +28,7 @@ class Answers(Generic[EngineT]):
 
     def __init__(
         self,
-        readiness: Readiness[EngineT],
+        readiness: Lifecycle[EngineT],
         hooks: Hooks,
         reporter: Reporter,
         clock: Clock,
@@ -84,7 +84,7 @@ class Answers(Generic[EngineT]):
         try:
             if results is not None:
                 key, now_ms = key_of(base, context, limit, weights, attributes), self._clock()
-                found = None if key is None else results.find(key, now_ms, engine.still_stands)
+                found = None if key is None else results.find(key, now_ms, engine.is_still_valid)
                 if found is not None:
                     self._refreshed_ms = base.refreshed_ms
                     return found
@@ -124,7 +124,7 @@ class Answers(Generic[EngineT]):
             self._reporter.disk_failures(failures)
             self._hooks.on_disk_failure(failures)
         if news:
-            self._reporter.trouble(Trouble(ErrorCode.POLICY_INVALID, refused))
+            self._reporter.trouble(Problem(ErrorCode.POLICY_INVALID, refused))
 
     def _not_ready(self, base: BaseDecision, limit: int | None) -> Decision:
         if not isinstance(base, BaseDecision):
@@ -141,7 +141,7 @@ class Answers(Generic[EngineT]):
         if state is ClientState.CLOSED:
             return "the client is closed; make a new one"
         if error is not None:
-            trouble = Trouble.of(error)
+            trouble = Problem.of(error)
             named = f"{trouble.code.value} {trouble.code.name}"
             return f"opening failed with {named}: {trouble.detail}; then call start() again"
         if self._readiness.opening:

@@ -18,10 +18,10 @@ from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.answers import Answers
 from edge_sdk.client.diagnostics import JSON, ClientCounts, Versions, diagnostics
 from edge_sdk.client.hooks import Hook, Hooks, RankRequest
-from edge_sdk.client.lifecycle import EngineT, Readiness
-from edge_sdk.client.pending import Names, WaitingErasure, WaitingEvent, shown_offers
+from edge_sdk.client.lifecycle import EngineT, Lifecycle
+from edge_sdk.client.pending import Names, PendingErasure, PendingEvent, shown_offers
 from edge_sdk.client.reporting import Reporter
-from edge_sdk.client.states import ClientState, Trouble
+from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.clock import Clock, system_clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.engine.status import Status
@@ -53,7 +53,7 @@ class Client(Generic[EngineT]):
         """
         self._hooks, self._clock = Hooks(hooks), clock
         self._reporter = Reporter(self._hooks, clock)
-        self._readiness = Readiness(opener, self._hooks.on_state, self._reporter.trouble)
+        self._readiness = Lifecycle(opener, self._hooks.on_state, self._reporter.trouble)
         self._answers = Answers(self._readiness, self._hooks, self._reporter, clock, cache_s, stale_after_s)
 
     # ---- from not ready to closed ----
@@ -74,7 +74,7 @@ class Client(Generic[EngineT]):
 
     @property
     def error(self) -> BaseException | None:
-        """Why opening failed, in the state ERROR: an `EdgeError` with its mend, or what else the opener raised."""
+        """Why opening failed, in the state ERROR: an `EdgeError` with its fix, or what else the opener raised."""
         return self._readiness.error
 
     @property
@@ -138,7 +138,7 @@ class Client(Generic[EngineT]):
         weights: Mapping[str, float] | None = None,
         attributes: Mapping[str, float] | None = None,
     ) -> Decision:
-        """The whole decision, always. Where no engine is open: the base order with `NOT_READY` and what to mend.
+        """The whole decision, always. Where no engine is open: the base order with `NOT_READY` and what to fix.
 
         Nothing is recorded by asking; tell `shown` what was on the screen.
 
@@ -170,7 +170,7 @@ class Client(Generic[EngineT]):
                 engine.record(kind, item=item, value=value, decision=decision)
             except (EdgeError, RuntimeError) as problem:
                 self._not_recorded(problem)
-        elif not self._readiness.keep(WaitingEvent.checked(self._clock(), kind, item, value, decision)):
+        elif not self._readiness.keep(PendingEvent.checked(self._clock(), kind, item, value, decision)):
             self.record(kind, item=item, value=value, decision=decision)  # the engine has been opened meanwhile
 
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
@@ -187,7 +187,7 @@ class Client(Generic[EngineT]):
             return
         now_ms, number = self._clock(), decision.id
         kept = [
-            WaitingEvent.checked(now_ms, offer.channel, offer.name, offer.cost, number, Names.CHANNEL)
+            PendingEvent.checked(now_ms, offer.channel, offer.name, offer.cost, number, Names.CHANNEL)
             for offer in shown_offers(decision, count)
         ]
         if not self._readiness.keep(*kept):
@@ -208,7 +208,7 @@ class Client(Generic[EngineT]):
             return
         if offer not in decision.candidates:
             raise InvalidValueError("offer", offer)
-        event = WaitingEvent.checked(self._clock(), outcome, offer, value, decision.id, Names.OUTCOME)
+        event = PendingEvent.checked(self._clock(), outcome, offer, value, decision.id, Names.OUTCOME)
         if not self._readiness.keep(event):
             self.feedback(decision, offer, outcome, value=value)
 
@@ -231,7 +231,7 @@ class Client(Generic[EngineT]):
             StateUnusableError: the disk refuses; call it again.
             RuntimeError: the client is closed; nothing will be erased.
         """
-        erasure = WaitingErasure.checked(before, items, kinds)
+        erasure = PendingErasure.checked(before, items, kinds)
         engine, erased = self._readiness.engine, None
         if self._readiness.state is ClientState.CLOSED:  # whoever asks to be forgotten must not believe that it is done
             raise RuntimeError("the client is closed and erases nothing; make a new one and erase through that")
@@ -273,7 +273,7 @@ class Client(Generic[EngineT]):
         error = self._readiness.error
         counts = ClientCounts(
             state=self.state.value,
-            open_error=None if error is None else Trouble.of(error).code.name,
+            open_error=None if error is None else Problem.of(error).code.name,
             errors=self._reporter.counts(),
             cache_hits=self._answers.cache_hits,
             hook_failures=self._hooks.failures,
@@ -288,4 +288,4 @@ class Client(Generic[EngineT]):
         foreseen = isinstance(problem, EdgeError) and not isinstance(problem, ValueError)
         if not foreseen and not (isinstance(problem, RuntimeError) and self._readiness.state is ClientState.CLOSED):
             raise problem
-        self._reporter.trouble(Trouble.of(problem), 1)
+        self._reporter.trouble(Problem.of(problem), 1)

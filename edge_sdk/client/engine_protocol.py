@@ -12,7 +12,7 @@ from edge_sdk.decision.decision import Decision
 from edge_sdk.engine.status import Status
 
 
-class EngineLike(Protocol):
+class EngineProtocol(Protocol):
     """See `Engine` for what each call does and raises."""
 
     @property
@@ -38,7 +38,7 @@ class EngineLike(Protocol):
     ) -> Decision:
         """Order the candidates of a base decision."""
 
-    def still_stands(self, decision: Decision) -> bool:
+    def is_still_valid(self, decision: Decision) -> bool:
         """Whether the rules would drop the same offers now. The model is not asked."""
 
     def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:

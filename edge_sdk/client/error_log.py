@@ -15,7 +15,7 @@ LOG.addHandler(logging.NullHandler())  # silent until the app sets logging up, a
 WARNING_EVERY_MS: Final = 60_000
 
 
-class Troubles:
+class ProblemLog:
     """Counts troubles by code and logs the first of each in a minute. Thread-safe."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Troubles:
         Args:
             topic: what was going on; each has a line a minute of its own.
             code: what went wrong.
-            detail: what to mend; no item of an event.
+            detail: what to fix; no item of an event.
             now_ms: milliseconds since 1970.
         """
         with self._lock:

@@ -8,7 +8,7 @@ from typing import ParamSpec
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.error_log import LOG
-from edge_sdk.client.states import ClientState, Trouble
+from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.decision.decision import Decision
 
 P = ParamSpec("P")
@@ -38,7 +38,7 @@ class Hook:
     def after(self, request: RankRequest, decision: Decision) -> None:
         """It is a decision of the device (`decision.error` is `NONE`)."""
 
-    def error(self, request: RankRequest | None, error: Trouble) -> None:
+    def error(self, request: RankRequest | None, error: Problem) -> None:
         """It is the base order. With None for a request: opening failed, or an event could not be kept."""
 
     def finally_(self, request: RankRequest) -> None:
@@ -70,14 +70,14 @@ class Hooks:
 
     def after(self, request: RankRequest, decision: Decision) -> None:
         """`after`, or `error` where the decision is the base order."""
-        trouble = Trouble(decision.error, decision.detail) if decision.error else None
+        trouble = Problem(decision.error, decision.detail) if decision.error else None
         for hook in self._back:
             if trouble is None:
                 self._run(hook, hook.after, request, decision)
             else:
                 self._run(hook, hook.error, request, trouble)
 
-    def error(self, trouble: Trouble) -> None:
+    def error(self, trouble: Problem) -> None:
         """Something went wrong that is no answer."""
         for hook in self._back:
             self._run(hook, hook.error, None, trouble)
@@ -107,8 +107,10 @@ class Hooks:
                 # Its type and place, without its words: they are the app's, and may name what the user did.
                 LOG.warning(
                     "hook %s raised %s at %s; answers are not affected, its further failures are counted only",
-                    type(hook).__name__, type(problem).__name__, _place(problem),
-                )  # fmt: skip
+                    type(hook).__name__,
+                    type(problem).__name__,
+                    _place(problem),
+                )
 
 
 def _place(problem: Exception) -> str:

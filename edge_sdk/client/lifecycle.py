@@ -7,21 +7,21 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-from edge_sdk.client.engine_protocol import EngineLike
-from edge_sdk.client.pending import WaitingActs, WaitingErasure, WaitingEvent, write
-from edge_sdk.client.states import ClientState, Trouble
+from edge_sdk.client.engine_protocol import EngineProtocol
+from edge_sdk.client.pending import PendingActs, PendingErasure, PendingEvent, write
+from edge_sdk.client.states import ClientState, Problem
 
-EngineT = TypeVar("EngineT", bound=EngineLike)
+EngineT = TypeVar("EngineT", bound=EngineProtocol)
 
 
-class Readiness(Generic[EngineT]):
+class Lifecycle(Generic[EngineT]):
     """Opens an engine in a thread of its own. Thread-safe; calls back while no lock is held."""
 
     def __init__(
         self,
         opener: Callable[[], EngineT],
         on_state: Callable[[ClientState], None],
-        on_trouble: Callable[[Trouble, int], None],
+        on_trouble: Callable[[Problem, int], None],
     ) -> None:
         """Nothing is opened yet.
 
@@ -33,7 +33,7 @@ class Readiness(Generic[EngineT]):
         self._opener, self._on_state, self._on_trouble = opener, on_state, on_trouble
         self._lock = threading.Lock()
         self._settled = threading.Event()  # open, failed or closed
-        self._waiting = WaitingActs()
+        self._waiting = PendingActs()
         self._news: deque[ClientState] = deque()  # states to be told
         self._telling = threading.Lock()
         self._thread: threading.Thread | None = None  # while it opens
@@ -71,13 +71,13 @@ class Readiness(Generic[EngineT]):
         self._settled.wait(timeout_s)
         return self.engine is not None
 
-    def keep(self, *acts: WaitingEvent | WaitingErasure) -> bool:
+    def keep(self, *acts: PendingEvent | PendingErasure) -> bool:
         """Keep what is to be written; False where the engine is open by now and can be told itself."""
         with self._lock:
             if self.engine is not None:
                 return False
             closed = self.state is ClientState.CLOSED
-            lost = sum(isinstance(act, WaitingEvent) for act in acts) if closed else self._waiting.add(acts)
+            lost = sum(isinstance(act, PendingEvent) for act in acts) if closed else self._waiting.add(acts)
         if closed or lost:
             self._on_trouble(_CLOSED if closed else _NO_ROOM, lost)
         return True
@@ -155,7 +155,7 @@ class Readiness(Generic[EngineT]):
             acts = self._waiting.take()
         unwritten = len(acts)
         try:
-            for count in write(engine, acts, lambda problem, lost: self._on_trouble(Trouble.of(problem), lost)):
+            for count in write(engine, acts, lambda problem, lost: self._on_trouble(Problem.of(problem), lost)):
                 unwritten -= count
         finally:
             with self._lock:
@@ -170,7 +170,7 @@ class Readiness(Generic[EngineT]):
             if not closed:
                 self._turn(ClientState.ERROR)
         try:  # whoever waits finds the reason in the log already
-            self._on_trouble(Trouble.of(problem), 0)
+            self._on_trouble(Problem.of(problem), 0)
             self._tell_left(lost, unerased)
         finally:
             self._settled.set()
@@ -186,12 +186,12 @@ class Readiness(Generic[EngineT]):
         try:
             engine.close()
         except Exception as problem:  # the folder is let go all the same
-            self._on_trouble(Trouble.of(problem), 0)
+            self._on_trouble(Problem.of(problem), 0)
 
 
-_UNERASED: Final = Trouble.not_ready("an erasure that waited was not carried out; erase again when an engine is open")
-_CLOSED: Final = Trouble.not_ready("the client is closed and records nothing; make a new one")
-_NO_ROOM: Final = Trouble.not_ready("too many events wait for the engine; call start(), or mend what client.error says")
+_UNERASED: Final = Problem.not_ready("an erasure that waited was not carried out; erase again when an engine is open")
+_CLOSED: Final = Problem.not_ready("the client is closed and records nothing; make a new one")
+_NO_ROOM: Final = Problem.not_ready("too many events wait for the engine; call start(), or fix what client.error says")
 
 
 def _start(thread: threading.Thread) -> RuntimeError | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import groupby
 
-from edge_sdk.client.engine_protocol import EngineLike
+from edge_sdk.client.engine_protocol import EngineProtocol
 from edge_sdk.decision.decision import Decision
 from edge_sdk.errors import EdgeError, InvalidValueError, UnknownKindError, UnknownOutcomeError
 from edge_sdk.limits import WAITING_MAX
@@ -23,7 +23,7 @@ class Names(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingEvent:
+class PendingEvent:
     """An event to be written."""
 
     time_ms: int
@@ -36,7 +36,7 @@ class WaitingEvent:
     @classmethod
     def checked(
         cls, time_ms: int, name: str, item: str, value: float, decision: int, names: Names = Names.KIND
-    ) -> WaitingEvent:
+    ) -> PendingEvent:
         """Refuse now what no bundle would take, as the engine does.
 
         Raises:
@@ -50,7 +50,7 @@ class WaitingEvent:
             raise InvalidValueError("decision", decision)
         return cls(within_range(time_ms), names, name, item, as_float32(value), int(decision))
 
-    def kind(self, engine: EngineLike) -> str:
+    def kind(self, engine: EngineProtocol) -> str:
         """The kind to record.
 
         Raises:
@@ -67,7 +67,7 @@ class WaitingEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingErasure:
+class PendingErasure:
     """An `erase` to be carried out in its turn."""
 
     before: int | None
@@ -75,7 +75,7 @@ class WaitingErasure:
     kinds: tuple[str, ...] | None
 
     @classmethod
-    def checked(cls, before: int | None, items: Iterable[str] | None, kinds: Iterable[str] | None) -> WaitingErasure:
+    def checked(cls, before: int | None, items: Iterable[str] | None, kinds: Iterable[str] | None) -> PendingErasure:
         """Refuse now what no bundle would take, as the engine does.
 
         Raises:
@@ -112,11 +112,11 @@ def shown_offers(decision: Decision, count: int | None) -> list[ShownOffer]:
     ]
 
 
-Act = WaitingEvent | WaitingErasure
+Act = PendingEvent | PendingErasure
 Refused = Callable[[EdgeError, int], None]
 
 
-class WaitingActs:
+class PendingActs:
     """The acts in their order, at most `WAITING_MAX` events. Not thread-safe: `Readiness` holds its lock."""
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class WaitingActs:
         """Keep them; how many events found no room. An erasure of everything forgets what waits at once."""
         lost = 0
         for act in acts:
-            if isinstance(act, WaitingErasure):
+            if isinstance(act, PendingErasure):
                 if act.whole:
                     self.clear()
                 self._acts.append(act)
@@ -153,17 +153,17 @@ class WaitingActs:
         """The last so many of those taken could not be written, the others were."""
         left = self._taken[len(self._taken) - unwritten :] if unwritten and self._taken else []
         self._acts, self._taken = left + self._acts, []
-        self.events = sum(isinstance(act, WaitingEvent) for act in self._acts)
+        self.events = sum(isinstance(act, PendingEvent) for act in self._acts)
 
     def clear(self) -> tuple[int, bool]:
         """Forget all, what is being written too; how many events that were, and whether an erasure was among it."""
         acts = self._taken + self._acts
-        forgotten = self.events, any(isinstance(act, WaitingErasure) for act in acts)
+        forgotten = self.events, any(isinstance(act, PendingErasure) for act in acts)
         self._acts, self._taken, self.events = [], [], 0
         return forgotten
 
 
-def write(engine: EngineLike, acts: Sequence[Act], refused: Refused) -> Iterator[int]:
+def write(engine: EngineProtocol, acts: Sequence[Act], refused: Refused) -> Iterator[int]:
     """Write them to an open engine, oldest first.
 
     Args:
@@ -179,18 +179,18 @@ def write(engine: EngineLike, acts: Sequence[Act], refused: Refused) -> Iterator
     """
     for together, group in groupby(acts, key=type):
         run = list(group)
-        if together is WaitingErasure:
+        if together is PendingErasure:
             for act in run:
                 yield _erase(engine, act, refused)
         else:
-            yield from _write_events(engine, [act for act in run if isinstance(act, WaitingEvent)], refused)
+            yield from _write_events(engine, [act for act in run if isinstance(act, PendingEvent)], refused)
 
 
 # ---- below: helpers ----
 
 
-def _erase(engine: EngineLike, act: Act, refused: Refused) -> int:
-    assert isinstance(act, WaitingErasure)
+def _erase(engine: EngineProtocol, act: Act, refused: Refused) -> int:
+    assert isinstance(act, PendingErasure)
     try:
         engine.erase(before=act.before, items=act.items, kinds=act.kinds)
     except (InvalidValueError, UnknownKindError) as problem:
@@ -198,7 +198,7 @@ def _erase(engine: EngineLike, act: Act, refused: Refused) -> int:
     return 1
 
 
-def _write_events(engine: EngineLike, events: list[WaitingEvent], refused: Refused) -> Iterator[int]:
+def _write_events(engine: EngineProtocol, events: list[PendingEvent], refused: Refused) -> Iterator[int]:
     try:
         _write_together(engine, events)
         yield len(events)
@@ -211,7 +211,7 @@ def _write_events(engine: EngineLike, events: list[WaitingEvent], refused: Refus
             yield 1
 
 
-def _write_together(engine: EngineLike, events: list[WaitingEvent]) -> None:
+def _write_together(engine: EngineProtocol, events: list[PendingEvent]) -> None:
     kinds: dict[str, int] = {}
     items: dict[str, int] = {}
     engine.record_many(

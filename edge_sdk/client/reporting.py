@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from edge_sdk.client.error_log import LOG, Troubles
+from edge_sdk.client.error_log import LOG, ProblemLog
 from edge_sdk.client.hooks import Hooks
-from edge_sdk.client.states import Trouble
+from edge_sdk.client.states import Problem
 from edge_sdk.clock import Clock
 from edge_sdk.decision.decision import Decision
 
@@ -16,7 +16,7 @@ class Reporter:
 
     def __init__(self, hooks: Hooks, clock: Clock) -> None:
         self._hooks, self._clock = hooks, clock
-        self._troubles = Troubles()
+        self._troubles = ProblemLog()
         self._lock = threading.Lock()
         self.lost_events = 0
 
@@ -24,7 +24,7 @@ class Reporter:
         """An answer is the base order. Its request's hooks are told by who asked."""
         self._troubles.warn("base order", decision.error, decision.detail, decision.time_ms)
 
-    def trouble(self, trouble: Trouble, lost: int = 0) -> None:
+    def trouble(self, trouble: Problem, lost: int = 0) -> None:
         """Something that is no answer went wrong, and so many events were lost. The hooks are told when the log is."""
         topic = "events lost" if lost else "client"
         with self._lock:

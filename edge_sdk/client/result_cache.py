@@ -27,10 +27,10 @@ class ResultCache:
         other.hits = self.hits
         return other
 
-    def find(self, key: Key, now_ms: int, still_stands: Callable[[Decision], bool]) -> Decision | None:
+    def find(self, key: Key, now_ms: int, is_still_valid: Callable[[Decision], bool]) -> Decision | None:
         """The answer kept for this request, if it is young enough and its offers still stand."""
         found = self._kept.get(key)
-        if found is None or not 0 <= now_ms - found[0] < self._keep_ms or not still_stands(found[1]):
+        if found is None or not 0 <= now_ms - found[0] < self._keep_ms or not is_still_valid(found[1]):
             return None
         self.hits += 1
         return found[1]

@@ -19,14 +19,14 @@ class ClientState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Problem:
     """What went wrong, for logs and dashboards. It names no item of an event."""
 
     code: ErrorCode
-    detail: str  # what to mend
+    detail: str  # what to fix
 
     @classmethod
-    def of(cls, problem: BaseException) -> Trouble:
+    def of(cls, problem: BaseException) -> Problem:
         """An exception; one that is not ours counts as `NOT_READY`: only opening meets it."""
         if isinstance(problem, InvalidValueError):  # its words quote the value, which may be an item's name
             return cls(problem.code, "a value that no event can hold")
@@ -35,6 +35,6 @@ class Trouble:
         return cls(ErrorCode.NOT_READY, f"{type(problem).__name__}: {problem}")
 
     @classmethod
-    def not_ready(cls, detail: str) -> Trouble:
+    def not_ready(cls, detail: str) -> Problem:
         """No engine is open."""
         return cls(ErrorCode.NOT_READY, detail)

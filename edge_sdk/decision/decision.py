@@ -18,7 +18,7 @@ from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, F64, I64, Mask, by_score
 
 if TYPE_CHECKING:
-    from edge_sdk.policy.conditions import Situation
+    from edge_sdk.policy.conditions import TargetingContext
     from edge_sdk.policy.rules import Policy
 
 
@@ -38,14 +38,14 @@ class Trace(NamedTuple):
     """What a decision was made from, besides the events in the log."""
 
     last_seq: int  # newest event that the memory held
-    era: object  # of the state folder: between two erasures; decisions of another cannot be explained
+    generation: object  # of the state folder: between two erasures; decisions of another cannot be explained
     policy: Policy
-    situation: Situation  # context fields that a machine gave included
+    situation: TargetingContext  # context fields that a machine gave included
     given: tuple[int, ...]  # value index of each context field as the app gave it; -1 = not given
     weights: F32  # (K,)
     weight_rule: str  # name of the rule that set them; "" = none
-    say: float  # the weight of the model's adjustment, 0 to 1
-    cost_price: float  # λ in force
+    model_weight: float  # the weight of the model's adjustment, 0 to 1
+    cost_weight: float  # λ in force
     budget_left: float  # before the decision; infinity = no budget
     utc_offset_s: int
 
@@ -63,7 +63,7 @@ class Decision:
     model_version: str
     policy_version: int
     error: ErrorCode
-    detail: str  # what to mend; empty without an error
+    detail: str  # what to fix; empty without an error
     base: BaseDecision
     stages: Stages
     base_ranking: I64  # (C,) candidate indices in the base order
@@ -74,7 +74,7 @@ class Decision:
     costs: F32  # (C,) of showing each once
     known: Mask | None  # (C,) whether the bundle knows each candidate; None = all
     limit: int | None
-    again_at_ms: int | None  # where no offer stands: when to ask again; None = not known
+    retry_at_ms: int | None  # where no offer stands: when to ask again; None = not known
     trace: Trace | None  # None when the answer is the bare base order
 
     @property
@@ -93,8 +93,8 @@ class Decision:
         return self.standing if self.limit is None else self.standing[: max(0, self.limit)]
 
     @property
-    def not_now(self) -> bool:
-        """Nothing is to be shown; `again_at_ms` says when to ask again."""
+    def is_empty(self) -> bool:
+        """Nothing is to be shown; `retry_at_ms` says when to ask again."""
         return len(self.standing) == 0
 
     @cached_property
@@ -135,11 +135,11 @@ class Decision:
         """None = the policy did nothing: mostly."""
         stages, trace = self.stages, self.trace
         is_drawn = self.draw.order is not self.draw.slate.best_first
-        has_say = trace is None or trace.say == 1.0
+        has_say = trace is None or trace.model_weight == 1.0
         if self.error or (stages.final is stages.model and has_say and not is_drawn and not self.pinned):
             return None
         bits = np.zeros(len(self.candidates), np.int64)
-        if self.trace is not None and self.trace.say < 1.0:
+        if self.trace is not None and self.trace.model_weight < 1.0:
             bits |= _TOO_FEW_EVENTS
         elif stages.adjusted is not stages.model:
             bits |= _changed(stages.adjusted, stages.model, _BOUNDED)
@@ -179,10 +179,15 @@ class Decision:
         if base.channels is not None or base.variants is not None:
             channels, variants = map(base.channel, indices), map(base.variant, indices)
         rows = zip(
-            [base.offers[index] for index in indices], self.scores.take(shown).tolist(), numbers,
-            [place + 1 for place in before], map(_as_reason, reasons), channels, variants,
+            [base.offers[index] for index in indices],
+            self.scores.take(shown).tolist(),
+            numbers,
+            [place + 1 for place in before],
+            map(_as_reason, reasons),
+            channels,
+            variants,
             strict=False,
-        )  # fmt: skip
+        )
         return tuple([_as_tuple(RankedOffer, row) for row in rows])
 
 

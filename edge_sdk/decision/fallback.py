@@ -37,7 +37,7 @@ def base_answer(
     Args:
         base: the cloud's ranking.
         error: why no engine answered.
-        detail: what to mend.
+        detail: what to fix.
         limit: at most so many offers; what is no whole number counts as None.
         time_ms: milliseconds since 1970.
         number: the decision's id; 0 = none.
@@ -68,7 +68,7 @@ def base_answer(
         costs=_costs(base),
         known=None,
         limit=limit if whole else None,
-        again_at_ms=None,
+        retry_at_ms=None,
         trace=None,
     )
 
@@ -93,6 +93,6 @@ def _other_touches(base: BaseDecision, order: I64) -> I64 | None:
     for index in order.tolist():
         offer = base.offers[index]
         if isinstance(offer, str):  # an app may give anything
-            bits[index] = int(Reason.OTHER_TOUCH) if offer in met else 0
+            bits[index] = int(Reason.OTHER_TREATMENT) if offer in met else 0
             met.add(offer)
     return bits if bits.any() else None

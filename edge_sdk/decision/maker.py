@@ -15,14 +15,14 @@ from edge_sdk.decision.request import Request, RequestError, RequestReader
 from edge_sdk.errors import ErrorCode
 from edge_sdk.limits import MOMENTS_LOOKED_AT, PREPARED_BASES
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.model.inputs import ModelInputs
-from edge_sdk.model.session import BoundCall, Ranker
-from edge_sdk.policy.candidates import PreparedBase, prepare
-from edge_sdk.policy.conditions import Situation
-from edge_sdk.policy.eligibility import Situated
+from edge_sdk.model.session import BoundInputs, ModelSession
+from edge_sdk.policy.candidates import CandidateSet, prepare
+from edge_sdk.policy.conditions import TargetingContext
+from edge_sdk.policy.eligibility import EvaluatedRules
 from edge_sdk.policy.pipeline import Arranged, Setting, arrange, base_arranged, dropped, is_plain, still_allowed
-from edge_sdk.policy.scoring import device_say, fused, price_in_force
+from edge_sdk.policy.scoring import fused, price_in_force, warm_up_weight
 from edge_sdk.policy.slate_caps import rations
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, Mask, by_score
@@ -33,15 +33,15 @@ _COUNTED: Final = int(Reason.CAPPED | Reason.COOLING_DOWN)
 class DecisionMaker:
     """Scores and orders for one bundle. Not thread-safe: the ranker's buffers are shared; the engine serialises."""
 
-    def __init__(self, bundle: Bundle, ranker: Ranker) -> None:
+    def __init__(self, bundle: Bundle, ranker: ModelSession) -> None:
         self._bundle = bundle
         self._policy = bundle.policy
         self._reader = RequestReader(bundle.policy)
         self._ranker = ranker
         self._rations = rations(bundle.policy, bundle.layout.caps)
         self._is_plain = is_plain(bundle.policy, self._rations)
-        self._user_machines = [rule.per is Per.USER for rule in bundle.layout.machines]
-        self._prepared: dict[int, PreparedBase] = {}
+        self._user_machines = [rule.per is Scope.USER for rule in bundle.layout.machines]
+        self._prepared: dict[int, CandidateSet] = {}
         self._row_of: dict[str, int] = {}  # offers met so far: a new base need not hash their names again
         self.looks_at_local_time = bool(bundle.policy.quiet_hours)  # any rule does
 
@@ -65,7 +65,7 @@ class DecisionMaker:
             situation = self._situation(memory, request.now_ms, given, self._reader.no_numbers)
         return self._base_order(memory, prepared, request, situation, given, code, detail)
 
-    def still_stands(self, memory: Memory, decision: Decision, now_ms: int, utc_offset_s: int) -> bool:
+    def is_still_valid(self, memory: Memory, decision: Decision, now_ms: int, utc_offset_s: int) -> bool:
         """Whether its list may be shown again: no rule would take an offer out now, and the user's situation is the
         same."""
         trace = decision.trace
@@ -75,11 +75,11 @@ class DecisionMaker:
         if situation != trace.situation:
             return False
         prepared = self._prepare(decision.base)
-        situated = prepared.situated(self._policy, memory, situation, now_ms)
-        setting = self._setting(memory, prepared, situated, now_ms, utc_offset_s, decision.limit)
+        evaluated = prepared.evaluated(self._policy, memory, situation, now_ms)
+        setting = self._setting(memory, prepared, evaluated, now_ms, utc_offset_s, decision.limit)
         return still_allowed(setting, decision.standing)
 
-    def prepared(self, base: BaseDecision) -> PreparedBase:
+    def prepared(self, base: BaseDecision) -> CandidateSet:
         """A base decision made ready: to explain a decision."""
         return self._prepare(base)
 
@@ -98,7 +98,7 @@ class DecisionMaker:
 
     # ---- below: helpers ----
 
-    def _prepare(self, base: BaseDecision) -> PreparedBase:
+    def _prepare(self, base: BaseDecision) -> CandidateSet:
         prepared = self._prepared.get(id(base))
         if prepared is None:  # `prepared.base` keeps the object alive, so its id cannot come to mean another
             if len(self._prepared) >= PREPARED_BASES:
@@ -107,39 +107,64 @@ class DecisionMaker:
             self._prepared[id(base)] = prepared
         return prepared
 
-    def _situation(self, memory: Memory, now_ms: int, given: tuple[int, ...], numbers: tuple[float, ...]) -> Situation:
+    def _situation(
+        self, memory: Memory, now_ms: int, given: tuple[int, ...], numbers: tuple[float, ...]
+    ) -> TargetingContext:
         """What conditions look at; a machine gives its context field where the app does not."""
         if not self._user_machines:
-            return Situation(given, (), numbers)
+            return TargetingContext(given, (), numbers)
         state = memory.machines.state
         states = tuple([state(index, now_ms) if is_user else -1 for index, is_user in enumerate(self._user_machines)])
         context = given
         for machine, field, values in self._bundle.machine_fields:
             if given[field] < 0:
                 context = (*context[:field], values[states[machine]], *context[field + 1 :])
-        return Situation(context, states, numbers)
+        return TargetingContext(context, states, numbers)
 
     def _setting(
-        self, memory: Memory, prepared: PreparedBase, situated: Situated, now_ms: int, utc_offset_s: int,
-        limit: int | None, seed: int = 0, number: int = 0,
-    ) -> Setting:  # fmt: skip
+        self,
+        memory: Memory,
+        prepared: CandidateSet,
+        evaluated: EvaluatedRules,
+        now_ms: int,
+        utc_offset_s: int,
+        limit: int | None,
+        seed: int = 0,
+        number: int = 0,
+    ) -> Setting:
         policy = self._policy
-        price, left = policy.cost_price, float("inf")
+        price, left = policy.cost_weight, float("inf")
         if policy.budget is not None:
             spent = memory.spent(now_ms)
             price, left = price_in_force(price, policy.budget, spent, now_ms), max(0.0, policy.budget.amount - spent)
-        is_plain = self._is_plain and situated.boost is None and not situated.pins and not prepared.has_repeats
+        is_plain = self._is_plain and evaluated.boost is None and not evaluated.pins and not prepared.has_repeats
         return Setting(
-            policy, self._rations, is_plain, prepared, memory, situated, now_ms, utc_offset_s, price, left, limit, seed,
+            policy,
+            self._rations,
+            is_plain,
+            prepared,
+            memory,
+            evaluated,
+            now_ms,
+            utc_offset_s,
+            price,
+            left,
+            limit,
+            seed,
             number,
-        )  # fmt: skip
+        )
 
     def _adjusted(
-        self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, given: tuple[int, ...]
+        self,
+        memory: Memory,
+        prepared: CandidateSet,
+        request: Request,
+        situation: TargetingContext,
+        given: tuple[int, ...],
     ) -> Decision:
         policy, now_ms, own = self._policy, request.now_ms, request.weights
-        situated = prepared.situated(policy, memory, situation, now_ms)
-        weights = situated.weights if own is None else self._reader.weights(own)
+        evaluated = prepared.evaluated(policy, memory, situation, now_ms)
+        weights = evaluated.weights if own is None else self._reader.weights(own)
         call = self._ranker.bound(len(prepared.rows))
         self._fill(call, memory, prepared, now_ms, self._reader.one_hot(situation.context), weights)
         call.run()
@@ -155,28 +180,43 @@ class DecisionMaker:
                 raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {own!r} overflow; pass smaller ones")
             raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
         setting = self._setting(
-            memory, prepared, situated, now_ms, request.utc_offset_s, request.limit, request.seed, request.number
+            memory, prepared, evaluated, now_ms, request.utc_offset_s, request.limit, request.seed, request.number
         )
-        say = device_say(policy, call.events_held()) if policy.full_events else 1.0
-        arranged = arrange(setting, base, scores, say)
+        model_weight = warm_up_weight(policy, call.events_held()) if policy.full_events else 1.0
+        arranged = arrange(setting, base, scores, model_weight)
         if arranged.stages.final is not scores and not _are_finite(arranged.stages.final):
             raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
-        rule = situated.weight_rule if own is None else ""
+        rule = evaluated.weight_rule if own is None else ""
         trace = Trace(
-            request.last_seq, request.era, policy, situation, given, weights, rule, say, setting.cost_price,
-            setting.budget_left, request.utc_offset_s,
-        )  # fmt: skip
+            request.last_seq,
+            request.generation,
+            policy,
+            situation,
+            given,
+            weights,
+            rule,
+            model_weight,
+            setting.cost_weight,
+            setting.budget_left,
+            request.utc_offset_s,
+        )
         return self._decision(setting, arranged, base_ranking, given, trace=trace)
 
     def _base_order(
-        self, memory: Memory, prepared: PreparedBase, request: Request, situation: Situation, given: tuple[int, ...],
-        code: ErrorCode, detail: str,
-    ) -> Decision:  # fmt: skip
+        self,
+        memory: Memory,
+        prepared: CandidateSet,
+        request: Request,
+        situation: TargetingContext,
+        given: tuple[int, ...],
+        code: ErrorCode,
+        detail: str,
+    ) -> Decision:
         limit = request.limit if _is_limit(request.limit) else None
         now_ms = request.now_ms
-        situated = prepared.situated(self._policy, memory, situation, now_ms)
+        evaluated = prepared.evaluated(self._policy, memory, situation, now_ms)
         setting = self._setting(
-            memory, prepared, situated, now_ms, request.utc_offset_s, limit, request.seed, request.number
+            memory, prepared, evaluated, now_ms, request.utc_offset_s, limit, request.seed, request.number
         )
         arranged = base_arranged(setting)
         return self._decision(
@@ -184,9 +224,17 @@ class DecisionMaker:
         )
 
     def _decision(
-        self, setting: Setting, arranged: Arranged, base_ranking: I64, given: tuple[int, ...], *,
-        error: ErrorCode = ErrorCode.NONE, detail: str = "", known: Mask | None = None, trace: Trace | None = None,
-    ) -> Decision:  # fmt: skip
+        self,
+        setting: Setting,
+        arranged: Arranged,
+        base_ranking: I64,
+        given: tuple[int, ...],
+        *,
+        error: ErrorCode = ErrorCode.NONE,
+        detail: str = "",
+        known: Mask | None = None,
+        trace: Trace | None = None,
+    ) -> Decision:
         bundle, prepared = self._bundle, setting.prepared
         return Decision(
             id=setting.number,
@@ -206,11 +254,11 @@ class DecisionMaker:
             costs=prepared.costs,
             known=known,
             limit=setting.limit,
-            again_at_ms=None if len(arranged.standing) else self._again_at_ms(setting, arranged, given),
+            retry_at_ms=None if len(arranged.standing) else self._retry_at_ms(setting, arranged, given),
             trace=trace,
         )
 
-    def _again_at_ms(self, setting: Setting, arranged: Arranged, given: tuple[int, ...]) -> int | None:
+    def _retry_at_ms(self, setting: Setting, arranged: Arranged, given: tuple[int, ...]) -> int | None:
         """Where nobody stands, the first moment at which time alone lets one stand.
 
         When one rule lets go another may hold by then, so each moment is looked at anew.
@@ -220,9 +268,9 @@ class DecisionMaker:
             at_ms = None if bits is None else self._first_free_ms(setting, bits, given)
             if at_ms is None:
                 return None
-            situation = self._situation(memory, at_ms, given, setting.situated.situation.numbers)
-            situated = prepared.situated(self._policy, memory, situation, at_ms)
-            setting = self._setting(memory, prepared, situated, at_ms, setting.utc_offset_s, setting.limit)
+            situation = self._situation(memory, at_ms, given, setting.evaluated.situation.numbers)
+            evaluated = prepared.evaluated(self._policy, memory, situation, at_ms)
+            setting = self._setting(memory, prepared, evaluated, at_ms, setting.utc_offset_s, setting.limit)
             bits, _ = dropped(setting)
             if bits is None or not bits.all():
                 return at_ms
@@ -236,18 +284,25 @@ class DecisionMaker:
         is_counted = ((bits & ~_COUNTED) == 0) & (ends > 0)
         first = int(ends[is_counted].min(initial=NEVER_MS))
         if not is_counted.all():
-            from edge_sdk.policy.suppressions import Held, Obstacles  # seldom needed: 2 ms of an import
+            from edge_sdk.policy.suppressions import Held, Suppressions  # seldom needed: 2 ms of an import
 
             held = Held(
-                setting.policy, setting.memory, prepared.candidates, setting.situated.situation, given,
-                self._bundle.machine_fields, now_ms, setting.utc_offset_s, prepared.costs,
-            )  # fmt: skip
-            found = Obstacles.found(held, np.where(is_counted, 0, bits)).first_free_ms()
+                setting.policy,
+                setting.memory,
+                prepared.candidates,
+                setting.evaluated.situation,
+                given,
+                self._bundle.machine_fields,
+                now_ms,
+                setting.utc_offset_s,
+                prepared.costs,
+            )
+            found = Suppressions.found(held, np.where(is_counted, 0, bits)).first_free_ms()
             first = first if found is None else min(first, found)
         return None if first >= NEVER_MS else first
 
     def _fill(
-        self, call: BoundCall, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32
+        self, call: BoundInputs, memory: Memory, prepared: CandidateSet, now_ms: int, one_hot: F32, weights: F32
     ) -> None:
         if call.takes_rows:
             _fill_rows(call.inputs, memory, prepared, now_ms, one_hot, weights)
@@ -258,7 +313,7 @@ class DecisionMaker:
 
 
 def _fill_rows(
-    inputs: ModelInputs, memory: Memory, prepared: PreparedBase, now_ms: int, one_hot: F32, weights: F32
+    inputs: ModelInputs, memory: Memory, prepared: CandidateSet, now_ms: int, one_hot: F32, weights: F32
 ) -> None:
     memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
     memory.fill_counters(now_ms, prepared.slots, inputs.counters)

@@ -25,7 +25,7 @@ class Request(NamedTuple):
     utc_offset_s: int  # of local time
     seed: int
     last_seq: int  # newest event that the memory holds
-    era: object  # of the trace
+    generation: object  # of the trace
     context: Mapping[str, str] | None
     attributes: Mapping[str, float] | None
     limit: int | None

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle, with_policy
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
-from edge_sdk.bundle.selftest import model_shape, tested_ranker
+from edge_sdk.bundle.selftest import model_shape, tested_session
 from edge_sdk.clock import Clock, system_clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.decision.maker import DecisionMaker
@@ -36,7 +36,7 @@ from edge_sdk.errors import (
 from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S, TIME_MS_MAX
 from edge_sdk.log.event_input import FLOAT32_MAX, as_float32, checked_columns, id_of, listed, within_range
 from edge_sdk.model.inputs import ModelInputs
-from edge_sdk.model.session import Ranker
+from edge_sdk.model.session import ModelSession
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.state.durability import DURABILITIES, Durability
 from edge_sdk.state.folder import StateFolder
@@ -61,9 +61,17 @@ class Engine:
     """One user's decisions on one device. Thread-safe; make it with `Engine.open`."""
 
     def __init__(
-        self, state: StateFolder, bundle: Bundle, ranker: Ranker, policies: PolicyStore, clock: Clock,
-        utc_offset_s: UtcOffset, durability: Durability, seed: int | None, policy_error: str,
-    ) -> None:  # fmt: skip
+        self,
+        state: StateFolder,
+        bundle: Bundle,
+        ranker: ModelSession,
+        policies: PolicyStore,
+        clock: Clock,
+        utc_offset_s: UtcOffset,
+        durability: Durability,
+        seed: int | None,
+        policy_error: str,
+    ) -> None:
         """Use `Engine.open`."""
         self._state, self._bundle, self._ranker, self._policies = state, bundle, ranker, policies
         self._clock, self._utc_offset_s, self._durability, self._seed = clock, utc_offset_s, durability, seed
@@ -119,7 +127,7 @@ class Engine:
             seed: of exploration's noise; None = from the log's own random id.
 
         Raises:
-            EdgeError: a subclass that names the file, the field and the mend. The state folder is left as it was.
+            EdgeError: a subclass that names the file, the field and the fix. The state folder is left as it was.
             TypeError: `trusted_keys` is one key instead of a list of keys, or the clock gives no number.
         """
         if isinstance(trusted_keys, bytes | str):
@@ -132,11 +140,11 @@ class Engine:
         if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
             raise InvalidValueError("seed", seed)
         path = Path(bundle)
-        payload = open_release(path, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
+        payload = open_container(path, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
         content = read_bundle(path, payload)
         policies = PolicyStore(Path(state), Trust(tuple(trusted_keys), allow_unsigned))
         content, policy_error = policies.in_force(content)
-        ranker = tested_ranker(content)
+        ranker = tested_session(content)
         folder = StateFolder(
             Path(state),
             content.layout,
@@ -186,8 +194,8 @@ class Engine:
                 now_ms = within_range(now_ms)
             state = self._state
             seq = state.log.append(now_ms, kind_number, number, value, decision)
-            if seq >= state.due:
-                state.tend(now_ms)
+            if seq >= state.maintenance_due:
+                state.maintain(now_ms)
             return seq
         finally:
             self._release()
@@ -256,8 +264,8 @@ class Engine:
 
         Returns:
             A decision, always: on any trouble the base order, with `error` and `detail` set. The rules that take
-            offers out (dates, eligibility, caps, …) and the slate's rules hold then too. `not_now` says that nothing is
-            to be shown, and `again_at_ms` when to ask again.
+            offers out (dates, eligibility, caps, …) and the slate's rules hold then too. `is_empty` says that nothing
+            is to be shown, and `retry_at_ms` when to ask again.
 
         Raises:
             TypeError: `base` is no BaseDecision.
@@ -273,7 +281,16 @@ class Engine:
             seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
             offset_s = self._local_offset_s(now_ms) if maker.looks_at_local_time else 0
             request = Request(
-                number, now_ms, offset_s, seed, state.log.last_seq, state.era, context, attributes, limit, weights
+                number,
+                now_ms,
+                offset_s,
+                seed,
+                state.log.last_seq,
+                state.generation,
+                context,
+                attributes,
+                limit,
+                weights,
             )
             decision = maker.decide(state.memory, base, request)
             self._decisions += 1
@@ -281,7 +298,7 @@ class Engine:
                 self._errors[decision.error] = self._errors.get(decision.error, 0) + 1
             return decision
 
-    def still_stands(self, decision: Decision) -> bool:
+    def is_still_valid(self, decision: Decision) -> bool:
         """Whether a decision's list may be shown again as it is: its rules would take no offer out now.
 
         Looks at the rules only, not at the model: for a list that must not jump under the finger.
@@ -292,10 +309,10 @@ class Engine:
         with self._lock:
             if self._closed:
                 self._refuse()
-            if decision.trace is None or decision.trace.era is not self._state.era:
+            if decision.trace is None or decision.trace.generation is not self._state.generation:
                 return False
             now_ms = self._now()
-            return self._maker.still_stands(self._state.memory, decision, now_ms, self._local_offset_s(now_ms))
+            return self._maker.is_still_valid(self._state.memory, decision, now_ms, self._local_offset_s(now_ms))
 
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
         """Record that the first `count` offers of a decision were on the screen, or sent (None = all of them).
@@ -352,7 +369,7 @@ class Engine:
             trace = decision.trace
             if trace is None:
                 raise InvalidValueError("decision", decision.error.name)
-            memory = self._state.memory_at(trace.last_seq) if trace.era is self._state.era else None
+            memory = self._state.memory_at(trace.last_seq) if trace.generation is self._state.generation else None
             if memory is None:
                 raise ExplanationGoneError(decision.id)
             if self._explainer is None:
@@ -516,7 +533,7 @@ class Engine:
                 events=self._state.log.count,
                 capacity=self._state.log.capacity,
                 log_bytes=self._state.log.size_bytes,
-                encrypted=self._state.log.seal is not None,
+                encrypted=self._state.log.cipher is not None,
                 durability=self._durability,
                 disk_failures=self._state.disk_failures,
                 damaged=self._state.log.damaged,

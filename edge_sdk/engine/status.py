@@ -23,4 +23,4 @@ class Status:
     errors: int  # of these, how many had an error code
     errors_by_code: dict[str, int]  # name of the code -> how many
     policy_version: int  # of the policy in force
-    policy_error: str  # why an installed policy is not in force, with the mend; "" = nothing is wrong
+    policy_error: str  # why an installed policy is not in force, with the fix; "" = nothing is wrong

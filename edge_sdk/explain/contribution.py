@@ -6,23 +6,22 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class TermSource(StrEnum):
+class ContributionSource(StrEnum):
     """Where a term of a score comes from."""
 
     BIAS = "bias"  # an operator's boost without conditions
     CONTEXT = "context"  # a boost whose conditions hold
     EVENT = "event"  # an event in the model's window, with its share of the counters
     COUNTER = "counter"  # counted events that the window no longer holds
-    LEARNER = "learner"  # an on-device learner; there is none yet
     POLICY = "policy"  # what a step of the policy added or took
 
 
-class Term(NamedTuple):
+class Contribution(NamedTuple):
     """One summand of a score. A named tuple, made in a third of a dataclass's time: an offer has 33 and more."""
 
     label: str  # in plain English with raw names; `Explanation.text` has the scene's own words
     value: float  # logit
-    source: TermSource
+    source: ContributionSource
     event: int = -1  # the event's place in the window, 0 = newest; -1 = no single event
     kind: str = ""  # of the event, or of the counted events
     item: str = ""  # that the event is about; of a counter: the category that it is of, "" = the offer itself

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.explain.contribution import Term, TermSource, age_in_words
+from edge_sdk.explain.contribution import Contribution, ContributionSource, age_in_words
 from edge_sdk.memory.decay import TICKS_A_HALF_LIFE
 from edge_sdk.memory.memory import Memory
 from edge_sdk.model.inputs import ModelInputs
-from edge_sdk.policy.conditions import Situation
+from edge_sdk.policy.conditions import TargetingContext
 from edge_sdk.policy.rules import Boost
-from edge_sdk.policy.targeting import Candidates, holds_for_targets, selected
+from edge_sdk.policy.targeting import Candidates, match_targets, selected
 from edge_sdk.types import F32, F64, I64, Mask
 from edge_sdk.vocabulary import U32
 
@@ -98,7 +98,7 @@ def counter_shares(tables: WindowTables, inputs: ModelInputs, counters: F32) -> 
     return shares
 
 
-def taken_apart(tables: WindowTables, inputs: ModelInputs, events: F32, counters: F32) -> tuple[F64, F64]:
+def decomposed(tables: WindowTables, inputs: ModelInputs, events: F32, counters: F32) -> tuple[F64, F64]:
     """What each event brings (N, C), with its share of the counters, and what the counters bring beyond (C, 2·KC).
 
     Args:
@@ -131,7 +131,7 @@ _UNKNOWN = " (an item not in the bundle)"
 
 
 def counter_labels(tables: WindowTables) -> tuple[str, ...]:
-    """Of the columns that `taken_apart` gives for the counters: each kind of the offer, then each of its category."""
+    """Of the columns that `decomposed` gives for the counters: each kind of the offer, then each of its category."""
     return tuple(f"earlier {kind} of the {whose}" for whose in ("offer", "offer's category") for kind in tables.counted)
 
 
@@ -139,16 +139,16 @@ def counter_labels(tables: WindowTables) -> tuple[str, ...]:
 
 
 def boosts_applied(
-    boosts: tuple[Boost, ...], candidates: Candidates, situation: Situation, memory: Memory, now_ms: int
-) -> list[tuple[Term, Mask]]:
+    boosts: tuple[Boost, ...], candidates: Candidates, situation: TargetingContext, memory: Memory, now_ms: int
+) -> list[tuple[Contribution, Mask]]:
     """The boosts that are in force, each as a term with the candidates (C,) that it was added to."""
     applied = []
     for boost in boosts:
-        if boost.when.holds_for_user(situation):
+        if boost.when.match_user(situation):
             mask = selected(boost.selection, candidates)
             if boost.when.of_target:
-                mask = mask & holds_for_targets(boost.when, memory, candidates.rows, now_ms)
+                mask = mask & match_targets(boost.when, memory, candidates.rows, now_ms)
             has_conditions = bool(boost.when.of_user or boost.when.of_target)
-            source = TermSource.CONTEXT if has_conditions else TermSource.BIAS
-            applied.append((Term(boost.name, float(boost.add), source), mask))
+            source = ContributionSource.CONTEXT if has_conditions else ContributionSource.BIAS
+            applied.append((Contribution(boost.name, float(boost.add), source), mask))
     return applied

@@ -12,17 +12,17 @@ import numpy as np
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.decision.decision import Decision
 from edge_sdk.errors import BundleInvalidError, InvalidValueError
-from edge_sdk.explain.contribution import Term, TermSource
-from edge_sdk.explain.contributions import WindowTables, boosts_applied, counter_labels, events_named, taken_apart
+from edge_sdk.explain.contribution import Contribution, ContributionSource
+from edge_sdk.explain.contributions import WindowTables, boosts_applied, counter_labels, decomposed, events_named
 from edge_sdk.explain.explanation import Explanation
-from edge_sdk.explain.rank_changes import StagesPlaces, stages_places
-from edge_sdk.explain.wording import Words
+from edge_sdk.explain.rank_changes import PlacesByStep, places_by_step
+from edge_sdk.explain.wording import Phrasebook
 from edge_sdk.memory.memory import Memory
 from edge_sdk.model.inputs import ModelInputs, graph_inputs
 from edge_sdk.model.projection import Projection
 from edge_sdk.model.session import make_session
 from edge_sdk.policy.rules import Policy
-from edge_sdk.policy.suppressions import Held, Obstacles
+from edge_sdk.policy.suppressions import Held, Suppressions
 from edge_sdk.policy.targeting import Candidates
 from edge_sdk.types import F32, F64, I64, Mask
 
@@ -35,11 +35,15 @@ class Explanations(Sequence[Explanation]):
     """
 
     def __init__(
-        self, decision: Decision, share: ModelShare, boosts: list[tuple[Term, Mask]], obstacles: Obstacles,
-        words: Callable[[str], Words],
-    ) -> None:  # fmt: skip
+        self,
+        decision: Decision,
+        share: ModelShare,
+        boosts: list[tuple[Contribution, Mask]],
+        suppressions: Suppressions,
+        words: Callable[[str], Phrasebook],
+    ) -> None:
         """Use `Engine.explain`."""
-        self._decision, self._share, self._boosts, self._obstacles = decision, share, boosts, obstacles
+        self._decision, self._share, self._boosts, self._obstacles = decision, share, boosts, suppressions
         self._words = words
         self._indices = decision.order.tolist()
         self._listed = len(self._indices)
@@ -83,9 +87,9 @@ class Explanations(Sequence[Explanation]):
             base_place=int(self._places.places[0, index]),
             base=float(decision.stages.base[index]),
             score=float(decision.stages.final[index]),
-            terms=tuple(sorted(self._terms(index), key=lambda term: -abs(term.value))),
-            moves=self._places.moves(index),
-            obstacles=self._obstacles.of(index),
+            contributions=tuple(sorted(self._terms(index), key=lambda term: -abs(term.value))),
+            rank_changes=self._places.rank_changes(index),
+            suppressions=self._obstacles.of(index),
             time_ms=decision.time_ms,
             words=self._words,
         )
@@ -99,24 +103,24 @@ class Explanations(Sequence[Explanation]):
     __hash__ = None  # type: ignore[assignment]  # equality looks at content
 
     @cached_property
-    def _places(self) -> StagesPlaces:
-        return stages_places(self._decision)
+    def _places(self) -> PlacesByStep:
+        return places_by_step(self._decision)
 
-    def _terms(self, index: int) -> list[Term]:
-        terms = self._share.terms(index)
-        terms += [term for term, mask in self._boosts if mask[index]]
+    def _terms(self, index: int) -> list[Contribution]:
+        contributions = self._share.contributions(index)
+        contributions += [term for term, mask in self._boosts if mask[index]]
         stages = self._decision.stages
         steps = (
-            ("gate", stages.model, stages.adjusted),
+            ("score_bound", stages.model, stages.adjusted),
             ("cost", stages.boosted, stages.priced),
-            ("influence", stages.priced, stages.bounded),
+            ("rank_bound", stages.priced, stages.bounded),
             ("diversity", stages.bounded, stages.final),
         )
         for step, before, after in steps:
             value = 0.0 if after is before else float(after[index]) - float(before[index])
             if value:
-                terms.append(Term(step, value, TermSource.POLICY))
-        return terms
+                contributions.append(Contribution(step, value, ContributionSource.POLICY))
+        return contributions
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,11 +136,11 @@ class ModelShare:
     def _events(self) -> list[tuple[str, int, str, str, float]]:
         return events_named(self.tables, self.inputs)
 
-    def terms(self, index: int) -> list[Term]:
+    def contributions(self, index: int) -> list[Contribution]:
         """Of one candidate: each event, and the counted kinds that have something left."""
         values = self.events[:, index].tolist()
-        terms = [
-            Term(label, values[place], TermSource.EVENT, place, kind, item, age_s)
+        contributions = [
+            Contribution(label, values[place], ContributionSource.EVENT, place, kind, item, age_s)
             for label, place, kind, item, age_s in self._events
         ]
         tables, counters = self.tables, self.counters[index].tolist()
@@ -145,8 +149,10 @@ class ModelShare:
             if value:
                 whose, kind = divmod(at, len(tables.counted))
                 item = category if whose else ""
-                terms.append(Term(label, value, TermSource.COUNTER, kind=tables.counted[kind], item=item))
-        return terms
+                contributions.append(
+                    Contribution(label, value, ContributionSource.COUNTER, kind=tables.counted[kind], item=item)
+                )
+        return contributions
 
 
 class Explainer:
@@ -162,7 +168,7 @@ class Explainer:
             raise BundleInvalidError(bundle.path, "explainer", "absent")
         self.tables = WindowTables.of(bundle)
         self._machine_fields = bundle.machine_fields
-        self._words = cache(lambda language: Words.of(bundle.texts, language))
+        self._words = cache(lambda language: Phrasebook.of(bundle.texts, language))
         try:
             self._session = make_session(bundle.explainer)
         except Exception as problem:  # onnxruntime's own exceptions share no root below Exception
@@ -177,9 +183,9 @@ class Explainer:
         events, counters = self._session.run(["event_contribution", "counter_contribution"], feed)
         return events, counters
 
-    def taken_apart(self, inputs: ModelInputs) -> tuple[F64, F64]:
+    def decomposed(self, inputs: ModelInputs) -> tuple[F64, F64]:
         """What each event brings with its share of the counters (N, C); what the counters bring beyond (C, 2·KC)."""
-        return taken_apart(self.tables, inputs, *self.contributions(inputs))
+        return decomposed(self.tables, inputs, *self.contributions(inputs))
 
     def explain(self, decision: Decision, inputs: ModelInputs, memory: Memory) -> Explanations:
         """Take a decision apart.
@@ -191,13 +197,22 @@ class Explainer:
         """
         trace, now_ms = decision.trace, decision.time_ms
         assert trace is not None
-        share = ModelShare(self.tables, inputs, *self.taken_apart(inputs))
+        share = ModelShare(self.tables, inputs, *self.decomposed(inputs))
         candidates = Candidates(inputs.candidate.astype(np.int64), _channels(decision, trace.policy))
         boosts = boosts_applied(trace.policy.boosts, candidates, trace.situation, memory, now_ms)
-        held = Held(trace.policy, memory, candidates, trace.situation, trace.given, self._machine_fields,
-                    now_ms, trace.utc_offset_s, decision.costs)  # fmt: skip
-        obstacles = Obstacles.found(held, decision.dropped_bits)
-        return Explanations(decision, share, boosts, obstacles, self._words)
+        held = Held(
+            trace.policy,
+            memory,
+            candidates,
+            trace.situation,
+            trace.given,
+            self._machine_fields,
+            now_ms,
+            trace.utc_offset_s,
+            decision.costs,
+        )
+        suppressions = Suppressions.found(held, decision.dropped_bits)
+        return Explanations(decision, share, boosts, suppressions, self._words)
 
 
 def _channels(decision: Decision, policy: Policy) -> I64 | None:

@@ -34,9 +34,9 @@ import numpy as np
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.decision.decision import Decision
 from edge_sdk.explain.contributions import WindowTables
-from edge_sdk.explain.wording import SLOT, Words
+from edge_sdk.explain.wording import SLOT, Phrasebook
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.types import F32, I32
 
 OFFER_SLOTS: Final = frozenset({"offer", "category"})
@@ -74,7 +74,7 @@ def window_events(tables: WindowTables, kind: I32, item: I32, age_s: F32, value:
     )
 
 
-def render(words: Words, variant: str, offer: str, category: str, state: LocalState) -> str:
+def render(words: Phrasebook, variant: str, offer: str, category: str, state: LocalState) -> str:
     """A variant's sentence for an offer; the offer's words where there is none that can be filled.
 
     Args:
@@ -123,7 +123,7 @@ class Messenger:
         self._tables = WindowTables.of(bundle)
         self._layout = bundle.layout
         self._rows = {name: row for row, name in enumerate(bundle.layout.offers.names(), 1)}
-        self._words = cache(lambda language: Words.of(bundle.texts, language))
+        self._words = cache(lambda language: Phrasebook.of(bundle.texts, language))
 
     def message(self, decision: Decision, offer: str, language: str, memory: Memory, now_ms: int) -> str:
         """The sentence for an offer of a decision: in the variant that stands, else in the first that was a candidate.
@@ -150,7 +150,7 @@ class Messenger:
         memory.fill_window(now_ms, item, kind, age_s, value)
         states = {}
         for index, rule in enumerate(self._layout.machines):
-            if rule.per is Per.USER:
+            if rule.per is Scope.USER:
                 states[rule.name] = rule.states[memory.machines.state(index, now_ms)]
             elif row:
                 states[rule.name] = rule.states[int(memory.machines.states(index, np.array([row]), now_ms)[0])]
@@ -171,7 +171,7 @@ def _filled(template: str, value_of: Callable[[str, str | None], str | None]) ->
     return SLOT.sub(lambda _: next(rest), template) if len(known) == len(values) else None
 
 
-def _newest(words: Words, slot: str, event: SeenEvent) -> str | None:
+def _newest(words: Phrasebook, slot: str, event: SeenEvent) -> str | None:
     """What a slot of the newest event says."""
     if slot == "event":
         return words.event(event.kind, event.item)
@@ -184,7 +184,7 @@ def _newest(words: Words, slot: str, event: SeenEvent) -> str | None:
     return words.number(event.value) if slot == "value" else None
 
 
-def _named(words: Words, slot: str, name: str, state: LocalState) -> str | None:
+def _named(words: Phrasebook, slot: str, name: str, state: LocalState) -> str | None:
     """What a slot with an argument says."""
     if slot == "state":
         return words.state(name, state.states[name]) if name in state.states else None

@@ -12,12 +12,12 @@ from edge_sdk.decision.decision import Decision
 from edge_sdk.types import I64, by_score
 
 STEPS: Final = (
-    "standing",  # others do not stand, so those behind them close up
+    "eligibility",  # others do not stand, so those behind them close up
     "events",  # the model
-    "gate",  # too few events for the device's full say; the largest shift of a score
+    "score_bound",  # too few events for the device's full say; the largest shift of a score
     "boosts",
     "cost",
-    "influence",  # the largest move
+    "rank_bound",  # the largest move
     "diversity",
     "exploration",
     "pins",
@@ -25,31 +25,31 @@ STEPS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class RankChange:
     """A step that changed an offer's place."""
 
     step: str  # one of STEPS
-    before: int  # place, 1 = first; before the step "standing" among all candidates, then among those that stand
+    before: int  # place, 1 = first; before the step "eligibility" among all candidates, then among those that stand
     after: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StagesPlaces:
+class PlacesByStep:
     """Every candidate's place after each step that can have moved it."""
 
     steps: tuple[str, ...]  # (T,)
     places: I64  # (T + 1, C) from 1; the first row is the base order of all; 0 = it does not stand
 
-    def moves(self, index: int) -> tuple[Move, ...]:
+    def rank_changes(self, index: int) -> tuple[RankChange, ...]:
         """A candidate's way from its base place to its place on the list; () when it does not stand."""
         column = self.places[:, index].tolist()
         if not column[-1]:
             return ()
         ways = zip(self.steps, pairwise(column), strict=True)
-        return tuple(Move(step, before, after) for step, (before, after) in ways if before != after)
+        return tuple(RankChange(step, before, after) for step, (before, after) in ways if before != after)
 
 
-def stages_places(decision: Decision) -> StagesPlaces:
+def places_by_step(decision: Decision) -> PlacesByStep:
     """Places after each step: by the score of each stage, lower index first; then as drawn; then the list itself."""
     stages, count = decision.stages, len(decision.candidates)
     scores = (stages.base, stages.model, stages.adjusted, stages.boosted, stages.priced, stages.bounded, stages.final)
@@ -66,4 +66,4 @@ def stages_places(decision: Decision) -> StagesPlaces:
     table[0, decision.base_ranking] = np.arange(1, count + 1)
     for row, order in zip(table[1:], orders.values(), strict=True):
         row[order[stands[order]]] = np.arange(1, len(decision.standing) + 1)
-    return StagesPlaces(tuple(orders), table)
+    return PlacesByStep(tuple(orders), table)

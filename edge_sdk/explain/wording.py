@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from edge_sdk.explain.contribution import Term, TermSource, length_of_time
+from edge_sdk.explain.contribution import Contribution, ContributionSource, length_of_time
 from edge_sdk.reasons import REASON_TEXTS, Reason
 
 if TYPE_CHECKING:
     from edge_sdk.explain.explanation import Explanation
-    from edge_sdk.explain.rank_changes import Move
-    from edge_sdk.policy.suppressions import Obstacle
+    from edge_sdk.explain.rank_changes import RankChange
+    from edge_sdk.policy.suppressions import Suppression
 
 Texts = Callable[[str], Mapping[str, str]]  # language -> text by key
 
@@ -36,34 +36,33 @@ ENGLISH: Final[Mapping[str, str]] = {
     "place.x3": "{number}rd",
     "event.any": "of {kind} of {item}",
     "event.any.plain": "of {kind}",
-    "term.event": "{value} because {event} {age} ago",
-    "term.others": "{value} from the other events",
-    "term.earlier": "{value} from what happened earlier",
-    "term.counter": "{value} from earlier {kind} of the offer",
-    "term.counter_category": "{value} from earlier {kind} of {category}",
-    "term.rule": "{value} by the rule {rule}",
-    "term.learner": "{value} from what the device learned",
-    "term.gate": "{value} because the device's say is limited",
-    "term.cost": "{value} for its cost",
-    "term.influence": "{value} to stay near its place in the cloud's order",
-    "term.diversity": "{value} to make way for other categories",
-    "step.standing": "as others left",
+    "contribution.event": "{value} because {event} {age} ago",
+    "contribution.others": "{value} from the other events",
+    "contribution.earlier": "{value} from what happened earlier",
+    "contribution.counter": "{value} from earlier {kind} of the offer",
+    "contribution.counter_category": "{value} from earlier {kind} of {category}",
+    "contribution.rule": "{value} by the rule {rule}",
+    "contribution.score_bound": "{value} because the model's adjustment is limited",
+    "contribution.cost": "{value} for its cost",
+    "contribution.rank_bound": "{value} to stay near its place in the cloud's order",
+    "contribution.diversity": "{value} to make way for other categories",
+    "step.eligibility": "as others left",
     "step.events": "by recent events",
-    "step.gate": "as the device's say is limited",
+    "step.score_bound": "as the model's adjustment is limited",
     "step.boosts": "by rules of the operator",
     "step.cost": "for its cost",
-    "step.influence": "to stay near its place in the cloud's order",
+    "step.rank_bound": "to stay near its place in the cloud's order",
     "step.diversity": "to make way for other categories",
     "step.exploration": "by exploration",
     "step.pins": "by a rule for its place",
-    "move.step": "{before} → {after} {step}",
-    "obstacle.rule": "{reason}: {rule}",
-    "obstacle.until": "{obstacle}, for another {age}",
-    "touch.channel": "{offer} ({channel})",
+    "rank_change.step": "{before} → {after} {step}",
+    "suppression.rule": "{reason}: {rule}",
+    "suppression.until": "{suppression}, for another {age}",
+    "treatment.channel": "{offer} ({channel})",
     "explanation.stands": "{offer} stands {place} ({base_place} in the cloud's order).",
-    "explanation.dropped": "{offer} is not shown ({base_place} in the cloud's order): {obstacles}.",
-    "explanation.moves": "Its way: {moves}.",
-    "explanation.terms": "{terms}.",
+    "explanation.dropped": "{offer} is not shown ({base_place} in the cloud's order): {suppressions}.",
+    "explanation.rank_changes": "Its way: {rank_changes}.",
+    "explanation.contributions": "{contributions}.",
     "explanation.score": "Score {score} = {base} {change}.",
     "separator.list": "; ",
     "separator.sentence": " ",
@@ -87,7 +86,7 @@ def plain(value: float) -> str:
     return signed(value).removeprefix("+")
 
 
-class Words:
+class Phrasebook:
     """The words of one language. A key that it has no text for is said in English, a name as it is."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
@@ -95,7 +94,7 @@ class Words:
         self._texts = texts
 
     @classmethod
-    def of(cls, texts: Texts, language: str) -> Words:
+    def of(cls, texts: Texts, language: str) -> Phrasebook:
         """The words of a language, e.g. ``zh``; of ``zh-CN`` those of ``zh`` where the scene has no others."""
         return cls(texts(language) or texts(language.split("-")[0]) or ENGLISH)
 
@@ -121,7 +120,7 @@ class Words:
         said = self._name(name, f"offer.{name}", f"item.{name}")
         if not channel:
             return said
-        return self.said("touch.channel", offer=said, channel=self._name(channel, f"channel.{channel}"))
+        return self.said("treatment.channel", offer=said, channel=self._name(channel, f"channel.{channel}"))
 
     def category(self, name: str) -> str:
         """A category."""
@@ -167,40 +166,41 @@ class Words:
         said = {"kind": self.kind(kind), "item": self.item(item)}
         return fill(own, said) if own else self.said(f"event.any{tail}", **said)
 
-    def term(self, term: Term) -> str:
+    def term(self, term: Contribution) -> str:
         """One summand: ``+0.62 because you viewed fund_017 5 min ago``."""
         value, source = signed(term.value), term.source
-        if source is TermSource.EVENT:
+        if source is ContributionSource.EVENT:
             if term.event < 0:
-                return self.said("term.others", value=value)
+                return self.said("contribution.others", value=value)
             what = self.event(term.kind, term.item)
-            return self.said("term.event", value=value, event=what, age=self.age(term.age_s))
-        if source is TermSource.COUNTER:
-            key = "term.earlier" if not term.kind else "term.counter_category" if term.item else "term.counter"
+            return self.said("contribution.event", value=value, event=what, age=self.age(term.age_s))
+        if source is ContributionSource.COUNTER:
+            whose = "counter_category" if term.item else "counter"
+            key = f"contribution.{whose if term.kind else 'earlier'}"
             return self.said(key, value=value, kind=self.kind(term.kind), category=self.category(term.item))
-        if source in (TermSource.BIAS, TermSource.CONTEXT):
-            return self.said("term.rule", value=value, rule=self.rule(term.label))
-        return self.said("term.learner" if source is TermSource.LEARNER else f"term.{term.label}", value=value)
+        if source in (ContributionSource.BIAS, ContributionSource.CONTEXT):
+            return self.said("contribution.rule", value=value, rule=self.rule(term.label))
+        return self.said(f"contribution.{term.label}", value=value)
 
-    def move(self, move: Move) -> str:
+    def move(self, move: RankChange) -> str:
         """A step that moved the offer: ``4th → 2nd by recent events``."""
         step = self.said(f"step.{move.step}")
-        return self.said("move.step", before=self.place(move.before), after=self.place(move.after), step=step)
+        return self.said("rank_change.step", before=self.place(move.before), after=self.place(move.after), step=step)
 
     def reason(self, reason: Reason) -> str:
         """All its bits."""
         names = [bit.name for bit in Reason if bit in reason]
         return self.said("separator.list").join(self.said(f"reason.{name}") for name in names)
 
-    def obstacle(self, obstacle: Obstacle, now_ms: int) -> str:
+    def suppression(self, suppression: Suppression, now_ms: int) -> str:
         """Why an offer is not shown: ``shown often enough: daily_cap, for another 3 h``."""
-        said = self.reason(obstacle.reason)
-        if obstacle.rule:
-            said = self.said("obstacle.rule", reason=said, rule=self.rule(obstacle.rule))
-        if obstacle.until_ms is None:
+        said = self.reason(suppression.reason)
+        if suppression.rule:
+            said = self.said("suppression.rule", reason=said, rule=self.rule(suppression.rule))
+        if suppression.until_ms is None:
             return said
-        age = self.age(max(0, obstacle.until_ms - now_ms) / 1000)
-        return self.said("obstacle.until", obstacle=said, age=age)
+        age = self.age(max(0, suppression.until_ms - now_ms) / 1000)
+        return self.said("suppression.until", suppression=said, age=age)
 
     # ---- the whole ----
 
@@ -212,14 +212,16 @@ class Words:
             place = self.place(explanation.place)
             sentences = [self.said("explanation.stands", offer=offer, place=place, base_place=base_place)]
         else:
-            said = between.join(self.obstacle(obstacle, explanation.time_ms) for obstacle in explanation.obstacles)
-            sentences = [self.said("explanation.dropped", offer=offer, base_place=base_place, obstacles=said)]
-        if explanation.moves:
-            moves = between.join(self.move(move) for move in explanation.moves)
-            sentences.append(self.said("explanation.moves", moves=moves))
-        terms = [self.term(term) for term in _in_short(explanation) if abs(term.value) >= _SMALL]
-        if terms:
-            sentences.append(self.said("explanation.terms", terms=between.join(terms)))
+            said = between.join(
+                self.suppression(suppression, explanation.time_ms) for suppression in explanation.suppressions
+            )
+            sentences = [self.said("explanation.dropped", offer=offer, base_place=base_place, suppressions=said)]
+        if explanation.rank_changes:
+            rank_changes = between.join(self.move(move) for move in explanation.rank_changes)
+            sentences.append(self.said("explanation.rank_changes", rank_changes=rank_changes))
+        contributions = [self.term(term) for term in _in_short(explanation) if abs(term.value) >= _SMALL]
+        if contributions:
+            sentences.append(self.said("explanation.contributions", contributions=between.join(contributions)))
         sentences.append(self._sum(explanation))
         return stop.join(sentences)
 
@@ -230,9 +232,9 @@ class Words:
         return self.said("explanation.score", score=plain(score), base=plain(base), change=change)
 
 
-def _in_short(explanation: Explanation) -> list[Term]:
+def _in_short(explanation: Explanation) -> list[Contribution]:
     """The terms that a sentence can hold: the largest events, the other ones together, the counters together."""
-    terms = explanation.named()
-    counted = [term.value for term in terms if term.source is TermSource.COUNTER]
-    short = [term for term in terms if term.source is not TermSource.COUNTER]
-    return [*short, Term("earlier events", sum(counted), TermSource.COUNTER)] if counted else short
+    contributions = explanation.named()
+    counted = [term.value for term in contributions if term.source is ContributionSource.COUNTER]
+    short = [term for term in contributions if term.source is not ContributionSource.COUNTER]
+    return [*short, Contribution("earlier events", sum(counted), ContributionSource.COUNTER)] if counted else short

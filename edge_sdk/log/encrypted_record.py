@@ -13,21 +13,21 @@ from edge_sdk.log.record import BODY_BYTES, RECORD, Bytes, Mask, Records
 
 if TYPE_CHECKING:
     pass
-from edge_sdk.log.encryption import _SALT_BYTES, NONCE_BYTES, TAG_BYTES, Seal
+from edge_sdk.log.encryption import _SALT_BYTES, NONCE_BYTES, TAG_BYTES, Cipher
 
-SEALED_SLOT_BYTES: Final = 64
+ENCRYPTED_SLOT_BYTES: Final = 64
 _SLOT: Final = struct.Struct("<12s44s8s")  # nonce, sealed body and tag, zeros
 _SEALED_BODY: Final = slice(NONCE_BYTES, NONCE_BYTES + BODY_BYTES + TAG_BYTES)
-_REST: Final = bytes(SEALED_SLOT_BYTES - _SEALED_BODY.stop)
+_REST: Final = bytes(ENCRYPTED_SLOT_BYTES - _SEALED_BODY.stop)
 
 
-class SealedRecords:
+class EncryptedRecords:
     """A slot: salt (8), seq (4), sealed body (28) and its tag (16), 8 zero bytes."""
 
-    slot_bytes = SEALED_SLOT_BYTES
+    slot_bytes = ENCRYPTED_SLOT_BYTES
 
-    def __init__(self, seal: Seal) -> None:
-        self._cipher = seal.cipher
+    def __init__(self, cipher: Cipher) -> None:
+        self._cipher = cipher.cipher
         self.renew()
 
     def renew(self) -> None:
@@ -36,14 +36,14 @@ class SealedRecords:
 
     def write(self, target: mmap.mmap, at: int, body: bytes) -> None:
         """Write one record into its slot."""
-        target[at : at + SEALED_SLOT_BYTES] = self._slot(body)
+        target[at : at + ENCRYPTED_SLOT_BYTES] = self._slot(body)
 
     def encode_many(self, records: Records) -> Bytes:
         """The slots (E, 64) of these records."""
         raw = np.ascontiguousarray(records).tobytes()
         size = RECORD.itemsize
         slots = [self._slot(raw[at : at + BODY_BYTES]) for at in range(0, len(raw), size)]
-        return np.frombuffer(b"".join(slots), np.uint8).reshape(-1, SEALED_SLOT_BYTES)
+        return np.frombuffer(b"".join(slots), np.uint8).reshape(-1, ENCRYPTED_SLOT_BYTES)
 
     def decode(self, slots: Bytes, chosen: Mask) -> tuple[Records, Mask]:
         """Records (S,) and which of the chosen are intact; the others read as zeros."""

@@ -21,7 +21,7 @@ _SALT_BYTES: Final = 8
 _KEY_BYTES: Final = (16, 24, 32)
 
 
-class Seal:
+class Cipher:
     """A key, ready to use."""
 
     def __init__(self, path: Path, key: bytes) -> None:

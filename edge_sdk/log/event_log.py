@@ -18,8 +18,8 @@ from edge_sdk.errors import StateUnusableError, WrongKeyError
 from edge_sdk.limits import LOG_BYTES_MIN, PENDING_MAX
 from edge_sdk.log import atomic_file as replacing
 from edge_sdk.log import header as log_file
-from edge_sdk.log.encrypted_record import SealedRecords
-from edge_sdk.log.encryption import NONCE_BYTES, Seal
+from edge_sdk.log.encrypted_record import EncryptedRecords
+from edge_sdk.log.encryption import NONCE_BYTES, Cipher
 from edge_sdk.log.header import ERASE_MARK, ERASING, HEADER_BYTES, LOG_ID_BYTES, NO_TAG, UNKNOWN_ID, LogHeader
 from edge_sdk.log.record import BODY, ERASED, EXPIRED, RECORD, Bytes, Mask, PlainRecords, RecordCodec, Records
 from edge_sdk.types import I64
@@ -51,7 +51,7 @@ class EventLog:
     damaged: int
     log_id: bytes
     id_lost: bool
-    seal: Seal | None
+    cipher: Cipher | None
     _header: LogHeader
     _recovered: Records
     _written: Mask  # which slots are not all zero
@@ -69,16 +69,16 @@ class EventLog:
             StateUnusableError: it cannot be read or written.
             InvalidValueError: `size_bytes` is out of range.
         """
-        seal = None if key is None else Seal(path, key)
-        capacity = log_file.capacity_of(size_bytes, _codec(seal).slot_bytes)
+        cipher = None if key is None else Cipher(path, key)
+        capacity = log_file.capacity_of(size_bytes, _codec(cipher).slot_bytes)
         try:
             replacing.finish(path)
             is_stub = path.exists() and log_file.is_cut_to_a_stub(path)
             if is_stub or not path.exists():
-                header = LogHeader(_codec(seal).slot_bytes, capacity)
-                log_file.create(path, header if is_stub else _identified(header, seal))  # a stub's id is lost
+                header = LogHeader(_codec(cipher).slot_bytes, capacity)
+                log_file.create(path, header if is_stub else _identified(header, cipher))  # a stub's id is lost
                 replacing.put_in_place(path)
-            self._attach(path, path, seal)
+            self._attach(path, path, cipher)
             self.damaged += is_stub
         except OSError as problem:
             raise _unusable(path, problem) from problem
@@ -207,7 +207,7 @@ class EventLog:
 
     # ---- another file in its place ----
 
-    def replacement(self, *, size_bytes: int | None, seal: Seal | None, renumber: bool = False) -> Self:
+    def replacement(self, *, size_bytes: int | None, cipher: Cipher | None, renumber: bool = False) -> Self:
         """The same records in a new file beside this one; `take_place` makes it the log.
 
         Args:
@@ -220,7 +220,7 @@ class EventLog:
             StateUnusableError: it cannot be written.
             InvalidValueError: `size_bytes` is out of range, or the slots do not fit into the largest log.
         """
-        codec = _codec(seal)
+        codec = _codec(cipher)
         if size_bytes is None:  # a smallest log in plain is of twice the slots of a smallest one encrypted
             size_bytes = max(LOG_BYTES_MIN, HEADER_BYTES + self.capacity * codec.slot_bytes)
         capacity = log_file.capacity_of(size_bytes, codec.slot_bytes)
@@ -230,12 +230,12 @@ class EventLog:
         first = max(1, self.oldest_seq - lower, self.last_seq - lower - capacity + 1) if self.last_seq else 1
         slots = np.zeros((capacity, codec.slot_bytes), np.uint8)
         slots[(kept["seq"].astype(np.int64) - 1) % capacity] = codec.encode_many(kept)
-        header = _identified(LogHeader(codec.slot_bytes, capacity, first), seal)
+        header = _identified(LogHeader(codec.slot_bytes, capacity, first), cipher)
         try:
             replacing.finish(self.path)  # what an earlier replacement left may not be lost sight of
             log_file.create(self.path, header, slots.tobytes())
             log = type(self).__new__(type(self))
-            log._attach(self.path, self.path.with_suffix(".new"), seal)
+            log._attach(self.path, self.path.with_suffix(".new"), cipher)
         except OSError as problem:
             raise _unusable(self.path, problem) from problem
         return log
@@ -280,12 +280,12 @@ class EventLog:
 
     # ---- below: helpers ----
 
-    def _attach(self, path: Path, file_path: Path, seal: Seal | None) -> None:
+    def _attach(self, path: Path, file_path: Path, cipher: Cipher | None) -> None:
         """Map the file and find out what is in it."""
-        self.path, self.seal, self._codec = path, seal, _codec(seal)
+        self.path, self.cipher, self._codec = path, cipher, _codec(cipher)
         self._slot_bytes, self._write = self._codec.slot_bytes, self._codec.write
         self._fresh = deque[bytes](maxlen=PENDING_MAX)
-        self._header, self._file, self._map = log_file.open_map(path, file_path, with_key=seal is not None)
+        self._header, self._file, self._map = log_file.open_map(path, file_path, with_key=cipher is not None)
         try:
             self._refuse_wrong_key()
             self.capacity = self._header.capacity
@@ -301,13 +301,13 @@ class EventLog:
         os.close(self._file)
 
     def _refuse_wrong_key(self) -> None:
-        header, seal = self._header, self.seal
+        header, cipher = self._header, self.cipher
         if header.slot_bytes != self._slot_bytes:
-            if seal is None:
+            if cipher is None:
                 raise WrongKeyError(self.path, "it is encrypted", "pass its key as storage_key")
-            mend = "open it without a key, then call rotate_storage_key(key)"
-            raise WrongKeyError(self.path, "it is not encrypted", mend)
-        if seal is not None and header.key_tag not in (NO_TAG, _key_tag(header.log_id, seal)):
+            fix = "open it without a key, then call rotate_storage_key(key)"
+            raise WrongKeyError(self.path, "it is not encrypted", fix)
+        if cipher is not None and header.key_tag not in (NO_TAG, _key_tag(header.log_id, cipher)):
             raise WrongKeyError(self.path, "another key encrypted it", "pass that key as storage_key")
 
     def _slots(self, start: int, end: int) -> Bytes:
@@ -347,7 +347,7 @@ class EventLog:
             seq = records["seq"].astype(np.int64)
             usable = intact & (seq > 0) & ((seq - 1) % self.capacity == places + start)  # else it was copied there
             found.append(records if usable.all() else records[usable])
-        if self.seal is not None and self._header.key_tag == NO_TAG and self._written.any() and not is_any_intact:
+        if self.cipher is not None and self._header.key_tag == NO_TAG and self._written.any() and not is_any_intact:
             raise WrongKeyError(self.path, "its header is damaged, and this key opens no record", "pass the right key")
         # As plain bytes: numpy joins records field by field, which took 2 of the 8 ms of a full log.
         held = np.concatenate([part.view(_RECORD_BYTES) for part in found]).view(RECORD)
@@ -358,12 +358,12 @@ class EventLog:
         return ordered
 
     def _survey(self, records: Records) -> None:
-        """Take stock of what the file holds, and mend its header."""
+        """Take stock of what the file holds, and fix its header."""
         numbers = records["seq"].astype(np.int64)
         first = self._header.first_seq or (int(numbers[0]) if len(numbers) else 1)
         self.id_lost = self._header.log_id == UNKNOWN_ID
         header = self._header._replace(first_seq=first)
-        self._header = _identified(header, self.seal) if self.id_lost else header
+        self._header = _identified(header, self.cipher) if self.id_lost else header
         self._write_header()
         self.log_id = self._header.log_id
         self.last_seq = int(numbers[-1]) if len(numbers) else first - 1
@@ -389,26 +389,26 @@ class EventLog:
         self._map.flush()
         self._map[HEADER_BYTES:] = bytes(len(self._map) - HEADER_BYTES)
         self._map.flush()
-        self._header = _identified(self._header._replace(first_seq=1), self.seal)
+        self._header = _identified(self._header._replace(first_seq=1), self.cipher)
         self._write_header()
         self._codec.renew()
         self._map[ERASING] = bytes(len(ERASE_MARK))
         self._map.flush()
 
 
-def _codec(seal: Seal | None) -> RecordCodec:
-    return PlainRecords() if seal is None else SealedRecords(seal)
+def _codec(cipher: Cipher | None) -> RecordCodec:
+    return PlainRecords() if cipher is None else EncryptedRecords(cipher)
 
 
-def _key_tag(log_id: bytes, seal: Seal) -> bytes:
+def _key_tag(log_id: bytes, cipher: Cipher) -> bytes:
     # Number 0 is never a record's, and the id is drawn like a salt: this nonce is used for nothing else.
-    return seal.tag(log_id + bytes(NONCE_BYTES - LOG_ID_BYTES), b"event log")
+    return cipher.tag(log_id + bytes(NONCE_BYTES - LOG_ID_BYTES), b"event log")
 
 
-def _identified(header: LogHeader, seal: Seal | None) -> LogHeader:
+def _identified(header: LogHeader, cipher: Cipher | None) -> LogHeader:
     """The header with a new id, and the key's tag on it."""
     log_id = os.urandom(LOG_ID_BYTES)
-    return header._replace(log_id=log_id, key_tag=NO_TAG if seal is None else _key_tag(log_id, seal))
+    return header._replace(log_id=log_id, key_tag=NO_TAG if cipher is None else _key_tag(log_id, cipher))
 
 
 def _unusable(path: Path, problem: OSError) -> StateUnusableError:

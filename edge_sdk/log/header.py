@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from edge_sdk.errors import InvalidValueError, LogVersionError, StateFullError
 from edge_sdk.limits import LOG_BYTES_MAX, LOG_BYTES_MIN, LOG_VERSION
 from edge_sdk.log import atomic_file as replacing
-from edge_sdk.log.encrypted_record import SEALED_SLOT_BYTES
+from edge_sdk.log.encrypted_record import ENCRYPTED_SLOT_BYTES
 from edge_sdk.log.encryption import TAG_BYTES
 from edge_sdk.log.record import PLAIN_SLOT_BYTES
 
@@ -44,7 +44,7 @@ class LogHeader(NamedTuple):
     @property
     def is_sealed(self) -> bool:
         """Whether records are encrypted."""
-        return self.slot_bytes == SEALED_SLOT_BYTES
+        return self.slot_bytes == ENCRYPTED_SLOT_BYTES
 
     @property
     def file_bytes(self) -> int:
@@ -77,14 +77,14 @@ def read_header(path: Path, raw: bytes, size: int, *, with_key: bool) -> LogHead
         with_key = key_tag != NO_TAG
     if raw[_SHAPE.size : _SHAPE.size + _CRC.size] == _crc(shape):
         magic, version, slot_bytes, capacity = _SHAPE.unpack(shape)
-        if magic != _MAGIC or version != LOG_VERSION or slot_bytes not in (PLAIN_SLOT_BYTES, SEALED_SLOT_BYTES):
+        if magic != _MAGIC or version != LOG_VERSION or slot_bytes not in (PLAIN_SLOT_BYTES, ENCRYPTED_SLOT_BYTES):
             raise LogVersionError(path, f"it is version {version} of {magic!r}", LOG_VERSION)
         header = LogHeader(slot_bytes, capacity, first_seq, log_id, key_tag)
         if not capacity or header.file_bytes > LOG_BYTES_MAX:
             raise LogVersionError(path, f"it claims {capacity} records", LOG_VERSION)
         return header
     # A log whose header took the damage still has the right size and some of the right first bytes.
-    slot_bytes = SEALED_SLOT_BYTES if with_key else PLAIN_SLOT_BYTES
+    slot_bytes = ENCRYPTED_SLOT_BYTES if with_key else PLAIN_SLOT_BYTES
     agreeing = sum(a == b for a, b in zip(raw[:8], _MAGIC, strict=False))
     if agreeing >= 4 and size >= LOG_BYTES_MIN - slot_bytes and (size - HEADER_BYTES) % slot_bytes == 0:
         return LogHeader(slot_bytes, (size - HEADER_BYTES) // slot_bytes, first_seq, log_id, key_tag)
@@ -125,7 +125,7 @@ def create(path: Path, header: LogHeader, slots: bytes = b"") -> None:
 
 
 def open_map(path: Path, file_path: Path, *, with_key: bool) -> tuple[LogHeader, int, mmap.mmap]:
-    """Map an existing log; a cut end is lengthened with zeros, records are never mended.
+    """Map an existing log; a cut end is lengthened with zeros, records are never fixed.
 
     Args:
         path: of the log, for errors.

@@ -57,7 +57,7 @@ def take_in(memory: Memory, records: Records) -> None:
         _add_ids(memory, times_ms, chunk["kind"], chunk["item"], chunk["value"])
 
 
-def take_in_bodies(memory: Memory, bodies: Sequence[bytes]) -> None:
+def ingest_bodies(memory: Memory, bodies: Sequence[bytes]) -> None:
     """The same for records packed as `BODY`: few of them cost a third of what they cost as an array."""
     if len(bodies) >= ONE_BY_ONE:
         take_in(memory, from_bodies(bodies))
@@ -80,7 +80,7 @@ def add_many(memory: Memory, times_ms: I64, kinds: Numbers, items: Numbers, valu
         _add_ids(memory, times_ms[part], kinds[part], items[part], values[part].astype(np.float32, copy=False))
 
 
-def add_coded(
+def add_columns(
     memory: Memory,
     times_ms: I64,
     kind_codes: Numbers,

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.clock import NEVER_MS
-from edge_sdk.memory.targets import OF_THE_USER, Per, target_rows
+from edge_sdk.memory.targets import USER_ROW, Scope, target_rows
 from edge_sdk.reasons import Reason
 from edge_sdk.types import I32, I64, Mask
 
@@ -22,7 +22,7 @@ from edge_sdk.types import I32, I64, Mask
 CountedRule = tuple[int, int, int, int, "memoryview[int]", "memoryview[int]"]
 _SHORT: Final = 1024  # events that are sorted as they are
 _FEW: Final = 24  # events of one rule that are counted one by one: below it a dozen calls of numpy cost more
-_OFFER, _CATEGORY = int(Per.OFFER), int(Per.CATEGORY)
+_OFFER, _CATEGORY = int(Scope.OFFER), int(Scope.CATEGORY)
 _versions: Final = counting(1)
 
 
@@ -30,7 +30,7 @@ class CapRule(NamedTuple):
     """One line of `[[policy.caps]]` or `[[policy.cooldowns]]`; a cooldown is a cap of limit 1."""
 
     kinds: tuple[int, ...]  # kind ids; an event of any of them counts
-    per: Per  # USER: every such event counts, also one about no item
+    per: Scope  # USER: every such event counts, also one about no item
     limit: int
     within_s: int  # 0 = for ever
     cooldown: bool
@@ -106,7 +106,7 @@ class CapCounts:
         if time_ms > self._newest_ms:
             self._newest_ms = time_ms
         for index, per, limit, within_ms, places, times in rules:
-            row = offer_row if per == _OFFER else category_row if per == _CATEGORY else OF_THE_USER
+            row = offer_row if per == _OFFER else category_row if per == _CATEGORY else USER_ROW
             if row:
                 at = places[row]
                 times[row * limit + at] = time_ms
@@ -125,7 +125,7 @@ class CapCounts:
         Args:
             index: of the rule.
             times_ms: (E,) oldest first.
-            rows: (E,) the rule's targets (offer rows, category rows or all `OF_THE_USER`), 0 = none.
+            rows: (E,) the rule's targets (offer rows, category rows or all `USER_ROW`), 0 = none.
         """
         if len(rows) < _FEW:
             for time_ms, row in zip(times_ms.tolist(), rows.tolist(), strict=True):
@@ -154,7 +154,7 @@ class CapCounts:
         places = (self._next[index].take(rows)[:, None] + np.arange(limit)) % limit
         return np.take_along_axis(self._times[index].reshape(-1, limit)[rows], places, axis=1)
 
-    def take_over(self, index: int, rows: I64, times_ms: I64) -> None:
+    def inherit(self, index: int, rows: I64, times_ms: I64) -> None:
         """Let some targets of a rule stand at these events instead.
 
         A rule of a larger limit cannot learn from `times_ms` what came before them. Where it knows of more events
@@ -256,9 +256,9 @@ class CapCounts:
         rule = self._rules[index]
         if size > rule.limit:
             return np.asarray(np.count_nonzero(self._out_of_time(index, offer_rows, rule.limit, now_ms), axis=1))
-        if rule.per == Per.USER:
+        if rule.per == Scope.USER:
             _, _, limit, _, places, times = self._counted[index]
-            if self._is_out(rule, times[limit * OF_THE_USER + (places[OF_THE_USER] + size - 1) % limit], now_ms):
+            if self._is_out(rule, times[limit * USER_ROW + (places[USER_ROW] + size - 1) % limit], now_ms):
                 return None
         else:
             last = (self._next[index] + (size - 1)) % rule.limit  # of the `size` oldest
@@ -294,8 +294,8 @@ class CapCounts:
         # An event further ahead than the rule's own time was stamped by a clock that was wrong: it holds nothing.
         within_s = self._rules[index].within_s
         latest_ms = now_ms + 2000 * within_s if within_s else NEVER_MS
-        if self._rules[index].per == Per.USER:  # one answer for all
-            if not now_ms < self._free_views[index][OF_THE_USER] <= latest_ms:
+        if self._rules[index].per == Scope.USER:  # one answer for all
+            if not now_ms < self._free_views[index][USER_ROW] <= latest_ms:
                 return None
             is_held: Mask = np.ones(len(offer_rows), np.bool_)
         else:
@@ -346,10 +346,10 @@ def _ends(sizes: Sequence[int]) -> list[int]:
     return list(accumulate(sizes, initial=1))
 
 
-def _targets_of(per: Per, offer_categories: I64, offer_rows: I64) -> I64:
-    if per == Per.OFFER:
+def _targets_of(per: Scope, offer_categories: I64, offer_rows: I64) -> I64:
+    if per == Scope.OFFER:
         return offer_rows
-    return offer_categories.take(offer_rows) if per == Per.CATEGORY else np.full_like(offer_rows, OF_THE_USER)
+    return offer_categories.take(offer_rows) if per == Scope.CATEGORY else np.full_like(offer_rows, USER_ROW)
 
 
 def _reach(channels: frozenset[int]) -> Mask | None:

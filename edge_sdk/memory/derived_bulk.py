@@ -37,13 +37,15 @@ class Insertions:
         """
         size = len(at)
         if size:
-            self._columns.append((
-                at * _PHASES + phase,
-                times_ms,
-                np.full(size, kind, np.uint16),
-                np.broadcast_to(items, size).astype(np.uint32),
-                np.broadcast_to(values, size).astype(np.float32),
-            ))  # fmt: skip
+            self._columns.append(
+                (
+                    at * _PHASES + phase,
+                    times_ms,
+                    np.full(size, kind, np.uint16),
+                    np.broadcast_to(items, size).astype(np.uint32),
+                    np.broadcast_to(values, size).astype(np.float32),
+                )
+            )
 
     def merged(self, times_ms: I64, kinds: U16, items: U32, values: F32) -> tuple[I64, U16, U32, F32]:
         """The recorded events with the derived ones at their places."""

@@ -59,7 +59,7 @@ class Deriver:
         self._start_ms = _NO_TIME  # of the session
         self._stay_items = [0] * len(rules.dwell)  # 0 = no stay is open
         self._stay_ms = [0] * len(rules.dwell)
-        self._counts = [0] * len(rules.passed_over)
+        self._counts = [0] * len(rules.ignored)
 
     def feed(self, time_ms: int, kind: int, item: int) -> tuple[Sequence[DerivedEvent], Sequence[DerivedEvent]]:
         """Follow one recorded event, the newest by order of calls.
@@ -89,7 +89,7 @@ class Deriver:
             self._counts[index] = 0
         for index in part.raises:
             self._counts[index] += 1
-            rule = self.rules.passed_over[index]
+            rule = self.rules.ignored[index]
             if self._counts[index] >= rule.count:
                 self._counts[index] = 0
                 after += ((time_ms, rule.kind, 0, float(rule.count)),)
@@ -112,7 +112,7 @@ class Deriver:
         for index in range(len(self.rules.dwell)):
             self._stays(index, times_ms, kinds, items, found)
         self._sessions(times_ms, kinds, found)
-        for index in range(len(self.rules.passed_over)):
+        for index in range(len(self.rules.ignored)):
             self._passes(index, times_ms, kinds, found)
         return found.merged(times_ms, kinds, items, values)
 
@@ -216,7 +216,7 @@ class Deriver:
         self._last_ms, self._start_ms = int(now[-1]), int(starts[-1])
 
     def _passes(self, index: int, times_ms: I64, kinds: U16, found: Insertions) -> None:
-        rule = self.rules.passed_over[index]
+        rule = self.rules.ignored[index]
         resets = _among(kinds, rule.touched)
         raises = _among(kinds, rule.seen) & ~resets
         total = np.cumsum(raises) + self._counts[index]
@@ -230,9 +230,9 @@ class Deriver:
 def _parts(rules: DerivedRules) -> dict[int, _Part]:
     """What each kind does, for the kinds that do anything."""
     activity = rules.session.activity if rules.session else frozenset[int]()
-    stays, passes = list(enumerate(rules.dwell)), list(enumerate(rules.passed_over))
+    stays, passes = list(enumerate(rules.dwell)), list(enumerate(rules.ignored))
     kinds = activity.union(
-        *(rule.of | rule.activity for rule in rules.dwell), *(rule.seen | rule.touched for rule in rules.passed_over)
+        *(rule.of | rule.activity for rule in rules.dwell), *(rule.seen | rule.touched for rule in rules.ignored)
     )
     return {
         kind: _Part(

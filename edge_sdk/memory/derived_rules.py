@@ -23,7 +23,7 @@ class DwellRule(NamedTuple):
     longest_s: int  # a longer pause says that the user was away: nothing is derived
 
 
-class PassedOverRule(NamedTuple):
+class IgnoredRule(NamedTuple):
     """`count` events of `seen` without one of `touched` in between."""
 
     kind: int  # kind id of the derived event; it is about no item, its value is `count`
@@ -37,13 +37,13 @@ class DerivedRules(NamedTuple):
 
     session: SessionRule | None = None
     dwell: tuple[DwellRule, ...] = ()
-    passed_over: tuple[PassedOverRule, ...] = ()
+    ignored: tuple[IgnoredRule, ...] = ()
 
     @property
     def kinds(self) -> tuple[int, ...]:
         """Ids of the kinds that the rules make: start and end of a session, then in the order of the rules."""
         session = (self.session.start_kind, self.session.end_kind) if self.session else ()
-        stays, passes = (rule.kind for rule in self.dwell), (rule.kind for rule in self.passed_over)
+        stays, passes = (rule.kind for rule in self.dwell), (rule.kind for rule in self.ignored)
         return (*(kind for kind in session if kind), *stays, *passes)
 
     @property

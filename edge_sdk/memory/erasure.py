@@ -16,11 +16,11 @@ from edge_sdk.memory.decay import PERIOD_BITS
 from edge_sdk.memory.derived_rules import DerivedRules
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.types import I64, Mask
 
 
-def keep_untouched(
+def inherit_untouched(
     memory: Memory,
     old: Memory,
     kinds: frozenset[int] | None,
@@ -55,13 +55,13 @@ def keep_untouched(
     _keep_counters(memory, old, reach)
     for index, rule in enumerate(memory.layout.caps):
         rows = reach.untouched_rows(rule.kinds, rule.per)
-        memory.caps.take_over(index, rows, old.caps.newest(index, rows))
+        memory.caps.inherit(index, rows, old.caps.newest(index, rows))
     for index, machine in enumerate(memory.layout.machines):
         rows = reach.untouched_rows(machine.kinds, machine.per)
-        memory.machines.take_over(index, rows, old.machines.standing(index, rows))
+        memory.machines.inherit(index, rows, old.machines.standing(index, rows))
     budget = memory.layout.budget
-    if budget and len(reach.untouched_rows(budget.kinds, Per.USER)):
-        memory.spending.take_over(old.spending)
+    if budget and len(reach.untouched_rows(budget.kinds, Scope.USER)):
+        memory.spending.inherit(old.spending)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,15 +74,15 @@ class _Reach:
     rows: I64 | None  # (items, 3) item, offer and category rows of the erased items; None = any item
     any_category: bool  # an erased item may have been in any category
 
-    def untouched_rows(self, kinds: Collection[int], per: Per) -> I64:
+    def untouched_rows(self, kinds: Collection[int], per: Scope) -> I64:
         """Rows of the targets of a rule whose events of all these kinds were left alone."""
         untouched = np.ones(self.layout.target_rows(per), np.bool_)
         untouched[0] = False
         for kind in kinds:
-            if per == Per.USER:
+            if per == Scope.USER:
                 untouched &= kind not in self.erased | self.following
             else:
-                untouched &= self.untouched_offers(kind) if per == Per.OFFER else self.untouched_categories(kind)
+                untouched &= self.untouched_offers(kind) if per == Scope.OFFER else self.untouched_categories(kind)
         return np.flatnonzero(untouched)
 
     def untouched_offers(self, kind: int) -> Mask:
@@ -110,7 +110,7 @@ def _following(rules: DerivedRules, kinds: frozenset[int]) -> frozenset[int]:
     if rules.session and rules.session.activity & kinds:
         found |= {rules.session.start_kind, rules.session.end_kind}
     found |= {rule.kind for rule in rules.dwell if (rule.of | rule.activity) & kinds}
-    found |= {rule.kind for rule in rules.passed_over if (rule.seen | rule.touched) & kinds}
+    found |= {rule.kind for rule in rules.ignored if (rule.seen | rule.touched) & kinds}
     return frozenset(found)
 
 

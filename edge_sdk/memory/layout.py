@@ -11,7 +11,7 @@ from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule
-from edge_sdk.memory.targets import Per, target_rows
+from edge_sdk.memory.targets import Scope, target_rows
 from edge_sdk.types import I32, I64
 from edge_sdk.vocabulary import U32, Vocabulary, name_id
 
@@ -63,7 +63,7 @@ class MemoryLayout(NamedTuple):
         """Of each machine the ids of its name and of its states' names, in order: they outlive bundles."""
         return self.machine_ids or tuple(tuple(map(name_id, (rule.name, *rule.states))) for rule in self.machines)
 
-    def target_rows(self, per: Per) -> int:
+    def target_rows(self, per: Scope) -> int:
         """How many rows the targets of a rule have, row 0 among them."""
         return target_rows(per, len(self.offers) + 1, self.category_rows)
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.memory.layout import MemoryLayout
-from edge_sdk.memory.targets import OF_THE_USER, Per
+from edge_sdk.memory.targets import USER_ROW, Scope
 from edge_sdk.types import I32, I64, Mask
 from edge_sdk.vocabulary import U32
 
@@ -39,7 +39,7 @@ class EventRows:
         # Of each cap, each machine, and the budget: index, which kind codes it looks at, what its targets are.
         self.capped = _looking(((rule.kinds, rule.per) for rule in layout.caps), codes)
         self.stepped = _looking(((rule.kinds, rule.per) for rule in layout.machines), codes)
-        self.spent = _looking([(layout.budget.kinds, Per.USER)] if layout.budget else [], codes)
+        self.spent = _looking([(layout.budget.kinds, Scope.USER)] if layout.budget else [], codes)
         item_ids = _joined(layout.items.ids, layout.offers.ids)
         self._items = _Finder(item_ids)
         self.item_row = _with_unknown(_Finder(layout.items.ids).places(item_ids))
@@ -51,11 +51,11 @@ class EventRows:
         self.offer_at = self.offer_row * width
         self.category_at = (self.category_row + len(layout.offers) + 1) * width
 
-    def targets(self, per: Per, items: I64) -> I32:
+    def targets(self, per: Scope, items: I64) -> I32:
         """The target's row of events about these items (codes), (E,); 0 = none."""
-        if per == Per.OFFER:
+        if per == Scope.OFFER:
             return self.offer_row.take(items)
-        return self.category_row.take(items) if per == Per.CATEGORY else np.full(len(items), OF_THE_USER, np.int32)
+        return self.category_row.take(items) if per == Scope.CATEGORY else np.full(len(items), USER_ROW, np.int32)
 
     def kind_codes(self, kinds: Numbers) -> I64:
         """Codes of kind ids, (E,)."""
@@ -92,7 +92,9 @@ class _Finder:
         return places
 
 
-def _looking(rules: Iterable[tuple[Collection[int], Per]], codes: dict[int, int]) -> tuple[tuple[int, Mask, Per], ...]:
+def _looking(
+    rules: Iterable[tuple[Collection[int], Scope]], codes: dict[int, int]
+) -> tuple[tuple[int, Mask, Scope], ...]:
     """Index, mask over kind codes and side of the rules that look at any kind of the layout."""
     found = []
     for index, (kinds, per) in enumerate(rules):

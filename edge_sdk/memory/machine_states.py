@@ -16,7 +16,7 @@ _versions: Final = counting(1)
 _NOT_BEGUN: Final = 0  # ms; as long as no event was looked at, time does not run
 
 
-class Standing(NamedTuple):
+class TargetStates(NamedTuple):
     """How some targets stand."""
 
     states: I64  # (R,)
@@ -130,12 +130,14 @@ class States:
 
     # ---- keeping ----
 
-    def standing(self, rows: I64) -> Standing:
+    def standing(self, rows: I64) -> TargetStates:
         """How some targets stand."""
         counts = self._counts.reshape(-1, self._width)[rows] if self._width else np.zeros((len(rows), 0))
-        return Standing(self._states.take(rows).astype(np.int64), self._since_ms.take(rows), counts.astype(np.int64))
+        return TargetStates(
+            self._states.take(rows).astype(np.int64), self._since_ms.take(rows), counts.astype(np.int64)
+        )
 
-    def take_over(self, rows: I64, standing: Standing) -> None:
+    def inherit(self, rows: I64, standing: TargetStates) -> None:
         """Let some targets stand like this instead."""
         self._states[rows], self._since_ms[rows] = standing.states, standing.since_ms
         if self._width:

@@ -248,8 +248,9 @@ def _floats(array: F32 | F64) -> memoryview[float]:
     return cast("memoryview[float]", array.data)
 
 
-def replay(layout: MemoryLayout, times_ms: Sequence[int], kinds: Sequence[int], items: Sequence[int],
-           values: Sequence[float]) -> Memory:  # fmt: skip
+def replay(
+    layout: MemoryLayout, times_ms: Sequence[int], kinds: Sequence[int], items: Sequence[int], values: Sequence[float]
+) -> Memory:
     """A memory that took in these events (oldest first), as ids."""
     memory = Memory(layout)
     for time_ms, kind, item, value in zip(times_ms, kinds, items, values, strict=True):

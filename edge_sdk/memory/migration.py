@@ -16,19 +16,19 @@ from functools import cached_property
 import numpy as np
 
 from edge_sdk.memory.counters import take_sums
-from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import MemoryLayout
-from edge_sdk.memory.machine_states import Standing
+from edge_sdk.memory.machine_states import TargetStates
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.targets import OF_THE_USER, Per
+from edge_sdk.memory.targets import USER_ROW, Scope
 from edge_sdk.types import I64
 from edge_sdk.vocabulary import U32
 
 _NEVER = -1  # what the former bundle did not have
-_THE_USER = np.arange(OF_THE_USER + 1)  # the rows of the one target of a rule per user
+_THE_USER = np.arange(USER_ROW + 1)  # the rows of the one target of a rule per user
 
 
-def take_over(memory: Memory, old: Memory) -> None:
+def inherit(memory: Memory, old: Memory) -> None:
     """Take over from the memory of a former bundle every counter, cap, state and sum that still means the same.
 
     - An offer is the same by its id, a category by the id of its name; who belongs to a category may have changed.
@@ -55,7 +55,7 @@ def take_over(memory: Memory, old: Memory) -> None:
     _take_caps(memory, old, match)
     _take_machines(memory, old, match)
     if memory.layout.budget and old.layout.budget and memory.layout.budget.period_s == old.layout.budget.period_s:
-        memory.spending.take_over(old.spending)
+        memory.spending.inherit(old.spending)
     _take_states(memory, old)
 
 
@@ -82,9 +82,9 @@ class _Match:
         """Likewise of each category."""
         return _old_rows(self.new.categories, self.old.categories)
 
-    def targets(self, per: Per) -> tuple[I64, I64]:
+    def targets(self, per: Scope) -> tuple[I64, I64]:
         """The rows that the new targets of a rule and their counterparts have; those without one are left out."""
-        old_rows = {Per.OFFER: self.offers, Per.CATEGORY: self.categories}.get(per, _THE_USER)
+        old_rows = {Scope.OFFER: self.offers, Scope.CATEGORY: self.categories}.get(per, _THE_USER)
         rows = np.flatnonzero(old_rows)
         return rows, old_rows[rows]
 
@@ -119,7 +119,7 @@ def _take_caps(memory: Memory, old: Memory, match: _Match) -> None:
         former = limits.get((frozenset(rule.kinds), rule.per))
         if former is not None:
             rows, old_rows = match.targets(rule.per)
-            memory.caps.take_over(index, rows, old.caps.newest(former, old_rows))
+            memory.caps.inherit(index, rows, old.caps.newest(former, old_rows))
 
 
 def _take_machines(memory: Memory, old: Memory, match: _Match) -> None:
@@ -138,7 +138,7 @@ def _take_machines(memory: Memory, old: Memory, match: _Match) -> None:
         for place, old_place in enumerate(_same_counts(memory.layout, index, old.layout, old_index, match.kinds)):
             if old_place >= 0:
                 counts[:, place] = standing.counts[:, old_place]
-        memory.machines.take_over(index, rows, Standing(to_new[standing.states], standing.since_ms, counts))
+        memory.machines.inherit(index, rows, TargetStates(to_new[standing.states], standing.since_ms, counts))
 
 
 def _state_map(new: MemoryLayout, index: int, old: MemoryLayout, old_index: int) -> I64:
@@ -172,20 +172,20 @@ def _take_states(memory: Memory, old: Memory) -> None:
     memory.deriver.load(numbers.tobytes())
 
 
-def _state_places(rules: DerivedRules) -> dict[tuple[type, SessionRule | DwellRule | PassedOverRule], slice]:
+def _state_places(rules: DerivedRules) -> dict[tuple[type, SessionRule | DwellRule | IgnoredRule], slice]:
     """Where each rule's state stands among the numbers that `Deriver.dump` writes.
 
     By the rule and its type: tuples of two types with the same fields are equal.
     """
-    places: dict[tuple[type, SessionRule | DwellRule | PassedOverRule], slice] = {}
+    places: dict[tuple[type, SessionRule | DwellRule | IgnoredRule], slice] = {}
     if rules.session:
         places[SessionRule, rules.session] = slice(0, 2)
     at = 2
     for stay in rules.dwell:
         places[DwellRule, stay] = slice(at, at + 2)
         at += 2
-    for passed in rules.passed_over:
-        places[PassedOverRule, passed] = slice(at, at + 1)
+    for passed in rules.ignored:
+        places[IgnoredRule, passed] = slice(at, at + 1)
         at += 1
     return places
 

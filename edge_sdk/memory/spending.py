@@ -63,7 +63,7 @@ class Spending:
         period = now_ms // self._period_ms
         return self._spent if self._period - 1 <= period <= self._period else 0.0
 
-    def take_over(self, other: Spending) -> None:
+    def inherit(self, other: Spending) -> None:
         """Stand where another meter of the same period stands."""
         self._period, self._spent = other._period, other._spent
 

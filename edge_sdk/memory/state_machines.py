@@ -12,14 +12,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edge_sdk.memory.machine_states import KindSteps, Standing, States
-from edge_sdk.memory.targets import OF_THE_USER, Per, target_rows
+from edge_sdk.memory.machine_states import KindSteps, States, TargetStates
+from edge_sdk.memory.targets import USER_ROW, Scope, target_rows
 from edge_sdk.types import I32, I64
 
 # Per, what the kind does in each state, the machine's states.
 Stepped = tuple[int, KindSteps, States]
 STATES_MAX: Final = 255  # of one machine
-_OFFER, _CATEGORY = int(Per.OFFER), int(Per.CATEGORY)
+_OFFER, _CATEGORY = int(Scope.OFFER), int(Scope.CATEGORY)
 
 
 class MachineStep(NamedTuple):
@@ -36,7 +36,7 @@ class MachineRule(NamedTuple):
     """A machine of the scene."""
 
     name: str
-    per: Per
+    per: Scope
     states: tuple[str, ...]  # the first is where it begins
     steps: tuple[MachineStep, ...]
 
@@ -104,7 +104,7 @@ class Machines:
     def add(self, stepped: tuple[Stepped, ...], time_ms: int, offer_row: int, category_row: int) -> None:
         """Let one event step the machines that look at its kind (`by_kind`); row 0 stands for none and never steps."""
         for per, steps, states in stepped:
-            row = offer_row if per == _OFFER else category_row if per == _CATEGORY else OF_THE_USER
+            row = offer_row if per == _OFFER else category_row if per == _CATEGORY else USER_ROW
             if row:
                 states.step(steps, time_ms, row)
 
@@ -115,7 +115,7 @@ class Machines:
             index: of the machine.
             times_ms: (E,) oldest first.
             kinds: (E,) ids of kinds that the machine looks at.
-            rows: (E,) its targets (offer rows, category rows or all `OF_THE_USER`), 0 = none.
+            rows: (E,) its targets (offer rows, category rows or all `USER_ROW`), 0 = none.
         """
         states, steps = self._states[index], self._steps[index]
         for time_ms, kind, row in zip(times_ms.tolist(), kinds.tolist(), rows.tolist(), strict=True):
@@ -126,7 +126,7 @@ class Machines:
 
     def state(self, index: int, now_ms: int) -> int:
         """The state of a machine of the user."""
-        return self._states[index].settled(OF_THE_USER, now_ms)[0]
+        return self._states[index].settled(USER_ROW, now_ms)[0]
 
     def states(self, index: int, offer_rows: I64, now_ms: int) -> I64:
         """The state of each offer, or of its category, (C,); that of row 0 is the first one."""
@@ -142,7 +142,7 @@ class Machines:
         return states.due_ms(*states.settled(self._target(index, offer_row), now_ms))
 
     def _target(self, index: int, offer_row: int) -> int:
-        return offer_row if self._rules[index].per == Per.OFFER else int(self._offer_categories[offer_row])
+        return offer_row if self._rules[index].per == Scope.OFFER else int(self._offer_categories[offer_row])
 
     def version(self, index: int, now_ms: int) -> int:
         """A number that is another one when `states` may be otherwise; no two machines share one."""
@@ -153,7 +153,7 @@ class Machines:
     def user_changes_at(self, index: int, now_ms: int) -> int:
         """When the next step by time of a machine of the user is due, in ms; `NEVER_MS` = none."""
         states = self._states[index]
-        return states.due_ms(*states.settled(OF_THE_USER, now_ms))
+        return states.due_ms(*states.settled(USER_ROW, now_ms))
 
     def changes_at(self, index: int, offer_rows: I64, now_ms: int) -> I64:
         """The same for each offer, or its category, (C,)."""
@@ -161,19 +161,19 @@ class Machines:
 
     def _targets(self, index: int, offer_rows: I64) -> I64:
         per = self._rules[index].per
-        if per == Per.OFFER:
+        if per == Scope.OFFER:
             return offer_rows
-        return self._offer_categories.take(offer_rows) if per == Per.CATEGORY else np.full_like(offer_rows, OF_THE_USER)
+        return self._offer_categories.take(offer_rows) if per == Scope.CATEGORY else np.full_like(offer_rows, USER_ROW)
 
     # ---- keeping ----
 
-    def standing(self, index: int, rows: I64) -> Standing:
+    def standing(self, index: int, rows: I64) -> TargetStates:
         """How some targets of a machine stand, as the newest event that it looked at left them."""
         return self._states[index].standing(rows)
 
-    def take_over(self, index: int, rows: I64, standing: Standing) -> None:
+    def inherit(self, index: int, rows: I64, standing: TargetStates) -> None:
         """Let some targets of a machine, (R,), stand like this instead; `standing` has a row for each."""
-        self._states[index].take_over(rows, standing)
+        self._states[index].inherit(rows, standing)
 
     def dump(self) -> bytes:
         """Of each machine states, times and counts; the length depends on the rules and targets alone."""

@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import Final
 
 
-class Per(IntEnum):
+class Scope(IntEnum):
     """What a cap counts for, or a machine has a state for."""
 
     OFFER = 0
@@ -14,9 +14,9 @@ class Per(IntEnum):
     USER = 2
 
 
-OF_THE_USER: Final = 1  # the one row of a rule per user
+USER_ROW: Final = 1  # the one row of a rule per user
 
 
-def target_rows(per: Per, offer_rows: int, category_rows: int) -> int:
+def target_rows(per: Scope, offer_rows: int, category_rows: int) -> int:
     """How many rows the targets of a rule have, row 0 among them; so do the offers' and the categories' numbers."""
-    return {Per.OFFER: offer_rows, Per.CATEGORY: category_rows, Per.USER: OF_THE_USER + 1}[per]
+    return {Scope.OFFER: offer_rows, Scope.CATEGORY: category_rows, Scope.USER: USER_ROW + 1}[per]

@@ -10,9 +10,16 @@ from edge_sdk.model.projection import Projection
 from edge_sdk.types import F32, I32
 
 RAW_INPUTS = (
-    "event_item", "event_kind", "event_age_s", "event_value",
-    "counters", "context", "candidate", "base_logits", "weights",
-)  # fmt: skip
+    "event_item",
+    "event_kind",
+    "event_age_s",
+    "event_value",
+    "counters",
+    "context",
+    "candidate",
+    "base_logits",
+    "weights",
+)
 
 
 class Shape(NamedTuple):

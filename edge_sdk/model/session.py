@@ -16,22 +16,28 @@ from edge_sdk.model.projection import ModelTables, ProjectedEvents, Projection
 from edge_sdk.types import F32, I64
 
 
-class BoundCall:
+class BoundInputs:
     """One call of the graph for a fixed number of candidates: no allocation, no copy."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, shape: Shape, candidates: int, projection: Projection | None,
+        self,
+        session: onnxruntime.InferenceSession,
+        shape: Shape,
+        candidates: int,
+        projection: Projection | None,
         events: ProjectedEvents | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._session, self._projection, self._events = session, projection, events
         self.inputs = ModelInputs.empty(shape, candidates)
         self.counters = self.inputs.counters
         self._arrays = graph_inputs(projection, self.inputs)
         if events is not None:
             self._arrays |= {
-                "event_term": events.term, "event_scale": events.scale, "event_fading": events.fading,
+                "event_term": events.term,
+                "event_scale": events.scale,
+                "event_fading": events.fading,
                 "event_age_s": events.age_s,
-            }  # fmt: skip
+            }
         self._rows: I64 | None = None
         self._one_hot: F32 | None = None
         self._binding = session.io_binding()
@@ -97,7 +103,7 @@ class BoundCall:
         self._session.run_with_iobinding(self._binding)
 
 
-class Ranker:
+class ModelSession:
     """The session and its bound calls. Not thread-safe: the buffers are shared; the engine serialises."""
 
     def __init__(self, model: memoryview, shape: Shape, tables: ModelTables | None) -> None:
@@ -115,15 +121,15 @@ class Ranker:
         self._session = make_session(model)
         self._projection = None if tables is None else Projection(tables)
         self._events = None if self._projection is None else ProjectedEvents(self._projection, shape.window)
-        self._bound: dict[int, BoundCall] = {}
+        self._bound: dict[int, BoundInputs] = {}
 
-    def bound(self, candidates: int) -> BoundCall:
+    def bound(self, candidates: int) -> BoundInputs:
         """The call for this many candidates; the few newest counts are kept."""
         call = self._bound.get(candidates)
         if call is None:
             if len(self._bound) >= BOUND_SIZES:
                 del self._bound[next(iter(self._bound))]
-            call = BoundCall(self._session, self.shape, candidates, self._projection, self._events)
+            call = BoundInputs(self._session, self.shape, candidates, self._projection, self._events)
             self._bound[candidates] = call
         return call
 

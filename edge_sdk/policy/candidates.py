@@ -15,8 +15,8 @@ from edge_sdk.limits import CANDIDATES_MAX, CONTEXTS_KEPT
 from edge_sdk.memory.caps import cap_cells
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.policy.conditions import Situation
-from edge_sdk.policy.eligibility import Masks, Situated, machines_looked_at, situate
+from edge_sdk.policy.conditions import TargetingContext
+from edge_sdk.policy.eligibility import EvaluatedRules, Masks, evaluate_rules, machines_looked_at
 from edge_sdk.policy.rules import Policy
 from edge_sdk.policy.scoring import fused
 from edge_sdk.policy.targeting import Candidates, selected
@@ -25,10 +25,10 @@ from edge_sdk.vocabulary import Vocabulary, item_id
 
 _NAMED_MAX = 5  # unknown names that an error message lists
 
-_Trouble = list[tuple[ErrorCode, str]]  # what is wrong, if anything: at most one code with its detail
+_Problem = list[tuple[ErrorCode, str]]  # what is wrong, if anything: at most one code with its detail
 
 
-class PreparedBase(NamedTuple):
+class CandidateSet(NamedTuple):
     """What is computed once for each base decision. With `error` set, `order` is all there is to answer."""
 
     base: BaseDecision  # kept alive: the engine finds this object by the base's identity
@@ -47,7 +47,7 @@ class PreparedBase(NamedTuple):
     masks: Masks
     error: ErrorCode
     detail: str
-    kept: dict[Situation, Situated]  # `situated` fills it
+    kept: dict[TargetingContext, EvaluatedRules]  # `situated` fills it
     weighted: dict[int, tuple[F32, I64]]  # `weighted_by` fills it
 
     @property
@@ -59,14 +59,14 @@ class PreparedBase(NamedTuple):
         """What the dearest slate of so many places costs."""
         return float(self.dearest_slates[size])
 
-    def situated(self, policy: Policy, memory: Memory, situation: Situation, now_ms: int) -> Situated:
+    def evaluated(self, policy: Policy, memory: Memory, situation: TargetingContext, now_ms: int) -> EvaluatedRules:
         """What the policy says of these candidates in this situation; made when what it looks at has changed."""
         versions = tuple([memory.machines.version(index, now_ms) for index in self.machines])
         known = self.kept.get(situation)
         if known is None or not known.holds(now_ms, versions):
             if len(self.kept) >= CONTEXTS_KEPT:
                 self.kept.clear()
-            known = situate(policy, self.candidates, self.masks, memory, situation, now_ms, versions)
+            known = evaluate_rules(policy, self.candidates, self.masks, memory, situation, now_ms, versions)
             self.kept[situation] = known
         return known
 
@@ -80,7 +80,7 @@ class PreparedBase(NamedTuple):
         return known
 
 
-def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: dict[str, int]) -> PreparedBase:
+def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: dict[str, int]) -> CandidateSet:
     """Check a base decision against a bundle; never raises for its content.
 
     Args:
@@ -97,14 +97,14 @@ def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: di
     with np.errstate(over="ignore", invalid="ignore"):  # absurd logits become infinite, without a warning on stderr
         scores = fused(logits, policy.weights)
     if count and not trouble and not np.isfinite(scores).all():
-        detail = "base logits that overflow when weighted; mend the base decision where it is made"
+        detail = "base logits that overflow when weighted; fix the base decision where it is made"
         trouble = _trouble(ErrorCode.BAD_BASE_LOGITS, detail)
         scores = np.full_like(scores, np.nan)  # as of other unusable logits: no number that a rule could look at
     order = np.arange(count) if trouble else by_score(scores)
     first = [_count_trouble(count), trouble, _unknown_trouble(unknown), touch_trouble, cost_trouble]
     error, found_detail = next((found[0] for found in first if found), (ErrorCode.NONE, ""))
     candidates = Candidates(rows, channels)
-    return PreparedBase(
+    return CandidateSet(
         base=base,
         candidates=candidates,
         slots=layout.counter_slots(rows),
@@ -136,11 +136,11 @@ def _has_repeats(rows: I64) -> bool:
     return len({*known}) < len(known)
 
 
-def _trouble(code: ErrorCode, detail: str) -> _Trouble:
+def _trouble(code: ErrorCode, detail: str) -> _Problem:
     return [(code, detail)]
 
 
-def _count_trouble(count: int) -> _Trouble:
+def _count_trouble(count: int) -> _Problem:
     if not count:
         return _trouble(ErrorCode.NO_CANDIDATES, "the base decision is empty; pass the offers to choose from")
     if count > CANDIDATES_MAX:
@@ -149,7 +149,7 @@ def _count_trouble(count: int) -> _Trouble:
     return []
 
 
-def _unknown_trouble(unknown: list[object]) -> _Trouble:
+def _unknown_trouble(unknown: list[object]) -> _Problem:
     if not unknown:
         return []
     detail = f"the bundle does not know {_listed(unknown)}; install the bundle that was exported with these offers"
@@ -172,7 +172,7 @@ def _rows(names: tuple[str, ...], offers: Vocabulary, row_of: dict[str, int]) ->
     return np.array(rows, np.int64), unknown
 
 
-def _logits(given: F32, count: int, objectives: int) -> tuple[F32, _Trouble]:
+def _logits(given: F32, count: int, objectives: int) -> tuple[F32, _Problem]:
     """Logits of shape (C, K), and what is wrong with the given ones."""
     nothing = np.full((count, objectives), np.nan, np.float32)
     if given.shape == (count,):
@@ -181,12 +181,12 @@ def _logits(given: F32, count: int, objectives: int) -> tuple[F32, _Trouble]:
         detail = f"base logits of shape {given.shape}; pass ({count},) or ({count}, {objectives})"
         return nothing, _trouble(ErrorCode.BAD_BASE_LOGITS, detail)
     if not np.isfinite(given).all():
-        detail = "base logits that are NaN or infinite; mend the base decision where it is made"
+        detail = "base logits that are NaN or infinite; fix the base decision where it is made"
         return nothing, _trouble(ErrorCode.BAD_BASE_LOGITS, detail)
     return np.ascontiguousarray(given), []
 
 
-def _channels(base: BaseDecision, policy: Policy) -> tuple[I64 | None, _Trouble]:
+def _channels(base: BaseDecision, policy: Policy) -> tuple[I64 | None, _Problem]:
     """Channel index of each candidate (None = all in the app), and what is wrong with channels or variants."""
     for field_name, given, known in (
         ("channels", base.channels, [channel.name for channel in policy.channels]),
@@ -196,18 +196,18 @@ def _channels(base: BaseDecision, policy: Policy) -> tuple[I64 | None, _Trouble]
             continue
         if len(given) != len(base.offers):
             detail = f"{len(given)} {field_name} for {len(base.offers)} offers; pass one for each"
-            return None, _trouble(ErrorCode.UNKNOWN_TOUCH, detail)
+            return None, _trouble(ErrorCode.UNKNOWN_TREATMENT, detail)
         unknown: list[object] = [name for name in given if name not in known]
         if unknown:
             detail = f"the bundle does not know {_listed(unknown)}; it declares the {field_name} {known[1:]}"
-            return None, _trouble(ErrorCode.UNKNOWN_TOUCH, detail)
+            return None, _trouble(ErrorCode.UNKNOWN_TREATMENT, detail)
     if base.channels is None or not any(base.channels):
         return None, []
     index = {channel.name: number for number, channel in enumerate(policy.channels)}
     return np.array([index[name] for name in base.channels], np.int64), []
 
 
-def _costs(base: BaseDecision, policy: Policy, rows: I64, channels: I64 | None) -> tuple[F32, _Trouble]:
+def _costs(base: BaseDecision, policy: Policy, rows: I64, channels: I64 | None) -> tuple[F32, _Problem]:
     """Costs (C,), and what is wrong with the given ones."""
     own: F32 = policy.offer_costs[rows]
     if channels is not None:

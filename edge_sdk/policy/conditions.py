@@ -14,7 +14,7 @@ class ContextField(NamedTuple):
     values: tuple[str, ...]
 
 
-class Situation(NamedTuple):
+class TargetingContext(NamedTuple):
     """What the conditions of the user look at; equal situations get equal answers, so it serves as a cache's key."""
 
     context: tuple[int, ...]  # value index of each context field; -1 = not given
@@ -28,7 +28,7 @@ class ContextCondition(NamedTuple):
     field: int
     allowed: frozenset[int]
 
-    def holds(self, situation: Situation) -> bool:
+    def holds(self, situation: TargetingContext) -> bool:
         """In this situation."""
         return situation.context[self.field] in self.allowed
 
@@ -39,7 +39,7 @@ class StateCondition(NamedTuple):
     machine: int
     allowed: frozenset[int]
 
-    def holds(self, situation: Situation) -> bool:
+    def holds(self, situation: TargetingContext) -> bool:
         """In this situation; for a machine of the user."""
         return situation.states[self.machine] in self.allowed
 
@@ -51,23 +51,23 @@ class NumberCondition(NamedTuple):
     at_least: float
     below: float
 
-    def holds(self, situation: Situation) -> bool:
+    def holds(self, situation: TargetingContext) -> bool:
         """In this situation."""
         return self.at_least <= situation.numbers[self.attribute] < self.below
 
 
-class When(NamedTuple):
+class Conditions(NamedTuple):
     """Conditions that must all hold: those that look at the user, and those that look at each candidate."""
 
     of_user: tuple[ContextCondition | StateCondition | NumberCondition, ...] = ()
     of_target: tuple[StateCondition, ...] = ()  # machines per offer or category
 
-    def holds_for_user(self, situation: Situation) -> bool:
+    def match_user(self, situation: TargetingContext) -> bool:
         """Whether all conditions that look at the user hold."""
         return all(condition.holds(situation) for condition in self.of_user)
 
 
-class Selection(NamedTuple):
+class OfferSelector(NamedTuple):
     """Which candidates a rule is about."""
 
     offers: Mask | None = None  # (offers + 1,) by row; None = every one

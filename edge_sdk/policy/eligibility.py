@@ -14,9 +14,9 @@ import numpy as np
 from edge_sdk.clock import NEVER_MS
 from edge_sdk.memory.caps import CapCounts
 from edge_sdk.memory.memory import Memory
-from edge_sdk.policy.conditions import Situation
+from edge_sdk.policy.conditions import TargetingContext
 from edge_sdk.policy.rules import Pin, Policy
-from edge_sdk.policy.targeting import Candidates, holds_for_targets
+from edge_sdk.policy.targeting import Candidates, match_targets
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, Mask
 
@@ -42,10 +42,10 @@ class Held(NamedTuple):
 _NEVER_ASKED: Final = Held(None, None, 0, 0, 0)
 
 
-class Situated(NamedTuple):
+class EvaluatedRules(NamedTuple):
     """The answer, and how long it holds."""
 
-    situation: Situation
+    situation: TargetingContext
     bits: I64 | None  # (C,) reason bits of dates, eligibility and blocks, 0 = may stand; None = all may
     boost: F32 | None  # (C,) what the operator's boosts add; None = nothing
     pins: tuple[tuple[Pin, Mask], ...]  # those in force, and whom each is about (C,)
@@ -84,10 +84,15 @@ def machines_looked_at(policy: Policy) -> tuple[int, ...]:
     return tuple(sorted({condition.machine for when in whens for condition in when.of_target}))
 
 
-def situate(
-    policy: Policy, candidates: Candidates, masks: Masks, memory: Memory, situation: Situation, now_ms: int,
+def evaluate_rules(
+    policy: Policy,
+    candidates: Candidates,
+    masks: Masks,
+    memory: Memory,
+    situation: TargetingContext,
+    now_ms: int,
     versions: tuple[int, ...],
-) -> Situated:  # fmt: skip
+) -> EvaluatedRules:
     """Look at every rule.
 
     Args:
@@ -104,26 +109,26 @@ def situate(
     bits = np.where(start > now_ms, int(Reason.NOT_YET_VALID), 0)
     bits |= np.where((end > 0) & (end <= now_ms), int(Reason.EXPIRED), 0)
     for rule, mask in zip(policy.drops, masks.drops, strict=True):
-        holds = rule.when.holds_for_user(situation)
+        holds = rule.when.match_user(situation)
         if holds and rule.when.of_target:
-            of_each = holds_for_targets(rule.when, memory, rows, now_ms)
+            of_each = match_targets(rule.when, memory, rows, now_ms)
             bits[mask & (of_each == rule.drops_when)] |= int(rule.reason)
         elif holds is rule.drops_when:
             bits[mask] |= int(rule.reason)
     boost = np.zeros(len(rows), np.float32)
     for added, mask in zip(policy.boosts, masks.boosts, strict=True):
-        if added.when.holds_for_user(situation):
-            boost[mask & holds_for_targets(added.when, memory, rows, now_ms)] += added.add
-    weighted = next((rule for rule in policy.weight_rules if rule.when.holds_for_user(situation)), None)
+        if added.when.match_user(situation):
+            boost[mask & match_targets(added.when, memory, rows, now_ms)] += added.add
+    weighted = next((rule for rule in policy.weight_rules if rule.when.match_user(situation)), None)
     bounds = np.concatenate([start, end])
-    return Situated(
+    return EvaluatedRules(
         situation=situation,
         bits=bits if bits.any() else None,
         boost=boost if boost.any() else None,
         pins=tuple(
-            (pin, mask & holds_for_targets(pin.when, memory, rows, now_ms))
+            (pin, mask & match_targets(pin.when, memory, rows, now_ms))
             for pin, mask in zip(policy.pins, masks.pins, strict=True)
-            if pin.when.holds_for_user(situation)
+            if pin.when.match_user(situation)
         ),
         weights=policy.weights if weighted is None else weighted.weights,
         weight_rule="" if weighted is None else weighted.name,

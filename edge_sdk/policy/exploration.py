@@ -4,9 +4,7 @@ Whoever learns from the answers later (off-policy estimates, a cloud model) need
 offer stood where it stood. So the draw is made after everything that the scores decide and before the slate's rules,
 which are fixed by then; both probabilities below are those of the list that is shown.
 
-A mode is one branch in `drawn_order`, one in `Draw.first_propensity` and one in `Draw.inclusion`. Thompson sampling
-would be a mode that draws from a learner's posterior; there is no learner on the device yet, so a policy that asks for
-it is refused where it is read.
+A mode is one branch in `drawn_order`, one in `Draw.first_propensity` and one in `Draw.inclusion`.
 """
 
 from __future__ import annotations

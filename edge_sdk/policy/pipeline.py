@@ -14,13 +14,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.memory.memory import Memory
-from edge_sdk.policy.candidates import PreparedBase
-from edge_sdk.policy.eligibility import Situated
+from edge_sdk.policy.candidates import CandidateSet
+from edge_sdk.policy.eligibility import EvaluatedRules
 from edge_sdk.policy.exploration import Draw, drawn_order
 from edge_sdk.policy.rules import Exploration, Explore, Policy
 from edge_sdk.policy.scoring import adjusted, bounded, diversified
 from edge_sdk.policy.slate import Slate, earlier_of_same, pin_places
-from edge_sdk.policy.slate_caps import beyond_budget, beyond_caps
+from edge_sdk.policy.slate_caps import over_budget, over_caps
 from edge_sdk.policy.stages import Stages
 from edge_sdk.policy.targeting import budget_bits, quiet_bits
 from edge_sdk.reasons import Reason
@@ -35,12 +35,12 @@ class Setting(NamedTuple):
     policy: Policy
     rations: tuple[int, ...]  # `rationing.rations`
     is_plain: bool  # nothing is asked for but weights and who may stand: `arrange` takes a short way
-    prepared: PreparedBase
+    prepared: CandidateSet
     memory: Memory
-    situated: Situated
+    evaluated: EvaluatedRules
     now_ms: int
     utc_offset_s: int
-    cost_price: float  # λ in force
+    cost_weight: float  # λ in force
     budget_left: float  # infinity = no budget
     limit: int | None
     seed: int
@@ -66,7 +66,7 @@ class Arranged(NamedTuple):
 def dropped(setting: Setting) -> tuple[I64 | None, Mask | None]:
     """Reason bits (C,) of the candidates that rules about who may stand take out, None = all may; and who may, (C,)."""
     policy, prepared, now_ms = setting.policy, setting.prepared, setting.now_ms
-    held = setting.situated.held_now(setting.memory.caps, prepared.cap_cells, now_ms)
+    held = setting.evaluated.held_now(setting.memory.caps, prepared.cap_cells, now_ms)
     bits = held.bits
     if policy.quiet_hours:
         bits = _both(bits, quiet_bits(policy, prepared.candidates, now_ms, setting.utc_offset_s))
@@ -77,7 +77,7 @@ def dropped(setting: Setting) -> tuple[I64 | None, Mask | None]:
     return bits, None if bits is None else bits == 0
 
 
-def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
+def arrange(setting: Setting, base: F32, model: F32, model_weight: float) -> Arranged:
     """The whole policy.
 
     Args:
@@ -87,22 +87,22 @@ def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
         say: the device's, 0 to 1.
     """
     policy, prepared = setting.policy, setting.prepared
-    if setting.is_plain and say == 1.0:
+    if setting.is_plain and model_weight == 1.0:
         return _plainly_arranged(setting, base, model)
-    shifted = adjusted(base, model, say, policy.largest_shift)
+    shifted = adjusted(base, model, model_weight, policy.max_score_change)
     boosted, anchor = shifted, base
-    boost = setting.situated.boost
+    boost = setting.evaluated.boost
     if boost is not None:
         boosted, anchor = shifted + boost, base + boost
     priced = boosted
-    if setting.cost_price and prepared.dearest:
-        cost = np.float32(setting.cost_price) * prepared.costs
+    if setting.cost_weight and prepared.dearest:
+        cost = np.float32(setting.cost_weight) * prepared.costs
         priced, anchor = boosted - cost, anchor - cost
     taken = _Taken(*dropped(setting), len(base))
     order, pins = _fitting(setting, by_score(priced), taken)
     held = priced
-    if policy.largest_move is not None and len(order) > policy.largest_move + 1:
-        held, order = bounded(priced, order, taken.standing(by_score(anchor)), policy.largest_move)
+    if policy.max_rank_change is not None and len(order) > policy.max_rank_change + 1:
+        held, order = bounded(priced, order, taken.standing(by_score(anchor)), policy.max_rank_change)
     final = held
     if policy.diversity and len(order):
         final = diversified(held, order, prepared.categories, policy.diversity)
@@ -114,10 +114,15 @@ def arrange(setting: Setting, base: F32, model: F32, say: float) -> Arranged:
 def is_plain(policy: Policy, rations: tuple[int, ...]) -> bool:
     """Whether a policy asks for nothing but weights and who may stand; boosts and pins are of a situation."""
     asks = (
-        policy.quiet_hours, policy.budget, policy.cost_price, policy.diversity, policy.full_events, rations,
+        policy.quiet_hours,
+        policy.budget,
+        policy.cost_weight,
+        policy.diversity,
+        policy.full_events,
+        rations,
         policy.exploration.mode is not Explore.OFF,
-    )  # fmt: skip
-    bounds = (policy.largest_shift, policy.largest_move, policy.null_score, policy.category_limits)
+    )
+    bounds = (policy.max_score_change, policy.max_rank_change, policy.minimum_score, policy.category_limits)
     return not any(asks) and all(bound is None for bound in bounds)
 
 
@@ -205,13 +210,13 @@ def _fitting(setting: Setting, best_first: I64, taken: _Taken) -> tuple[I64, _Pi
             of = prepared.rows[order]
             is_other = (earlier_of_same(of) > 0) & (of > 0)  # of unknown offers nobody can say
             order, others = order[~is_other], order[is_other]
-        pins = _pins(setting, order) if setting.situated.pins else _NO_PINS
+        pins = _pins(setting, order) if setting.evaluated.pins else _NO_PINS
         beyond = _beyond(setting, order, pins.candidates) if setting.rations or setting.policy.budget else ()
         for candidates, reason in beyond:
             taken.out(candidates, reason)
         if not beyond:
             if others is not None:
-                taken.out(others, Reason.OTHER_TOUCH)
+                taken.out(others, Reason.OTHER_TREATMENT)
             return order, pins
 
 
@@ -229,10 +234,10 @@ def _listed(
         exploration: how the order is drawn.
     """
     policy, prepared = setting.policy, setting.prepared
-    if policy.null_score is not None and len(order) and stages.final[order[-1]] < np.float32(policy.null_score):
-        is_below = stages.final < np.float32(policy.null_score)
+    if policy.minimum_score is not None and len(order) and stages.final[order[-1]] < np.float32(policy.minimum_score):
+        is_below = stages.final < np.float32(policy.minimum_score)
         is_below[list(pins.candidates)] = False  # whoever is pinned stays
-        taken.out(order[is_below[order]], Reason.NOT_WORTH)
+        taken.out(order[is_below[order]], Reason.BELOW_MINIMUM)
         order = taken.standing(order)
     limits = policy.category_limits
     slate = Slate(order, pins.candidates, pins.places, None if limits is None else prepared.categories, limits)
@@ -251,7 +256,7 @@ def _listed(
 def _pins(setting: Setting, order: I64) -> _Pins:
     """Who is pinned, of those that stand (best first)."""
     wanted: list[tuple[int, int]] = []
-    for rule, mask in setting.situated.pins:
+    for rule, mask in setting.evaluated.pins:
         best = order[mask[order]][: rule.count].tolist()
         wanted += [(candidate, rule.place + number) for number, candidate in enumerate(best)]
     return _Pins(*pin_places(wanted))
@@ -271,10 +276,10 @@ def _beyond(setting: Setting, order: I64, pinned: tuple[int, ...]) -> list[tuple
     found = []
     for rule, room in rooms:
         if room is not None:
-            beyond = beyond_caps(by_right[~is_out[by_right]], rule, room, setting.policy, prepared)
+            beyond = over_caps(by_right[~is_out[by_right]], rule, room, setting.policy, prepared)
             is_out[beyond] = True
             found.append((beyond, rule.reason))
     if is_dear:
         left = by_right[~is_out[by_right]]
-        found.append((beyond_budget(left, size, prepared.costs, setting.budget_left), Reason.OVER_BUDGET))
+        found.append((over_budget(left, size, prepared.costs, setting.budget_left), Reason.OVER_BUDGET))
     return [(candidates, reason) for candidates, reason in found if len(candidates)]

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edge_sdk.policy.conditions import ContextField, Selection, When
+from edge_sdk.policy.conditions import Conditions, ContextField, OfferSelector
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64
 
@@ -38,8 +38,8 @@ class DropRule(NamedTuple):
     """The selected candidates do not stand while the conditions hold (a block), or unless they do (eligibility)."""
 
     name: str
-    selection: Selection
-    when: When
+    selection: OfferSelector
+    when: Conditions
     drops_when: bool  # True: while the conditions hold; False: unless they do
     reason: Reason
 
@@ -57,7 +57,7 @@ class WeightRule(NamedTuple):
     """Weights while the conditions hold; the first rule that does is taken."""
 
     name: str
-    when: When  # of the user only
+    when: Conditions  # of the user only
     weights: F32  # (K,)
 
 
@@ -65,8 +65,8 @@ class Boost(NamedTuple):
     """Added to the score of the selected while the conditions hold. Without conditions it is a bias."""
 
     name: str
-    selection: Selection
-    when: When
+    selection: OfferSelector
+    when: Conditions
     add: np.float32
 
 
@@ -74,8 +74,8 @@ class Pin(NamedTuple):
     """While the conditions hold, the best `count` of the selected that stand take the places from `place` on."""
 
     name: str
-    selection: Selection
-    when: When
+    selection: OfferSelector
+    when: Conditions
     place: int  # 0 = first
     count: int  # type: ignore[assignment]  # hides a method of tuples that nobody calls
     by_user: bool
@@ -86,7 +86,7 @@ class BudgetTerms(NamedTuple):
 
     amount: float  # of costs, in one period
     period_s: int  # periods begin at whole multiples since 1970-01-01 UTC
-    gain: float  # 0 = the price does not follow
+    pacing_gain: float  # 0 = the price does not follow
 
 
 class Explore(IntEnum):
@@ -95,7 +95,6 @@ class Explore(IntEnum):
     OFF = 0
     EPSILON_GREEDY = 1
     SOFTMAX = 2  # Plackett–Luce
-    THOMPSON = 3  # needs an on-device learner; a policy that asks for it is refused
 
 
 class Exploration(NamedTuple):
@@ -125,13 +124,13 @@ class Policy(NamedTuple):
     boosts: tuple[Boost, ...] = ()
     min_events: int = 0
     full_events: int = 0  # at least min_events
-    largest_shift: float | None = None  # logit
-    largest_move: int | None = None  # places
-    cost_price: float = 0.0  # λ
+    max_score_change: float | None = None  # logit
+    max_rank_change: int | None = None  # places
+    cost_weight: float = 0.0  # λ
     budget: BudgetTerms | None = None
     diversity: float = 0.0  # logit for each better one of its category
-    null_score: float | None = None
-    again_after_s: int = 0
+    minimum_score: float | None = None
+    retry_after_s: int = 0
     exploration: Exploration = Exploration()
     category_limits: I64 | None = None  # (categories + 1,) by category row, row 0 = none: NO_LIMIT
     pins: tuple[Pin, ...] = ()

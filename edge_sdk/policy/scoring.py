@@ -25,7 +25,7 @@ def fused(logits: F32, weights: F32) -> F32:
     return scores
 
 
-def device_say(policy: Policy, events: int) -> float:
+def warm_up_weight(policy: Policy, events: int) -> float:
     """The weight of the model's adjustment, 0 to 1, for this many events in the window.
 
     Below `min_events` 0; from `full_events` on 1; in between it grows evenly, and counts from `min_events` on.
@@ -37,18 +37,18 @@ def device_say(policy: Policy, events: int) -> float:
     return (events + 1 - policy.min_events) / (policy.full_events + 1 - policy.min_events)
 
 
-def adjusted(base: F32, model: F32, say: float, largest_shift: float | None) -> F32:
-    """base + say · (model − base), the difference held within ±largest_shift."""
-    if say == 1.0 and largest_shift is None:
+def adjusted(base: F32, model: F32, model_weight: float, max_score_change: float | None) -> F32:
+    """base + say · (model − base), the difference held within ±max_score_change."""
+    if model_weight == 1.0 and max_score_change is None:
         return model  # to the bit
-    if say == 0.0:
+    if model_weight == 0.0:
         return base
     difference = model - base
-    if largest_shift is not None:
-        if say == 1.0 and float(np.abs(difference).max()) <= largest_shift:
+    if max_score_change is not None:
+        if model_weight == 1.0 and float(np.abs(difference).max()) <= max_score_change:
             return model
-        np.minimum(np.maximum(difference, np.float32(-largest_shift)), np.float32(largest_shift), out=difference)
-    shifted: F32 = base + np.float32(say) * difference
+        np.minimum(np.maximum(difference, np.float32(-max_score_change)), np.float32(max_score_change), out=difference)
+    shifted: F32 = base + np.float32(model_weight) * difference
     return shifted
 
 
@@ -58,14 +58,14 @@ def price_in_force(price: float, budget: BudgetTerms | None, spent: float, now_m
     λ · max(0, 1 + gain · (spent / amount − elapsed / period)): proportional control of the pace. With an amount of 0
     nothing that costs may be shown, and there is no pace to keep.
     """
-    if budget is None or not budget.gain or not budget.amount:
+    if budget is None or not budget.pacing_gain or not budget.amount:
         return price
     elapsed = now_ms % (budget.period_s * 1000) / (budget.period_s * 1000)
-    return price * max(0.0, 1.0 + budget.gain * (spent / budget.amount - elapsed))
+    return price * max(0.0, 1.0 + budget.pacing_gain * (spent / budget.amount - elapsed))
 
 
-def bounded(scores: F32, order: I64, anchor: I64, largest_move: int) -> tuple[F32, I64]:
-    """Scores under which nobody who stands is further than `largest_move` places from the order of the anchor.
+def bounded(scores: F32, order: I64, anchor: I64, max_rank_change: int) -> tuple[F32, I64]:
+    """Scores under which nobody who stands is further than `max_rank_change` places from the order of the anchor.
 
     The order changes, the set of scores does not: who moves gets the score of the place.
 
@@ -73,12 +73,12 @@ def bounded(scores: F32, order: I64, anchor: I64, largest_move: int) -> tuple[F3
         scores: (C,)
         order: (S,) candidate indices by these scores.
         anchor: (S,) the same ones by the scores without the model's adjustment.
-        largest_move: places.
+        max_rank_change: places.
 
     Returns:
         Scores (C,), and the candidate indices in their order (S,).
     """
-    near = bounded_order(order, anchor, largest_move, len(scores))
+    near = bounded_order(order, anchor, max_rank_change, len(scores))
     if near is order:
         return scores, order
     held = scores.copy()

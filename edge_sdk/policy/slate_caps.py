@@ -10,8 +10,8 @@ from bisect import insort
 import numpy as np
 
 from edge_sdk.memory.caps import CapRule
-from edge_sdk.memory.targets import Per
-from edge_sdk.policy.candidates import PreparedBase
+from edge_sdk.memory.targets import Scope
+from edge_sdk.policy.candidates import CandidateSet
 from edge_sdk.policy.rules import Policy
 from edge_sdk.policy.slate import earlier_of_same
 from edge_sdk.policy.targeting import Candidates, in_channels
@@ -21,10 +21,10 @@ from edge_sdk.types import F32, I64, Mask
 def rations(policy: Policy, caps: tuple[CapRule, ...]) -> tuple[int, ...]:
     """Indices of the caps that one slate can go beyond: they count what is shown, for more than one offer together."""
     shown = {channel.shown_kind for channel in policy.channels}
-    return tuple(index for index, rule in enumerate(caps) if rule.per is not Per.OFFER and shown & {*rule.kinds})
+    return tuple(index for index, rule in enumerate(caps) if rule.per is not Scope.OFFER and shown & {*rule.kinds})
 
 
-def beyond_caps(order: I64, rule: CapRule, room: I64, policy: Policy, prepared: PreparedBase) -> I64:
+def over_caps(order: I64, rule: CapRule, room: I64, policy: Policy, prepared: CandidateSet) -> I64:
     """Candidates that a slate of the better ones leaves no room for under a cap.
 
     Args:
@@ -35,7 +35,7 @@ def beyond_caps(order: I64, rule: CapRule, room: I64, policy: Policy, prepared: 
         prepared: the candidates.
     """
     counted = order[_counts_for(rule, policy, prepared.candidates)[order]]
-    if rule.per is not Per.CATEGORY:
+    if rule.per is not Scope.CATEGORY:
         return counted[np.arange(len(counted)) >= room[counted]]
     groups = prepared.categories[counted]
     return counted[(groups > 0) & (earlier_of_same(groups) >= room[counted])]
@@ -51,7 +51,7 @@ def _counts_for(rule: CapRule, policy: Policy, candidates: Candidates) -> Mask:
     return in_channels(counting, candidates)
 
 
-def beyond_budget(order: I64, size: int, costs: F32, left: float) -> I64:
+def over_budget(order: I64, size: int, costs: F32, left: float) -> I64:
     """Candidates with which the dearest slate would cost more than is left.
 
     Args:

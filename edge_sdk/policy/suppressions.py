@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_sdk.clock import NEVER_MS
 from edge_sdk.memory.memory import Memory
-from edge_sdk.policy.conditions import ContextCondition, Selection, Situation, StateCondition
+from edge_sdk.policy.conditions import ContextCondition, OfferSelector, StateCondition, TargetingContext
 from edge_sdk.policy.rules import DropRule, Policy, QuietHours
 from edge_sdk.policy.targeting import Candidates, is_quiet, selected
 from edge_sdk.reasons import Reason
@@ -28,7 +28,7 @@ _CHANGES_MAX: Final = 8  # of machines, that are followed into the future
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
+class Suppression:
     """A rule that keeps an offer from standing."""
 
     reason: Reason  # one bit
@@ -43,7 +43,7 @@ class Held:
     policy: Policy
     memory: Memory  # as it was
     candidates: Candidates
-    situation: Situation
+    situation: TargetingContext
     given: tuple[int, ...]  # value index of each context field as the app gave it; -1 = not given
     machine_fields: tuple[tuple[int, int, tuple[int, ...]], ...]  # machine, field that it gives, value of each state
     now_ms: int
@@ -51,15 +51,15 @@ class Held:
     costs: F32  # (C,) of showing each once
 
 
-class Obstacles:
-    """Every obstacle of every dropped candidate of a decision; made at once, because memory goes on."""
+class Suppressions:
+    """Every suppression of every dropped candidate of a decision; made at once, because memory goes on."""
 
-    def __init__(self, by_candidate: Mapping[int, tuple[Obstacle, ...]]) -> None:
+    def __init__(self, by_candidate: Mapping[int, tuple[Suppression, ...]]) -> None:
         """Use `found`."""
         self._by_candidate = by_candidate
 
     @classmethod
-    def found(cls, held: Held, bits: I64 | None) -> Obstacles:
+    def found(cls, held: Held, bits: I64 | None) -> Suppressions:
         """Look at each rule.
 
         Args:
@@ -71,33 +71,35 @@ class Obstacles:
             return cls({})
         out = np.flatnonzero(bits)
         words, indices = bits[out], out.tolist()
-        found: list[list[Obstacle]] = [[] for _ in indices]
+        found: list[list[Suppression]] = [[] for _ in indices]
         missing = words.tolist()
         channels = held.candidates.channels
         some = Candidates(held.candidates.rows[out], None if channels is None else channels[out])
-        for bit, obstacle, places in _findings(held, some, words):
+        for bit, suppression, places in _findings(held, some, words):
             for at in places:
-                found[at].append(obstacle)
+                found[at].append(suppression)
                 missing[at] &= ~bit
         for at, left in enumerate(missing):
             if left:
                 found[at] += [_later_step(reason, held, indices[at]) for bit, reason in _REASONS if left & bit]
-        return cls({index: tuple(obstacles) for index, obstacles in zip(indices, found, strict=True)})
+        return cls({index: tuple(suppressions) for index, suppressions in zip(indices, found, strict=True)})
 
-    def of(self, index: int) -> tuple[Obstacle, ...]:
+    def of(self, index: int) -> tuple[Suppression, ...]:
         """Of one candidate, in the order of the steps."""
         return self._by_candidate.get(index, ())
 
     def first_free_ms(self) -> int | None:
         """The first moment at which time alone lets one of the candidates stand; None = it never does."""
         moments = [
-            max(obstacle.until_ms or NEVER_MS for obstacle in found) for found in self._by_candidate.values() if found
+            max(suppression.until_ms or NEVER_MS for suppression in found)
+            for found in self._by_candidate.values()
+            if found
         ]
         first = min(moments, default=NEVER_MS)
         return None if first >= NEVER_MS else first
 
 
-_Finding = tuple[int, Obstacle, list[int]]  # its bit, and the places of the candidates among those asked about
+_Finding = tuple[int, Suppression, list[int]]  # its bit, and the places of the candidates among those asked about
 
 
 def _findings(held: Held, candidates: Candidates, words: I64) -> Iterator[_Finding]:
@@ -117,20 +119,24 @@ def _findings(held: Held, candidates: Candidates, words: I64) -> Iterator[_Findi
             ends = memory.caps.held_until(index, candidates.rows, candidates.channels, now_ms).tolist()
             for at, end_ms in enumerate(ends):
                 if end_ms:
-                    yield bit, Obstacle(reason, cap.name, end_ms if end_ms < NEVER_MS else None), [at]
+                    yield bit, Suppression(reason, cap.name, end_ms if end_ms < NEVER_MS else None), [at]
     for quiet in policy.quiet_hours if said & _QUIET else ():
         if is_quiet(quiet, now_ms, held.utc_offset_s):
-            obstacle = Obstacle(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, held.utc_offset_s))
-            yield _QUIET, obstacle, np.flatnonzero(selected(Selection(None, quiet.channels), candidates)).tolist()
+            suppression = Suppression(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, held.utc_offset_s))
+            yield (
+                _QUIET,
+                suppression,
+                np.flatnonzero(selected(OfferSelector(None, quiet.channels), candidates)).tolist(),
+            )
 
 
 def _dates(policy: Policy, candidates: Candidates, now_ms: int) -> Iterator[_Finding]:
     starts, ends = policy.valid_from_ms[candidates.rows], policy.valid_until_ms[candidates.rows]
     for at in np.flatnonzero(starts > now_ms).tolist():
-        yield int(Reason.NOT_YET_VALID), Obstacle(Reason.NOT_YET_VALID, "", int(starts[at])), [at]
+        yield int(Reason.NOT_YET_VALID), Suppression(Reason.NOT_YET_VALID, "", int(starts[at])), [at]
     over = np.flatnonzero((ends > 0) & (ends <= now_ms)).tolist()
     if over:
-        yield int(Reason.EXPIRED), Obstacle(Reason.EXPIRED, "", None), over
+        yield int(Reason.EXPIRED), Suppression(Reason.EXPIRED, "", None), over
 
 
 def quiet_until_ms(quiet: QuietHours, now_ms: int, utc_offset_s: int) -> int:
@@ -139,16 +145,16 @@ def quiet_until_ms(quiet: QuietHours, now_ms: int, utc_offset_s: int) -> int:
     return now_ms + (quiet.until_minute * 60_000 - into_day_ms) % _DAY_MS
 
 
-def _later_step(reason: Reason, held: Held, index: int) -> Obstacle:
+def _later_step(reason: Reason, held: Held, index: int) -> Suppression:
     """Budget, null option, room on the list."""
     until_ms, policy, budget = None, held.policy, held.policy.budget
     if reason is Reason.OVER_BUDGET and budget is not None:
         period_ms = budget.period_s * 1000
         if held.costs[index] <= budget.amount:  # else no period has enough
             until_ms = (held.now_ms // period_ms + 1) * period_ms
-    elif reason is Reason.NOT_WORTH and policy.again_after_s:
-        until_ms = held.now_ms + policy.again_after_s * 1000
-    return Obstacle(reason, "", until_ms)
+    elif reason is Reason.BELOW_MINIMUM and policy.retry_after_s:
+        until_ms = held.now_ms + policy.retry_after_s * 1000
+    return Suppression(reason, "", until_ms)
 
 
 # ---- conditions, now and later ----
@@ -159,12 +165,12 @@ def _drops(rule: DropRule, bit: int, held: Held, candidates: Candidates, words: 
     if not rule.when.of_target:  # what looks at the user alone is the same for all
         drops, until_ms = _Watch(rule, held, 0).answer() if about else (False, None)
         if drops:
-            yield bit, Obstacle(rule.reason, rule.name, until_ms), about
+            yield bit, Suppression(rule.reason, rule.name, until_ms), about
         return
     for at in about:
         drops, until_ms = _Watch(rule, held, int(candidates.rows[at])).answer()
         if drops:
-            yield bit, Obstacle(rule.reason, rule.name, until_ms), [at]
+            yield bit, Suppression(rule.reason, rule.name, until_ms), [at]
 
 
 class _Watch:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_sdk.memory.memory import Memory
-from edge_sdk.policy.conditions import Selection, When
+from edge_sdk.policy.conditions import Conditions, OfferSelector
 from edge_sdk.policy.rules import Policy, QuietHours
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, Mask
@@ -23,7 +23,7 @@ class Candidates(NamedTuple):
     channels: I64 | None  # (C,) indices into `Policy.channels`; None = all in the app
 
 
-def selected(selection: Selection, candidates: Candidates) -> Mask:
+def selected(selection: OfferSelector, candidates: Candidates) -> Mask:
     """Which candidates a rule is about, (C,)."""
     count = len(candidates.rows)
     mask = np.ones(count, np.bool_) if selection.offers is None else selection.offers[candidates.rows]
@@ -38,7 +38,7 @@ def in_channels(channels: frozenset[int], candidates: Candidates) -> Mask:
     return _table(channels)[of]
 
 
-def holds_for_targets(when: When, memory: Memory, rows: I64, now_ms: int) -> Mask:
+def match_targets(when: Conditions, memory: Memory, rows: I64, now_ms: int) -> Mask:
     """Whether the conditions on each candidate's own state hold, (C,)."""
     holds = np.ones(len(rows), np.bool_)
     for condition in when.of_target:

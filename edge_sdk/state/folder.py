@@ -22,18 +22,18 @@ import numpy as np
 
 from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.limits import PENDING_MAX, TIME_MS_MAX
-from edge_sdk.log.encryption import Seal
+from edge_sdk.log.encryption import Cipher
 from edge_sdk.log.event_input import EventColumns
 from edge_sdk.log.event_log import SEQ_MAX, EventLog
 from edge_sdk.log.header import capacity_of
 from edge_sdk.log.record import Records
-from edge_sdk.memory.bulk import add_coded, memory_from, take_in, take_in_bodies
+from edge_sdk.memory.bulk import add_columns, ingest_bodies, memory_from, take_in
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.durability import Flusher
 from edge_sdk.state.lock import FolderLock
-from edge_sdk.state.retention import kept_long_enough, meant
-from edge_sdk.state.snapshot import Kept, MemoryFile
+from edge_sdk.state.retention import expired_records, meant
+from edge_sdk.state.snapshot import Snapshot, SnapshotFile
 
 _RENUMBER_AT: Final = SEQ_MAX - (1 << 31)  # leaves room for the largest `record_many`
 _EXPIRE_EVERY_MS: Final = 3_600_000  # at most so often
@@ -51,12 +51,12 @@ class StateFolder:
     """
 
     log: EventLog
-    due: int
-    era: object
+    maintenance_due: int
+    generation: object
     last_decision: int
     disk_failures: int
     _memory: Memory
-    _is_taken_over: bool  # some of it was counted under a former bundle, whose items had other categories
+    _is_inherited: bool  # some of it was counted under a former bundle, whose items had other categories
     _seen: int  # the newest event in `_memory`
     _keep_at: int  # the event from which on the memory file is to be written
     _is_kept_on_disk: bool  # whether the disk has what was last written to it
@@ -90,7 +90,7 @@ class StateFolder:
         self._synced_seq = self.disk_failures = 0
         self._is_kept_on_disk = True
         self._interval_s = sync_interval_s
-        self.era = object()
+        self.generation = object()
         capacity_of(log_bytes)  # refused before a folder is made
         with ExitStack() as undo:
             self._lock = FolderLock(folder)
@@ -110,7 +110,7 @@ class StateFolder:
     def memory(self) -> Memory:
         """Memory up to the newest event."""
         if self._seen < self.log.last_seq:
-            take_in_bodies(self._memory, self.log.fresh())
+            ingest_bodies(self._memory, self.log.fresh())
             self._seen = self.log.last_seq
         return self._memory
 
@@ -125,7 +125,7 @@ class StateFolder:
 
     # ---- taking in ----
 
-    def tend(self, now_ms: int) -> None:
+    def maintain(self, now_ms: int) -> None:
         """Do what waits: to be called after event number `due`."""
         _ = self.memory
         if now_ms >= self._expire_at_ms or now_ms < self._looked_ms:  # the clock may have come back from far ahead
@@ -137,12 +137,12 @@ class StateFolder:
             self.keep()
         if self.log.last_seq >= _RENUMBER_AT:
             try:
-                self._replace_log(seal=self.log.seal, renumber=True)
+                self._replace_log(cipher=self.log.cipher, renumber=True)
             except (StateFullError, StateUnusableError):  # there are numbers left for a very long time
                 self.disk_failures += 1
         if self._interval_s == 0:
             self.sync()
-        self._set_due()
+        self._schedule_maintenance()
 
     def add_many(self, events: EventColumns, now_ms: int) -> int:
         """Take in many events, at most 2^31; the number of the newest.
@@ -152,15 +152,17 @@ class StateFolder:
         """
         count, capacity, memory = len(events.times_ms), self.log.capacity, self.memory
         if self.log.last_seq + count > SEQ_MAX:  # `tend` tried before, and the disk refused
-            self._replace_log(seal=self.log.seal, renumber=True)
+            self._replace_log(cipher=self.log.cipher, renumber=True)
         is_large = count > capacity // 2
         if is_large:  # killed below, what was acknowledged before must be found in the memory file
             self.keep()
         self._seen = self.log.extend(events.newest(capacity), skipped=max(0, count - capacity))
-        add_coded(memory, events.times_ms, events.kinds, events.kind_ids, events.items, events.item_ids, events.values)
+        add_columns(
+            memory, events.times_ms, events.kinds, events.kind_ids, events.items, events.item_ids, events.values
+        )
         if is_large:
             self.keep()
-        self.tend(now_ms)
+        self.maintain(now_ms)
         return self._seen
 
     # ---- letting go ----
@@ -172,9 +174,9 @@ class StateFolder:
                 self._file.erase()
             self.log.erase()
             self._synced_seq = 0
-        self._memory, self._seen, self.last_decision, self.era = Memory(self._layout), 0, 0, object()
-        self._is_taken_over = False
-        self._set_due(kept_seq=0)
+        self._memory, self._seen, self.last_decision, self.generation = Memory(self._layout), 0, 0, object()
+        self._is_inherited = False
+        self._schedule_maintenance(kept_seq=0)
 
     def erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
         """Overwrite the events that are all of these: before a time, about one of the items, of one of the kinds.
@@ -194,15 +196,15 @@ class StateFolder:
             return 0
         former, records = self.memory, self.log.read()
         chosen = meant(records, before_ms, items, kinds)
-        self._memory, self.era = memory_from(self._layout, records[~chosen]), object()
+        self._memory, self.generation = memory_from(self._layout, records[~chosen]), object()
         if not self.log.is_whole:
-            from edge_sdk.memory.erasure import keep_untouched  # rare: 0.6 ms of every import
+            from edge_sdk.memory.erasure import inherit_untouched  # rare: 0.6 ms of every import
 
-            keep_untouched(self._memory, former, kinds, items, categories_differed=self._is_taken_over)
+            inherit_untouched(self._memory, former, kinds, items, categories_differed=self._is_inherited)
         self._keep_everywhere()
         with _unless_refused(self.log.path):
             self.log.take_out(records["seq"][chosen].astype(np.int64), expired=False)
-        self._set_due(kept_seq=self._seen)
+        self._schedule_maintenance(kept_seq=self._seen)
         return int(np.count_nonzero(chosen))
 
     # ---- the files ----
@@ -215,7 +217,7 @@ class StateFolder:
             StateFullError, StateUnusableError: the log is as it was.
         """
         capacity_of(log_bytes)
-        self._replace_log(size_bytes=log_bytes, seal=self.log.seal)
+        self._replace_log(size_bytes=log_bytes, cipher=self.log.cipher)
 
     def change_key(self, storage_key: bytes | None) -> None:
         """Encrypt with another key, or not at all. Killed in between, one of both keys opens the folder.
@@ -224,7 +226,7 @@ class StateFolder:
             WrongKeyError: it is no key.
             StateFullError, StateUnusableError: the log is as it was.
         """
-        self._replace_log(seal=None if storage_key is None else Seal(self.log.path, storage_key))
+        self._replace_log(cipher=None if storage_key is None else Cipher(self.log.path, storage_key))
 
     def adopt(self, layout: MemoryLayout) -> None:
         """Go on with another layout, such as of a person's new policy, as when the folder is opened under a new bundle.
@@ -234,16 +236,16 @@ class StateFolder:
         Raises:
             StateUnusableError: the disk refuses; nothing has changed.
         """
-        memory, is_taken_over = self._as_of(layout, self.memory, self.log.read())
-        is_taken_over &= self._is_taken_over or not layout.has_categories_of(self._layout)
-        file = self._file_of(layout, Kept(memory, self._seen, self.last_decision, is_taken_over))
+        memory, is_inherited = self._as_of(layout, self.memory, self.log.read())
+        is_inherited &= self._is_inherited or not layout.has_categories_of(self._layout)
+        file = self._file_of(layout, Snapshot(memory, self._seen, self.last_decision, is_inherited))
         with self._sync_lock:
             former, self._file, self._is_kept_on_disk = self._file, file, True
-        self._layout, self._memory, self._is_taken_over, self.era = layout, memory, is_taken_over, object()
+        self._layout, self._memory, self._is_inherited, self.generation = layout, memory, is_inherited, object()
         self._expire_at_ms = 0  # the new layout may keep events for another time: looked at with the next ones
         if former is not None:
             former.close()
-        self._set_due(kept_seq=self._seen)
+        self._schedule_maintenance(kept_seq=self._seen)
 
     def keep(self) -> None:
         """Write memory to its file; due long before the ring drops what no file holds."""
@@ -252,13 +254,13 @@ class StateFolder:
             self.sync()
         if self._file is not None:
             try:
-                self._file.write(kept, self.log.log_id, self.log.seal)
+                self._file.write(kept, self.log.log_id, self.log.cipher)
                 self._is_kept_on_disk = False
                 if self._interval_s is not None:
                     self._sync_file()
             except OSError:  # the log has the events all the same
                 self.disk_failures += 1
-        self._set_due(kept_seq=self._seen)
+        self._schedule_maintenance(kept_seq=self._seen)
 
     def sync(self) -> bool:
         """Write out to the disk what came since the last time. Safe from any thread.
@@ -306,26 +308,26 @@ class StateFolder:
         """
         log, records = self.log, self.log.recovered()
         self.last_decision = int(records["decision"].max(initial=0))
-        kept, self._is_taken_over = None, False
+        kept, self._is_inherited = None, False
         if self._file is not None:
             with _unless_refused(self._file.path):
-                kept = self._file.read(None if log.id_lost else log.log_id, log.seal)
+                kept = self._file.read(None if log.id_lost else log.log_id, log.cipher)
         if kept is None:
             self._memory = memory_from(self._layout, records)
         else:
             if kept.seq > log.last_seq:
                 log.skip_to(kept.seq)
-            self._is_taken_over = kept.is_taken_over
+            self._is_inherited = kept.is_inherited
             is_since = records["seq"] > kept.seq
             if kept.memory.layout is self._layout:
                 self._memory = kept.memory
             else:
                 of_slot = records[~is_since]
-                self._memory, self._is_taken_over = self._as_of(self._layout, kept.memory, of_slot)
+                self._memory, self._is_inherited = self._as_of(self._layout, kept.memory, of_slot)
             take_in(self._memory, records[is_since])
             self.last_decision = max(self.last_decision, kept.decision)
         self._seen = log.last_seq
-        self._set_due(kept_seq=kept.seq if kept else log.oldest_seq)
+        self._schedule_maintenance(kept_seq=kept.seq if kept else log.oldest_seq)
         is_foreign = self._file is not None and self._file.is_foreign
         if log.id_lost or is_foreign or log.last_seq >= self._keep_at:  # the next event may push out what no file holds
             self.keep()
@@ -337,7 +339,7 @@ class StateFolder:
         Raises:
             StateUnusableError: the disk refuses.
         """
-        expired, next_ms = kept_long_enough(records, self._layout, now_ms)
+        expired, next_ms = expired_records(records, self._layout, now_ms)
         self._looked_ms, self._expire_at_ms = now_ms, TIME_MS_MAX
         if next_ms is None:
             return
@@ -355,12 +357,12 @@ class StateFolder:
         made = memory_from(layout, records)
         if self.log.is_whole:  # a whole log knows better: it has events that the former bundle did not count
             return made, False
-        from edge_sdk.memory.migration import take_over  # under another bundle only: 0.8 ms of every import
+        from edge_sdk.memory.migration import inherit  # under another bundle only: 0.8 ms of every import
 
-        take_over(made, memory)
+        inherit(made, memory)
         return made, True
 
-    def _file_of(self, layout: MemoryLayout, kept: Kept) -> MemoryFile | None:
+    def _file_of(self, layout: MemoryLayout, kept: Snapshot) -> SnapshotFile | None:
         """The memory file, written anew for a layout; None where the disk has had no room for one.
 
         Raises:
@@ -375,7 +377,7 @@ class StateFolder:
             return None
         file.is_foreign = True  # even where it has the size: it is replaced as a whole
         try:
-            file.write(kept, self.log.log_id, self.log.seal)
+            file.write(kept, self.log.log_id, self.log.cipher)
         except OSError as problem:
             if file.is_foreign:  # it has not happened
                 file.close()
@@ -385,18 +387,18 @@ class StateFolder:
             self.disk_failures += 1  # the new file is in place; what is left of the former one goes with the next write
         return file
 
-    def _replace_log(self, *, size_bytes: int | None = None, seal: Seal | None, renumber: bool = False) -> None:
+    def _replace_log(self, *, size_bytes: int | None = None, cipher: Cipher | None, renumber: bool = False) -> None:
         if self._file is not None and self._file.is_foreign:
             self._keep_everywhere()  # a write replaces such a file with both its slots, and below each log needs one
         kept, former = self._kept(), self.log
-        log = former.replacement(size_bytes=size_bytes, seal=seal, renumber=renumber)
+        log = former.replacement(size_bytes=size_bytes, cipher=cipher, renumber=renumber)
         seq = log.last_seq if renumber else former.last_seq
         log.skip_to(max(seq, log.last_seq))
         slot = 0 if self._file is None else self._file.next_slot
         try:
             if self._file is not None:
                 # A slot each: whichever log a crash leaves in place finds the memory that belongs to it.
-                self._file.write(kept._replace(seq=log.last_seq), log.log_id, seal)
+                self._file.write(kept._replace(seq=log.last_seq), log.log_id, cipher)
                 self._file.sync()
             with self._sync_lock:
                 log.take_place()
@@ -408,8 +410,8 @@ class StateFolder:
                 log.discard()
             raise StateUnusableError(former.path, problem.strerror or str(problem)) from problem
         if renumber:
-            self.era = object()
-        self._set_due(kept_seq=self._seen)
+            self.generation = object()
+        self._schedule_maintenance(kept_seq=self._seen)
         try:
             former.discard()
             self._keep_everywhere()
@@ -425,8 +427,8 @@ class StateFolder:
                 self._is_kept_on_disk = False
                 raise
 
-    def _kept(self) -> Kept:
-        return Kept(self.memory, self._seen, self.last_decision, self._is_taken_over)
+    def _kept(self) -> Snapshot:
+        return Snapshot(self.memory, self._seen, self.last_decision, self._is_inherited)
 
     def _keep_everywhere(self) -> None:
         """Write memory over all that its file held before, on disk too.
@@ -438,20 +440,20 @@ class StateFolder:
         if self._file is not None:
             with _unless_refused(self._file.path):
                 for _slot in range(2):  # one after the other: a power loss may tear what is being written
-                    self._file.write(kept, self.log.log_id, self.log.seal)
+                    self._file.write(kept, self.log.log_id, self.log.cipher)
                     self._file.sync()
 
-    def _set_due(self, *, kept_seq: int | None = None) -> None:
+    def _schedule_maintenance(self, *, kept_seq: int | None = None) -> None:
         if kept_seq is not None:
             self._keep_at = kept_seq + self.log.capacity // 2
         wait = 1 if self._interval_s == 0 else PENDING_MAX
-        self.due = self.log.last_seq + min(wait, max(1, self._keep_at - self.log.last_seq))
+        self.maintenance_due = self.log.last_seq + min(wait, max(1, self._keep_at - self.log.last_seq))
 
 
-def _memory_file(path: Path, layout: MemoryLayout) -> MemoryFile | None:
+def _memory_file(path: Path, layout: MemoryLayout) -> SnapshotFile | None:
     """The file is a cache: where the disk has no room for it, the log alone must do."""
     try:
-        return MemoryFile(path, layout)
+        return SnapshotFile(path, layout)
     except OSError:
         return None
 

@@ -22,7 +22,7 @@ def meant(records: Records, before_ms: int | None, items: frozenset[int] | None,
     return chosen
 
 
-def kept_long_enough(records: Records, layout: MemoryLayout, now_ms: int) -> tuple[Mask, int | None]:
+def expired_records(records: Records, layout: MemoryLayout, now_ms: int) -> tuple[Mask, int | None]:
     """Records (E,) older than the scene keeps their kinds, and when the next can be, ms since 1970; None = never."""
     bounded = sorted((kind, rule.keep_s * 1000) for kind, rule in layout.kinds.items() if rule.keep_s)
     if not bounded:

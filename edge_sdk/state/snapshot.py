@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.log import atomic_file as replacing
-from edge_sdk.log.encryption import NONCE_BYTES, TAG_BYTES, Seal
+from edge_sdk.log.encryption import NONCE_BYTES, TAG_BYTES, Cipher
 from edge_sdk.log.header import LOG_ID_BYTES
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
@@ -32,16 +32,16 @@ _SEAL_BYTES: Final = NONCE_BYTES + TAG_BYTES
 _SLOTS: Final = 2
 
 
-class Kept(NamedTuple):
+class Snapshot(NamedTuple):
     """Memory as of one event."""
 
     memory: Memory  # read from a file of other tables, it is of their layout
     seq: int  # the newest event in it
     decision: int  # the newest decision's id
-    is_taken_over: bool = False  # some of it was counted under a former bundle, whose items had other categories
+    is_inherited: bool = False  # some of it was counted under a former bundle, whose items had other categories
 
 
-class MemoryFile:
+class SnapshotFile:
     """The file. Not thread-safe: the engine serialises.
 
     Attributes:
@@ -76,7 +76,7 @@ class MemoryFile:
             os.close(self._file)
             raise
 
-    def read(self, log_id: bytes | None, seal: Seal | None) -> Kept | None:
+    def read(self, log_id: bytes | None, cipher: Cipher | None) -> Snapshot | None:
         """The newest state of this log, of whatever bundle. What belongs to no log that is left is overwritten.
 
         Args:
@@ -86,9 +86,9 @@ class MemoryFile:
         Raises:
             OSError: the disk refuses.
         """
-        found: Kept | None = None
+        found: Snapshot | None = None
         for slot in range(_SLOTS):
-            kept = self._read_slot(slot, log_id, seal)
+            kept = self._read_slot(slot, log_id, cipher)
             if kept is not None and (found is None or (kept.seq, kept.decision) > (found.seq, found.decision)):
                 found, self.next_slot = kept, (slot + 1) % _SLOTS
         if found is None:
@@ -97,7 +97,7 @@ class MemoryFile:
             self.is_foreign = True
         return found
 
-    def write(self, kept: Kept, log_id: bytes, seal: Seal | None) -> None:
+    def write(self, kept: Snapshot, log_id: bytes, cipher: Cipher | None) -> None:
         """Keep this state, over the older one; over all that there is if it is of other tables, and then on disk.
 
         Args:
@@ -108,11 +108,11 @@ class MemoryFile:
         Raises:
             OSError: the disk refuses.
         """
-        counts = (kept.seq, kept.decision, kept.is_taken_over)
+        counts = (kept.seq, kept.decision, kept.is_inherited)
         header = _HEADER.pack(_MAGIC, VERSION, self._fingerprint, log_id[:LOG_ID_BYTES], *counts)
         body = header + _masked(pack_tables(self._layout), log_id) + kept.memory.dump()
         content = body + _CRC.pack(zlib.crc32(body))
-        raw = content.ljust(self._slot_bytes, b"\x00") if seal is None else seal.close(content)
+        raw = content.ljust(self._slot_bytes, b"\x00") if cipher is None else cipher.close(content)
         replacing.finish(self.path)
         if self.is_foreign:
             self._replace(raw)
@@ -142,10 +142,10 @@ class MemoryFile:
         """Let the file go."""
         os.close(self._file)
 
-    def _read_slot(self, slot: int, log_id: bytes | None, seal: Seal | None) -> Kept | None:
+    def _read_slot(self, slot: int, log_id: bytes | None, cipher: Cipher | None) -> Snapshot | None:
         slot_bytes = os.fstat(self._file).st_size // _SLOTS  # as whoever wrote the file had it
         raw = os.pread(self._file, slot_bytes, slot * slot_bytes)
-        content = raw[:-_SEAL_BYTES] if seal is None else seal.open(raw)
+        content = raw[:-_SEAL_BYTES] if cipher is None else cipher.open(raw)
         if content is None or len(content) < _HEADER.size + _CRC.size:
             return None
         body, crc = content[: -_CRC.size], content[-_CRC.size :]
@@ -156,7 +156,7 @@ class MemoryFile:
             return None
         try:
             memory = self._memory(body[_HEADER.size :], of_layout, of_log, version)
-            return Kept(memory, seq, decision, bool(flags))
+            return Snapshot(memory, seq, decision, bool(flags))
         except ValueError:  # written by another implementation: its tables and its dump do not fit
             return None
 

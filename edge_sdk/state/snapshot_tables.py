@@ -21,11 +21,11 @@ import numpy as np
 from edge_sdk._sha256 import sha256
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.vocabulary import U32, Vocabulary
 
 VERSION: Final = 4
@@ -43,22 +43,34 @@ def pack_tables(layout: MemoryLayout) -> bytes:
         [decay.tick_ms for decay in layout.decays],
         [number for kind, rule in kinds for number in (kind, rule.counter + 1)],
         (len(layout.caps),),
-        *(part for cap in layout.caps
-          for part in ((cap.per, cap.limit, cap.within_s, cap.cooldown), sorted(cap.kinds))),
+        *(
+            part
+            for cap in layout.caps
+            for part in ((cap.per, cap.limit, cap.within_s, cap.cooldown), sorted(cap.kinds))
+        ),
         (session.start_kind, session.end_kind, session.gap_s) if session else (),
         sorted(session.activity) if session else (),
         (len(layout.derived.dwell),),
-        *(part for stay in layout.derived.dwell
-          for part in ((stay.kind, stay.longest_s), sorted(stay.of), sorted(stay.activity))),
-        (len(layout.derived.passed_over),),
-        *(part for passed in layout.derived.passed_over
-          for part in ((passed.kind, passed.count), sorted(passed.seen), sorted(passed.touched))),
+        *(
+            part
+            for stay in layout.derived.dwell
+            for part in ((stay.kind, stay.longest_s), sorted(stay.of), sorted(stay.activity))
+        ),
+        (len(layout.derived.ignored),),
+        *(
+            part
+            for passed in layout.derived.ignored
+            for part in ((passed.kind, passed.count), sorted(passed.seen), sorted(passed.touched))
+        ),
         (len(layout.machines),),
-        *(part for rule, names in zip(layout.machines, layout.machine_names, strict=True)
-          for part in _machine(rule, names)),
+        *(
+            part
+            for rule, names in zip(layout.machines, layout.machine_names, strict=True)
+            for part in _machine(rule, names)
+        ),
         (layout.budget.period_s,) if layout.budget else (),
         sorted(layout.budget.kinds) if layout.budget else (),
-    ]  # fmt: skip
+    ]
     return b"".join(_packed(numbers) for numbers in lists)
 
 
@@ -149,13 +161,13 @@ class _Reader:
         caps = []
         for _ in range(*self.row(1)):
             per, limit, within_s, cooldown = self.row(4)
-            caps.append(CapRule(tuple(sorted(self.kinds())), Per(per), limit, within_s, bool(cooldown)))
+            caps.append(CapRule(tuple(sorted(self.kinds())), Scope(per), limit, within_s, bool(cooldown)))
         return tuple(caps)
 
     def caps_of_3(self) -> tuple[CapRule, ...]:
         """Of one kind each, per offer (0) or per category (1)."""
         return tuple(
-            CapRule((kind,), Per(per), limit, within_s, bool(cooldown))
+            CapRule((kind,), Scope(per), limit, within_s, bool(cooldown))
             for kind, per, limit, within_s, cooldown in self.rows(5)
         )
 
@@ -168,7 +180,7 @@ class _Reader:
             steps = tuple(
                 MachineStep(self.kinds(), kind, count, after_s, target) for kind, count, after_s, target in self.rows(4)
             )
-            rules.append(MachineRule("", Per(per), ("",) * len(states), steps))
+            rules.append(MachineRule("", Scope(per), ("",) * len(states), steps))
             names.append((name, *states))
         return tuple(rules), tuple(names)
 
@@ -179,15 +191,15 @@ class _Reader:
     def derived(self) -> DerivedRules:
         of_session, activity = self.rows(3), self.kinds()
         (start, end, gap_s), *_ = of_session or [[0, 0, 0]]
-        dwell, passed_over = [], []
+        dwell, ignored = [], []
         for _ in range(*self.row(1)):
             kind, longest_s = self.row(2)
             dwell.append(DwellRule(kind, self.kinds(), self.kinds(), longest_s))
         for _ in range(*self.row(1)):
             kind, count = self.row(2)
-            passed_over.append(PassedOverRule(kind, self.kinds(), self.kinds(), count))
+            ignored.append(IgnoredRule(kind, self.kinds(), self.kinds(), count))
         session = SessionRule(start, end, activity, gap_s) if of_session else None
-        return DerivedRules(session, tuple(dwell), tuple(passed_over))
+        return DerivedRules(session, tuple(dwell), tuple(ignored))
 
     def kinds(self) -> frozenset[int]:
         """Of kinds, or of states."""

@@ -54,7 +54,7 @@ def make_decision(
         logits: (C,) scores, which then give the order; None = C, C − 1, … 1.
         dropped: offers that a rule took out, each with why.
         error: other than NONE: the bare base order.
-        detail: what to mend.
+        detail: what to fix.
         limit: at most so many offers.
         number: its id.
         time_ms: milliseconds since 1970.
@@ -63,6 +63,14 @@ def make_decision(
     scores = np.arange(len(offers), 0, -1) if logits is None else logits
     base = BaseDecision(offers, scores)
     return base_answer(
-        base, error=error, detail=detail, limit=limit, time_ms=time_ms, number=number, scene="fake",
-        model_version=model_version, policy_version=0, dropped_bits=reason_bits(base, dropped or {}),
-    )  # fmt: skip
+        base,
+        error=error,
+        detail=detail,
+        limit=limit,
+        time_ms=time_ms,
+        number=number,
+        scene="fake",
+        model_version=model_version,
+        policy_version=0,
+        dropped_bits=reason_bits(base, dropped or {}),
+    )

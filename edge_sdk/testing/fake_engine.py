@@ -108,12 +108,18 @@ class FakeEngine:
             if self.error:
                 self._errors[self.error] += 1
         return base_answer(
-            base, error=self.error, detail="as the test asked" if self.error else "", limit=limit,
-            time_ms=self._clock(), number=number, scene="fake", model_version="fake",
+            base,
+            error=self.error,
+            detail="as the test asked" if self.error else "",
+            limit=limit,
+            time_ms=self._clock(),
+            number=number,
+            scene="fake",
+            model_version="fake",
             dropped_bits=reason_bits(base, self.dropped),
-        )  # fmt: skip
+        )
 
-    def still_stands(self, decision: Decision) -> bool:
+    def is_still_valid(self, decision: Decision) -> bool:
         """Whether `dropped` is as it was."""
         self._refuse_closed()
         then, now = decision.dropped_bits, reason_bits(decision.base, self.dropped)
@@ -225,12 +231,22 @@ class FakeEngine:
     def status(self) -> Status:
         """As an engine's."""
         return Status(
-            scene="fake", model_version="fake", events=len(self.events), capacity=32_766, log_bytes=1 << 20,
-            encrypted=False, durability="process", disk_failures=self.disk_failures, damaged=self.damaged,
-            unknown_items=0, decisions=len(self.requests), errors=self._errors.total(),
+            scene="fake",
+            model_version="fake",
+            events=len(self.events),
+            capacity=32_766,
+            log_bytes=1 << 20,
+            encrypted=False,
+            durability="process",
+            disk_failures=self.disk_failures,
+            damaged=self.damaged,
+            unknown_items=0,
+            decisions=len(self.requests),
+            errors=self._errors.total(),
             errors_by_code={code.name: count for code, count in self._errors.items()},
-            policy_version=len(self.policies), policy_error=self.policy_error,
-        )  # fmt: skip
+            policy_version=len(self.policies),
+            policy_error=self.policy_error,
+        )
 
     def close(self) -> None:
         """From now on calls but `status` raise `RuntimeError`, as an engine's do."""

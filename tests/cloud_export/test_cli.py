@@ -1,4 +1,4 @@
-"""What a person types and reads: exit codes, and messages that name the place and the mend."""
+"""What a person types and reads: exit codes, and messages that name the place and the fix."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from cloud_export.cli import app
 from cloud_export.export.container_writer import development_key, public_bytes
 from cloud_export.report.inspect import policy_rows
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.policy_reader import read_policy_file
 from edge_sdk.bundle.reader import read_bundle
 from tests.support.paths import ROOT
@@ -116,7 +116,7 @@ def test_policy_writes_a_signed_file_that_fits_the_bundle(tmp_path: Path, small:
     assert "version 3, which fits" in words(result)
     assert "signed with the development key" in words(result)
     assert out.read_bytes()[4:8] == b"EDGP"
-    opened = read_bundle(small.bundle, open_release(small.bundle, trusted_keys=(), allow_unsigned=True))
+    opened = read_bundle(small.bundle, open_container(small.bundle, trusted_keys=(), allow_unsigned=True))
     key = public_bytes(development_key("small"))
     read = read_policy_file("a", out.read_bytes(), opened.scene, opened.words, trusted_keys=[key], allow_unsigned=False)
     assert (read.policy.version, [rule.name for rule in read.policy.drops]) == (3, ["blocks[0]", "no z"])
@@ -148,7 +148,7 @@ def test_inspect_names_the_rules(small: Small) -> None:
 
 def test_inspect_says_every_rule_in_short(tmp_path: Path) -> None:
     scene = packed(tmp_path, POLICY_SCENE)
-    bundle = read_bundle(scene.bundle, open_release(scene.bundle, trusted_keys=(), allow_unsigned=True))
+    bundle = read_bundle(scene.bundle, open_container(scene.bundle, trusted_keys=(), allow_unsigned=True))
     assert policy_rows(bundle) == {
         "policy version": "7",
         "eligibility": "eligibility[0], calm",

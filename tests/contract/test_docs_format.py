@@ -20,25 +20,26 @@ from cloud_export.scene.load import load_scene
 from edge_sdk import EdgeError, ErrorCode, Reason, errors
 from edge_sdk import limits as config
 from edge_sdk.clock import NEVER_MS
-from edge_sdk.log.encrypted_record import SealedRecords
-from edge_sdk.log.encryption import Seal
+from edge_sdk.log.encrypted_record import EncryptedRecords
+from edge_sdk.log.encryption import Cipher
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.log.header import LogHeader
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.derived_events import Deriver
-from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory, replay
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.model.projection import ModelTables, Projection
 from edge_sdk.policy.exploration import Draw, drawn_order, uniforms
 from edge_sdk.policy.rank_bound import bounded_order
 from edge_sdk.policy.rules import NO_LIMIT, BudgetTerms, Exploration, Explore, Policy
-from edge_sdk.policy.scoring import device_say, price_in_force
+from edge_sdk.policy.scoring import price_in_force, warm_up_weight
 from edge_sdk.policy.slate import Slate, pin_places
+from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 from tests.support.paths import DOCS
 from tests.support.scene import SettableClock, Small
@@ -110,7 +111,7 @@ def test_encryption() -> None:
     nonce = bytes.fromhex(documented["salt"]) + body[:4]
 
     assert slot == nonce + AESGCM(key).encrypt(nonce, body, None) + bytes(8)
-    sealed = SealedRecords(Seal(Path("events.log"), key))
+    sealed = EncryptedRecords(Cipher(Path("events.log"), key))
     found, intact = sealed.decode(np.frombuffer(slot, np.uint8).reshape(1, 64), np.array([True]))
     assert intact.all()
     assert found.tobytes()[:28] == body
@@ -204,7 +205,7 @@ def test_a_port_from_the_document_counts_the_same_bits(half_life_s: int, steps_m
 
 def test_cap() -> None:
     documented = example("cap")
-    rule = CapRule((CLICK,), Per.OFFER, documented["limit"], documented["within_s"], cooldown=False)
+    rule = CapRule((CLICK,), Scope.OFFER, documented["limit"], documented["within_s"], cooldown=False)
     memory = Memory(layout(DecayTables.of(300), (rule,)))
 
     for step in documented["steps"]:
@@ -222,7 +223,7 @@ def test_machine() -> None:
                     step["to"])
         for step in documented["steps"]
     )  # fmt: skip
-    rule = MachineRule("stage", Per.USER, tuple(documented["states"]), steps)
+    rule = MachineRule("stage", Scope.USER, tuple(documented["states"]), steps)
     memory = Memory(layout(DecayTables.of(300))._replace(machines=(rule,)))
 
     for step in documented["walk"]:
@@ -252,7 +253,7 @@ def test_derived_events() -> None:
         DerivedRules(
             SessionRule(**with_ids(documented["session"])),
             tuple(DwellRule(**with_ids(rule)) for rule in documented["dwell"]),
-            tuple(PassedOverRule(**with_ids(rule)) for rule in documented["passed_over"]),
+            tuple(IgnoredRule(**with_ids(rule)) for rule in documented["ignored"]),
         )
     )
 
@@ -280,7 +281,7 @@ class PortedDeriver:
         self.last: int | None = None
         self.begun = 0
         self.stays = [[0, 0] for _ in rules.dwell]  # item, since
-        self.n = [0 for _ in rules.passed_over]
+        self.n = [0 for _ in rules.ignored]
 
     def take_in(self, t: int, k: int, about: int) -> list[tuple[int, int, int, float]]:
         derived = []
@@ -301,7 +302,7 @@ class PortedDeriver:
                 self.begun = t
             self.last = t
         derived.append((t, k, about, 0.0))
-        for index, p in enumerate(self.rules.passed_over):
+        for index, p in enumerate(self.rules.ignored):
             if k in p.touched:
                 self.n[index] = 0
             elif k in p.seen:
@@ -322,7 +323,7 @@ def test_a_port_from_the_document_derives_the_same_events(steps: list[tuple[int,
     rules = DerivedRules(
         SessionRule(11, 12, frozenset({1, 2, 3}), 30),
         (DwellRule(13, frozenset({1}), frozenset({1, 2}), 60), DwellRule(14, frozenset({3}), frozenset({1}), 1)),
-        (PassedOverRule(15, frozenset({2, 3}), frozenset({1}), 3),),
+        (IgnoredRule(15, frozenset({2, 3}), frozenset({1}), 3),),
     )
     deriver, ported = Deriver(rules), PortedDeriver(rules)
     now_ms = 10_000_000
@@ -335,18 +336,20 @@ def test_a_port_from_the_document_derives_the_same_events(steps: list[tuple[int,
 
 def test_say_and_price() -> None:
     documented = example("policy")
-    say, price = documented["say"], documented["price"]
-    policy = bare_policy(min_events=say["min_events"], full_events=say["full_events"])
-    budget = BudgetTerms(price["amount"], price["period_s"], price["gain"])
+    model_weight, price = documented["say"], documented["price"]
+    policy = bare_policy(min_events=model_weight["min_events"], full_events=model_weight["full_events"])
+    budget = BudgetTerms(price["amount"], price["period_s"], price["pacing_gain"])
 
-    assert [device_say(policy, events) for events in range(len(say["by_events"]))] == say["by_events"]
+    assert [warm_up_weight(policy, events) for events in range(len(model_weight["by_events"]))] == model_weight[
+        "by_events"
+    ]
     for step in price["walk"]:
-        assert price_in_force(price["cost_price"], budget, step["spent"], step["now_ms"]) == step["price"], step
+        assert price_in_force(price["cost_weight"], budget, step["spent"], step["now_ms"]) == step["price"], step
 
 
 def test_largest_move() -> None:
     for move in example("policy")["moves"]:
-        order = bounded_order(np.array(move["wanted"]), np.array(move["home"]), move["largest_move"], 5)
+        order = bounded_order(np.array(move["wanted"]), np.array(move["home"]), move["max_rank_change"], 5)
         assert order.tolist() == move["order"]
 
 
@@ -451,7 +454,7 @@ def test_the_bulk_example_records_what_it_says(small: Small, tmp_path: Path) -> 
     code = block("python bulk", "embedding.md").replace("item_view", "view").replace("fund_001", "fund_a")
     with small.open(tmp_path, SettableClock()) as engine:
         exec(code, {"engine": engine})
-        records = engine._state.log.read()
+        records = internals(engine).state.log.read()
     assert records["kind"].tolist() == [kind_id("click"), kind_id("view")]
     assert records["item"].tolist() == [item_id("fund_a")] * 2
     assert records["value"].tolist() == [0.0, 1200.0]

@@ -148,8 +148,8 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
     assert sorted(dropped.splitlines()) == [
         "coupon_a: NOT_ELIGIBLE, vouchers, until 2026-02-03 12:00:00+00:00",
         "fund_a: COOLING_DOWN, bought, until 2026-02-16 12:00:00+00:00",
-        "fund_b: OTHER_TOUCH, no rule, until something happens",
-        "fund_b: OTHER_TOUCH, no rule, until something happens",
+        "fund_b: OTHER_TREATMENT, no rule, until something happens",
+        "fund_b: OTHER_TREATMENT, no rule, until something happens",
         "fund_c: COOLING_DOWN, dismissed, until 2026-01-27 12:09:00+00:00",
     ]
     assert messages.splitlines() == [

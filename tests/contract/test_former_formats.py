@@ -49,4 +49,4 @@ def test_a_bundle_of_0_1_ranks_and_its_explanations_add_up(tmp_path: Path, clock
         assert (silent.error, decision.error) == (ErrorCode.NONE, ErrorCode.NONE)
         assert np.abs(decision.stages.model - silent.stages.model).max() > 1e-3
         for one in engine.explain(decision):
-            assert one.base + sum(term.value for term in one.terms) == pytest.approx(one.score, abs=1e-5)
+            assert one.base + sum(term.value for term in one.contributions) == pytest.approx(one.score, abs=1e-5)

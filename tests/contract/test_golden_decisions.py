@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_sdk.bundle.container import POLICY, check_release, open_release
+from edge_sdk.bundle.container import POLICY, check_container, open_container
 from edge_sdk.bundle.format.generated.edge_generated import BundleT, PolicyFileT
 from edge_sdk.errors import ErrorCode
 from edge_sdk.reasons import Reason
@@ -31,17 +31,17 @@ REASONS = {
     "ring_comes_round": Reason.CAPPED | Reason.RAISED,
     "forgetting": Reason.COOLING_DOWN | Reason.KEPT,
     "dates_and_stage": Reason.NOT_YET_VALID | Reason.EXPIRED | Reason.NOT_ELIGIBLE,
-    "states": Reason.NOT_ELIGIBLE | Reason.BLOCKED | Reason.HIDDEN | Reason.OTHER_TOUCH,
+    "states": Reason.NOT_ELIGIBLE | Reason.BLOCKED | Reason.HIDDEN | Reason.OTHER_TREATMENT,
     "caps_and_cooldowns": Reason.CAPPED | Reason.COOLING_DOWN,
     "quiet_hours": Reason.QUIET,
     "budget": Reason.OVER_BUDGET | Reason.PRICED,
     "gate_and_largest_shift": Reason.TOO_FEW_EVENTS | Reason.BOUNDED,
     "weights_boosts_and_moves": Reason.BOOSTED | Reason.PRICED | Reason.BOUNDED | Reason.DIVERSIFIED,
-    "slate": Reason.PINNED | Reason.CATEGORY_FULL | Reason.NOT_WORTH,
+    "slate": Reason.PINNED | Reason.CATEGORY_FULL | Reason.BELOW_MINIMUM,
     "epsilon_greedy": Reason.EXPLORED | Reason.PINNED | Reason.CATEGORY_FULL,
     "softmax": Reason.EXPLORED | Reason.PINNED | Reason.CATEGORY_FULL,
-    "another_policy": Reason.COOLING_DOWN | Reason.NOT_WORTH,
-    "error_answers": Reason.BASE_ORDER | Reason.UNKNOWN_OFFER | Reason.COOLING_DOWN | Reason.OTHER_TOUCH,
+    "another_policy": Reason.COOLING_DOWN | Reason.BELOW_MINIMUM,
+    "error_answers": Reason.BASE_ORDER | Reason.UNKNOWN_OFFER | Reason.COOLING_DOWN | Reason.OTHER_TREATMENT,
 }
 NOT_IN_FILES = {
     ErrorCode.TOO_MANY_CANDIDATES: "its base decision has 4,097 offers, more text than all files together",
@@ -105,7 +105,7 @@ def bundle_content(path: Path) -> dict[str, Any]:
     Tables, graphs and their hash depend on the version of torch (what they compute is compared by the decisions), texts
     on nobody's decision, logits of the self-tests on the processor.
     """
-    payload = open_release(path, trusted_keys=[TRUSTED_KEY], allow_unsigned=False)
+    payload = open_container(path, trusted_keys=[TRUSTED_KEY], allow_unsigned=False)
     bundle = BundleT.InitFromPackedBuf(payload)
     for field in ("model", "explainer", "tables", "modelVersion", "createdBy", "texts"):
         setattr(bundle, field, None)
@@ -116,7 +116,7 @@ def bundle_content(path: Path) -> dict[str, Any]:
 
 def policy_content(path: Path) -> dict[str, Any]:
     """What a policy file says, but for the version that made it."""
-    payload = check_release(
+    payload = check_container(
         str(path), memoryview(path.read_bytes()), identifier=POLICY, trusted_keys=[TRUSTED_KEY], allow_unsigned=False
     )
     file = PolicyFileT.InitFromPackedBuf(payload)
@@ -165,9 +165,15 @@ def test_together_they_show_every_source_of_a_score_and_everything_that_may_happ
     explanations = [request["expect"]["explanation"] or [] for request in requests()]
     acts = {act for request in requests() for then in request["then"] for act in then} - {"expect", "at_ms"}
 
-    assert {term[0] for terms in explanations for term in terms} == {"bias", "context", "event", "counter", "policy"}
-    assert acts == {"record", "shown", "feedback", "erase", "install", "reopen", "still_stands"}
-    assert any(request["expect"]["again_at_ms"] for request in requests())
+    assert {term[0] for contributions in explanations for term in contributions} == {
+        "bias",
+        "context",
+        "event",
+        "counter",
+        "policy",
+    }
+    assert acts == {"record", "shown", "feedback", "erase", "install", "reopen", "is_still_valid"}
+    assert any(request["expect"]["retry_at_ms"] for request in requests())
     assert any(-1 in held for request in requests() for held in request["expect"]["held_until_ms"].values())
 
 

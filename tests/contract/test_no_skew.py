@@ -17,6 +17,7 @@ from edge_sdk import BaseDecision, Decision, Engine
 from edge_sdk.bundle.selftest import model_shape
 from edge_sdk.model.inputs import ModelInputs, graph_inputs
 from edge_sdk.model.projection import Projection
+from edge_sdk.testing.white_box import internals
 from tests.support.scene import HOME, ITEMS, KINDS, NOW_MS, OFFERS, SettableClock, Small, log_of
 
 STAGES = ("event_item", "event_kind", "event_age_s", "event_value", "counters", "context", "candidate")
@@ -124,11 +125,11 @@ def base_of(step: Step) -> BaseDecision:
 
 def made_from(engine: Engine, decision: Decision) -> ModelInputs:
     """The arrays of the engine's latest decision; what the graph was bound to is exactly what they say."""
-    inputs = ModelInputs.empty(model_shape(engine._bundle), len(decision.candidates))
-    engine._maker.fill(inputs, engine._state.memory, decision)
-    tables = engine._bundle.tables
+    inputs = ModelInputs.empty(model_shape(internals(engine).bundle), len(decision.candidates))
+    internals(engine).maker.fill(inputs, internals(engine).state.memory, decision)
+    tables = internals(engine).bundle.tables
     assert tables is not None
-    bound = engine._ranker.bound(len(decision.candidates))._arrays
+    bound = internals(engine).session.bound(len(decision.candidates))._arrays
     for name, expected in graph_inputs(Projection(tables), inputs).items():
         if name != "weights":  # the graph that ranks has none
             assert bound[name].tobytes() == expected.tobytes(), name

@@ -73,7 +73,7 @@ def test_what_training_and_the_device_see_of_a_short_story(derived: Small, tmp_p
         clock.now_ms += LAST.later_ms
         decision = engine.rank(base_of(LAST), context=HOME)
         live = made_from(engine, decision)
-        labels = [term.label for term in engine.explain(decision)[0].terms if term.event >= 0]
+        labels = [term.label for term in engine.explain(decision)[0].contributions if term.event >= 0]
         assert engine.status().events == 5  # the log holds what was recorded, and nothing else
 
     assert clock.now_ms == NOW_MS + 436_017

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.pipeline import Setting, arrange, dropped
 from edge_sdk.policy.rules import NO_LIMIT, Explore
 from tests.support.random_policies import Table, policies
@@ -26,10 +26,10 @@ Bits = dict[int, int]
 def test_a_port_from_the_document_arranges_the_same(rich: Small, policy: Table, seed: int) -> None:
     case = Case(rich, seed)
     setting, scores = case.setting(policy), case.scores
-    arranged = arrange(setting, scores.base, scores.model, scores.say)
+    arranged = arrange(setting, scores.base, scores.model, scores.model_weight)
     ported = Ported(setting)
 
-    final, listed = ported.arranged(list(scores.base), list(scores.model), scores.say)
+    final, listed = ported.arranged(list(scores.base), list(scores.model), scores.model_weight)
 
     assert np.array(final, F).tobytes() == arranged.stages.final.tobytes()
     assert listed == arranged.standing.tolist()
@@ -54,14 +54,14 @@ class Ported:
         """Who stands, by these scores."""
         return sorted((c for c in range(len(scores)) if not self.bits[c]), key=lambda c: (-scores[c], c))
 
-    def arranged(self, base: list[F], model: list[F], say: float) -> tuple[list[F], list[int]]:
+    def arranged(self, base: list[F], model: list[F], model_weight: float) -> tuple[list[F], list[int]]:
         policy, all_of = self.policy, range(len(base))
-        scores = self.shifted(base, model, say)
+        scores = self.shifted(base, model, model_weight)
         anchor = base
-        if self.of.situated.boost is not None:
-            t = self.of.situated.boost
+        if self.of.evaluated.boost is not None:
+            t = self.of.evaluated.boost
             scores, anchor = [scores[c] + t[c] for c in all_of], [base[c] + t[c] for c in all_of]
-        price = self.of.cost_price
+        price = self.of.cost_weight
         if price != 0 and any(self.costs):
             scores = [scores[c] - F(price) * self.costs[c] for c in all_of]
             anchor = [anchor[c] - F(price) * self.costs[c] for c in all_of]
@@ -74,21 +74,21 @@ class Ported:
                 n = seen[self.category[c]] if self.category[c] else 0
                 final[c] = scores[c] - F(n) * F(policy.diversity)
                 seen[self.category[c]] += 1
-        if policy.null_score is not None:
+        if policy.minimum_score is not None:
             for c in self.by(final):
-                if final[c] < F(policy.null_score) and c not in pinned:
+                if final[c] < F(policy.minimum_score) and c not in pinned:
                     self.bits[c] |= 16384
         return final, self.listed(final, pinned)
 
-    def shifted(self, base: list[F], model: list[F], say: float) -> list[F]:
-        if say == 0:
+    def shifted(self, base: list[F], model: list[F], model_weight: float) -> list[F]:
+        if model_weight == 0:
             return base
-        d, largest = [m - b for m, b in zip(model, base, strict=True)], self.policy.largest_shift
-        if say == 1 and (largest is None or all(abs(one) <= largest for one in d)):
+        d, largest = [m - b for m, b in zip(model, base, strict=True)], self.policy.max_score_change
+        if model_weight == 1 and (largest is None or all(abs(one) <= largest for one in d)):
             return model
         if largest is not None:
             d = [max(F(-largest), min(F(largest), one)) for one in d]
-        return [b + F(say) * one for b, one in zip(base, d, strict=True)]
+        return [b + F(model_weight) * one for b, one in zip(base, d, strict=True)]
 
     # ---- step 7 ----
 
@@ -110,7 +110,7 @@ class Ported:
 
     def pinned(self, order: list[int]) -> dict[int, int]:
         wishes: dict[int, int] = {}
-        for rule, mask in self.of.situated.pins:
+        for rule, mask in self.of.evaluated.pins:
             for number, c in enumerate([c for c in order if mask[c]][: rule.count]):
                 wishes.setdefault(c, rule.place + 1 + number)
         given: dict[int, int] = {}
@@ -122,7 +122,7 @@ class Ported:
         found: Bits = {}
         shown = {channel.shown_kind for channel in self.policy.channels}
         for index, rule in enumerate(self.memory.caps.rules):
-            if rule.per is Per.OFFER or not shown & {*rule.kinds}:
+            if rule.per is Scope.OFFER or not shown & {*rule.kinds}:
                 continue
             if self.passes(index):
                 continue
@@ -133,7 +133,7 @@ class Ported:
                     continue
                 if rule.channels and channel not in rule.channels:
                     continue
-                target = 1 if rule.per is Per.USER else self.category[c]
+                target = 1 if rule.per is Scope.USER else self.category[c]
                 if target and counts[target] >= self.room(index, target):
                     found[c] = 256 if rule.cooldown else 128
                 counts[target] += 1
@@ -161,13 +161,13 @@ class Ported:
 
     def passes(self, index: int) -> bool:
         rule = self.memory.caps.rules[index]
-        targets = 2 if rule.per is Per.USER else int(max(self.memory.caps._offer_categories)) + 1
+        targets = 2 if rule.per is Scope.USER else int(max(self.memory.caps._offer_categories)) + 1
         return self.size <= rule.limit and all(self.over(index, t)[self.size - 1] for t in range(1, targets))
 
     # ---- steps 9, 12, 13 ----
 
     def bounded(self, scores: list[F], anchor: list[F]) -> list[F]:
-        m, wanted, homes = self.policy.largest_move, self.by(scores), self.by(anchor)
+        m, wanted, homes = self.policy.max_rank_change, self.by(scores), self.by(anchor)
         home = {c: place for place, c in enumerate(homes)}
         if m is None or len(wanted) <= m + 1 or all(abs(home[c] - place) <= m for place, c in enumerate(wanted)):
             return scores

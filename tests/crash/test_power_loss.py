@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.errors import WrongKeyError
-from edge_sdk.log.encryption import Seal
-from edge_sdk.state.snapshot import MemoryFile
+from edge_sdk.log.encryption import Cipher
+from edge_sdk.state.snapshot import SnapshotFile
 from tests.support.power_loss import Disk
 from tests.support.ram_folder import ram_folder
 from tests.support.small_state import KEYS, LAYOUT, LOG_BYTES, copied, die, event, memory_of, opened, record, recorded
@@ -82,7 +82,7 @@ class History:
         else:
             self.state.erase()
         self.seqs = {n: seq for n, seq in self.seqs.items() if n not in gone}
-        if self.state.log.seal is None:
+        if self.state.log.cipher is None:
             times = [event(n)[0] for n in sorted(gone)]
             assert not self.disk.may_say([struct.pack("<IH", time // 1000, time % 1000) for time in times])
             assert not self.disk.may_say([struct.pack("<q", time) for time in times])
@@ -140,11 +140,11 @@ def kept(image: Path, key: bytes | None) -> int:
     looked_at = copied(image, image.with_name(image.name + "_kept"))
     with watched_maps():
         state = opened(looked_at, key)
-        log_id, seal = state.log.log_id, None if key is None else Seal(looked_at, key)
+        log_id, cipher = state.log.log_id, None if key is None else Cipher(looked_at, key)
         die(state)
         shutil.copyfile(image / "memory.bin", looked_at / "memory.bin")
-        file = MemoryFile(looked_at / "memory.bin", LAYOUT)
-        found = file.read(log_id, seal)
+        file = SnapshotFile(looked_at / "memory.bin", LAYOUT)
+        found = file.read(log_id, cipher)
         file.close()
     shutil.rmtree(looked_at)
     return found.seq if found else 0

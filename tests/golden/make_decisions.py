@@ -41,8 +41,8 @@ def with_expectations(scenario: Scenario, files: Path) -> Scenario:
     with tempfile.TemporaryDirectory() as state:
         player = Player(scenario, files, Path(state))
         for request, (decision, expect, outcomes) in zip(scenario["requests"], player.play(), strict=True):
-            null_score = None if decision.trace is None else decision.trace.policy.null_score
-            if near := fragile(expect, null_score):
+            minimum_score = None if decision.trace is None else decision.trace.policy.minimum_score
+            if near := fragile(expect, minimum_score):
                 raise ValueError(f"{scenario['about']} decision {expect['id']}: {near}")
             acts = [{**act, "expect": found} for act, found in zip(request.get("then", ()), outcomes, strict=True)]
             given = {field: value for field, value in request.items() if value is not None and field != "then"}

@@ -60,7 +60,7 @@ def comparable(expected: Stated) -> list[bool]:
     return [all(abs(values[one] - values[other]) >= GAP for other in standing if other != one) for one in standing]
 
 
-def fragile(expected: Stated, null_score: float | None) -> list[str]:
+def fragile(expected: Stated, minimum_score: float | None) -> list[str]:
     """The stages in which two candidates, or one and the null option, are so near each other that their order, and
     what follows from it, may differ."""
     if _is_of_base(expected):
@@ -70,7 +70,7 @@ def fragile(expected: Stated, null_score: float | None) -> list[str]:
     stages |= {"adjusted of all": scores["adjusted"], "priced of all": scores["priced"]}
     stages["keys"] = [expected["keys"][c] for c in standing] if expected["keys"] else []
     found = [stage for stage, values in stages.items() if any(b - a < GAP for a, b in pairwise(sorted(values)))]
-    if null_score is not None and any(abs(score - null_score) < GAP for score in scores["final"]):
+    if minimum_score is not None and any(abs(score - minimum_score) < GAP for score in scores["final"]):
         found.append("null")
     return found
 
@@ -90,9 +90,9 @@ def _term_differences(expected: list[list[Any]] | None, found: list[list[Any]] |
     return [f"explanation: {about} {one} and {other}" for about, one, other in pairs if abs(one - other) > SCORE]
 
 
-def _by_subject(terms: list[list[Any]]) -> dict[str, float]:
+def _by_subject(contributions: list[list[Any]]) -> dict[str, float]:
     """What terms say by what they are about; two steps of the policy are about the same."""
     values: dict[str, float] = {}
-    for *about, value in terms:
+    for *about, value in contributions:
         values[str(about)] = values.get(str(about), 0.0) + value
     return values

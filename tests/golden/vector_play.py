@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from edge_sdk import BaseDecision, Decision, Engine
 from edge_sdk.clock import NEVER_MS
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.exploration import uniforms
 from edge_sdk.policy.rules import Explore
+from edge_sdk.testing.white_box import internals
 
 Scenario = dict[str, Any]  # one file, parsed
 STAGES: Final = ("base", "model", "adjusted", "boosted", "priced", "bounded", "final")
@@ -122,9 +123,9 @@ class Player:
             self._engine = self._open()
             return None
         assert decision is not None
-        if "still_stands" in act:
-            return engine.still_stands(decision)
-        before = engine._state.log.last_seq
+        if "is_still_valid" in act:
+            return engine.is_still_valid(decision)
+        before = internals(engine).state.log.last_seq
         if "shown" in act:
             engine.shown(decision, count=act["shown"])
         else:
@@ -134,7 +135,7 @@ class Player:
 
     def _recorded(self, after: int) -> list[list[Any]]:
         """The events since a sequence number: [seq, time_ms, kind id, item id, value, decision]."""
-        records = self._engine._state.log.read()
+        records = internals(self._engine).state.log.read()
         new = records[records["seq"] > after]
         times = new["time_s"].astype(np.int64) * 1000 + new["time_ms"]
         columns = [new["seq"], times, new["kind"], new["item"], new["value"], new["decision"]]
@@ -151,13 +152,13 @@ class Player:
             **self._memory(decision),
             "weights": None if trace is None else numbers(trace.weights),
             "weight_rule": None if trace is None else trace.weight_rule,
-            "say": None if trace is None else trace.say,
-            "cost_price": None if trace is None else trace.cost_price,
+            "say": None if trace is None else trace.model_weight,
+            "cost_weight": None if trace is None else trace.cost_weight,
             "costs": numbers(decision.costs),
             "scores": {stage: numbers(getattr(decision.stages, stage)) for stage in STAGES},
             "dropped_bits": None if decision.dropped_bits is None else decision.dropped_bits.tolist(),
-            "not_now": decision.not_now,
-            "again_at_ms": decision.again_at_ms,
+            "is_empty": decision.is_empty,
+            "retry_at_ms": decision.retry_at_ms,
             **self._draw(decision),
             "standing": decision.standing.tolist(),
             "order": decision.order.tolist(),
@@ -172,7 +173,7 @@ class Player:
     def _memory(self, decision: Decision) -> dict[str, Any]:
         """What the device knew: the graph's inputs, machines, caps, spending."""
         engine, now_ms = self._engine, decision.time_ms
-        memory, prepared = engine._state.memory, engine._maker.prepared(decision.base)
+        memory, prepared = internals(engine).state.memory, internals(engine).maker.prepared(decision.base)
         rows, channels, count = prepared.rows, prepared.candidates.channels, len(prepared.rows)
         window = memory.layout.window
         items, kinds = np.zeros((2, window), np.int32)
@@ -183,7 +184,7 @@ class Player:
         states = {}
         for index, rule in enumerate(memory.layout.machines):
             of_each = memory.machines.states(index, rows, now_ms).tolist()
-            is_user = rule.per is Per.USER
+            is_user = rule.per is Scope.USER
             states[rule.name] = memory.machines.state(index, now_ms) if is_user else of_each
         held = {}
         for index, cap in enumerate(memory.caps.rules):
@@ -211,11 +212,11 @@ class Player:
     def _terms(self, decision: Decision) -> list[list[Any]]:
         """Of the first offer: [source, place in the window, kind, item, value], ordered by all of these."""
         first = self._engine.explain(decision)[0]
-        terms = [
+        contributions = [
             [str(term.source), term.event, term.kind, term.item, float(str(np.float32(term.value)))]
-            for term in first.terms
+            for term in first.contributions
         ]
-        return sorted(terms)
+        return sorted(contributions)
 
 
 def numbers(array: npt.NDArray[Any]) -> list[Any]:

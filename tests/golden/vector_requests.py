@@ -21,7 +21,7 @@ TOUCHES: dict[str, Any] = {
     "channels": ["", "push", "sms", "", "push", "push", ""],
     "variants": ["", "short", "long", "short", "", "", "long"],
 }
-STANDS = {"still_stands": True}  # whether the list before may be shown again
+STANDS = {"is_still_valid": True}  # whether the list before may be shown again
 VISIT = [  # a few minutes with something of every sort
     [NOW - 9 * MINUTE, "view", "fund_a", 120.5],
     [NOW - 8 * MINUTE, "click", "fund_a", 0],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cloud_export.export.bundle_writer import Content, pack_payload
-from cloud_export.export.container_writer import development_key, sign_release
+from cloud_export.export.container_writer import development_key, sign_container
 from cloud_export.export.golden import make_golden
 from cloud_export.export.onnx_graphs import export_explainer, export_ranker, export_tables
 from cloud_export.export.policy_file import sign_policy
@@ -91,10 +91,10 @@ POLICIES: dict[str, dict[str, Any]] = {
         ],
     },
     "money": {
-        "cost": {"price": 0.5},
-        "budget": {"amount": 2.5, "period": "hour", "gain": 0.5},
+        "cost": {"weight": 0.5},
+        "budget": {"amount": 2.5, "period": "hour", "pacing_gain": 0.5},
     },
-    "trust": {"gate": {"min_events": 2, "full_events": 6}, "influence": {"largest_shift": 0.4}},
+    "trust": {"warm_up": {"min_events": 2, "full_events": 6}, "model_bounds": {"max_score_change": 0.4}},
     "scores": {
         "weights": [{"name": "at home", "when": {"surface": "home"}, "weights": {"convert": 2.0, "click": 0.25}}],
         "boosts": [
@@ -103,8 +103,8 @@ POLICIES: dict[str, dict[str, Any]] = {
             {"channel": "push", "add": -0.125, "when": {"mood": "tired"}},
             {"offers": ["fund_a", "fund_b"], "add": 0.5, "when": {"holding": "during"}},
         ],
-        "cost": {"price": 0.25},
-        "influence": {"largest_move": 1},
+        "cost": {"weight": 0.25},
+        "model_bounds": {"max_rank_change": 1},
         "diversity": 0.3,
     },
     "slate": {
@@ -114,7 +114,7 @@ POLICIES: dict[str, dict[str, Any]] = {
             {"offers": "coupon_b", "place": 9, "when": {"interest": "warm"}},
         ],
         "category_limits": {"fund": 2, "*": 1},
-        "null": {"score": -0.5, "again_after_s": 600},
+        "minimum": {"score": -0.5, "retry_after_s": 600},
     },
     "epsilon": {
         "exploration": {"mode": "epsilon_greedy", "epsilon": 0.5},
@@ -126,7 +126,7 @@ POLICIES: dict[str, dict[str, Any]] = {
         "category_limits": {"fund": 2},
         "pins": [{"offers": "fund_d", "place": 2, "when": {"surface": "wealth"}}],
     },
-    "worthless": {"null": {"score": 99, "again_after_s": 600}},
+    "worthless": {"minimum": {"score": 99, "retry_after_s": 600}},
 }
 
 
@@ -146,7 +146,7 @@ def bundle_payload() -> bytes:
 
 def bundle_file() -> bytes:
     """The signed bundle."""
-    return sign_release(bundle_payload(), [KEY])
+    return sign_container(bundle_payload(), [KEY])
 
 
 def policy_files() -> dict[str, bytes]:

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud_export.export.bundle_writer import sign_release
+from cloud_export.export.bundle_writer import sign_container
 from edge_sdk import EdgeError
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.errors import BundleDamagedError, BundleUnreadableError
 from tests.support.bundle_refusals import KEY, Refuser, written
 from tests.support.bundle_refusals import payload as payload
@@ -42,7 +42,7 @@ class Taker:
     def take(self, content: bytes) -> type[EdgeError] | None:
         """Why it was refused; None when the very same payload came out. Anything else fails the test."""
         try:
-            view = open_release(written(self.path, content), trusted_keys=[self.key], allow_unsigned=False)
+            view = open_container(written(self.path, content), trusted_keys=[self.key], allow_unsigned=False)
         except EdgeError as problem:
             return type(problem)
         assert bytes(view) == self.payload
@@ -117,7 +117,7 @@ def test_a_damaged_length_costs_no_more_work_than_a_right_one(
 ) -> None:
     """Every word of the tables altered, around a megabyte that reads as plausible lengths and offsets."""
     words = struct.pack("<I", 0x10000) * (1 << 18)
-    raw = sign_release(words, [KEY])
+    raw = sign_container(words, [KEY])
     at = raw.index(words)
     taker = Taker(tmp_path / "damaged.edge", words, small.public_key)
     reads = [0]

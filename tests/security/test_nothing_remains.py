@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edge_sdk import BaseDecision, Engine
+from edge_sdk.testing.white_box import internals
 from tests.support.scene import DERIVED_SCENE, HOME, OFFERS, SCENE, SettableClock, Small, packed
 from tests.support.state_traces import IN_LOG, KNOWN, SECRET_MS, UNKNOWN, in_process, on_disk, record_secrets
 
@@ -74,7 +75,7 @@ def test_an_erase_leaves_no_trace_in_the_process(small: Small, tmp_path: Path, e
         engine.erase(**ERASURES[erasure])  # type: ignore[arg-type]
         # Offers' names, met as candidates, stay beside their rows: the bundle has them too.
         assert in_process(engine) <= {"known item's name"}
-        assert "known item's name" not in in_process(engine) or KNOWN in engine._maker._row_of
+        assert "known item's name" not in in_process(engine) or KNOWN in internals(engine).maker._row_of
         engine.erase()
         assert in_process(engine) <= {"known item's name"}
 

@@ -12,7 +12,7 @@ import pytest
 
 from cloud_export.export.bundle_writer import development_key
 from edge_sdk import BaseDecision, EdgeError, Engine, ErrorCode
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 
 KEY = development_key("small")
@@ -27,7 +27,7 @@ def whole(small: Small) -> bytes:
 @pytest.fixture(scope="module")
 def payload(small: Small) -> bytes:
     """Its payload."""
-    return bytes(open_release(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False))
+    return bytes(open_container(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False))
 
 
 def written(path: Path, content: bytes) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from edge_sdk.client.hooks import Hook, RankRequest
-from edge_sdk.client.states import ClientState, Trouble
+from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.decision.decision import Decision
 from edge_sdk.errors import ErrorCode
 from edge_sdk.testing import FakeEngine
@@ -48,7 +48,7 @@ class HookLedger(Hook):
     def after(self, request: RankRequest, decision: Decision) -> None:
         self.ledger.append(f"{self.name}after {decision.id}")
 
-    def error(self, request: RankRequest | None, error: Trouble) -> None:
+    def error(self, request: RankRequest | None, error: Problem) -> None:
         self.troubles.append((error.code, error.detail))
         self.ledger.append(f"{self.name}error {error.code.value}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from edge_sdk import Decision, Engine, Reason
+from edge_sdk.testing.white_box import internals
 from tests.support.scene import ITEMS, KINDS, SettableClock, Small
 
 Act = tuple[int, str, str, float]  # milliseconds later: kind, item, value
@@ -45,4 +46,4 @@ def dropped(decision: Decision) -> dict[str, Reason]:
 
 def tape(engine: Engine) -> bytes:
     """Every record of the log, as bytes."""
-    return engine._state.log.read().tobytes()
+    return internals(engine).state.log.read().tobytes()

@@ -13,7 +13,7 @@ from edge_sdk.memory.derived_events import Deriver
 from edge_sdk.memory.derived_rules import NOTHING_DERIVED
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.types import F32, I64
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.support.scene import OFFERS
@@ -183,8 +183,8 @@ class Composed:
         self.layout = layout._replace(caps=())  # for when a decision may be asked for again: not compared
         self.machines, self.rules = recent.machines, ()
         self._recent = recent
-        self._offers = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Per.OFFER)))
-        self._categories = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Per.CATEGORY)))
+        self._offers = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Scope.OFFER)))
+        self._categories = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Scope.CATEGORY)))
         self.caps = self
 
     def add(self, seen: Seen) -> None:

@@ -21,12 +21,13 @@ from typing import Any
 import edge_sdk.engine.engine
 from edge_sdk.engine.engine import Engine
 from edge_sdk.state import folder as state_folder
+from edge_sdk.testing.white_box import internals
 from tests.support import kill_plan as plan
 
 
 def serve() -> None:
     """For each task (a line of JSON): fork, kill after so many messages and a little later, hand on all messages."""
-    vars(edge_sdk.engine.engine)["tested_ranker"] = lambda _: _NoRanker()
+    vars(edge_sdk.engine.engine)["tested_session"] = lambda _: _NoRanker()
     for line in sys.stdin.buffer:
         task = json.loads(line)
         ours, theirs = os.pipe()
@@ -76,7 +77,7 @@ class _Recorder:
             log_bytes=task["log_bytes"],
             clock=self._clock,
         )
-        state: Any = self._engine._state
+        state: Any = internals(self._engine).state
         for name in ("erase", "erase_chosen", "change_key", "resize"):
             setattr(state, name, self._announced(getattr(state, name)))
 

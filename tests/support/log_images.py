@@ -61,7 +61,7 @@ def _wrapped(log: EventLog) -> EventLog:
 
 
 def _grown(log: EventLog) -> EventLog:
-    larger = _filled(log, 300).replacement(size_bytes=SMALL + 20 * 32, seal=None)
+    larger = _filled(log, 300).replacement(size_bytes=SMALL + 20 * 32, cipher=None)
     larger.take_place()
     log.discard()
     return _filled(larger, 305)

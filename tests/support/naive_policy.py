@@ -66,14 +66,14 @@ class Machine:
         state, since_ms, counts = self.at.get(target, (self.table["states"][0], 0, {}))
         counts = dict(counts)
         while since_ms:
-            due = [
+            maintenance_due = [
                 (since_ms + step["after_s"] * 1000, step["to"])
                 for step in self.table["steps"]
                 if "after_s" in step and step["to"] != state and state in step.get("from", self.table["states"])
             ]
-            if not due or min(due)[0] > now_ms:
+            if not maintenance_due or min(maintenance_due)[0] > now_ms:
                 break
-            (since_ms, state), counts = min(due), {}
+            (since_ms, state), counts = min(maintenance_due), {}
         return state, since_ms, counts
 
 

@@ -29,8 +29,10 @@ EARLY = (
     Reason.NOT_YET_VALID | Reason.EXPIRED | Reason.NOT_ELIGIBLE | Reason.COOLING_DOWN | Reason.BLOCKED | Reason.HIDDEN
     | Reason.QUIET
 )  # fmt: skip
-FITTING = Reason.CAPPED | Reason.COOLING_DOWN | Reason.OVER_BUDGET | Reason.OTHER_TOUCH  # all but the last also before
-LATE = Reason.NOT_WORTH | Reason.CATEGORY_FULL
+FITTING = (
+    Reason.CAPPED | Reason.COOLING_DOWN | Reason.OVER_BUDGET | Reason.OTHER_TREATMENT
+)  # all but the last also before
+LATE = Reason.BELOW_MINIMUM | Reason.CATEGORY_FULL
 DROPS = EARLY | FITTING | LATE
 
 
@@ -121,7 +123,14 @@ class Month:
                 assert given - why <= set()
             else:
                 assert len(given) <= 1
-                assert given <= {"CAPPED", "COOLING_DOWN", "OVER_BUDGET", "NOT_WORTH", "CATEGORY_FULL", "OTHER_TOUCH"}
+                assert given <= {
+                    "CAPPED",
+                    "COOLING_DOWN",
+                    "OVER_BUDGET",
+                    "BELOW_MINIMUM",
+                    "CATEGORY_FULL",
+                    "OTHER_TREATMENT",
+                }
         names = [offer.id for offer in decision.offers]
         assert len(set(names)) == len(names)
         assert decision.limit is None or len(names) <= decision.limit
@@ -147,14 +156,14 @@ class Month:
         self, decision: Decision, one_of: list[Candidate], moment: Moment, standing: np.ndarray
     ) -> None:
         """Nobody is further from where it stands without the model than the bound."""
-        most = self.policy.get("influence", {}).get("largest_move")
+        most = self.policy.get("model_bounds", {}).get("max_rank_change")
         if most is None:
             return
         anchor = decision.stages.base.copy()
         boosts = [np.float32(sum(boosted(self.policy, self.ledger, moment, one))) for one in one_of]
         anchor += np.array(boosts, np.float32)
         assert decision.trace is not None
-        anchor -= np.float32(decision.trace.cost_price) * np.array([one.cost for one in one_of], np.float32)
+        anchor -= np.float32(decision.trace.cost_weight) * np.array([one.cost for one in one_of], np.float32)
         held = decision.stages.bounded[standing]
         if len(set(held.tolist())) == len(held):
             moved = np.abs(places(by_score(held)) - places(by_score(anchor[standing])))
@@ -171,7 +180,7 @@ class Month:
         for one, place in sorted(pins.items(), key=lambda entry: entry[1]):
             expected.insert(place, one)
         assert listed == expected
-        null = self.policy.get("null")
+        null = self.policy.get("minimum")
         if null is not None:
             worth = {one_of[index]: float(final[index]) for index in range(len(one_of))}
             assert all(worth[one] >= null["score"] for one in others)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.bundle.reader import read_bundle
 from tests.support.policy_scene import POLICY_SCENE
@@ -22,7 +22,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Small:
 
 @pytest.fixture(scope="module")
 def payload(scene: Small) -> bytes:
-    return bytes(open_release(scene.bundle, trusted_keys=[scene.public_key], allow_unsigned=False))
+    return bytes(open_container(scene.bundle, trusted_keys=[scene.public_key], allow_unsigned=False))
 
 
 @pytest.fixture(scope="module")
@@ -37,5 +37,5 @@ def names(bundle: Bundle, mask: np.ndarray | None) -> list[str] | None:
 
 def payload_of(release: bytes) -> bytes:
     """What a signed file carries, unchecked."""
-    payload: bytes = fb.Release.GetRootAs(release).PayloadAsNumpy().tobytes()
+    payload: bytes = fb.Container.GetRootAs(release).PayloadAsNumpy().tobytes()
     return payload

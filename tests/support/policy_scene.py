@@ -37,13 +37,13 @@ POLICY: dict[str, Any] = {
     ],
     "cooldowns": [{"kind": "dismiss", "rest_s": 1800}],
     "quiet_hours": [{"name": "night", "channel": ["push"], "from": "22:00", "until": "08:30"}],
-    "gate": {"min_events": 2, "full_events": 8},
-    "influence": {"largest_move": 3, "largest_shift": 0.75},
-    "cost": {"price": 0.5},
-    "budget": {"amount": 10, "period": "day", "gain": 0.25},
+    "warm_up": {"min_events": 2, "full_events": 8},
+    "model_bounds": {"max_rank_change": 3, "max_score_change": 0.75},
+    "cost": {"weight": 0.5},
+    "budget": {"amount": 10, "period": "day", "pacing_gain": 0.25},
     "diversity": 0.125,
     "category_limits": {"fund": 2, "*": 3, "unheard of": 1},
-    "null": {"score": -1.5, "again_after_s": 600},
+    "minimum": {"score": -1.5, "retry_after_s": 600},
     "exploration": {"mode": "epsilon_greedy", "epsilon": 0.25},
 }
 

@@ -149,7 +149,7 @@ gates = st.tuples(st.integers(0, 8), st.integers(0, 8)).map(
 )
 budgets = st.fixed_dictionaries(
     {"amount": sixteenths(0, 6), "period": st.sampled_from(["hour", "day", "week"])},
-    optional={"gain": sixteenths(0, 4)},
+    optional={"pacing_gain": sixteenths(0, 4)},
 )
 explorations = st.one_of(
     st.builds(lambda epsilon: {"mode": "epsilon_greedy", "epsilon": epsilon}, sixteenths(0, 1)),
@@ -167,15 +167,15 @@ STANDING_RULES: dict[str, st.SearchStrategy[Any]] = {
 SCORE_RULES: dict[str, st.SearchStrategy[Any]] = {
     "weights": st.lists(weight_rules, min_size=1, max_size=2),
     "boosts": st.lists(rules(add=logit), min_size=1, max_size=3),
-    "gate": gates,
-    "influence": st.fixed_dictionaries(
-        {}, optional={"largest_move": st.integers(0, 4), "largest_shift": sixteenths(0, 2)}
+    "warm_up": gates,
+    "model_bounds": st.fixed_dictionaries(
+        {}, optional={"max_rank_change": st.integers(0, 4), "max_score_change": sixteenths(0, 2)}
     ),
-    "cost": st.builds(lambda price: {"price": price}, sixteenths(0, 2)),
+    "cost": st.builds(lambda weight: {"weight": weight}, sixteenths(0, 2)),
     "diversity": sixteenths(0, 1),
 }
 LIST_RULES: dict[str, st.SearchStrategy[Any]] = {
-    "null": st.builds(lambda score, s: {"score": score, "again_after_s": s}, logit, st.sampled_from([0, 600])),
+    "minimum": st.builds(lambda score, s: {"score": score, "retry_after_s": s}, logit, st.sampled_from([0, 600])),
     "pins": st.lists(
         rules(place=st.integers(1, 4), count=st.integers(1, 3), by=st.sampled_from(["operator", "user"])),
         min_size=1,

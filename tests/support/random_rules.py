@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 
 
 def caps(kinds: Sequence[int], *, within_s: int = 3600) -> st.SearchStrategy[CapRule]:
@@ -17,7 +17,7 @@ def caps(kinds: Sequence[int], *, within_s: int = 3600) -> st.SearchStrategy[Cap
     return st.builds(
         CapRule,
         kinds=st.sets(st.sampled_from(kinds), min_size=1, max_size=3).map(tuple),
-        per=st.sampled_from(Per),
+        per=st.sampled_from(Scope),
         limit=st.integers(1, 4),
         within_s=st.integers(0, within_s),
         cooldown=st.booleans(),
@@ -44,7 +44,7 @@ def _machines(draw: st.DrawFn, kinds: Sequence[int], after_s: int, name: str) ->
         target=state,
     )
     steps = draw(st.lists(step, max_size=6))
-    return MachineRule(name, draw(st.sampled_from(Per)), tuple(states), tuple(steps))
+    return MachineRule(name, draw(st.sampled_from(Scope)), tuple(states), tuple(steps))
 
 
 def budgets(kinds: Sequence[int], periods_s: Sequence[int]) -> st.SearchStrategy[BudgetRule | None]:

@@ -10,13 +10,13 @@ import numpy as np
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle, with_policy
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.policy_reader import read_policy_file
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.candidates import prepare
-from edge_sdk.policy.conditions import Situation
+from edge_sdk.policy.conditions import TargetingContext
 from edge_sdk.policy.pipeline import Arranged, Setting, arrange, is_plain
 from edge_sdk.policy.scoring import price_in_force
 from edge_sdk.policy.slate_caps import rations
@@ -37,7 +37,7 @@ class Scores:
 
     base: F32
     model: F32
-    say: float
+    model_weight: float
 
 
 class Case:
@@ -81,18 +81,20 @@ class Case:
         spent = memory.spent(self.now_ms)
         prepared = prepare(base or self.base, bundle.layout, rules, {})
         rationed = rations(rules, bundle.layout.caps)
-        situated = prepared.situated(rules, memory, self._situation(bundle, memory), self.now_ms)
-        plain = is_plain(rules, rationed) and situated.boost is None and not situated.pins and not prepared.has_repeats
+        evaluated = prepared.evaluated(rules, memory, self._situation(bundle, memory), self.now_ms)
+        plain = (
+            is_plain(rules, rationed) and evaluated.boost is None and not evaluated.pins and not prepared.has_repeats
+        )
         return Setting(
             policy=rules,
             rations=rationed,
             is_plain=plain,
             prepared=prepared,
             memory=memory,
-            situated=situated,
+            evaluated=evaluated,
             now_ms=self.now_ms,
             utc_offset_s=self.offset_s,
-            cost_price=price_in_force(rules.cost_price, rules.budget, spent, self.now_ms),
+            cost_weight=price_in_force(rules.cost_weight, rules.budget, spent, self.now_ms),
             budget_left=float("inf") if rules.budget is None else max(0.0, rules.budget.amount - spent),
             limit=self.limit,
             seed=5,
@@ -100,7 +102,7 @@ class Case:
         )
 
     def arranged(self, policy: Table) -> Arranged:
-        return arrange(self.setting(policy), self.scores.base, self.scores.model, self.scores.say)
+        return arrange(self.setting(policy), self.scores.base, self.scores.model, self.scores.model_weight)
 
     def permuted(self, policy: Table, order: np.ndarray) -> Arranged:
         """The same with the candidates in another order."""
@@ -112,20 +114,20 @@ class Case:
             costs=None if base.costs is None else base.costs[order],
         )  # fmt: skip
         scores = self.scores
-        return arrange(self.setting(policy, turned), scores.base[order], scores.model[order], scores.say)
+        return arrange(self.setting(policy, turned), scores.base[order], scores.model[order], scores.model_weight)
 
-    def _situation(self, bundle: Bundle, memory: Memory) -> Situation:
+    def _situation(self, bundle: Bundle, memory: Memory) -> TargetingContext:
         machines, context = memory.machines, list(bundle.policy.chosen(self.context))
         states = tuple(
-            machines.state(index, self.now_ms) if rule.per is Per.USER else -1
+            machines.state(index, self.now_ms) if rule.per is Scope.USER else -1
             for index, rule in enumerate(machines.rules)
         )
         for machine, field, values in bundle.machine_fields:
             if context[field] < 0:
                 context[field] = values[states[machine]]
-        return Situation(tuple(context), states, (self.attributes.get("balance", float("inf")),))
+        return TargetingContext(tuple(context), states, (self.attributes.get("balance", float("inf")),))
 
 
 @cache
 def _bundle(path: Path) -> Bundle:
-    return read_bundle(path, open_release(path, trusted_keys=(), allow_unsigned=True))
+    return read_bundle(path, open_container(path, trusted_keys=(), allow_unsigned=True))

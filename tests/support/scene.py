@@ -11,7 +11,7 @@ import torch
 from hypothesis.vendor.pretty import RepresentationPrinter
 
 from cloud_export.data.log import Catalogue, Decisions, Log
-from cloud_export.export.bundle_writer import Content, development_key, pack_payload, public_bytes, sign_release
+from cloud_export.export.bundle_writer import Content, development_key, pack_payload, public_bytes, sign_container
 from cloud_export.export.golden import make_golden
 from cloud_export.export.onnx_graphs import export_explainer, export_ranker, export_tables
 from cloud_export.features.layout import DeviceLayout, build_layout
@@ -66,7 +66,7 @@ DERIVED_SCENE: dict[str, Any] = {
         **SCENE["events"],
         "session": {"gap_s": 300, "start": "visit", "end": "visit_end", "activity": ["view", "click", "impression"]},
         "dwell": [{"kind": "stay", "of": ["view"], "longest_s": 240, "activity": ["view", "click", "dismiss"]}],
-        "passed_over": [{"kind": "passed_over", "seen": ["impression"], "touched": ["click", "convert"], "count": 2}],
+        "ignored": [{"kind": "passed_over", "seen": ["impression"], "touched": ["click", "convert"], "count": 2}],
     },
     "model": {
         **SCENE["model"],
@@ -134,7 +134,7 @@ def packed(folder: Path, table: dict[str, Any], *, offers: tuple[str, ...] = OFF
     content = Content(scene, layout, ranker, export_explainer(model), tables, golden)
     key = development_key("small")
     bundle = folder / "scene.edge"
-    bundle.write_bytes(sign_release(pack_payload(content), [key]))
+    bundle.write_bytes(sign_container(pack_payload(content), [key]))
     return Small(folder, bundle, public_bytes(key), scene, log, layout, model, content)
 
 

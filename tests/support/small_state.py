@@ -17,7 +17,7 @@ from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.vocabulary import Vocabulary
 
@@ -44,11 +44,11 @@ def _layout(count: int) -> MemoryLayout:
         category_rows=4,
         counter_kinds=2,
         decays=(DecayTables.of(60), DecayTables.of(3600)),
-        caps=(CapRule((11,), Per.OFFER, 2, 3600, False), CapRule((13,), Per.CATEGORY, 3, 7200, False)),
+        caps=(CapRule((11,), Scope.OFFER, 2, 3600, False), CapRule((13,), Scope.CATEGORY, 3, 7200, False)),
         machines=(
-            MachineRule("stage", Per.USER, ("new", "active", "lost"), (
+            MachineRule("stage", Scope.USER, ("new", "active", "lost"), (
                 MachineStep(frozenset(), 11, 3, 0, 1), MachineStep(frozenset({1}), 0, 1, 600, 2))),
-            MachineRule("phase", Per.OFFER, ("before", "after"), (
+            MachineRule("phase", Scope.OFFER, ("before", "after"), (
                 MachineStep(frozenset({0}), 13, 1, 0, 1), MachineStep(frozenset({1}), 0, 1, 120, 0))),
         ),
         budget=BudgetRule(frozenset({12}), 3600),
@@ -75,8 +75,8 @@ def record(folder: StateFolder, numbers: Iterable[int]) -> None:
     for n in numbers:
         time_ms, kind, item, value, decision = event(n)
         seq = folder.log.append(time_ms, kind, item, value, decision)
-        if seq >= folder.due:
-            folder.tend(time_ms)
+        if seq >= folder.maintenance_due:
+            folder.maintain(time_ms)
 
 
 def recorded(folder: StateFolder) -> list[int]:

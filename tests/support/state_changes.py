@@ -14,9 +14,9 @@ from edge_sdk.memory.bulk import memory_from
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.migration import take_over
+from edge_sdk.memory.migration import inherit
 from edge_sdk.memory.spending import BudgetRule
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.state import folder as state_folder
 from edge_sdk.state.folder import StateFolder
 from tests.support.small_state import KEY, LAYOUT, LOG_BYTES, OTHER_KEY, memory_of, opened, record
@@ -27,7 +27,7 @@ EVENTS = 400
 ADOPTED = LAYOUT._replace(
     caps=(
         LAYOUT.caps[1]._replace(limit=2),
-        CapRule((12, 13), Per.USER, limit=4, within_s=0, cooldown=False),
+        CapRule((12, 13), Scope.USER, limit=4, within_s=0, cooldown=False),
         LAYOUT.caps[0],
     ),
     budget=BudgetRule(frozenset({11}), 3600),
@@ -52,7 +52,7 @@ class Change:
 def _renumber(folder: StateFolder) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(state_folder, "_RENUMBER_AT", folder.log.last_seq)
-        folder.tend(0)
+        folder.maintain(0)
 
 
 CHANGES = (
@@ -102,5 +102,5 @@ def sequence(folder: StateFolder) -> list[int]:
 def carried(memory: Memory, layout: MemoryLayout, log: Records) -> Memory:
     """A memory as another layout goes on with it; `log`: what the log holds of the events in it."""
     made = memory_from(layout, log)
-    take_over(made, memory)
+    inherit(made, memory)
     return made

@@ -9,6 +9,7 @@ import numpy as np
 
 from edge_sdk import Engine
 from edge_sdk.memory.memory import Memory
+from edge_sdk.testing.white_box import internals
 from tests.support.scene import ITEMS, KINDS, OFFERS, SCENE, SettableClock, Small, packed
 
 LOG_BYTES = 4096  # 126 records plain, 63 encrypted
@@ -53,7 +54,7 @@ def record_some(engine: Engine, clock: SettableClock, count: int, seed: int) -> 
 
 def known(engine: Engine, now_ms: int) -> list[bytes]:
     """What a memory can be asked for: counters, caps, window, however it stands in its arrays."""
-    return known_of(engine._state.memory, now_ms)
+    return known_of(internals(engine).state.memory, now_ms)
 
 
 def known_of(memory: Memory, now_ms: int) -> list[bytes]:

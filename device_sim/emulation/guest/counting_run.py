@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Final
 
 from device_sim.emulation import markers
-from device_sim.emulation.guest.probes import DOORS, ELSEWHERE, OWN_COST, Door, enter, region_of, wrapped
+from device_sim.emulation.guest.probes import ELSEWHERE, OWN_COST, PROBES, Probe, enter, region_of, wrapped
 from device_sim.emulation.guest.stopped_clock import stop_clock
 from device_sim.emulation.guest.workload import Workload, WorkloadError, read_plan
 from edge_sdk.limits import PENDING_MAX
 
-DOOR: Final = "door"  # the pseudo-operation that tells what a door itself costs
+PROBE: Final = "door"  # the pseudo-operation that tells what a door itself costs
 WARM_UPS: Final = 200
 RECORDS: Final = 2 * PENDING_MAX  # memory takes in what was recorded each PENDING_MAX events: each loop holds it whole
 STOPPED_CLOCK: Final = "stopped-clock"  # the word after FOLDER that says so
@@ -63,18 +63,18 @@ class Measured:
     repetitions: int
     warm_ups: int = WARM_UPS
     settle: Callable[[], None] = lambda: None
-    doors: Sequence[Door] = DOORS
+    probes: Sequence[Probe] = PROBES
 
 
 def measure(measured: Measured, nothing: Callable[[], None]) -> Iterator[Loop]:
     """Run all loops of one operation."""
     once, twice = measured.repetitions, 2 * measured.repetitions
-    for loop, function, doors in (
+    for loop, function, probes in (
         ("idle", nothing, ()),
         ("plain", measured.operate, ()),
-        ("staged", measured.operate, measured.doors),
+        ("staged", measured.operate, measured.probes),
     ):
-        with wrapped(doors) as passed:  # Python's own caches must get used to the doors: they warm up too
+        with wrapped(probes) as passed:  # Python's own caches must get used to the doors: they warm up too
             repeat(measured.before, function, measured.warm_ups)
             for length in (once, twice):
                 measured.settle()
@@ -97,7 +97,7 @@ def repeat(before: Callable[[], None], operate: Callable[[], None], count: int) 
 def main(folder: Path) -> None:
     """Run every operation that the plan names, and say which dump is of what."""
     plan, loops = read_plan(folder), list[Loop]()
-    for name in (DOOR, *plan["operations"]):
+    for name in (PROBE, *plan["operations"]):
         workload = Workload(plan, folder / "bundle.edge", folder / f"state-{name}")
         if not loops:  # all libraries are loaded now
             markers.report_images()
@@ -113,8 +113,8 @@ def main(folder: Path) -> None:
 
 def _measured(name: str, workload: Workload, count: int) -> Measured:
     settle = workload.settle
-    if name == DOOR:
-        return Measured(name, workload.nothing, workload.pass_door, count, doors=OWN_COST)
+    if name == PROBE:
+        return Measured(name, workload.nothing, workload.pass_door, count, probes=OWN_COST)
     if name == "record":
         return Measured(name, workload.advance, workload.record, RECORDS, settle=settle)
     if name == "open_close":  # closing cannot be told apart from what goes before the next opening

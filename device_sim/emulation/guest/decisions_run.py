@@ -16,6 +16,7 @@ import numpy as np
 
 from device_sim.emulation.guest.workload import Workload, WorkloadError, read_plan
 from edge_sdk.model.onnx_runtime import onnxruntime
+from edge_sdk.testing.white_box import internals
 
 
 def main(folder: Path, output: Path) -> None:
@@ -28,7 +29,9 @@ def main(folder: Path, output: Path) -> None:
             workload.go_on()
             decision = workload.ask()
             decisions.append({"order": decision.standing.tolist(), "scores": decision.scores.tolist()})
-        golden_vectors = len(workload.engine._bundle.golden)  # all passed, or the engine would not have opened
+        golden_vectors = len(
+            internals(workload.engine).bundle.golden
+        )  # all passed, or the engine would not have opened
         workload.close()
     found = {"decisions": decisions, "golden_vectors": golden_vectors, "versions": versions()}
     output.write_text(json.dumps(found), encoding="utf-8")

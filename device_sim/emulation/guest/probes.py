@@ -17,7 +17,7 @@ STAGES: Final = ("window", "model", "policy", "result", "engine")  # those of de
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Probe:
     """A function that begins a stage; when it returns, the stage around it goes on.
 
     Attributes:
@@ -33,16 +33,16 @@ class Door:
 
 ELSEWHERE: Final = 0  # the region of all that is not measured
 
-DOORS: Final = (
-    Door("window", "edge_sdk.state.folder", "take_in_bodies"),  # what was recorded since the last decision
-    Door("window", "edge_sdk.decision.maker", "DecisionMaker._fill"),  # what the graph reads
-    Door("model", "edge_sdk.model.session", "BoundCall.run"),
-    Door("policy", "edge_sdk.decision.maker", "arrange"),
-    Door("result", "edge_sdk.decision.maker", "DecisionMaker._decision"),
-    Door("result", "edge_sdk.decision.decision", "Decision._ranked"),  # what reading `decision.offers` makes
+PROBES: Final = (
+    Probe("window", "edge_sdk.state.folder", "ingest_bodies"),  # what was recorded since the last decision
+    Probe("window", "edge_sdk.decision.maker", "DecisionMaker._fill"),  # what the graph reads
+    Probe("model", "edge_sdk.model.session", "BoundInputs.run"),
+    Probe("policy", "edge_sdk.decision.maker", "arrange"),
+    Probe("result", "edge_sdk.decision.maker", "DecisionMaker._decision"),
+    Probe("result", "edge_sdk.decision.decision", "Decision._ranked"),  # what reading `decision.offers` makes
 )
 
-OWN_COST: Final = (Door("window", "device_sim.emulation.guest.probes", "Empty.call"),)  # what a door itself costs
+OWN_COST: Final = (Probe("window", "device_sim.emulation.guest.probes", "Empty.call"),)  # what a door itself costs
 
 
 class Empty:
@@ -75,16 +75,16 @@ def region_of(stage: str) -> int:
 
 
 @contextmanager
-def wrapped(doors: Sequence[Door]) -> Iterator[Passed]:
+def wrapped(probes: Sequence[Probe]) -> Iterator[Passed]:
     """While inside, what is behind each door counts for the region of its stage.
 
     Raises:
         LookupError: `edge_sdk` has no such door.
     """
     passed = Passed()
-    former = [(*holder_of(door), door) for door in doors]
-    for holder, name, function, door in former:
-        setattr(holder, name, _through(function, door.stage, passed))
+    former = [(*holder_of(probe), probe) for probe in probes]
+    for holder, name, function, probe in former:
+        setattr(holder, name, _through(function, probe.stage, passed))
     try:
         yield passed
     finally:
@@ -92,26 +92,26 @@ def wrapped(doors: Sequence[Door]) -> Iterator[Passed]:
             setattr(holder, name, function)
 
 
-def holder_of(door: Door) -> tuple[Any, str, Callable[..., Any]]:
+def holder_of(probe: Probe) -> tuple[Any, str, Callable[..., Any]]:
     """The module or class that holds the door's function, its name there, and the function.
 
     Raises:
         LookupError: there is none.
     """
-    holder: Any = importlib.import_module(door.module)
-    *path, name = door.name.split(".")
+    holder: Any = importlib.import_module(probe.module)
+    *path, name = probe.name.split(".")
     for part in path:
         holder = getattr(holder, part, None)
     function = vars(holder).get(name) if holder is not None else None
     if not callable(function):
-        raise LookupError(f"{door.module} has no {door.name}: mend the table in device_sim/emulation/guest/probes.py")
+        raise LookupError(f"{probe.module} has no {probe.name}: fix the table in device_sim/emulation/guest/probes.py")
     return holder, name, function
 
 
 def _through(function: Callable[..., Any], stage: str, passed: Passed) -> Callable[..., Any]:
     times, region = passed.times, region_of(stage)
 
-    def door(*args: Any, **keywords: Any) -> Any:
+    def probe(*args: Any, **keywords: Any) -> Any:
         around = _current
         if around == ELSEWHERE:  # before an operation, or between the loops
             return function(*args, **keywords)
@@ -122,4 +122,4 @@ def _through(function: Callable[..., Any], stage: str, passed: Passed) -> Callab
         finally:
             enter(around)
 
-    return door
+    return probe

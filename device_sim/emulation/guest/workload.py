@@ -14,6 +14,7 @@ import numpy as np
 
 from device_sim.emulation.guest.probes import Empty
 from edge_sdk import BaseDecision, Decision, Engine
+from edge_sdk.testing.white_box import internals
 
 Plan = dict[str, Any]  # `workload_plan.Plan` as JSON
 
@@ -21,7 +22,7 @@ _SEED = 7  # of exploration
 
 
 class WorkloadError(Exception):
-    """A decision came out that is no decision to count; the message says why and what to mend."""
+    """A decision came out that is no decision to count; the message says why and what to fix."""
 
 
 class SteppedClock:
@@ -73,7 +74,7 @@ class Workload:
 
     def explain(self) -> None:
         """The newest decision taken apart, and the first offer's terms read."""
-        _ = self.engine.explain(self.decision)[0].terms
+        _ = self.engine.explain(self.decision)[0].contributions
 
     def open(self) -> None:
         """The engine, opened on the folder as it is; the signature is looked at if the plan has a key."""
@@ -120,7 +121,7 @@ class Workload:
     def go_on_forgetful(self) -> None:
         """The next event has happened, and the engine has forgotten all that it keeps of earlier decisions."""
         self.go_on()
-        self.engine._maker.forget()
+        internals(self.engine).maker.forget()
 
     def go_on_and_rank(self) -> None:
         """The next event has happened, and a decision was made."""
@@ -131,7 +132,7 @@ class Workload:
 
     def settle(self) -> None:
         """Let memory take in what waits in the log, and let the count to the next such moment start anew."""
-        self.engine._state.tend(self.clock.now_ms)
+        internals(self.engine).state.maintain(self.clock.now_ms)
 
     def ask(self) -> Decision:
         """A decision like those that are counted.
@@ -142,9 +143,9 @@ class Workload:
         self.rank()
         decision, trace = self.decision, self.decision.trace
         if decision.error or trace is None:
-            raise WorkloadError(f"a decision failed ({decision.error}: {decision.detail}); mend the bundle")
-        held = self.engine._maker._ranker.bound(len(self._candidates)).events_held()
-        window = self.engine._bundle.layout.window
+            raise WorkloadError(f"a decision failed ({decision.error}: {decision.detail}); fix the bundle")
+        held = internals(self.engine).session.bound(len(self._candidates)).events_held()
+        window = internals(self.engine).bundle.layout.window
         if held < window:
             raise WorkloadError(f"the window holds {held} of {window} events; let more kinds enter it in the scene")
         if not decision.offers:

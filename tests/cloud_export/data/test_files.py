@@ -138,7 +138,7 @@ def test_stop_lists_the_first_20_and_the_total(tmp_path: Path) -> None:
     assert lines[0] == "25 bad rows:"
     assert lines[1] == f'{path} row 3: kind is not in events.kinds of the scene: "odd"'
     assert lines[20].startswith(f"{path} row 22:")
-    assert lines[21:] == ["… and 5 more", 'mend them, or set them aside with bad_rows="skip" (`--bad-rows skip`)']
+    assert lines[21:] == ["… and 5 more", 'fix them, or set them aside with bad_rows="skip" (`--bad-rows skip`)']
     assert len(caught.value.rows) == 25
 
 
@@ -204,7 +204,7 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, name: str, content: bytes, r
     with pytest.raises(LogFileError) as caught:
         _skip(tmp_path / name)
     assert str(caught.value).startswith(f"{tmp_path / name}: {reason}")
-    assert str(caught.value).endswith(f"; {caught.value.mend}")
+    assert str(caught.value).endswith(f"; {caught.value.fix}")
 
 
 def test_a_truncated_parquet_file(tmp_path: Path) -> None:

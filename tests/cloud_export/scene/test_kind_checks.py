@@ -24,7 +24,7 @@ TABLE: dict[str, Any] = {
         "feedback": {"click": "click"},
         "session": {"gap_s": 1800, "start": "visit", "end": "visit_end"},
         "dwell": [{"kind": "stay", "of": ["view"]}],
-        "passed_over": [{"kind": "ignored", "seen": ["seen"], "touched": ["click"], "count": 3}],
+        "ignored": [{"kind": "ignored", "seen": ["seen"], "touched": ["click"], "count": 3}],
     },
     "decisions": {"positive_kinds": ["click"], "objective": "click"},
     "policy": {
@@ -81,7 +81,7 @@ def test_without_rules_nothing_is_derived() -> None:
     events = {"kinds": ["view", "click", "seen"]}
     scene = scene_from_table({**TABLE, "events": events})
 
-    assert (scene.events.session, scene.events.dwell, scene.events.passed_over) == (None, (), ())
+    assert (scene.events.session, scene.events.dwell, scene.events.ignored) == (None, (), ())
     assert scene.events.all_kinds == ("view", "click", "seen")
 
 
@@ -117,9 +117,9 @@ def test_where_derived_kinds_may_stand(path: str, value: object) -> None:
             "give the derived event a name of its own",
         ),
         (
-            "events.passed_over.0.kind",
+            "events.ignored.0.kind",
             "visit",
-            'shop.toml: events.passed_over[0].kind = "visit": it is the kind of events.session.start too; '
+            'shop.toml: events.ignored[0].kind = "visit": it is the kind of events.session.start too; '
             "give the derived event a name of its own",
         ),
         (
@@ -135,10 +135,9 @@ def test_where_derived_kinds_may_stand(path: str, value: object) -> None:
             "stay without ending the one before; add it to events.dwell[0].activity",
         ),
         (
-            "events.passed_over.0.touched",
+            "events.ignored.0.touched",
             ["click", "seen"],
-            'shop.toml: events.passed_over[0].touched[1] = "seen": it is in events.passed_over[0].seen too; '
-            "remove it from one",
+            'shop.toml: events.ignored[0].touched[1] = "seen": it is in events.ignored[0].seen too; remove it from one',
         ),
         (
             "policy.caps.0.kind",
@@ -181,9 +180,9 @@ def test_messages(path: str, value: object, message: str) -> None:
         ("events.dwell.0.of", ["stay"], "events.dwell[0].of[0]"),
         ("events.dwell.0.longest_s", 0, "events.dwell[0].longest_s"),
         ("events.dwell", [{"kind": "a", "of": ["view"]}, {"kind": "a", "of": ["view"]}], "events.dwell[1].kind"),
-        ("events.passed_over.0.seen", ["visit"], "events.passed_over[0].seen[0]"),
-        ("events.passed_over.0.touched", ["ignored"], "events.passed_over[0].touched[0]"),
-        ("events.passed_over.0.count", 0, "events.passed_over[0].count"),
+        ("events.ignored.0.seen", ["visit"], "events.ignored[0].seen[0]"),
+        ("events.ignored.0.touched", ["ignored"], "events.ignored[0].touched[0]"),
+        ("events.ignored.0.count", 0, "events.ignored[0].count"),
         ("model.window_kinds", ["stai"], "model.window_kinds[0]"),
         ("model.counter_kinds", ["visit_end"], "model.counter_kinds[0]"),
         ("policy.cooldowns.0.kind", "visit", "policy.cooldowns[0].kind"),

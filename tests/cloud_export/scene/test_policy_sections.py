@@ -123,15 +123,11 @@ MESSAGES: list[tuple[str, object, str]] = [
         'policy.quiet_hours[0].until = "22:00": it is the same time as `from`; '
         "give them different times; for the whole day, block the channel"
     )),
-    ("policy.gate.full_events", 1, (
-        "policy.gate.full_events = 1: it is below min_events (2); raise it, or lower min_events"
+    ("policy.warm_up.full_events", 1, (
+        "policy.warm_up.full_events = 1: it is below min_events (2); raise it, or lower min_events"
     )),
-    ("policy.gate.full_events", 9, (
-        "policy.gate.full_events = 9: the window never holds so many (model.window is 8); lower it"
-    )),
-    ("policy.exploration", {"mode": "thompson"}, (
-        'policy.exploration.mode = "thompson": it needs an on-device learner, which there is not; '
-        'use "epsilon_greedy" or "softmax"'
+    ("policy.warm_up.full_events", 9, (
+        "policy.warm_up.full_events = 9: the window never holds so many (model.window is 8); lower it"
     )),
     ("policy.exploration", {"mode": "softmax", "epsilon": 0.5}, (
         'policy.exploration.epsilon = 0.5: it has no meaning when policy.exploration.mode is "softmax"; '
@@ -202,14 +198,14 @@ FIELDS = [
     ("policy.cooldowns.0.channel", "fax", "policy.cooldowns[0].channel"),
     ("policy.quiet_hours.0.from", "24:00", "policy.quiet_hours[0].from"),
     ("policy.quiet_hours.0.channel", "fax", "policy.quiet_hours[0].channel"),
-    ("policy.gate.min_events", -1, "policy.gate.min_events"),
-    ("policy.influence.largest_shift", -0.5, "policy.influence.largest_shift"),
-    ("policy.cost.price", -0.5, "policy.cost.price"),
-    ("policy.cost.prise", 0.5, "policy.cost.prise"),
+    ("policy.warm_up.min_events", -1, "policy.warm_up.min_events"),
+    ("policy.model_bounds.max_score_change", -0.5, "policy.model_bounds.max_score_change"),
+    ("policy.cost.weight", -0.5, "policy.cost.weight"),
+    ("policy.cost.wait", 0.5, "policy.cost.wait"),
     ("policy.budget.period", "month", "policy.budget.period"),
     ("policy.diversity", -1, "policy.diversity"),
     ("policy.category_limits.fund", 0, "policy.category_limits.fund"),
-    ("policy.null.score", float("nan"), "policy.null.score"),
+    ("policy.minimum.score", float("nan"), "policy.minimum.score"),
     ("policy.exploration.epsilon", 1.5, "policy.exploration.epsilon"),
     ("policy.exploration", {"mode": "softmax", "temperature": 0}, "policy.exploration.temperature"),
     ("policy.exploration", {"mode": "epsilon_greedy"}, "policy.exploration.epsilon"),
@@ -308,4 +304,4 @@ def test_any_value_anywhere_is_a_scene_or_a_scene_error(path: str, value: object
     else:
         problems = ()
         assert scene.name == "small"
-    assert all(one.mend for one in problems)
+    assert all(one.fix for one in problems)

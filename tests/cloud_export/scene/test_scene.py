@@ -99,7 +99,7 @@ def test_an_unknown_name_lists_the_shipped_scenes() -> None:
 
 def test_a_file_that_is_not_toml(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("[scene\n", encoding="utf-8")
-    with pytest.raises(SceneError, match=r"a\.toml: the file: it is not TOML: .*line 1.*; mend that line$"):
+    with pytest.raises(SceneError, match=r"a\.toml: the file: it is not TOML: .*line 1.*; fix that line$"):
         load_scene(tmp_path / "a.toml")
     (tmp_path / "b.toml").write_bytes(b"# \xff\n")
     with pytest.raises(SceneError, match=r"it is not UTF-8 \(byte 2\); save it as UTF-8$"):
@@ -289,4 +289,4 @@ def test_any_value_anywhere_is_a_scene_or_a_scene_error(place: tuple[str, str | 
     else:
         problems = ()
         assert scene.model.window_kinds
-    assert all(problem.mend for problem in problems)
+    assert all(problem.fix for problem in problems)

@@ -1,4 +1,4 @@
-"""Texts of a scene: a key that nothing reads and a slot that nothing fills are named with their mend."""
+"""Texts of a scene: a key that nothing reads and a slot that nothing fills are named with their fix."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def python(operation: str, name: str, length: int, engine: float, behind: float 
 
 
 # A start of 1,000; a round of nothing takes 10, of an unwrapped door 14; a wrapped one adds 30 around and 20 behind.
-DOOR = [
+PROBE = [
     python("door", "idle", 4, 1040), python("door", "idle", 8, 1080),
     python("door", "plain", 4, 1056), python("door", "plain", 8, 1112),
     python("door", "staged", 4, 1176, 80, window=4), python("door", "staged", 8, 1352, 160, window=8),
@@ -46,7 +46,7 @@ RANK = [
 
 
 def test_an_operation_is_the_difference_of_its_loops_and_its_stages_add_up_to_it() -> None:
-    found = split([*DOOR, *RANK])["rank"]
+    found = split([*PROBE, *RANK])["rank"]
     assert found.operation.total().instructions == 400
     assert found.operation.total(stage="window").instructions == 100
     assert found.operation.total(stage="engine").instructions == 300
@@ -59,7 +59,7 @@ def test_what_wrapping_changes_is_said_and_the_total_stays_that_of_the_unwrapped
         python("rank", "staged", 2, 500 + 2 * (350 + 60 + 16), 2 * (100 + 40 + 4), window=4),
         python("rank", "staged", 4, 500 + 4 * (350 + 60 + 16), 4 * (100 + 40 + 4), window=8),
     ]
-    found = split([*DOOR, *RANK[:4], *staged])["rank"]
+    found = split([*PROBE, *RANK[:4], *staged])["rank"]
     assert found.left_over == pytest.approx(20 / 400)
     assert found.operation.total().instructions == 400
     assert found.operation.total(stage="window").instructions == pytest.approx(400 * 104 / 420, abs=1e-3)
@@ -71,7 +71,7 @@ def test_what_no_stage_was_seen_doing_is_the_engines() -> None:
         for length in (2, 4)
     ]
     idle, staged = ([loop("rank", name, length, {}) for length in (2, 4)] for name in ("idle", "staged"))
-    operation = split([*DOOR, *idle, *plain, *staged])["rank"].operation
+    operation = split([*PROBE, *idle, *plain, *staged])["rank"].operation
     assert operation.total(stage="engine", image="onnxruntime").mix["load"] == 7.0
     assert operation.total(stage="engine", image="python").l1d_misses == 3.0
     assert operation.total(stage="model").instructions == 0
@@ -79,7 +79,7 @@ def test_what_no_stage_was_seen_doing_is_the_engines() -> None:
 
 def test_a_loop_that_is_missing_is_named() -> None:
     with pytest.raises(MissingLoopError, match="rank, plain loop is missing; run it again"):
-        split([*DOOR, *RANK[:3]])
+        split([*PROBE, *RANK[:3]])
     with pytest.raises(MissingLoopError, match="door, plain"):
         split(RANK)
 
@@ -111,7 +111,7 @@ def test_parts_never_are_negative_and_add_up_to_the_unwrapped_total(
         for name, cells in (("idle", {}), ("plain", whole), ("staged", seen))
         for length in (1, 2)
     ]
-    operation = split([*DOOR, *loops])["rank"].operation
+    operation = split([*PROBE, *loops])["rank"].operation
     assert all(value >= 0 for part in operation.parts for value in part.counts.mix.values())
     expected = sum(value for (_, _, column), value in whole.items() if column < len(INSTRUCTION_CLASSES))
     assert operation.total().instructions == pytest.approx(expected, rel=1e-9, abs=0.1)

@@ -13,12 +13,12 @@ import pytest
 
 from device_sim.counts.counts import STAGES
 from device_sim.emulation import markers
-from device_sim.emulation.guest import probes as doors
+from device_sim.emulation.guest import probes as probes
 from device_sim.emulation.guest import workload
 from device_sim.emulation.guest.workload import Workload, WorkloadError
 from device_sim.emulation.workload_plan import Plan, WorkloadRefusedError, make_plan
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from tests.support.paths import ROOT
 from tests.support.scene import Small
@@ -28,7 +28,9 @@ _GOLDEN = ROOT / "tests" / "golden"
 
 @pytest.fixture(scope="module")
 def bundle(small: Small) -> Bundle:
-    return read_bundle(small.bundle, open_release(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False))
+    return read_bundle(
+        small.bundle, open_container(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def plan(small: Small, bundle: Bundle) -> Plan:
 
 @pytest.fixture(autouse=True)
 def nothing_is_counted() -> None:
-    doors.enter(doors.ELSEWHERE)
+    probes.enter(probes.ELSEWHERE)
 
 
 @pytest.fixture
@@ -47,29 +49,29 @@ def app(small: Small, plan: Plan, tmp_path: Path) -> Workload:
 
 
 def test_the_stages_are_those_of_the_counts() -> None:
-    assert doors.STAGES == STAGES
-    assert doors.region_of("engine") < markers.REGIONS
+    assert probes.STAGES == STAGES
+    assert probes.region_of("engine") < markers.REGIONS
 
 
-@pytest.mark.parametrize("door", doors.DOORS, ids=lambda door: door.name)
-def test_each_door_exists_and_is_passed_once_at_each_decision(app: Workload, door: doors.Door) -> None:
-    with app.engine, doors.wrapped([door]) as passed:
-        doors.enter(doors.region_of("engine"))
+@pytest.mark.parametrize("door", probes.PROBES, ids=lambda probe: probe.name)
+def test_each_door_exists_and_is_passed_once_at_each_decision(app: Workload, probe: probes.Probe) -> None:
+    with app.engine, probes.wrapped([probe]) as passed:
+        probes.enter(probes.region_of("engine"))
         for _ in range(3):
             app.go_on()
             app.rank()
-        doors.enter(doors.ELSEWHERE)
-    assert passed.times == {stage: 3 * (stage == door.stage) for stage in STAGES}
+        probes.enter(probes.ELSEWHERE)
+    assert passed.times == {stage: 3 * (stage == probe.stage) for stage in STAGES}
 
 
 def test_doors_are_in_no_other_door(app: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
     entered: list[int] = []
     monkeypatch.setattr(markers, "enter", entered.append)
     app.go_on()
-    with app.engine, doors.wrapped(doors.DOORS):
-        doors.enter(doors.region_of("engine"))
+    with app.engine, probes.wrapped(probes.PROBES):
+        probes.enter(probes.region_of("engine"))
         app.rank()
-    stages = [doors.STAGES[region - 1] for region in entered]
+    stages = [probes.STAGES[region - 1] for region in entered]
     assert stages == [
         "engine", "window", "engine", "window", "engine", "model", "engine", "policy", "engine", "result", "engine",
         "result", "engine",
@@ -77,22 +79,22 @@ def test_doors_are_in_no_other_door(app: Workload, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_happens_elsewhere_passes_no_door(app: Workload) -> None:
-    with app.engine, doors.wrapped(doors.DOORS) as passed:
+    with app.engine, probes.wrapped(probes.PROBES) as passed:
         app.go_on_and_rank()
     assert passed.times == dict.fromkeys(STAGES, 0)
 
 
 def test_wrapping_is_undone() -> None:
-    before = [doors.holder_of(door)[2] for door in doors.DOORS]
-    with doors.wrapped(doors.DOORS):
-        assert all(doors.holder_of(door)[2] is not known for door, known in zip(doors.DOORS, before, strict=True))
-    assert [doors.holder_of(door)[2] for door in doors.DOORS] == before
+    before = [probes.holder_of(probe)[2] for probe in probes.PROBES]
+    with probes.wrapped(probes.PROBES):
+        assert all(probes.holder_of(probe)[2] is not known for probe, known in zip(probes.PROBES, before, strict=True))
+    assert [probes.holder_of(probe)[2] for probe in probes.PROBES] == before
 
 
 @pytest.mark.parametrize("name", ["DecisionMaker.no_such", "NoSuch._fill", "no_such"])
 def test_a_door_that_is_gone_is_named(name: str) -> None:
-    with pytest.raises(LookupError, match=f"edge_sdk.decision.maker has no {name}: mend the table"):
-        doors.holder_of(doors.Door("window", "edge_sdk.decision.maker", name))
+    with pytest.raises(LookupError, match=f"edge_sdk.decision.maker has no {name}: fix the table"):
+        probes.holder_of(probes.Probe("window", "edge_sdk.decision.maker", name))
 
 
 def test_every_decision_has_a_full_window_and_offers_and_every_kind_takes_part(app: Workload, bundle: Bundle) -> None:

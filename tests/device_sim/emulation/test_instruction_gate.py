@@ -11,7 +11,7 @@ from device_sim.bench.compare import NotComparableError
 from device_sim.counts.counts import BundleCounts, Operation, Stage, read_bundle_counts
 from device_sim.emulation import installation
 from device_sim.emulation.workload_plan import OPERATIONS
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from tests.support.simulator.golden_count import BUNDLE, CORE, golden_count, golden_counts_elsewhere
 from tests.support.simulator.instruction_gate import BASELINE, RENEW, judged, lowest, other_versions
@@ -42,7 +42,7 @@ def test_no_operation_takes_more_instructions(
 
 
 def test_the_baseline_holds_every_operation_of_a_bundle_like_the_golden_one(baseline: BundleCounts) -> None:
-    bundle = read_bundle(BUNDLE, open_release(BUNDLE, trusted_keys=(), allow_unsigned=True))
+    bundle = read_bundle(BUNDLE, open_container(BUNDLE, trusted_keys=(), allow_unsigned=True))
     assert tuple(baseline.operations) == OPERATIONS, RENEW
     shape = (baseline.scene, baseline.items, baseline.window)
     assert shape == (bundle.scene, len(bundle.layout.items), bundle.layout.window), RENEW

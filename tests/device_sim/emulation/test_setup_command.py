@@ -1,4 +1,4 @@
-"""`device-sim setup` says what is missing in one line each, and how to mend it."""
+"""`device-sim setup` says what is missing in one line each, and how to fix it."""
 
 from __future__ import annotations
 

@@ -51,4 +51,4 @@ def test_a_version_without_a_wheel_is_told(own_cache: Path, tmp_path: Path, monk
 
 def test_a_missing_program_is_a_missing_command() -> None:
     with pytest.raises(CommandError, match="doing it failed"):
-        tools.run(["/no/such/program"], purpose="doing it", mend="do it by hand", timeout_s=5)
+        tools.run(["/no/such/program"], purpose="doing it", fix="do it by hand", timeout_s=5)

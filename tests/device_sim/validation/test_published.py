@@ -74,7 +74,7 @@ def test_an_unusable_run_is_left_out_with_its_reason(tmp_path: Path, change: dic
 def test_a_missing_field_leaves_the_run_out(tmp_path: Path, field: str) -> None:
     table = _read(tmp_path, [{key: value for key, value in GOOD.items() if key != field}])
     assert table.runs == ()
-    assert table.exclusions[0].reason == f"{field}: Field required; mend this field of the entry"
+    assert table.exclusions[0].reason == f"{field}: Field required; fix this field of the entry"
 
 
 @pytest.mark.parametrize(

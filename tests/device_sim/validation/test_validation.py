@@ -143,7 +143,7 @@ def test_a_device_with_few_models_is_not_fitted(made: References, tmp_path: Path
 
 def test_a_table_without_a_usable_run_says_why(made: References, tmp_path: Path) -> None:
     table = _table(tmp_path, [entry(made, "one", "cortex-a76", threads=4)])
-    with pytest.raises(NothingToScoreError, match=r"table.json: no device can be scored: threads: 4, .*; mend"):
+    with pytest.raises(NothingToScoreError, match=r"table.json: no device can be scored: threads: 4, .*; fix"):
         validate(table, made, halving_count=FEW)
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from edge_sdk import Engine
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import BundleInvalidError, SelfTestError, UnknownKindError
-from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.vocabulary import kind_id
 from tests.edge_sdk.bundle.test_bundle_fields import Change, changed, put
 from tests.support.bundle_refusals import Refuser
@@ -27,7 +27,7 @@ RULES = DerivedRules(
     SessionRule(kind_id("visit"), kind_id("visit_end"), frozenset(map(kind_id, ("view", "click", "impression"))), 300),
     (DwellRule(kind_id("stay"), frozenset({kind_id("view")}),
                frozenset(map(kind_id, ("view", "click", "dismiss"))), 240),),
-    (PassedOverRule(kind_id("passed_over"), frozenset({kind_id("impression")}),
+    (IgnoredRule(kind_id("passed_over"), frozenset({kind_id("impression")}),
                     frozenset(map(kind_id, ("click", "convert"))), 2),),
 )  # fmt: skip
 
@@ -44,7 +44,7 @@ def derived_engine(derived: Small, clock: SettableClock, tmp_path: Path) -> Iter
 
 
 def payload_of(scene: Small) -> bytes:
-    return bytes(open_release(scene.bundle, trusted_keys=[scene.public_key], allow_unsigned=False))
+    return bytes(open_container(scene.bundle, trusted_keys=[scene.public_key], allow_unsigned=False))
 
 
 def read(raw: bytes) -> Bundle:
@@ -132,14 +132,14 @@ INVALID: dict[str, tuple[Change, str]] = {
     "an activity that is no kind": (lambda b: put(b.session, "activity", [VIEW, 1]), "session.activity: [1, "),
     "an activity that is derived": (lambda b: put(b.dwell[0], "activity", [STAY]), "dwell[0].activity: "),
     "a stay with nothing": (lambda b: put(b.dwell[0], "of", []), "dwell[0].of: []"),
-    "a stay without a kind": (lambda b: put(b.dwell[0], "kind", 0), "session, dwell or passed_over: "),
-    "a stay of a recorded kind": (lambda b: put(b.dwell[0], "kind", NOTE), "session, dwell or passed_over: "),
-    "a stay of no kind": (lambda b: put(b.dwell[0], "kind", 1), "session, dwell or passed_over: "),
-    "two rules of one kind": (lambda b: put(b.dwell[0], "kind", VISIT_END), "session, dwell or passed_over: "),
-    "a kind not declared derived": (lambda b: undeclared(b, "stay"), "session, dwell or passed_over: "),
-    "a count of 0": (lambda b: put(b.passedOver[0], "count", 0), "passed_over[0].count: 0"),
-    "nothing seen": (lambda b: put(b.passedOver[0], "seen", []), "passed_over[0].seen: []"),
-    "nothing touched": (lambda b: put(b.passedOver[0], "touched", [1]), "passed_over[0].touched: [1]"),
+    "a stay without a kind": (lambda b: put(b.dwell[0], "kind", 0), "session, dwell or ignored: "),
+    "a stay of a recorded kind": (lambda b: put(b.dwell[0], "kind", NOTE), "session, dwell or ignored: "),
+    "a stay of no kind": (lambda b: put(b.dwell[0], "kind", 1), "session, dwell or ignored: "),
+    "two rules of one kind": (lambda b: put(b.dwell[0], "kind", VISIT_END), "session, dwell or ignored: "),
+    "a kind not declared derived": (lambda b: undeclared(b, "stay"), "session, dwell or ignored: "),
+    "a count of 0": (lambda b: put(b.ignored[0], "count", 0), "ignored[0].count: 0"),
+    "nothing seen": (lambda b: put(b.ignored[0], "seen", []), "ignored[0].seen: []"),
+    "nothing touched": (lambda b: put(b.ignored[0], "touched", [1]), "ignored[0].touched: [1]"),
     "a derived kind shown": (lambda b: put(b, "shownKind", STAY), "shown_kind or feedback: a derived kind"),
     "a derived kind as feedback": (lambda b: put(b.feedback[1], "kind", STAY), "shown_kind or feedback: a derived"),
 }  # fmt: skip

@@ -15,7 +15,7 @@ import onnx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cloud_export.export.bundle_writer import sign_release
+from cloud_export.export.bundle_writer import sign_container
 from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError, SelfTestError
 from tests.support.bundle_refusals import KEY, Refuser
@@ -31,7 +31,7 @@ def changed(payload: bytes, change: Change, keys: Sequence[Ed25519PrivateKey] = 
     change(bundle)
     builder = flatbuffers.Builder(len(payload))
     builder.Finish(bundle.Pack(builder))
-    return sign_release(bytes(builder.Output()), list(keys))
+    return sign_container(bytes(builder.Output()), list(keys))
 
 
 def put(owner: Any, field: str, value: object) -> None:
@@ -130,7 +130,7 @@ def test_a_later_format_is_named_whatever_else_is_new_in_it(refuser: Refuser, pa
 
 
 def test_a_signed_payload_that_is_no_bundle_is_damaged(refuser: Refuser) -> None:
-    refuser.refuse(sign_release(b"\xff" * 100, [KEY]), BundleDamagedError, "payload: not readable")
+    refuser.refuse(sign_container(b"\xff" * 100, [KEY]), BundleDamagedError, "payload: not readable")
 
 
 # ---- the self-test ----

@@ -6,13 +6,13 @@ import mmap
 
 import numpy as np
 
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from tests.support.scene import Small
 
 
 def test_the_model_is_a_view_into_the_mapped_file(small: Small) -> None:
-    view = open_release(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False)
+    view = open_container(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False)
     assert isinstance(view.obj, mmap.mmap)
     assert view.readonly
     file = np.frombuffer(view.obj, np.uint8)
@@ -26,7 +26,7 @@ def test_the_model_is_a_view_into_the_mapped_file(small: Small) -> None:
 
 
 def test_the_tables_are_views_into_the_mapped_file(small: Small) -> None:
-    view = open_release(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False)
+    view = open_container(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False)
     file = np.frombuffer(view, np.uint8)
     tables = read_bundle(small.bundle, view).tables
     assert tables is not None

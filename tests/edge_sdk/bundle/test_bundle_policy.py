@@ -11,14 +11,14 @@ import pytest
 from cloud_export.export.bundle_writer import pack_payload
 from cloud_export.features.layout import build_layout
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import BundleInvalidError
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.memory.targets import Per
-from edge_sdk.policy.conditions import ContextCondition, NumberCondition, StateCondition, When
+from edge_sdk.memory.targets import Scope
+from edge_sdk.policy.conditions import Conditions, ContextCondition, NumberCondition, StateCondition
 from edge_sdk.policy.rules import NO_LIMIT, BudgetTerms, Channel, Exploration, Explore
 from edge_sdk.reasons import Reason
 from edge_sdk.vocabulary import kind_id
@@ -45,32 +45,39 @@ def test_what_takes_offers_out(bundle: Bundle) -> None:
     assert names(bundle, second.selection.offers) == ["fund_a"]  # fund_z is unknown and matches nothing
     assert (third.selection.offers, third.selection.channels) == (None, frozenset({1}))
     assert names(bundle, fourth.selection.offers) == ["fund_b"]
-    assert first.when == When((ContextCondition(1, frozenset({0})),))
-    assert second.when == When((NumberCondition(0, 100.0, float("inf")),), (StateCondition(1, frozenset({0, 1})),))
-    assert third.when == When((StateCondition(2, frozenset({1})),))
-    assert fourth.when == When()
+    assert first.when == Conditions((ContextCondition(1, frozenset({0})),))
+    assert second.when == Conditions(
+        (NumberCondition(0, 100.0, float("inf")),), (StateCondition(1, frozenset({0, 1})),)
+    )
+    assert third.when == Conditions((StateCondition(2, frozenset({1})),))
+    assert fourth.when == Conditions()
 
 
 def test_what_moves_offers(bundle: Bundle) -> None:
     policy = bundle.policy
     (rule,), (boost,), (pin,), (night,) = policy.weight_rules, policy.boosts, policy.pins, policy.quiet_hours
     assert (rule.name, rule.when, rule.weights.tolist()) == (
-        "at home", When((ContextCondition(0, frozenset({0})),)), [0.25, 2.0],
+        "at home", Conditions((ContextCondition(0, frozenset({0})),)), [0.25, 2.0],
     )  # fmt: skip
     assert (boost.name, float(boost.add), boost.selection.channels) == ("boosts[0]", -0.5, frozenset({0, 2}))
     assert names(bundle, boost.selection.offers) == ["fund_a", "fund_b", "fund_c", "fund_d"]
-    assert boost.when == When((NumberCondition(0, 10.0, 20.5),))
+    assert boost.when == Conditions((NumberCondition(0, 10.0, 20.5),))
     assert (pin.name, pin.place, pin.count, pin.by_user) == ("pins[0]", 1, 3, True)
     assert len(names(bundle, pin.selection.offers) or ()) == 6
-    assert pin.when == When((ContextCondition(0, frozenset({1})),))
+    assert pin.when == Conditions((ContextCondition(0, frozenset({1})),))
     assert (night.name, night.channels, night.from_minute, night.until_minute) == ("night", frozenset({1}), 1320, 510)
 
 
 def test_numbers(bundle: Bundle) -> None:
     policy = bundle.policy
     assert (policy.version, policy.min_events, policy.full_events) == (7, 2, 8)
-    assert (policy.largest_shift, policy.largest_move, policy.cost_price, policy.diversity) == (0.75, 3, 0.5, 0.125)
-    assert (policy.null_score, policy.again_after_s) == (-1.5, 600)
+    assert (policy.max_score_change, policy.max_rank_change, policy.cost_weight, policy.diversity) == (
+        0.75,
+        3,
+        0.5,
+        0.125,
+    )
+    assert (policy.minimum_score, policy.retry_after_s) == (-1.5, 600)
     assert policy.budget == BudgetTerms(10.0, 86_400, 0.25)
     shown = frozenset(map(kind_id, ("impression", "push_shown", "sms_shown")))
     assert bundle.layout.budget == BudgetRule(shown, 86_400)
@@ -85,22 +92,22 @@ def test_caps(bundle: Bundle) -> None:
         kind_id, ("impression", "push_shown", "sms_shown", "convert", "dismiss")
     )
     assert bundle.layout.caps == (
-        CapRule((impression, push), Per.USER, 9, 604_800, False, "caps[0]"),
-        CapRule((push,), Per.USER, 2, 86_400, False, "few pushes", frozenset({1})),
-        CapRule((sms,), Per.USER, 2, 86_400, False, "few pushes", frozenset({2})),
-        CapRule((convert,), Per.CATEGORY, 3, 7200, False, "caps[2]", frozenset({2})),
-        CapRule((dismiss,), Per.OFFER, 1, 1800, True, "cooldowns[0]"),
+        CapRule((impression, push), Scope.USER, 9, 604_800, False, "caps[0]"),
+        CapRule((push,), Scope.USER, 2, 86_400, False, "few pushes", frozenset({1})),
+        CapRule((sms,), Scope.USER, 2, 86_400, False, "few pushes", frozenset({2})),
+        CapRule((convert,), Scope.CATEGORY, 3, 7200, False, "caps[2]", frozenset({2})),
+        CapRule((dismiss,), Scope.OFFER, 1, 1800, True, "cooldowns[0]"),
     )
 
 
 def test_machines_channels_and_words(bundle: Bundle) -> None:
     click, convert, dismiss = map(kind_id, ("click", "convert", "dismiss"))
     assert bundle.layout.machines == (
-        MachineRule("stage", Per.USER, ("new", "active"), (
+        MachineRule("stage", Scope.USER, ("new", "active"), (
             MachineStep(frozenset({0}), click, 3, 0, 1), MachineStep(frozenset({1}), 0, 1, 86_400, 0),
         )),
-        MachineRule("holding", Per.OFFER, ("before", "during"), (MachineStep(frozenset(), convert, 1, 0, 1),)),
-        MachineRule("mood", Per.USER, ("fresh", "tired"), (MachineStep(frozenset(), dismiss, 1, 0, 1),)),
+        MachineRule("holding", Scope.OFFER, ("before", "during"), (MachineStep(frozenset(), convert, 1, 0, 1),)),
+        MachineRule("mood", Scope.USER, ("fresh", "tired"), (MachineStep(frozenset(), dismiss, 1, 0, 1),)),
     )  # fmt: skip
     assert bundle.machine_fields == ((0, 1, (0, 1)),)
     assert bundle.channels == (
@@ -130,7 +137,7 @@ def test_the_cloud_and_the_device_have_the_same_policy(scene: Small, bundle: Bun
     assert scene.layout.memory.caps == bundle.layout.caps
     assert scene.layout.memory.budget == bundle.layout.budget
     assert scene.layout.memory.machines == bundle.layout.machines
-    for name in ("version", "channels", "quiet_hours", "budget", "exploration", "cost_price", "largest_shift"):
+    for name in ("version", "channels", "quiet_hours", "budget", "exploration", "cost_weight", "max_score_change"):
         assert str(getattr(scene.layout.policy, name)) == str(getattr(bundle.policy, name)), name
     assert [rule.when for rule in scene.layout.policy.drops] == [rule.when for rule in bundle.policy.drops]
     assert scene.layout.policy.offer_costs.tolist() == bundle.policy.offer_costs.tolist() == [0.0] * 7
@@ -153,21 +160,21 @@ def test_what_an_offer_costs_travels_by_row(scene: Small) -> None:
 
 
 def test_a_bundle_of_0_1_reads_as_it_did() -> None:
-    bundle = read_bundle(FORMER, open_release(FORMER, trusted_keys=[FORMER_KEY], allow_unsigned=False))
+    bundle = read_bundle(FORMER, open_container(FORMER, trusted_keys=[FORMER_KEY], allow_unsigned=False))
 
     assert bundle.created_by == "cloud-export 0.1.0"
     (rule,) = bundle.policy.drops
     assert (rule.name, rule.drops_when, rule.reason) == ("eligibility[0]", False, Reason.NOT_ELIGIBLE)
     assert names(bundle, rule.selection.offers) == ["coupon_a", "coupon_b"]
-    assert (rule.selection.channels, rule.when) == (None, When((ContextCondition(1, frozenset({0})),)))
+    assert (rule.selection.channels, rule.when) == (None, Conditions((ContextCondition(1, frozenset({0})),)))
     assert [(cap.kinds, cap.per, cap.limit, cap.within_s, cap.cooldown) for cap in bundle.layout.caps] == [
-        ((kind_id("impression"),), Per.OFFER, 2, 3600, False),
-        ((kind_id("convert"),), Per.CATEGORY, 3, 7200, False),
-        ((kind_id("stay"),), Per.OFFER, 4, 600, False),
-        ((kind_id("dismiss"),), Per.OFFER, 1, 1800, True),
+        ((kind_id("impression"),), Scope.OFFER, 2, 3600, False),
+        ((kind_id("convert"),), Scope.CATEGORY, 3, 7200, False),
+        ((kind_id("stay"),), Scope.OFFER, 4, 600, False),
+        ((kind_id("dismiss"),), Scope.OFFER, 1, 1800, True),
     ]
     assert [cap.name for cap in bundle.layout.caps] == ["caps[0]", "caps[1]", "caps[2]", "caps[3]"]
     assert bundle.channels == (Channel("", kind_id("impression"), 0.0),)
     assert (bundle.layout.machines, bundle.machine_fields, bundle.languages, bundle.texts("en")) == ((), (), (), {})
     assert (bundle.policy.exploration, bundle.layout.budget) == (Exploration(), None)
-    assert (bundle.policy.version, bundle.policy.largest_move, bundle.policy.category_limits) == (0, None, None)
+    assert (bundle.policy.version, bundle.policy.max_rank_change, bundle.policy.category_limits) == (0, None, None)

@@ -94,19 +94,18 @@ INVALID: dict[str, Case] = {
     "a cap of no channel": (lambda p: put(p.caps[1], channels=["fax"]), "caps[1].channels: 'fax'"),
     "min above full": (lambda p: put(p, minEvents=9), "min_events: 9, full_events 8"),
     "full above the window": (lambda p: put(p, fullEvents=9), "min_events: 2, full_events 9, in a window of 8"),
-    "a shift below 0": (lambda p: put(p, largestShift=-0.5), "largest_shift: -0.5"),
-    "a price of NaN": (lambda p: put(p, costPrice=NAN), "cost_price: nan"),
-    "a price below 0": (lambda p: put(p, costPrice=-1.0), "cost_price: -1"),
+    "a shift below 0": (lambda p: put(p, maxScoreChange=-0.5), "max_score_change: -0.5"),
+    "a price of NaN": (lambda p: put(p, costWeight=NAN), "cost_weight: nan"),
+    "a price below 0": (lambda p: put(p, costWeight=-1.0), "cost_weight: -1"),
     "a diversity below 0": (lambda p: put(p, diversity=-1.0), "diversity: -1"),
-    "a null score of NaN": (lambda p: put(p, nullScore=NAN), "null_score: nan"),
+    "a null score of NaN": (lambda p: put(p, minimumScore=NAN), "minimum_score: nan"),
     "a period of 0": (lambda p: put(p.budget, periodS=0), "budget.period_s: 0"),
     "an amount below 0": (lambda p: put(p.budget, amount=-1.0), "budget.amount: -1"),
-    "a gain of NaN": (lambda p: put(p.budget, gain=NAN), "budget.gain: nan"),
+    "a gain of NaN": (lambda p: put(p.budget, pacingGain=NAN), "budget.pacing_gain: nan"),
     "epsilon above 1": (lambda p: put(p.exploration, epsilon=1.5), "exploration.epsilon: 1.5"),
     "epsilon of NaN": (lambda p: put(p.exploration, epsilon=NAN), "exploration.epsilon: nan"),
     "temperature 0": (lambda p: put(p.exploration, mode=2, temperature=0.0), "exploration.temperature: 0"),
-    "thompson": (lambda p: put(p.exploration, mode=3), "exploration.mode: thompson needs an on-device learner"),
-    "a mode from the future": (lambda p: put(p.exploration, mode=4), "exploration.mode: 4"),
+    "a mode that nobody knows": (lambda p: put(p.exploration, mode=3), "exploration.mode: 3"),
     "a category limit of 0": (lambda p: put(p.categoryLimits[0], limit=0), "category_limits: a limit of 0"),
     "a former rule on no field": (lambda p: put(p, eligibility=[fb.EligibilityT(field=2)]), "eligibility[0].field: 2"),
     "a former rule beyond the offers": (
@@ -173,7 +172,7 @@ def test_ids_of_a_selection_outlive_the_rows(payload: bytes) -> None:
 
     def change(bundle: Any) -> None:
         ids = [category_id("fund"), category_id("to come")]
-        bundle.policy.blocks[1].selection = fb.SelectionT(
+        bundle.policy.blocks[1].selection = fb.OfferSelectorT(
             offers=np.array(sorted([item_id("coupon_a"), 5]), np.uint32), categories=np.array(ids, np.uint32)
         )
 

@@ -11,7 +11,7 @@ import hashlib
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cloud_export.export.bundle_writer import development_key, public_bytes, sign_release
+from cloud_export.export.bundle_writer import development_key, public_bytes, sign_container
 from edge_sdk.bundle.container import key_id
 from edge_sdk.errors import BundleDamagedError, BundleUntrustedError
 from tests.support.bundle_refusals import KEY, Refuser
@@ -25,13 +25,13 @@ THIRD = development_key("third")
 
 
 def test_an_unsigned_bundle_opens_only_on_demand(refuser: Refuser, payload: bytes) -> None:
-    unsigned = sign_release(payload, [])
+    unsigned = sign_container(payload, [])
     refuser.refuse(unsigned, BundleUntrustedError, "signed by nobody", "scene.pub")
     refuser.accept(unsigned, allow_unsigned=True)
 
 
 def test_a_signature_by_another_key_vouches_for_nothing(refuser: Refuser, payload: bytes) -> None:
-    foreign = sign_release(payload, [OTHER])
+    foreign = sign_container(payload, [OTHER])
     refuser.refuse(foreign, BundleUntrustedError, f"signed by {key_id(public_bytes(OTHER))}")
     refuser.accept(foreign, trusted_keys=[public_bytes(OTHER)])
     refuser.accept(foreign, allow_unsigned=True)
@@ -43,7 +43,7 @@ def test_no_trusted_keys_trust_nobody(refuser: Refuser, whole: bytes) -> None:
 
 @pytest.mark.parametrize("keys", [[KEY, OTHER], [OTHER, KEY]], ids=["first", "second"])
 def test_one_of_two_signatures_suffices(refuser: Refuser, payload: bytes, keys: list[Ed25519PrivateKey]) -> None:
-    both = sign_release(payload, keys)
+    both = sign_container(payload, keys)
     refuser.accept(both)
     refuser.accept(both, trusted_keys=[public_bytes(THIRD), public_bytes(KEY)])
     named = ", ".join(key_id(public_bytes(key)) for key in keys)
@@ -51,8 +51,8 @@ def test_one_of_two_signatures_suffices(refuser: Refuser, payload: bytes, keys: 
 
 
 def test_seventeen_signatures_are_more_than_are_read(refuser: Refuser, payload: bytes) -> None:
-    refuser.accept(sign_release(payload, [*[OTHER] * 15, KEY]))
-    refuser.refuse(sign_release(payload, [KEY] * 17), BundleDamagedError, "signatures: 17, at most 16")
+    refuser.accept(sign_container(payload, [*[OTHER] * 15, KEY]))
+    refuser.refuse(sign_container(payload, [KEY] * 17), BundleDamagedError, "signatures: 17, at most 16")
 
 
 @pytest.mark.parametrize("place", [0, 31, 32, 63])
@@ -73,7 +73,7 @@ def test_an_altered_payload_with_its_sum_made_right_is_still_refused(
 
 
 def test_a_signature_that_names_a_trusted_key_must_be_by_it(refuser: Refuser, payload: bytes) -> None:
-    forged = sign_release(payload, [OTHER])
+    forged = sign_container(payload, [OTHER])
     forged = forged.replace(key_id(public_bytes(OTHER)).encode(), key_id(public_bytes(KEY)).encode())
     refuser.refuse(forged, BundleDamagedError, "signature: ", "did not sign this payload")
 

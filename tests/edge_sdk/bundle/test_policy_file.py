@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud_export.export.container_writer import development_key, public_bytes, sign_release
+from cloud_export.export.container_writer import development_key, public_bytes, sign_container
 from cloud_export.export.policy_file import pack_policy, sign_policy
 from cloud_export.scene.load import scene_from_table
 from edge_sdk.bundle.bundle import Bundle, with_policy
-from edge_sdk.bundle.container import POLICY, key_id, open_release
+from edge_sdk.bundle.container import POLICY, key_id, open_container
 from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.bundle.policy_reader import ReadPolicy, read_policy_file
 from edge_sdk.bundle.reader import read_bundle
@@ -53,7 +53,7 @@ def changed(raw: bytes, change: Callable[[Any], object]) -> bytes:
     change(file)
     builder = flatbuffers.Builder(1024)
     builder.Finish(file.Pack(builder))
-    return sign_release(bytes(builder.Output()), [KEY], POLICY)
+    return sign_container(bytes(builder.Output()), [KEY], POLICY)
 
 
 def test_the_file_says_what_the_bundle_says(bundle: Bundle) -> None:
@@ -82,7 +82,7 @@ def test_another_policy_takes_its_place(bundle: Bundle) -> None:
 
 def test_over_other_offers_it_finds_those_that_it_names(tmp_path: Path) -> None:
     other = packed(tmp_path, POLICY_SCENE, offers=("coupon_b", "fund_b", "fund_c"))
-    view = open_release(other.bundle, trusted_keys=[other.public_key], allow_unsigned=False)
+    view = open_container(other.bundle, trusted_keys=[other.public_key], allow_unsigned=False)
     installed = read_bundle(other.bundle, view)
 
     found = read(sign_policy(other.scene, KEY), installed)
@@ -106,8 +106,8 @@ def test_what_does_not_fit_is_named(raw: bytes, bundle: Bundle, change: Callable
     with pytest.raises(PolicyInvalidError) as caught:
         read(changed(raw, change), bundle)
     assert str(caught.value).startswith(f"new.policy: {words}")
-    mend = "make it with `cloud-export policy` from the scene file of the installed bundle"
-    assert str(caught.value).endswith(f"; {mend}")
+    fix = "make it with `cloud-export policy` from the scene file of the installed bundle"
+    assert str(caught.value).endswith(f"; {fix}")
 
 
 def test_a_later_format_is_refused(raw: bytes, bundle: Bundle) -> None:
@@ -116,7 +116,7 @@ def test_a_later_format_is_refused(raw: bytes, bundle: Bundle) -> None:
 
 
 def test_who_signed_it_is_asked(raw: bytes, bundle: Bundle) -> None:
-    foreign = sign_release(raw, [OTHER], POLICY)
+    foreign = sign_container(raw, [OTHER], POLICY)
     with pytest.raises(BundleUntrustedError) as caught:
         read(foreign, bundle)
     assert str(caught.value) == (
@@ -125,7 +125,7 @@ def test_who_signed_it_is_asked(raw: bytes, bundle: Bundle) -> None:
         "or allow_unsigned=True while developing"
     )
     with pytest.raises(BundleUntrustedError, match="signed by nobody"):
-        read(sign_release(raw, [], POLICY), bundle)
+        read(sign_container(raw, [], POLICY), bundle)
     assert read(foreign, bundle, unsigned=True).policy.version == 7
 
 
@@ -138,7 +138,7 @@ def test_a_bundle_is_no_policy_and_a_policy_no_bundle(scene: Small, raw: bytes, 
     )
     with pytest.raises(BundleDamagedError, match="size: 3 bytes"):
         read(b"abc", bundle)
-    altered = bytearray(sign_release(raw, [KEY], POLICY))
+    altered = bytearray(sign_container(raw, [KEY], POLICY))
     altered[altered.index(raw) + 40] ^= 1
     with pytest.raises(BundleDamagedError, match="sha256: the payload has changed"):
         read(bytes(altered), bundle)
@@ -151,6 +151,6 @@ def test_any_signed_bytes_are_a_policy_or_a_typed_error(
 ) -> None:
     place = int(where * len(raw))
     spliced = raw[:place] + new + raw[place + gone :]
-    data = sign_release(spliced or b"\0", [KEY], POLICY)
+    data = sign_container(spliced or b"\0", [KEY], POLICY)
     with contextlib.suppress(BundleDamagedError, BundleTooNewError, PolicyInvalidError):
         assert read(data, bundle).policy.weights.shape == (2,)

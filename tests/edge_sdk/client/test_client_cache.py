@@ -89,7 +89,7 @@ def test_what_rank_refuses_is_asked_each_time(client: Client[FakeEngine], engine
         client.details(BASE, context={"surface": ["home"]})  # type: ignore[dict-item]
         client.details(BASE, context="home")  # type: ignore[arg-type]
     engine.error = ErrorCode.MODEL_FAILED
-    assert client.details(BASE) is not client.details(BASE)  # an error may be mended by now
+    assert client.details(BASE) is not client.details(BASE)  # an error may be fixed by now
     assert len(engine.requests) == 6
 
 
@@ -146,8 +146,8 @@ def test_a_few_answers_are_kept(client: Client[FakeEngine], engine: FakeEngine) 
 def test_a_fake_decision_stands_by_what_it_dropped(engine: FakeEngine) -> None:
     decision = make_decision(["fund_a", "fund_b"], dropped={"fund_a": Reason.CAPPED})
 
-    assert not engine.still_stands(decision)
+    assert not engine.is_still_valid(decision)
     engine.dropped = {"fund_a": Reason.CAPPED}
-    assert engine.still_stands(decision)
+    assert engine.is_still_valid(decision)
     engine.dropped = {"fund_a": Reason.QUIET}
-    assert not engine.still_stands(decision)
+    assert not engine.is_still_valid(decision)

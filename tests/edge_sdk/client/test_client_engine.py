@@ -12,6 +12,7 @@ from edge_sdk import BaseDecision, Client, Engine, ErrorCode
 from edge_sdk.client.states import ClientState
 from edge_sdk.errors import UnknownKindError
 from edge_sdk.log.record import Records
+from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.support.client_openers import PATIENCE_S, HookLedger
 from tests.support.scene import HOME, NOW_MS, OFFERS, SettableClock, Small
@@ -50,7 +51,7 @@ def test_what_waited_is_in_the_log_with_its_own_times(small: Small, tmp_path: Pa
     engine = opened(client)
     client.record("convert", item="fund_c")
 
-    assert rows(engine._state.log.read()) == [
+    assert rows(internals(engine).state.log.read()) == [
         (NOW_MS, kind_id("view"), item_id("fund_a"), 12.5, 0),
         (NOW_MS + 1500, kind_id("impression"), item_id("fund_a"), 0.0, 0),
         (NOW_MS + 1500, kind_id("click"), item_id("fund_b"), 0.0, 0),
@@ -141,7 +142,7 @@ def test_touches_that_are_no_touches_raise_in_no_state(small: Small, tmp_path: P
         assert client.wait(PATIENCE_S)
         answers = [client.details(base, context=HOME) for base in broken]
         assert [answer.error for answer in answers] == [
-            ErrorCode.UNKNOWN_TOUCH, ErrorCode.UNKNOWN_TOUCH, ErrorCode.BAD_COSTS
+            ErrorCode.UNKNOWN_TREATMENT, ErrorCode.UNKNOWN_TREATMENT, ErrorCode.BAD_COSTS
         ]  # fmt: skip
         assert [[offer.id for offer in answer.offers] for answer in answers] == [["fund_a", "fund_b"]] * 3
         client.shown(answers[0])

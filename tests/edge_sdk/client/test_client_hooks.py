@@ -9,7 +9,7 @@ import pytest
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.client import Client
 from edge_sdk.client.hooks import Hook, RankRequest
-from edge_sdk.client.states import ClientState, Trouble
+from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.decision.decision import Decision
 from edge_sdk.errors import ErrorCode
 from edge_sdk.testing import FakeEngine, SettableClock
@@ -27,7 +27,7 @@ class RaisingHook(Hook):
     def after(self, request: RankRequest, decision: Decision) -> None:
         raise ValueError("secret_page")
 
-    def error(self, request: RankRequest | None, error: Trouble) -> None:
+    def error(self, request: RankRequest | None, error: Problem) -> None:
         raise ValueError("secret_page")
 
     def finally_(self, request: RankRequest) -> None:

@@ -1,4 +1,4 @@
-"""What a client logs and hands out says what to mend, and nothing of what the user did."""
+"""What a client logs and hands out says what to fix, and nothing of what the user did."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.client import Client
 from edge_sdk.client.diagnostics import ClientCounts, Versions, diagnostics
-from edge_sdk.client.states import ClientState, Trouble
+from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.engine.status import Status
 from edge_sdk.errors import ErrorCode, InvalidValueError
 from edge_sdk.testing import FakeEngine, SettableClock
@@ -56,7 +56,7 @@ def test_one_line_a_minute_for_each_code(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_a_refused_value_is_not_repeated() -> None:
-    trouble = Trouble.of(InvalidValueError("item", "secret_page"))
+    trouble = Problem.of(InvalidValueError("item", "secret_page"))
 
     assert (trouble.code, trouble.detail) == (ErrorCode.INVALID_VALUE, "a value that no event can hold")
 

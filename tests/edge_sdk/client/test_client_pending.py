@@ -178,7 +178,7 @@ def test_what_does_not_fit_is_counted_and_told() -> None:
 
     assert WAITING_MAX == 4096
     assert told == [  # once a minute, not once an event
-        (ErrorCode.NOT_READY, "too many events wait for the engine; call start(), or mend what client.error says")
+        (ErrorCode.NOT_READY, "too many events wait for the engine; call start(), or fix what client.error says")
     ]
     assert [event.value for event in engine.events] == [float(number) for number in range(4096)]
     assert counted(client, "lost_events") == 3

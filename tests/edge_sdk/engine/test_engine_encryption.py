@@ -1,6 +1,6 @@
 """With a storage key no file of the folder ever holds a plain byte of an event, and no nonce comes twice.
 
-The wrong key, one too many or none where one is needed is refused, names the mend and leaves the folder untouched.
+The wrong key, one too many or none where one is needed is refused, names the fix and leaves the folder untouched.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from edge_sdk import BaseDecision, Engine
 from edge_sdk.errors import WrongKeyError
 from edge_sdk.log.record import RECORD
 from edge_sdk.state import folder as state_folder
+from edge_sdk.testing.white_box import internals
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 from tests.support.state_traces import SECRET_MS, UNKNOWN, on_disk, record_secrets
 
@@ -27,12 +28,12 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def contents(engine: Engine) -> tuple[bytes, bytes, int, int]:
-    records = engine._state.log.read()[[name for name in RECORD.names or () if name != "crc"]]
+    records = internals(engine).state.log.read()[[name for name in RECORD.names or () if name != "crc"]]
     return (
         repr(records.tolist()).encode(),
-        engine._state.memory.dump(),
-        engine._state.log.last_seq,
-        engine._state.log.count,
+        internals(engine).state.memory.dump(),
+        internals(engine).state.log.last_seq,
+        internals(engine).state.log.count,
     )
 
 
@@ -41,8 +42,8 @@ def contents(engine: Engine) -> tuple[bytes, bytes, int, int]:
 
 def assert_nothing_plain(engine: Engine, folder: Path) -> None:
     assert on_disk(folder) == set()
-    pieces = [record.tobytes()[4:20] for record in engine._state.log.read()]  # time, kind, item, value
-    dump = engine._state.memory.dump()
+    pieces = [record.tobytes()[4:20] for record in internals(engine).state.log.read()]  # time, kind, item, value
+    dump = internals(engine).state.memory.dump()
     pieces += [dump[at : at + 16] for at in range(0, len(dump), 16) if len(set(dump[at : at + 16])) > 4]
     for name, content in files(folder).items():
         assert not any(piece in content for piece in pieces), name
@@ -59,7 +60,7 @@ def test_no_file_ever_holds_a_plain_byte(derived: Small, tmp_path: Path) -> None
     )  # fmt: skip
     record_secrets(engine, "convert")
     assert_nothing_plain(engine, tmp_path)
-    engine._state.keep()
+    internals(engine).state.keep()
     assert_nothing_plain(engine, tmp_path)
     engine.feedback(engine.rank(BASE, context=HOME), "fund_c", "click")
     engine.resize(9000)
@@ -190,7 +191,7 @@ def test_no_nonce_comes_twice(
             engine.close()
             engine = small.open(tmp_path, clock, storage_key=key)
         elif act == 2:
-            engine._state.keep()
+            internals(engine).state.keep()
         elif act == 3:
             key = KEY_32 if key == KEY_16 else KEY_16
             engine.rotate_storage_key(key)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Engine, Reason
+from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id
 from tests.support.engine_acts import dropped, names
 from tests.support.scene import HOME, ITEMS, KINDS, NOW_MS, OFFERS, SettableClock, Small
@@ -32,12 +33,12 @@ Event = tuple[int, str, str, float]
 def explained(engine: Engine) -> list[tuple[float, float]]:
     """Of each offer, the base and the sum of all terms."""
     explanations = engine.explain(engine.rank(BASE, context=HOME))
-    return [(e.base, sum(term.value for term in e.terms)) for e in explanations]
+    return [(e.base, sum(term.value for term in e.contributions)) for e in explanations]
 
 
 def state(engine: Engine) -> tuple[object, ...]:
     decision = engine.rank(BASE, context=HOME)
-    return engine.status().events, engine._state.memory.dump(), decision.scores.tobytes(), names(decision)
+    return engine.status().events, internals(engine).state.memory.dump(), decision.scores.tobytes(), names(decision)
 
 
 @given(
@@ -94,10 +95,14 @@ def test_what_followed_from_an_erased_event_goes_with_it(derived: Small, clock: 
         engine.record("view", item="fund_a")
         clock.now_ms += 30_000
         engine.record("click", item="fund_b")
-        labels = {term.label for term in engine.explain(engine.rank(BASE, context=HOME))[0].terms if term.event >= 0}
+        labels = {
+            term.label for term in engine.explain(engine.rank(BASE, context=HOME))[0].contributions if term.event >= 0
+        }
         assert labels == {"view fund_a, 30 s ago", "stay fund_a, 0 s ago", "click fund_b, 0 s ago"}
         assert engine.erase(items=["fund_a"]) == 1
-        labels = {term.label for term in engine.explain(engine.rank(BASE, context=HOME))[0].terms if term.event >= 0}
+        labels = {
+            term.label for term in engine.explain(engine.rank(BASE, context=HOME))[0].contributions if term.event >= 0
+        }
         assert labels == {"click fund_b, 0 s ago"}
 
 
@@ -115,17 +120,17 @@ def wrapped(small: Small, clock: SettableClock, tmp_path: Path) -> Engine:
         engine.record("impression", item=offer)
     for _ in range(200):
         engine.record("note", item="page_home")
-    assert engine._state.log.read()["seq"].min() == 79
+    assert internals(engine).state.log.read()["seq"].min() == 79
     assert dropped(engine.rank(BASE, context=HOME)) == HELD
     return engine
 
 
 def counters(engine: Engine) -> dict[str, float]:
     """How many impressions of each offer the slower counter holds; category fund last."""
-    layout = engine._bundle.layout
+    layout = internals(engine).bundle.layout
     rows = np.arange(1, len(OFFERS) + 1)
     out = np.zeros((len(OFFERS), layout.counter_features), np.float32)
-    engine._state.memory.fill_counters(NOW_MS, layout.counter_slots(rows), out)
+    internals(engine).state.memory.fill_counters(NOW_MS, layout.counter_slots(rows), out)
     of = {offer: float(out[int(layout.offers.row(int(i))) - 1, 1]) for offer, i in zip(OFFERS, IDS, strict=True)}
     row_of_fund = int(layout.offers.row(IDS[2])) - 1
     return {offer: count for offer, count in of.items() if count} | {"category": float(out[row_of_fund, 7])}

@@ -1,7 +1,7 @@
 """`rank` answers, whatever it is asked.
 
 A base decision, context, weights or limit that cannot be used, and a model that fails or gives no number, all give the
-base order, with an error code and a sentence that says how to mend it; nothing is raised and the log stays as it was.
+base order, with an error code and a sentence that says how to fix it; nothing is raised and the log stays as it was.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge_sdk import BaseDecision, Engine, ErrorCode, Reason
-from edge_sdk.model.session import BoundCall
+from edge_sdk.model.session import BoundInputs
 from tests.support.engine_acts import names, tape
 from tests.support.scene import FUNDS, HOME, OFFERS
 
@@ -25,7 +25,7 @@ def six(logits: object) -> BaseDecision:
 
 
 @pytest.mark.parametrize(
-    ("base", "error", "mend"),
+    ("base", "error", "fix"),
     [
         (BaseDecision([], []), ErrorCode.NO_CANDIDATES, "pass the offers to choose from"),
         (BaseDecision([f"x{n}" for n in range(4097)], [0.0] * 4097), ErrorCode.TOO_MANY_CANDIDATES, "keep the best"),
@@ -33,7 +33,7 @@ def six(logits: object) -> BaseDecision:
         (BaseDecision([f"x{n}" for n in range(8)], range(8, 0, -1)), ErrorCode.UNKNOWN_OFFER, "'x4' and 3 more"),
         (BaseDecision(["fund_a", "\ud800"], [2, 1]), ErrorCode.UNKNOWN_OFFER, "install the bundle"),
         (BaseDecision(["fund_a", 7, None], [3, 2, 1]), ErrorCode.UNKNOWN_OFFER, "7, None"),  # type: ignore[list-item]
-        (six([NAN, *GOOD[1:]]), ErrorCode.BAD_BASE_LOGITS, "mend the base decision where it is made"),
+        (six([NAN, *GOOD[1:]]), ErrorCode.BAD_BASE_LOGITS, "fix the base decision where it is made"),
         (six([math.inf, *GOOD[1:]]), ErrorCode.BAD_BASE_LOGITS, "NaN or infinite"),
         (six([1e39, *GOOD[1:]]), ErrorCode.BAD_BASE_LOGITS, "NaN or infinite"),
         (six(GOOD[:5]), ErrorCode.BAD_BASE_LOGITS, "shape (5,); pass (6,) or (6, 2)"),
@@ -46,12 +46,12 @@ def six(logits: object) -> BaseDecision:
         (six([1j] * 6), ErrorCode.BAD_BASE_LOGITS, "NaN or infinite"),
     ],
 )
-def test_a_base_decision_that_cannot_be_scored(engine: Engine, base: BaseDecision, error: ErrorCode, mend: str) -> None:
+def test_a_base_decision_that_cannot_be_scored(engine: Engine, base: BaseDecision, error: ErrorCode, fix: str) -> None:
     engine.record("click", item="fund_a")
     before = tape(engine)
     decision = engine.rank(base, context=HOME)
     assert decision.error is error
-    assert mend in decision.detail
+    assert fix in decision.detail
     assert names(decision) == list(base.offers)  # the base order: best first, as it was given
     assert all(Reason.BASE_ORDER in offer.reasons for offer in decision.offers)
     assert decision.trace is None
@@ -68,7 +68,7 @@ def test_the_unknown_one_of_several_candidates_is_marked(engine: Engine) -> None
 
 
 @pytest.mark.parametrize(
-    ("context", "mend"),
+    ("context", "fix"),
     [
         ({"surface": "kitchen"}, "it declares {'surface': ['home', 'wealth'], 'stage': ['new', 'active']}"),
         ({"weather": "fine"}, "'weather'"),
@@ -80,11 +80,11 @@ def test_the_unknown_one_of_several_candidates_is_marked(engine: Engine) -> None
         (["surface"], "it declares"),
     ],
 )
-def test_an_unknown_context_gives_the_base_order(engine: Engine, context: object, mend: str) -> None:
+def test_an_unknown_context_gives_the_base_order(engine: Engine, context: object, fix: str) -> None:
     engine.record("click", item="fund_a")
     decision = engine.rank(BaseDecision(FUNDS, [0, 3, 1, 2]), context=context)  # type: ignore[arg-type]
     assert decision.error is ErrorCode.UNKNOWN_CONTEXT
-    assert mend in decision.detail
+    assert fix in decision.detail
     assert names(decision) == ["fund_b", "fund_d", "fund_c", "fund_a"]
 
 
@@ -133,11 +133,11 @@ def test_a_model_that_fails_gives_the_base_order(
 ) -> None:
     engine.record("click", item="fund_a")
 
-    def broken(_: BoundCall) -> None:
+    def broken(_: BoundInputs) -> None:
         raise RuntimeError("no such kernel")
 
     with monkeypatch.context() as patch:
-        patch.setattr(BoundCall, "run", broken)
+        patch.setattr(BoundInputs, "run", broken)
         decision = engine.rank(base, context=HOME)
     assert decision.error is ErrorCode.MODEL_FAILED
     assert decision.detail == "RuntimeError: no such kernel; report it with the model version"
@@ -149,7 +149,7 @@ def test_a_model_that_fails_gives_the_base_order(
 def test_a_model_that_gives_nan_gives_the_base_order(
     engine: Engine, base: BaseDecision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BoundCall, "run", lambda call: call.logits.fill(np.nan))
+    monkeypatch.setattr(BoundInputs, "run", lambda call: call.logits.fill(np.nan))
     decision = engine.rank(base, context=HOME)
     assert decision.error is ErrorCode.MODEL_FAILED
     assert decision.detail == "the model gave NaN or infinity; export it again"

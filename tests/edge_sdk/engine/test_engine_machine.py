@@ -26,12 +26,13 @@ from hypothesis.stateful import (
 
 from edge_sdk import BaseDecision, Decision
 from edge_sdk.bundle import selftest
-from edge_sdk.bundle.container import open_release
+from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.decision.request import Request
 from edge_sdk.errors import ExplanationGoneError
 from edge_sdk.limits import TIME_MS_MAX
+from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.contract.test_no_skew import made_from
 from tests.support.engine_model import KIND_NAMES, Model
@@ -202,7 +203,7 @@ class Life(RuleBasedStateMachine):
             self.it_explains_exactly_or_not_at_all()
 
     def the_log_holds_exactly_these_events(self) -> None:
-        records = self.engine._state.log.read()
+        records = internals(self.engine).state.log.read()
         self.model.let_go(set(records["seq"].tolist()), self.clock.now_ms)
         times_ms = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
         columns = [records[name].tolist() for name in ("kind", "item", "value", "decision")]
@@ -216,7 +217,7 @@ class Life(RuleBasedStateMachine):
 
     def memory_is_made_of_these_events(self) -> None:
         if self.model.is_replay and not self.keeps:
-            assert self.engine._state.memory.dump() == self.model.replayed()
+            assert internals(self.engine).state.memory.dump() == self.model.replayed()
 
     def it_decides_by_these_events(self) -> None:
         decision = self.engine.rank(BASE, context=HOME)
@@ -225,7 +226,7 @@ class Life(RuleBasedStateMachine):
         assert (made_from(self.engine, decision).event_age_s >= 0).all()
         if not self.model.is_blurred:
             request = Request(
-                number=decision.id, now_ms=decision.time_ms, utc_offset_s=0, seed=0, last_seq=0, era=object(),
+                number=decision.id, now_ms=decision.time_ms, utc_offset_s=0, seed=0, last_seq=0, generation=object(),
                 context=HOME, attributes=None, limit=None, weights=None,
             )  # fmt: skip
             expected = self.maker.decide(self.model.memory(), BASE, request)
@@ -242,7 +243,7 @@ class Life(RuleBasedStateMachine):
                 self.engine.explain(self.decision)
             return
         for explanation in self.engine.explain(self.decision):
-            total = explanation.base + sum(term.value for term in explanation.terms)
+            total = explanation.base + sum(term.value for term in explanation.contributions)
             assert total == pytest.approx(explanation.score, rel=1e-5, abs=1e-4)
 
 
@@ -260,9 +261,9 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Small:
 @pytest.mark.parametrize("scene", ["small", "derived", "forgetful"])
 def test_an_engine_lives_as_its_model(scene: str, request: pytest.FixtureRequest) -> None:
     subject: Small = request.getfixturevalue(scene)
-    payload = open_release(subject.bundle, trusted_keys=[subject.public_key], allow_unsigned=False)
+    payload = open_container(subject.bundle, trusted_keys=[subject.public_key], allow_unsigned=False)
     bundle = read_bundle(subject.bundle, payload)
-    members = {"scene": subject, "maker": DecisionMaker(bundle, selftest.tested_ranker(bundle))}
+    members = {"scene": subject, "maker": DecisionMaker(bundle, selftest.tested_session(bundle))}
     life = type(f"LifeOf{scene}", (Life,), members)
     limits = settings(max_examples=20, stateful_step_count=40, deadline=None)
     run_state_machine_as_test(life, settings=limits)

@@ -21,6 +21,7 @@ from edge_sdk.errors import (
 )
 from edge_sdk.log import header as log_file
 from edge_sdk.state import folder as state_folder
+from edge_sdk.testing.white_box import internals
 from tests.support.engine_acts import names, tape
 from tests.support.scene import DERIVED_KINDS, HOME, OFFERS, SettableClock, Small
 
@@ -87,7 +88,7 @@ def test_a_disk_that_refuses_is_counted_and_costs_no_event(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as broken:
-        broken.setattr(engine._state.log, "sync", refuse)
+        broken.setattr(internals(engine).state.log, "sync", refuse)
         assert engine.record("view", item="fund_a") == 1
         assert engine.record("click", item="fund_a") == 2
         assert engine.status().disk_failures == 2
@@ -136,13 +137,13 @@ def test_an_erase_that_the_disk_refused_half_way_can_be_called_again(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as broken:
-        broken.setattr(engine._state._file, "sync", refuse)
+        broken.setattr(internals(engine).state._file, "sync", refuse)
         with pytest.raises(StateUnusableError, match="Input/output error"):
             engine.erase(items=["fund_a"])
     with pytest.raises(ExplanationGoneError):  # memory has changed already
         engine.explain(decision)
     assert engine.erase(items=["fund_a"]) == 2
-    assert engine._state.log.read()["seq"].tolist() == [2]
+    assert internals(engine).state.log.read()["seq"].tolist() == [2]
 
 
 def test_a_log_that_would_outgrow_the_largest_is_not_encrypted(
@@ -180,12 +181,12 @@ def test_numbers_start_low_again_long_before_they_end(
                     engine.erase(items=["fund_b"], kinds=["view"]) if number == 99 else None
             decision = engine.rank(base, context=HOME)
             explained = engine.explain(decision)
-            records = engine._state.log.read()[["time_s", "time_ms", "kind", "item", "value", "decision"]]
-            dump = engine._state.memory.dump()
+            records = internals(engine).state.log.read()[["time_s", "time_ms", "kind", "item", "value", "decision"]]
+            dump = internals(engine).state.memory.dump()
             engine.close()
             with small.open(folder, now, storage_key=storage_key) as again:
-                assert again._state.memory.dump() == dump
-                assert again._state.log.last_seq == engine._state.log.last_seq
+                assert internals(again).state.memory.dump() == dump
+                assert internals(again).state.log.last_seq == internals(engine).state.log.last_seq
                 assert again.status().damaged == 0
                 assert again.rank(base, context=HOME).scores.tobytes() == decision.scores.tobytes()
         seen.append((records.tolist(), dump, decision.scores.tobytes(), names(decision), explained))

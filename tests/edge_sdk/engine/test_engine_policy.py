@@ -75,5 +75,5 @@ def test_rules_hold_in_the_base_order_too_and_their_reasons_add_up(engine: Engin
     assert names(decision) == ["fund_a"]
     assert dropped(decision) == {"coupon_a": Reason.NOT_ELIGIBLE | Reason.COOLING_DOWN}
     assert decision.dropped[0].reasons.text == (
-        "as the cloud ranked it; not for this user's stage or surface; resting after the user's answer"
+        "as the cloud ranked it; its conditions do not hold for this user; resting after the user's answer"
     )

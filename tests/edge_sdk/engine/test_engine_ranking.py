@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Engine, ErrorCode, Reason
+from edge_sdk.testing.white_box import internals
 from tests.support.engine_acts import fresh, names
 from tests.support.scene import FUNDS, HOME, OFFERS, SettableClock, Small
 
@@ -40,7 +41,7 @@ def test_without_events_the_order_is_the_base_order(
 
 def test_without_events_the_logits_are_the_base_logits_to_the_bit(engine: Engine, base: BaseDecision) -> None:
     engine.rank(base, context=HOME)
-    assert engine._maker._ranker.bound(6).logits.tobytes() == base.logits.tobytes()
+    assert internals(engine).session.bound(6).logits.tobytes() == base.logits.tobytes()
 
 
 def test_ties_stand_in_the_order_given(engine: Engine) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from edge_sdk import BaseDecision, Engine
 from edge_sdk.errors import InvalidValueError, UnknownKindError, UnknownOutcomeError
+from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id
 from tests.support.engine_acts import names, tape
 from tests.support.scene import HOME, SettableClock, Small
@@ -72,7 +73,7 @@ def test_an_unusable_decision_id_is_refused_and_nothing_is_written(engine: Engin
 @pytest.mark.parametrize("value", [3.4028234663852886e38, -3.4028234663852886e38, 1e-45, True, np.float32(2.5), 7])
 def test_every_float32_is_kept(engine: Engine, value: float) -> None:
     engine.record("click", item="fund_a", value=value)
-    assert float(engine._state.log.read()["value"][0]) == float(np.float32(value))
+    assert float(internals(engine).state.log.read()["value"][0]) == float(np.float32(value))
 
 
 def test_an_unknown_item_is_recorded_and_kept(small: Small, clock: SettableClock, tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_an_unknown_item_is_recorded_and_kept(small: Small, clock: SettableClock
         assert engine.record("view", item="fund_a") == 3
         assert engine.status().unknown_items == 1
     with small.open(tmp_path / "s", clock) as engine:
-        records = engine._state.log.read()
+        records = internals(engine).state.log.read()
         assert records["item"].tolist() == [item_id("a new fund")] * 2 + [item_id("fund_a")]
         assert records["seq"].tolist() == [1, 2, 3]
 
@@ -92,7 +93,7 @@ def test_a_clock_out_of_range_is_held_within_it(engine: Engine, base: BaseDecisi
         clock.now_ms = now_ms
         engine.record("click", item="fund_a")
         assert np.isfinite(engine.rank(base, context=HOME).scores).all()
-    assert engine._state.log.read()["time_s"].tolist() == [0, 0, 0xFFFFFFFF]
+    assert internals(engine).state.log.read()["time_s"].tolist() == [0, 0, 0xFFFFFFFF]
 
 
 # ---- shown and feedback ----
@@ -104,8 +105,8 @@ def test_shown_and_feedback_record_the_declared_kinds_with_the_decision(engine: 
     engine.shown(decision, count=2)
     engine.feedback(decision, "fund_c", "click", value=2.5)
     first, second = names(decision)[:2]
-    kinds = engine._bundle.kind_ids
-    records = engine._state.log.read()[["seq", "kind", "item", "value", "decision"]].tolist()
+    kinds = internals(engine).bundle.kind_ids
+    records = internals(engine).state.log.read()[["seq", "kind", "item", "value", "decision"]].tolist()
     assert [tuple(record) for record in records] == [
         (1, kinds["impression"], item_id(first), 0.0, 2),
         (2, kinds["impression"], item_id(second), 0.0, 2),

@@ -14,6 +14,7 @@ import pytest
 
 from edge_sdk import BaseDecision, Engine
 from edge_sdk.errors import ExplanationGoneError, StateOwnedError
+from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id
 from tests.edge_sdk.log.test_event_log_owner import OWNER
 from tests.support.child_python import python
@@ -98,14 +99,14 @@ def test_numbers_are_unique_while_some_events_are_erased(small: Small, clock: Se
         Crowd([*jobs, record_many, erase, *bystanders(engine)]).run()
         engine.erase(items=["item 0"])
         assert sorted(seq for seqs in acknowledged for seq in seqs) == list(range(1, RECORDERS * EACH + 240 + 1))
-        records = {int(record["seq"]): record for record in engine._state.log.read()}
+        records = {int(record["seq"]): record for record in internals(engine).state.log.read()}
         assert sorted(records) == sorted(seq for seqs in acknowledged[1:] for seq in seqs)
         for thread in range(1, RECORDERS):
             assert [float(records[seq]["value"]) for seq in acknowledged[thread]] == list(range(EACH))
             assert {int(records[seq]["item"]) for seq in acknowledged[thread]} == {item_id(f"item {thread}")}
-        before = engine._state.log.read().tobytes(), engine._state.memory.dump()
+        before = internals(engine).state.log.read().tobytes(), internals(engine).state.memory.dump()
     with small.open(tmp_path, clock, storage_key=bytes(16)) as engine:
-        assert engine._state.memory.dump() == before[1]
+        assert internals(engine).state.memory.dump() == before[1]
         assert engine.status().damaged == 0
         assert engine.status().events == len(records)
 
@@ -136,7 +137,7 @@ def test_after_an_erase_returned_only_later_events_are_there(
 
         jobs = [lambda thread=thread: record(thread) for thread in range(RECORDERS)]
         Crowd([*jobs, erase, *bystanders(engine)]).run()
-        records = engine._state.log.read()
+        records = internals(engine).state.log.read()
         assert records["seq"].tolist() == list(range(1, len(records) + 1))
         for thread in range(RECORDERS):
             left = records["value"][records["item"] == item_id(f"item {thread}")].tolist()
@@ -164,7 +165,7 @@ def test_closing_while_others_are_at_work(small: Small, clock: SettableClock, tm
 
     Crowd([record, sync, close]).run()
     with small.open(tmp_path, clock) as engine:
-        assert engine._state.log.read()["seq"].tolist() == acknowledged[-2046:]  # the ring's room
+        assert internals(engine).state.log.read()["seq"].tolist() == acknowledged[-2046:]  # the ring's room
 
 
 def until_closed(act: Callable[[], None]) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Engine, Reason
 from edge_sdk.limits import TIME_MS_MAX
+from edge_sdk.testing.white_box import internals
 from tests.contract.test_no_skew import made_from
 from tests.support.engine_acts import dropped
 from tests.support.scene import HOME, KINDS, NOW_MS, OFFERS, SCENE, SettableClock, Small, packed
@@ -190,7 +191,7 @@ def test_any_number_is_held_within_the_range(small: Small, tmp_path: Path, given
         engine.record("click", item="fund_a")
         decision = engine.rank(BASE, context=HOME)
         assert (decision.error, decision.time_ms, type(decision.time_ms)) == (0, recorded_ms, int)
-        (record,) = engine._state.log.read()
+        (record,) = internals(engine).state.log.read()
         assert int(record["time_s"]) * 1000 + int(record["time_ms"]) == recorded_ms
 
 

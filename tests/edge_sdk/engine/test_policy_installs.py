@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cloud_export.export.container_writer import development_key, sign_release
+from cloud_export.export.container_writer import development_key, sign_container
 from cloud_export.export.policy_file import pack_policy, sign_policy
 from cloud_export.scene.load import scene_from_table
 from edge_sdk import BaseDecision, Decision, Engine, Reason
@@ -92,9 +92,9 @@ def payload() -> bytes:
 @pytest.mark.parametrize(
     ("made", "error"),
     [
-        (lambda: sign_release(payload(), [], POLICY), BundleUntrustedError),
-        (lambda: sign_release(payload(), [development_key("another")], POLICY), BundleUntrustedError),
-        (lambda: sign_release(payload(), [KEY]), BundleDamagedError),  # a bundle's identifier
+        (lambda: sign_container(payload(), [], POLICY), BundleUntrustedError),
+        (lambda: sign_container(payload(), [development_key("another")], POLICY), BundleUntrustedError),
+        (lambda: sign_container(payload(), [KEY]), BundleDamagedError),  # a bundle's identifier
         (lambda: payload(), BundleDamagedError),
         (lambda: b"", BundleDamagedError),
         (other_scene, PolicyInvalidError),
@@ -127,7 +127,7 @@ def test_a_damaged_policy_is_refused_wherever_it_is_damaged(user: Opened) -> Non
         for flip in (0x01, 0x80, 0xFF):
             damaged = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
             try:
-                user.engine._policies.check(damaged, user.engine._bundle)
+                user.engine._policies.check(damaged, internals(user.engine).bundle)
             except EdgeError:
                 refused += 1
                 with pytest.raises(EdgeError):
@@ -156,9 +156,9 @@ def test_a_policy_that_is_accepted_holds_from_now_on_and_goes_on_counting(user: 
 
 def test_a_decision_of_the_former_policy_is_not_explained_by_the_new_one(user: Opened) -> None:
     decision = user.rank()
-    assert user.engine.still_stands(decision)
+    assert user.engine.is_still_valid(decision)
     user.engine.install_policy(signed(THRICE, 6))
-    assert not user.engine.still_stands(decision)
+    assert not user.engine.is_still_valid(decision)
     with pytest.raises(EdgeError):
         user.engine.explain(decision)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from edge_sdk import Engine
 from edge_sdk.errors import InvalidValueError, UnknownKindError
 from edge_sdk.limits import TIME_MS_MAX
+from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id
 from tests.support.engine_acts import tape
 from tests.support.scene import ITEMS, KINDS, NOW_MS, SettableClock, Small
@@ -33,7 +34,7 @@ def tiny(small: Small, clock: SettableClock, tmp_path: Path) -> Iterator[Engine]
 
 
 def content(engine: Engine) -> tuple[bytes, bytes, int]:
-    return tape(engine), engine._state.memory.dump(), engine._state.log.last_seq
+    return tape(engine), internals(engine).state.memory.dump(), internals(engine).state.log.last_seq
 
 
 @given(
@@ -71,7 +72,7 @@ def test_at_once_is_as_one_by_one(
                     decision=0 if "decisions" in without else int(decisions[index]),
                 )
             clock.now_ms = max(NOW_MS, int(times_ms.max(initial=NOW_MS)))
-            assert last == one._state.log.last_seq
+            assert last == internals(one).state.log.last_seq
             assert content(many) == content(one)
     with subject.open(folder / "one", clock) as one, subject.open(folder / "many", clock) as many:
         assert content(many) == content(one)

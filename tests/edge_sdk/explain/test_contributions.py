@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from edge_sdk import BaseDecision
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.selftest import model_shape
-from edge_sdk.explain.contributions import counter_labels, counter_shares, events_named, taken_apart
+from edge_sdk.explain.contributions import counter_labels, counter_shares, decomposed, events_named
 from edge_sdk.explain.explainer import Explainer
 from edge_sdk.memory.decay import TICKS_A_HALF_LIFE
 from edge_sdk.model.inputs import ModelInputs
+from edge_sdk.testing.white_box import internals
 from edge_sdk.types import F32, F64
 from tests.support.engine_acts import ACTS, Act, do, fresh
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
@@ -56,9 +57,9 @@ def test_shares_are_those_of_the_loop(derived: Small, acts: list[Act], later_ms:
     with folder, engine:
         do(engine, clock, acts)
         clock.now_ms += later_ms
-        bundle, decision = engine._bundle, engine.rank(BASE, context=HOME)
+        bundle, decision = internals(engine).bundle, engine.rank(BASE, context=HOME)
         inputs = ModelInputs.empty(model_shape(bundle), len(OFFERS))
-        engine._maker.fill(inputs, engine._state.memory, decision)
+        internals(engine).maker.fill(inputs, internals(engine).state.memory, decision)
         tables = Explainer(bundle).tables
     random = np.random.default_rng(seed)
     counters = random.normal(size=inputs.counters.shape).astype(np.float32) * (inputs.counters > 0)
@@ -69,7 +70,7 @@ def test_shares_are_those_of_the_loop(derived: Small, acts: list[Act], later_ms:
     np.testing.assert_allclose(shares, by_side.transpose(1, 2, 0), rtol=1e-12, atol=1e-12)
 
     events = random.normal(size=(len(expected), len(OFFERS))).astype(np.float32)
-    of_events, rest = taken_apart(tables, inputs, events, counters)
+    of_events, rest = decomposed(tables, inputs, events, counters)
     np.testing.assert_allclose(of_events, events.astype(np.float64) + expected.sum(axis=2), rtol=1e-12, atol=1e-12)
     left = (counters.astype(np.float64) - expected.sum(axis=0)).reshape(len(OFFERS), 2 * kinds, halves).sum(axis=2)
     np.testing.assert_allclose(rest, left, rtol=1e-10, atol=1e-10)
@@ -82,9 +83,9 @@ def test_labels(small: Small) -> None:
         engine.record("click", item="fund_a")
         engine.record("view")
         clock.now_ms += 12_000
-        explainer = Explainer(engine._bundle)
-        inputs = ModelInputs.empty(model_shape(engine._bundle), len(OFFERS))
-        engine._maker.fill(inputs, engine._state.memory, engine.rank(BASE, context=HOME))
+        explainer = Explainer(internals(engine).bundle)
+        inputs = ModelInputs.empty(model_shape(internals(engine).bundle), len(OFFERS))
+        internals(engine).maker.fill(inputs, internals(engine).state.memory, engine.rank(BASE, context=HOME))
     assert events_named(explainer.tables, inputs) == [
         ("view (an item not in the bundle), 12 s ago", 0, "view", "", 12.0),
         ("click fund_a, 12 s ago", 1, "click", "fund_a", 12.0),

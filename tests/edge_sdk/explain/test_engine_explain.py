@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Decision, Engine
 from edge_sdk.errors import ExplanationGoneError, InvalidValueError
-from edge_sdk.explain.contribution import TermSource
+from edge_sdk.explain.contribution import ContributionSource
 from tests.support.engine_acts import ACTS, Act, do, fresh
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 
@@ -28,9 +28,9 @@ def sums_up(decision: Decision, engine: Engine) -> None:
     for explanation, offer in zip(explanations, offers, strict=True):
         assert (explanation.place, explanation.base_place) == (offer.place, offer.base_place)
         assert explanation.score == offer.score
-        total = explanation.base + sum(term.value for term in explanation.terms)
+        total = explanation.base + sum(term.value for term in explanation.contributions)
         assert total == pytest.approx(explanation.score, abs=1e-5)
-        sizes = [abs(term.value) for term in explanation.terms]
+        sizes = [abs(term.value) for term in explanation.contributions]
         assert sizes == sorted(sizes, reverse=True)
 
 
@@ -63,19 +63,21 @@ def test_an_explanation_names_the_events(engine: Engine, base: BaseDecision, clo
     engine.record("view", item="never heard of")
     clock.now_ms += 12_000
     explanation = engine.explain(engine.rank(base, context=HOME))[0]
-    assert {(t.label, t.event, t.kind, t.item, t.age_s) for t in explanation.terms if t.event >= 0} == {
+    assert {(t.label, t.event, t.kind, t.item, t.age_s) for t in explanation.contributions if t.event >= 0} == {
         ("view (an item not in the bundle), 12 s ago", 0, "view", "", 12.0),
         ("click fund_a, 12 s ago", 1, "click", "fund_a", 12.0),
     }
-    assert {term.source for term in explanation.terms if term.event >= 0} == {TermSource.EVENT}
+    assert {term.source for term in explanation.contributions if term.event >= 0} == {ContributionSource.EVENT}
 
 
 def test_what_was_counted_before_the_window_is_a_term_of_its_own(engine: Engine, base: BaseDecision) -> None:
     engine.record("click", item="fund_a")
     for _ in range(8):  # the window's size
         engine.record("dismiss", item="coupon_a")
-    terms = engine.explain(engine.rank(base, context=HOME)).of("fund_a").terms
-    counted = {(term.label, term.kind, term.item) for term in terms if term.source is TermSource.COUNTER}
+    contributions = engine.explain(engine.rank(base, context=HOME)).of("fund_a").contributions
+    counted = {
+        (term.label, term.kind, term.item) for term in contributions if term.source is ContributionSource.COUNTER
+    }
     assert counted == {
         ("earlier click of the offer", "click", ""),
         ("earlier click of the offer's category", "click", "fund"),
@@ -108,7 +110,12 @@ def test_an_offer_that_was_no_candidate_has_no_explanation(engine: Engine, base:
 def test_without_events_the_explanation_is_the_base(engine: Engine) -> None:
     decision = engine.rank(BaseDecision(["fund_a"], [2.0]), context=HOME)
     (explanation,) = engine.explain(decision)
-    assert (explanation.offer, explanation.base, explanation.score, explanation.terms) == ("fund_a", 3.0, 3.0, ())
+    assert (explanation.offer, explanation.base, explanation.score, explanation.contributions) == (
+        "fund_a",
+        3.0,
+        3.0,
+        (),
+    )
 
 
 def test_a_bare_base_order_has_no_explanation(engine: Engine) -> None:

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Engine, Reason
-from edge_sdk.explain.contribution import TermSource
+from edge_sdk.explain.contribution import ContributionSource
 from edge_sdk.explain.explainer import Explanations
 from edge_sdk.explain.explanation import Explanation
 from edge_sdk.explain.messages import Messenger
-from edge_sdk.policy.suppressions import Obstacle
+from edge_sdk.policy.suppressions import Suppression
+from edge_sdk.testing.white_box import internals
 from tests.support.engine_acts import ACTS, Act, do
 from tests.support.scene import NOW_MS, OFFERS, SCENE, VALID_UNTIL_MS, SettableClock, Small, packed
 
@@ -65,9 +66,9 @@ RULES: dict[str, Any] = {
             {"name": "home_coupons", "category": "coupon", "add": -0.2, "when": {"surface": "home"}},
             {"name": "held_funds", "category": "fund", "add": 0.7, "when": {"holding": "held"}},
         ],
-        "gate": {"min_events": 2, "full_events": 5},
-        "influence": {"largest_move": 2, "largest_shift": 1.5},
-        "cost": {"price": 0.8},
+        "warm_up": {"min_events": 2, "full_events": 5},
+        "model_bounds": {"max_rank_change": 2, "max_score_change": 1.5},
+        "cost": {"weight": 0.8},
         "diversity": 0.25,
         "pins": [{"name": "d_first", "offers": "fund_d", "place": 1, "when": {"surface": "wealth"}}],
         "exploration": {"mode": "softmax", "temperature": 0.5},
@@ -102,10 +103,10 @@ def opened(rules: Small, state: Path, clock: SettableClock) -> Engine:
     return Engine.open(state, bundle=rules.bundle, trusted_keys=keys, clock=clock, utc_offset_s=lambda _: 3600, seed=3)
 
 
-def why_not(engine: Engine, **rank: Any) -> dict[str, tuple[Obstacle, ...]]:
+def why_not(engine: Engine, **rank: Any) -> dict[str, tuple[Suppression, ...]]:
     decision = engine.rank(BASE, **{"context": {"surface": "home"}, "attributes": {"balance": 500.0}, **rank})
     assert not decision.error, decision.detail
-    return {found.offer: found.obstacles for found in engine.explain(decision) if not found.place}
+    return {found.offer: found.suppressions for found in engine.explain(decision) if not found.place}
 
 
 @given(acts=ACTS, surface=st.sampled_from(["home", "wealth"]), limit=st.sampled_from([None, 2]))
@@ -123,21 +124,21 @@ def test_every_explanation_adds_up(
         for found in explanations:
             adds_up(found)
             leads_to_its_place(found)
-            assert bool(found.obstacles) == (found.place == 0)
+            assert bool(found.suppressions) == (found.place == 0)
             assert all(found.text(language) for language in ("en", "zh"))
 
 
 def adds_up(found: Explanation) -> None:
-    assert found.base + sum(term.value for term in found.terms) == pytest.approx(found.score, abs=1e-5)
+    assert found.base + sum(term.value for term in found.contributions) == pytest.approx(found.score, abs=1e-5)
     for top in (0, 2, 100):
         short = found.named(top)
         assert found.base + sum(term.value for term in short) == pytest.approx(found.score, abs=1e-5)
-        assert sum(term.source is TermSource.EVENT for term in short) <= top + 1
+        assert sum(term.source is ContributionSource.EVENT for term in short) <= top + 1
 
 
 def leads_to_its_place(found: Explanation) -> None:
     at = found.base_place
-    for move in found.moves:
+    for move in found.rank_changes:
         assert move.before == at
         assert move.after != at
         at = move.after
@@ -150,9 +151,9 @@ def test_rules_that_hold_an_offer_are_named_with_their_end(engine: Engine, clock
     engine.record("dismiss", item="coupon_a")
     clock.now_ms += MINUTE_MS
     assert why_not(engine) == {
-        "fund_a": (Obstacle(Reason.CAPPED, "hourly", NOW_MS + 60 * MINUTE_MS),),
-        "fund_d": (Obstacle(Reason.CAPPED, "twice_ever", None),),
-        "coupon_a": (Obstacle(Reason.COOLING_DOWN, "after_dismiss", NOW_MS + 30 * MINUTE_MS),),
+        "fund_a": (Suppression(Reason.CAPPED, "hourly", NOW_MS + 60 * MINUTE_MS),),
+        "fund_d": (Suppression(Reason.CAPPED, "twice_ever", None),),
+        "coupon_a": (Suppression(Reason.COOLING_DOWN, "after_dismiss", NOW_MS + 30 * MINUTE_MS),),
     }
 
 
@@ -160,24 +161,24 @@ def test_a_machine_that_gives_a_context_field_says_until_when(engine: Engine, cl
     engine.record("convert", item="fund_b")
     clock.now_ms += MINUTE_MS
     not_eligible = Reason.NOT_ELIGIBLE
-    by_machine = Obstacle(not_eligible, "coupons_for_new", NOW_MS + 120 * MINUTE_MS)
+    by_machine = Suppression(not_eligible, "coupons_for_new", NOW_MS + 120 * MINUTE_MS)
     assert why_not(engine) == {
         "coupon_a": (by_machine,),
         "coupon_b": (by_machine,),
-        "fund_b": (Obstacle(not_eligible, "only_before", NOW_MS + 15 * MINUTE_MS),),  # held, then after, then before
+        "fund_b": (Suppression(not_eligible, "only_before", NOW_MS + 15 * MINUTE_MS),),  # held, then after, then before
     }
     told = why_not(engine, context={"surface": "home", "stage": "active"})
-    assert told["coupon_a"] == (Obstacle(not_eligible, "coupons_for_new", None),)  # the app says so: time does not
+    assert told["coupon_a"] == (Suppression(not_eligible, "coupons_for_new", None),)  # the app says so: time does not
 
 
 def test_an_attribute_that_is_missing_holds_for_as_long_as_it_is(engine: Engine) -> None:
-    assert why_not(engine, attributes={})["fund_c"] == (Obstacle(Reason.NOT_ELIGIBLE, "rich_only", None),)
+    assert why_not(engine, attributes={})["fund_c"] == (Suppression(Reason.NOT_ELIGIBLE, "rich_only", None),)
     assert "fund_c" not in why_not(engine)
 
 
 def test_quiet_hours_end_by_the_local_clock(engine: Engine, clock: SettableClock) -> None:
     clock.now_ms += 9 * 60 * MINUTE_MS + 30 * MINUTE_MS  # 21:30 UTC, 22:30 there
-    night = Obstacle(Reason.QUIET, "night", NOW_MS + 19 * 60 * MINUTE_MS)  # 07:00 UTC
+    night = Suppression(Reason.QUIET, "night", NOW_MS + 19 * 60 * MINUTE_MS)  # 07:00 UTC
     assert why_not(engine) == {"coupon_b": (night,), "fund_b": (night,)}
     clock.now_ms = NOW_MS + 19 * 60 * MINUTE_MS
     assert why_not(engine) == {}
@@ -185,23 +186,25 @@ def test_quiet_hours_end_by_the_local_clock(engine: Engine, clock: SettableClock
 
 def test_dates(engine: Engine, clock: SettableClock) -> None:
     clock.now_ms = VALID_UNTIL_MS
-    assert why_not(engine)["fund_d"] == (Obstacle(Reason.EXPIRED, "", None),)
+    assert why_not(engine)["fund_d"] == (Suppression(Reason.EXPIRED, "", None),)
     clock.now_ms = NOW_MS - 10 * DAY_MS
-    assert why_not(engine)["fund_d"] == (Obstacle(Reason.NOT_YET_VALID, "", 1_768_003_200_000),)
+    assert why_not(engine)["fund_d"] == (Suppression(Reason.NOT_YET_VALID, "", 1_768_003_200_000),)
 
 
 def test_boosts_and_costs_are_terms_of_their_own(engine: Engine) -> None:
     explanations = engine.explain(engine.rank(BASE, context={"surface": "home"}))
-    of_boosts = {TermSource.BIAS, TermSource.CONTEXT}
+    of_boosts = {ContributionSource.BIAS, ContributionSource.CONTEXT}
     added = {
         found.offer: [
-            (term.label, term.source, round(term.value, 6)) for term in found.terms if term.source in of_boosts
+            (term.label, term.source, round(term.value, 6)) for term in found.contributions if term.source in of_boosts
         ]
         for found in explanations
     }
-    assert added["fund_b"] == [("campaign", TermSource.BIAS, 0.3)]
-    assert added["coupon_a"] == [("home_coupons", TermSource.CONTEXT, -0.2)]
-    costs = {found.offer: [term.value for term in found.terms if term.label == "cost"] for found in explanations}
+    assert added["fund_b"] == [("campaign", ContributionSource.BIAS, 0.3)]
+    assert added["coupon_a"] == [("home_coupons", ContributionSource.CONTEXT, -0.2)]
+    costs = {
+        found.offer: [term.value for term in found.contributions if term.label == "cost"] for found in explanations
+    }
     assert costs["coupon_b"] == [pytest.approx(-0.4)]
     assert costs["coupon_a"] == []
     assert explanations.of("coupon_b").channel == "push"
@@ -210,14 +213,14 @@ def test_boosts_and_costs_are_terms_of_their_own(engine: Engine) -> None:
 def test_a_boost_by_each_offers_own_state(engine: Engine) -> None:
     engine.record("convert", item="fund_a")
     explanations = engine.explain(engine.rank(BASE, context={"surface": "home"}))
-    held = [found.offer for found in explanations if any(term.label == "held_funds" for term in found.terms)]
+    held = [found.offer for found in explanations if any(term.label == "held_funds" for term in found.contributions)]
     assert held == ["fund_a"]
 
 
 def test_a_pin_is_the_last_move(engine: Engine) -> None:
     explanations: Explanations = engine.explain(engine.rank(BASE, context={"surface": "wealth"}))
     assert explanations[0].offer == "fund_d"
-    assert (explanations[0].moves[-1].step, explanations[0].moves[-1].after) == ("pins", 1)
+    assert (explanations[0].rank_changes[-1].step, explanations[0].rank_changes[-1].after) == ("pins", 1)
 
 
 def test_the_candidates_of_an_erased_engine_keep_their_explanation(engine: Engine) -> None:
@@ -225,20 +228,20 @@ def test_the_candidates_of_an_erased_engine_keep_their_explanation(engine: Engin
     explanations = engine.explain(engine.rank(BASE, context={"surface": "home"}))
     engine.record("dismiss", item="fund_a")
     engine.erase()
-    assert ("click", "fund_a") in {(term.kind, term.item) for term in explanations.of("fund_a").terms}
+    assert ("click", "fund_a") in {(term.kind, term.item) for term in explanations.of("fund_a").contributions}
 
 
 def test_a_message_is_filled_from_this_device(engine: Engine, clock: SettableClock) -> None:
     base = BaseDecision(["fund_a", "fund_b"], [1.0, 0.0], variants=["warm", ""])
-    messenger = Messenger(engine._bundle)
+    messenger = Messenger(internals(engine).bundle)
     decision = engine.rank(base, context={"surface": "home"}, attributes={"balance": 120.0})
 
     def said(language: str = "en") -> str:
-        return messenger.message(decision, "fund_a", language, engine._state.memory, clock.now_ms)
+        return messenger.message(decision, "fund_a", language, internals(engine).state.memory, clock.now_ms)
 
     assert said() == "fund_a is before"
     engine.record("convert", item="fund_a")
     clock.now_ms += 2 * MINUTE_MS
     assert said() == "you took fund_a 2 min ago; fund_a is yours, you are active: 120"
     assert said("zh") == "2 分钟前您办理了 fund_a:fund_a"
-    assert messenger.message(decision, "fund_b", "en", engine._state.memory, clock.now_ms) == "fund_b"
+    assert messenger.message(decision, "fund_b", "en", internals(engine).state.memory, clock.now_ms) == "fund_b"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision
 from edge_sdk.explain.messages import LocalState, Messenger, SeenEvent, refused_slots, render
-from edge_sdk.explain.wording import Words
+from edge_sdk.explain.wording import Phrasebook
+from edge_sdk.testing.white_box import internals
 from tests.support.scene import SettableClock, Small
 
 TEXTS = {
@@ -35,7 +36,7 @@ NOTHING = LocalState((), {}, {})
 
 def said(template: str, state: LocalState = STATE, *, plain: str | None = None, category: str = "fund") -> str:
     texts = TEXTS | {"variant.warm": template} | ({} if plain is None else {"variant.warm.plain": plain})
-    return render(Words(texts), "warm", "fund_017", category, state)
+    return render(Phrasebook(texts), "warm", "fund_017", category, state)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +71,8 @@ def test_a_slot_that_cannot_be_filled_gives_the_plain_text(template: str) -> Non
 
 def test_an_offer_without_a_category_or_a_variant() -> None:
     assert said("{category}", category="", plain="{offer}!") == "Harvest Fund!"
-    assert render(Words(TEXTS), "", "fund_017", "fund", STATE) == "Harvest Fund"
-    assert render(Words(TEXTS), "cold", "fund_099", "fund", STATE) == "fund_099"
+    assert render(Phrasebook(TEXTS), "", "fund_017", "fund", STATE) == "Harvest Fund"
+    assert render(Phrasebook(TEXTS), "cold", "fund_099", "fund", STATE) == "fund_099"
 
 
 def test_the_event_that_is_about_nothing() -> None:
@@ -104,7 +105,7 @@ def test_a_message_from_a_bundle(small: Small, clock: SettableClock, tmp_path: P
     base = BaseDecision(["fund_a", "fund_b"], [1.0, 0.0])
     with small.open(tmp_path / "state", clock) as engine:
         engine.record("click", item="fund_b")
-        messenger, memory = Messenger(engine._bundle), engine._state.memory
+        messenger, memory = Messenger(internals(engine).bundle), internals(engine).state.memory
         decision = engine.rank(base)
         assert messenger.message(decision, "fund_a", "en", memory, clock.now_ms) == "fund_a"
         assert messenger.message(decision, "\ud800", "zh", memory, clock.now_ms) == "\ud800"

@@ -1,4 +1,4 @@
-"""Words for numbers, times, places, terms and obstacles, in English and Chinese; templates read nothing from data."""
+"""Words for numbers, times, places and suppressions, in English and Chinese; templates read nothing from data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_sdk.explain.contribution import Term, TermSource, age_in_words
+from edge_sdk.explain.contribution import Contribution, ContributionSource, age_in_words
 from edge_sdk.explain.explanation import Explanation
-from edge_sdk.explain.rank_changes import STEPS, Move
-from edge_sdk.explain.wording import ENGLISH, SLOT, Words, fill, plain, signed
-from edge_sdk.policy.suppressions import Obstacle
+from edge_sdk.explain.rank_changes import STEPS, RankChange
+from edge_sdk.explain.wording import ENGLISH, SLOT, Phrasebook, fill, plain, signed
+from edge_sdk.policy.suppressions import Suppression
 from edge_sdk.reasons import Reason
 
 
@@ -33,9 +33,9 @@ def slots(text: str) -> list[str]:
     return sorted(slot[0] for slot in SLOT.finditer(text))
 
 
-EN, ZH = Words(shipped("en")), Words(shipped("zh"))
-BARE = Words(ENGLISH)
-SCENE = Words(
+EN, ZH = Phrasebook(shipped("en")), Phrasebook(shipped("zh"))
+BARE = Phrasebook(ENGLISH)
+SCENE = Phrasebook(
     shipped("en")
     | {
         "offer.fund_017": "Harvest Fund",
@@ -53,13 +53,15 @@ EXPLANATION = Explanation(
     base_place=4,
     base=0.70,
     score=1.43,
-    terms=(
-        Term("item_view fund_017, 5 min ago", 0.62, TermSource.EVENT, 0, "item_view", "fund_017", 300.0),
-        Term("click fund_017, 3 h ago", 0.31, TermSource.EVENT, 3, "click", "fund_017", 10_800.0),
-        Term("cost", -0.20, TermSource.POLICY),
+    contributions=(
+        Contribution(
+            "item_view fund_017, 5 min ago", 0.62, ContributionSource.EVENT, 0, "item_view", "fund_017", 300.0
+        ),
+        Contribution("click fund_017, 3 h ago", 0.31, ContributionSource.EVENT, 3, "click", "fund_017", 10_800.0),
+        Contribution("cost", -0.20, ContributionSource.POLICY),
     ),
-    moves=(Move("events", 4, 2), Move("pins", 2, 1)),
-    obstacles=(),
+    rank_changes=(RankChange("events", 4, 2), RankChange("pins", 2, 1)),
+    suppressions=(),
     time_ms=0,
     words=lambda _: BARE,
 )
@@ -100,7 +102,7 @@ def test_an_explanation_speaks_english_without_texts() -> None:
 def test_why_not() -> None:
     dropped = Explanation(
         "fund_017", "push", "", 0, 4, 0.7, 0.7, (), (), (
-            Obstacle(Reason.CAPPED, "daily_cap", 10_800_000), Obstacle(Reason.BLOCKED, "", None)
+            Suppression(Reason.CAPPED, "daily_cap", 10_800_000), Suppression(Reason.BLOCKED, "", None)
         ), 0, lambda _: BARE,
     )  # fmt: skip
     assert EN.explanation(dropped) == (
@@ -111,7 +113,7 @@ def test_why_not() -> None:
         "fund_017(push) 未展示(云端排序:第 4 位):展示次数已够(规则“daily_cap”),还有 3 小时;被运营规则移除。"
         "得分 0.70 = 0.70 + 0.00。"
     )
-    assert SCENE.obstacle(dropped.obstacles[0], 10_790_000) == "shown often enough: twice a day, for another 10 s"
+    assert SCENE.suppression(dropped.suppressions[0], 10_790_000) == "shown often enough: twice a day, for another 10 s"
 
 
 @pytest.mark.parametrize(
@@ -133,9 +135,9 @@ def test_places() -> None:
     numbers = (1, 2, 3, 4, 11, 12, 13, 21, 22, 101, 111)
     said = ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "101st", "111th"]
     assert [EN.place(number) for number in numbers] == said
-    assert [Words({}).place(number) for number in numbers] == said
+    assert [Phrasebook({}).place(number) for number in numbers] == said
     assert ZH.place(21) == "第 21 位"
-    assert Words({"place.any": "{number}e", "place.1": "1er"}).place(1) == "1er"
+    assert Phrasebook({"place.any": "{number}e", "place.1": "1er"}).place(1) == "1er"
 
 
 def test_numbers() -> None:
@@ -146,13 +148,14 @@ def test_numbers() -> None:
 
 def test_the_other_terms() -> None:
     sources = [
-        Term("2 other events", 0.1, TermSource.EVENT),
-        Term("earlier events", 0.1, TermSource.COUNTER),
-        Term("earlier click of the offer", 0.1, TermSource.COUNTER, kind="click"),
-        Term("earlier click of the offer's category", 0.1, TermSource.COUNTER, kind="click", item="fund"),
-        Term("summer", 0.1, TermSource.BIAS),
-        Term("learner", 0.1, TermSource.LEARNER),
-        Term("gate", 0.1, TermSource.POLICY),
+        Contribution("2 other events", 0.1, ContributionSource.EVENT),
+        Contribution("earlier events", 0.1, ContributionSource.COUNTER),
+        Contribution("earlier click of the offer", 0.1, ContributionSource.COUNTER, kind="click"),
+        Contribution(
+            "earlier click of the offer's category", 0.1, ContributionSource.COUNTER, kind="click", item="fund"
+        ),
+        Contribution("summer", 0.1, ContributionSource.BIAS),
+        Contribution("score_bound", 0.1, ContributionSource.POLICY),
     ]
     assert [EN.term(term) for term in sources] == [
         "+0.10 from the other events",
@@ -160,8 +163,7 @@ def test_the_other_terms() -> None:
         "+0.10 from earlier click of the offer",
         "+0.10 from earlier click of fund",
         "+0.10 by the rule summer",
-        "+0.10 from what the device learned",
-        "+0.10 because the device's say is limited",
+        "+0.10 because the model's adjustment is limited",
     ]
     assert ZH.term(sources[4]) == "+0.10:规则“summer”"
 
@@ -188,8 +190,8 @@ def test_every_language_says_everything_with_the_same_slots() -> None:
 
 def test_a_language_falls_back_to_its_parent_and_to_english() -> None:
     texts = {"zh": shipped("zh")}
-    assert Words.of(lambda language: texts.get(language, {}), "zh-CN").age(5.0) == "5 秒"
-    assert Words.of(lambda language: texts.get(language, {}), "fr").age(5.0) == "5 s"
+    assert Phrasebook.of(lambda language: texts.get(language, {}), "zh-CN").age(5.0) == "5 秒"
+    assert Phrasebook.of(lambda language: texts.get(language, {}), "fr").age(5.0) == "5 s"
 
 
 @given(st.text(), st.text())
@@ -201,4 +203,4 @@ def test_what_stands_in_a_value_is_never_a_template(item: str, kind: str) -> Non
 @given(st.text(alphabet="{}:.!_abc%s0[]\\"))
 def test_no_template_raises(template: str) -> None:
     fill(template, {"a": "1", "abc": "\\1"})
-    Words({"event.click": template, "age.s": template}).event("click", "x")
+    Phrasebook({"event.click": template, "age.s": template}).event("click", "x")

@@ -1,6 +1,6 @@
 """What is damaged is counted, and nothing is invented.
 
-With garbage over it the log gives back every record that was not touched and no other; a header is mended. (Cuts and
+With garbage over it the log gives back every record that was not touched and no other; a header is fixed. (Cuts and
 single bytes: test_event_log_bytes.py.) A file of another version or of another program is refused and left untouched.
 """
 

@@ -1,6 +1,6 @@
 """A full disk is said when the log is opened, never later.
 
-No room for a new log leaves nothing behind, no room to mend a cut one leaves it as it was, and an existing log needs
+No room for a new log leaves nothing behind, no room to fix a cut one leaves it as it was, and an existing log needs
 no more room to go on recording.
 """
 

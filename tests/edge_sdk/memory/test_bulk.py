@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from edge_sdk.log.record import RECORD
 from edge_sdk.memory import bulk, caps
-from edge_sdk.memory.bulk import add_coded, add_many, memory_from, take_in
+from edge_sdk.memory.bulk import add_columns, add_many, memory_from, take_in
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 from tests.support.random_rules import budgets, machines
 from tests.support.random_rules import caps as cap_rules
@@ -55,16 +55,16 @@ FULL = MemoryLayout(
     counter_kinds=5,
     decays=(DecayTables.of(1), DecayTables.of(3600), DecayTables.of(604_800)),
     caps=(
-        CapRule((SHOWN,), Per.OFFER, limit=2, within_s=600, cooldown=False),
-        CapRule((SHOWN,), Per.CATEGORY, limit=5, within_s=3600, cooldown=False),
-        CapRule((CLICK,), Per.OFFER, limit=1, within_s=1800, cooldown=True),
-        CapRule((TIRED,), Per.OFFER, limit=3, within_s=1800, cooldown=True),
-        CapRule((9,), Per.OFFER, limit=1, within_s=60, cooldown=True),  # of a kind that is not known
-        CapRule((CLICK, 9, SHOWN), Per.USER, limit=4, within_s=0, cooldown=False),
-        CapRule((TIRED, VIEW), Per.CATEGORY, limit=2, within_s=60, cooldown=False, channels=frozenset({1})),
+        CapRule((SHOWN,), Scope.OFFER, limit=2, within_s=600, cooldown=False),
+        CapRule((SHOWN,), Scope.CATEGORY, limit=5, within_s=3600, cooldown=False),
+        CapRule((CLICK,), Scope.OFFER, limit=1, within_s=1800, cooldown=True),
+        CapRule((TIRED,), Scope.OFFER, limit=3, within_s=1800, cooldown=True),
+        CapRule((9,), Scope.OFFER, limit=1, within_s=60, cooldown=True),  # of a kind that is not known
+        CapRule((CLICK, 9, SHOWN), Scope.USER, limit=4, within_s=0, cooldown=False),
+        CapRule((TIRED, VIEW), Scope.CATEGORY, limit=2, within_s=60, cooldown=False, channels=frozenset({1})),
     ),
     machines=(
-        MachineRule("stage", Per.USER, ("new", "growing", "active", "at risk", "lost"), (
+        MachineRule("stage", Scope.USER, ("new", "growing", "active", "at risk", "lost"), (
             MachineStep(frozenset({0}), VIEW, 3, 0, 1),
             MachineStep(frozenset({0, 1}), CLICK, 2, 0, 2),
             MachineStep(frozenset({2}), CLICK, 1, 0, 2),
@@ -72,25 +72,25 @@ FULL = MemoryLayout(
             MachineStep(frozenset(), 0, 1, 3600, 4),
             MachineStep(frozenset({3, 4}), START, 1, 0, 1),
         )),
-        MachineRule("phase", Per.OFFER, ("before", "during", "after"), (
+        MachineRule("phase", Scope.OFFER, ("before", "during", "after"), (
             MachineStep(frozenset(), CLICK, 1, 0, 1),
             MachineStep(frozenset({1}), 0, 1, 30, 2),
             MachineStep(frozenset({2}), SHOWN, 4, 0, 2),
             MachineStep(frozenset({2}), TIRED, 1, 0, 0),
         )),
-        MachineRule("liking", Per.CATEGORY, ("none", "some", "much"), (
+        MachineRule("liking", Scope.CATEGORY, ("none", "some", "much"), (
             MachineStep(frozenset({1}), STAY, 2, 0, 2),
             MachineStep(frozenset(), VIEW, 2, 0, 1),
             MachineStep(frozenset({1, 2}), 0, 1, 86_400, 0),
         )),
-        MachineRule("idle", Per.USER, ("only",), (MachineStep(frozenset(), 9, 1, 0, 0),)),
+        MachineRule("idle", Scope.USER, ("only",), (MachineStep(frozenset(), 9, 1, 0, 0),)),
     ),
     budget=BudgetRule(frozenset({SHOWN, CLICK, 9}), 86_400),
 )  # fmt: skip
 DERIVED = DerivedRules(
     SessionRule(START, END, frozenset({VIEW, CLICK, SHOWN}), gap_s=60),
     (DwellRule(STAY, frozenset({VIEW}), frozenset({VIEW, CLICK, 9}), longest_s=600),),  # 9 is not known: never fed
-    (PassedOverRule(TIRED, frozenset({SHOWN}), frozenset({CLICK}), count=2),),
+    (IgnoredRule(TIRED, frozenset({SHOWN}), frozenset({CLICK}), count=2),),
 )
 KIND_IDS, ITEM_IDS = [VIEW, CLICK, SHOWN, PLAIN, START, 9, 0], [0, 5, 7, 10, 1 << 31, 4_000_000_000, 6, (1 << 32) - 1]
 # What follows from the size of the input alone must change nothing.
@@ -245,7 +245,7 @@ def test_coded_columns_are_as_one_by_one(
     item_codes = np.array([item_ids.index(item) for item in items.tolist()], dtypes[1])
     with pytest.MonkeyPatch.context() as patch:
         of_sizes(patch, sizes)
-        add_coded(found, times, kind_codes, kind_ids, item_codes, item_ids, values)
+        add_columns(found, times, kind_codes, kind_ids, item_codes, item_ids, values)
     assert_same(one_by_one(layout, events), found, (events[-1][0] if events else NOW_MS) + 1000)
 
 
@@ -290,7 +290,7 @@ def test_nothing_is_nothing() -> None:
     add_many(memory, *columns([]))
     take_in(memory, records([]))
     empty = np.zeros(0, np.uint8)
-    add_coded(memory, np.zeros(0, np.int64), empty, [], empty, [], np.zeros(0, np.float32))
+    add_columns(memory, np.zeros(0, np.int64), empty, [], empty, [], np.zeros(0, np.float32))
     assert memory.dump() == Memory(FULL._replace(derived=DERIVED)).dump()
 
 
@@ -304,7 +304,9 @@ def test_a_recorded_event_of_a_kind_that_is_derived_now_is_passed_over() -> None
 
 def test_a_code_beyond_its_ids_is_refused() -> None:
     with pytest.raises(IndexError):
-        add_coded(Memory(FULL), np.array([NOW_MS]), np.array([1]), [VIEW], np.array([0]), [5], np.zeros(1, np.float32))
+        add_columns(
+            Memory(FULL), np.array([NOW_MS]), np.array([1]), [VIEW], np.array([0]), [5], np.zeros(1, np.float32)
+        )
 
 
 def test_a_layout_without_items_takes_events() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_sdk.memory.derived_events import DerivedEvent, Deriver
-from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 
 VIEW, CLICK, SHOWN, PRICE = 1, 2, 3, 4  # recorded kinds; nobody's activity: PRICE
 START, END, STAY, LOOK, IGNORED, TIRED = 11, 12, 13, 14, 15, 16  # derived kinds
@@ -23,8 +23,8 @@ STAYS = (
     DwellRule(LOOK, frozenset({VIEW, SHOWN}), frozenset({CLICK}), longest_s=1),  # of two views the later stays open
 )
 PASSES = (
-    PassedOverRule(IGNORED, frozenset({SHOWN}), frozenset({CLICK}), count=3),
-    PassedOverRule(TIRED, frozenset({SHOWN, VIEW}), frozenset({VIEW, PRICE}), count=1),  # a view only resets
+    IgnoredRule(IGNORED, frozenset({SHOWN}), frozenset({CLICK}), count=3),
+    IgnoredRule(TIRED, frozenset({SHOWN, VIEW}), frozenset({VIEW, PRICE}), count=1),  # a view only resets
 )
 ALL = DerivedRules(SESSION, STAYS, PASSES)
 
@@ -108,7 +108,7 @@ def test_a_stay_ends_with_the_next_activity() -> None:
 
 
 def test_offers_passed_over() -> None:
-    rules = DerivedRules(passed_over=PASSES[:1])
+    rules = DerivedRules(ignored=PASSES[:1])
     shown, click = (5, SHOWN, 7, 0.0), (5, CLICK, 7, 0.0)
 
     assert fed(Deriver(rules), [shown] * 4) == [shown, shown, shown, (5, IGNORED, 0, 3.0), shown]
@@ -119,7 +119,7 @@ def test_offers_passed_over() -> None:
 def test_the_order_where_several_follow() -> None:
     story = [(0, VIEW, 7, 0.0), (900, SHOWN, 8, 0.0), (31_000, CLICK, 0, 0.0), (31_000, SHOWN, 9, 0.0)]
     rules = DerivedRules(SESSION, (STAYS[0], DwellRule(LOOK, STAYS[1].of, STAYS[1].activity, 60)),
-                         (PASSES[1], PassedOverRule(IGNORED, frozenset({SHOWN}), frozenset({CLICK}), 1)))  # fmt: skip
+                         (PASSES[1], IgnoredRule(IGNORED, frozenset({SHOWN}), frozenset({CLICK}), 1)))  # fmt: skip
 
     assert [kind for _, kind, _, _ in fed(Deriver(rules), story)] == [
         START, VIEW, SHOWN, TIRED, IGNORED, STAY, LOOK, END, START, CLICK, SHOWN, TIRED, IGNORED
@@ -145,7 +145,7 @@ kinds_of = st.frozensets(st.integers(1, 4), min_size=1)
 gaps_s = st.integers(0, 61)
 sessions = st.builds(SessionRule, st.sampled_from([0, START]), st.sampled_from([0, END]), kinds_of, gaps_s)
 stays = st.builds(DwellRule, st.just(STAY), kinds_of, kinds_of, gaps_s)
-passes = st.builds(PassedOverRule, st.just(IGNORED), kinds_of, kinds_of, st.integers(1, 4))
+passes = st.builds(IgnoredRule, st.just(IGNORED), kinds_of, kinds_of, st.integers(1, 4))
 rules_of = st.one_of(
     st.just(ALL),
     st.builds(

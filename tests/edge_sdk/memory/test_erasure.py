@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import PERIOD_TICKS, DecayTables
-from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule, SessionRule
-from edge_sdk.memory.erasure import keep_untouched
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
+from edge_sdk.memory.erasure import inherit_untouched
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.types import F32
 from edge_sdk.vocabulary import Vocabulary
 
@@ -35,19 +35,19 @@ PLAIN = MemoryLayout(
     counter_kinds=6,
     decays=(DecayTables.of(60), DecayTables.of(604_800)),
     caps=(
-        CapRule((SHOWN,), Per.OFFER, limit=2, within_s=3600, cooldown=False),
-        CapRule((CLICK,), Per.CATEGORY, limit=3, within_s=3600, cooldown=False),
-        CapRule((STAY,), Per.OFFER, limit=1, within_s=3600, cooldown=True),
-        CapRule((SHOWN, CLICK), Per.USER, limit=2, within_s=0, cooldown=False),
-        CapRule((VIEW, SHOWN), Per.CATEGORY, limit=2, within_s=3600, cooldown=False),
+        CapRule((SHOWN,), Scope.OFFER, limit=2, within_s=3600, cooldown=False),
+        CapRule((CLICK,), Scope.CATEGORY, limit=3, within_s=3600, cooldown=False),
+        CapRule((STAY,), Scope.OFFER, limit=1, within_s=3600, cooldown=True),
+        CapRule((SHOWN, CLICK), Scope.USER, limit=2, within_s=0, cooldown=False),
+        CapRule((VIEW, SHOWN), Scope.CATEGORY, limit=2, within_s=3600, cooldown=False),
     ),
     machines=(
-        MachineRule("stage", Per.USER, ("new", "active", "lost"), (
+        MachineRule("stage", Scope.USER, ("new", "active", "lost"), (
             MachineStep(frozenset(), VIEW, 3, 0, 1), MachineStep(frozenset({1}), 0, 1, 600, 2),
             MachineStep(frozenset({2}), TIRED, 1, 0, 0))),
-        MachineRule("phase", Per.OFFER, ("before", "during", "after"), (
+        MachineRule("phase", Scope.OFFER, ("before", "during", "after"), (
             MachineStep(frozenset(), CLICK, 2, 0, 1), MachineStep(frozenset({1}), SHOWN, 2, 0, 2))),
-        MachineRule("liking", Per.CATEGORY, ("none", "some"), (
+        MachineRule("liking", Scope.CATEGORY, ("none", "some"), (
             MachineStep(frozenset(), STAY, 1, 0, 1), MachineStep(frozenset({1}), 0, 1, 600, 0))),
     ),
     budget=BudgetRule(frozenset({SHOWN}), 3600),
@@ -56,7 +56,7 @@ DERIVING = PLAIN._replace(
     derived=DerivedRules(
         SessionRule(SESSION, 0, frozenset({VIEW}), gap_s=30),
         (DwellRule(STAY, frozenset({VIEW}), frozenset({VIEW, SHOWN}), longest_s=600),),
-        (PassedOverRule(TIRED, frozenset({SHOWN}), frozenset({CLICK}), count=2),),
+        (IgnoredRule(TIRED, frozenset({SHOWN}), frozenset({CLICK}), count=2),),
     ),
 )
 FOLLOWS = {VIEW: {SESSION, STAY}, SHOWN: {STAY, TIRED}, CLICK: {TIRED}}  # what reads a kind
@@ -122,7 +122,7 @@ def test_what_is_untouched_is_as_if_the_erased_had_never_been(
     survivors = [event for event in events if not is_erased(event, kinds, items)]
     in_log = [event for event in events[dropped:] if not is_erased(event, kinds, items)]
     rebuilt, never_seen = taken_in(layout, in_log), taken_in(layout, survivors)
-    keep_untouched(rebuilt, old, kinds, items)
+    inherit_untouched(rebuilt, old, kinds, items)
     assert old.dump() == before
     if kinds is None and items is None:
         assert rebuilt.dump() == taken_in(layout, in_log).dump()
@@ -135,24 +135,24 @@ def test_what_is_untouched_is_as_if_the_erased_had_never_been(
         assert found[whole].tobytes() == counters(never_seen, now_ms)[whole].tobytes()
         assert found[~whole].tobytes() == counters(only_log, now_ms)[~whole].tobytes()
     for index, rule in enumerate(layout.caps):
-        for row in (1,) if rule.per == Per.USER else (1, 2):
+        for row in (1,) if rule.per == Scope.USER else (1, 2):
             source = never_seen if is_whole(layout, kinds, whole, row, rule.per, rule.kinds) else only_log
             assert ring(rebuilt, index, row) == ring(source, index, row)
     for index, machine in enumerate(layout.machines):
-        for row in (1,) if machine.per == Per.USER else (1, 2):
+        for row in (1,) if machine.per == Scope.USER else (1, 2):
             source = never_seen if is_whole(layout, kinds, whole, row, machine.per, machine.kinds) else only_log
             assert stands(rebuilt, index, row) == stands(source, index, row)
-    source = never_seen if is_whole(layout, kinds, whole, 1, Per.USER, {SHOWN}) else only_log
+    source = never_seen if is_whole(layout, kinds, whole, 1, Scope.USER, {SHOWN}) else only_log
     assert rebuilt.spending.dump() == source.spending.dump()
     assert rebuilt.window.dump() == only_log.window.dump()
     assert rebuilt.deriver.dump() == only_log.deriver.dump()
 
 
 def is_whole(
-    layout: MemoryLayout, chosen: Chosen, whole: npt.NDArray[np.bool_], row: int, per: Per, kinds: Collection[int]
+    layout: MemoryLayout, chosen: Chosen, whole: npt.NDArray[np.bool_], row: int, per: Scope, kinds: Collection[int]
 ) -> bool:
     """Whether no event of these kinds can have been erased, by what the rule is per."""
-    if per != Per.USER:
+    if per != Scope.USER:
         return all(whole[row, int(per), kind - 1] for kind in kinds)
     erased = {VIEW, CLICK, SHOWN} if chosen is None else chosen
     follow = {follower for kind in erased for follower in FOLLOWS[kind]} if layout is DERIVING else set()
@@ -175,7 +175,7 @@ def ring(memory: Memory, index: int, row: int) -> tuple[list[int], int]:
 def test_of_an_erased_time_only_its_period_is_kept() -> None:
     old = taken_in(PLAIN, [(START_MS, VIEW, 10, 0.0), (START_MS + 1_234_567, CLICK, 20, 0.0)])
     memory = Memory(PLAIN)
-    keep_untouched(memory, old, None, frozenset({20}))
+    inherit_untouched(memory, old, None, frozenset({20}))
     assert memory.latest == [tick // PERIOD_TICKS * PERIOD_TICKS for tick in old.latest]
     now_ms = START_MS + 1_234_567
     expected = counters(taken_in(PLAIN, [(START_MS, VIEW, 10, 0.0)]), now_ms)
@@ -187,7 +187,7 @@ def test_an_erased_clock_step_changes_no_reading_of_the_rest() -> None:
     seen_ms = START_MS + 36_000_000
     old = taken_in(PLAIN, [(seen_ms, VIEW, 10, 0.0), (START_MS, CLICK, 20, 0.0)])
     memory = taken_in(PLAIN, [(seen_ms, VIEW, 10, 0.0)])
-    keep_untouched(memory, old, frozenset({CLICK}), None)
+    inherit_untouched(memory, old, frozenset({CLICK}), None)
     for later_ms in (0, 300_000, 10**9):
         now_ms = seen_ms + later_ms
         assert counters(memory, now_ms)[:, :, VIEW - 1].tobytes() == counters(old, now_ms)[:, :, VIEW - 1].tobytes()
@@ -196,7 +196,7 @@ def test_an_erased_clock_step_changes_no_reading_of_the_rest() -> None:
 def test_where_nothing_is_left_no_time_is_kept() -> None:
     old = taken_in(PLAIN, [(START_MS, CLICK, 20, 0.0)])
     memory = Memory(PLAIN)
-    keep_untouched(memory, old, None, frozenset({20}))
+    inherit_untouched(memory, old, None, frozenset({20}))
     assert memory.dump() == Memory(PLAIN).dump()
 
 
@@ -204,7 +204,7 @@ def test_where_nothing_is_left_no_time_is_kept() -> None:
 def test_a_cap_of_another_offer_goes_on_holding(kinds: Chosen) -> None:
     story = [(START_MS + n, kind, item, 0.0) for n, (kind, item) in enumerate([(SHOWN, 10), (SHOWN, 20)] * 2)]
     memory = Memory(PLAIN)
-    keep_untouched(memory, taken_in(PLAIN, story), kinds, frozenset({20}))
+    inherit_untouched(memory, taken_in(PLAIN, story), kinds, frozenset({20}))
     held = memory.caps.reasons(np.array([1, 2]), None, START_MS + 10)
     assert held is not None
     assert (held > 0).tolist() == [True, kinds is not None]

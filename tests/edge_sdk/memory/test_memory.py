@@ -14,7 +14,7 @@ from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import PERIOD_TICKS, DecayTables
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory, replay
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64
 from edge_sdk.vocabulary import Vocabulary
@@ -24,15 +24,19 @@ SEEN, COUNTED, BOTH, NEITHER = 1, 2, 3, 4  # kind ids
 # Ids of items 10, 20, 30, 40; 10 and 20 are offers of categories 1 and 2; 30 is no offer, of category 1; 40 of none.
 LAYOUT = MemoryLayout(
     window=4,
-    kinds={SEEN: KindRule(1, True, -1), COUNTED: KindRule(2, False, 0), BOTH: KindRule(3, True, 1),
-           NEITHER: KindRule(4, False, -1)},
+    kinds={
+        SEEN: KindRule(1, True, -1),
+        COUNTED: KindRule(2, False, 0),
+        BOTH: KindRule(3, True, 1),
+        NEITHER: KindRule(4, False, -1),
+    },
     items=Vocabulary(np.array([10, 20, 30, 40], np.uint32), b"a\nb\nc\nd", np.array([1, 2, 1, 0], np.uint16)),
     offers=Vocabulary(np.array([10, 20], np.uint32), b"a\nb", np.array([1, 2], np.uint16)),
     category_rows=3,
     counter_kinds=2,
     decays=(DecayTables.of(60), DecayTables.of(3600), DecayTables.of(604_800)),
     caps=(),
-)  # fmt: skip
+)
 OFFER_ROWS = np.array([0, 1, 2])
 
 
@@ -207,9 +211,9 @@ def test_replay_is_the_same_as_one_event_after_another(events: list[Event]) -> N
 # ---- caps and cooldowns ----
 
 RULES = (
-    CapRule((COUNTED,), Per.OFFER, limit=2, within_s=600, cooldown=False),
-    CapRule((BOTH,), Per.CATEGORY, limit=3, within_s=3600, cooldown=False),
-    CapRule((NEITHER,), Per.OFFER, limit=1, within_s=1800, cooldown=True),
+    CapRule((COUNTED,), Scope.OFFER, limit=2, within_s=600, cooldown=False),
+    CapRule((BOTH,), Scope.CATEGORY, limit=3, within_s=3600, cooldown=False),
+    CapRule((NEITHER,), Scope.OFFER, limit=1, within_s=1800, cooldown=True),
 )
 
 
@@ -247,7 +251,7 @@ def test_an_event_stamped_by_a_clock_far_ahead_keeps_nothing_out_for_long() -> N
 
 
 def test_a_total_holds_for_ever_whatever_the_clock_says() -> None:
-    memory = Memory(LAYOUT._replace(caps=(CapRule((SEEN,), Per.OFFER, limit=2, within_s=0, cooldown=False),)))
+    memory = Memory(LAYOUT._replace(caps=(CapRule((SEEN,), Scope.OFFER, limit=2, within_s=0, cooldown=False),)))
     for _ in range(2):
         memory.add(START, SEEN, 10, 0.0)
     for now_ms in (START, 0, START + 10**12):
@@ -256,7 +260,7 @@ def test_a_total_holds_for_ever_whatever_the_clock_says() -> None:
 
 
 def test_a_cap_of_the_user_counts_events_of_all_its_kinds_about_anything_or_nothing() -> None:
-    rule = CapRule((SEEN, BOTH), Per.USER, limit=3, within_s=600, cooldown=False)
+    rule = CapRule((SEEN, BOTH), Scope.USER, limit=3, within_s=600, cooldown=False)
     memory = Memory(LAYOUT._replace(caps=(rule,)))
     for kind, item in ((SEEN, 0), (COUNTED, 10), (BOTH, 99)):
         memory.add(START, kind, item, 0.0)
@@ -268,7 +272,7 @@ def test_a_cap_of_the_user_counts_events_of_all_its_kinds_about_anything_or_noth
 
 
 def test_a_cap_of_a_channel_keeps_out_its_candidates_alone() -> None:
-    rule = CapRule((SEEN,), Per.USER, limit=1, within_s=600, cooldown=False, channels=frozenset({1, 2}))
+    rule = CapRule((SEEN,), Scope.USER, limit=1, within_s=600, cooldown=False, channels=frozenset({1, 2}))
     memory = Memory(LAYOUT._replace(caps=(rule,)))
     memory.add(START, SEEN, 0, 0.0)
     assert held(memory, START, np.array([0, 2, 3])) == [0, Reason.CAPPED, 0]
@@ -284,7 +288,7 @@ def test_a_cap_of_a_channel_keeps_out_its_candidates_alone() -> None:
         st.builds(
             CapRule,
             kinds=st.sets(st.sampled_from([SEEN, COUNTED, BOTH, NEITHER]), min_size=1).map(tuple),
-            per=st.sampled_from(Per),
+            per=st.sampled_from(Scope),
             limit=st.integers(1, 5),
             within_s=st.integers(0, 3600),
             cooldown=st.booleans(),
@@ -313,8 +317,11 @@ def test_caps_are_a_count_of_the_events_within_their_time(
         ]
         until = memory.caps.held_until(index, OFFER_ROWS, given_channels, now_ms).tolist()
         for row in (0, 1, 2):
-            items = {Per.OFFER: {row * 10} - {0}, Per.CATEGORY: {item for item in category if category[item] == row},
-                     Per.USER: {item for _, item in recent}}[rule.per]  # fmt: skip
+            items = {
+                Scope.OFFER: {row * 10} - {0},
+                Scope.CATEGORY: {item for item in category if category[item] == row},
+                Scope.USER: {item for _, item in recent},
+            }[rule.per]
             about = [at for at, item in recent if item in items][-rule.limit :]
             channel = 0 if channels is None else channels[row]
             if len(about) == rule.limit and (not rule.channels or channel in rule.channels):

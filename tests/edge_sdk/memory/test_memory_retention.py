@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from edge_sdk.memory.derived_rules import DerivedRules, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory, replay
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import fingerprint
 from tests.edge_sdk.memory.test_memory import (  # fmt: skip
     BOTH,
@@ -71,11 +71,11 @@ def test_a_forgotten_event_is_in_no_byte_of_the_dump() -> None:
 
 
 STEP = MachineStep(frozenset({0}), SEEN, 2, 0, 1)
-MACHINE = MachineRule("stage", Per.USER, ("new", "active"), (STEP,))
+MACHINE = MachineRule("stage", Scope.USER, ("new", "active"), (STEP,))
 MACHINES = (
     MACHINE,
     MACHINE._replace(name="phase"),
-    MACHINE._replace(per=Per.OFFER),
+    MACHINE._replace(per=Scope.OFFER),
     MACHINE._replace(states=("new", "lost")),
     MACHINE._replace(steps=()),
     *(MACHINE._replace(steps=(step,)) for step in (
@@ -91,7 +91,7 @@ MACHINES = (
         LAYOUT._replace(window=5),
         LAYOUT._replace(caps=RULES),
         LAYOUT._replace(derived=DerivedRules(SessionRule(SEEN, 0, frozenset({BOTH}), 60))),
-        LAYOUT._replace(derived=DerivedRules(passed_over=(PassedOverRule(SEEN, frozenset({BOTH}), frozenset(), 3),))),
+        LAYOUT._replace(derived=DerivedRules(ignored=(IgnoredRule(SEEN, frozenset({BOTH}), frozenset(), 3),))),
         LAYOUT._replace(budget=BudgetRule(frozenset({SEEN}), 60)),
         *(LAYOUT._replace(machines=(rule,)) for rule in MACHINES),
     ],
@@ -122,7 +122,7 @@ def test_the_order_of_a_set_is_no_part_of_the_layout() -> None:
 
 
 def test_what_follows_from_an_event_is_taken_in_and_kept() -> None:
-    rules = DerivedRules(passed_over=(PassedOverRule(NEITHER, frozenset({SEEN, NEITHER, 77}), frozenset({BOTH}), 2),))
+    rules = DerivedRules(ignored=(IgnoredRule(NEITHER, frozenset({SEEN, NEITHER, 77}), frozenset({BOTH}), 2),))
     layout = LAYOUT._replace(derived=rules, kinds=LAYOUT.kinds | {NEITHER: KindRule(4, True, -1)})
     memory = replay(layout, [START, START + 1, START + 2], [SEEN, 77, SEEN], [10, 10, 20], [0.0] * 3)  # 77 is not known
     assert window(memory, START + 2)[1] == [4, 1, 1, 0]  # the derived event does not count as passed over itself

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules, DwellRule, PassedOverRule, SessionRule
+from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
-from edge_sdk.memory.machine_states import Standing
+from edge_sdk.memory.machine_states import TargetStates
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.migration import take_over
+from edge_sdk.memory.migration import inherit
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import pack_tables, read_tables
 from edge_sdk.types import F32
 from edge_sdk.vocabulary import Vocabulary
@@ -29,7 +29,7 @@ RECORDED, DERIVED_KINDS = (VIEW, CLICK, SHOWN), (SESSION, STAY, TIRED)
 DERIVED = DerivedRules(
     SessionRule(SESSION, 0, frozenset({VIEW}), gap_s=30),
     (DwellRule(STAY, frozenset({VIEW}), frozenset({VIEW, SHOWN}), longest_s=600),),
-    (PassedOverRule(TIRED, frozenset({SHOWN}), frozenset({CLICK}), count=2),),
+    (IgnoredRule(TIRED, frozenset({SHOWN}), frozenset({CLICK}), count=2),),
 )
 HALF_LIVES_S, CATEGORIES = (60, 3600, 604_800), (101, 102, 103)
 OFFERS, ITEMS = (10, 20, 30, 40), (10, 20, 30, 50, 60)
@@ -174,10 +174,10 @@ def has_counterpart(new: MemoryLayout, old: MemoryLayout) -> npt.NDArray[np.bool
     return found
 
 
-def target_ids(per: Per, layout: MemoryLayout) -> list[int]:
+def target_ids(per: Scope, layout: MemoryLayout) -> list[int]:
     """By row, from row 1."""
     of_offers: list[int] = layout.offers.ids.tolist()
-    return {Per.OFFER: of_offers, Per.CATEGORY: [*layout.category_ids], Per.USER: [0]}[per]
+    return {Scope.OFFER: of_offers, Scope.CATEGORY: [*layout.category_ids], Scope.USER: [0]}[per]
 
 
 def expected_times(expected: Reference, old: MemoryLayout, index: int, row: int) -> list[int]:
@@ -212,8 +212,8 @@ def go_on(memory: Memory, old: Memory) -> None:
                         counted(old_layout, former, standing, step, steps[:place].count(step))
                         for place, step in enumerate(steps)
                     ]
-                    found = Standing(np.array([rule.states.index(name)]), standing.since_ms, np.array([counts]))
-                    memory.machines.take_over(index, np.array([row]), found)
+                    found = TargetStates(np.array([rule.states.index(name)]), standing.since_ms, np.array([counts]))
+                    memory.machines.inherit(index, np.array([row]), found)
     if new_layout.budget and old_layout.budget and new_layout.budget.period_s == old_layout.budget.period_s:
         memory.spending.load(old.spending.dump())
 
@@ -222,7 +222,7 @@ def named(rule: MachineRule, step: MachineStep) -> tuple[set[str], int, int, str
     return {rule.states[source] for source in step.sources}, step.kind, step.count, rule.states[step.target]
 
 
-def counted(old: MemoryLayout, index: int, standing: Standing, wanted: object, nth: int) -> int:
+def counted(old: MemoryLayout, index: int, standing: TargetStates, wanted: object, nth: int) -> int:
     """How many events the step that is the same has counted, of equal ones the n-th."""
     rule = old.machines[index]
     places = [place for place, step in enumerate(rule.counted) if named(rule, step) == wanted]
@@ -242,7 +242,7 @@ def test_what_means_the_same_goes_on_and_the_rest_is_what_the_log_holds(
     old = taken_in(old_layout, events[:kept])
     before = old.dump()
     memory = taken_in(new_layout, events[dropped:kept])
-    take_over(memory, old)
+    inherit(memory, old)
     further(memory, events[kept:])
     assert old.dump() == before
     expected, same = reference(new_layout, old_layout, events, dropped, kept), has_counterpart(new_layout, old_layout)
@@ -272,8 +272,8 @@ def test_packed_tables_say_all_that_taking_over_needs(
     layout, size = read_tables(pack_tables(pair[0]) + b"beyond")
     assert size == len(pack_tables(pair[0]))
     from_tables, directly = Memory(pair[1]), Memory(pair[1])
-    take_over(from_tables, Memory.load(layout, old.dump()))
-    take_over(directly, old)
+    inherit(from_tables, Memory.load(layout, old.dump()))
+    inherit(directly, old)
     assert from_tables.dump() == directly.dump()
 
 
@@ -293,7 +293,7 @@ def test_a_bundle_that_changes_nothing_changes_nothing_but_the_window(
     events: list[Event], layout: MemoryLayout
 ) -> None:
     old, memory = taken_in(layout, events), Memory(layout)
-    take_over(memory, old)
+    inherit(memory, old)
     assert memory.sums.tobytes() == old.sums.tobytes()
     for index in range(len(layout.caps)):
         rows = np.arange(len(memory.caps._next[index]))

@@ -7,13 +7,13 @@ import pytest
 
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, PassedOverRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.migration import take_over
+from edge_sdk.memory.migration import inherit
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import fingerprint
 from tests.edge_sdk.memory.test_migration import (  # fmt: skip
     DERIVED,
@@ -39,7 +39,7 @@ ONE = MemoryLayout(
     category_rows=3,
     counter_kinds=2,
     decays=(DecayTables.of(604_800),),
-    caps=(CapRule((SHOWN,), Per.OFFER, limit=2, within_s=30 * 86_400, cooldown=False),),
+    caps=(CapRule((SHOWN,), Scope.OFFER, limit=2, within_s=30 * 86_400, cooldown=False),),
     category_ids=(101, 102),
 )
 GROWN = ONE._replace(offers=vocabulary([5, 10, 20], [1, 1, 2]))  # a new offer, before all others
@@ -48,7 +48,7 @@ GROWN = ONE._replace(offers=vocabulary([5, 10, 20], [1, 1, 2]))  # a new offer, 
 def carried(new: MemoryLayout, story: list[Event], *, old: MemoryLayout = ONE) -> Memory:
     """After a log that holds nothing any more."""
     memory = Memory(new)
-    take_over(memory, taken_in(old, story))
+    inherit(memory, taken_in(old, story))
     return memory
 
 
@@ -73,7 +73,7 @@ def test_a_cap_of_thirty_days_holds_under_a_bundle_with_a_new_offer() -> None:
     [(2, 30, True), (2, 60, True), (2, 3, False), (1, 3, True), (1, 1, False), (3, 30, False)],
 )
 def test_a_cap_with_another_time_or_limit_holds_by_its_own(limit: int, days: int, is_held: bool) -> None:
-    rule = CapRule((SHOWN,), Per.OFFER, limit=limit, within_s=days * 86_400, cooldown=limit == 1)
+    rule = CapRule((SHOWN,), Scope.OFFER, limit=limit, within_s=days * 86_400, cooldown=limit == 1)
     memory = carried(ONE._replace(caps=(rule,)), [(START_MS + n * DAY_MS, SHOWN, 10, 0.0) for n in range(3)])
     assert held(memory, START_MS + 4 * DAY_MS + 1) == [is_held, False]
     memory.add(START_MS + 4 * DAY_MS + 1, SHOWN, 10, 0.0)  # with it, even the limit of three is known
@@ -81,15 +81,15 @@ def test_a_cap_with_another_time_or_limit_holds_by_its_own(limit: int, days: int
 
 
 def test_of_a_larger_limit_the_log_may_know_more() -> None:
-    rule = CapRule((SHOWN,), Per.OFFER, limit=3, within_s=600, cooldown=False)
+    rule = CapRule((SHOWN,), Scope.OFFER, limit=3, within_s=600, cooldown=False)
     story = [(START_MS + n, SHOWN, 10, 0.0) for n in range(3)]
     memory = taken_in(ONE._replace(caps=(rule,)), story)
-    take_over(memory, taken_in(ONE, story))
+    inherit(memory, taken_in(ONE, story))
     assert times(memory, 0, 1) == [START_MS, START_MS + 1, START_MS + 2]
 
 
 def test_of_two_caps_on_the_same_events_the_one_that_kept_more_is_asked() -> None:
-    long, rest = (CapRule((SHOWN,), Per.OFFER, limit, 3600, cooldown=limit == 1) for limit in (3, 1))
+    long, rest = (CapRule((SHOWN,), Scope.OFFER, limit, 3600, cooldown=limit == 1) for limit in (3, 1))
     old, new = ONE._replace(caps=(long, rest)), ONE._replace(caps=(rest, long._replace(limit=2)))
     memory = carried(new, [(START_MS + n, SHOWN, 10, 0.0) for n in range(3)], old=old)
     assert [times(memory, index, 1) for index in (0, 1)] == [[START_MS + 2], [START_MS + 1, START_MS + 2]]
@@ -97,7 +97,10 @@ def test_of_two_caps_on_the_same_events_the_one_that_kept_more_is_asked() -> Non
 
 @pytest.mark.parametrize(
     "rule",
-    [CapRule((VIEW,), Per.OFFER, 2, 3600, cooldown=False), CapRule((SHOWN,), Per.CATEGORY, 2, 3600, cooldown=False)],
+    [
+        CapRule((VIEW,), Scope.OFFER, 2, 3600, cooldown=False),
+        CapRule((SHOWN,), Scope.CATEGORY, 2, 3600, cooldown=False),
+    ],
 )
 def test_a_cap_on_other_events_starts_anew(rule: CapRule) -> None:
     memory = carried(ONE._replace(caps=(rule,)), [(START_MS + n, SHOWN, 10, 0.0) for n in range(3)])
@@ -134,7 +137,7 @@ def test_without_ids_categories_are_their_rows() -> None:
 
 def test_a_kind_that_is_derived_now_is_another_one() -> None:
     kinds = ONE.kinds | {STAY: KindRule(3, False, 2)}
-    recorded = ONE._replace(kinds=kinds, counter_kinds=3, caps=(CapRule((STAY,), Per.OFFER, 1, 3600, cooldown=True),))
+    recorded = ONE._replace(kinds=kinds, counter_kinds=3, caps=(CapRule((STAY,), Scope.OFFER, 1, 3600, cooldown=True),))
     deriving = recorded._replace(derived=DerivedRules(dwell=DERIVED.dwell))
     story = [(START_MS, STAY, 10, 0.0), (START_MS, VIEW, 10, 0.0)]
     for new, old in ((deriving, recorded), (recorded, deriving)):
@@ -147,7 +150,7 @@ def test_rules_of_two_types_with_the_same_numbers_are_two() -> None:
     fields = (STAY, frozenset({VIEW}), frozenset({VIEW, SHOWN}), 3)
     kinds = ONE.kinds | {STAY: KindRule(3, False, -1)}
     dwelling = ONE._replace(kinds=kinds, derived=DerivedRules(dwell=(DwellRule(*fields),)))
-    passing = ONE._replace(kinds=kinds, derived=DerivedRules(passed_over=(PassedOverRule(*fields),)))
+    passing = ONE._replace(kinds=kinds, derived=DerivedRules(ignored=(IgnoredRule(*fields),)))
     for new, old in ((passing, dwelling), (dwelling, passing)):
         memory = carried(new, [(START_MS, VIEW, 10, 0.0)], old=old)
         assert memory.deriver.dump() == Memory(new).deriver.dump()
@@ -156,7 +159,7 @@ def test_rules_of_two_types_with_the_same_numbers_are_two() -> None:
 def test_a_machine_goes_on_but_not_a_count_of_a_kind_that_is_derived_now() -> None:
     kinds = ONE.kinds | {STAY: KindRule(3, False, -1)}
     steps = (MachineStep(frozenset({0}), VIEW, 1, 0, 1), MachineStep(frozenset({1}), STAY, 2, 0, 2))
-    rule = MachineRule("phase", Per.OFFER, ("before", "during", "after"), steps)
+    rule = MachineRule("phase", Scope.OFFER, ("before", "during", "after"), steps)
     recorded = ONE._replace(kinds=kinds, machines=(rule,))
     deriving = recorded._replace(derived=DerivedRules(dwell=DERIVED.dwell))
     story = [(START_MS, VIEW, 10, 0.0), (START_MS, STAY, 10, 0.0)]
@@ -167,12 +170,12 @@ def test_a_machine_goes_on_but_not_a_count_of_a_kind_that_is_derived_now() -> No
 
 def test_states_go_by_name_and_one_that_is_no_more_starts_anew() -> None:
     steps = (MachineStep(frozenset(), VIEW, 1, 0, 1),)
-    rule = MachineRule("phase", Per.OFFER, ("before", "during"), steps)
+    rule = MachineRule("phase", Scope.OFFER, ("before", "during"), steps)
     turned = rule._replace(states=("during", "before"), steps=())
     renamed = rule._replace(states=("before", "since"))
     old, story = ONE._replace(machines=(rule,)), [(START_MS, VIEW, 10, 0.0)]
     for new, state, since_ms in ((turned, 0, START_MS), (renamed, 0, 0), (rule._replace(name="other"), 0, 0),
-                                 (rule._replace(per=Per.CATEGORY), 0, 0), (rule, 1, START_MS)):  # fmt: skip
+                                 (rule._replace(per=Scope.CATEGORY), 0, 0), (rule, 1, START_MS)):  # fmt: skip
         standing = carried(ONE._replace(machines=(new,)), story, old=old).machines.standing(0, np.array([1]))
         assert (standing.states.tolist(), standing.since_ms.tolist()) == ([state], [since_ms])
 

@@ -16,7 +16,7 @@ from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.targets import Scope
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.vocabulary import Vocabulary
 from tests.support.random_rules import machines
@@ -38,7 +38,7 @@ LAYOUT = MemoryLayout(
 )
 STAGE = MachineRule(
     "stage",
-    Per.USER,
+    Scope.USER,
     ("new", "active", "at risk", "lost"),
     (
         MachineStep(frozenset({0}), OPEN, 3, 0, 1),
@@ -50,7 +50,7 @@ STAGE = MachineRule(
 )
 PHASE = MachineRule(
     "phase",
-    Per.OFFER,
+    Scope.OFFER,
     ("before", "during", "after"),
     (
         MachineStep(ANY, BUY, 1, 0, 1),
@@ -113,7 +113,7 @@ def test_counts_begin_anew_in_another_state_but_not_when_the_same_begins_again()
         MachineStep(frozenset({0}), STOP, 1, 0, 2),
     )
     for between, expected in ((OPEN, 1), (STOP, 2)):
-        memory = memory_of(MachineRule("m", Per.USER, ("a", "b", "c"), steps))
+        memory = memory_of(MachineRule("m", Scope.USER, ("a", "b", "c"), steps))
         for kind in (BUY, BUY, between, BUY):
             memory.add(START_MS, kind, 0, 0.0)
         assert memory.machines.state(0, START_MS) == expected
@@ -121,7 +121,7 @@ def test_counts_begin_anew_in_another_state_but_not_when_the_same_begins_again()
 
 def test_a_counted_step_to_the_same_state_counts_from_one_again() -> None:
     steps = (MachineStep(frozenset({0}), BUY, 2, 0, 0), MachineStep(frozenset({0}), 0, 1, DAY_S, 1))
-    memory = memory_of(MachineRule("m", Per.USER, ("a", "b"), steps))
+    memory = memory_of(MachineRule("m", Scope.USER, ("a", "b"), steps))
     dues = []
     for hour in range(4):
         memory.add(START_MS + hour * 3_600_000, BUY, 0, 0.0)
@@ -131,7 +131,7 @@ def test_a_counted_step_to_the_same_state_counts_from_one_again() -> None:
 
 def test_a_step_that_still_counts_lets_the_next_one_have_the_event() -> None:
     steps = (MachineStep(ANY, BUY, 2, 0, 2), MachineStep(frozenset({0}), BUY, 1, 0, 0))
-    memory = memory_of(MachineRule("m", Per.USER, ("a", "b", "c"), steps))
+    memory = memory_of(MachineRule("m", Scope.USER, ("a", "b", "c"), steps))
     memory.add(START_MS, BUY, 0, 0.0)
     assert memory.machines.state(0, START_MS) == 0
     memory.add(START_MS, BUY, 0, 0.0)
@@ -153,7 +153,7 @@ def test_each_offer_has_its_own_phase() -> None:
 
 
 def test_a_machine_per_category_is_stepped_by_all_its_items_and_read_by_its_offers() -> None:
-    memory = memory_of(PHASE._replace(per=Per.CATEGORY))
+    memory = memory_of(PHASE._replace(per=Scope.CATEGORY))
     memory.add(START_MS, BUY, 40, 0.0)
     memory.add(START_MS, BUY, 30, 0.0)  # of no category
     assert memory.machines.states(0, ROWS, START_MS).tolist() == [0, 1, 0, 0]
@@ -174,7 +174,7 @@ def test_the_step_by_time_that_is_due_first_is_taken_and_none_to_the_same_state(
         MachineStep(ANY, 0, 1, 2 * DAY_S, 2),
         MachineStep(frozenset({0}), 0, 1, DAY_S, 1),
     )
-    rule = MachineRule("m", Per.USER, ("a", "b", "c"), steps)
+    rule = MachineRule("m", Scope.USER, ("a", "b", "c"), steps)
     assert not time_cycle(rule)
     memory = memory_of(rule)
     memory.add(START_MS, BUY, 0, 0.0)
@@ -194,7 +194,7 @@ def test_the_step_by_time_that_is_due_first_is_taken_and_none_to_the_same_state(
 )
 def test_time_must_not_lead_in_a_circle(steps: tuple[tuple[int, int], ...], is_cycle: bool) -> None:
     timed = tuple(MachineStep(frozenset({source}), 0, 1, DAY_S, target) for source, target in steps)
-    rule = MachineRule("m", Per.USER, ("a", "b", "c"), timed)
+    rule = MachineRule("m", Scope.USER, ("a", "b", "c"), timed)
     assert time_cycle(rule) == is_cycle
     if is_cycle:
         with pytest.raises(ValueError, match="machine 'm'"):
@@ -204,7 +204,7 @@ def test_time_must_not_lead_in_a_circle(steps: tuple[tuple[int, int], ...], is_c
 @pytest.mark.parametrize("step", [MachineStep(ANY, BUY, 1, 0, 3), MachineStep(frozenset({3}), BUY, 1, 0, 0)])
 def test_a_step_from_or_to_a_state_that_there_is_not_is_refused(step: MachineStep) -> None:
     with pytest.raises(ValueError, match="machine 'm'"):
-        memory_of(MachineRule("m", Per.USER, ("a", "b", "c"), (step,)))
+        memory_of(MachineRule("m", Scope.USER, ("a", "b", "c"), (step,)))
 
 
 # ---- against the definition ----
@@ -224,7 +224,7 @@ EVENTS = st.lists(
     (at, kind, item)
     for at, (_, kind, item) in zip(list(accumulate((s[0] for s in steps), initial=START_MS))[1:], steps, strict=True)
 ])  # fmt: skip
-ROW_OF = {Per.OFFER: {10: 1, 20: 2, 30: 3}, Per.CATEGORY: {10: 1, 20: 2, 40: 1}}
+ROW_OF = {Scope.OFFER: {10: 1, 20: 2, 30: 3}, Scope.CATEGORY: {10: 1, 20: 2, 40: 1}}
 CATEGORY_OF = [0, 1, 2, 0]
 
 
@@ -281,18 +281,18 @@ def test_a_machine_is_as_defined_whenever_it_is_looked_at(
     targets = [Defined(rule) for _ in range(4)]
     for (at, kind, item), later_ms in zip(events, looks, strict=False):
         memory.add(at, kind, item, 0.0)
-        row = 1 if rule.per == Per.USER else ROW_OF[rule.per].get(item, 0)
+        row = 1 if rule.per == Scope.USER else ROW_OF[rule.per].get(item, 0)
         if row and kind in (OPEN, BUY, STOP):
             targets[row].take_in(at, kind)
         now_ms = at + later_ms
-        rows = {Per.OFFER: [0, 1, 2, 3], Per.CATEGORY: CATEGORY_OF, Per.USER: [1] * 4}[rule.per]
+        rows = {Scope.OFFER: [0, 1, 2, 3], Scope.CATEGORY: CATEGORY_OF, Scope.USER: [1] * 4}[rule.per]
         found = zip(
             memory.machines.states(1, ROWS, now_ms).tolist(),
             memory.machines.changes_at(1, ROWS, now_ms).tolist(),
             strict=True,
         )
         assert list(found) == [targets[row].read(now_ms) for row in rows]
-        if rule.per == Per.USER:
+        if rule.per == Scope.USER:
             assert memory.machines.state(1, now_ms) == targets[1].read(now_ms)[0]
             assert memory.machines.user_changes_at(1, now_ms) == targets[1].read(now_ms)[1]
     assert Memory.load(memory.layout, memory.dump()).dump() == memory.dump()

@@ -13,7 +13,8 @@ from edge_sdk.bundle.selftest import model_shape
 from edge_sdk.memory.window import Window
 from edge_sdk.model.inputs import ModelInputs, graph_inputs
 from edge_sdk.model.projection import ModelTables, ProjectedEvents, Projection
-from edge_sdk.model.session import BoundCall
+from edge_sdk.model.session import BoundInputs
+from edge_sdk.testing.white_box import internals
 from edge_sdk.types import F32
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 
@@ -148,12 +149,12 @@ def test_what_rank_is_made_from_is_what_the_raw_arrays_say(small: Small, tmp_pat
             engine.record("click", item=OFFERS[number], value=float(number))
             clock.now_ms += 1_234
             decision = engine.rank(base, context=context)
-            raw = ModelInputs.empty(model_shape(engine._bundle), len(OFFERS))
-            engine._maker.fill(raw, engine._state.memory, decision)
-            tables = engine._bundle.tables
+            raw = ModelInputs.empty(model_shape(internals(engine).bundle), len(OFFERS))
+            internals(engine).maker.fill(raw, internals(engine).state.memory, decision)
+            tables = internals(engine).bundle.tables
             assert tables is not None
             expected = graph_inputs(Projection(tables), raw)
-            call = engine._ranker.bound(6)
+            call = internals(engine).session.bound(6)
             for name in expected.keys() - {"weights"}:  # the graph that ranks has none
                 assert call._arrays[name].tobytes() == expected[name].tobytes(), name
 
@@ -162,18 +163,18 @@ def test_the_same_base_decision_is_gathered_once(small: Small, tmp_path: Path, c
     base, same = (BaseDecision(OFFERS, np.linspace(1, 0, 6)) for _ in range(2))
     with small.open(tmp_path, clock) as engine:
         decisions = [engine.rank(base, context=HOME)]
-        engine._ranker.bound(6)._arrays["query"].fill(0)  # where it were gathered again, this would be mended
+        internals(engine).session.bound(6)._arrays["query"].fill(0)  # where it were gathered again, this would be fixed
         decisions.append(engine.rank(base, context=HOME))
-        assert not engine._ranker.bound(6)._arrays["query"].any()
+        assert not internals(engine).session.bound(6)._arrays["query"].any()
         decisions.append(engine.rank(same, context=HOME))
-        assert engine._ranker.bound(6)._arrays["query"].any()
+        assert internals(engine).session.bound(6)._arrays["query"].any()
     assert decisions[0].scores.tobytes() == decisions[2].scores.tobytes()
 
 
 def test_an_erase_leaves_no_event_in_the_bound_arrays(engine: Engine, base: BaseDecision) -> None:
     engine.record("click", item="fund_a", value=3.0)
     engine.rank(base, context=HOME)
-    events = engine._ranker._events
+    events = internals(engine).session._events
     assert events is not None
     arrays = [events.term, events.scale, events.fading, events.age_s]
     assert arrays[0].any()
@@ -184,8 +185,8 @@ def test_an_erase_leaves_no_event_in_the_bound_arrays(engine: Engine, base: Base
 def test_a_replay_in_between_does_not_disturb_the_engine(engine: Engine, base: BaseDecision) -> None:
     engine.record("click", item="fund_a", value=3.0)
     before = engine.rank(base, context=HOME)
-    call: BoundCall = engine._ranker.bound(6)
-    call.take(ModelInputs.empty(model_shape(engine._bundle), 6))
+    call: BoundInputs = internals(engine).session.bound(6)
+    call.take(ModelInputs.empty(model_shape(internals(engine).bundle), 6))
     call.run()
     assert not np.array_equal(call.logits, before.stages.model)
     assert engine.rank(base, context=HOME).scores.tobytes() == before.scores.tobytes()

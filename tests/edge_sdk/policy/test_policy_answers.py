@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Decision, Engine, ErrorCode, Reason
 from edge_sdk.explain.explanation import Explanation
-from edge_sdk.policy.suppressions import Obstacle
+from edge_sdk.policy.suppressions import Suppression
+from edge_sdk.testing.white_box import internals
 from tests.support.random_policies import EVERY_RULE, SHOWN, STANDING_RULES, Table, policies
 from tests.support.rich_engine import opened, signed, touches, under
 from tests.support.rich_engine import rich as rich
@@ -22,8 +23,8 @@ seeds = st.integers(0, 2**32 - 1)
 BASE = BaseDecision(OFFERS, np.arange(6.0))
 MONTH_MS = 30 * 86_400_000
 many = settings(max_examples=60, deadline=None)
-WHY_NOT = Reason(sum(reason for reason in Reason if 16 <= reason <= Reason.OTHER_TOUCH and reason != 512))
-STEPS = ("standing", "events", "gate", "boosts", "cost", "influence", "diversity", "exploration", "pins")
+WHY_NOT = Reason(sum(reason for reason in Reason if 16 <= reason <= Reason.OTHER_TREATMENT and reason != 512))
+STEPS = ("eligibility", "events", "score_bound", "boosts", "cost", "rank_bound", "diversity", "exploration", "pins")
 
 
 class Asked:
@@ -61,21 +62,23 @@ def test_every_explanation_adds_up_and_names_every_reason(rich: Small, policy: T
         explanations = engine.explain(decision)
     assert len(explanations) == len(decision.offers) + len(decision.dropped)
     for found, ranked in zip(explanations, (*decision.offers, *decision.dropped), strict=True):
-        assert found.base + sum(term.value for term in found.terms) == pytest.approx(found.score, abs=1e-5)
+        assert found.base + sum(term.value for term in found.contributions) == pytest.approx(found.score, abs=1e-5)
         leads(found)
         bits = ranked.reasons & WHY_NOT
-        assert {obstacle.reason for obstacle in found.obstacles} == {reason for reason in Reason if reason & bits}
+        assert {suppression.reason for suppression in found.suppressions} == {
+            reason for reason in Reason if reason & bits
+        }
         assert bool(bits) == (ranked.place == 0)
 
 
 def leads(found: Explanation) -> None:
     """From the base place to the place, step by step, in the order of the steps."""
     at = found.base_place
-    for move in found.moves:
+    for move in found.rank_changes:
         assert move.before == at != move.after
         at = move.after
     assert found.place in (0, at)
-    steps = [STEPS.index(move.step) for move in found.moves]
+    steps = [STEPS.index(move.step) for move in found.rank_changes]
     assert steps == sorted(set(steps))
 
 
@@ -90,29 +93,31 @@ def test_each_obstacle_ends_when_it_says(rich: Small, policy: Table, seed: int) 
     with under(rich, policy, clock) as engine:
         asked = Asked(engine, clock, seed)
         start_ms = clock.now_ms
-        for index, obstacles in held(asked, start_ms).items():
-            for obstacle in obstacles:
-                if obstacle.until_ms is None or not obstacle.rule:
+        for index, suppressions in held(asked, start_ms).items():
+            for suppression in suppressions:
+                if suppression.until_ms is None or not suppression.rule:
                     continue
-                assert obstacle.until_ms > start_ms
-                assert named(obstacle) in {named(one) for one in held(asked, obstacle.until_ms - 1).get(index, ())}
-                after = held(asked, obstacle.until_ms).get(index, ())
-                assert named(obstacle) not in {named(one) for one in after}
+                assert suppression.until_ms > start_ms
+                assert named(suppression) in {
+                    named(one) for one in held(asked, suppression.until_ms - 1).get(index, ())
+                }
+                after = held(asked, suppression.until_ms).get(index, ())
+                assert named(suppression) not in {named(one) for one in after}
 
 
-def held(asked: Asked, now_ms: int) -> dict[int, tuple[Obstacle, ...]]:
+def held(asked: Asked, now_ms: int) -> dict[int, tuple[Suppression, ...]]:
     """What keeps each candidate out, at a time; an offer with several touches is told by its channel."""
     decision = asked.at(now_ms)
     touch = {pair: index for index, pair in enumerate(zip(asked.base.offers, asked.base.channels or (), strict=True))}
     return {
-        touch[found.offer, found.channel]: found.obstacles
+        touch[found.offer, found.channel]: found.suppressions
         for found in asked.engine.explain(decision)
         if not found.place
     }
 
 
-def named(obstacle: Obstacle) -> tuple[Reason, str]:
-    return obstacle.reason, obstacle.rule
+def named(suppression: Suppression) -> tuple[Reason, str]:
+    return suppression.reason, suppression.rule
 
 
 @given(EVERY_RULE["budget"], seeds)
@@ -125,18 +130,18 @@ def test_a_budget_is_over_until_its_period_is(rich: Small, budget: Table, seed: 
         decision = asked.at(clock.now_ms)
         assert decision.trace is not None
         left, costs = decision.trace.budget_left, decision.costs.tolist()
-        for index, obstacles in held(asked, clock.now_ms).items():
-            for obstacle in (one for one in obstacles if one.reason is Reason.OVER_BUDGET):
-                assert (obstacle.until_ms is None) == (costs[index] > budget["amount"])
-                if obstacle.until_ms is not None and costs[index] > left:
-                    assert is_over(asked, obstacle.until_ms - 1, index)
-                    later = asked.at(obstacle.until_ms)
+        for index, suppressions in held(asked, clock.now_ms).items():
+            for suppression in (one for one in suppressions if one.reason is Reason.OVER_BUDGET):
+                assert (suppression.until_ms is None) == (costs[index] > budget["amount"])
+                if suppression.until_ms is not None and costs[index] > left:
+                    assert is_over(asked, suppression.until_ms - 1, index)
+                    later = asked.at(suppression.until_ms)
                     assert later.trace is not None
                     assert later.trace.budget_left == budget["amount"]
 
 
 def is_over(asked: Asked, now_ms: int, index: int) -> bool:
-    return Reason.OVER_BUDGET in {obstacle.reason for obstacle in held(asked, now_ms)[index]}
+    return Reason.OVER_BUDGET in {suppression.reason for suppression in held(asked, now_ms)[index]}
 
 
 # ---- when again ----
@@ -149,17 +154,17 @@ def test_again_at_is_the_first_moment_at_which_one_stands(rich: Small, policy: T
     with under(rich, policy, clock) as engine:
         asked = Asked(engine, clock, seed)
         decision = asked.at(clock.now_ms)
-        again_ms = decision.again_at_ms
-        if not decision.not_now:
+        again_ms = decision.retry_at_ms
+        if not decision.is_empty:
             assert again_ms is None
             return
         until_ms = again_ms or decision.time_ms + MONTH_MS
         assert until_ms > decision.time_ms
         between = np.random.default_rng(seed).integers(decision.time_ms, until_ms, 40).tolist()
         for at_ms in [until_ms - 1, *between]:
-            assert asked.at(at_ms).not_now
+            assert asked.at(at_ms).is_empty
         if again_ms is not None:
-            assert not asked.at(again_ms).not_now
+            assert not asked.at(again_ms).is_empty
 
 
 def test_again_at_looks_beyond_an_obstacle_that_another_one_follows(rich: Small) -> None:
@@ -173,8 +178,8 @@ def test_again_at_looks_beyond_an_obstacle_that_another_one_follows(rich: Small)
         engine.record("impression", item="fund_a")
         clock.now_ms += 60_000
         decision = engine.rank(BASE, context=HOME)
-    assert decision.not_now
-    assert decision.again_at_ms == NOW_MS + 20 * 3_600_000
+    assert decision.is_empty
+    assert decision.retry_at_ms == NOW_MS + 20 * 3_600_000
 
 
 def test_again_at_follows_a_stage_that_the_app_leaves_to_the_device_in_the_base_order_too(rich: Small) -> None:
@@ -189,27 +194,27 @@ def test_again_at_follows_a_stage_that_the_app_leaves_to_the_device_in_the_base_
         broken = engine.rank(BaseDecision(BASE.offers, [np.nan] * len(BASE.offers)), context={"surface": "home"})
         told = engine.rank(BaseDecision(BASE.offers, [np.nan] * len(BASE.offers)), context={"stage": "active"})
     assert (asked.error, broken.error) == (ErrorCode.NONE, ErrorCode.BAD_BASE_LOGITS)
-    assert asked.not_now
-    assert asked.again_at_ms == broken.again_at_ms == NOW_MS + 2 * 86_400_000
-    assert told.again_at_ms is None  # the app says so, and time does not change what it says
+    assert asked.is_empty
+    assert asked.retry_at_ms == broken.retry_at_ms == NOW_MS + 2 * 86_400_000
+    assert told.retry_at_ms is None  # the app says so, and time does not change what it says
 
 
 def test_what_costs_more_than_the_whole_budget_never_stands(rich: Small) -> None:
-    policy = {"budget": {"amount": 0.5, "period": "day", "gain": 1.0}}
+    policy = {"budget": {"amount": 0.5, "period": "day", "pacing_gain": 1.0}}
     clock = SettableClock(NOW_MS)
     dear = BaseDecision(OFFERS, np.arange(6.0), costs=[1.0] * 6)
     with under(rich, policy, clock) as engine:
         decision = engine.rank(dear, context=HOME)
-        assert decision.not_now
-        assert decision.again_at_ms is None
-        assert engine.explain(decision)[0].obstacles == (Obstacle(Reason.OVER_BUDGET, "", None),)
+        assert decision.is_empty
+        assert decision.retry_at_ms is None
+        assert engine.explain(decision)[0].suppressions == (Suppression(Reason.OVER_BUDGET, "", None),)
         engine.record("impression", item="fund_a", value=0.25)
         some = engine.rank(BaseDecision(OFFERS, np.arange(6.0), costs=[0.5] * 6), context=HOME)
-        assert some.again_at_ms == NOW_MS + 12 * 3_600_000
+        assert some.retry_at_ms == NOW_MS + 12 * 3_600_000
 
 
 def test_a_budget_of_nothing_lets_free_offers_stand(rich: Small) -> None:
-    policy = {"cost": {"price": 1.0}, "budget": {"amount": 0, "period": "day", "gain": 0.5}}
+    policy = {"cost": {"weight": 1.0}, "budget": {"amount": 0, "period": "day", "pacing_gain": 0.5}}
     with under(rich, policy, SettableClock()) as engine:
         decision = engine.rank(BaseDecision(OFFERS, np.arange(6.0), costs=[0, 1, 0, 1, 0, 1]), context=HOME)
     assert not decision.error
@@ -235,7 +240,7 @@ def test_a_list_of_no_places_takes_nobody_out(rich: Small, rule: str) -> None:
         engine.record("impression", item="fund_a", value=1.0)
         decision = engine.rank(BASE, context=HOME, limit=0)
     assert (decision.offers, decision.dropped) == ((), ())
-    assert not decision.not_now
+    assert not decision.is_empty
 
 
 # ---- what is only ranked, and what is ranked twice ----
@@ -247,13 +252,13 @@ def test_what_is_not_shown_counts_for_nothing(rich: Small, policy: Table, seed: 
     clock = SettableClock()
     with under(rich, policy, clock) as engine:
         asked = Asked(engine, clock, seed)
-        events, memory = engine.status().events, engine._state.memory.dump()
+        events, memory = engine.status().events, internals(engine).state.memory.dump()
         first = asked.at(clock.now_ms)
         for _ in range(1000):
             last = asked.at(clock.now_ms)
         engine.shown(last, count=0)
         assert engine.status().events == events
-        assert engine._state.memory.dump() == memory
+        assert internals(engine).state.memory.dump() == memory
     if "exploration" not in policy:
         assert answer(last)[1:] == answer(first)[1:]
 
@@ -267,7 +272,7 @@ def answer(decision: Decision) -> tuple[Any, ...]:
         decision.first_propensity, decision.inclusion,
     )  # fmt: skip
     raw = [None if array is None else array.tobytes() for array in arrays]
-    return decision.id, *raw, decision.pinned, decision.again_at_ms
+    return decision.id, *raw, decision.pinned, decision.retry_at_ms
 
 
 @given(policies(), seeds)

@@ -65,7 +65,7 @@ def test_a_plain_policy_is_arranged_as_any_other(rich: Small, policy: Table, see
     case, random = Case(rich, seed), np.random.default_rng(seed)
     setting = case.setting(policy, EACH_ONCE)
     base, model = random.normal(size=(2, len(OFFERS))).astype(np.float32)
-    assume(setting.is_plain or setting.situated.boost is not None)
+    assume(setting.is_plain or setting.evaluated.boost is not None)
     if not setting.is_plain:
         return  # a boost holds: it is not arranged the short way
     short, long = arrange(setting, base, model, 1.0), arrange(setting._replace(is_plain=False), base, model, 1.0)
@@ -80,12 +80,12 @@ def test_a_plain_policy_is_arranged_as_any_other(rich: Small, policy: Table, see
     [
         {"quiet_hours": [{"from": "22:00", "until": "07:00"}]},
         {"budget": {"amount": 1.0, "period": "day"}},
-        {"gate": {"min_events": 1, "full_events": 2}},
-        {"influence": {"largest_move": 2}},
-        {"influence": {"largest_shift": 0.5}},
-        {"cost": {"price": 0.5}},
+        {"warm_up": {"min_events": 1, "full_events": 2}},
+        {"model_bounds": {"max_rank_change": 2}},
+        {"model_bounds": {"max_score_change": 0.5}},
+        {"cost": {"weight": 0.5}},
         {"diversity": 0.25},
-        {"null": {"score": 0.0, "again_after_s": 0}},
+        {"minimum": {"score": 0.0, "retry_after_s": 0}},
         {"category_limits": {"*": 2}},
         {"exploration": {"mode": "softmax", "temperature": 1.0}},
         {"boosts": [{"add": 0.5}]},
@@ -101,8 +101,8 @@ def test_a_policy_that_asks_for_more_is_not_plain(rich: Small, policy: Table) ->
 
 def before(part: str, policy: Table) -> str:
     """The last stage of scores that a part of a policy leaves alone."""
-    if part == "influence":
-        return "priced" if policy[part].get("largest_shift") is None else "model"
+    if part == "model_bounds":
+        return "priced" if policy[part].get("max_score_change") is None else "model"
     own = {"boosts": "adjusted", "cost": "boosted", "budget": "boosted", "diversity": "bounded"}
     # Who stands decides against whom the largest move is measured. Gate and weights work before all of this.
     return own.get(part, "priced" if part in STANDING_RULES else "final")
@@ -114,7 +114,7 @@ def test_scores_go_where_each_step_may_send_them(rich: Small, policy: Table, see
     case = Case(rich, seed)
     arranged, stages = case.arranged(policy), case.arranged(policy).stages
     one_of, setting = case.one_of, case.setting(policy)
-    shift = policy.get("influence", {}).get("largest_shift")
+    shift = policy.get("model_bounds", {}).get("max_score_change")
     if shift is not None:
         assert (np.abs(stages.adjusted - stages.base) <= np.float32(shift) + np.float32(1e-6)).all()
     added = [sum(boosted(policy, case.ledger, case.moment, one)) for one in one_of]
@@ -122,7 +122,7 @@ def test_scores_go_where_each_step_may_send_them(rich: Small, policy: Table, see
     costs = np.array([one.cost for one in one_of], np.float32)
     assert (stages.priced <= stages.boosted).all()
     assert stages.priced[costs == 0].tolist() == stages.boosted[costs == 0].tolist()
-    assert setting.cost_price >= 0
+    assert setting.cost_weight >= 0
     # Diversity lowers later ones of a category among those that stood until then, and nobody else.
     assert (stages.final <= stages.bounded).all()
     early = Reason(sum({reason for reason in Reason if reason.name in BEFORE_SCORES}))
@@ -131,18 +131,18 @@ def test_scores_go_where_each_step_may_send_them(rich: Small, policy: Table, see
 
 
 BEFORE_SCORES = {
-    "NOT_YET_VALID", "EXPIRED", "NOT_ELIGIBLE", "COOLING_DOWN", "BLOCKED", "HIDDEN", "QUIET", "OTHER_TOUCH",
+    "NOT_YET_VALID", "EXPIRED", "NOT_ELIGIBLE", "COOLING_DOWN", "BLOCKED", "HIDDEN", "QUIET", "OTHER_TREATMENT",
 }  # fmt: skip
 
 
-@given(policies(), seeds, LIST_RULES["null"])
+@given(policies(), seeds, LIST_RULES["minimum"])
 @many
 def test_the_null_option_takes_out_those_below_it_alone(rich: Small, policy: Table, seed: int, null: Table) -> None:
     case = Case(rich, seed)
-    without = case.arranged({name: rule for name, rule in policy.items() if name not in ("null", "exploration")})
-    arranged = case.arranged({**policy, "null": null})
+    without = case.arranged({name: rule for name, rule in policy.items() if name not in ("minimum", "exploration")})
+    arranged = case.arranged({**policy, "minimum": null})
     before, after = bits_of(without), bits_of(arranged)
-    is_out = (after & int(Reason.NOT_WORTH)) > 0
+    is_out = (after & int(Reason.BELOW_MINIMUM)) > 0
     assert (arranged.stages.final[is_out] < null["score"]).all()
     late = int(Reason.CAPPED | Reason.OVER_BUDGET | Reason.CATEGORY_FULL)
     assert not (before[is_out] & ~late).any()
@@ -226,7 +226,7 @@ def test_pins_are_the_last_word(rich: Small, policy: Table, seed: int) -> None:
     """Who is pinned stands at its place, or at the end of a list that is too short, whatever was drawn."""
     case = Case(rich, seed)
     arranged, one_of = case.arranged(policy), case.one_of
-    stands = bits_of(arranged) & ~int(Reason.NOT_WORTH | Reason.CATEGORY_FULL) == 0
+    stands = bits_of(arranged) & ~int(Reason.BELOW_MINIMUM | Reason.CATEGORY_FULL) == 0
     best = [one_of[index] for index in by_score(arranged.stages.priced).tolist() if stands[index]]
     places = pinned(policy, case.ledger, case.moment, best)
     listed = [one_of[index] for index in arranged.standing.tolist()]

@@ -40,9 +40,9 @@ def fed(memory: Memory, numbers: range) -> bytes:
 def test_memory_goes_on_under_the_layout_adopted(tmp_path: Path, change: Change) -> None:
     with watched_maps():
         state = begin(tmp_path / "state", change)
-        era, memory = state.era, expected(state)
+        generation, memory = state.generation, expected(state)
         change.do(state)
-        assert state.era is not era
+        assert state.generation is not generation
         assert state.memory.layout is ADOPTED
         assert state.memory.dump() == memory.dump()
         assert state.memory.dump() != Memory(ADOPTED).dump()
@@ -120,11 +120,11 @@ def test_a_refused_adoption_changes_nothing(tmp_path: Path, change: Change) -> N
                 for mode in MODES:
                     folder = copied(tmp_path / "begun", tmp_path / f"{first}_{error}_{mode}")
                     state = opened(folder, change.key)
-                    era, adopted = state.era, expected(state)
+                    generation, adopted = state.generation, expected(state)
                     refused = Refusals(first, error, mode).refused(lambda state=state: change.do(state))  # type: ignore[misc]
                     outcomes.add(refused)
                     layout = LAYOUT if refused else ADOPTED
-                    assert (state.era is era) == refused
+                    assert (state.generation is generation) == refused
                     assert state.memory.layout is layout
                     assert state.memory.dump() == (everything() if refused else adopted.dump())
                     record(state, LATER)
@@ -143,7 +143,7 @@ def test_a_folder_without_a_memory_file_adopts_from_the_log(tmp_path: Path, monk
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with watched_maps(), monkeypatch.context() as patch:
-        patch.setattr("edge_sdk.state.folder.MemoryFile", full)
+        patch.setattr("edge_sdk.state.folder.SnapshotFile", full)
         state = opened(tmp_path / "state")
         record(state, range(1, 31))
         state.adopt(ADOPTED._replace(budget=None))

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from edge_sdk import BaseDecision, Reason
 from edge_sdk.memory.bulk import memory_from
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.migration import take_over
-from edge_sdk.memory.targets import Per
+from edge_sdk.memory.migration import inherit
+from edge_sdk.memory.targets import Scope
+from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id
 from tests.support.scene import HOME, NOW_MS, OFFERS, SettableClock, Small
 from tests.support.two_bundles import KEY, known, known_of, opened, pack_former, pack_latest, record_some
@@ -53,7 +54,7 @@ def test_a_cap_of_thirty_days_survives_a_busy_day_and_a_new_bundle(
     for day in (1, 30):
         clock.now_ms = NOW_MS + day * DAY_MS
         with opened(latest, tmp_path, clock, key) as engine:
-            assert engine._state.log.read()["seq"].min() > 2  # the impressions have left the log
+            assert internals(engine).state.log.read()["seq"].min() > 2  # the impressions have left the log
             dropped = {offer.id: offer.reasons for offer in engine.rank(now, context=HOME).dropped}
             assert Reason.CAPPED in dropped["fund_a"]
             assert not any(Reason.CAPPED in reasons for offer, reasons in dropped.items() if offer != "fund_a")
@@ -75,7 +76,7 @@ def test_an_erased_item_may_have_touched_any_category_of_a_former_bundle(
     for erased, left in (([], [1.0, 1.0]), (["fund_b"], [0.0, 0.0])):
         with opened(latest, tmp_path, clock) as engine:  # opened again: what is known of the past is in the file
             engine.erase(items=erased)
-            memory = engine._state.memory
+            memory = internals(engine).state.memory
             clicks = memory.category_counters(clock.now_ms).reshape(2, 3, 2)[:, 1, 1]  # of both categories, an hour
             offers = latest.layout.memory.offers
             own = np.zeros((2, memory.layout.counter_features), np.float32)
@@ -95,12 +96,12 @@ def test_bundles_in_turn_are_as_one_memory_that_is_taken_over_in_turn(
     for turn, count in enumerate(counts):
         small = (former, latest)[turn % 2]
         with opened(small, folder, clock) as engine:
-            expected = memory_from(engine._state._layout, engine._state.log.read())
-            if before is not None and not engine._state.log.is_whole:
-                take_over(expected, before)
+            expected = memory_from(internals(engine).state._layout, internals(engine).state.log.read())
+            if before is not None and not internals(engine).state.log.is_whole:
+                inherit(expected, before)
             assert known(engine, clock.now_ms) == known_of(expected, clock.now_ms)
             record_some(engine, clock, count, seed + turn)
-            before = engine._state.memory
+            before = internals(engine).state.memory
 
 
 def test_a_log_that_holds_all_events_knows_more_than_the_former_memory(
@@ -110,14 +111,14 @@ def test_a_log_that_holds_all_events_knows_more_than_the_former_memory(
     with opened(former, tmp_path, clock) as engine:
         record_some(engine, clock, 100, 1)
     with opened(latest, tmp_path, clock) as engine:
-        state = engine._state
+        state = internals(engine).state
         assert state.log.is_whole
         assert state.memory.dump() == memory_from(state._layout, state.log.read()).dump()
         clock.now_ms += 60 * DAY_MS
         decision = engine.rank(BaseDecision(OFFERS, np.zeros((6, 2))), context=HOME)
         engine.record("click", item="fund_a")  # so that the explanation is made from the log
         explained = engine.explain(decision)[: len(decision.offers)]
-        scores = [found.base + sum(term.value for term in found.terms) for found in explained]
+        scores = [found.base + sum(term.value for term in found.contributions) for found in explained]
         assert scores == pytest.approx([offer.score for offer in decision.offers], abs=1e-4)
         assert scores
 
@@ -138,9 +139,9 @@ def test_what_was_erased_before_is_not_taken_over(former: Small, latest: Small, 
         record_some(engine, clock, 300, 3)
         engine.erase(items=["fund_a"])
     with opened(latest, tmp_path, clock) as engine:
-        memory = engine._state.memory
+        memory = internals(engine).state.memory
         row = memory.layout.offers.row(item_id("fund_a"))
         assert not memory.sums[row].any()
         assert memory.sums[1:].any()
         for index, rule in enumerate(memory.layout.caps):
-            assert rule.per == Per.CATEGORY or not memory.caps.newest(index, np.array([row])).any()
+            assert rule.per == Scope.CATEGORY or not memory.caps.newest(index, np.array([row])).any()

@@ -18,6 +18,7 @@ from edge_sdk import Engine
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.memory.bulk import memory_from
 from edge_sdk.memory.memory import Memory
+from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id
 from tests.support.scene import OFFERS, SettableClock, Small
 from tests.support.two_bundles import KEY, known, names_in, opened, pack_former, pack_latest, record_some
@@ -116,7 +117,7 @@ def test_where_both_slots_are_damaged_the_log_alone_must_do(latest: Small, left:
     raw[size // 2 + 100] ^= 1
     (folder / "memory.bin").write_bytes(raw)
     with opened(latest, folder, clock) as engine:
-        state = engine._state
+        state = internals(engine).state
         assert state.memory.dump() == memory_from(state._layout, state.log.read()).dump()
         assert not state.log.is_whole
 
@@ -199,7 +200,7 @@ def test_erasing_after_it_leaves_zeros(
         assert raw == bytes(len(raw))
         assert names_in(folder) == ["events.log", "memory.bin", "owner.lock"]
     with opened(latest, folder, clock) as engine:
-        assert engine._state.memory.dump() == Memory(engine._state._layout).dump()
+        assert internals(engine).state.memory.dump() == Memory(internals(engine).state._layout).dump()
 
 
 def test_the_former_file_is_overwritten_before_it_is_let_go(

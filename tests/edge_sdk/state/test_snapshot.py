@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from edge_sdk import BaseDecision, Engine
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state import folder as state_folder
-from edge_sdk.state.snapshot import Kept, MemoryFile
+from edge_sdk.state.snapshot import Snapshot, SnapshotFile
+from edge_sdk.testing.white_box import internals
 from tests.support.scene import HOME, ITEMS, KINDS, NOW_MS, SettableClock, Small
 
 LOG_BYTES = 4096  # 126 records: a few hundred events wrap the ring
@@ -25,7 +26,7 @@ def record_some(engine: Engine, clock: SettableClock, count: int, seed: int) -> 
 
 
 def state_of(engine: Engine) -> bytes:
-    return engine._state.memory.dump()
+    return internals(engine).state.memory.dump()
 
 
 @given(counts=st.lists(st.integers(0, 300), min_size=1, max_size=4), seed=st.integers(0, 1000))
@@ -101,9 +102,9 @@ def test_a_cap_outlives_the_ring(small: Small, tmp_path: Path) -> None:
             engine.record("note")
     clock.now_ms = NOW_MS + 60_000
     with small.open(tmp_path, clock, log_bytes=LOG_BYTES) as engine:
-        assert engine._state.log.read()["seq"].min() > 2  # the impressions have left the log
+        assert internals(engine).state.log.read()["seq"].min() > 2  # the impressions have left the log
         row = np.array([small.layout.memory.offers.row(int(small.layout.item_ids[ITEMS.index("fund_a")]))])
-        held = engine._state.memory.caps.reasons(row, None, clock.now_ms)
+        held = internals(engine).state.memory.caps.reasons(row, None, clock.now_ms)
         assert held is not None
         assert held[0] > 0
 
@@ -117,10 +118,10 @@ def test_decision_ids_go_on_where_nothing_was_recorded(small: Small, tmp_path: P
 def test_memory_of_another_log_is_overwritten(small: Small, tmp_path: Path) -> None:
     layout = small.layout.memory
     for log_id, is_kept in ((b"this log", True), (b"that log", False)):
-        file = MemoryFile(tmp_path / "memory.bin", layout)
-        file.write(Kept(Memory(layout), 5, 1), b"this log", None)
+        file = SnapshotFile(tmp_path / "memory.bin", layout)
+        file.write(Snapshot(Memory(layout), 5, 1), b"this log", None)
         file.close()
-        file = MemoryFile(tmp_path / "memory.bin", layout)
+        file = SnapshotFile(tmp_path / "memory.bin", layout)
         kept = file.read(log_id, None)
         file.close()
         assert (kept is not None) == is_kept
@@ -133,15 +134,15 @@ def test_memory_of_another_log_is_overwritten(small: Small, tmp_path: Path) -> N
 def test_memory_of_another_layout_is_read_as_such(small: Small, tmp_path: Path, within_s: int | None) -> None:
     layout = small.layout.memory
     caps = () if within_s is None else (layout.caps[0]._replace(within_s=within_s), *layout.caps[1:])
-    file = MemoryFile(tmp_path / "memory.bin", layout._replace(caps=caps))
-    file.write(Kept(Memory(layout._replace(caps=caps)), 5, 1), b"this log", None)
+    file = SnapshotFile(tmp_path / "memory.bin", layout._replace(caps=caps))
+    file.write(Snapshot(Memory(layout._replace(caps=caps)), 5, 1), b"this log", None)
     file.close()
-    file = MemoryFile(tmp_path / "memory.bin", layout)
+    file = SnapshotFile(tmp_path / "memory.bin", layout)
     kept = file.read(b"this log", None)
     assert kept is not None
     unnamed = tuple(cap._replace(name="") for cap in caps)  # what a person calls a rule is not kept
     assert (kept.seq, kept.decision, kept.memory.layout.caps, file.is_foreign) == (5, 1, unnamed, True)
-    file.write(Kept(Memory(layout), 6, 1), b"this log", None)
+    file.write(Snapshot(Memory(layout), 6, 1), b"this log", None)
     again = file.read(b"this log", None)
     file.close()
     assert again is not None
@@ -156,7 +157,7 @@ def test_without_room_for_it_the_engine_works_from_the_log(
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(state_folder, "MemoryFile", full)
+    monkeypatch.setattr(state_folder, "SnapshotFile", full)
     with small.open(tmp_path, clock) as engine:
         record_some(engine, clock, 60, 7)
         before = state_of(engine)

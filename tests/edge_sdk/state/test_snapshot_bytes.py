@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_sdk.state.snapshot import MemoryFile
+from edge_sdk.state.snapshot import SnapshotFile
 from tests.support.paths import GOLDEN
 from tests.support.ram_folder import ram_folder
 from tests.support.small_state import KEY, TINY_LAYOUT, die, memory_of, opened, record, recorded
@@ -84,7 +84,7 @@ def test_with_both_slots_damaged_the_log_alone_counts(folder: Path, key: bytes |
 def test_memory_kept_by_the_first_release_goes_on(folder: Path) -> None:
     """The file was written by edge-sdk 0.1 after `EVENTS` events, under this layout without machines and budget."""
     (folder / "memory.bin").write_bytes((GOLDEN / "memory_of_0_1.bin").read_bytes())
-    file = MemoryFile(folder / "memory.bin", TINY_LAYOUT)
+    file = SnapshotFile(folder / "memory.bin", TINY_LAYOUT)
     kept = file.read(None, None)
     assert kept is not None
     assert (kept.seq, file.is_foreign) == (EVENTS, True)

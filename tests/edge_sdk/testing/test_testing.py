@@ -21,7 +21,7 @@ def test_a_fake_engine_has_the_doors_of_an_engine(name: str) -> None:
         assert hasattr(FakeEngine(), name)
     else:
         assert fake is not None
-        ours, theirs = (inspect.signature(door, eval_str=False).parameters for door in (fake, real))
+        ours, theirs = (inspect.signature(probe, eval_str=False).parameters for probe in (fake, real))
         assert {one.name: (one.kind, one.default) for one in ours.values()} == {
             one.name: (one.kind, one.default) for one in theirs.values()
         }
@@ -39,12 +39,12 @@ def test_a_made_decision() -> None:
 
     assert [(offer.id, offer.score, offer.place, offer.base_place) for offer in decision.offers] == [("a", 3.0, 1, 1)]
     assert [(offer.id, offer.reasons) for offer in decision.dropped] == [("b", Reason.COOLING_DOWN | Reason.KEPT)]
-    assert (decision.error, decision.id, decision.not_now, decision.candidates) == (
+    assert (decision.error, decision.id, decision.is_empty, decision.candidates) == (
         ErrorCode.NONE, 9, False, ("a", "b", "c")
     )  # fmt: skip
     assert decision.ranking.tolist() == [0, 1, 2]
     assert [offer.id for offer in make_decision(["a", "b"], logits=[0.1, 0.2]).offers] == ["b", "a"]
-    assert make_decision(["a"], dropped={"a": Reason.QUIET}).not_now
+    assert make_decision(["a"], dropped={"a": Reason.QUIET}).is_empty
     failed = make_decision(["a"], error=ErrorCode.UNKNOWN_OFFER, detail="install the bundle")
     assert (failed.error, failed.detail) == (ErrorCode.UNKNOWN_OFFER, "install the bundle")
     assert failed.offers[0].reasons is Reason.BASE_ORDER

@@ -21,7 +21,7 @@ class Verdict:
 
     Attributes:
         lines: An operation a line, and what else a reader has to know.
-        risen: Of each operation that takes too many instructions now: by how much, in which stages, and the mend.
+        risen: Of each operation that takes too many instructions now: by how much, in which stages, and the fix.
     """
 
     lines: tuple[str, ...]

@@ -8,7 +8,7 @@ from typing import Any
 from typing import Optional
 np = import_numpy()
 
-class Per(object):
+class Scope(object):
     Offer = 0
     Category = 1
     User = 2
@@ -29,7 +29,6 @@ class Explore(object):
     Off = 0
     EpsilonGreedy = 1
     Softmax = 2
-    Thompson = 3
 
 
 class Event(object):
@@ -1802,29 +1801,29 @@ class FeedbackT(object):
         return feedback
 
 
-class Selection(object):
+class OfferSelector(object):
     __slots__ = ['_tab']
 
     @classmethod
     def GetRootAs(cls, buf, offset: int = 0):
         n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
-        x = Selection()
+        x = OfferSelector()
         x.Init(buf, n + offset)
         return x
 
     @classmethod
-    def GetRootAsSelection(cls, buf, offset=0):
+    def GetRootAsOfferSelector(cls, buf, offset=0):
         """This method is deprecated. Please switch to GetRootAs."""
         return cls.GetRootAs(buf, offset)
     @classmethod
-    def SelectionBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+    def OfferSelectorBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
         return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
 
-    # Selection
+    # OfferSelector
     def Init(self, buf: bytes, pos: int):
         self._tab = flatbuffers.table.Table(buf, pos)
 
-    # Selection
+    # OfferSelector
     def Offers(self, j: int):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
         if o != 0:
@@ -1832,26 +1831,26 @@ class Selection(object):
             return self._tab.Get(flatbuffers.number_types.Uint32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
         return 0
 
-    # Selection
+    # OfferSelector
     def OffersAsNumpy(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
         if o != 0:
             return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint32Flags, o)
         return 0
 
-    # Selection
+    # OfferSelector
     def OffersLength(self) -> int:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
         if o != 0:
             return self._tab.VectorLen(o)
         return 0
 
-    # Selection
+    # OfferSelector
     def OffersIsNone(self) -> bool:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
         return o == 0
 
-    # Selection
+    # OfferSelector
     def Categories(self, j: int):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
@@ -1859,26 +1858,26 @@ class Selection(object):
             return self._tab.Get(flatbuffers.number_types.Uint32Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
         return 0
 
-    # Selection
+    # OfferSelector
     def CategoriesAsNumpy(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
             return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint32Flags, o)
         return 0
 
-    # Selection
+    # OfferSelector
     def CategoriesLength(self) -> int:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
             return self._tab.VectorLen(o)
         return 0
 
-    # Selection
+    # OfferSelector
     def CategoriesIsNone(self) -> bool:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         return o == 0
 
-    # Selection
+    # OfferSelector
     def Channels(self, j: int):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         if o != 0:
@@ -1886,40 +1885,40 @@ class Selection(object):
             return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
         return ""
 
-    # Selection
+    # OfferSelector
     def ChannelsLength(self) -> int:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         if o != 0:
             return self._tab.VectorLen(o)
         return 0
 
-    # Selection
+    # OfferSelector
     def ChannelsIsNone(self) -> bool:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         return o == 0
 
-def SelectionStart(builder: flatbuffers.Builder):
+def OfferSelectorStart(builder: flatbuffers.Builder):
     builder.StartObject(3)
 
-def SelectionAddOffers(builder: flatbuffers.Builder, offers: int):
+def OfferSelectorAddOffers(builder: flatbuffers.Builder, offers: int):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(offers), 0)
 
-def SelectionStartOffersVector(builder, numElems: int) -> int:
+def OfferSelectorStartOffersVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
-def SelectionAddCategories(builder: flatbuffers.Builder, categories: int):
+def OfferSelectorAddCategories(builder: flatbuffers.Builder, categories: int):
     builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(categories), 0)
 
-def SelectionStartCategoriesVector(builder, numElems: int) -> int:
+def OfferSelectorStartCategoriesVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
-def SelectionAddChannels(builder: flatbuffers.Builder, channels: int):
+def OfferSelectorAddChannels(builder: flatbuffers.Builder, channels: int):
     builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(channels), 0)
 
-def SelectionStartChannelsVector(builder, numElems: int) -> int:
+def OfferSelectorStartChannelsVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
-def SelectionEnd(builder: flatbuffers.Builder) -> int:
+def OfferSelectorEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
 
 
@@ -1928,9 +1927,9 @@ try:
 except:
     pass
 
-class SelectionT(object):
+class OfferSelectorT(object):
 
-    # SelectionT
+    # OfferSelectorT
     def __init__(
         self,
         offers = None,
@@ -1943,9 +1942,9 @@ class SelectionT(object):
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
-        selection = Selection()
-        selection.Init(buf, pos)
-        return cls.InitFromObj(selection)
+        offerSelector = OfferSelector()
+        offerSelector.Init(buf, pos)
+        return cls.InitFromObj(offerSelector)
 
     @classmethod
     def InitFromPackedBuf(cls, buf, pos=0):
@@ -1953,41 +1952,41 @@ class SelectionT(object):
         return cls.InitFromBuf(buf, pos+n)
 
     @classmethod
-    def InitFromObj(cls, selection):
-        x = SelectionT()
-        x._UnPack(selection)
+    def InitFromObj(cls, offerSelector):
+        x = OfferSelectorT()
+        x._UnPack(offerSelector)
         return x
 
-    # SelectionT
-    def _UnPack(self, selection):
-        if selection is None:
+    # OfferSelectorT
+    def _UnPack(self, offerSelector):
+        if offerSelector is None:
             return
-        if not selection.OffersIsNone():
+        if not offerSelector.OffersIsNone():
             if np is None:
                 self.offers = []
-                for i in range(selection.OffersLength()):
-                    self.offers.append(selection.Offers(i))
+                for i in range(offerSelector.OffersLength()):
+                    self.offers.append(offerSelector.Offers(i))
             else:
-                self.offers = selection.OffersAsNumpy()
-        if not selection.CategoriesIsNone():
+                self.offers = offerSelector.OffersAsNumpy()
+        if not offerSelector.CategoriesIsNone():
             if np is None:
                 self.categories = []
-                for i in range(selection.CategoriesLength()):
-                    self.categories.append(selection.Categories(i))
+                for i in range(offerSelector.CategoriesLength()):
+                    self.categories.append(offerSelector.Categories(i))
             else:
-                self.categories = selection.CategoriesAsNumpy()
-        if not selection.ChannelsIsNone():
+                self.categories = offerSelector.CategoriesAsNumpy()
+        if not offerSelector.ChannelsIsNone():
             self.channels = []
-            for i in range(selection.ChannelsLength()):
-                self.channels.append(selection.Channels(i))
+            for i in range(offerSelector.ChannelsLength()):
+                self.channels.append(offerSelector.Channels(i))
 
-    # SelectionT
+    # OfferSelectorT
     def Pack(self, builder):
         if self.offers is not None:
             if np is not None and type(self.offers) is np.ndarray:
                 offers = builder.CreateNumpyVector(self.offers)
             else:
-                SelectionStartOffersVector(builder, len(self.offers))
+                OfferSelectorStartOffersVector(builder, len(self.offers))
                 for i in reversed(range(len(self.offers))):
                     builder.PrependUint32(self.offers[i])
                 offers = builder.EndVector()
@@ -1995,7 +1994,7 @@ class SelectionT(object):
             if np is not None and type(self.categories) is np.ndarray:
                 categories = builder.CreateNumpyVector(self.categories)
             else:
-                SelectionStartCategoriesVector(builder, len(self.categories))
+                OfferSelectorStartCategoriesVector(builder, len(self.categories))
                 for i in reversed(range(len(self.categories))):
                     builder.PrependUint32(self.categories[i])
                 categories = builder.EndVector()
@@ -2003,19 +2002,19 @@ class SelectionT(object):
             channelslist = []
             for i in range(len(self.channels)):
                 channelslist.append(builder.CreateString(self.channels[i]))
-            SelectionStartChannelsVector(builder, len(self.channels))
+            OfferSelectorStartChannelsVector(builder, len(self.channels))
             for i in reversed(range(len(self.channels))):
                 builder.PrependUOffsetTRelative(channelslist[i])
             channels = builder.EndVector()
-        SelectionStart(builder)
+        OfferSelectorStart(builder)
         if self.offers is not None:
-            SelectionAddOffers(builder, offers)
+            OfferSelectorAddOffers(builder, offers)
         if self.categories is not None:
-            SelectionAddCategories(builder, categories)
+            OfferSelectorAddCategories(builder, categories)
         if self.channels is not None:
-            SelectionAddChannels(builder, channels)
-        selection = SelectionEnd(builder)
-        return selection
+            OfferSelectorAddChannels(builder, channels)
+        offerSelector = OfferSelectorEnd(builder)
+        return offerSelector
 
 
 class Condition(object):
@@ -2219,11 +2218,11 @@ class EligibilityRule(object):
         return None
 
     # EligibilityRule
-    def Selection(self) -> Optional[Selection]:
+    def Selection(self) -> Optional[OfferSelector]:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
             x = self._tab.Indirect(o + self._tab.Pos)
-            obj = Selection()
+            obj = OfferSelector()
             obj.Init(self._tab.Bytes, x)
             return obj
         return None
@@ -2286,7 +2285,7 @@ class EligibilityRuleT(object):
         when = None,
     ):
         self.name = name  # type: Optional[str]
-        self.selection = selection  # type: Optional[SelectionT]
+        self.selection = selection  # type: Optional[OfferSelectorT]
         self.when = when  # type: Optional[List[ConditionT]]
 
     @classmethod
@@ -2312,7 +2311,7 @@ class EligibilityRuleT(object):
             return
         self.name = eligibilityRule.Name()
         if eligibilityRule.Selection() is not None:
-            self.selection = SelectionT.InitFromObj(eligibilityRule.Selection())
+            self.selection = OfferSelectorT.InitFromObj(eligibilityRule.Selection())
         if not eligibilityRule.WhenIsNone():
             self.when = []
             for i in range(eligibilityRule.WhenLength()):
@@ -2377,11 +2376,11 @@ class Block(object):
         return None
 
     # Block
-    def Selection(self) -> Optional[Selection]:
+    def Selection(self) -> Optional[OfferSelector]:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
             x = self._tab.Indirect(o + self._tab.Pos)
-            obj = Selection()
+            obj = OfferSelector()
             obj.Init(self._tab.Bytes, x)
             return obj
         return None
@@ -2455,7 +2454,7 @@ class BlockT(object):
         by = 0,
     ):
         self.name = name  # type: Optional[str]
-        self.selection = selection  # type: Optional[SelectionT]
+        self.selection = selection  # type: Optional[OfferSelectorT]
         self.when = when  # type: Optional[List[ConditionT]]
         self.by = by  # type: int
 
@@ -2482,7 +2481,7 @@ class BlockT(object):
             return
         self.name = block.Name()
         if block.Selection() is not None:
-            self.selection = SelectionT.InitFromObj(block.Selection())
+            self.selection = OfferSelectorT.InitFromObj(block.Selection())
         if not block.WhenIsNone():
             self.when = []
             for i in range(block.WhenLength()):
@@ -2549,11 +2548,11 @@ class Pin(object):
         return None
 
     # Pin
-    def Selection(self) -> Optional[Selection]:
+    def Selection(self) -> Optional[OfferSelector]:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
             x = self._tab.Indirect(o + self._tab.Pos)
-            obj = Selection()
+            obj = OfferSelector()
             obj.Init(self._tab.Bytes, x)
             return obj
         return None
@@ -2649,7 +2648,7 @@ class PinT(object):
         count = 0,
     ):
         self.name = name  # type: Optional[str]
-        self.selection = selection  # type: Optional[SelectionT]
+        self.selection = selection  # type: Optional[OfferSelectorT]
         self.when = when  # type: Optional[List[ConditionT]]
         self.by = by  # type: int
         self.place = place  # type: int
@@ -2678,7 +2677,7 @@ class PinT(object):
             return
         self.name = pin.Name()
         if pin.Selection() is not None:
-            self.selection = SelectionT.InitFromObj(pin.Selection())
+            self.selection = OfferSelectorT.InitFromObj(pin.Selection())
         if not pin.WhenIsNone():
             self.when = []
             for i in range(pin.WhenLength()):
@@ -2938,11 +2937,11 @@ class Boost(object):
         return None
 
     # Boost
-    def Selection(self) -> Optional[Selection]:
+    def Selection(self) -> Optional[OfferSelector]:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
             x = self._tab.Indirect(o + self._tab.Pos)
-            obj = Selection()
+            obj = OfferSelector()
             obj.Init(self._tab.Bytes, x)
             return obj
         return None
@@ -3016,7 +3015,7 @@ class BoostT(object):
         add = 0.0,
     ):
         self.name = name  # type: Optional[str]
-        self.selection = selection  # type: Optional[SelectionT]
+        self.selection = selection  # type: Optional[OfferSelectorT]
         self.when = when  # type: Optional[List[ConditionT]]
         self.add = add  # type: float
 
@@ -3043,7 +3042,7 @@ class BoostT(object):
             return
         self.name = boost.Name()
         if boost.Selection() is not None:
-            self.selection = SelectionT.InitFromObj(boost.Selection())
+            self.selection = OfferSelectorT.InitFromObj(boost.Selection())
         if not boost.WhenIsNone():
             self.when = []
             for i in range(boost.WhenLength()):
@@ -3274,7 +3273,7 @@ class Budget(object):
         return 0
 
     # Budget
-    def Gain(self):
+    def PacingGain(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         if o != 0:
             return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
@@ -3289,8 +3288,8 @@ def BudgetAddAmount(builder: flatbuffers.Builder, amount: float):
 def BudgetAddPeriodS(builder: flatbuffers.Builder, periodS: int):
     builder.PrependUint32Slot(1, periodS, 0)
 
-def BudgetAddGain(builder: flatbuffers.Builder, gain: float):
-    builder.PrependFloat32Slot(2, gain, 0.0)
+def BudgetAddPacingGain(builder: flatbuffers.Builder, pacingGain: float):
+    builder.PrependFloat32Slot(2, pacingGain, 0.0)
 
 def BudgetEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
@@ -3304,11 +3303,11 @@ class BudgetT(object):
         self,
         amount = 0.0,
         periodS = 0,
-        gain = 0.0,
+        pacingGain = 0.0,
     ):
         self.amount = amount  # type: float
         self.periodS = periodS  # type: int
-        self.gain = gain  # type: float
+        self.pacingGain = pacingGain  # type: float
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -3333,14 +3332,14 @@ class BudgetT(object):
             return
         self.amount = budget.Amount()
         self.periodS = budget.PeriodS()
-        self.gain = budget.Gain()
+        self.pacingGain = budget.PacingGain()
 
     # BudgetT
     def Pack(self, builder):
         BudgetStart(builder)
         BudgetAddAmount(builder, self.amount)
         BudgetAddPeriodS(builder, self.periodS)
-        BudgetAddGain(builder, self.gain)
+        BudgetAddPacingGain(builder, self.pacingGain)
         budget = BudgetEnd(builder)
         return budget
 
@@ -3783,21 +3782,21 @@ class Policy(object):
         return 0
 
     # Policy
-    def LargestShift(self):
+    def MaxScoreChange(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(26))
         if o != 0:
             return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
         return None
 
     # Policy
-    def LargestMove(self):
+    def MaxRankChange(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(28))
         if o != 0:
             return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
         return None
 
     # Policy
-    def CostPrice(self):
+    def CostWeight(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(30))
         if o != 0:
             return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
@@ -3821,14 +3820,14 @@ class Policy(object):
         return 0.0
 
     # Policy
-    def NullScore(self):
+    def MinimumScore(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(36))
         if o != 0:
             return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
         return None
 
     # Policy
-    def AgainAfterS(self):
+    def RetryAfterS(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(38))
         if o != 0:
             return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
@@ -3952,14 +3951,14 @@ def PolicyAddMinEvents(builder: flatbuffers.Builder, minEvents: int):
 def PolicyAddFullEvents(builder: flatbuffers.Builder, fullEvents: int):
     builder.PrependUint16Slot(10, fullEvents, 0)
 
-def PolicyAddLargestShift(builder: flatbuffers.Builder, largestShift: float):
-    builder.PrependFloat32Slot(11, largestShift, None)
+def PolicyAddMaxScoreChange(builder: flatbuffers.Builder, maxScoreChange: float):
+    builder.PrependFloat32Slot(11, maxScoreChange, None)
 
-def PolicyAddLargestMove(builder: flatbuffers.Builder, largestMove: int):
-    builder.PrependUint16Slot(12, largestMove, None)
+def PolicyAddMaxRankChange(builder: flatbuffers.Builder, maxRankChange: int):
+    builder.PrependUint16Slot(12, maxRankChange, None)
 
-def PolicyAddCostPrice(builder: flatbuffers.Builder, costPrice: float):
-    builder.PrependFloat32Slot(13, costPrice, 0.0)
+def PolicyAddCostWeight(builder: flatbuffers.Builder, costWeight: float):
+    builder.PrependFloat32Slot(13, costWeight, 0.0)
 
 def PolicyAddBudget(builder: flatbuffers.Builder, budget: int):
     builder.PrependUOffsetTRelativeSlot(14, flatbuffers.number_types.UOffsetTFlags.py_type(budget), 0)
@@ -3967,11 +3966,11 @@ def PolicyAddBudget(builder: flatbuffers.Builder, budget: int):
 def PolicyAddDiversity(builder: flatbuffers.Builder, diversity: float):
     builder.PrependFloat32Slot(15, diversity, 0.0)
 
-def PolicyAddNullScore(builder: flatbuffers.Builder, nullScore: float):
-    builder.PrependFloat32Slot(16, nullScore, None)
+def PolicyAddMinimumScore(builder: flatbuffers.Builder, minimumScore: float):
+    builder.PrependFloat32Slot(16, minimumScore, None)
 
-def PolicyAddAgainAfterS(builder: flatbuffers.Builder, againAfterS: int):
-    builder.PrependUint32Slot(17, againAfterS, 0)
+def PolicyAddRetryAfterS(builder: flatbuffers.Builder, retryAfterS: int):
+    builder.PrependUint32Slot(17, retryAfterS, 0)
 
 def PolicyAddExploration(builder: flatbuffers.Builder, exploration: int):
     builder.PrependUOffsetTRelativeSlot(18, flatbuffers.number_types.UOffsetTFlags.py_type(exploration), 0)
@@ -4013,13 +4012,13 @@ class PolicyT(object):
         boosts = None,
         minEvents = 0,
         fullEvents = 0,
-        largestShift = None,
-        largestMove = None,
-        costPrice = 0.0,
+        maxScoreChange = None,
+        maxRankChange = None,
+        costWeight = 0.0,
         budget = None,
         diversity = 0.0,
-        nullScore = None,
-        againAfterS = 0,
+        minimumScore = None,
+        retryAfterS = 0,
         exploration = None,
         categoryLimits = None,
         pins = None,
@@ -4035,13 +4034,13 @@ class PolicyT(object):
         self.boosts = boosts  # type: Optional[List[BoostT]]
         self.minEvents = minEvents  # type: int
         self.fullEvents = fullEvents  # type: int
-        self.largestShift = largestShift  # type: Optional[float]
-        self.largestMove = largestMove  # type: Optional[int]
-        self.costPrice = costPrice  # type: float
+        self.maxScoreChange = maxScoreChange  # type: Optional[float]
+        self.maxRankChange = maxRankChange  # type: Optional[int]
+        self.costWeight = costWeight  # type: float
         self.budget = budget  # type: Optional[BudgetT]
         self.diversity = diversity  # type: float
-        self.nullScore = nullScore  # type: Optional[float]
-        self.againAfterS = againAfterS  # type: int
+        self.minimumScore = minimumScore  # type: Optional[float]
+        self.retryAfterS = retryAfterS  # type: int
         self.exploration = exploration  # type: Optional[ExplorationT]
         self.categoryLimits = categoryLimits  # type: Optional[List[CategoryLimitT]]
         self.pins = pins  # type: Optional[List[PinT]]
@@ -4134,14 +4133,14 @@ class PolicyT(object):
                     self.boosts.append(boost_)
         self.minEvents = policy.MinEvents()
         self.fullEvents = policy.FullEvents()
-        self.largestShift = policy.LargestShift()
-        self.largestMove = policy.LargestMove()
-        self.costPrice = policy.CostPrice()
+        self.maxScoreChange = policy.MaxScoreChange()
+        self.maxRankChange = policy.MaxRankChange()
+        self.costWeight = policy.CostWeight()
         if policy.Budget() is not None:
             self.budget = BudgetT.InitFromObj(policy.Budget())
         self.diversity = policy.Diversity()
-        self.nullScore = policy.NullScore()
-        self.againAfterS = policy.AgainAfterS()
+        self.minimumScore = policy.MinimumScore()
+        self.retryAfterS = policy.RetryAfterS()
         if policy.Exploration() is not None:
             self.exploration = ExplorationT.InitFromObj(policy.Exploration())
         if not policy.CategoryLimitsIsNone():
@@ -4267,14 +4266,14 @@ class PolicyT(object):
             PolicyAddBoosts(builder, boosts)
         PolicyAddMinEvents(builder, self.minEvents)
         PolicyAddFullEvents(builder, self.fullEvents)
-        PolicyAddLargestShift(builder, self.largestShift)
-        PolicyAddLargestMove(builder, self.largestMove)
-        PolicyAddCostPrice(builder, self.costPrice)
+        PolicyAddMaxScoreChange(builder, self.maxScoreChange)
+        PolicyAddMaxRankChange(builder, self.maxRankChange)
+        PolicyAddCostWeight(builder, self.costWeight)
         if self.budget is not None:
             PolicyAddBudget(builder, budget)
         PolicyAddDiversity(builder, self.diversity)
-        PolicyAddNullScore(builder, self.nullScore)
-        PolicyAddAgainAfterS(builder, self.againAfterS)
+        PolicyAddMinimumScore(builder, self.minimumScore)
+        PolicyAddRetryAfterS(builder, self.retryAfterS)
         if self.exploration is not None:
             PolicyAddExploration(builder, exploration)
         if self.categoryLimits is not None:
@@ -6055,36 +6054,36 @@ class DwellRuleT(object):
         return dwellRule
 
 
-class PassedOverRule(object):
+class IgnoredRule(object):
     __slots__ = ['_tab']
 
     @classmethod
     def GetRootAs(cls, buf, offset: int = 0):
         n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
-        x = PassedOverRule()
+        x = IgnoredRule()
         x.Init(buf, n + offset)
         return x
 
     @classmethod
-    def GetRootAsPassedOverRule(cls, buf, offset=0):
+    def GetRootAsIgnoredRule(cls, buf, offset=0):
         """This method is deprecated. Please switch to GetRootAs."""
         return cls.GetRootAs(buf, offset)
     @classmethod
-    def PassedOverRuleBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+    def IgnoredRuleBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
         return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
 
-    # PassedOverRule
+    # IgnoredRule
     def Init(self, buf: bytes, pos: int):
         self._tab = flatbuffers.table.Table(buf, pos)
 
-    # PassedOverRule
+    # IgnoredRule
     def Kind(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
         if o != 0:
             return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
         return 0
 
-    # PassedOverRule
+    # IgnoredRule
     def Seen(self, j: int):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
@@ -6092,26 +6091,26 @@ class PassedOverRule(object):
             return self._tab.Get(flatbuffers.number_types.Uint16Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 2))
         return 0
 
-    # PassedOverRule
+    # IgnoredRule
     def SeenAsNumpy(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
             return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint16Flags, o)
         return 0
 
-    # PassedOverRule
+    # IgnoredRule
     def SeenLength(self) -> int:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
             return self._tab.VectorLen(o)
         return 0
 
-    # PassedOverRule
+    # IgnoredRule
     def SeenIsNone(self) -> bool:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         return o == 0
 
-    # PassedOverRule
+    # IgnoredRule
     def Touched(self, j: int):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         if o != 0:
@@ -6119,54 +6118,54 @@ class PassedOverRule(object):
             return self._tab.Get(flatbuffers.number_types.Uint16Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 2))
         return 0
 
-    # PassedOverRule
+    # IgnoredRule
     def TouchedAsNumpy(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         if o != 0:
             return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint16Flags, o)
         return 0
 
-    # PassedOverRule
+    # IgnoredRule
     def TouchedLength(self) -> int:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         if o != 0:
             return self._tab.VectorLen(o)
         return 0
 
-    # PassedOverRule
+    # IgnoredRule
     def TouchedIsNone(self) -> bool:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         return o == 0
 
-    # PassedOverRule
+    # IgnoredRule
     def Count(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
         if o != 0:
             return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
         return 0
 
-def PassedOverRuleStart(builder: flatbuffers.Builder):
+def IgnoredRuleStart(builder: flatbuffers.Builder):
     builder.StartObject(4)
 
-def PassedOverRuleAddKind(builder: flatbuffers.Builder, kind: int):
+def IgnoredRuleAddKind(builder: flatbuffers.Builder, kind: int):
     builder.PrependUint16Slot(0, kind, 0)
 
-def PassedOverRuleAddSeen(builder: flatbuffers.Builder, seen: int):
+def IgnoredRuleAddSeen(builder: flatbuffers.Builder, seen: int):
     builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(seen), 0)
 
-def PassedOverRuleStartSeenVector(builder, numElems: int) -> int:
+def IgnoredRuleStartSeenVector(builder, numElems: int) -> int:
     return builder.StartVector(2, numElems, 2)
 
-def PassedOverRuleAddTouched(builder: flatbuffers.Builder, touched: int):
+def IgnoredRuleAddTouched(builder: flatbuffers.Builder, touched: int):
     builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(touched), 0)
 
-def PassedOverRuleStartTouchedVector(builder, numElems: int) -> int:
+def IgnoredRuleStartTouchedVector(builder, numElems: int) -> int:
     return builder.StartVector(2, numElems, 2)
 
-def PassedOverRuleAddCount(builder: flatbuffers.Builder, count: int):
+def IgnoredRuleAddCount(builder: flatbuffers.Builder, count: int):
     builder.PrependUint32Slot(3, count, 0)
 
-def PassedOverRuleEnd(builder: flatbuffers.Builder) -> int:
+def IgnoredRuleEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
 
 
@@ -6175,9 +6174,9 @@ try:
 except:
     pass
 
-class PassedOverRuleT(object):
+class IgnoredRuleT(object):
 
-    # PassedOverRuleT
+    # IgnoredRuleT
     def __init__(
         self,
         kind = 0,
@@ -6192,9 +6191,9 @@ class PassedOverRuleT(object):
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
-        passedOverRule = PassedOverRule()
-        passedOverRule.Init(buf, pos)
-        return cls.InitFromObj(passedOverRule)
+        ignoredRule = IgnoredRule()
+        ignoredRule.Init(buf, pos)
+        return cls.InitFromObj(ignoredRule)
 
     @classmethod
     def InitFromPackedBuf(cls, buf, pos=0):
@@ -6202,39 +6201,39 @@ class PassedOverRuleT(object):
         return cls.InitFromBuf(buf, pos+n)
 
     @classmethod
-    def InitFromObj(cls, passedOverRule):
-        x = PassedOverRuleT()
-        x._UnPack(passedOverRule)
+    def InitFromObj(cls, ignoredRule):
+        x = IgnoredRuleT()
+        x._UnPack(ignoredRule)
         return x
 
-    # PassedOverRuleT
-    def _UnPack(self, passedOverRule):
-        if passedOverRule is None:
+    # IgnoredRuleT
+    def _UnPack(self, ignoredRule):
+        if ignoredRule is None:
             return
-        self.kind = passedOverRule.Kind()
-        if not passedOverRule.SeenIsNone():
+        self.kind = ignoredRule.Kind()
+        if not ignoredRule.SeenIsNone():
             if np is None:
                 self.seen = []
-                for i in range(passedOverRule.SeenLength()):
-                    self.seen.append(passedOverRule.Seen(i))
+                for i in range(ignoredRule.SeenLength()):
+                    self.seen.append(ignoredRule.Seen(i))
             else:
-                self.seen = passedOverRule.SeenAsNumpy()
-        if not passedOverRule.TouchedIsNone():
+                self.seen = ignoredRule.SeenAsNumpy()
+        if not ignoredRule.TouchedIsNone():
             if np is None:
                 self.touched = []
-                for i in range(passedOverRule.TouchedLength()):
-                    self.touched.append(passedOverRule.Touched(i))
+                for i in range(ignoredRule.TouchedLength()):
+                    self.touched.append(ignoredRule.Touched(i))
             else:
-                self.touched = passedOverRule.TouchedAsNumpy()
-        self.count = passedOverRule.Count()
+                self.touched = ignoredRule.TouchedAsNumpy()
+        self.count = ignoredRule.Count()
 
-    # PassedOverRuleT
+    # IgnoredRuleT
     def Pack(self, builder):
         if self.seen is not None:
             if np is not None and type(self.seen) is np.ndarray:
                 seen = builder.CreateNumpyVector(self.seen)
             else:
-                PassedOverRuleStartSeenVector(builder, len(self.seen))
+                IgnoredRuleStartSeenVector(builder, len(self.seen))
                 for i in reversed(range(len(self.seen))):
                     builder.PrependUint16(self.seen[i])
                 seen = builder.EndVector()
@@ -6242,19 +6241,19 @@ class PassedOverRuleT(object):
             if np is not None and type(self.touched) is np.ndarray:
                 touched = builder.CreateNumpyVector(self.touched)
             else:
-                PassedOverRuleStartTouchedVector(builder, len(self.touched))
+                IgnoredRuleStartTouchedVector(builder, len(self.touched))
                 for i in reversed(range(len(self.touched))):
                     builder.PrependUint16(self.touched[i])
                 touched = builder.EndVector()
-        PassedOverRuleStart(builder)
-        PassedOverRuleAddKind(builder, self.kind)
+        IgnoredRuleStart(builder)
+        IgnoredRuleAddKind(builder, self.kind)
         if self.seen is not None:
-            PassedOverRuleAddSeen(builder, seen)
+            IgnoredRuleAddSeen(builder, seen)
         if self.touched is not None:
-            PassedOverRuleAddTouched(builder, touched)
-        PassedOverRuleAddCount(builder, self.count)
-        passedOverRule = PassedOverRuleEnd(builder)
-        return passedOverRule
+            IgnoredRuleAddTouched(builder, touched)
+        IgnoredRuleAddCount(builder, self.count)
+        ignoredRule = IgnoredRuleEnd(builder)
+        return ignoredRule
 
 
 class ModelTables(object):
@@ -7125,26 +7124,26 @@ class Bundle(object):
         return o == 0
 
     # Bundle
-    def PassedOver(self, j: int) -> Optional[PassedOverRule]:
+    def Ignored(self, j: int) -> Optional[IgnoredRule]:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
         if o != 0:
             x = self._tab.Vector(o)
             x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
             x = self._tab.Indirect(x)
-            obj = PassedOverRule()
+            obj = IgnoredRule()
             obj.Init(self._tab.Bytes, x)
             return obj
         return None
 
     # Bundle
-    def PassedOverLength(self) -> int:
+    def IgnoredLength(self) -> int:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
         if o != 0:
             return self._tab.VectorLen(o)
         return 0
 
     # Bundle
-    def PassedOverIsNone(self) -> bool:
+    def IgnoredIsNone(self) -> bool:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
         return o == 0
 
@@ -7367,10 +7366,10 @@ def BundleAddDwell(builder: flatbuffers.Builder, dwell: int):
 def BundleStartDwellVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
-def BundleAddPassedOver(builder: flatbuffers.Builder, passedOver: int):
-    builder.PrependUOffsetTRelativeSlot(20, flatbuffers.number_types.UOffsetTFlags.py_type(passedOver), 0)
+def BundleAddIgnored(builder: flatbuffers.Builder, ignored: int):
+    builder.PrependUOffsetTRelativeSlot(20, flatbuffers.number_types.UOffsetTFlags.py_type(ignored), 0)
 
-def BundleStartPassedOverVector(builder, numElems: int) -> int:
+def BundleStartIgnoredVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
 def BundleAddChannels(builder: flatbuffers.Builder, channels: int):
@@ -7443,7 +7442,7 @@ class BundleT(object):
         golden = None,
         session = None,
         dwell = None,
-        passedOver = None,
+        ignored = None,
         channels = None,
         variants = None,
         machines = None,
@@ -7472,7 +7471,7 @@ class BundleT(object):
         self.golden = golden  # type: Optional[List[GoldenT]]
         self.session = session  # type: Optional[SessionRuleT]
         self.dwell = dwell  # type: Optional[List[DwellRuleT]]
-        self.passedOver = passedOver  # type: Optional[List[PassedOverRuleT]]
+        self.ignored = ignored  # type: Optional[List[IgnoredRuleT]]
         self.channels = channels  # type: Optional[List[ChannelT]]
         self.variants = variants  # type: Optional[List[Optional[str]]]
         self.machines = machines  # type: Optional[List[MachineT]]
@@ -7583,14 +7582,14 @@ class BundleT(object):
                 else:
                     dwellRule_ = DwellRuleT.InitFromObj(bundle.Dwell(i))
                     self.dwell.append(dwellRule_)
-        if not bundle.PassedOverIsNone():
-            self.passedOver = []
-            for i in range(bundle.PassedOverLength()):
-                if bundle.PassedOver(i) is None:
-                    self.passedOver.append(None)
+        if not bundle.IgnoredIsNone():
+            self.ignored = []
+            for i in range(bundle.IgnoredLength()):
+                if bundle.Ignored(i) is None:
+                    self.ignored.append(None)
                 else:
-                    passedOverRule_ = PassedOverRuleT.InitFromObj(bundle.PassedOver(i))
-                    self.passedOver.append(passedOverRule_)
+                    ignoredRule_ = IgnoredRuleT.InitFromObj(bundle.Ignored(i))
+                    self.ignored.append(ignoredRule_)
         if not bundle.ChannelsIsNone():
             self.channels = []
             for i in range(bundle.ChannelsLength()):
@@ -7715,14 +7714,14 @@ class BundleT(object):
             for i in reversed(range(len(self.dwell))):
                 builder.PrependUOffsetTRelative(dwelllist[i])
             dwell = builder.EndVector()
-        if self.passedOver is not None:
-            passedOverlist = []
-            for i in range(len(self.passedOver)):
-                passedOverlist.append(self.passedOver[i].Pack(builder))
-            BundleStartPassedOverVector(builder, len(self.passedOver))
-            for i in reversed(range(len(self.passedOver))):
-                builder.PrependUOffsetTRelative(passedOverlist[i])
-            passedOver = builder.EndVector()
+        if self.ignored is not None:
+            ignoredlist = []
+            for i in range(len(self.ignored)):
+                ignoredlist.append(self.ignored[i].Pack(builder))
+            BundleStartIgnoredVector(builder, len(self.ignored))
+            for i in reversed(range(len(self.ignored))):
+                builder.PrependUOffsetTRelative(ignoredlist[i])
+            ignored = builder.EndVector()
         if self.channels is not None:
             channelslist = []
             for i in range(len(self.channels)):
@@ -7802,8 +7801,8 @@ class BundleT(object):
             BundleAddSession(builder, session)
         if self.dwell is not None:
             BundleAddDwell(builder, dwell)
-        if self.passedOver is not None:
-            BundleAddPassedOver(builder, passedOver)
+        if self.ignored is not None:
+            BundleAddIgnored(builder, ignored)
         if self.channels is not None:
             BundleAddChannels(builder, channels)
         if self.variants is not None:
@@ -7960,29 +7959,29 @@ class SignatureT(object):
         return signature
 
 
-class Release(object):
+class Container(object):
     __slots__ = ['_tab']
 
     @classmethod
     def GetRootAs(cls, buf, offset: int = 0):
         n = flatbuffers.encode.Get(flatbuffers.packer.uoffset, buf, offset)
-        x = Release()
+        x = Container()
         x.Init(buf, n + offset)
         return x
 
     @classmethod
-    def GetRootAsRelease(cls, buf, offset=0):
+    def GetRootAsContainer(cls, buf, offset=0):
         """This method is deprecated. Please switch to GetRootAs."""
         return cls.GetRootAs(buf, offset)
     @classmethod
-    def ReleaseBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
+    def ContainerBufferHasIdentifier(cls, buf, offset, size_prefixed=False):
         return flatbuffers.util.BufferHasIdentifier(buf, offset, b"\x45\x44\x47\x45", size_prefixed=size_prefixed)
 
-    # Release
+    # Container
     def Init(self, buf: bytes, pos: int):
         self._tab = flatbuffers.table.Table(buf, pos)
 
-    # Release
+    # Container
     def Payload(self, j: int):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
         if o != 0:
@@ -7990,26 +7989,26 @@ class Release(object):
             return self._tab.Get(flatbuffers.number_types.Uint8Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 1))
         return 0
 
-    # Release
+    # Container
     def PayloadAsNumpy(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
         if o != 0:
             return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint8Flags, o)
         return 0
 
-    # Release
+    # Container
     def PayloadLength(self) -> int:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
         if o != 0:
             return self._tab.VectorLen(o)
         return 0
 
-    # Release
+    # Container
     def PayloadIsNone(self) -> bool:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(4))
         return o == 0
 
-    # Release
+    # Container
     def Sha256(self, j: int):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
@@ -8017,26 +8016,26 @@ class Release(object):
             return self._tab.Get(flatbuffers.number_types.Uint8Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 1))
         return 0
 
-    # Release
+    # Container
     def Sha256AsNumpy(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
             return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint8Flags, o)
         return 0
 
-    # Release
+    # Container
     def Sha256Length(self) -> int:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         if o != 0:
             return self._tab.VectorLen(o)
         return 0
 
-    # Release
+    # Container
     def Sha256IsNone(self) -> bool:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(6))
         return o == 0
 
-    # Release
+    # Container
     def Signatures(self, j: int) -> Optional[Signature]:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         if o != 0:
@@ -8048,40 +8047,40 @@ class Release(object):
             return obj
         return None
 
-    # Release
+    # Container
     def SignaturesLength(self) -> int:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         if o != 0:
             return self._tab.VectorLen(o)
         return 0
 
-    # Release
+    # Container
     def SignaturesIsNone(self) -> bool:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         return o == 0
 
-def ReleaseStart(builder: flatbuffers.Builder):
+def ContainerStart(builder: flatbuffers.Builder):
     builder.StartObject(3)
 
-def ReleaseAddPayload(builder: flatbuffers.Builder, payload: int):
+def ContainerAddPayload(builder: flatbuffers.Builder, payload: int):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(payload), 0)
 
-def ReleaseStartPayloadVector(builder, numElems: int) -> int:
+def ContainerStartPayloadVector(builder, numElems: int) -> int:
     return builder.StartVector(1, numElems, 1)
 
-def ReleaseAddSha256(builder: flatbuffers.Builder, sha256: int):
+def ContainerAddSha256(builder: flatbuffers.Builder, sha256: int):
     builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(sha256), 0)
 
-def ReleaseStartSha256Vector(builder, numElems: int) -> int:
+def ContainerStartSha256Vector(builder, numElems: int) -> int:
     return builder.StartVector(1, numElems, 1)
 
-def ReleaseAddSignatures(builder: flatbuffers.Builder, signatures: int):
+def ContainerAddSignatures(builder: flatbuffers.Builder, signatures: int):
     builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(signatures), 0)
 
-def ReleaseStartSignaturesVector(builder, numElems: int) -> int:
+def ContainerStartSignaturesVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
-def ReleaseEnd(builder: flatbuffers.Builder) -> int:
+def ContainerEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
 
 
@@ -8090,9 +8089,9 @@ try:
 except:
     pass
 
-class ReleaseT(object):
+class ContainerT(object):
 
-    # ReleaseT
+    # ContainerT
     def __init__(
         self,
         payload = None,
@@ -8105,9 +8104,9 @@ class ReleaseT(object):
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
-        release = Release()
-        release.Init(buf, pos)
-        return cls.InitFromObj(release)
+        container = Container()
+        container.Init(buf, pos)
+        return cls.InitFromObj(container)
 
     @classmethod
     def InitFromPackedBuf(cls, buf, pos=0):
@@ -8115,45 +8114,45 @@ class ReleaseT(object):
         return cls.InitFromBuf(buf, pos+n)
 
     @classmethod
-    def InitFromObj(cls, release):
-        x = ReleaseT()
-        x._UnPack(release)
+    def InitFromObj(cls, container):
+        x = ContainerT()
+        x._UnPack(container)
         return x
 
-    # ReleaseT
-    def _UnPack(self, release):
-        if release is None:
+    # ContainerT
+    def _UnPack(self, container):
+        if container is None:
             return
-        if not release.PayloadIsNone():
+        if not container.PayloadIsNone():
             if np is None:
                 self.payload = []
-                for i in range(release.PayloadLength()):
-                    self.payload.append(release.Payload(i))
+                for i in range(container.PayloadLength()):
+                    self.payload.append(container.Payload(i))
             else:
-                self.payload = release.PayloadAsNumpy()
-        if not release.Sha256IsNone():
+                self.payload = container.PayloadAsNumpy()
+        if not container.Sha256IsNone():
             if np is None:
                 self.sha256 = []
-                for i in range(release.Sha256Length()):
-                    self.sha256.append(release.Sha256(i))
+                for i in range(container.Sha256Length()):
+                    self.sha256.append(container.Sha256(i))
             else:
-                self.sha256 = release.Sha256AsNumpy()
-        if not release.SignaturesIsNone():
+                self.sha256 = container.Sha256AsNumpy()
+        if not container.SignaturesIsNone():
             self.signatures = []
-            for i in range(release.SignaturesLength()):
-                if release.Signatures(i) is None:
+            for i in range(container.SignaturesLength()):
+                if container.Signatures(i) is None:
                     self.signatures.append(None)
                 else:
-                    signature_ = SignatureT.InitFromObj(release.Signatures(i))
+                    signature_ = SignatureT.InitFromObj(container.Signatures(i))
                     self.signatures.append(signature_)
 
-    # ReleaseT
+    # ContainerT
     def Pack(self, builder):
         if self.payload is not None:
             if np is not None and type(self.payload) is np.ndarray:
                 payload = builder.CreateNumpyVector(self.payload)
             else:
-                ReleaseStartPayloadVector(builder, len(self.payload))
+                ContainerStartPayloadVector(builder, len(self.payload))
                 for i in reversed(range(len(self.payload))):
                     builder.PrependUint8(self.payload[i])
                 payload = builder.EndVector()
@@ -8161,7 +8160,7 @@ class ReleaseT(object):
             if np is not None and type(self.sha256) is np.ndarray:
                 sha256 = builder.CreateNumpyVector(self.sha256)
             else:
-                ReleaseStartSha256Vector(builder, len(self.sha256))
+                ContainerStartSha256Vector(builder, len(self.sha256))
                 for i in reversed(range(len(self.sha256))):
                     builder.PrependUint8(self.sha256[i])
                 sha256 = builder.EndVector()
@@ -8169,18 +8168,18 @@ class ReleaseT(object):
             signatureslist = []
             for i in range(len(self.signatures)):
                 signatureslist.append(self.signatures[i].Pack(builder))
-            ReleaseStartSignaturesVector(builder, len(self.signatures))
+            ContainerStartSignaturesVector(builder, len(self.signatures))
             for i in reversed(range(len(self.signatures))):
                 builder.PrependUOffsetTRelative(signatureslist[i])
             signatures = builder.EndVector()
-        ReleaseStart(builder)
+        ContainerStart(builder)
         if self.payload is not None:
-            ReleaseAddPayload(builder, payload)
+            ContainerAddPayload(builder, payload)
         if self.sha256 is not None:
-            ReleaseAddSha256(builder, sha256)
+            ContainerAddSha256(builder, sha256)
         if self.signatures is not None:
-            ReleaseAddSignatures(builder, signatures)
-        release = ReleaseEnd(builder)
-        return release
+            ContainerAddSignatures(builder, signatures)
+        container = ContainerEnd(builder)
+        return container
 
 

@@ -1,0 +1,25 @@
+"""The one sanctioned way to an engine's private parts: for this project's own tests and benchmarks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from edge_sdk.bundle.bundle import Bundle
+from edge_sdk.decision.maker import DecisionMaker
+from edge_sdk.engine.engine import Engine
+from edge_sdk.model.session import ModelSession
+from edge_sdk.state.folder import StateFolder
+
+
+class Internals(NamedTuple):
+    """What an engine is made of. No part of the public interface: each may change with any version."""
+
+    state: StateFolder
+    bundle: Bundle
+    maker: DecisionMaker
+    session: ModelSession
+
+
+def internals(engine: Engine) -> Internals:
+    """Returns the parts that an engine uses at this moment; some are replaced by `install_policy`."""
+    return Internals(engine._state, engine._bundle, engine._maker, engine._ranker)

@@ -19,6 +19,7 @@ CANDIDATES_MAX: Final = 4096  # more in one decision: base order, TOO_MANY_CANDI
 PREPARED_BASES: Final = 4  # base decisions whose rows are kept ready
 CONTEXTS_KEPT: Final = 16  # contexts that are kept encoded, and evaluated against a base decision's rules
 BOUND_SIZES: Final = 4  # candidate counts whose tensors are kept bound
+EXPLAINABLE_DECISIONS: Final = 256  # that the app holds; older ones can no longer be explained
 MOMENTS_LOOKED_AT: Final = 16  # at which rules let go, one after the other, to say when to ask again
 NAMES_CACHED: Final = 4096  # item names whose id and row are kept ready
 

@@ -50,9 +50,9 @@ def try_on(scene: Scene, source: str, content: bytes, bundle: Path) -> list[str]
     installed = read_bundle(bundle, open_container(bundle, trusted_keys=(), allow_unsigned=True))
     read = read_policy_file(source, content, installed.scene, installed.words, trusted_keys=(), allow_unsigned=True)
     notes = unknown_names(scene, installed)
-    if read.policy.version <= installed.policy.version:
+    if read.version <= installed.policy.version:
         notes.append(
-            f"policy.version is {read.policy.version} and the bundle's is {installed.policy.version}: "
+            f"policy.version is {read.version} and the bundle's is {installed.policy.version}: "
             "a device takes a higher one only; raise it in the scene"
         )
     return notes

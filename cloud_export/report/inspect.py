@@ -45,13 +45,13 @@ def _tables_words(content: Bundle) -> str:
 
 def policy_rows(content: Bundle) -> dict[str, str]:
     """The rules in short: their names, and the numbers that are set."""
-    policy, caps = content.policy, content.layout.caps
+    policy = content.policy
     return {
         "policy version": str(policy.version),
         "eligibility": _listed(rule.name for rule in policy.drops if not rule.drops_when),
         "blocks": _listed(rule.name for rule in policy.drops if rule.drops_when),
-        "caps": _listed(cap.name for cap in caps if not cap.cooldown),
-        "cooldowns": _listed(cap.name for cap in caps if cap.cooldown),
+        "caps": _listed(cap.name for cap in policy.caps if not cap.counted.cooldown),
+        "cooldowns": _listed(cap.name for cap in policy.caps if cap.counted.cooldown),
         "quiet hours": _listed(
             f"{rule.name} {_clock(rule.from_minute)}–{_clock(rule.until_minute)}" for rule in policy.quiet_hours
         ),

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from edge_sdk.bundle.container import PARSE_ERRORS
 from edge_sdk.bundle.golden import Golden
-from edge_sdk.bundle.policy_reader import ReadPolicy
 from edge_sdk.bundle.policy_symbols import PolicySymbols
 from edge_sdk.bundle.texts import BundleTexts
 from edge_sdk.errors import BundleInvalidError
@@ -68,7 +67,6 @@ class Bundle(NamedTuple):
             ) from problem
 
 
-def with_policy(bundle: Bundle, read: ReadPolicy) -> Bundle:
-    """The bundle with another policy in force."""
-    layout = bundle.layout._replace(caps=read.caps, budget=read.budget)
-    return bundle._replace(policy=read.policy, layout=layout)
+def with_policy(bundle: Bundle, policy: Policy) -> Bundle:
+    """Returns the bundle with another policy in force."""
+    return bundle._replace(policy=policy, layout=policy.counted_in(bundle.layout))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NoReturn
 
 import numpy as np
 
@@ -14,13 +14,13 @@ from edge_sdk.bundle.policy_symbols import Fail, PolicySymbols, RuleReader, deco
 from edge_sdk.errors import BundleDamagedError, BundleTooNewError, PolicyInvalidError
 from edge_sdk.limits import POLICY_VERSION
 from edge_sdk.memory.caps import CapRule
-from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import Conditions, ContextCondition, OfferSelector
+from edge_sdk.policy.frequency_caps import FrequencyCap
 from edge_sdk.policy.rules import (
     NO_LIMIT,
     Boost,
-    BudgetTerms,
+    Budget,
     DropRule,
     Exploration,
     Explore,
@@ -36,15 +36,7 @@ MINUTES: Final = 1440  # of a day
 _BY_OPERATOR, _BY_USER = 0, 1
 
 
-class ReadPolicy(NamedTuple):
-    """A compiled policy, and what memory must count for it."""
-
-    policy: Policy
-    caps: tuple[CapRule, ...]
-    budget: BudgetRule | None
-
-
-def read_policy(raw: PolicyT, words: PolicySymbols, fail: Fail) -> ReadPolicy:
+def read_policy(raw: PolicyT, words: PolicySymbols, fail: Fail) -> Policy:
     """Check and compile a policy.
 
     Offers and categories that the scene does not know match nothing; any other unknown name, and any number without a
@@ -60,7 +52,7 @@ def read_policy(raw: PolicyT, words: PolicySymbols, fail: Fail) -> ReadPolicy:
 
 def read_policy_file(
     source: str, data: bytes, scene: str, words: PolicySymbols, *, trusted_keys: Sequence[bytes], allow_unsigned: bool
-) -> ReadPolicy:
+) -> Policy:
     """Check and compile a policy that came on its own, as `cloud-export policy` makes it.
 
     Args:
@@ -106,13 +98,13 @@ class _Reader:
         self.fail = fail
         self.rules = RuleReader(words, fail)
 
-    def policy(self) -> ReadPolicy:
+    def policy(self) -> Policy:
         raw, words = self.raw, self.words
         budget = self._budget()
         if raw.minEvents > raw.fullEvents or raw.fullEvents > words.window:
             found = f"{raw.minEvents}, full_events {raw.fullEvents}, in a window of {words.window}"
             self.fail("policy.min_events", found)
-        policy = Policy(
+        return Policy(
             objectives=words.objectives,
             weights=self._weights(),
             context=words.context,
@@ -124,6 +116,7 @@ class _Reader:
             variants=words.variants,
             attributes=words.attributes,
             drops=(*self._former_eligibility(), *self._eligibility(), *self._blocks()),
+            caps=tuple(self._cap(f"policy.caps[{index}]", cap) for index, cap in enumerate(raw.caps or ())),
             quiet_hours=tuple(self._quiet_hours()),
             weight_rules=tuple(self._weight_rules()),
             boosts=tuple(self._boosts()),
@@ -142,8 +135,6 @@ class _Reader:
             category_limits=self._category_limits(raw.categoryLimits),
             pins=tuple(self._pins()),
         )
-        caps = tuple(self._cap(f"policy.caps[{index}]", cap) for index, cap in enumerate(raw.caps or ()))
-        return ReadPolicy(policy, caps, BudgetRule(words.shown_kinds, budget.period_s) if budget else None)
 
     # ---- numbers ----
 
@@ -239,7 +230,7 @@ class _Reader:
             channels = self.rules.channels(f"{field}.channels", rule.channels)
             yield QuietHours(decoded(rule.name), channels, start, end)
 
-    def _cap(self, field: str, raw: CapT) -> CapRule:
+    def _cap(self, field: str, raw: CapT) -> FrequencyCap:
         kinds = (raw.kind, *numbers(raw.moreKinds, np.uint16).tolist())
         for kind in kinds:
             if kind not in self.words.kinds:
@@ -249,9 +240,10 @@ class _Reader:
         channels = self.rules.channels(f"{field}.channels", raw.channels) or frozenset()
         name = decoded(raw.name) or field.removeprefix("policy.")
         limit = max(1, raw.limit)  # as docs/format.md has always said
-        return CapRule(kinds, Scope(raw.per), limit, raw.withinS, raw.cooldown, name, channels)
+        counted = CapRule(kinds, Scope(raw.per), limit, raw.withinS, raw.cooldown)
+        return FrequencyCap(counted, name, channels)
 
-    def _budget(self) -> BudgetTerms | None:
+    def _budget(self) -> Budget | None:
         raw = self.raw.budget
         if raw is None:
             return None
@@ -260,7 +252,8 @@ class _Reader:
         if not self.words.shown_kinds:
             self.fail("policy.budget", "given, and no kind of event says that an offer was shown")
         amount = self._amount("budget.amount", raw.amount)
-        return BudgetTerms(amount, raw.periodS, self._amount("budget.pacing_gain", raw.pacingGain))
+        gain = self._amount("budget.pacing_gain", raw.pacingGain)
+        return Budget(amount, raw.periodS, gain, self.words.shown_kinds)
 
     def _exploration(self, raw: ExplorationT | None) -> Exploration:
         mode = Explore.OFF if raw is None else raw.mode

@@ -76,8 +76,8 @@ class _Reader:
         if not answers <= set(recorded.values()):
             self.fail("shown_kind or feedback", "a derived kind, which is never recorded")
         words = self._words(layout, frozenset(recorded.values()))
-        read = read_policy(raw.policy, words, self.fail)
-        layout = layout._replace(caps=read.caps, budget=read.budget)
+        policy = read_policy(raw.policy, words, self.fail)
+        layout = policy.counted_in(layout)
         return Bundle(
             path=self.path,
             scene=_text(raw.scene),
@@ -88,15 +88,15 @@ class _Reader:
             kind_names=kind_names,
             kind_ids=recorded,
             categories=_texts(raw.categories),
-            policy=read.policy,
+            policy=policy,
             words=words,
             machine_fields=machine_fields(layout.machines, words.context, self.fail),
             shown_kind=raw.shownKind,
             feedback=feedback,
             model=memoryview(raw.model),
             explainer=memoryview(raw.explainer) if raw.explainer is not None else memoryview(b""),
-            tables=read_tables(raw, layout, read.policy, self.fail),
-            golden=tuple(read_golden(vector, layout, read.policy, self.fail) for vector in raw.golden or []),
+            tables=read_tables(raw, layout, policy, self.fail),
+            golden=tuple(read_golden(vector, layout, policy, self.fail) for vector in raw.golden or []),
             text_tables=self.texts,
         )
 

@@ -16,7 +16,7 @@ from edge_sdk.client.hooks import RankRequest
 from edge_sdk.client.pending import shown_offers
 from edge_sdk.clock import Clock
 from edge_sdk.decision.decision import Decision
-from edge_sdk.decision.fallback import base_answer
+from edge_sdk.decision.fallback import fallback_decision
 from edge_sdk.engine.status import Status
 from edge_sdk.errors import ErrorCode, InvalidValueError, UnknownKindError, UnknownOutcomeError
 from edge_sdk.explain.explanation import Explanation
@@ -107,7 +107,7 @@ class FakeEngine:
             number = len(self.requests)
             if self.error:
                 self._errors[self.error] += 1
-        return base_answer(
+        return fallback_decision(
             base,
             error=self.error,
             detail="as the test asked" if self.error else "",
@@ -122,7 +122,7 @@ class FakeEngine:
     def is_still_valid(self, decision: Decision) -> bool:
         """Whether `dropped` is as it was."""
         self._refuse_closed()
-        then, now = decision.dropped_bits, reason_bits(decision.base, self.dropped)
+        then, now = decision.trace.result.dropped_bits, reason_bits(decision.base, self.dropped)
         return (then is None or not then.any()) if now is None else then is not None and bool((then == now).all())
 
     def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:

@@ -119,7 +119,7 @@ def test_policy_writes_a_signed_file_that_fits_the_bundle(tmp_path: Path, small:
     opened = read_bundle(small.bundle, open_container(small.bundle, trusted_keys=(), allow_unsigned=True))
     key = public_bytes(development_key("small"))
     read = read_policy_file("a", out.read_bytes(), opened.scene, opened.words, trusted_keys=[key], allow_unsigned=False)
-    assert (read.policy.version, [rule.name for rule in read.policy.drops]) == (3, ["blocks[0]", "no z"])
+    assert (read.version, [rule.name for rule in read.drops]) == (3, ["blocks[0]", "no z"])
 
 
 def test_policy_says_that_a_device_takes_a_higher_version_only(tmp_path: Path, small: Small) -> None:

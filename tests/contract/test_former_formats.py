@@ -47,6 +47,6 @@ def test_a_bundle_of_0_1_ranks_and_its_explanations_add_up(tmp_path: Path, clock
             engine.record("click", item=offer, value=2.0)
         decision = engine.rank(base)
         assert (silent.error, decision.error) == (ErrorCode.NONE, ErrorCode.NONE)
-        assert np.abs(decision.stages.model - silent.stages.model).max() > 1e-3
+        assert np.abs(decision.trace.result.stages.model - silent.trace.result.stages.model).max() > 1e-3
         for one in engine.explain(decision):
             assert one.base + sum(term.value for term in one.contributions) == pytest.approx(one.score, abs=1e-5)

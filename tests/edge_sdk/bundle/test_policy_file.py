@@ -18,7 +18,7 @@ from cloud_export.scene.load import scene_from_table
 from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.bundle.container import POLICY, key_id, open_container
 from edge_sdk.bundle.format.generated import edge_generated as fb
-from edge_sdk.bundle.policy_reader import ReadPolicy, read_policy_file
+from edge_sdk.bundle.policy_reader import read_policy_file
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import (
     BundleDamagedError,
@@ -26,6 +26,7 @@ from edge_sdk.errors import (
     BundleUntrustedError,
     PolicyInvalidError,
 )
+from edge_sdk.policy.rules import Policy
 from tests.support.policy_refusals import bundle as bundle
 from tests.support.policy_refusals import names
 from tests.support.policy_refusals import payload as payload
@@ -42,7 +43,7 @@ def raw() -> bytes:
     return pack_policy(scene_from_table(POLICY_SCENE))
 
 
-def read(data: bytes, bundle: Bundle, *, unsigned: bool = False) -> ReadPolicy:
+def read(data: bytes, bundle: Bundle, *, unsigned: bool = False) -> Policy:
     return read_policy_file(
         "new.policy", data, bundle.scene, bundle.words, trusted_keys=[public_bytes(KEY)], allow_unsigned=unsigned
     )
@@ -63,10 +64,10 @@ def test_the_file_says_what_the_bundle_says(bundle: Bundle) -> None:
 
     found = read(data, bundle)
 
-    assert found.caps == bundle.layout.caps
-    assert found.budget == bundle.layout.budget
-    assert [rule.when for rule in found.policy.drops] == [rule.when for rule in bundle.policy.drops]
-    assert (found.policy.version, found.policy.exploration) == (7, bundle.policy.exploration)
+    assert found.caps == bundle.policy.caps
+    assert found.budget == bundle.policy.budget
+    assert [rule.when for rule in found.drops] == [rule.when for rule in bundle.policy.drops]
+    assert (found.version, found.exploration) == (7, bundle.policy.exploration)
 
 
 def test_another_policy_takes_its_place(bundle: Bundle) -> None:
@@ -75,7 +76,7 @@ def test_another_policy_takes_its_place(bundle: Bundle) -> None:
 
     assert changed_bundle.policy.weights.tolist() == [0.0, 3.0]
     assert (changed_bundle.policy.version, changed_bundle.policy.drops) == (8, ())
-    assert (changed_bundle.layout.caps, changed_bundle.layout.budget) == ((), None)
+    assert (changed_bundle.layout.caps, changed_bundle.layout.spending) == ((), None)
     assert changed_bundle.layout.machines == bundle.layout.machines
     assert bundle.policy.version == 7
 
@@ -87,7 +88,7 @@ def test_over_other_offers_it_finds_those_that_it_names(tmp_path: Path) -> None:
 
     found = read(sign_policy(other.scene, KEY), installed)
 
-    assert [names(installed, rule.selection.offers) for rule in found.policy.drops] == [
+    assert [names(installed, rule.selection.offers) for rule in found.drops] == [
         ["coupon_b"], [], None, ["fund_b"],
     ]  # fmt: skip
 
@@ -126,7 +127,7 @@ def test_who_signed_it_is_asked(raw: bytes, bundle: Bundle) -> None:
     )
     with pytest.raises(BundleUntrustedError, match="signed by nobody"):
         read(sign_container(raw, [], POLICY), bundle)
-    assert read(foreign, bundle, unsigned=True).policy.version == 7
+    assert read(foreign, bundle, unsigned=True).version == 7
 
 
 def test_a_bundle_is_no_policy_and_a_policy_no_bundle(scene: Small, raw: bytes, bundle: Bundle) -> None:
@@ -153,4 +154,4 @@ def test_any_signed_bytes_are_a_policy_or_a_typed_error(
     spliced = raw[:place] + new + raw[place + gone :]
     data = sign_container(spliced or b"\0", [KEY], POLICY)
     with contextlib.suppress(BundleDamagedError, BundleTooNewError, PolicyInvalidError):
-        assert read(data, bundle).policy.weights.shape == (2,)
+        assert read(data, bundle).weights.shape == (2,)

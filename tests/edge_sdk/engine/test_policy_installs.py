@@ -25,6 +25,7 @@ from edge_sdk.errors import (
 )
 from edge_sdk.log import atomic_file as replacing
 from edge_sdk.state.policy_file import PolicyStore
+from edge_sdk.testing.white_box import internals
 from tests.support.random_policies import RICH, Table
 from tests.support.rich_engine import KEY, opened, signed
 from tests.support.rich_engine import rich as rich
@@ -109,7 +110,7 @@ def test_a_policy_that_is_refused_changes_nothing(
     before = user.rank()
     with pytest.raises(error):
         user.engine.install_policy(made())
-    assert user.rank().standing.tolist() == before.standing.tolist()
+    assert user.rank().trace.result.eligible_order.tolist() == before.trace.result.eligible_order.tolist()
     user.holds(5, room=1)
 
 

@@ -41,8 +41,7 @@ def with_expectations(scenario: Scenario, files: Path) -> Scenario:
     with tempfile.TemporaryDirectory() as state:
         player = Player(scenario, files, Path(state))
         for request, (decision, expect, outcomes) in zip(scenario["requests"], player.play(), strict=True):
-            evidence = decision.trace.evidence
-            minimum_score = None if evidence is None else evidence.inputs.policy.rules.minimum_score
+            minimum_score = player.minimum_score if decision.trace.evidence is not None else None
             if near := fragile(expect, minimum_score):
                 raise ValueError(f"{scenario['about']} decision {expect['id']}: {near}")
             acts = [{**act, "expect": found} for act, found in zip(request.get("then", ()), outcomes, strict=True)]

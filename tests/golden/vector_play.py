@@ -81,6 +81,7 @@ class Player:
                 weights=request.get("weights"),
             )
             stated = self._stated(decision)
+            self.minimum_score = internals(self._engine).maker.policy.rules.minimum_score
             yield decision, stated, [self._act(act, decision) for act in request.get("then", ())]
 
     def close(self) -> dict[str, int]:

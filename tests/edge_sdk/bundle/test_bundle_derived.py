@@ -106,7 +106,7 @@ def test_an_app_cannot_record_what_is_derived(derived_engine: Engine) -> None:
 
 def test_a_scene_without_rules_is_packed_without_their_fields(refuser: Refuser, payload: bytes) -> None:
     bundle = fb.Bundle.GetRootAs(payload)
-    assert (bundle.Session(), bundle.DwellIsNone(), bundle.PassedOverIsNone()) == (None, True, True)
+    assert (bundle.Session(), bundle.DwellIsNone(), bundle.IgnoredIsNone()) == (None, True, True)
 
     refuser.accept(changed(payload, lambda bundle: None))
     assert read(payload).layout.derived == NOTHING_DERIVED

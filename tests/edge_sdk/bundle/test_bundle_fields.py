@@ -116,17 +116,17 @@ def test_a_contradiction_is_named(refuser: Refuser, payload: bytes, case: str) -
 
 
 def test_a_later_format_is_named_with_ours(refuser: Refuser, payload: bytes) -> None:
-    later = changed(payload, lambda bundle: put(bundle, "formatVersion", 4))
-    refuser.refuse(later, BundleTooNewError, "format_version 4, this runtime reads up to 3")
+    later = changed(payload, lambda bundle: put(bundle, "formatVersion", 5))
+    refuser.refuse(later, BundleTooNewError, "format_version 5, this runtime reads up to 4")
 
 
 def test_a_later_format_is_named_whatever_else_is_new_in_it(refuser: Refuser, payload: bytes) -> None:
     def later(bundle: Any) -> None:
-        put(bundle, "formatVersion", 4)
+        put(bundle, "formatVersion", 5)
         put(bundle, "kinds", None)
         put(bundle, "model", None)
 
-    refuser.refuse(changed(payload, later), BundleTooNewError, "format_version 4, this runtime reads up to 3")
+    refuser.refuse(changed(payload, later), BundleTooNewError, "format_version 5, this runtime reads up to 4")
 
 
 def test_a_signed_payload_that_is_no_bundle_is_damaged(refuser: Refuser) -> None:

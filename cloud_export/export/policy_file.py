@@ -48,7 +48,7 @@ def try_on(scene: Scene, source: str, content: bytes, bundle: Path) -> list[str]
         EdgeError: the bundle cannot be read, or the policy does not fit it.
     """
     installed = read_bundle(bundle, open_container(bundle, trusted_keys=(), allow_unsigned=True))
-    read = read_policy_file(source, content, installed.scene, installed.words, trusted_keys=(), allow_unsigned=True)
+    read = read_policy_file(source, content, installed.scene, installed.symbols, trusted_keys=(), allow_unsigned=True)
     notes = unknown_names(scene, installed)
     if read.policy.version <= installed.policy.version:
         notes.append(

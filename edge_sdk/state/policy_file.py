@@ -80,5 +80,5 @@ class PolicyStore:
     def _read(self, source: str, data: bytes, bundle: Bundle) -> ReadPolicy:
         trust = self._trust
         return read_policy_file(
-            source, data, bundle.scene, bundle.words, trusted_keys=trust.keys, allow_unsigned=trust.allow_unsigned
+            source, data, bundle.scene, bundle.symbols, trusted_keys=trust.keys, allow_unsigned=trust.allow_unsigned
         )

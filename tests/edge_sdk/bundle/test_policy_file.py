@@ -44,7 +44,7 @@ def raw() -> bytes:
 
 def read(data: bytes, bundle: Bundle, *, unsigned: bool = False) -> ReadPolicy:
     return read_policy_file(
-        "new.policy", data, bundle.scene, bundle.words, trusted_keys=[public_bytes(KEY)], allow_unsigned=unsigned
+        "new.policy", data, bundle.scene, bundle.symbols, trusted_keys=[public_bytes(KEY)], allow_unsigned=unsigned
     )
 
 

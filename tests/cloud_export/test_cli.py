@@ -118,7 +118,9 @@ def test_policy_writes_a_signed_file_that_fits_the_bundle(tmp_path: Path, small:
     assert out.read_bytes()[4:8] == b"EDGP"
     opened = read_bundle(small.bundle, open_container(small.bundle, trusted_keys=(), allow_unsigned=True))
     key = public_bytes(development_key("small"))
-    read = read_policy_file("a", out.read_bytes(), opened.scene, opened.symbols, trusted_keys=[key], allow_unsigned=False)
+    read = read_policy_file(
+        "a", out.read_bytes(), opened.scene, opened.symbols, trusted_keys=[key], allow_unsigned=False
+    )
     assert (read.policy.version, [rule.name for rule in read.policy.drops]) == (3, ["blocks[0]", "no z"])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloud_export.export.bundle_writer import development_key
+from cloud_export.export.container_writer import development_key
 from edge_sdk import BaseDecision, EdgeError, Engine, ErrorCode
 from edge_sdk.bundle.container import open_container
 from tests.support.scene import HOME, OFFERS, SettableClock, Small

@@ -15,7 +15,7 @@ import onnx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cloud_export.export.bundle_writer import sign_container
+from cloud_export.export.container_writer import sign_container
 from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError, SelfTestError
 from tests.support.bundle_refusals import KEY, Refuser

@@ -11,7 +11,7 @@ import hashlib
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cloud_export.export.bundle_writer import development_key, public_bytes, sign_container
+from cloud_export.export.container_writer import development_key, public_bytes, sign_container
 from edge_sdk.bundle.container import key_id
 from edge_sdk.errors import BundleDamagedError, BundleUntrustedError
 from tests.support.bundle_refusals import KEY, Refuser

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_export.export.container_writer import development_key, public_bytes, sign_container
-from cloud_export.export.policy_file import pack_policy, sign_policy
+from cloud_export.export.policy_file import pack_policy_file, sign_policy_file
 from cloud_export.scene.load import scene_from_table
 from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.bundle.container import POLICY, key_id, open_container
@@ -39,7 +39,7 @@ KEY, OTHER = development_key("small"), development_key("another")
 @pytest.fixture(scope="module")
 def raw() -> bytes:
     """The payload of the scene's policy file."""
-    return pack_policy(scene_from_table(POLICY_SCENE))
+    return pack_policy_file(scene_from_table(POLICY_SCENE))
 
 
 def read(data: bytes, bundle: Bundle, *, unsigned: bool = False) -> ReadPolicy:
@@ -57,8 +57,8 @@ def changed(raw: bytes, change: Callable[[Any], object]) -> bytes:
 
 
 def test_the_file_says_what_the_bundle_says(bundle: Bundle) -> None:
-    data = sign_policy(scene_from_table(POLICY_SCENE), KEY)
-    assert data == sign_policy(scene_from_table(POLICY_SCENE), KEY)
+    data = sign_policy_file(scene_from_table(POLICY_SCENE), KEY)
+    assert data == sign_policy_file(scene_from_table(POLICY_SCENE), KEY)
     assert data[4:8] == b"EDGP"
 
     found = read(data, bundle)
@@ -71,7 +71,7 @@ def test_the_file_says_what_the_bundle_says(bundle: Bundle) -> None:
 
 def test_another_policy_takes_its_place(bundle: Bundle) -> None:
     table = POLICY_SCENE | {"objectives": {"click": 0.0, "convert": 3.0}, "policy": {"version": 8}}
-    changed_bundle = with_policy(bundle, read(sign_policy(scene_from_table(table), KEY), bundle))
+    changed_bundle = with_policy(bundle, read(sign_policy_file(scene_from_table(table), KEY), bundle))
 
     assert changed_bundle.policy.weights.tolist() == [0.0, 3.0]
     assert (changed_bundle.policy.version, changed_bundle.policy.drops) == (8, ())
@@ -85,7 +85,7 @@ def test_over_other_offers_it_finds_those_that_it_names(tmp_path: Path) -> None:
     view = open_container(other.bundle, trusted_keys=[other.public_key], allow_unsigned=False)
     installed = read_bundle(other.bundle, view)
 
-    found = read(sign_policy(other.scene, KEY), installed)
+    found = read(sign_policy_file(other.scene, KEY), installed)
 
     assert [names(installed, rule.selection.offers) for rule in found.policy.drops] == [
         ["coupon_b"], [], None, ["fund_b"],

@@ -1,4 +1,4 @@
-"""The report: what it claims, that it copes with missing blocks, and that the page stands alone."""
+"""The report claims no more than its figures, renders without any block, and loads nothing."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ FULL: dict[str, JsonValue] = {
 
 
 class Page(HTMLParser):
-    """Checks that elements close in order, and gathers what the page loads."""
+    """Checks that elements close in order, and collects the resources that the page loads."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -186,7 +186,7 @@ def test_the_full_page_shows_every_block() -> None:
     assert "nan" not in shown.lower()
 
 
-def test_the_page_stands_alone() -> None:
+def test_the_page_loads_nothing() -> None:
     page = render_html(FULL)
     assert Page(page).loads == []
     assert "http" not in page
@@ -224,7 +224,7 @@ HOSTILE = "<script>alert('x')</script>&\"'[bold]"
 
 
 def hostile(value: JsonValue) -> JsonValue:
-    """The same report with every text and every free name turned hostile."""
+    """Replaces every text and every free name of a report by hostile text."""
     if isinstance(value, str):
         return HOSTILE
     if isinstance(value, list):

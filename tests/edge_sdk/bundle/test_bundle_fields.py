@@ -1,7 +1,7 @@
-"""A bundle that is whole and signed, but wrong, is refused by the field that is wrong.
+"""A bundle that is whole and signed, but inconsistent, is refused, and the error names the field.
 
-A contradiction between fields, a later format and a golden vector that this device computes otherwise are each named,
-and leave the state folder as it was.
+A contradiction between fields, a later format and a golden vector with other results on this device are each named,
+and leave the state folder unchanged.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from tests.support.bundle_refusals import KEY, Refuser
 from tests.support.bundle_refusals import payload as payload
 from tests.support.bundle_refusals import refuser as refuser
 
-Change = Callable[[Any], object]  # alters an unpacked Bundle
+Change = Callable[[Any], object]  # changes an unpacked Bundle
 
 
 def changed(payload: bytes, change: Change, keys: Sequence[Ed25519PrivateKey] = (KEY,)) -> bytes:
-    """The bundle with a change, packed and signed again."""
+    """Returns the bundle with a change, packed and signed again."""
     bundle = fb.BundleT.InitFromPackedBuf(payload)
     change(bundle)
     builder = flatbuffers.Builder(len(payload))
@@ -35,13 +35,13 @@ def changed(payload: bytes, change: Change, keys: Sequence[Ed25519PrivateKey] = 
 
 
 def put(owner: Any, field: str, value: object) -> None:
-    """setattr, for a field that is sure to exist."""
+    """Sets a field and checks that it exists."""
     assert hasattr(owner, field)
     setattr(owner, field, value)
 
 
 def bumped(owner: Any, field: str, by: float, place: int = 0) -> None:
-    """Add to one number of a vector."""
+    """Adds to one number of a vector."""
     array = getattr(owner, field).copy()
     array[place] += by
     put(owner, field, array)
@@ -52,7 +52,7 @@ def without_last(owner: Any, field: str) -> None:
 
 
 def wider_window(bundle: Any) -> None:
-    """A graph that wants one more event than the bundle's window has."""
+    """Makes the graph's window one event larger than the bundle's."""
     model = onnx.load_from_string(bytes(bundle.model))
     wanted = next(entry for entry in model.graph.input if entry.name == "event_term")
     assert wanted.type.tensor_type.shape.dim[0].dim_value == 8

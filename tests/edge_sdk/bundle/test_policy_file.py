@@ -1,4 +1,4 @@
-"""A policy in a file of its own: who signed it, whether it is whole, and whether it fits the installed bundle."""
+"""A policy file is read only if it is whole, signed by a trusted key, and fits the installed bundle."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def changed(raw: bytes, change: Callable[[Any], object]) -> bytes:
     return sign_container(bytes(builder.Output()), [KEY], POLICY)
 
 
-def test_the_file_says_what_the_bundle_says(bundle: Bundle) -> None:
+def test_the_file_has_the_same_policy_as_the_bundle(bundle: Bundle) -> None:
     data = sign_policy_file(scene_from_table(POLICY_SCENE), KEY)
     assert data == sign_policy_file(scene_from_table(POLICY_SCENE), KEY)
     assert data[4:8] == b"EDGP"
@@ -69,7 +69,7 @@ def test_the_file_says_what_the_bundle_says(bundle: Bundle) -> None:
     assert (found.policy.version, found.policy.exploration) == (7, bundle.policy.exploration)
 
 
-def test_another_policy_takes_its_place(bundle: Bundle) -> None:
+def test_another_policy_replaces_it(bundle: Bundle) -> None:
     table = POLICY_SCENE | {"objectives": {"click": 0.0, "convert": 3.0}, "policy": {"version": 8}}
     changed_bundle = with_policy(bundle, read(sign_policy_file(scene_from_table(table), KEY), bundle))
 
@@ -115,7 +115,7 @@ def test_a_later_format_is_refused(raw: bytes, bundle: Bundle) -> None:
         read(changed(raw, lambda f: setattr(f, "formatVersion", 3)), bundle)
 
 
-def test_who_signed_it_is_asked(raw: bytes, bundle: Bundle) -> None:
+def test_the_signature_is_checked(raw: bytes, bundle: Bundle) -> None:
     foreign = sign_container(raw, [OTHER], POLICY)
     with pytest.raises(BundleUntrustedError) as caught:
         read(foreign, bundle)

@@ -60,12 +60,12 @@ def canvas(height: float, *, left: float, right: float, bottom: float = 26, top:
     return figure, axes
 
 
-def row_label(axes: Axes, x: float, row: float, words: str, align: str, *, colour: str) -> None:
+def row_label(axes: Axes, x: float, row: float, text: str, align: str, *, colour: str) -> None:
     """Draws text at a row; x is a share of the axes' width."""
     axes.text(
         x,
         row,
-        words,
+        text,
         ha=align,
         va="center",
         color=colour,

@@ -17,7 +17,7 @@ def bundle_rows(content: Bundle, *, size_bytes: int) -> dict[str, str]:
         "model version": content.model_version,
         "made by": content.created_by,
         "file": f"{size_bytes:,} bytes",
-        "model": f"{len(content.model):,} bytes (explainer {len(content.explainer):,}, {_tables_words(content)})",
+        "model": f"{len(content.model):,} bytes (explainer {len(content.explainer):,}, {_tables_place(content)})",
         "window": f"{layout.window} events",
         "kinds": _listed(content.kind_ids),
         "derived kinds": _listed(derived),
@@ -36,7 +36,7 @@ def bundle_rows(content: Bundle, *, size_bytes: int) -> dict[str, str]:
     }
 
 
-def _tables_words(content: Bundle) -> str:
+def _tables_place(content: Bundle) -> str:
     """Names where the tables are, and their size."""
     if content.tables is None:
         return "tables in both"
@@ -77,7 +77,7 @@ def _numbers(policy: Policy) -> list[str]:
         f"epsilon {exploring.epsilon:g}": exploring.mode == Explore.EPSILON_GREEDY,
         f"temperature {exploring.temperature:g}": exploring.mode == Explore.SOFTMAX,
     }
-    return [words for words, is_set in rows.items() if is_set]
+    return [text for text, is_set in rows.items() if is_set]
 
 
 def _clock(minute: int) -> str:

@@ -161,5 +161,5 @@ def training_curve(epochs: Sequence[Report], description: str) -> str:
     return as_svg(figure, "training", description)
 
 
-def _shortened(words: str) -> str:
-    return words if len(words) <= 52 else f"{words[:51]}…"
+def _shortened(label: str) -> str:
+    return label if len(label) <= 52 else f"{label[:51]}…"

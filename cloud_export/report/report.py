@@ -98,7 +98,7 @@ def summary_table(report: Report) -> Table:
 
 
 def _cells(figures: Report, *, signed: bool) -> list[str]:
-    """Mean of each metric, and its interval on the next line."""
+    """Mean and interval of each metric, one above the other's bounds."""
     intervals = [block(figures, key) for key in METRICS]
     return [
         f"{metric(number(interval, 'mean'), signed=signed)}\n[dim]{span(interval, signed=signed)}[/dim]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-FORMAT_VERSION: Final = 3  # newest `.edge` format that this runtime reads
+FORMAT_VERSION: Final = 4  # newest `.edge` format that this runtime reads
 POLICY_VERSION: Final = 2  # newest format of a policy file
 LOG_VERSION: Final = 1  # event log format
 

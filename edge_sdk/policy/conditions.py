@@ -14,6 +14,11 @@ class ContextField(NamedTuple):
     values: tuple[str, ...]
 
 
+# Machine, the context field that it gives, and the index of the field's value for each state. A plain tuple: `rank`
+# unpacks it, and unpacking a NamedTuple takes more instructions.
+MachineField = tuple[int, int, tuple[int, ...]]
+
+
 class TargetingContext(NamedTuple):
     """What conditions on the user read. Equal contexts get equal answers, so a context serves as a cache key."""
 

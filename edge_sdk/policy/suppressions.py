@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_sdk.clock import NEVER_MS
 from edge_sdk.policy.compiled import CompiledPolicy
-from edge_sdk.policy.conditions import ContextCondition, OfferSelector, StateCondition, TargetingContext
+from edge_sdk.policy.conditions import ContextCondition, MachineField, OfferSelector, StateCondition, TargetingContext
 from edge_sdk.policy.pipeline import Moment
 from edge_sdk.policy.rules import DropRule, Policy, QuietHours
 from edge_sdk.policy.targeting import Candidates, is_quiet, selected
@@ -51,9 +51,6 @@ class StateReader(Protocol):
 
     def changes_of(self, index: int, offer_row: int, at_ms: int, /) -> int:
         """Returns when time changes the state of an offer, or of its category, in ms."""
-
-
-MachineField = tuple[int, int, tuple[int, ...]]  # machine, context field that it gives, value index of each state
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

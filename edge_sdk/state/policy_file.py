@@ -81,5 +81,5 @@ class PolicyStore:
     def _read(self, source: str, data: bytes, bundle: Bundle) -> Policy:
         trust = self._trust
         return read_policy_file(
-            source, data, bundle.scene, bundle.words, trusted_keys=trust.keys, allow_unsigned=trust.allow_unsigned
+            source, data, bundle.scene, bundle.symbols, trusted_keys=trust.keys, allow_unsigned=trust.allow_unsigned
         )

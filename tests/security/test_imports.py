@@ -89,7 +89,7 @@ OF_THE_ENGINE = {
     "policy": "candidates conditions eligibility exploration inclusion pipeline rank_bound rules scoring slate "
     "slate_caps stages targeting",
     "bundle": "bundle container golden policy_reader policy_symbols reader rules_reader selftest tables_reader texts "
-    "unpack format format.generated format.generated.edge_generated",
+    "format format.generated format.generated.edge_generated",
     "state": "durability folder lock policy_file retention snapshot snapshot_tables",
     "decision": "decision maker request",
     "engine": "engine",

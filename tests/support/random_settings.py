@@ -75,7 +75,7 @@ class Case:
     def inputs(self, policy: Table, base: BaseDecision | None = None) -> PolicyInputs:
         """All but the scores."""
         bundle = with_policy(self.bundle, read_policy_file(
-            "policy", signed(policy), self.bundle.scene, self.bundle.words, trusted_keys=(), allow_unsigned=True,
+            "policy", signed(policy), self.bundle.scene, self.bundle.symbols, trusted_keys=(), allow_unsigned=True,
         ))  # fmt: skip
         rules, memory = bundle.policy, Memory(bundle.layout)
         for time_ms, kind, item, value in self.events:

@@ -1,4 +1,4 @@
-"""What a device makes of a packed policy, of machines, channels and texts; and of a bundle from before all these."""
+"""A packed policy, machines, channels and texts are read as written; and so is a bundle of edge-sdk 0.1."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FORMER = GOLDEN / "bundle_of_0_1.edge"
 FORMER_KEY = bytes.fromhex("83af7e33a833c3737c6a8cba0d5967384c562a752288e68619a7f527d4c46f6d")
 
 
-def test_what_takes_offers_out(bundle: Bundle) -> None:
+def test_rules_that_suppress_offers(bundle: Bundle) -> None:
     first, second, third, fourth = bundle.policy.drops
     assert [rule.name for rule in bundle.policy.drops] == ["eligibility[0]", "calm", "no pushes", "not this"]
     assert [rule.drops_when for rule in bundle.policy.drops] == [False, False, True, True]
@@ -54,7 +54,7 @@ def test_what_takes_offers_out(bundle: Bundle) -> None:
     assert fourth.when == Conditions()
 
 
-def test_what_moves_offers(bundle: Bundle) -> None:
+def test_rules_that_change_scores_and_places(bundle: Bundle) -> None:
     policy = bundle.policy
     (rule,), (boost,), (pin,), (night,) = policy.weight_rules, policy.boosts, policy.pins, policy.quiet_hours
     assert (rule.name, rule.when, rule.weights.tolist()) == (
@@ -102,7 +102,7 @@ def test_caps(bundle: Bundle) -> None:
     assert bundle.layout.caps == tuple(cap.counted for cap in bundle.policy.caps)
 
 
-def test_machines_channels_and_words(bundle: Bundle) -> None:
+def test_machines_channels_variants_and_attributes(bundle: Bundle) -> None:
     click, convert, dismiss = map(kind_id, ("click", "convert", "dismiss"))
     assert bundle.layout.machines == (
         MachineRule("stage", Scope.USER, ("new", "active"), (
@@ -145,7 +145,7 @@ def test_the_cloud_and_the_device_have_the_same_policy(scene: Small, bundle: Bun
     assert scene.layout.policy.offer_costs.tolist() == bundle.policy.offer_costs.tolist() == [0.0] * 7
 
 
-def test_what_an_offer_costs_travels_by_row(scene: Small) -> None:
+def test_offer_costs_are_packed_by_row(scene: Small) -> None:
     catalogue = replace(scene.log.catalogue, cost=np.array([0.5, 0, 1, 2, 3, 4.25], np.float32))
     log = replace(scene.log, catalogue=catalogue)
     layout = build_layout(scene.scene, log, training_events=np.ones(len(log.event_item), np.bool_))

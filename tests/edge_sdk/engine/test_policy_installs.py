@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cloud_export.export.container_writer import development_key, sign_container
-from cloud_export.export.policy_file import pack_policy, sign_policy
+from cloud_export.export.policy_file import pack_policy_file, sign_policy_file
 from cloud_export.scene.load import scene_from_table
 from edge_sdk import BaseDecision, Decision, Engine, Reason
 from edge_sdk.bundle.container import POLICY
@@ -76,18 +76,18 @@ def user(rich: Small, tmp_path: Path) -> Iterator[Opened]:
 
 
 def other_scene() -> bytes:
-    return sign_policy(scene_from_table({**RICH, "scene": {**RICH["scene"], "name": "other"}}), KEY)
+    return sign_policy_file(scene_from_table({**RICH, "scene": {**RICH["scene"], "name": "other"}}), KEY)
 
 
 def foreign_words() -> bytes:
     """Of a scene of this name that has one channel more."""
     channels = {**RICH["channels"], "mail": {"shown": "note"}}
     policy = {"version": 9, "blocks": [{"channel": ["mail"]}]}
-    return sign_policy(scene_from_table({**RICH, "channels": channels, "policy": policy}), KEY)
+    return sign_policy_file(scene_from_table({**RICH, "channels": channels, "policy": policy}), KEY)
 
 
 def payload() -> bytes:
-    return pack_policy(scene_from_table({**RICH, "policy": {**THRICE, "version": 9}}))
+    return pack_policy_file(scene_from_table({**RICH, "policy": {**THRICE, "version": 9}}))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""Evidence: copies of what a decision was made from, overwritten by an erase also where the app holds the decision."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_sdk import BaseDecision, Engine
+from edge_sdk.errors import ExplanationGoneError
+from edge_sdk.testing.white_box import internals
+from tests.support.scene import HOME, SettableClock
+
+
+def test_decisions_between_two_events_share_one_copy_of_the_window(engine: Engine, base: BaseDecision) -> None:
+    engine.record("click", item="fund_a")
+    first, second = engine.rank(base, context=HOME), engine.rank(base, context=HOME)
+    engine.record("click", item="fund_b")
+    third = engine.rank(base, context=HOME)
+    windows = [decision.trace.evidence.window for decision in (first, second, third) if decision.trace.evidence]
+    assert windows[0] is windows[1]
+    assert windows[1] is not windows[2]
+
+
+@pytest.mark.parametrize("erasure", [{}, {"items": ["fund_a"]}, {"before": 1 << 41}])
+def test_an_erase_overwrites_the_evidence_of_decisions_that_the_app_holds(
+    engine: Engine, base: BaseDecision, clock: SettableClock, erasure: dict[str, object]
+) -> None:
+    for _ in range(3):
+        engine.record("impression", item="fund_a", value=7.0)
+    engine.record("dismiss", item="fund_b")
+    clock.now_ms += 1000
+    decision = engine.rank(base, context=HOME)
+    evidence = decision.trace.evidence
+    assert evidence is not None
+    assert evidence.free_at_ms is not None
+    window, counters, free_at_ms = evidence.window, evidence.counters, evidence.free_at_ms
+    assert any(column.any() for column in window.read(clock.now_ms))
+    assert counters.any()
+    assert free_at_ms.any()
+
+    engine.erase(**erasure)  # type: ignore[arg-type]
+
+    item, kind, _, value = window.read(clock.now_ms)
+    assert not (item.any() or kind.any() or value.any() or counters.any() or free_at_ms.any())
+    assert evidence.is_gone
+    assert evidence.user_states == ()
+    with pytest.raises(ExplanationGoneError):
+        engine.explain(decision)
+    assert not engine.is_still_valid(decision)
+
+
+def test_another_engine_explains_no_decision_of_this_one(engine: Engine, base: BaseDecision) -> None:
+    decision = engine.rank(base, context=HOME)
+    internals(engine).maker.forget()
+    with pytest.raises(ExplanationGoneError):
+        engine.explain(decision)

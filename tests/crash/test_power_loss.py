@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from edge_sdk.errors import WrongKeyError
 from edge_sdk.log.encryption import Cipher
 from edge_sdk.state.snapshot import SnapshotFile
+from edge_sdk.testing.white_box import abandon
 from tests.support.power_loss import Disk
 from tests.support.ram_folder import ram_folder
-from tests.support.small_state import KEYS, LAYOUT, LOG_BYTES, copied, die, event, memory_of, opened, record, recorded
+from tests.support.small_state import KEYS, LAYOUT, LOG_BYTES, copied, event, memory_of, opened, record, recorded
 from tests.support.state_changes import ITEM
 from tests.support.system_calls import watched_maps
 
@@ -115,10 +116,10 @@ class History:
             last_seq = log.last_seq
             record(state, [self.newest + 1])
             assert log.last_seq == last_seq + 1
-            die(state)
+            abandon(state)
             state = opened(image, key)
             assert state.memory.dump() == memory_of([*survivors, self.newest + 1])
-            die(state)
+            abandon(state)
 
     def _key_of(self, image: Path) -> bytes | None:
         fitting = []
@@ -126,7 +127,7 @@ class History:
             tried = copied(image, image.with_name(f"{image.name}_{number}"))
             with watched_maps():
                 try:
-                    die(opened(tried, key))
+                    abandon(opened(tried, key))
                     fitting.append(key)
                 except WrongKeyError:
                     assert len(self.keys) == 2
@@ -141,7 +142,7 @@ def kept(image: Path, key: bytes | None) -> int:
     with watched_maps():
         state = opened(looked_at, key)
         log_id, cipher = state.log.log_id, None if key is None else Cipher(looked_at, key)
-        die(state)
+        abandon(state)
         shutil.copyfile(image / "memory.bin", looked_at / "memory.bin")
         file = SnapshotFile(looked_at / "memory.bin", LAYOUT)
         found = file.read(log_id, cipher)
@@ -164,7 +165,7 @@ def test_what_was_synced_survives_whichever_pages_do(
             history.check(history.disk.image(random, Path(folder) / f"image_{number}"))
         history.do("sync")
         history.check(history.disk.image(random, Path(folder) / "synced"))
-        die(history.state)
+        abandon(history.state)
 
 
 @pytest.mark.parametrize("act", ["grow", "shrink", "key", "other key", "no key", "erase", "erase some"])
@@ -195,7 +196,7 @@ def test_power_lost_within_a_change(act: str, acts: list[int | str], more: int, 
                 check_erase_cut_short(image, history, before, after[0])
             else:
                 history.check(image)
-        die(history.state)
+        abandon(history.state)
 
 
 def check_erase_cut_short(image: Path, history: History, before: dict[int, int], after: dict[int, int]) -> None:
@@ -206,4 +207,4 @@ def check_erase_cut_short(image: Path, history: History, before: dict[int, int],
         assert set(found) <= set(before)
         assert set(after) & {n for n, seq in before.items() if seq >= state.log.oldest_seq} <= set(found)
         assert state.memory.dump() in (memory_of(before), memory_of(after), memory_of(found))
-        die(state)
+        abandon(state)

@@ -14,7 +14,8 @@ import pytest
 from edge_sdk.errors import WrongKeyError
 from edge_sdk.log.event_input import EventColumns
 from edge_sdk.memory.memory import Memory
-from tests.support.small_state import FILES, KEY, LAYOUT, copied, die, event, memory_of, opened, record, recorded
+from edge_sdk.testing.white_box import abandon
+from tests.support.small_state import FILES, KEY, LAYOUT, copied, event, memory_of, opened, record, recorded
 from tests.support.state_changes import (
     CHANGES,
     EVENTS,
@@ -44,7 +45,7 @@ class Deaths:
             self._copy("end")
             self.after, self.sequence_after = recorded(state), sequence(state)
             self.memory_after, self.last_seq_after = state.memory.dump(), state.log.last_seq
-            die(state)
+            abandon(state)
 
     def _copy(self, call: str) -> None:
         self.calls.append(call)
@@ -70,7 +71,7 @@ def test_a_replaced_log_is_the_old_or_the_new_one_whole(tmp_path: Path, change: 
             record(state, [EVENTS + 1])
             assert (recorded(state)[-1], sequence(state)[-1]) == (EVENTS + 1, last_seq + 1)
             assert state.memory.dump() == memory_of(range(1, EVENTS + 2))
-            die(state)
+            abandon(state)
         seen.add((key, state.log.capacity, last_seq))
     assert len(seen) == 2
 
@@ -89,7 +90,7 @@ def the_key_that_opens(copy: Path, change: Change) -> bytes | None:
             except WrongKeyError:
                 state = opened(tried, other)
             assert state.memory.dump() == everything()
-            die(state)
+            abandon(state)
     assert len(fitting) == 1
     return fitting[0]
 
@@ -115,7 +116,7 @@ def test_an_erase_cut_short_has_happened_or_can_be_done_again(tmp_path: Path, ch
             change.do(state)
             assert recorded(state) == deaths.after
             assert state.log.last_seq == deaths.last_seq_after
-            die(state)
+            abandon(state)
     assert seen[0] == deaths.before
     assert seen[-1] == deaths.after
 
@@ -136,7 +137,7 @@ def test_many_at_once_cut_short_cost_nothing_that_was_before(tmp_path: Path, cou
             memory = state.memory.dump()
             assert memory in (memory_of(as_found), memory_of(after)), number
             states.add(memory)
-            die(state)
+            abandon(state)
     assert memory == memory_of(after)
     assert len(states) > 1 or count <= 63 // (1 if key is None else 2)
 
@@ -169,7 +170,7 @@ def test_the_reference_forgets_what_the_folder_forgets(tmp_path: Path) -> None:
             else:
                 assert recorded(state) == []
                 assert state.memory.dump() == Memory(LAYOUT).dump()
-            die(state)
+            abandon(state)
 
 
 def test_what_no_file_holds_is_kept_before_the_ring_can_drop_it(tmp_path: Path) -> None:
@@ -177,15 +178,15 @@ def test_what_no_file_holds_is_kept_before_the_ring_can_drop_it(tmp_path: Path) 
     with watched_maps():
         state = begin(tmp_path / "state", REPLACEMENTS[0])
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(state, "keep", lambda: None)  # as if killed just before
+            patch.setattr(state, "write_snapshot", lambda: None)  # as if killed just before
             state.add_many(columns(EVENTS, 126), 0)
-        die(state)
+        abandon(state)
         state = opened(tmp_path / "state")
         before = state.memory.dump()
         state.log.append(*event(EVENTS + 127))  # and killed before `tend`
-        die(state)
+        abandon(state)
         state = opened(tmp_path / "state")
         memory = Memory.load(LAYOUT, before)
         memory.add(*event(EVENTS + 127)[:4])
         assert state.memory.dump() == memory.dump()
-        die(state)
+        abandon(state)

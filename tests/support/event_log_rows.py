@@ -18,7 +18,7 @@ def row(seq: int) -> Row:
 
 
 def fill(path: Path, records: int, size_bytes: int = SMALL) -> None:
-    log = EventLog(path, size_bytes)
+    log = EventLog.open(path, size_bytes)
     for seq in range(1, records + 1):
         assert log.append(*row(seq)[1:]) == seq
     log.close()
@@ -33,7 +33,7 @@ def rows(log: EventLog) -> list[Row]:
 
 def reopened(path: Path) -> tuple[list[Row], int]:
     """The intact records of a file, and how many are said to be damaged."""
-    log = EventLog(path, SMALL)
+    log = EventLog.open(path, SMALL)
     found, damaged = rows(log), log.damaged
     assert log.count == len(found)
     assert log.last_seq == max((entry[0] for entry in found), default=0)

@@ -67,7 +67,7 @@ class _Recorder:
         self._place = itertools.count(task["place"])
         self._mine = threading.local()
         if task["mode"] == "renumber":
-            state_folder._RENUMBER_AT = plan.RENUMBER_AT  # type: ignore[misc]
+            state_folder.RENUMBER_AT = plan.RENUMBER_AT  # type: ignore[misc]
         self._key = task["key"]
         self._engine = Engine.open(
             Path(task["state"]),

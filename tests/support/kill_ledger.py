@@ -9,9 +9,9 @@ from edge_sdk.errors import WrongKeyError
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.folder import StateFolder
+from edge_sdk.testing.white_box import abandon
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.support import kill_plan as plan
-from tests.support.small_state import die
 
 
 @dataclass(frozen=True, order=True)
@@ -72,7 +72,7 @@ class Ledger:
             self._check_log(folder, found)
             self._check_counts()
         finally:
-            die(folder)
+            abandon(folder)
 
     def _read(self, said: bytes) -> list[Event]:
         """Take in what was said; returns what was being recorded when the kill came and may not have been written."""
@@ -125,7 +125,7 @@ class Ledger:
         fitting = []
         for key in keys:
             try:
-                die(self._opened_with(key))
+                abandon(self._opened_with(key))
                 fitting.append(key)
             except WrongKeyError:
                 assert len(keys) == 2

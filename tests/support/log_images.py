@@ -62,15 +62,15 @@ def _wrapped(log: EventLog) -> EventLog:
 
 def _grown(log: EventLog) -> EventLog:
     larger = _filled(log, 300).replacement(size_bytes=SMALL + 20 * 32, cipher=None)
-    larger.take_place()
+    larger.activate()
     log.discard()
     return _filled(larger, 305)
 
 
 def _thinned(log: EventLog) -> EventLog:
     _filled(log, 150)
-    log.take_out(np.arange(60, 72), expired=False)
-    log.take_out(np.array([30, 31, 149]), expired=True)
+    log.blank(np.arange(60, 72), expired=False)
+    log.blank(np.array([30, 31, 149]), expired=True)
     return log
 
 
@@ -95,7 +95,7 @@ def image(folder: Path, name: str) -> Image:
     """The log of this name."""
     make, key = _MADE[name]
     path = folder / "events.log"
-    log = make(EventLog(path, SMALL, key=key))
+    log = make(EventLog.open(path, SMALL, key=key))
     numbers = range(log.oldest_seq, log.last_seq + 1)
     taken_out = frozenset(set(numbers) - set(log.read()["seq"].tolist()))
     written = {(seq - 1) % log.capacity: seq for seq in numbers}
@@ -119,14 +119,14 @@ class ScratchLog:
         """What a log of this content gives: records, count of damage."""
         os.ftruncate(self._file, len(content))
         os.pwrite(self._file, content, 0)
-        log = EventLog(self.path, SMALL, key=self._key)
+        log = EventLog.open(self.path, SMALL, key=self._key)
         found = [
             (seq, time_s * 1000 + time_ms, kind, item, value, decision)
             for seq, time_s, time_ms, kind, item, value, decision, _, _, _ in log.recovered().tolist()
         ]
         damaged = log.damaged
         assert log.count == len(found)
-        log._detach()
+        log.ring.close()
         return found, damaged
 
     def content(self) -> bytes:

@@ -74,9 +74,7 @@ def record(folder: StateFolder, numbers: Iterable[int]) -> None:
     """Record these events as the engine does."""
     for n in numbers:
         time_ms, kind, item, value, decision = event(n)
-        seq = folder.log.append(time_ms, kind, item, value, decision)
-        if seq >= folder.maintenance_due:
-            folder.maintain(time_ms)
+        folder.append(time_ms, kind, item, value, decision)
 
 
 def recorded(folder: StateFolder) -> list[int]:
@@ -94,16 +92,6 @@ def memory_of(numbers: Iterable[int], layout: MemoryLayout = LAYOUT) -> bytes:
     for n in numbers:
         memory.add(*event(n)[:4])
     return memory.dump()
-
-
-def die(folder: StateFolder) -> None:
-    """Let go of everything as the kernel does when a process dies: nothing is written, nothing is flushed."""
-    if folder._flusher is not None:
-        folder._flusher.stop()
-    folder.log._detach()
-    if folder._file is not None:
-        folder._file.close()
-    folder._lock.release()
 
 
 def copied(source: Path, target: Path) -> Path:

@@ -51,7 +51,7 @@ class Change:
 
 def _renumber(folder: StateFolder) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(state_folder, "_RENUMBER_AT", folder.log.last_seq)
+        patch.setattr(state_folder, "RENUMBER_AT", folder.log.last_seq)
         folder.maintain(0)
 
 

@@ -17,7 +17,7 @@ from tests.support.event_log_rows import HEADER, RECORD, SMALL, fill, reopened, 
 
 def test_erase_overwrites_every_record(tmp_path: Path) -> None:
     path = tmp_path / "events.log"
-    log = EventLog(path, SMALL)
+    log = EventLog.open(path, SMALL)
     for seq in range(1, 200):
         log.append(*row(seq)[1:])
     assert struct.pack("<I", 0xDEAD0000 + 150) in path.read_bytes()
@@ -48,7 +48,7 @@ def test_erase_marks_the_file_before_it_wipes(tmp_path: Path, monkeypatch: pytes
     """Killed at either flush, the next opening finishes the job."""
     path = tmp_path / "events.log"
     fill(path, 126)
-    log = EventLog(path, SMALL)
+    log = EventLog.open(path, SMALL)
     seen: list[bytes] = []
 
     class Watched:
@@ -67,8 +67,8 @@ def test_erase_marks_the_file_before_it_wipes(tmp_path: Path, monkeypatch: pytes
         def flush(self) -> None:
             seen.append(path.read_bytes())
 
-    mapped = log._map
-    monkeypatch.setattr(log, "_map", Watched())
+    mapped = log.ring.map
+    monkeypatch.setattr(log.ring, "map", Watched())
     log.erase()
     monkeypatch.undo()
     log.close()
@@ -85,10 +85,10 @@ def test_taking_records_out_overwrites_what_is_damaged_too(tmp_path: Path) -> No
     content[HEADER + 9 * RECORD + 20] ^= 1  # record 10
     content[HEADER + 120 * RECORD : HEADER + 121 * RECORD] = content[HEADER + 9 * RECORD : HEADER + 10 * RECORD]
     path.write_bytes(content)
-    log = EventLog(path, SMALL)
+    log = EventLog.open(path, SMALL)
     assert (log.count, log.damaged) == (99, 2)
     log.append(*row(101)[1:])
-    log.take_out(np.array([50]), expired=False)
+    log.blank(np.array([50]), expired=False)
     assert struct.pack("<I", 0xDEAD0000 + 10) not in path.read_bytes()
     assert struct.pack("<I", 0xDEAD0000 + 50) not in path.read_bytes()
     assert [entry[0] for entry in rows(log)] == [seq for seq in range(1, 102) if seq not in (10, 50)]

@@ -27,7 +27,7 @@ def test_no_room_for_the_log_is_said_at_once_and_leaves_nothing(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(StateFullError, match="no room for 4096 bytes; free space, or open with a smaller log_bytes"):
-        EventLog(tmp_path / "events.log", SMALL)
+        EventLog.open(tmp_path / "events.log", SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -39,10 +39,10 @@ from edge_sdk.errors import StateFullError
 from edge_sdk.log.event_log import EventLog
 folder = Path(sys.argv[1])
 try:
-    EventLog(folder / "large.log", 1 << 20)
+    EventLog.open(folder / "large.log", 1 << 20)
 except StateFullError as problem:
     print(problem)
-log = EventLog(folder / "events.log", 1 << 20)
+log = EventLog.open(folder / "events.log", 1 << 20)
 print(log.last_seq, log.append(5, 6, 7, 8.0, 9))
 log.close()
 """
@@ -72,6 +72,6 @@ def test_no_room_to_mend_a_cut_log_leaves_it_as_it_was(tmp_path: Path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
         with pytest.raises(StateFullError):
-            EventLog(path, SMALL)
+            EventLog.open(path, SMALL)
     assert path.read_bytes() == before
     assert reopened(path)[0] == [row(1), row(2), row(3)]

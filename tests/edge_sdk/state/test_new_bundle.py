@@ -96,7 +96,7 @@ def test_bundles_in_turn_are_as_one_memory_that_is_taken_over_in_turn(
     for turn, count in enumerate(counts):
         small = (former, latest)[turn % 2]
         with opened(small, folder, clock) as engine:
-            expected = memory_from(internals(engine).state._layout, internals(engine).state.log.read())
+            expected = memory_from(internals(engine).state.layout, internals(engine).state.log.read())
             if before is not None and not internals(engine).state.log.is_whole:
                 inherit(expected, before)
             assert known(engine, clock.now_ms) == known_of(expected, clock.now_ms)
@@ -113,7 +113,7 @@ def test_a_log_that_holds_all_events_knows_more_than_the_former_memory(
     with opened(latest, tmp_path, clock) as engine:
         state = internals(engine).state
         assert state.log.is_whole
-        assert state.memory.dump() == memory_from(state._layout, state.log.read()).dump()
+        assert state.memory.dump() == memory_from(state.layout, state.log.read()).dump()
         clock.now_ms += 60 * DAY_MS
         decision = engine.rank(BaseDecision(OFFERS, np.zeros((6, 2))), context=HOME)
         engine.record("click", item="fund_a")  # so that the explanation is made from the log

@@ -118,7 +118,7 @@ def test_where_both_slots_are_damaged_the_log_alone_must_do(latest: Small, left:
     (folder / "memory.bin").write_bytes(raw)
     with opened(latest, folder, clock) as engine:
         state = internals(engine).state
-        assert state.memory.dump() == memory_from(state._layout, state.log.read()).dump()
+        assert state.memory.dump() == memory_from(state.layout, state.log.read()).dump()
         assert not state.log.is_whole
 
 
@@ -151,13 +151,13 @@ def test_a_key_given_while_the_former_file_is_still_there_finds_its_memory(
         patch.setattr(os, "posix_fallocate", full)
         engine = opened(latest, folder, clock)
     before = known(engine, clock.now_ms)
-    place, copies = EventLog.take_place, []
+    place, copies = EventLog.activate, []
 
     def photographed(log: EventLog) -> None:
         copies.append(shutil.copytree(folder, folder.with_name("killed")))
         place(log)
 
-    monkeypatch.setattr(EventLog, "take_place", photographed)
+    monkeypatch.setattr(EventLog, "activate", photographed)
     engine.rotate_storage_key(KEY)
     engine.close()
     with opened(latest, folder, clock, KEY) as engine, opened(latest, copies[0], clock) as killed:
@@ -200,7 +200,7 @@ def test_erasing_after_it_leaves_zeros(
         assert raw == bytes(len(raw))
         assert names_in(folder) == ["events.log", "memory.bin", "owner.lock"]
     with opened(latest, folder, clock) as engine:
-        assert internals(engine).state.memory.dump() == Memory(internals(engine).state._layout).dump()
+        assert internals(engine).state.memory.dump() == Memory(internals(engine).state.layout).dump()
 
 
 def test_the_former_file_is_overwritten_before_it_is_let_go(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Engine
 from edge_sdk.memory.memory import Memory
-from edge_sdk.state import folder as state_folder
+from edge_sdk.state import snapshot_store
 from edge_sdk.state.snapshot import Snapshot, SnapshotFile
 from edge_sdk.testing.white_box import internals
 from tests.support.scene import HOME, ITEMS, KINDS, NOW_MS, SettableClock, Small
@@ -157,7 +157,7 @@ def test_without_room_for_it_the_engine_works_from_the_log(
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(state_folder, "SnapshotFile", full)
+    monkeypatch.setattr(snapshot_store, "SnapshotFile", full)
     with small.open(tmp_path, clock) as engine:
         record_some(engine, clock, 60, 7)
         before = state_of(engine)

@@ -112,7 +112,8 @@ class EventLog:
         """
         seq = self.last_seq + 1
         body = _PACK(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, 0, 0)
-        self._write(self._map, HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes, body)
+        write = self._write  # a name of its own: called as `self._write(…)`, the lookup misses Python's inline cache
+        write(self._map, HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes, body)
         self.pending.append(body)
         self.last_seq = seq
         if seq >= self.due_seq:

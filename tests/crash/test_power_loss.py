@@ -1,7 +1,7 @@
-"""After a power loss at most what came after the last sync is lost, nothing is invented and nothing counted twice.
+"""A power loss costs at most the events after the last sync; no event is invented and none is counted twice.
 
-The power is lost at a random moment of a random history, also within a change, and every page that was not synced is at
-any version that it had (power_loss.py).
+The power is lost at a random moment of a random history, also within a change. Every page that was not synced then has
+any version that it had since its last sync (power_loss.py).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ACTS = st.lists(
 
 
 class History:
-    """A folder on a disk, what was done to it, and what must be found when the power is lost."""
+    """A folder on a disk, what was done to it, and what must remain after a power loss."""
 
     def __init__(self, folder: Path, interval_s: float | None) -> None:
         self.disk, self.folder, self.interval_s = Disk(folder), folder, interval_s
@@ -85,8 +85,8 @@ class History:
         self.seqs = {n: seq for n, seq in self.seqs.items() if n not in gone}
         if self.state.log.cipher is None:
             times = [event(n)[0] for n in sorted(gone)]
-            assert not self.disk.may_say([struct.pack("<IH", time // 1000, time % 1000) for time in times])
-            assert not self.disk.may_say([struct.pack("<q", time) for time in times])
+            assert not self.disk.may_contain([struct.pack("<IH", time // 1000, time % 1000) for time in times])
+            assert not self.disk.may_contain([struct.pack("<q", time) for time in times])
 
     def _replace(self, act: str) -> None:
         if act in KEYS:
@@ -99,9 +99,9 @@ class History:
             self.safe = set(self.seqs)
 
     def check(self, image: Path) -> None:
-        """Open what the disk may hold now."""
+        """Opens what the disk may contain now."""
         key = self._key_of(image)
-        kept_seq = kept(image, key)
+        kept_seq = snapshot_seq(image, key)
         with watched_maps():
             state = opened(image, key)
             found = recorded(state)
@@ -136,9 +136,9 @@ class History:
         return fitting[0]
 
 
-def kept(image: Path, key: bytes | None) -> int:
-    """The newest event in the kept memory that belongs to the log."""
-    looked_at = copied(image, image.with_name(image.name + "_kept"))
+def snapshot_seq(image: Path, key: bytes | None) -> int:
+    """Returns the newest event in the snapshot of this log."""
+    looked_at = copied(image, image.with_name(image.name + "_copy"))
     with watched_maps():
         state = opened(looked_at, key)
         log_id, cipher = state.log.log_id, None if key is None else Cipher(looked_at, key)
@@ -172,7 +172,7 @@ def test_what_was_synced_survives_whichever_pages_do(
 @given(acts=ACTS, more=st.integers(1, 90), random=st.randoms(use_true_random=False))
 @settings(max_examples=20, deadline=None)
 def test_power_lost_within_a_change(act: str, acts: list[int | str], more: int, random: Random) -> None:
-    """Before each sync, rename and removal of the change: the log is the one before or the one after."""
+    """Before each sync, rename and removal of the change, the log is the former or the new one."""
     with ram_folder() as folder:
         history = History(Path(folder) / "state", BY_HAND)
         if act == "erase some":
@@ -200,7 +200,7 @@ def test_power_lost_within_a_change(act: str, acts: list[int | str], more: int, 
 
 
 def check_erase_cut_short(image: Path, history: History, before: dict[int, int], after: dict[int, int]) -> None:
-    """What was not to be erased is there; of the rest any part; memory is as before, as after, or what the log says."""
+    """Events that were not to be erased are there, of the others any part; memory is the former, the new or the log's."""
     with watched_maps():
         state = opened(image, next(iter(history.keys)))
         found = recorded(state)

@@ -1,7 +1,7 @@
-"""A process that dies at any system call of a change leaves the folder as it was before or as it is after.
+"""A process that dies at any system call of a change leaves the folder as it was before the change or after it.
 
-The folder's files are copied before each call by which resizing, changing the key, renumbering or erasing changes them
-(and in the middle of each write); every copy is then opened.
+The files of the folder are copied before each call by which resizing, changing the key, renumbering or erasing changes
+them (and in the middle of each write). Every copy is then opened.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.support.system_calls import before_each_call, watched_maps
 
 
 class Deaths:
-    """A copy of the folder before each call of a change, and one after the last."""
+    """Copies of the folder before each call of a change, and after the last."""
 
     def __init__(self, folder: Path, change: Change) -> None:
         self.calls: list[str] = []
@@ -77,7 +77,7 @@ def test_a_replaced_log_is_the_old_or_the_new_one_whole(tmp_path: Path, change: 
 
 
 def the_key_that_opens(copy: Path, change: Change) -> bytes | None:
-    """Exactly one of both does, whichever is tried first."""
+    """Exactly one of both keys opens the folder, whichever is tried first."""
     if change.key == change.new_key:
         return change.key
     fitting = []
@@ -124,7 +124,7 @@ def test_an_erase_cut_short_has_happened_or_can_be_done_again(tmp_path: Path, ch
 @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
 @pytest.mark.parametrize("count", [40, 63, 64, 100, 126, 127, 300])
 def test_many_at_once_cut_short_cost_nothing_that_was_before(tmp_path: Path, count: int, key: bytes | None) -> None:
-    """They are there as far as the log has them, or all; more than half a ring would push out what no file holds."""
+    """The events are there as far as the log has them, or all; more than half a ring would drop unsaved ones."""
     change = Change(f"record {count}", lambda folder: folder.add_many(columns(EVENTS, count), 0), key, key)
     before, after = range(1, EVENTS + 1), range(1, EVENTS + count + 1)
     states = set()
@@ -143,7 +143,7 @@ def test_many_at_once_cut_short_cost_nothing_that_was_before(tmp_path: Path, cou
 
 
 def columns(after: int, count: int) -> EventColumns:
-    """The events that follow."""
+    """Returns the events that follow."""
     times, kinds, items, values, decisions = zip(*map(event, range(after + 1, after + 1 + count)), strict=True)
     return EventColumns(
         times_ms=np.array(times, np.int64),
@@ -157,7 +157,7 @@ def columns(after: int, count: int) -> EventColumns:
 
 
 def test_the_reference_forgets_what_the_folder_forgets(tmp_path: Path) -> None:
-    """What `deaths.after` is compared with is itself right: an erase takes the chosen events and no others."""
+    """The reference of `deaths.after` is itself right: an erase removes the chosen events and no others."""
     for change in (change for change in CHANGES if change.forgets):
         with watched_maps():
             state = begin(tmp_path / change.name, change)
@@ -174,7 +174,7 @@ def test_the_reference_forgets_what_the_folder_forgets(tmp_path: Path) -> None:
 
 
 def test_what_no_file_holds_is_kept_before_the_ring_can_drop_it(tmp_path: Path) -> None:
-    """A log that is full of events newer than kept memory: the first event after opening must not cost the oldest."""
+    """The log is full of events newer than the snapshot: the first event after opening must not cost the oldest."""
     with watched_maps():
         state = begin(tmp_path / "state", REPLACEMENTS[0])
         with pytest.MonkeyPatch.context() as patch:

@@ -1,7 +1,7 @@
-"""A disk that refuses a change of the state folder, at any system call, costs nothing that was recorded.
+"""A disk that refuses a change of the state folder, at any system call, costs no recorded event.
 
-The change says so with an `EdgeError` and then has not happened, or says nothing and has. The folder goes on working,
-in this process and after the next opening, and what a failed change left behind goes away with the next one.
+The change either raises an `EdgeError` and has not happened, or raises nothing and has happened. The folder continues
+to work, in this process and after the next opening, and the next change removes what a failed change left behind.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WAITED_FOR = ("grow", "shrink", "grow encrypted", "encrypt", "rotate", "decrypt"
 
 
 class Refusals:
-    """A disk that refuses the n-th call, once or from then on."""
+    """Refuses the n-th call to the disk, once or from then on."""
 
     def __init__(self, first: int, error: int, mode: str) -> None:
         self.calls: list[str] = []
@@ -38,7 +38,7 @@ class Refusals:
             raise OSError(self._error, os.strerror(self._error))
 
     def refused(self, change: Callable[[], object]) -> bool:
-        """Whether the change said that it was refused."""
+        """Runs the change; returns whether the change raised."""
         with before_each_call(self):
             try:
                 change()
@@ -57,7 +57,7 @@ def calls_of(folder: Path, change: Change) -> int:
 
 
 def cases(tmp_path: Path, change: Change) -> list[tuple[Path, int, int, str]]:
-    """A folder for each call that can be refused, and how."""
+    """Returns a folder for each call that can be refused, and how."""
     calls = calls_of(tmp_path / "counted", change)
     assert calls > 2
     with watched_maps():
@@ -152,7 +152,7 @@ def test_recording_goes_on_when_there_is_no_room_to_renumber(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("change", [change for change in CHANGES if change.name in ("grow", "rotate")], ids=str)
 def test_an_erase_overwrites_what_a_refused_replacement_left(tmp_path: Path, change: Change) -> None:
-    """Where the disk refuses even to remove the new file, it goes with the next erase."""
+    """The next erase removes a new file that the disk refused to remove."""
     for folder, first, error, _ in cases(tmp_path, change):
         with watched_maps():
             state = opened(folder, change.key)
@@ -164,7 +164,7 @@ def test_an_erase_overwrites_what_a_refused_replacement_left(tmp_path: Path, cha
 
 
 def test_a_folder_that_cannot_be_opened_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever goes wrong while a folder is opened, the next one may have it."""
+    """Whatever goes wrong while a folder is opened, the next engine can open it."""
     with watched_maps():
         abandon(begin(tmp_path / "state", REPLACEMENTS[0]))
 

@@ -1,7 +1,7 @@
-"""What is damaged is counted, and nothing is invented.
+"""The log counts damaged records, and invents none.
 
-With garbage over it the log gives back every record that was not touched and no other; a header is fixed. (Cuts and
-single bytes: test_event_log_bytes.py.) A file of another version or of another program is refused and left untouched.
+With garbage over it, the log returns every intact record and no other, and repairs its header. (Cuts and single bytes:
+test_event_log_bytes.py.) A file of another version or of another program is refused and left unchanged.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def test_the_number_of_a_damaged_newest_record_is_used_again(tmp_path: Path) -> 
 # ---- the header and foreign files ----
 
 
-def test_a_damaged_header_is_mended(tmp_path: Path) -> None:
+def test_a_damaged_header_is_repaired(tmp_path: Path) -> None:
     path = tmp_path / "events.log"
     fill(path, 5)
     whole = path.read_bytes()

@@ -1,7 +1,7 @@
-"""A full disk is said when the log is opened, never later.
+"""A full disk is an error when the log is opened, and never later.
 
-No room for a new log leaves nothing behind, no room to fix a cut one leaves it as it was, and an existing log needs
-no more room to go on recording.
+Without room for a new log nothing is left behind; without room to lengthen a cut log the log stays as it was. An
+existing log needs no more room to record.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.support.event_log_rows import SMALL, fill, reopened, row
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_no_room_for_the_log_is_said_at_once_and_leaves_nothing(
+def test_no_room_for_the_log_is_an_error_at_once_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def full(*_: object) -> None:
@@ -60,7 +60,7 @@ def test_a_real_file_limit_spares_the_existing_log(tmp_path: Path) -> None:
     assert reopened(tmp_path / "events.log")[0] == [row(1), row(2), row(3), (4, 5, 6, 7, 8.0, 9)]
 
 
-def test_no_room_to_mend_a_cut_log_leaves_it_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room_to_lengthen_a_cut_log_leaves_it_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "events.log"
     fill(path, 3)
     os.truncate(path, 1000)

@@ -1,6 +1,6 @@
-"""The ring, undisturbed.
+"""The ring without any damage.
 
-A record reads back as it was written, the file is the documented bytes, the newest records are kept in order over a
+A record reads back as it was written, the file has the documented bytes, the newest records are in order after a
 reopening, and a size out of range is refused. The errors of the log are all `EdgeError`s of the 200s.
 """
 
@@ -14,7 +14,9 @@ import pytest
 
 from edge_sdk import EdgeError
 from edge_sdk.errors import InvalidValueError, LogVersionError, StateFullError, StateOwnedError, StateUnusableError
+from edge_sdk.limits import PENDING_MAX
 from edge_sdk.log.event_log import EventLog
+from edge_sdk.log.record import BODY
 from tests.support.event_log_rows import SMALL, fill, reopened, row, rows
 
 
@@ -70,3 +72,23 @@ def test_every_error_of_this_file_is_an_edge_error() -> None:
     for kind in (LogVersionError, StateFullError, StateOwnedError, StateUnusableError):
         assert issubclass(kind, EdgeError)
         assert 200 <= kind.code < 300
+
+
+def test_append_calls_what_is_due_after_the_event_is_written(tmp_path: Path) -> None:
+    log = EventLog.open(tmp_path / "events.log", SMALL)
+    calls: list[tuple[int, int, int]] = []
+    log.on_due = lambda time_ms: calls.append((time_ms, log.last_seq, len(log.read())))
+    log.due_seq = 3
+    for seq in range(1, 5):
+        assert log.append(*row(seq)[1:]) == seq
+    assert calls == [(row(3)[1], 3, 3), (row(4)[1], 4, 4)]
+    log.close()
+
+
+def test_only_the_newest_events_are_pending(tmp_path: Path) -> None:
+    log = EventLog.open(tmp_path / "events.log", SMALL)
+    for seq in range(1, PENDING_MAX + 4):
+        log.append(*row(seq)[1:])
+    numbers = [BODY.unpack(body)[0] for body in log.pending]
+    assert numbers == list(range(4, PENDING_MAX + 4))
+    log.close()

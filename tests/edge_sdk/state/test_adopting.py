@@ -1,4 +1,4 @@
-"""Another layout while the folder is open: what counted goes on; no crash and no full disk costs any of it."""
+"""A folder adopts another layout while it is open: counters continue, and no crash and no full disk loses any."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from edge_sdk.state.folder import StateFolder
 from edge_sdk.testing.white_box import abandon
 from tests.crash.test_state_folder_refused import MODES, Refusals
 from tests.support.small_state import FILES, LAYOUT, copied, event, memory_of, opened, record, recorded
-from tests.support.state_changes import ADOPTED, ADOPTIONS, EVENTS, Change, begin, carried, everything
+from tests.support.state_changes import ADOPTED, ADOPTIONS, EVENTS, Change, begin, everything, migrated
 from tests.support.system_calls import before_each_call, watched_maps
 
 LATER = range(EVENTS + 1, EVENTS + 101)
 
 
 def expected(folder: StateFolder) -> Memory:
-    """Of all events, under the layout adopted."""
-    return carried(Memory.load(LAYOUT, everything()), ADOPTED, folder.log.read())
+    """Memory of all events, under the layout adopted."""
+    return migrated(Memory.load(LAYOUT, everything()), ADOPTED, folder.log.read())
 
 
 def expected_from_file(folder: StateFolder) -> bytes:
-    """Likewise, where the layout comes between an event that the memory file holds and the next one."""
-    kept, log = folder.snapshot_seq, folder.log.read()
-    memory = carried(Memory.load(LAYOUT, memory_of(range(1, kept + 1))), ADOPTED, log[log["seq"] <= kept])
-    return fed(memory, range(kept + 1, EVENTS + 1))
+    """The same if the layout changes between the newest event in the snapshot and the next one."""
+    last, log = folder.snapshot_seq, folder.log.read()
+    memory = migrated(Memory.load(LAYOUT, memory_of(range(1, last + 1))), ADOPTED, log[log["seq"] <= last])
+    return fed(memory, range(last + 1, EVENTS + 1))
 
 
 def fed(memory: Memory, numbers: range) -> bytes:
@@ -68,7 +68,7 @@ def test_of_a_whole_log_the_new_layout_counts_every_event(tmp_path: Path) -> Non
 
 
 def test_an_erase_after_an_adoption_leaves_what_the_categories_of_others_hold(tmp_path: Path) -> None:
-    """The items are the same: nobody need fear that an erased one was of another category."""
+    """The items are the same, so no erased item can have been in another category."""
     with watched_maps():
         state = begin(tmp_path / "state", ADOPTIONS[0])
         state.adopt(ADOPTED)
@@ -94,7 +94,7 @@ def test_killed_at_any_call_either_layout_finds_all_that_counted(
             change.do(state)
         copies.append(copied(tmp_path / "state", tmp_path / "after"))
         abandon(state)
-        back = carried(Memory.load(ADOPTED, adopted), LAYOUT, log).dump()
+        back = migrated(Memory.load(ADOPTED, adopted), LAYOUT, log).dump()
         found = []
         for copy in copies:
             state = opened(copy, change.key, layout=layout)
@@ -139,7 +139,7 @@ def test_a_refused_adoption_changes_nothing(tmp_path: Path, change: Change) -> N
     assert outcomes == {True, False}
 
 
-def test_a_folder_without_a_memory_file_adopts_from_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_a_snapshot_file_adopts_from_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""A former bundle's file is replaced: killed, damaged, refused or sealed, nothing is lost and nothing stays behind."""
+"""The snapshot file of a former bundle is replaced: no crash, damage or full disk loses anything or leaves a trace."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def full(*_: object) -> None:
 
 @pytest.fixture(scope="module")
 def former(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    """Yesterday's bundle."""
+    """The former bundle."""
     return pack_former(tmp_path_factory.mktemp("former"))
 
 
 @pytest.fixture(scope="module")
 def latest(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    """Today's."""
+    """The latest bundle."""
     return pack_latest(tmp_path_factory.mktemp("latest"))
 
 
@@ -151,11 +151,11 @@ def test_a_key_given_while_the_former_file_is_still_there_finds_its_memory(
         patch.setattr(os, "posix_fallocate", full)
         engine = opened(latest, folder, clock)
     before = known(engine, clock.now_ms)
-    place, copies = EventLog.activate, []
+    activate, copies = EventLog.activate, []
 
     def photographed(log: EventLog) -> None:
         copies.append(shutil.copytree(folder, folder.with_name("killed")))
-        place(log)
+        activate(log)
 
     monkeypatch.setattr(EventLog, "activate", photographed)
     engine.rotate_storage_key(KEY)
@@ -203,7 +203,7 @@ def test_erasing_after_it_leaves_zeros(
         assert internals(engine).state.memory.dump() == Memory(internals(engine).state.layout).dump()
 
 
-def test_the_former_file_is_overwritten_before_it_is_let_go(
+def test_the_former_file_is_overwritten_before_it_is_removed(
     latest: Small, left: tuple[Path, SettableClock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, clock = left

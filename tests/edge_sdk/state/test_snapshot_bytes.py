@@ -1,4 +1,4 @@
-"""Kept memory cut anywhere, or with any one byte altered: memory is what was kept, or what the log alone says.
+"""With its snapshot file cut anywhere, or any one byte altered, a folder has the memory of the snapshot or of the log.
 
 A damaged byte costs nothing at all: the other slot and the events since are as good.
 """
@@ -46,7 +46,7 @@ def test_any_one_damaged_byte_costs_nothing(folder: Path, key: bytes | None, is_
             content[at] = byte
 
 
-def test_a_file_cut_at_any_length_is_passed_over(folder: Path) -> None:
+def test_a_file_cut_at_any_length_is_ignored(folder: Path) -> None:
     expected = memory_of(range(1, EVENTS + 1), TINY_LAYOUT)
     with watched_maps():
         whole, log = begun(folder, None, is_closed=True)
@@ -82,7 +82,7 @@ def test_with_both_slots_damaged_the_log_alone_counts(folder: Path, key: bytes |
             abandon(state)
 
 
-def test_memory_kept_by_the_first_release_goes_on(folder: Path) -> None:
+def test_a_snapshot_of_the_first_release_is_read(folder: Path) -> None:
     """The file was written by edge-sdk 0.1 after `EVENTS` events, under this layout without machines and budget."""
     (folder / "memory.bin").write_bytes((GOLDEN / "memory_of_0_1.bin").read_bytes())
     file = SnapshotFile(folder / "memory.bin", TINY_LAYOUT)

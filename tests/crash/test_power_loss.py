@@ -200,7 +200,7 @@ def test_power_lost_within_a_change(act: str, acts: list[int | str], more: int, 
 
 
 def check_erase_cut_short(image: Path, history: History, before: dict[int, int], after: dict[int, int]) -> None:
-    """Events that were not to be erased are there, of the others any part; memory is the former, the new or the log's."""
+    """All other events are there, of the erased ones any part; memory is the former, the new or the log's."""
     with watched_maps():
         state = opened(image, next(iter(history.keys)))
         found = recorded(state)

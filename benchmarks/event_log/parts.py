@@ -126,7 +126,7 @@ def opening(work: Workload, sizes: Sizes, folder: Path) -> Iterator[Measure]:
 
 def _log_alone_ms(path: Path, sizes: Sizes, key: bytes | None) -> float:
     start = time.perf_counter_ns()
-    log = EventLog(path, sizes.log_bytes, key=key)
+    log = EventLog.open(path, sizes.log_bytes, key=key)
     spent_ms = (time.perf_counter_ns() - start) / 1e6
     is_full = log.count == log.capacity
     log.close()

@@ -1,52 +1,55 @@
-"""A file that is replaced by another one, so that a crash leaves either whole and nothing of the former behind.
+"""Replaces a file as a whole: after a crash either the former or the new file is there, and `recover` removes the rest.
 
-A replacement passes through these states; whatever of them a crash leaves behind, `finish` brings to an end:
+A replacement passes through these states. `recover` completes whatever a crash leaves:
 
-| on disk | what it is | what `finish` does |
+| on disk | meaning | what `recover` does |
 |---|---|---|
-| file, .new | the new file is not whole yet | overwrites and removes .new: nothing has happened |
-| .old, .new | the new file is whole, synced, and the file from now on | renames .new, then as below |
+| file, .new | the new file is not complete | overwrites and removes .new: nothing has happened |
+| .old, .new | the new file is complete, synced, and the file from now on | renames .new, then as below |
 | file, .old | the new file is in place | overwrites and removes .old |
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
+
+from edge_sdk.errors import StateUnusableError
 
 _WRITE_BYTES: Final = 1 << 24
 
 
-def create(path: Path, file_bytes: int, content: bytes) -> None:
-    """Make a file beside `path` as .new, whole and on disk; nothing else changes.
+def stage(path: Path, file_bytes: int, content: bytes) -> None:
+    """Writes a new file beside `path` as .new, complete and synced. The file itself is unchanged.
 
     Args:
-        path: of the file to be replaced, or to be there at all.
-        file_bytes: size of the new file; beyond its content it is zeros.
-        content: what it begins with.
+        path: of the file to be replaced or created.
+        file_bytes: size of the new file. Bytes after the content are zeros.
+        content: the first bytes of the new file.
 
     Raises:
-        OSError: no room, or it cannot be written; nothing is left behind.
+        OSError: the disk has no room or refuses; nothing is left behind.
     """
-    fresh = path.with_suffix(".new")
-    file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    staged = path.with_suffix(".new")
+    file = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        # Reserved now, so that no later write into a map of it can meet a full disk (it would be a SIGBUS).
+        # Reserved now, so that no later write into a map of the file can meet a full disk (a SIGBUS).
         os.posix_fallocate(file, 0, file_bytes)
         write_all(file, content, 0)
         os.fsync(file)
     except OSError:
-        with suppress(OSError):  # else `finish` removes it
-            os.unlink(fresh)
+        with suppress(OSError):  # `recover` removes the file otherwise
+            os.unlink(staged)
         raise
     finally:
         os.close(file)
 
 
-def put_in_place(path: Path) -> None:
-    """Let .new become the file where there was none, or none worth keeping.
+def install(path: Path) -> None:
+    """Renames .new to the file, where there is no file or none worth keeping.
 
     Raises:
         OSError: the disk refuses.
@@ -55,8 +58,8 @@ def put_in_place(path: Path) -> None:
     sync_folder(path)
 
 
-def give_way(path: Path) -> None:
-    """Let .new become the file in place of another. Whatever happens afterwards, `finish` makes it so.
+def swap(path: Path) -> None:
+    """Renames the file to .old. From here on the replacement is decided, and `recover` completes it.
 
     Raises:
         OSError: the disk refuses; nothing has happened.
@@ -64,11 +67,11 @@ def give_way(path: Path) -> None:
     os.rename(path, path.with_suffix(".old"))
 
 
-def finish(path: Path) -> None:
-    """Bring a replacement to its end; nothing if none is under way.
+def recover(path: Path) -> None:
+    """Completes a replacement that is under way; does nothing if none is.
 
     Raises:
-        OSError: the disk refuses; call it again.
+        OSError: the disk refuses; the call may be repeated.
     """
     old, new = path.with_suffix(".old"), path.with_suffix(".new")
     if old.exists() and not path.exists():
@@ -80,7 +83,7 @@ def finish(path: Path) -> None:
 
 
 def overwrite(file: int) -> None:
-    """Write zeros over all of an open file, on disk too.
+    """Writes zeros over all of an open file, and syncs.
 
     Raises:
         OSError: the disk refuses.
@@ -90,7 +93,7 @@ def overwrite(file: int) -> None:
 
 
 def write_all(file: int, content: bytes, at: int) -> None:
-    """Write all of `content` from byte `at` on.
+    """Writes all of `content`, beginning at byte `at` of the file.
 
     Raises:
         OSError: the disk refuses.
@@ -102,7 +105,7 @@ def write_all(file: int, content: bytes, at: int) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Returns when the disk has the names in this file's folder.
+    """Returns when the names in the folder of this file are on disk.
 
     Raises:
         OSError: the disk refuses.
@@ -114,8 +117,22 @@ def sync_folder(path: Path) -> None:
         os.close(folder)
 
 
+@contextmanager
+def as_state_error(path: Path) -> Iterator[None]:
+    """Turns an OSError into a `StateUnusableError` that names `path`."""
+    try:
+        yield
+    except OSError as problem:
+        raise state_error(path, problem) from problem
+
+
+def state_error(path: Path, problem: OSError) -> StateUnusableError:
+    """Returns the error for a file that the disk refuses to read or write."""
+    return StateUnusableError(path, problem.strerror or str(problem))
+
+
 def _shred(path: Path) -> None:
-    """Overwrite a file with zeros, on disk too, and remove it; nothing if there is none."""
+    """Overwrites a file with zeros, syncs, and removes the file; does nothing if there is none."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

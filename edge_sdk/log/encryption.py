@@ -1,7 +1,8 @@
-"""Encryption at rest with the embedder's key: AES-GCM, one seal a record and one a kept memory.
+"""Encryption at rest with the embedder's key: AES-GCM, one nonce and tag for each record and each snapshot.
 
-A nonce must never come twice under one key (NIST SP 800-38D, 8.2). A record's nonce is 8 random bytes, drawn when the
-log is opened and whenever numbers are used again, with the record's sequence number; other things get 12 random bytes.
+A nonce must never be used twice under one key (NIST SP 800-38D, 8.2). The nonce of a record is a salt of 8 random bytes
+followed by the record's sequence number; the salt is drawn when the log is opened and whenever numbers are used again.
+Everything else gets 12 random bytes.
 """
 
 from __future__ import annotations
@@ -17,39 +18,43 @@ if TYPE_CHECKING:
 
 TAG_BYTES: Final = 16
 NONCE_BYTES: Final = 12
-_SALT_BYTES: Final = 8
+SALT_BYTES: Final = 8
 _KEY_BYTES: Final = (16, 24, 32)
 
 
 class Cipher:
-    """A key, ready to use."""
+    """A checked key.
+
+    Attributes:
+        aead: AES-GCM under this key, for callers that choose the nonce themselves.
+    """
 
     def __init__(self, path: Path, key: bytes) -> None:
-        """`path` is what the error names.
+        """Checks the key; `path` is the file that the error names.
 
         Raises:
-            WrongKeyError: it is no AES key.
+            WrongKeyError: the key is no AES key.
         """
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # only who encrypts pays for the import
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # imported only where a key is given
 
         if not isinstance(key, bytes) or len(key) not in _KEY_BYTES:
             raise WrongKeyError(path, "the key given is no AES key", "pass 16, 24 or 32 random bytes")
-        self.cipher: AESGCM = AESGCM(key)
+        self.aead: AESGCM = AESGCM(key)
 
     def tag(self, nonce: bytes, content: bytes) -> bytes:
-        """16 bytes that only this key gives for this content."""
-        return self.cipher.encrypt(nonce, b"", content)
+        """Returns the 16 bytes that only this key gives for this content."""
+        return self.aead.encrypt(nonce, b"", content)
 
-    def close(self, content: bytes) -> bytes:
-        """Nonce, sealed content, tag: 28 bytes more than the content."""
+    def encrypt(self, content: bytes) -> bytes:
+        """Returns nonce, encrypted content and tag: 28 bytes more than the content."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self.cipher.encrypt(nonce, content, None)
+        return nonce + self.aead.encrypt(nonce, content, None)
 
-    def open(self, sealed: bytes) -> bytes | None:
-        """The content; None if it was altered or sealed with another key."""
+    def decrypt(self, encrypted: bytes) -> bytes | None:
+        """Returns the content; None if the content was altered or encrypted with another key."""
         from cryptography.exceptions import InvalidTag
 
         try:
-            return self.cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
+            return self.aead.decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], None)
         except (InvalidTag, ValueError):
             return None

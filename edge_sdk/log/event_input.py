@@ -1,4 +1,4 @@
-"""What an app gives to be recorded: names, numbers, times and whole columns of them, checked."""
+"""Checks what an app passes to be recorded: names, numbers, times, and whole columns."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class EventColumns(NamedTuple):
     decisions: npt.NDArray[np.uint32]  # (E,)
 
     def newest(self, count: int) -> Records:
-        """The last `count` of them as records, without numbers."""
+        """Returns the last `count` events as records, without sequence numbers."""
         part = slice(max(0, len(self.times_ms) - count), None)
         records = np.zeros(len(self.times_ms[part]), RECORD)
         records["time_s"], records["time_ms"] = np.divmod(self.times_ms[part], 1000)
@@ -40,12 +40,12 @@ class EventColumns(NamedTuple):
 
 
 def as_float32(value: object) -> float:
-    """A number that a float32 holds, of whatever type.
+    """Returns a number of any type as a float within float32.
 
     Raises:
-        InvalidValueError: it is none.
+        InvalidValueError: the value is no finite float32.
     """
-    if not isinstance(value, str | bytes | bytearray):  # float("12") would take words
+    if not isinstance(value, str | bytes | bytearray):  # float("12") accepts text
         try:
             number = float(value)  # type: ignore[arg-type]
             if -FLOAT32_MAX <= number <= FLOAT32_MAX:
@@ -56,15 +56,15 @@ def as_float32(value: object) -> float:
 
 
 def within_range(time_ms: float) -> int:
-    """Whole milliseconds that the log's format can hold."""
-    return int(min(max(0, time_ms), TIME_MS_MAX))  # in this order NaN becomes 0, infinity the last moment
+    """Returns whole milliseconds, clipped to the range of the log's format."""
+    return int(min(max(0, time_ms), TIME_MS_MAX))  # in this order NaN becomes 0, and infinity the maximum
 
 
 def id_of(item: str) -> int:
-    """The id of an item's name; 0 for "".
+    """Returns the id of an item's name; 0 for "".
 
     Raises:
-        InvalidValueError: it is no name.
+        InvalidValueError: the item is no valid name.
     """
     try:
         return item_id(item) if item != "" else 0
@@ -73,10 +73,10 @@ def id_of(item: str) -> int:
 
 
 def listed(field: str, names: Iterable[str]) -> Iterable[str]:
-    """The names, if they are more than one word.
+    """Returns the names.
 
     Raises:
-        InvalidValueError: one name instead of a list.
+        InvalidValueError: the argument is one name instead of a list.
     """
     if isinstance(names, str | bytes):
         raise InvalidValueError(field, names)
@@ -92,10 +92,10 @@ def checked_columns(
     values: npt.ArrayLike | None,
     decisions: npt.ArrayLike | None,
 ) -> EventColumns:
-    """The columns of `Engine.record_many` as arrays, each value checked.
+    """Returns the columns of `Engine.record_many` as arrays, with each value checked.
 
     Raises:
-        InvalidValueError: a column of another length or type, or a value that no event can hold; it names the first.
+        InvalidValueError: a column has another length or type, or a value is out of range; the error names the first.
     """
     times = _integers("times_ms", times_ms, TIME_MS_MAX + 1)
     count = len(times)
@@ -119,7 +119,7 @@ def checked_columns(
 
 
 def _integers(field: str, given: npt.ArrayLike, bound: int, count: int | None = None) -> npt.NDArray[np.integer]:
-    """A column of whole numbers from 0 up to, but not, `bound`."""
+    """Returns a column of whole numbers, each at least 0 and less than `bound`."""
     column: npt.NDArray[Any] = _column(field, given, count)
     if not len(column):
         return np.zeros(0, np.int64)

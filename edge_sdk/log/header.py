@@ -1,4 +1,4 @@
-"""The event log as a file: its header, and how it is made and mapped."""
+"""The header of the event log's file, and how the file is staged and mapped."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Final, NamedTuple
 
 from edge_sdk.errors import InvalidValueError, LogVersionError, StateFullError
 from edge_sdk.limits import LOG_BYTES_MAX, LOG_BYTES_MIN, LOG_VERSION
-from edge_sdk.log import atomic_file as replacing
+from edge_sdk.log import atomic_file
 from edge_sdk.log.encrypted_record import ENCRYPTED_SLOT_BYTES
-from edge_sdk.log.encryption import TAG_BYTES
+from edge_sdk.log.encryption import NONCE_BYTES, TAG_BYTES, Cipher
 from edge_sdk.log.record import PLAIN_SLOT_BYTES
 
 HEADER_BYTES: Final = 64
 LOG_ID_BYTES: Final = 8
-ERASING: Final = slice(24, 28)  # holds `ERASE_MARK` while an erase is under way
+ERASING: Final = slice(24, 28)  # contains `ERASE_MARK` while an erase is under way
 ERASE_MARK: Final = b"WIPE"  # four bytes: no damage to one of them can look like an erase
 UNKNOWN_ID: Final = bytes(LOG_ID_BYTES)
 NO_TAG: Final = bytes(TAG_BYTES)
@@ -33,18 +33,13 @@ _FULL: Final = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 class LogHeader(NamedTuple):
-    """What the first 64 bytes say."""
+    """The content of the first 64 bytes."""
 
     slot_bytes: int  # 32 plain, 64 encrypted
     capacity: int  # slots
-    first_seq: int = 1  # numbers before it were never in this file; 0 = the header was damaged there
-    log_id: bytes = UNKNOWN_ID  # random; kept memory of another id is not of this log
-    key_tag: bytes = NO_TAG  # what the log's key makes of its id; zeros in a plain log, or where it was damaged
-
-    @property
-    def is_sealed(self) -> bool:
-        """Whether records are encrypted."""
-        return self.slot_bytes == ENCRYPTED_SLOT_BYTES
+    first_seq: int = 1  # the first number in this file; 0 = the header was damaged there
+    log_id: bytes = UNKNOWN_ID  # random; a snapshot with another id belongs to another log
+    key_tag: bytes = NO_TAG  # the key's tag of the id; zeros in a plain log, or where the header was damaged
 
     @property
     def file_bytes(self) -> int:
@@ -52,23 +47,23 @@ class LogHeader(NamedTuple):
         return HEADER_BYTES + self.capacity * self.slot_bytes
 
     def pack(self) -> bytes:
-        """The 64 bytes."""
+        """Returns the 64 bytes."""
         shape = _SHAPE.pack(_MAGIC, LOG_VERSION, self.slot_bytes, self.capacity)
         identity = _IDENTITY.pack(self.first_seq, self.log_id, self.key_tag)
         return shape + _crc(shape) + bytes(4) + identity + _crc(identity)
 
 
 def read_header(path: Path, raw: bytes, size: int, *, with_key: bool) -> LogHeader:
-    """The header of a file of `size` bytes that begins with `raw`.
+    """Reads the header of a file of `size` bytes that begins with `raw`.
 
     Args:
         path: for the error.
         raw: the first 64 bytes, or fewer.
         size: of the file.
-        with_key: the caller has a key: taken for a sign of an encrypted log where the header is damaged throughout.
+        with_key: the caller has a key; where the header is damaged throughout, the log then counts as encrypted.
 
     Raises:
-        LogVersionError: another version, or no event log.
+        LogVersionError: the file has another version, or is no event log.
     """
     shape, identity = raw[: _SHAPE.size], raw[_IDENTITY_AT : _IDENTITY_AT + _IDENTITY.size]
     first_seq, log_id, key_tag = 0, UNKNOWN_ID, NO_TAG
@@ -83,7 +78,7 @@ def read_header(path: Path, raw: bytes, size: int, *, with_key: bool) -> LogHead
         if not capacity or header.file_bytes > LOG_BYTES_MAX:
             raise LogVersionError(path, f"it claims {capacity} records", LOG_VERSION)
         return header
-    # A log whose header took the damage still has the right size and some of the right first bytes.
+    # A log with a damaged header still has the right size and some of the right first bytes.
     slot_bytes = ENCRYPTED_SLOT_BYTES if with_key else PLAIN_SLOT_BYTES
     agreeing = sum(a == b for a, b in zip(raw[:8], _MAGIC, strict=False))
     if agreeing >= 4 and size >= LOG_BYTES_MIN - slot_bytes and (size - HEADER_BYTES) % slot_bytes == 0:
@@ -92,14 +87,14 @@ def read_header(path: Path, raw: bytes, size: int, *, with_key: bool) -> LogHead
 
 
 def is_cut_to_a_stub(path: Path) -> bool:
-    """Whether the file is the beginning of a log, cut before it says anything."""
+    """Returns whether the file is a log that was cut within the first fields of its header."""
     with path.open("rb") as file:
         raw = file.read(_SHAPE.size + _CRC.size)
     return len(raw) < _SHAPE.size + _CRC.size and raw[:8] == _MAGIC[: len(raw)]
 
 
 def capacity_of(file_bytes: int, slot_bytes: int = PLAIN_SLOT_BYTES) -> int:
-    """How many slots a file of this size has.
+    """Returns how many slots a file of this size has.
 
     Raises:
         InvalidValueError: the size is out of range.
@@ -109,15 +104,27 @@ def capacity_of(file_bytes: int, slot_bytes: int = PLAIN_SLOT_BYTES) -> int:
     return (file_bytes - HEADER_BYTES) // slot_bytes
 
 
-def create(path: Path, header: LogHeader, slots: bytes = b"") -> None:
-    """Make the log beside `path` as .new, whole and on disk; nothing else changes.
+def with_new_id(header: LogHeader, cipher: Cipher | None) -> LogHeader:
+    """Returns the header with a new random id, and the key's tag of that id."""
+    log_id = os.urandom(LOG_ID_BYTES)
+    return header._replace(log_id=log_id, key_tag=NO_TAG if cipher is None else key_tag(log_id, cipher))
+
+
+def key_tag(log_id: bytes, cipher: Cipher) -> bytes:
+    """Returns the 16 bytes by which a log recognises its key."""
+    # No record has number 0, and the id is drawn like a salt: this nonce is used for nothing else.
+    return cipher.tag(log_id + bytes(NONCE_BYTES - LOG_ID_BYTES), b"event log")
+
+
+def stage(path: Path, header: LogHeader, slots: bytes = b"") -> None:
+    """Writes a log beside `path` as .new, complete and synced. The file itself is unchanged.
 
     Raises:
-        StateFullError: no room; nothing is left behind.
-        OSError: it cannot be written.
+        StateFullError: the disk has no room; nothing is left behind.
+        OSError: the file cannot be written.
     """
     try:
-        replacing.create(path, header.file_bytes, header.pack() + slots)
+        atomic_file.stage(path, header.file_bytes, header.pack() + slots)
     except OSError as problem:
         if problem.errno in _FULL:
             raise StateFullError(path, header.file_bytes) from problem
@@ -125,20 +132,20 @@ def create(path: Path, header: LogHeader, slots: bytes = b"") -> None:
 
 
 def open_map(path: Path, file_path: Path, *, with_key: bool) -> tuple[LogHeader, int, mmap.mmap]:
-    """Map an existing log; a cut end is lengthened with zeros, records are never fixed.
+    """Maps an existing log. A file that was cut is lengthened with zeros; records are never repaired.
 
     Args:
         path: of the log, for errors.
-        file_path: where its file is now.
+        file_path: where the file is now.
         with_key: the caller has a key.
 
     Returns:
         The header, the open file, the whole file as a map.
 
     Raises:
-        StateFullError: no room to lengthen it.
-        LogVersionError: it is no log of this version.
-        OSError: it cannot be opened.
+        StateFullError: the disk has no room to lengthen the file.
+        LogVersionError: the file is no log of this version.
+        OSError: the file cannot be opened.
     """
     file = os.open(file_path, os.O_RDWR | os.O_CLOEXEC)
     try:

@@ -1,4 +1,4 @@
-"""What survives a power loss: the log is written to the disk at intervals, from a thread of its own."""
+"""Durability against power loss: a thread writes the log to the disk at intervals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DURABILITIES: Final = ("process", "power")
 
 
 class Flusher:
-    """Calls `sync` every `interval_s` seconds until it is stopped."""
+    """Calls `sync` every `interval_s` seconds until `stop`."""
 
     def __init__(self, sync: Callable[[], object], interval_s: float) -> None:
         self._sync, self._interval_s = sync, interval_s
@@ -20,7 +20,7 @@ class Flusher:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; returns when it has ended."""
+        """Ends the thread, and returns when the thread has ended."""
         self._stopped.set()
         self._thread.join()
 

@@ -1,4 +1,4 @@
-"""Who owns a state folder: one engine at a time."""
+"""The lock of a state folder: one engine owns the folder at a time."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import fcntl
 import os
 from pathlib import Path
 
-from edge_sdk.errors import StateOwnedError, StateUnusableError
+from edge_sdk.errors import StateOwnedError
+from edge_sdk.log.atomic_file import state_error
 
 
 class FolderLock:
-    """Holds a state folder for one engine. The kernel frees it when its process dies, however that happens."""
+    """The ownership of a state folder. The kernel frees the lock when the process dies, however that happens."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder, making it if need be.
+        """Locks the folder, and creates the folder if there is none.
 
         Raises:
-            StateOwnedError: another engine has it.
-            StateUnusableError: it cannot be made or written.
+            StateOwnedError: another engine owns the folder.
+            StateUnusableError: the folder cannot be created or written.
         """
         path = folder / "owner.lock"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as problem:
-            raise StateUnusableError(path, problem.strerror or str(problem)) from problem
+            raise state_error(path, problem) from problem
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as problem:
@@ -35,8 +36,8 @@ class FolderLock:
             os.ftruncate(self._file, 0)
             os.write(self._file, f"process {os.getpid()}".encode())
         except OSError:
-            pass  # a full disk: the lock holds all the same, only the owner's name is missing
+            pass  # the disk is full: the folder is locked all the same, only the name of the owner is missing
 
     def release(self) -> None:
-        """Let the folder go."""
+        """Unlocks the folder."""
         os.close(self._file)

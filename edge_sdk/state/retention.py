@@ -1,4 +1,4 @@
-"""Which records of the log an erase means, and which have been kept long enough. Pure over arrays."""
+"""Selects the records of the log that an erase matches, and those that the log has kept long enough."""
 
 from __future__ import annotations
 
@@ -9,9 +9,37 @@ from edge_sdk.log.record import Mask, Records
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.types import I64
 
+_SEARCH_EVERY_MS = 3_600_000  # at most so often
 
-def meant(records: Records, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> Mask:
-    """Records (E,) before a time and about one of the items and of one of the kinds (ids); None = any."""
+
+class RetentionSchedule:
+    """When the log is next searched for expired records."""
+
+    def __init__(self) -> None:
+        self._next_ms = self._last_ms = 0
+
+    def is_due(self, now_ms: int) -> bool:
+        """Returns whether a search is due; a clock that was set back makes one due."""
+        return now_ms >= self._next_ms or now_ms < self._last_ms
+
+    def reset(self) -> None:
+        """Makes a search due: the layout has changed."""
+        self._next_ms = 0
+
+    def search(self, records: Records, layout: MemoryLayout, now_ms: int) -> Mask | None:
+        """Returns which records (E,) have expired, and schedules the next search; None if no kind ever expires."""
+        expired, next_ms = expired_records(records, layout, now_ms)
+        self._last_ms, self._next_ms = now_ms, TIME_MS_MAX
+        if next_ms is None:
+            return None
+        self._next_ms = max(next_ms, now_ms + _SEARCH_EVERY_MS)
+        return expired
+
+
+def matching(
+    records: Records, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None
+) -> Mask:
+    """Returns which records (E,) are before a time, about one of the items and of one of the kinds; None = any."""
     chosen = np.ones(len(records), np.bool_)
     if before_ms is not None:
         chosen &= _times_ms(records) < before_ms
@@ -23,7 +51,10 @@ def meant(records: Records, before_ms: int | None, items: frozenset[int] | None,
 
 
 def expired_records(records: Records, layout: MemoryLayout, now_ms: int) -> tuple[Mask, int | None]:
-    """Records (E,) older than the scene keeps their kinds, and when the next can be, ms since 1970; None = never."""
+    """Returns which records (E,) are older than the scene keeps their kinds, and when the next record can expire.
+
+    The time is in milliseconds since 1970; None = never.
+    """
     bounded = sorted((kind, rule.keep_s * 1000) for kind, rule in layout.kinds.items() if rule.keep_s)
     if not bounded:
         return np.zeros(len(records), np.bool_), None

@@ -1,14 +1,19 @@
-"""What gives the cells of a dumped memory their meaning: written beside the dump, so that another bundle can read it.
+"""The tables that give the cells of a dumped memory their meaning, written beside the dump for other bundles to read.
 
-Little-endian u32 throughout, every list behind its length: in this order the window's size and the counters a half-life
-has, offer ids, category ids, ticks, kinds (id, counter + 1, 0 = not counted), the number of caps and for each (per,
-limit, seconds, 1 = cooldown), its kinds, the session (start, end, gap in seconds; an empty list = none) and its
-activity, the number of dwell rules and for each (kind, longest stay in seconds), its kinds, its activity, the number of
-passed-over rules and for each (kind, count), what is seen, what is touched, the number of machines and for each (id of
-its name, per), the ids of its states, its steps (kind, count, seconds, target), the sources of each step, the budget's
-period in seconds (an empty list = no budget), its kinds. Lists of kinds and of sources ascend. Items and the window's
-rows are left out: another bundle takes the window from the log. So are the names and channels of caps: they do not
-change what is counted.
+All numbers are little-endian u32, and every list follows its length. The lists, in this order:
+
+- the size of the window, the counters of one half-life; offer ids; category ids; ticks;
+- kinds (id, counter + 1; 0 = not counted);
+- the number of caps, and for each cap (scope, limit, seconds, 1 = cooldown), its kinds;
+- the session (start, end, gap in seconds; an empty list = none), its activity;
+- the number of dwell rules, and for each rule (kind, longest stay in seconds), its kinds, its activity;
+- the number of ignored rules, and for each rule (kind, count), the kinds that show, the kinds that respond;
+- the number of machines, and for each machine (id of its name, scope), the ids of its states, its steps (kind, count,
+  seconds, target), the sources of each step;
+- the period of the budget in seconds (an empty list = no budget), its kinds.
+
+Lists of kinds and of sources ascend. Items and the rows of the window are left out: another bundle takes the window
+from the log. The names and channels of caps are left out too: they do not change what is counted.
 """
 
 from __future__ import annotations
@@ -34,7 +39,7 @@ _NONE: Final = np.zeros(0, np.uint32)
 
 
 def pack_tables(layout: MemoryLayout) -> bytes:
-    """The tables of a layout; their length depends on the layout alone."""
+    """Returns the packed tables of a layout; their length depends on the layout alone."""
     session, kinds = layout.derived.session, sorted(layout.kinds.items())
     lists: list[Iterable[int] | U32] = [
         (layout.window, layout.counter_kinds),
@@ -75,17 +80,17 @@ def pack_tables(layout: MemoryLayout) -> bytes:
 
 
 def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, int]:
-    """A layout under which a dump can be loaded, not one to take in events: it knows no items and no window kinds.
+    """Reads a layout under which a dump can be loaded. It cannot ingest events: it has no items and no window kinds.
 
     Args:
         raw: begins with packed tables.
-        version: of the kept memory that they stand in; 3, of edge-sdk 0.1, is read too.
+        version: of the snapshot that contains the tables; 3, of edge-sdk 0.1, is read too.
 
     Returns:
-        The layout, and how many bytes it took.
+        The layout, and how many bytes the tables take.
 
     Raises:
-        ValueError: these are no tables.
+        ValueError: `raw` does not begin with tables.
     """
     reader = _Reader(raw)
     window, counter_kinds = reader.row(2)
@@ -115,7 +120,7 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
 
 
 def fingerprint(layout: MemoryLayout) -> bytes:
-    """SHA-256 (32 bytes) of all that gives a dumped memory its meaning: the tables, items, kinds' rows, retention."""
+    """Returns the SHA-256 (32 bytes) of all that gives a dump its meaning: tables, items, rows of kinds, retention."""
     digest = sha256(pack_tables(layout))
     for vocabulary in (layout.items, layout.offers):
         digest.update(vocabulary.ids.tobytes() + vocabulary.row_category.tobytes())
@@ -136,7 +141,7 @@ def _packed(numbers: Iterable[int] | U32) -> bytes:
 
 
 class _Reader:
-    """Walks through lists. A list that goes beyond the end is a ValueError, numpy's own."""
+    """Reads lists one after another. A list that goes beyond the end raises numpy's own ValueError."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
@@ -165,14 +170,14 @@ class _Reader:
         return tuple(caps)
 
     def caps_of_3(self) -> tuple[CapRule, ...]:
-        """Of one kind each, per offer (0) or per category (1)."""
+        """Reads the caps of version 3: of one kind each, per offer (0) or per category (1)."""
         return tuple(
             CapRule((kind,), Scope(per), limit, within_s, bool(cooldown))
             for kind, per, limit, within_s, cooldown in self.rows(5)
         )
 
     def machines(self) -> tuple[tuple[MachineRule, ...], tuple[tuple[int, ...], ...]]:
-        """Rules without names, and the ids of their names and of their states' names."""
+        """Reads rules without names, and the ids of their names and of the names of their states."""
         rules, names = [], []
         for _ in range(*self.row(1)):
             name, per = self.row(2)
@@ -202,5 +207,5 @@ class _Reader:
         return DerivedRules(session, tuple(dwell), tuple(ignored))
 
     def kinds(self) -> frozenset[int]:
-        """Of kinds, or of states."""
+        """Reads a set of kinds or of states."""
         return frozenset(self.numbers().tolist())

@@ -23,3 +23,12 @@ class Internals(NamedTuple):
 def internals(engine: Engine) -> Internals:
     """Returns the parts that an engine uses at this moment; some are replaced by `install_policy`."""
     return Internals(engine._state, engine._bundle, engine._maker, engine._ranker)
+
+
+def abandon(folder: StateFolder) -> None:
+    """Releases a folder as the kernel does when a process dies: nothing is written or synced. For tests of crashes."""
+    if folder._flusher is not None:
+        folder._flusher.stop()
+    folder.log.ring.close()
+    folder.snapshots.close()
+    folder._lock.release()

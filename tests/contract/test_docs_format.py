@@ -88,7 +88,7 @@ def test_ids() -> None:
 def test_header_and_record(tmp_path: Path) -> None:
     documented = example("record")
     event = documented["event"]
-    log = EventLog(tmp_path / "events.log", config.LOG_BYTES)
+    log = EventLog.open(tmp_path / "events.log", config.LOG_BYTES)
     number = log.append(
         event["time_ms"], kind_id(event["kind"]), item_id(event["item"]), event["value"], event["decision"]
     )

@@ -1,9 +1,10 @@
-"""Every event that was acknowledged is there after `kill -9` at any instant: once, in order, and nothing else.
+"""After `kill -9` at any instant, every acknowledged event is there: once, in order, and nothing else.
 
-Three threads record through the engine and say what was acknowledged, on a ring that goes round many times; the process
-is killed a random while after a random number of messages, wherever it is then. The log must hold the newest part of
-what was recorded, and memory must be, to the bit, what these events make of it one by one. Meanwhile one thread
-records many at once (more than the ring holds), resizes the log, rotates the key or erases, or numbers start low again.
+Three threads record through the engine and report what was acknowledged, on a ring that goes round many times. The
+process is killed a random time after a random number of reports. The log must then contain the newest part of what was
+recorded, and memory must be equal, to the bit, to a memory that adds these events one by one. Meanwhile one thread
+records many events at once (more than the ring has slots), resizes the log, rotates the key or erases, or numbers start
+low again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""After a power loss at most what came after the last sync is lost, nothing is invented and nothing counted twice.
+"""A power loss costs at most the events after the last sync; no event is invented and none is counted twice.
 
-The power is lost at a random moment of a random history, also within a change, and every page that was not synced is at
-any version that it had (power_loss.py).
+The power is lost at a random moment of a random history, also within a change. Every page that was not synced then has
+any version that it had since its last sync (power_loss.py).
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from edge_sdk.errors import WrongKeyError
 from edge_sdk.log.encryption import Cipher
 from edge_sdk.state.snapshot import SnapshotFile
+from edge_sdk.testing.white_box import abandon
 from tests.support.power_loss import Disk
 from tests.support.ram_folder import ram_folder
-from tests.support.small_state import KEYS, LAYOUT, LOG_BYTES, copied, die, event, memory_of, opened, record, recorded
+from tests.support.small_state import KEYS, LAYOUT, LOG_BYTES, copied, event, memory_of, opened, record, recorded
 from tests.support.state_changes import ITEM
 from tests.support.system_calls import watched_maps
 
@@ -36,7 +37,7 @@ ACTS = st.lists(
 
 
 class History:
-    """A folder on a disk, what was done to it, and what must be found when the power is lost."""
+    """A folder on a disk, what was done to it, and what must remain after a power loss."""
 
     def __init__(self, folder: Path, interval_s: float | None) -> None:
         self.disk, self.folder, self.interval_s = Disk(folder), folder, interval_s
@@ -84,8 +85,8 @@ class History:
         self.seqs = {n: seq for n, seq in self.seqs.items() if n not in gone}
         if self.state.log.cipher is None:
             times = [event(n)[0] for n in sorted(gone)]
-            assert not self.disk.may_say([struct.pack("<IH", time // 1000, time % 1000) for time in times])
-            assert not self.disk.may_say([struct.pack("<q", time) for time in times])
+            assert not self.disk.may_contain([struct.pack("<IH", time // 1000, time % 1000) for time in times])
+            assert not self.disk.may_contain([struct.pack("<q", time) for time in times])
 
     def _replace(self, act: str) -> None:
         if act in KEYS:
@@ -98,9 +99,9 @@ class History:
             self.safe = set(self.seqs)
 
     def check(self, image: Path) -> None:
-        """Open what the disk may hold now."""
+        """Opens what the disk may contain now."""
         key = self._key_of(image)
-        kept_seq = kept(image, key)
+        kept_seq = snapshot_seq(image, key)
         with watched_maps():
             state = opened(image, key)
             found = recorded(state)
@@ -115,10 +116,10 @@ class History:
             last_seq = log.last_seq
             record(state, [self.newest + 1])
             assert log.last_seq == last_seq + 1
-            die(state)
+            abandon(state)
             state = opened(image, key)
             assert state.memory.dump() == memory_of([*survivors, self.newest + 1])
-            die(state)
+            abandon(state)
 
     def _key_of(self, image: Path) -> bytes | None:
         fitting = []
@@ -126,7 +127,7 @@ class History:
             tried = copied(image, image.with_name(f"{image.name}_{number}"))
             with watched_maps():
                 try:
-                    die(opened(tried, key))
+                    abandon(opened(tried, key))
                     fitting.append(key)
                 except WrongKeyError:
                     assert len(self.keys) == 2
@@ -135,13 +136,13 @@ class History:
         return fitting[0]
 
 
-def kept(image: Path, key: bytes | None) -> int:
-    """The newest event in the kept memory that belongs to the log."""
-    looked_at = copied(image, image.with_name(image.name + "_kept"))
+def snapshot_seq(image: Path, key: bytes | None) -> int:
+    """Returns the newest event in the snapshot of this log."""
+    looked_at = copied(image, image.with_name(image.name + "_copy"))
     with watched_maps():
         state = opened(looked_at, key)
         log_id, cipher = state.log.log_id, None if key is None else Cipher(looked_at, key)
-        die(state)
+        abandon(state)
         shutil.copyfile(image / "memory.bin", looked_at / "memory.bin")
         file = SnapshotFile(looked_at / "memory.bin", LAYOUT)
         found = file.read(log_id, cipher)
@@ -164,14 +165,14 @@ def test_what_was_synced_survives_whichever_pages_do(
             history.check(history.disk.image(random, Path(folder) / f"image_{number}"))
         history.do("sync")
         history.check(history.disk.image(random, Path(folder) / "synced"))
-        die(history.state)
+        abandon(history.state)
 
 
 @pytest.mark.parametrize("act", ["grow", "shrink", "key", "other key", "no key", "erase", "erase some"])
 @given(acts=ACTS, more=st.integers(1, 90), random=st.randoms(use_true_random=False))
 @settings(max_examples=20, deadline=None)
 def test_power_lost_within_a_change(act: str, acts: list[int | str], more: int, random: Random) -> None:
-    """Before each sync, rename and removal of the change: the log is the one before or the one after."""
+    """Before each sync, rename and removal of the change, the log is the former or the new one."""
     with ram_folder() as folder:
         history = History(Path(folder) / "state", BY_HAND)
         if act == "erase some":
@@ -195,15 +196,15 @@ def test_power_lost_within_a_change(act: str, acts: list[int | str], more: int, 
                 check_erase_cut_short(image, history, before, after[0])
             else:
                 history.check(image)
-        die(history.state)
+        abandon(history.state)
 
 
 def check_erase_cut_short(image: Path, history: History, before: dict[int, int], after: dict[int, int]) -> None:
-    """What was not to be erased is there; of the rest any part; memory is as before, as after, or what the log says."""
+    """All other events are there, of the erased ones any part; memory is the former, the new or the log's."""
     with watched_maps():
         state = opened(image, next(iter(history.keys)))
         found = recorded(state)
         assert set(found) <= set(before)
         assert set(after) & {n for n, seq in before.items() if seq >= state.log.oldest_seq} <= set(found)
         assert state.memory.dump() in (memory_of(before), memory_of(after), memory_of(found))
-        die(state)
+        abandon(state)

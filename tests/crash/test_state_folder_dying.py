@@ -1,7 +1,7 @@
-"""A process that dies at any system call of a change leaves the folder as it was before or as it is after.
+"""A process that dies at any system call of a change leaves the folder as it was before the change or after it.
 
-The folder's files are copied before each call by which resizing, changing the key, renumbering or erasing changes them
-(and in the middle of each write); every copy is then opened.
+The files of the folder are copied before each call by which resizing, changing the key, renumbering or erasing changes
+them (and in the middle of each write). Every copy is then opened.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import pytest
 from edge_sdk.errors import WrongKeyError
 from edge_sdk.log.event_input import EventColumns
 from edge_sdk.memory.memory import Memory
-from tests.support.small_state import FILES, KEY, LAYOUT, copied, die, event, memory_of, opened, record, recorded
+from edge_sdk.testing.white_box import abandon
+from tests.support.small_state import FILES, KEY, LAYOUT, copied, event, memory_of, opened, record, recorded
 from tests.support.state_changes import (
     CHANGES,
     EVENTS,
@@ -30,7 +31,7 @@ from tests.support.system_calls import before_each_call, watched_maps
 
 
 class Deaths:
-    """A copy of the folder before each call of a change, and one after the last."""
+    """Copies of the folder before each call of a change, and after the last."""
 
     def __init__(self, folder: Path, change: Change) -> None:
         self.calls: list[str] = []
@@ -44,7 +45,7 @@ class Deaths:
             self._copy("end")
             self.after, self.sequence_after = recorded(state), sequence(state)
             self.memory_after, self.last_seq_after = state.memory.dump(), state.log.last_seq
-            die(state)
+            abandon(state)
 
     def _copy(self, call: str) -> None:
         self.calls.append(call)
@@ -70,13 +71,13 @@ def test_a_replaced_log_is_the_old_or_the_new_one_whole(tmp_path: Path, change: 
             record(state, [EVENTS + 1])
             assert (recorded(state)[-1], sequence(state)[-1]) == (EVENTS + 1, last_seq + 1)
             assert state.memory.dump() == memory_of(range(1, EVENTS + 2))
-            die(state)
+            abandon(state)
         seen.add((key, state.log.capacity, last_seq))
     assert len(seen) == 2
 
 
 def the_key_that_opens(copy: Path, change: Change) -> bytes | None:
-    """Exactly one of both does, whichever is tried first."""
+    """Exactly one of both keys opens the folder, whichever is tried first."""
     if change.key == change.new_key:
         return change.key
     fitting = []
@@ -89,7 +90,7 @@ def the_key_that_opens(copy: Path, change: Change) -> bytes | None:
             except WrongKeyError:
                 state = opened(tried, other)
             assert state.memory.dump() == everything()
-            die(state)
+            abandon(state)
     assert len(fitting) == 1
     return fitting[0]
 
@@ -115,7 +116,7 @@ def test_an_erase_cut_short_has_happened_or_can_be_done_again(tmp_path: Path, ch
             change.do(state)
             assert recorded(state) == deaths.after
             assert state.log.last_seq == deaths.last_seq_after
-            die(state)
+            abandon(state)
     assert seen[0] == deaths.before
     assert seen[-1] == deaths.after
 
@@ -123,7 +124,7 @@ def test_an_erase_cut_short_has_happened_or_can_be_done_again(tmp_path: Path, ch
 @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
 @pytest.mark.parametrize("count", [40, 63, 64, 100, 126, 127, 300])
 def test_many_at_once_cut_short_cost_nothing_that_was_before(tmp_path: Path, count: int, key: bytes | None) -> None:
-    """They are there as far as the log has them, or all; more than half a ring would push out what no file holds."""
+    """The events are there as far as the log has them, or all; more than half a ring would drop unsaved ones."""
     change = Change(f"record {count}", lambda folder: folder.add_many(columns(EVENTS, count), 0), key, key)
     before, after = range(1, EVENTS + 1), range(1, EVENTS + count + 1)
     states = set()
@@ -136,13 +137,13 @@ def test_many_at_once_cut_short_cost_nothing_that_was_before(tmp_path: Path, cou
             memory = state.memory.dump()
             assert memory in (memory_of(as_found), memory_of(after)), number
             states.add(memory)
-            die(state)
+            abandon(state)
     assert memory == memory_of(after)
     assert len(states) > 1 or count <= 63 // (1 if key is None else 2)
 
 
 def columns(after: int, count: int) -> EventColumns:
-    """The events that follow."""
+    """Returns the events that follow."""
     times, kinds, items, values, decisions = zip(*map(event, range(after + 1, after + 1 + count)), strict=True)
     return EventColumns(
         times_ms=np.array(times, np.int64),
@@ -156,7 +157,7 @@ def columns(after: int, count: int) -> EventColumns:
 
 
 def test_the_reference_forgets_what_the_folder_forgets(tmp_path: Path) -> None:
-    """What `deaths.after` is compared with is itself right: an erase takes the chosen events and no others."""
+    """The reference of `deaths.after` is itself right: an erase removes the chosen events and no others."""
     for change in (change for change in CHANGES if change.forgets):
         with watched_maps():
             state = begin(tmp_path / change.name, change)
@@ -169,23 +170,23 @@ def test_the_reference_forgets_what_the_folder_forgets(tmp_path: Path) -> None:
             else:
                 assert recorded(state) == []
                 assert state.memory.dump() == Memory(LAYOUT).dump()
-            die(state)
+            abandon(state)
 
 
 def test_what_no_file_holds_is_kept_before_the_ring_can_drop_it(tmp_path: Path) -> None:
-    """A log that is full of events newer than kept memory: the first event after opening must not cost the oldest."""
+    """The log is full of events newer than the snapshot: the first event after opening must not cost the oldest."""
     with watched_maps():
         state = begin(tmp_path / "state", REPLACEMENTS[0])
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(state, "keep", lambda: None)  # as if killed just before
+            patch.setattr(state, "write_snapshot", lambda: None)  # as if killed just before
             state.add_many(columns(EVENTS, 126), 0)
-        die(state)
+        abandon(state)
         state = opened(tmp_path / "state")
         before = state.memory.dump()
         state.log.append(*event(EVENTS + 127))  # and killed before `tend`
-        die(state)
+        abandon(state)
         state = opened(tmp_path / "state")
         memory = Memory.load(LAYOUT, before)
         memory.add(*event(EVENTS + 127)[:4])
         assert state.memory.dump() == memory.dump()
-        die(state)
+        abandon(state)

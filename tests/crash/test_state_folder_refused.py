@@ -1,7 +1,7 @@
-"""A disk that refuses a change of the state folder, at any system call, costs nothing that was recorded.
+"""A disk that refuses a change of the state folder, at any system call, costs no recorded event.
 
-The change says so with an `EdgeError` and then has not happened, or says nothing and has. The folder goes on working,
-in this process and after the next opening, and what a failed change left behind goes away with the next one.
+The change either raises an `EdgeError` and has not happened, or raises nothing and has happened. The folder continues
+to work, in this process and after the next opening, and the next change removes what a failed change left behind.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from edge_sdk.errors import EdgeError, StateFullError
-from edge_sdk.state.folder import StateFolder
-from tests.support.small_state import FILES, LOG_BYTES, copied, die, memory_of, opened, record, recorded
+from edge_sdk.state import folder as state_folder
+from edge_sdk.testing.white_box import abandon
+from tests.support.small_state import FILES, LOG_BYTES, copied, memory_of, opened, record, recorded
 from tests.support.state_changes import CHANGES, EVENTS, REPLACEMENTS, Change, begin, everything, sequence
 from tests.support.system_calls import before_each_call, watched_maps
 
@@ -25,7 +26,7 @@ WAITED_FOR = ("grow", "shrink", "grow encrypted", "encrypt", "rotate", "decrypt"
 
 
 class Refusals:
-    """A disk that refuses the n-th call, once or from then on."""
+    """Refuses the n-th call to the disk, once or from then on."""
 
     def __init__(self, first: int, error: int, mode: str) -> None:
         self.calls: list[str] = []
@@ -37,7 +38,7 @@ class Refusals:
             raise OSError(self._error, os.strerror(self._error))
 
     def refused(self, change: Callable[[], object]) -> bool:
-        """Whether the change said that it was refused."""
+        """Runs the change; returns whether the change raised."""
         with before_each_call(self):
             try:
                 change()
@@ -51,16 +52,16 @@ def calls_of(folder: Path, change: Change) -> int:
     with watched_maps():
         state = begin(folder, change)
         assert not refusals.refused(lambda: change.do(state))
-        die(state)
+        abandon(state)
     return len(refusals.calls)
 
 
 def cases(tmp_path: Path, change: Change) -> list[tuple[Path, int, int, str]]:
-    """A folder for each call that can be refused, and how."""
+    """Returns a folder for each call that can be refused, and how."""
     calls = calls_of(tmp_path / "counted", change)
     assert calls > 2
     with watched_maps():
-        die(begin(tmp_path / "begun", change))
+        abandon(begin(tmp_path / "begun", change))
     return [
         (copied(tmp_path / "begun", tmp_path / f"{first}_{error}_{mode}"), first, error, mode)
         for first in range(1, calls + 1)
@@ -99,7 +100,7 @@ def assert_holds_all(folder: Path, key: bytes | None, case: object) -> None:
     assert numbers == list(range(numbers[0], state.log.last_seq + 1))
     assert len(found) >= min(state.log.capacity, 63)
     assert state.log.damaged == 0
-    die(state)
+    abandon(state)
 
 
 @pytest.mark.parametrize("change", [change for change in CHANGES if change.forgets], ids=str)
@@ -108,7 +109,7 @@ def test_a_refused_erase_can_be_done_again(tmp_path: Path, change: Change) -> No
         undisturbed = begin(tmp_path / "undisturbed", change)
         change.do(undisturbed)
         after = (recorded(undisturbed), sequence(undisturbed), undisturbed.memory.dump())
-        die(undisturbed)
+        abandon(undisturbed)
         for folder, first, error, mode in cases(tmp_path, change):
             state = opened(folder, change.key)
             assert Refusals(first, error, mode).refused(lambda state=state: change.do(state))  # type: ignore[misc]
@@ -117,7 +118,7 @@ def test_a_refused_erase_can_be_done_again(tmp_path: Path, change: Change) -> No
             state.close()
             state = opened(folder, change.key)
             assert (recorded(state), sequence(state), state.memory.dump()) == after, (first, error, mode)
-            die(state)
+            abandon(state)
 
 
 @pytest.mark.parametrize("change", [change for change in REPLACEMENTS if change.name in WAITED_FOR], ids=str)
@@ -145,13 +146,13 @@ def test_recording_goes_on_when_there_is_no_room_to_renumber(tmp_path: Path) -> 
         state = begin(tmp_path / "state", renumbering)
         assert not Refusals(1, errno.ENOSPC, "from then on").refused(lambda: renumbering.do(state))
         assert state.disk_failures == 1
-        assert state.maintenance_due > state.log.last_seq
-        die(state)
+        assert state.log.due_seq > state.log.last_seq
+        abandon(state)
 
 
 @pytest.mark.parametrize("change", [change for change in CHANGES if change.name in ("grow", "rotate")], ids=str)
 def test_an_erase_overwrites_what_a_refused_replacement_left(tmp_path: Path, change: Change) -> None:
-    """Where the disk refuses even to remove the new file, it goes with the next erase."""
+    """The next erase removes a new file that the disk refused to remove."""
     for folder, first, error, _ in cases(tmp_path, change):
         with watched_maps():
             state = opened(folder, change.key)
@@ -159,21 +160,21 @@ def test_an_erase_overwrites_what_a_refused_replacement_left(tmp_path: Path, cha
             state.erase()
             assert sorted(path.name for path in folder.iterdir()) == FILES, (first, error)
             assert state.log.size_bytes >= LOG_BYTES - 64
-            die(state)
+            abandon(state)
 
 
 def test_a_folder_that_cannot_be_opened_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever goes wrong while a folder is opened, the next one may have it."""
+    """Whatever goes wrong while a folder is opened, the next engine can open it."""
     with watched_maps():
-        die(begin(tmp_path / "state", REPLACEMENTS[0]))
+        abandon(begin(tmp_path / "state", REPLACEMENTS[0]))
 
-        def refuse(self: StateFolder) -> None:
+        def refuse(*_: object) -> None:
             raise OSError(errno.EIO, "Input/output error")
 
         with monkeypatch.context() as patch:
-            patch.setattr(StateFolder, "_restore", refuse)
+            patch.setattr(state_folder, "recover", refuse)
             with pytest.raises(OSError, match="Input/output error"):
                 opened(tmp_path / "state")
         state = opened(tmp_path / "state")
         assert state.memory.dump() == everything()
-        die(state)
+        abandon(state)

@@ -82,7 +82,7 @@ def test_the_comparison_finds_a_network_import(beneath: frozenset[str]) -> None:
 # Each costs start-up and memory (docs/startup.md): what a first `rank` does not need is imported where it is used.
 OF_THE_ENGINE = {
     "": "_ort_telemetry _sha256 base_decision clock errors limits reasons types vocabulary",
-    "log": "atomic_file encrypted_record encryption event_input event_log header record",
+    "log": "atomic_file encrypted_record encryption event_input event_log header record ring",
     "memory": "bulk caps decay derived_bulk derived_events derived_rules layout lookup machine_states memory spending "
     "state_machines targets window",
     "model": "inputs onnx_runtime projection session",
@@ -90,7 +90,7 @@ OF_THE_ENGINE = {
     "slate_caps stages targeting",
     "bundle": "bundle container golden policy_reader policy_symbols reader rules_reader selftest tables_reader texts "
     "format format.generated format.generated.edge_generated",
-    "state": "durability folder lock policy_file retention snapshot snapshot_tables",
+    "state": "durability folder lock policy_file recovery retention snapshot snapshot_store snapshot_tables",
     "decision": "decision maker request",
     "engine": "engine",
 }

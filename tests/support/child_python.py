@@ -1,4 +1,4 @@
-"""A Python process of its own, to own a folder, meet a limit, or be killed."""
+"""A separate Python process that owns a folder, meets a limit, or is killed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def python(program: str, folder: Path) -> subprocess.Popen[bytes]:
-    """A Python of its own running `program`; it is killed at the end of the `with` if it still lives."""
+    """Starts a separate Python with `program`; the end of the `with` kills the process if it still runs."""
     return _Process([sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 

@@ -1,4 +1,4 @@
-"""The records of the event log's tests: a row for each number, a file full of them, and what a file still holds."""
+"""Records for the tests of the event log: a row for each number, a file of such rows, and the rows of a file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Row = tuple[int, int, int, int, float, int]
 
 
 def row(seq: int) -> Row:
-    """Sequence number, time, kind, item, value, decision of the `seq`-th record of these tests."""
+    """Returns sequence number, time, kind, item, value and decision of the `seq`-th record of these tests."""
     return (seq, 1_700_000_000_000 + seq * 1001, seq % 7 + 1, 0xDEAD0000 + seq, seq / 4, seq % 3)
 
 
 def fill(path: Path, records: int, size_bytes: int = SMALL) -> None:
-    log = EventLog(path, size_bytes)
+    log = EventLog.open(path, size_bytes)
     for seq in range(1, records + 1):
         assert log.append(*row(seq)[1:]) == seq
     log.close()
@@ -32,8 +32,8 @@ def rows(log: EventLog) -> list[Row]:
 
 
 def reopened(path: Path) -> tuple[list[Row], int]:
-    """The intact records of a file, and how many are said to be damaged."""
-    log = EventLog(path, SMALL)
+    """Returns the intact records of a file, and how many count as damaged."""
+    log = EventLog.open(path, SMALL)
     found, damaged = rows(log), log.damaged
     assert log.count == len(found)
     assert log.last_seq == max((entry[0] for entry in found), default=0)

@@ -1,7 +1,7 @@
-"""Recorders that are killed: a process that imports the SDK once and forks one for each task.
+"""The recorders that a test kills: a process imports the SDK once, and forks one recorder for each task.
 
-Runs as a process of its own, with an empty module in the place of onnxruntime: its threads would not outlive the fork,
-their locks would. The engine is the real one, but for its ranker.
+The process has an empty module in the place of onnxruntime, whose threads would not survive a fork while their locks
+would. The engine is the real one apart from its model session.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.support import kill_plan as plan
 
 
 def serve() -> None:
-    """For each task (a line of JSON): fork, kill after so many messages and a little later, hand on all messages."""
+    """Forks a recorder for each task (a line of JSON), kills it after some messages, and passes all messages on."""
     vars(edge_sdk.engine.engine)["tested_session"] = lambda _: _NoRanker()
     for line in sys.stdin.buffer:
         task = json.loads(line)
@@ -39,26 +39,26 @@ def serve() -> None:
             finally:
                 os._exit(1)
         os.close(theirs)
-        said = b""
-        while len(said) < task["kill_after"] * plan.MESSAGE.size:
+        messages = b""
+        while len(messages) < task["kill_after"] * plan.MESSAGE.size:
             part = os.read(ours, 65536)
             assert part, "the recorder died by itself"
-            said += part
+            messages += part
         until = time.monotonic() + task["later_s"]
-        while (left_s := until - time.monotonic()) > 0:  # a change says nothing while it goes on
+        while (left_s := until - time.monotonic()) > 0:  # a change sends nothing while it runs
             if select.select([ours], [], [], left_s)[0]:
-                said += os.read(ours, 65536)
+                messages += os.read(ours, 65536)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         with os.fdopen(ours, "rb") as rest:
-            said += rest.read()
-        sys.stdout.buffer.write(len(said).to_bytes(8, "little") + said)
+            messages += rest.read()
+        sys.stdout.buffer.write(len(messages).to_bytes(8, "little") + messages)
         sys.stdout.buffer.flush()
 
 
 class _NoRanker:
     def forget(self) -> None:
-        """Nothing to forget."""
+        """Does nothing."""
 
 
 class _Recorder:
@@ -67,7 +67,7 @@ class _Recorder:
         self._place = itertools.count(task["place"])
         self._mine = threading.local()
         if task["mode"] == "renumber":
-            state_folder._RENUMBER_AT = plan.RENUMBER_AT  # type: ignore[misc]
+            state_folder.RENUMBER_AT = plan.RENUMBER_AT  # type: ignore[misc]
         self._key = task["key"]
         self._engine = Engine.open(
             Path(task["state"]),
@@ -92,7 +92,7 @@ class _Recorder:
         try:
             self._record(thread)
         finally:
-            os._exit(1)  # the spawner says so
+            os._exit(1)  # the spawner notices
 
     def _record(self, thread: int) -> None:
         changes = self._changes() if thread == 0 else None
@@ -105,7 +105,7 @@ class _Recorder:
         return None
 
     def _record_many(self, count: int) -> None:
-        """Thread 0, from here on: single events and many at once, in turn."""
+        """Records single events and many at once in turn: what thread 0 does from here on."""
         while True:
             counts = list(range(count + 1, count + 1 + plan.many(count)))
             events = [plan.event(0, number) for number in counts]
@@ -119,7 +119,7 @@ class _Recorder:
                 kind_names=plan.KINDS,
                 item_names=plan.ITEMS,
             )
-            self._say(plan.RECORDED_MANY, 0, counts[-1], seq, self._mine.place)
+            self._report(plan.RECORDED_MANY, 0, counts[-1], seq, self._mine.place)
             count = counts[-1] + 1
             self._record_one(0, count)
 
@@ -127,10 +127,10 @@ class _Recorder:
         kind, item = plan.event(thread, count)
         self._mine.about = plan.RECORDING, thread, count
         seq = self._engine.record(kind, item=item, value=float(count), decision=thread + 1)
-        self._say(plan.RECORDED, thread, count, seq, self._mine.place)
+        self._report(plan.RECORDED, thread, count, seq, self._mine.place)
 
     def _changes(self) -> Iterator[None]:
-        """What is done to the folder meanwhile, one at each step."""
+        """Changes the folder meanwhile, once at each step."""
         engine, mode = self._engine, self._task["mode"]
         for step in itertools.count():
             if mode == "erase":
@@ -145,25 +145,25 @@ class _Recorder:
             yield
 
     def _announced(self, change: Callable[..., Any]) -> Callable[..., Any]:
-        """A change that says, with the engine's lock held, that it begins, and when it is done."""
+        """Wraps a change so that its beginning and its end are reported, while the engine's lock is held."""
 
         def announced(*arguments: Any) -> Any:
             place: int = next(self._place)
-            self._say(plan.BEGUN, 0, 0, self._key, place)
+            self._report(plan.BEGUN, 0, 0, self._key, place)
             result = change(*arguments)
-            self._say(plan.DONE, 0, 0, self._key, place)
+            self._report(plan.DONE, 0, 0, self._key, place)
             return result
 
         return announced
 
     def _clock(self) -> int:
-        """Called with the engine's lock held: its calls have an order. Says what is about to be recorded."""
+        """Reports what is about to be recorded. The engine's lock is held, so that calls have an order."""
         place: int = next(self._place)
         self._mine.place = place
         about = getattr(self._mine, "about", None)
         if about is not None:
-            self._say(*about, 0, place)
+            self._report(*about, 0, place)
         return plan.START_MS + plan.STEP_MS * place
 
-    def _say(self, *message: int) -> None:
+    def _report(self, *message: int) -> None:
         os.write(self._pipe, plan.MESSAGE.pack(*message))  # whole: shorter than PIPE_BUF

@@ -1,4 +1,4 @@
-"""The book that is kept on recorders that are killed: what was recorded, and what must be found after each kill."""
+"""The ledger of killed recorders: what was recorded, and what must be found after each kill."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from edge_sdk.errors import WrongKeyError
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.folder import StateFolder
+from edge_sdk.testing.white_box import abandon
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.support import kill_plan as plan
-from tests.support.small_state import die
 
 
 @dataclass(frozen=True, order=True)
 class Event:
-    """One that was recorded."""
+    """A recorded event."""
 
     place: int  # in the order of all events
     thread: int
@@ -25,7 +25,7 @@ class Event:
 
     @property
     def content(self) -> tuple[int, int, int, float, int]:
-        """As the log has it: time, kind, item, value, decision."""
+        """Returns time, kind, item, value and decision as they are in the log."""
         kind, item = plan.event(self.thread, self.count)
         if self.is_of_many:
             return plan.many_time_ms(self.count), kind_id(kind), item_id(item), float(self.count), plan.OF_MANY
@@ -34,12 +34,12 @@ class Event:
 
     @property
     def is_chosen(self) -> bool:
-        """Whether the selective erase is about it."""
+        """Whether the selective erase matches the event."""
         return plan.event(self.thread, self.count)[1] == plan.ERASED_ITEM
 
 
 class Ledger:
-    """Events that a folder must know of, oldest first; `check` after each kill."""
+    """The events that a folder must have counted, oldest first. `check` runs after each kill."""
 
     def __init__(self, state: Path, layout: MemoryLayout, mode: str, log_bytes: int) -> None:
         self.state, self.mode, self.log_bytes = state, mode, log_bytes
@@ -57,11 +57,11 @@ class Ledger:
 
     @property
     def has_met_all(self) -> bool:
-        """Whether kills came between recording and acknowledging, and within a change."""
+        """Returns whether kills came between recording and acknowledging, and within a change."""
         return self.unacknowledged > 0 and (self.unfinished > 0 or self.mode in ("record", "many", "renumber"))
 
     def check(self, said: bytes) -> None:
-        """Read what was acknowledged, open the folder and compare."""
+        """Reads the messages, opens the folder and compares."""
         last = self._read(said)
         folder = self._opened()
         try:
@@ -72,10 +72,10 @@ class Ledger:
             self._check_log(folder, found)
             self._check_counts()
         finally:
-            die(folder)
+            abandon(folder)
 
     def _read(self, said: bytes) -> list[Event]:
-        """Take in what was said; returns what was being recorded when the kill came and may not have been written."""
+        """Ingests the messages; returns the events that may not have been written when the kill came."""
         self._begun = None
         recording: dict[int, list[Event]] = {}
         erases: list[int] = []
@@ -113,19 +113,19 @@ class Ledger:
         self.counts[events[0].thread] = events[-1].count
 
     def _forget(self, place: int) -> None:
-        """An erase has happened at this place in the order."""
+        """Applies an erase at this place in the order."""
         if self.mode == "erase":
             self.events = [event for event in self.events if event.place > place]
         elif self.mode == "erase some":
             self.events = [event for event in self.events if event.place > place or not event.is_chosen]
 
     def _opened(self) -> StateFolder:
-        """Open the folder; of a change of the key that was cut short, exactly one of both keys fits."""
+        """Opens the folder. If a change of the key was cut short, exactly one of both keys must fit."""
         keys = [self.key] if self._begun is None else sorted({self.key, self._new_key})
         fitting = []
         for key in keys:
             try:
-                die(self._opened_with(key))
+                abandon(self._opened_with(key))
                 fitting.append(key)
             except WrongKeyError:
                 assert len(keys) == 2
@@ -137,7 +137,7 @@ class Ledger:
         return StateFolder(self.state, self._layout, self.log_bytes, now_ms=plan.START_MS, storage_key=plan.KEYS[key])
 
     def _found(self, folder: StateFolder, last: list[Event]) -> list[Event]:
-        """The log's events: all of them are in the book, or were being recorded."""
+        """Returns the log's events; each must be in the ledger, or was being recorded."""
         known = {event.content: event for event in (*self.events, *last)}
         found = []
         for seq, time_s, ms, kind, item, value, decision, _, _, _ in folder.log.read().tolist():
@@ -151,7 +151,7 @@ class Ledger:
         return found
 
     def _settle_last(self, folder: StateFolder, found: list[Event], last: list[Event]) -> None:
-        """What was being recorded has happened if the log has it; many at once may have happened in part."""
+        """Counts an event that was being recorded if the log has it; many at once may be there in part."""
         there = [event for event in last if event in found]
         if not there:
             return
@@ -162,7 +162,7 @@ class Ledger:
         self._never |= {event for event in last if event < there[-1]} - set(there)  # what comes after is recorded anew
 
     def _settle_erase(self, folder: StateFolder, found: list[Event]) -> None:
-        """An erase cut short has happened, or has not, or (some) has happened to memory and to part of the log."""
+        """Settles an erase that was cut short: it happened, did not, or (some) did in memory and part of the log."""
         if self._begun is None or "erase" not in self.mode:
             return
         memory = folder.memory.dump()
@@ -181,7 +181,7 @@ class Ledger:
             found[:] = [event for event in found if not event.is_chosen]
 
     def _check_log(self, folder: StateFolder, found: list[Event]) -> None:
-        """The log is the newest part of what was recorded; one place of it may have been torn."""
+        """Checks that the log is the newest part of what was recorded; one slot may be torn."""
         log = folder.log
         assert found == self.events[len(self.events) - len(found) :], "lost"
         if self.mode == "many":  # cut short, it leaves a gap between what was before and what it wrote
@@ -195,7 +195,7 @@ class Ledger:
             assert len(found) >= min(len(self.events), capacity) - log.damaged
 
     def _check_counts(self) -> None:
-        """Of each thread every event is there, once, in its order."""
+        """Checks that every event of each thread is there, once, in its order."""
         for thread in range(plan.THREADS):
             counts = [event.count for event in self.events if event.thread == thread]
             assert counts == sorted(set(counts))
@@ -204,7 +204,7 @@ class Ledger:
                 assert sorted([*counts, *never]) == list(range(1, counts[-1] + 1 if counts else 1))
 
     def _memory(self, events: list[Event]) -> bytes:
-        """Memory after these events, one by one; goes on from the last time where it can."""
+        """Returns memory after these events, one by one; continues from the last call where possible."""
         if events[: len(self._fed)] != self._fed:
             self._reference, self._fed = Memory(self._layout), []
         for event in events[len(self._fed) :]:

@@ -1,7 +1,7 @@
-"""What a recorder that is about to be killed records, and how it says what was acknowledged.
+"""The events that a recorder records before it is killed, and the messages by which it reports acknowledged events.
 
-An event says by itself who recorded it and as which of his: its decision is the thread's, its value the thread's own
-count, and its time the place in the order of all events of all threads.
+An event identifies its recorder: its decision is the thread's number plus 1, its value the thread's own count, and its
+time the place in the order of all events of all threads.
 """
 
 from __future__ import annotations

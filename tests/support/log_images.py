@@ -1,4 +1,4 @@
-"""Small logs of every sort as bytes, what each of their slots holds, and what a damaged one must still give."""
+"""Small logs of every kind as bytes, the record in each of their slots, and what remains of a damaged log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY = b"0123456789abcdef"
 
 @dataclass(frozen=True)
 class Image:
-    """One log."""
+    """The file of one log."""
 
     name: str
     content: bytes
@@ -26,7 +26,7 @@ class Image:
     first_seq: int
     key: bytes | None
     written: dict[int, int]  # slot: the number of the record in it
-    taken_out: frozenset[int]  # numbers
+    blanked: frozenset[int]  # numbers
 
     def __str__(self) -> str:
         return self.name
@@ -39,7 +39,7 @@ class Image:
         return content[HEADER + slot * self.slot_bytes : HEADER + (slot + 1) * self.slot_bytes]
 
     def left(self, content: bytes) -> tuple[list[Row], int]:
-        """Records and count of damage of a changed copy, by the rules of docs/format.md."""
+        """Returns the records and the count of damage of a changed copy, by the rules of docs/format.md."""
         intact = {s: seq for s, seq in self.written.items() if self.slot(content, s) == self.slot(self.content, s)}
         last = max(intact.values(), default=0)
         known = content[28:HEADER] == self.content[28:HEADER]
@@ -49,7 +49,7 @@ class Image:
         lost = len(numbers) - len(used)
         places = {(seq - 1) % self.capacity for seq in numbers}
         astray = sum(any(self.slot(content, s)) for s in range(self.capacity) if s not in places)
-        return [row(seq) for seq in sorted(used.values()) if seq not in self.taken_out], lost + astray
+        return [row(seq) for seq in sorted(used.values()) if seq not in self.blanked], lost + astray
 
 
 def _plain(log: EventLog) -> EventLog:
@@ -62,15 +62,15 @@ def _wrapped(log: EventLog) -> EventLog:
 
 def _grown(log: EventLog) -> EventLog:
     larger = _filled(log, 300).replacement(size_bytes=SMALL + 20 * 32, cipher=None)
-    larger.take_place()
+    larger.activate()
     log.discard()
     return _filled(larger, 305)
 
 
 def _thinned(log: EventLog) -> EventLog:
     _filled(log, 150)
-    log.take_out(np.arange(60, 72), expired=False)
-    log.take_out(np.array([30, 31, 149]), expired=True)
+    log.blank(np.arange(60, 72), expired=False)
+    log.blank(np.array([30, 31, 149]), expired=True)
     return log
 
 
@@ -85,30 +85,30 @@ _MADE: dict[str, tuple[Callable[[EventLog], EventLog], bytes | None]] = {
     "wrapped": (_wrapped, None),
     "grown": (_grown, None),
     "thinned": (_thinned, None),
-    "sealed": (_plain, KEY),
-    "sealed and wrapped": (_wrapped, KEY),
+    "encrypted": (_plain, KEY),
+    "encrypted and wrapped": (_wrapped, KEY),
 }
 NAMES = tuple(_MADE)
 
 
 def image(folder: Path, name: str) -> Image:
-    """The log of this name."""
+    """Returns the log of this name."""
     make, key = _MADE[name]
     path = folder / "events.log"
-    log = make(EventLog(path, SMALL, key=key))
+    log = make(EventLog.open(path, SMALL, key=key))
     numbers = range(log.oldest_seq, log.last_seq + 1)
-    taken_out = frozenset(set(numbers) - set(log.read()["seq"].tolist()))
+    blanked = frozenset(set(numbers) - set(log.read()["seq"].tolist()))
     written = {(seq - 1) % log.capacity: seq for seq in numbers}
     slot_bytes = 32 if key is None else 64
     first_seq = 175 if name == "grown" else 1
     log.close()
     content = path.read_bytes()
     path.unlink()
-    return Image(name, content, slot_bytes, first_seq, key, written, taken_out)
+    return Image(name, content, slot_bytes, first_seq, key, written, blanked)
 
 
 class ScratchLog:
-    """A file that is now this and now that."""
+    """A file that gets one content after another."""
 
     def __init__(self, key: bytes | None) -> None:
         self._folder = ram_folder()
@@ -116,17 +116,17 @@ class ScratchLog:
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT)
 
     def opened(self, content: bytes) -> tuple[list[Row], int]:
-        """What a log of this content gives: records, count of damage."""
+        """Opens a log of this content; returns its records and its count of damage."""
         os.ftruncate(self._file, len(content))
         os.pwrite(self._file, content, 0)
-        log = EventLog(self.path, SMALL, key=self._key)
+        log = EventLog.open(self.path, SMALL, key=self._key)
         found = [
             (seq, time_s * 1000 + time_ms, kind, item, value, decision)
             for seq, time_s, time_ms, kind, item, value, decision, _, _, _ in log.recovered().tolist()
         ]
         damaged = log.damaged
         assert log.count == len(found)
-        log._detach()
+        log.ring.close()
         return found, damaged
 
     def content(self) -> bytes:

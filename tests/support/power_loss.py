@@ -1,7 +1,7 @@
-"""A disk that loses power: of what was not synced, each page is at any version that it had since the last sync.
+"""A simulated disk that loses power: each unsynced page has any version that it had since the last sync.
 
-Pages of a file become durable when the file is synced (or its map flushed), names when their folder is; before that a
-page may be any that it was, each by itself, and the folder may be as it was after any rename or removal.
+The pages of a file become durable when the file is synced (or its map flushed), and names when their folder is synced.
+Before that, each page may have any of its versions, and the folder may be as it was after any rename or removal.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _File:
 
 
 class Disk:
-    """What is on the disk for certain, and what may be."""
+    """What the disk contains for certain, and what it may contain."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -49,7 +49,7 @@ class Disk:
         self.before_each: Callable[[], None] | None = None  # called before something becomes durable or is renamed
 
     def observe(self) -> None:
-        """See what was written since the last time."""
+        """Notes what was written since the last call."""
         names = {}
         for path in self._folder.iterdir():
             file = self._files.setdefault(path.stat().st_ino, _File())
@@ -59,21 +59,21 @@ class Disk:
             self._names.append(names)
 
     def image(self, random: Random, target: Path) -> Path:
-        """A folder as it may be after the power was lost now."""
+        """Makes a folder as it may be if the power is lost now."""
         target.mkdir()
         for name, file in random.choice(self._names).items():
             (target / name).write_bytes(b"".join(random.choice(versions) for versions in file.pages))
         return target
 
-    def may_say(self, words: list[bytes]) -> bool:
-        """Whether one of these stands in anything that may survive."""
+    def may_contain(self, words: list[bytes]) -> bool:
+        """Returns whether anything that may survive contains one of these words."""
         files = {id(file): file for names in self._names for file in names.values()}.values()
         pages = [page for file in files for versions in file.pages for page in versions]
         return any(word in page for page in pages for word in words)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """All that is done to the folder within this is seen."""
+        """Observes everything that is done to the folder within the `with`."""
         disk = self
 
         class Map(mmap.mmap):

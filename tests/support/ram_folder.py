@@ -1,6 +1,6 @@
-"""A folder in RAM, where there is a file system for it: for tests that make thousands of files.
+"""A folder in RAM, where the system has one, for tests that make thousands of files.
 
-What a disk does to files is played by the tests themselves.
+These tests simulate the disk themselves.
 """
 
 from __future__ import annotations
@@ -12,5 +12,5 @@ _RAM = Path("/dev/shm")
 
 
 def ram_folder() -> tempfile.TemporaryDirectory[str]:
-    """An empty folder; it goes with the `with`."""
+    """Returns an empty folder that is removed at the end of the `with`."""
     return tempfile.TemporaryDirectory(dir=_RAM if _RAM.is_dir() else None)

@@ -1,6 +1,6 @@
-"""A state folder for the tests of what survives: a small layout, a numbered event for each n, and memory as it must be.
+"""A small state folder for crash tests: a layout, a numbered event for each n, and the memory that must follow.
 
-Memory of the layout is larger than a page, so that its file can be torn as the log can.
+A snapshot of this layout is larger than a page, so that it can be torn as the log can.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ TINY_LAYOUT = _layout(5)  # for tests that open a folder for each byte of its me
 
 
 def event(n: int) -> Event:
-    """The n-th event, from 1; the value is n."""
+    """Returns the n-th event, from 1; its value is n."""
     return _START_MS + n * 7013, 11 + n % 3, 101 + n * n % 7, float(n), n % 5
 
 
@@ -71,16 +71,14 @@ def opened(
 
 
 def record(folder: StateFolder, numbers: Iterable[int]) -> None:
-    """Record these events as the engine does."""
+    """Records these events as the engine does."""
     for n in numbers:
         time_ms, kind, item, value, decision = event(n)
-        seq = folder.log.append(time_ms, kind, item, value, decision)
-        if seq >= folder.maintenance_due:
-            folder.maintain(time_ms)
+        folder.append(time_ms, kind, item, value, decision)
 
 
 def recorded(folder: StateFolder) -> list[int]:
-    """Which events the log holds, in order; each must be whole."""
+    """Returns which events the log contains, in order; each must be whole."""
     found = []
     for _, time_s, ms, kind, item, value, decision, _, _, _ in folder.log.read().tolist():
         assert (time_s * 1000 + ms, kind, item, value, decision) == event(int(value))
@@ -89,25 +87,15 @@ def recorded(folder: StateFolder) -> list[int]:
 
 
 def memory_of(numbers: Iterable[int], layout: MemoryLayout = LAYOUT) -> bytes:
-    """The state after these events, fed one by one."""
+    """Returns the dumped memory after these events, added one by one."""
     memory = Memory(layout)
     for n in numbers:
         memory.add(*event(n)[:4])
     return memory.dump()
 
 
-def die(folder: StateFolder) -> None:
-    """Let go of everything as the kernel does when a process dies: nothing is written, nothing is flushed."""
-    if folder._flusher is not None:
-        folder._flusher.stop()
-    folder.log._detach()
-    if folder._file is not None:
-        folder._file.close()
-    folder._lock.release()
-
-
 def copied(source: Path, target: Path) -> Path:
-    """A copy of a folder's files, as the kernel holds them now."""
+    """Copies the files of a folder as the kernel has them now."""
     target.mkdir()
     for path in source.iterdir():
         shutil.copyfile(path, target / path.name)

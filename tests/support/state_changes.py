@@ -1,4 +1,4 @@
-"""What can be done to a whole state folder, and how its log and memory must be before and after."""
+"""The changes of a whole state folder, and its log and memory before and after them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ADOPTED = LAYOUT._replace(
 
 @dataclass(frozen=True)
 class Change:
-    """One of them."""
+    """One change."""
 
     name: str
     do: Callable[[StateFolder], object]
@@ -51,7 +51,7 @@ class Change:
 
 def _renumber(folder: StateFolder) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(state_folder, "_RENUMBER_AT", folder.log.last_seq)
+        patch.setattr(state_folder, "RENUMBER_AT", folder.log.last_seq)
         folder.maintain(0)
 
 
@@ -77,7 +77,7 @@ REPLACEMENTS = tuple(change for change in CHANGES if not change.forgets)
 
 
 def begin(path: Path, change: Change) -> StateFolder:
-    """A folder whose ring has gone round, to be changed."""
+    """Opens a folder whose ring has gone round, to be changed."""
     folder = opened(path, change.key)
     if change.log_bytes != LOG_BYTES:
         folder.resize(change.log_bytes)
@@ -86,12 +86,12 @@ def begin(path: Path, change: Change) -> StateFolder:
 
 
 def memory_of_log(folder: StateFolder) -> bytes:
-    """What the log alone says."""
+    """Returns the memory that the log alone gives."""
     return memory_from(LAYOUT, folder.log.read()).dump()
 
 
 def everything() -> bytes:
-    """Memory of all events of `begin`."""
+    """Returns the memory of all events of `begin`."""
     return memory_of(range(1, EVENTS + 1))
 
 
@@ -99,8 +99,8 @@ def sequence(folder: StateFolder) -> list[int]:
     return [int(seq) for seq in np.asarray(folder.log.read()["seq"])]
 
 
-def carried(memory: Memory, layout: MemoryLayout, log: Records) -> Memory:
-    """A memory as another layout goes on with it; `log`: what the log holds of the events in it."""
+def migrated(memory: Memory, layout: MemoryLayout, log: Records) -> Memory:
+    """Returns a memory under another layout; `log` has those of its events that the log still contains."""
     made = memory_from(layout, log)
     inherit(made, memory)
     return made

@@ -1,4 +1,4 @@
-"""Looking for what a user did: in every byte of a state folder, and in everything that an engine holds."""
+"""Searches every byte of a state folder, and every object of an engine, for traces of recorded events."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ IN_LOG = {"unknown item's id", "known item's id", "value", "decision", "time in 
 
 
 def record_secrets(engine: Engine, kind: str) -> None:
-    """Two events; the clock stands at `SECRET_MS`."""
+    """Records two events; the clock is at `SECRET_MS`."""
     engine.record(kind, item=UNKNOWN, value=VALUE, decision=DECISION)
     engine.record(kind, item=KNOWN, value=VALUE, decision=DECISION)
 
 
 def on_disk(folder: Path, *, name: str = "*") -> set[str]:
-    """Which traces any file of the folder holds, at whatever offset."""
+    """Returns which traces any file of the folder contains, at any offset."""
     content = [path.read_bytes() for path in sorted(folder.rglob(name)) if path.is_file()]
     return {trace for trace, raw in TRACES.items() if any(raw in file for file in content)}
 
 
 def in_process(engine: Engine) -> set[str]:
-    """Which traces the engine holds, in whatever object: but for the bundle's own, which knows its items."""
+    """Returns which traces any object of the engine contains, apart from the bundle, which has its items."""
     found: set[str] = set()
     seen: set[int] = set()
     todo: list[object] = [engine]

@@ -1,6 +1,6 @@
-"""Every system call by which a state folder changes its files, with something done before each.
+"""Hooks before every system call by which a state folder changes its files.
 
-The calls that wait for the disk do nothing here: a process that dies takes nothing along that the kernel has.
+The calls that wait for the disk do nothing here: the death of a process loses nothing that the kernel has.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Act = Callable[[str], None]  # the call's name
 
 @contextmanager
 def before_each_call(act: Act, *, torn: bool = False) -> Iterator[None]:
-    """Do `act` before each call. Maps must have been made within `watched_maps`.
+    """Calls `act` before each system call. Maps must have been made within `watched_maps`.
 
     Args:
-        act: what to do; may raise.
-        torn: let a write happen in two halves, with `act` in between.
+        act: the hook; may raise.
+        torn: write in two halves, with `act` in between.
     """
     with pytest.MonkeyPatch.context() as patch:
         for name in _CHANGES:
@@ -42,7 +42,7 @@ def before_each_call(act: Act, *, torn: bool = False) -> Iterator[None]:
 
 @contextmanager
 def watched_maps() -> Iterator[None]:
-    """Logs opened within this have maps whose flush is a call as others are."""
+    """Gives logs that are opened within the `with` maps whose flush counts as a call."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log_file, "mmap", SimpleNamespace(mmap=_WatchedMap))
         for name in _WAITS:

@@ -60,7 +60,7 @@ def test_no_file_ever_holds_a_plain_byte(derived: Small, tmp_path: Path) -> None
     )  # fmt: skip
     record_secrets(engine, "convert")
     assert_nothing_plain(engine, tmp_path)
-    internals(engine).state.keep()
+    internals(engine).state.write_snapshot()
     assert_nothing_plain(engine, tmp_path)
     engine.feedback(engine.rank(BASE, context=HOME), "fund_c", "click")
     engine.resize(9000)
@@ -91,7 +91,7 @@ def test_a_key_that_does_not_fit_is_refused_and_nothing_is_touched(
         ("sealed", KEY_16, "another key encrypted it; pass that key"),
         ("sealed", KEY_32[::-1], "another key encrypted it; pass that key"),
         ("sealed", None, "it is encrypted; pass its key"),
-        ("plain", KEY_32, r"it is not encrypted; open it without a key, then call rotate_storage_key\(key\)"),
+        ("plain", KEY_32, r"it is not encrypted; open it without a key, then call engine.storage.rotate_key\(key\)"),
     ]
     for name, key, words in cases:
         with pytest.raises(WrongKeyError, match=words) as refused:
@@ -171,7 +171,7 @@ def test_no_nonce_comes_twice(
 ) -> None:
     """Of all that ever lay in the files: under one nonce always the same sealed bytes."""
     if renumber_at:
-        monkeypatch.setattr(state_folder, "_RENUMBER_AT", renumber_at)
+        monkeypatch.setattr(state_folder, "RENUMBER_AT", renumber_at)
     found: dict[bytes, bytes] = {}
     key, numbers = KEY_16, []
 
@@ -191,7 +191,7 @@ def test_no_nonce_comes_twice(
             engine.close()
             engine = small.open(tmp_path, clock, storage_key=key)
         elif act == 2:
-            internals(engine).state.keep()
+            internals(engine).state.write_snapshot()
         elif act == 3:
             key = KEY_32 if key == KEY_16 else KEY_16
             engine.rotate_storage_key(key)

@@ -137,7 +137,7 @@ def test_an_erase_that_the_disk_refused_half_way_can_be_called_again(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as broken:
-        broken.setattr(internals(engine).state._file, "sync", refuse)
+        broken.setattr(internals(engine).state.snapshots, "sync", refuse)
         with pytest.raises(StateUnusableError, match="Input/output error"):
             engine.erase(items=["fund_a"])
     with pytest.raises(ExplanationGoneError):  # memory has changed already
@@ -171,7 +171,7 @@ def test_numbers_start_low_again_long_before_they_end(
         now, folder = SettableClock(), tmp_path / str(limit)
         with monkeypatch.context() as patched:
             if limit:
-                patched.setattr(state_folder, "_RENUMBER_AT", limit)
+                patched.setattr(state_folder, "RENUMBER_AT", limit)
             engine = small.open(folder, now, log_bytes=4096, storage_key=storage_key)
             for number in range(900):
                 now.now_ms += 1_000

@@ -23,7 +23,7 @@ from edge_sdk.errors import (
     PolicyNotNewerError,
     StateUnusableError,
 )
-from edge_sdk.log import atomic_file as replacing
+from edge_sdk.log import atomic_file
 from edge_sdk.state.policy_file import PolicyStore
 from edge_sdk.testing.white_box import internals
 from tests.support.random_policies import RICH, Table
@@ -207,11 +207,11 @@ def test_what_a_killed_install_left_behind_is_not_looked_at(user: Opened, left: 
     user.holds(6, room=2)
 
 
-@pytest.mark.parametrize("step", ["create", "finish", "put_in_place"])
+@pytest.mark.parametrize("step", ["stage", "recover", "install"])
 def test_a_disk_that_refuses_is_named_and_the_former_policy_holds(
     user: Opened, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    real = getattr(replacing, step)
+    real = getattr(atomic_file, step)
 
     def full(path: Path, *given: Any) -> None:
         if path.name.startswith("policy"):
@@ -219,7 +219,7 @@ def test_a_disk_that_refuses_is_named_and_the_former_policy_holds(
         real(path, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(replacing, step, full)
+        patch.setattr(atomic_file, step, full)
         with pytest.raises(StateUnusableError, match="No space left on device"):
             user.engine.install_policy(signed(THRICE, 6))
         assert user.room() == 1
@@ -230,7 +230,7 @@ def test_a_disk_that_refuses_is_named_and_the_former_policy_holds(
 
 def test_a_rename_that_the_disk_does_not_confirm_has_happened(user: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the engine says now holds after a restart too."""
-    real, failed = replacing.sync_folder, list[Path]()
+    real, failed = atomic_file.sync_folder, list[Path]()
 
     def failing(path: Path) -> None:
         if path.name.startswith("policy"):
@@ -239,7 +239,7 @@ def test_a_rename_that_the_disk_does_not_confirm_has_happened(user: Opened, monk
         real(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(replacing, "sync_folder", failing)
+        patch.setattr(atomic_file, "sync_folder", failing)
         user.engine.install_policy(signed(THRICE, 6))
     assert failed
     user.holds(6, room=2)

@@ -1,4 +1,4 @@
-"""Cut anywhere, or with any one byte altered, a log opens: it gives every undamaged record and no other, and counts.
+"""A log that is cut anywhere, or has any one byte altered, opens with every intact record, and counts the damaged.
 
 Every length and every byte of logs of all sorts: begun, gone round, grown, with erased and expired records, encrypted.
 """
@@ -33,14 +33,14 @@ EACH = pytest.mark.parametrize("log", NAMES, indirect=True)
 
 @EACH
 def test_a_whole_log_gives_all(log: Image, scratch: ScratchLog) -> None:
-    numbers = sorted(set(log.written.values()) - log.taken_out)
+    numbers = sorted(set(log.written.values()) - log.blanked)
     expected = {
         "plain": list(range(1, 41)),
         "wrapped": list(range(75, 201)),
         "grown": list(range(175, 306)),
         "thinned": [n for n in range(25, 151) if not 60 <= n < 72 and n not in (30, 31, 149)],
-        "sealed": list(range(1, 41)),
-        "sealed and wrapped": list(range(138, 201)),
+        "encrypted": list(range(1, 41)),
+        "encrypted and wrapped": list(range(138, 201)),
     }[log.name]
     assert numbers == expected
     assert scratch.opened(log.content) == ([row(seq) for seq in expected], 0)
@@ -79,21 +79,21 @@ def test_any_one_damaged_byte_costs_at_most_its_own_record(log: Image, scratch: 
         content[at] ^= {"random": generator.randrange(1, 256), "lowest bit": 1, "all bits": 255}[patterns]
         found, damaged = scratch.opened(bytes(content))
         slot = (at - HEADER) // log.slot_bytes if at >= HEADER else -1
-        numbers = [seq for place, seq in log.written.items() if place != slot and seq not in log.taken_out]
+        numbers = [seq for place, seq in log.written.items() if place != slot and seq not in log.blanked]
         assert found == [row(seq) for seq in sorted(numbers)], at
         assert damaged == (at >= HEADER), at
         content[at] = byte
 
 
 def test_no_damage_to_the_header_lets_a_wrong_key_in(tmp_path: Path) -> None:
-    sealed = image(tmp_path, "sealed")
+    encrypted = image(tmp_path, "encrypted")
     for key in (b"x" * 16, None):
         with closing(ScratchLog(key)) as scratch:
             for at in range(HEADER):
-                content = bytearray(sealed.content)
+                content = bytearray(encrypted.content)
                 content[at] ^= 255
                 with pytest.raises(WrongKeyError):
                     scratch.opened(bytes(content))
                 assert scratch.content() == content
     with closing(ScratchLog(KEY)) as scratch:
-        assert len(scratch.opened(sealed.content)[0]) == 40
+        assert len(scratch.opened(encrypted.content)[0]) == 40

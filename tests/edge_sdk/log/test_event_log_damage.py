@@ -1,7 +1,7 @@
-"""What is damaged is counted, and nothing is invented.
+"""The log counts damaged records, and invents none.
 
-With garbage over it the log gives back every record that was not touched and no other; a header is fixed. (Cuts and
-single bytes: test_event_log_bytes.py.) A file of another version or of another program is refused and left untouched.
+With garbage over it, the log returns every intact record and no other, and repairs its header. (Cuts and single bytes:
+test_event_log_bytes.py.) A file of another version or of another program is refused and left unchanged.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def test_the_number_of_a_damaged_newest_record_is_used_again(tmp_path: Path) -> 
     content = bytearray(path.read_bytes())
     content[HEADER + 4 * RECORD + 12] ^= 1
     path.write_bytes(content)
-    log = EventLog(path, SMALL)
+    log = EventLog.open(path, SMALL)
     assert log.damaged == 1
     assert log.append(*row(5)[1:]) == 5
     log.close()
@@ -64,7 +64,7 @@ def test_the_number_of_a_damaged_newest_record_is_used_again(tmp_path: Path) -> 
 # ---- the header and foreign files ----
 
 
-def test_a_damaged_header_is_mended(tmp_path: Path) -> None:
+def test_a_damaged_header_is_repaired(tmp_path: Path) -> None:
     path = tmp_path / "events.log"
     fill(path, 5)
     whole = path.read_bytes()
@@ -97,7 +97,7 @@ def test_another_version_or_a_foreign_file_is_left_untouched(tmp_path: Path, con
     path = tmp_path / "events.log"
     path.write_bytes(content)
     with pytest.raises(LogVersionError, match=found) as caught:
-        EventLog(path, SMALL)
+        EventLog.open(path, SMALL)
     assert caught.value.code is ErrorCode.LOG_VERSION
     assert str(path) in str(caught.value)
     assert path.read_bytes() == content
@@ -106,4 +106,4 @@ def test_another_version_or_a_foreign_file_is_left_untouched(tmp_path: Path, con
 def test_a_folder_in_place_of_the_log_is_unusable(tmp_path: Path) -> None:
     (tmp_path / "events.log").mkdir()
     with pytest.raises(StateUnusableError, match="directory"):
-        EventLog(tmp_path / "events.log", SMALL)
+        EventLog.open(tmp_path / "events.log", SMALL)

@@ -1,6 +1,6 @@
 """Erasing overwrites every record, and cannot be left half done.
 
-The file is marked before it is wiped, so an erase cut short at any point is finished when the log is next opened.
+The file is marked before its slots are zeroed, so the next opening completes an erase that was cut short at any point.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.support.event_log_rows import HEADER, RECORD, SMALL, fill, reopened, 
 
 def test_erase_overwrites_every_record(tmp_path: Path) -> None:
     path = tmp_path / "events.log"
-    log = EventLog(path, SMALL)
+    log = EventLog.open(path, SMALL)
     for seq in range(1, 200):
         log.append(*row(seq)[1:])
     assert struct.pack("<I", 0xDEAD0000 + 150) in path.read_bytes()
@@ -30,25 +30,25 @@ def test_erase_overwrites_every_record(tmp_path: Path) -> None:
     assert reopened(path) == ([row(1)], 0)
 
 
-@pytest.mark.parametrize("wiped", [0, 1, 31, 1000, SMALL - HEADER])
-def test_an_erase_cut_short_is_finished_when_the_log_is_opened(tmp_path: Path, wiped: int) -> None:
+@pytest.mark.parametrize("zeroed", [0, 1, 31, 1000, SMALL - HEADER])
+def test_an_erase_cut_short_is_finished_when_the_log_is_opened(tmp_path: Path, zeroed: int) -> None:
     path = tmp_path / "events.log"
     fill(path, 126)
     content = bytearray(path.read_bytes())
     content[24:28] = b"WIPE"
-    content[HEADER : HEADER + wiped] = bytes(wiped)
+    content[HEADER : HEADER + zeroed] = bytes(zeroed)
     path.write_bytes(content)
     assert reopened(path) == ([], 0)
-    wiped_file = path.read_bytes()
-    assert wiped_file[24:28] == bytes(4)
-    assert wiped_file[HEADER:] == bytes(SMALL - HEADER)
+    erased = path.read_bytes()
+    assert erased[24:28] == bytes(4)
+    assert erased[HEADER:] == bytes(SMALL - HEADER)
 
 
-def test_erase_marks_the_file_before_it_wipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed at either flush, the next opening finishes the job."""
+def test_erase_marks_the_file_before_it_zeroes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a kill at either flush, the next opening completes the erase."""
     path = tmp_path / "events.log"
     fill(path, 126)
-    log = EventLog(path, SMALL)
+    log = EventLog.open(path, SMALL)
     seen: list[bytes] = []
 
     class Watched:
@@ -67,8 +67,8 @@ def test_erase_marks_the_file_before_it_wipes(tmp_path: Path, monkeypatch: pytes
         def flush(self) -> None:
             seen.append(path.read_bytes())
 
-    mapped = log._map
-    monkeypatch.setattr(log, "_map", Watched())
+    mapped = log.ring.map
+    monkeypatch.setattr(log.ring, "map", Watched())
     log.erase()
     monkeypatch.undo()
     log.close()
@@ -77,18 +77,18 @@ def test_erase_marks_the_file_before_it_wipes(tmp_path: Path, monkeypatch: pytes
     assert not any(seen[1][HEADER:])
 
 
-def test_taking_records_out_overwrites_what_is_damaged_too(tmp_path: Path) -> None:
-    """It may be one of those that are meant: nobody can read it any more."""
+def test_blanking_records_overwrites_damaged_ones_too(tmp_path: Path) -> None:
+    """A record that cannot be read may be one of those to be blanked."""
     path = tmp_path / "events.log"
     fill(path, 100)
     content = bytearray(path.read_bytes())
     content[HEADER + 9 * RECORD + 20] ^= 1  # record 10
     content[HEADER + 120 * RECORD : HEADER + 121 * RECORD] = content[HEADER + 9 * RECORD : HEADER + 10 * RECORD]
     path.write_bytes(content)
-    log = EventLog(path, SMALL)
+    log = EventLog.open(path, SMALL)
     assert (log.count, log.damaged) == (99, 2)
     log.append(*row(101)[1:])
-    log.take_out(np.array([50]), expired=False)
+    log.blank(np.array([50]), expired=False)
     assert struct.pack("<I", 0xDEAD0000 + 10) not in path.read_bytes()
     assert struct.pack("<I", 0xDEAD0000 + 50) not in path.read_bytes()
     assert [entry[0] for entry in rows(log)] == [seq for seq in range(1, 102) if seq not in (10, 50)]

@@ -1,7 +1,7 @@
-"""A full disk is said when the log is opened, never later.
+"""A full disk is an error when the log is opened, and never later.
 
-No room for a new log leaves nothing behind, no room to fix a cut one leaves it as it was, and an existing log needs
-no more room to go on recording.
+Without room for a new log nothing is left behind; without room to lengthen a cut log the log stays as it was. An
+existing log needs no more room to record.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.support.event_log_rows import SMALL, fill, reopened, row
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_no_room_for_the_log_is_said_at_once_and_leaves_nothing(
+def test_no_room_for_the_log_is_an_error_at_once_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def full(*_: object) -> None:
@@ -27,7 +27,7 @@ def test_no_room_for_the_log_is_said_at_once_and_leaves_nothing(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(StateFullError, match="no room for 4096 bytes; free space, or open with a smaller log_bytes"):
-        EventLog(tmp_path / "events.log", SMALL)
+        EventLog.open(tmp_path / "events.log", SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -39,10 +39,10 @@ from edge_sdk.errors import StateFullError
 from edge_sdk.log.event_log import EventLog
 folder = Path(sys.argv[1])
 try:
-    EventLog(folder / "large.log", 1 << 20)
+    EventLog.open(folder / "large.log", 1 << 20)
 except StateFullError as problem:
     print(problem)
-log = EventLog(folder / "events.log", 1 << 20)
+log = EventLog.open(folder / "events.log", 1 << 20)
 print(log.last_seq, log.append(5, 6, 7, 8.0, 9))
 log.close()
 """
@@ -60,7 +60,7 @@ def test_a_real_file_limit_spares_the_existing_log(tmp_path: Path) -> None:
     assert reopened(tmp_path / "events.log")[0] == [row(1), row(2), row(3), (4, 5, 6, 7, 8.0, 9)]
 
 
-def test_no_room_to_mend_a_cut_log_leaves_it_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room_to_lengthen_a_cut_log_leaves_it_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "events.log"
     fill(path, 3)
     os.truncate(path, 1000)
@@ -72,6 +72,6 @@ def test_no_room_to_mend_a_cut_log_leaves_it_as_it_was(tmp_path: Path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
         with pytest.raises(StateFullError):
-            EventLog(path, SMALL)
+            EventLog.open(path, SMALL)
     assert path.read_bytes() == before
     assert reopened(path)[0] == [row(1), row(2), row(3)]

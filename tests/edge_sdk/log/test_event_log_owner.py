@@ -1,7 +1,7 @@
 """A state folder has one owner.
 
-A second one is refused and told which process holds the folder, in the same process or in another, until the owner
-releases it or dies. A folder that cannot be owned at all is refused and left as it was.
+A second owner, in the same process or in another, is refused with the number of the owning process until that owner
+releases the folder or dies. A folder that cannot be owned at all is refused and left as it was.
 """
 
 from __future__ import annotations

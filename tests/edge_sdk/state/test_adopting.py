@@ -1,4 +1,4 @@
-"""Another layout while the folder is open: what counted goes on; no crash and no full disk costs any of it."""
+"""A folder adopts another layout while it is open: counters continue, and no crash and no full disk loses any."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ import pytest
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.folder import StateFolder
+from edge_sdk.testing.white_box import abandon
 from tests.crash.test_state_folder_refused import MODES, Refusals
-from tests.support.small_state import FILES, LAYOUT, copied, die, event, memory_of, opened, record, recorded
-from tests.support.state_changes import ADOPTED, ADOPTIONS, EVENTS, Change, begin, carried, everything
+from tests.support.small_state import FILES, LAYOUT, copied, event, memory_of, opened, record, recorded
+from tests.support.state_changes import ADOPTED, ADOPTIONS, EVENTS, Change, begin, everything, migrated
 from tests.support.system_calls import before_each_call, watched_maps
 
 LATER = range(EVENTS + 1, EVENTS + 101)
 
 
 def expected(folder: StateFolder) -> Memory:
-    """Of all events, under the layout adopted."""
-    return carried(Memory.load(LAYOUT, everything()), ADOPTED, folder.log.read())
+    """Memory of all events, under the layout adopted."""
+    return migrated(Memory.load(LAYOUT, everything()), ADOPTED, folder.log.read())
 
 
 def expected_from_file(folder: StateFolder) -> bytes:
-    """Likewise, where the layout comes between an event that the memory file holds and the next one."""
-    kept, log = folder._keep_at - folder.log.capacity // 2, folder.log.read()
-    memory = carried(Memory.load(LAYOUT, memory_of(range(1, kept + 1))), ADOPTED, log[log["seq"] <= kept])
-    return fed(memory, range(kept + 1, EVENTS + 1))
+    """The same if the layout changes between the newest event in the snapshot and the next one."""
+    last, log = folder.snapshot_seq, folder.log.read()
+    memory = migrated(Memory.load(LAYOUT, memory_of(range(1, last + 1))), ADOPTED, log[log["seq"] <= last])
+    return fed(memory, range(last + 1, EVENTS + 1))
 
 
 def fed(memory: Memory, numbers: range) -> bytes:
@@ -52,7 +53,7 @@ def test_memory_goes_on_under_the_layout_adopted(tmp_path: Path, change: Change)
         state.close()
         state = opened(tmp_path / "state", change.key, layout=ADOPTED)
         assert state.memory.dump() == after
-        die(state)
+        abandon(state)
         assert sorted(path.name for path in (tmp_path / "state").iterdir()) == FILES
 
 
@@ -63,11 +64,11 @@ def test_of_a_whole_log_the_new_layout_counts_every_event(tmp_path: Path) -> Non
         state.adopt(ADOPTED)
         assert state.memory.dump() == memory_of(range(1, 51), ADOPTED)
         assert state.memory_at(20).dump() == memory_of(range(1, 21), ADOPTED)  # type: ignore[union-attr]
-        die(state)
+        abandon(state)
 
 
 def test_an_erase_after_an_adoption_leaves_what_the_categories_of_others_hold(tmp_path: Path) -> None:
-    """The items are the same: nobody need fear that an erased one was of another category."""
+    """The items are the same, so no erased item can have been in another category."""
     with watched_maps():
         state = begin(tmp_path / "state", ADOPTIONS[0])
         state.adopt(ADOPTED)
@@ -75,7 +76,7 @@ def test_an_erase_after_an_adoption_leaves_what_the_categories_of_others_hold(tm
         state.erase_chosen(None, frozenset({101}), None)
         left = state.memory.sums[state.memory.category_slot + 1 :]
         assert (left == before).all(axis=1).tolist() == [False, True, True]
-        die(state)
+        abandon(state)
 
 
 @pytest.mark.parametrize("change", ADOPTIONS, ids=str)
@@ -92,15 +93,15 @@ def test_killed_at_any_call_either_layout_finds_all_that_counted(
         ):
             change.do(state)
         copies.append(copied(tmp_path / "state", tmp_path / "after"))
-        die(state)
-        back = carried(Memory.load(ADOPTED, adopted), LAYOUT, log).dump()
+        abandon(state)
+        back = migrated(Memory.load(ADOPTED, adopted), LAYOUT, log).dump()
         found = []
         for copy in copies:
             state = opened(copy, change.key, layout=layout)
             assert sorted(path.name for path in copy.iterdir()) == FILES
             assert recorded(state)[-1] == EVENTS
             found.append(state.memory.dump())
-            die(state)
+            abandon(state)
     assert set(found) == ({everything(), back} if layout is LAYOUT else {adopted, at_next_opening})
     assert len(copies) > 5
 
@@ -110,10 +111,10 @@ def test_a_refused_adoption_changes_nothing(tmp_path: Path, change: Change) -> N
     calls = Refusals(0, 0, "once")
     with watched_maps():
         state = begin(tmp_path / "begun", change)
-        die(state)
+        abandon(state)
         state = opened(copied(tmp_path / "begun", tmp_path / "counted"), change.key)
         assert not calls.refused(lambda: change.do(state))
-        die(state)
+        abandon(state)
         outcomes = set()
         for first in range(1, len(calls.calls) + 1):
             for error in (errno.ENOSPC, errno.EIO):
@@ -134,18 +135,18 @@ def test_a_refused_adoption_changes_nothing(tmp_path: Path, change: Change) -> N
                     state = opened(folder, change.key, layout=layout)
                     assert state.memory.dump() == after, (first, error, mode)
                     assert sorted(path.name for path in folder.iterdir()) == FILES
-                    die(state)
+                    abandon(state)
     assert outcomes == {True, False}
 
 
-def test_a_folder_without_a_memory_file_adopts_from_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_a_snapshot_file_adopts_from_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with watched_maps(), monkeypatch.context() as patch:
-        patch.setattr("edge_sdk.state.folder.SnapshotFile", full)
+        patch.setattr("edge_sdk.state.snapshot_store.SnapshotFile", full)
         state = opened(tmp_path / "state")
         record(state, range(1, 31))
         state.adopt(ADOPTED._replace(spending=None))
         assert state.memory.dump() == memory_of(range(1, 31), ADOPTED._replace(spending=None))
-        die(state)
+        abandon(state)

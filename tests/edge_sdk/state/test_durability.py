@@ -1,4 +1,4 @@
-"""Who writes the log out to the disk, and when: nobody, a thread at intervals, or each event before `record` returns.
+"""The log is written to the disk by nobody, by a thread at intervals, or at each event before `record` returns.
 
 What that saves is shown in test_power_loss.py.
 """
@@ -42,7 +42,7 @@ def flushers() -> list[threading.Thread]:
 
 
 class Syncs:
-    """Stands in for `EventLog.sync`: which event was the newest at each call."""
+    """Replaces `EventLog.sync`, and notes the newest event at each call."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.newest: list[int] = []
@@ -71,9 +71,7 @@ def test_with_power_a_thread_writes_out_what_was_recorded(
     assert sorted(set(syncs.newest)) == [1, 2, 3]
 
 
-def test_what_is_written_out_is_not_written_again(
-    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_on_disk_is_not_written_again(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     syncs = Syncs(monkeypatch)
     with opened(small, tmp_path / "state") as engine:
         engine.sync()

@@ -1,4 +1,4 @@
-"""One user's folder under two bundles: counters and caps go on."""
+"""Counters and caps of one user's folder continue under a new bundle."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ DAY_MS = 86_400_000
 
 @pytest.fixture(scope="module")
 def former(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    """Yesterday's bundle."""
+    """The former bundle."""
     return pack_former(tmp_path_factory.mktemp("former"))
 
 
 @pytest.fixture(scope="module")
 def latest(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    """Today's."""
+    """The latest bundle."""
     return pack_latest(tmp_path_factory.mktemp("latest"))
 
 
@@ -63,10 +63,10 @@ def test_a_cap_of_thirty_days_survives_a_busy_day_and_a_new_bundle(
         assert "fund_a" in [offer.id for offer in engine.rank(now, context=HOME).offers]
 
 
-def test_an_erased_item_may_have_touched_any_category_of_a_former_bundle(
+def test_an_erased_item_may_have_changed_any_category_of_a_former_bundle(
     former: Small, latest: Small, tmp_path: Path
 ) -> None:
-    """Yesterday the coupons and funds may have been in other categories: no counter of a category can be trusted."""
+    """The former bundle may have had the items in other categories, so no counter of a category can be trusted."""
     clock = SettableClock()
     with opened(former, tmp_path, clock) as engine:
         engine.record("click", item="fund_a")
@@ -88,7 +88,7 @@ def test_an_erased_item_may_have_touched_any_category_of_a_former_bundle(
 
 @given(counts=st.lists(st.integers(0, 300), min_size=2, max_size=4), seed=st.integers(0, 1000))
 @settings(max_examples=25, deadline=None)
-def test_bundles_in_turn_are_as_one_memory_that_is_taken_over_in_turn(
+def test_bundles_in_turn_are_as_one_memory_that_is_inherited_in_turn(
     former: Small, latest: Small, tmp_path_factory: pytest.TempPathFactory, counts: list[int], seed: int
 ) -> None:
     folder, clock = tmp_path_factory.mktemp("state"), SettableClock()
@@ -96,7 +96,7 @@ def test_bundles_in_turn_are_as_one_memory_that_is_taken_over_in_turn(
     for turn, count in enumerate(counts):
         small = (former, latest)[turn % 2]
         with opened(small, folder, clock) as engine:
-            expected = memory_from(internals(engine).state._layout, internals(engine).state.log.read())
+            expected = memory_from(internals(engine).state.layout, internals(engine).state.log.read())
             if before is not None and not internals(engine).state.log.is_whole:
                 inherit(expected, before)
             assert known(engine, clock.now_ms) == known_of(expected, clock.now_ms)
@@ -113,7 +113,7 @@ def test_a_log_that_holds_all_events_knows_more_than_the_former_memory(
     with opened(latest, tmp_path, clock) as engine:
         state = internals(engine).state
         assert state.log.is_whole
-        assert state.memory.dump() == memory_from(state._layout, state.log.read()).dump()
+        assert state.memory.dump() == memory_from(state.layout, state.log.read()).dump()
         clock.now_ms += 60 * DAY_MS
         decision = engine.rank(BaseDecision(OFFERS, np.zeros((6, 2))), context=HOME)
         engine.record("click", item="fund_a")  # so that the explanation is made from the log
@@ -133,7 +133,7 @@ def test_decision_ids_go_on(former: Small, latest: Small, tmp_path: Path) -> Non
             assert engine.rank(BaseDecision(OFFERS, np.zeros((6, 2))), context=HOME).id == expected
 
 
-def test_what_was_erased_before_is_not_taken_over(former: Small, latest: Small, tmp_path: Path) -> None:
+def test_what_was_erased_before_is_not_inherited(former: Small, latest: Small, tmp_path: Path) -> None:
     clock = SettableClock()
     with opened(former, tmp_path, clock) as engine:
         record_some(engine, clock, 300, 3)

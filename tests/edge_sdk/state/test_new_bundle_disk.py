@@ -1,4 +1,4 @@
-"""A former bundle's file is replaced: killed, damaged, refused or sealed, nothing is lost and nothing stays behind."""
+"""The snapshot file of a former bundle is replaced: no crash, damage or full disk loses anything or leaves a trace."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def full(*_: object) -> None:
 
 @pytest.fixture(scope="module")
 def former(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    """Yesterday's bundle."""
+    """The former bundle."""
     return pack_former(tmp_path_factory.mktemp("former"))
 
 
 @pytest.fixture(scope="module")
 def latest(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    """Today's."""
+    """The latest bundle."""
     return pack_latest(tmp_path_factory.mktemp("latest"))
 
 
@@ -118,7 +118,7 @@ def test_where_both_slots_are_damaged_the_log_alone_must_do(latest: Small, left:
     (folder / "memory.bin").write_bytes(raw)
     with opened(latest, folder, clock) as engine:
         state = internals(engine).state
-        assert state.memory.dump() == memory_from(state._layout, state.log.read()).dump()
+        assert state.memory.dump() == memory_from(state.layout, state.log.read()).dump()
         assert not state.log.is_whole
 
 
@@ -151,13 +151,13 @@ def test_a_key_given_while_the_former_file_is_still_there_finds_its_memory(
         patch.setattr(os, "posix_fallocate", full)
         engine = opened(latest, folder, clock)
     before = known(engine, clock.now_ms)
-    place, copies = EventLog.take_place, []
+    activate, copies = EventLog.activate, []
 
     def photographed(log: EventLog) -> None:
         copies.append(shutil.copytree(folder, folder.with_name("killed")))
-        place(log)
+        activate(log)
 
-    monkeypatch.setattr(EventLog, "take_place", photographed)
+    monkeypatch.setattr(EventLog, "activate", photographed)
     engine.rotate_storage_key(KEY)
     engine.close()
     with opened(latest, folder, clock, KEY) as engine, opened(latest, copies[0], clock) as killed:
@@ -200,10 +200,10 @@ def test_erasing_after_it_leaves_zeros(
         assert raw == bytes(len(raw))
         assert names_in(folder) == ["events.log", "memory.bin", "owner.lock"]
     with opened(latest, folder, clock) as engine:
-        assert internals(engine).state.memory.dump() == Memory(internals(engine).state._layout).dump()
+        assert internals(engine).state.memory.dump() == Memory(internals(engine).state.layout).dump()
 
 
-def test_the_former_file_is_overwritten_before_it_is_let_go(
+def test_the_former_file_is_overwritten_before_it_is_removed(
     latest: Small, left: tuple[Path, SettableClock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, clock = left

@@ -1,4 +1,4 @@
-"""Kept memory: what the ring dropped still counts after reopening, to the bit, and never more than was recorded."""
+"""Snapshots: events that the ring dropped count after reopening, to the bit, and never more than was recorded."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Engine
 from edge_sdk.memory.memory import Memory
-from edge_sdk.state import folder as state_folder
+from edge_sdk.state import snapshot_store
 from edge_sdk.state.snapshot import Snapshot, SnapshotFile
 from edge_sdk.testing.white_box import internals
 from tests.support.cap_answers import cap_bits
@@ -62,7 +62,7 @@ def test_a_process_that_dies_anywhere_leaves_the_same_memory(
 
 
 @pytest.mark.parametrize("content", [b"", b"words", bytes(10_000)])
-def test_a_useless_file_is_passed_over(small: Small, tmp_path: Path, content: bytes) -> None:
+def test_a_useless_file_is_ignored(small: Small, tmp_path: Path, content: bytes) -> None:
     clock = SettableClock()
     with small.open(tmp_path, clock, log_bytes=LOG_BYTES) as engine:
         record_some(engine, clock, 100, 4)  # the log holds them all
@@ -118,17 +118,17 @@ def test_decision_ids_go_on_where_nothing_was_recorded(small: Small, tmp_path: P
 
 def test_memory_of_another_log_is_overwritten(small: Small, tmp_path: Path) -> None:
     layout = small.layout.memory
-    for log_id, is_kept in ((b"this log", True), (b"that log", False)):
+    for log_id, is_found in ((b"this log", True), (b"that log", False)):
         file = SnapshotFile(tmp_path / "memory.bin", layout)
         file.write(Snapshot(Memory(layout), 5, 1), b"this log", None)
         file.close()
         file = SnapshotFile(tmp_path / "memory.bin", layout)
-        kept = file.read(log_id, None)
+        snapshot = file.read(log_id, None)
         file.close()
-        assert (kept is not None) == is_kept
-        assert any((tmp_path / "memory.bin").read_bytes()) == is_kept
-        if kept is not None:
-            assert (kept.seq, kept.decision) == (5, 1)
+        assert (snapshot is not None) == is_found
+        assert any((tmp_path / "memory.bin").read_bytes()) == is_found
+        if snapshot is not None:
+            assert (snapshot.seq, snapshot.decision) == (5, 1)
 
 
 @pytest.mark.parametrize("within_s", [1, None])  # of the same size, and of another
@@ -139,9 +139,9 @@ def test_memory_of_another_layout_is_read_as_such(small: Small, tmp_path: Path, 
     file.write(Snapshot(Memory(layout._replace(caps=caps)), 5, 1), b"this log", None)
     file.close()
     file = SnapshotFile(tmp_path / "memory.bin", layout)
-    kept = file.read(b"this log", None)
-    assert kept is not None
-    assert (kept.seq, kept.decision, kept.memory.layout.caps, file.is_foreign) == (5, 1, caps, True)
+    snapshot = file.read(b"this log", None)
+    assert snapshot is not None
+    assert (snapshot.seq, snapshot.decision, snapshot.memory.layout.caps, file.is_foreign) == (5, 1, caps, True)
     file.write(Snapshot(Memory(layout), 6, 1), b"this log", None)
     again = file.read(b"this log", None)
     file.close()
@@ -157,7 +157,7 @@ def test_without_room_for_it_the_engine_works_from_the_log(
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(state_folder, "SnapshotFile", full)
+    monkeypatch.setattr(snapshot_store, "SnapshotFile", full)
     with small.open(tmp_path, clock) as engine:
         record_some(engine, clock, 60, 7)
         before = state_of(engine)

@@ -1,4 +1,4 @@
-"""Kept memory cut anywhere, or with any one byte altered: memory is what was kept, or what the log alone says.
+"""With its snapshot file cut anywhere, or any one byte altered, a folder has the memory of the snapshot or of the log.
 
 A damaged byte costs nothing at all: the other slot and the events since are as good.
 """
@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from edge_sdk.state.snapshot import SnapshotFile
+from edge_sdk.testing.white_box import abandon
 from tests.support.paths import GOLDEN
 from tests.support.ram_folder import ram_folder
-from tests.support.small_state import KEY, TINY_LAYOUT, die, memory_of, opened, record, recorded
+from tests.support.small_state import KEY, TINY_LAYOUT, memory_of, opened, record, recorded
 from tests.support.system_calls import watched_maps
 
 EVENTS = 300  # the ring has dropped more than half of them
@@ -41,11 +42,11 @@ def test_any_one_damaged_byte_costs_nothing(folder: Path, key: bytes | None, is_
             state = opened(folder, key, layout=TINY_LAYOUT)
             assert state.memory.dump() == expected, at
             assert state.log.last_seq == EVENTS
-            die(state)
+            abandon(state)
             content[at] = byte
 
 
-def test_a_file_cut_at_any_length_is_passed_over(folder: Path) -> None:
+def test_a_file_cut_at_any_length_is_ignored(folder: Path) -> None:
     expected = memory_of(range(1, EVENTS + 1), TINY_LAYOUT)
     with watched_maps():
         whole, log = begun(folder, None, is_closed=True)
@@ -59,7 +60,7 @@ def test_a_file_cut_at_any_length_is_passed_over(folder: Path) -> None:
                 assert state.memory.dump() == (expected if length == len(whole) else of_log), length
                 assert (folder / "memory.bin").stat().st_size == len(whole)
                 assert not list(folder.glob("memory.[no]*"))
-                die(state)
+                abandon(state)
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
@@ -78,10 +79,10 @@ def test_with_both_slots_damaged_the_log_alone_counts(folder: Path, key: bytes |
             numbers = recorded(state)
             assert state.memory.dump() == memory_of(numbers, TINY_LAYOUT)
             assert numbers[-1] == EVENTS
-            die(state)
+            abandon(state)
 
 
-def test_memory_kept_by_the_first_release_goes_on(folder: Path) -> None:
+def test_a_snapshot_of_the_first_release_is_read(folder: Path) -> None:
     """The file was written by edge-sdk 0.1 after `EVENTS` events, under this layout without machines and budget."""
     (folder / "memory.bin").write_bytes((GOLDEN / "memory_of_0_1.bin").read_bytes())
     file = SnapshotFile(folder / "memory.bin", TINY_LAYOUT)
@@ -100,5 +101,5 @@ def begun(folder: Path, key: bytes | None, is_closed: bool) -> tuple[bytes, byte
     if is_closed:
         state.close()
     else:
-        die(state)
+        abandon(state)
     return (folder / "memory.bin").read_bytes(), (folder / "events.log").read_bytes()

@@ -1,0 +1,62 @@
+"""Recovers memory when a folder is opened: from the newest snapshot and the events after it, or from the log alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from edge_sdk.log.event_log import EventLog
+from edge_sdk.log.record import Records
+from edge_sdk.memory.bulk import memory_from, take_in
+from edge_sdk.memory.layout import MemoryLayout
+from edge_sdk.memory.memory import Memory
+from edge_sdk.state.snapshot_store import SnapshotStore
+
+
+class Recovered(NamedTuple):
+    """The state of a folder at its opening."""
+
+    memory: Memory  # as of the newest event
+    is_inherited: bool  # a former bundle, whose items had other categories, counted a part of memory
+    last_decision: int  # the newest decision's id
+    snapshot_seq: int | None  # the newest event in the snapshot; None = there is no snapshot
+    records: Records  # of the log
+
+
+def recover(log: EventLog, snapshots: SnapshotStore, layout: MemoryLayout) -> Recovered:
+    """Returns memory as of the newest event; the log goes on after the newest event in the snapshot.
+
+    Raises:
+        StateUnusableError: the disk refuses.
+    """
+    records = log.recovered()
+    last_decision = int(records["decision"].max(initial=0))
+    snapshot = snapshots.read(log)
+    if snapshot is None:
+        return Recovered(memory_from(layout, records), False, last_decision, None, records)
+    if snapshot.seq > log.last_seq:
+        log.skip_to(snapshot.seq)
+    is_since = records["seq"] > snapshot.seq
+    memory, is_inherited = snapshot.memory, snapshot.is_inherited
+    if memory.layout is not layout:
+        memory, is_inherited = migrate(memory, layout, records[~is_since], is_whole=log.is_whole)
+    take_in(memory, records[is_since])
+    return Recovered(memory, is_inherited, max(last_decision, snapshot.decision), snapshot.seq, records)
+
+
+def migrate(memory: Memory, layout: MemoryLayout, records: Records, *, is_whole: bool) -> tuple[Memory, bool]:
+    """Returns a memory under another layout, and whether that memory inherited anything.
+
+    Args:
+        memory: of the former layout.
+        layout: of the new memory.
+        records: the events in memory that the log still contains.
+        is_whole: the log contains every event: the new memory then counts the events anew, and inherits nothing. The
+            former bundle may not have counted all of them.
+    """
+    migrated = memory_from(layout, records)
+    if is_whole:
+        return migrated, False
+    from edge_sdk.memory.migration import inherit  # needed under another layout only: 0.8 ms of every import
+
+    inherit(migrated, memory)
+    return migrated, True

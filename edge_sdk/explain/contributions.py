@@ -14,8 +14,7 @@ from edge_sdk.model.inputs import ModelInputs
 from edge_sdk.policy.conditions import TargetingContext
 from edge_sdk.policy.rules import Boost
 from edge_sdk.policy.targeting import Candidates, match_targets, selected
-from edge_sdk.types import F32, F64, I64, Mask
-from edge_sdk.vocabulary import U32
+from edge_sdk.types import F32, F64, I64, U32, Mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,7 +27,7 @@ from edge_sdk.log.event_input import EventColumns
 from edge_sdk.log.event_log import SEQ_MAX, EventLog
 from edge_sdk.log.header import capacity_of
 from edge_sdk.log.record import Records
-from edge_sdk.memory.bulk import add_columns, ingest_bodies, memory_from, take_in
+from edge_sdk.memory.bulk import ingest, ingest_bodies, ingest_columns, memory_from
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.durability import Flusher
@@ -157,7 +157,7 @@ class StateFolder:
         if is_large:  # killed below, what was acknowledged before must be found in the memory file
             self.keep()
         self._seen = self.log.extend(events.newest(capacity), skipped=max(0, count - capacity))
-        add_columns(
+        ingest_columns(
             memory, events.times_ms, events.kinds, events.kind_ids, events.items, events.item_ids, events.values
         )
         if is_large:
@@ -198,9 +198,9 @@ class StateFolder:
         chosen = meant(records, before_ms, items, kinds)
         self._memory, self.generation = memory_from(self._layout, records[~chosen]), object()
         if not self.log.is_whole:
-            from edge_sdk.memory.erasure import inherit_untouched  # rare: 0.6 ms of every import
+            from edge_sdk.memory.erasure import inherit_unaffected  # rare: 0.6 ms of every import
 
-            inherit_untouched(self._memory, former, kinds, items, categories_differed=self._is_inherited)
+            inherit_unaffected(self._memory, former, kinds, items, categories_differed=self._is_inherited)
         self._keep_everywhere()
         with _unless_refused(self.log.path):
             self.log.take_out(records["seq"][chosen].astype(np.int64), expired=False)
@@ -324,7 +324,7 @@ class StateFolder:
             else:
                 of_slot = records[~is_since]
                 self._memory, self._is_inherited = self._as_of(self._layout, kept.memory, of_slot)
-            take_in(self._memory, records[is_since])
+            ingest(self._memory, records[is_since])
             self.last_decision = max(self.last_decision, kept.decision)
         self._seen = log.last_seq
         self._schedule_maintenance(kept_seq=kept.seq if kept else log.oldest_seq)

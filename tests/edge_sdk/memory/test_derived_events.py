@@ -195,5 +195,5 @@ def test_a_dumped_state_goes_on(rules: DerivedRules, steps: list[tuple[int, int,
 
 
 def test_a_state_of_other_rules_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^16 bytes are not the state of 2 dwell and 2 passed-over rules$"):
+    with pytest.raises(ValueError, match=r"^16 bytes are not the state of 2 dwell and 2 ignored rules$"):
         Deriver(ALL).load(Deriver(DerivedRules()).dump())

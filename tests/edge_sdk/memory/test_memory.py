@@ -76,11 +76,11 @@ def test_an_unknown_item_keeps_kind_time_and_value() -> None:
     memory = replay(LAYOUT, [START], [BOTH], [99], [7.0])
     assert window(memory, START + 3000) == ([0] * 4, [3, 0, 0, 0], [3.0, 0.0, 0.0, 0.0], [7.0, 0.0, 0.0, 0.0])
     assert not counters(memory, START).any()
-    assert not memory.knows(99)
-    assert memory.knows(40)
+    assert memory.rows_of(99) == (0, 0, 0)
+    assert memory.rows_of(40) == (4, 0, 0)
 
 
-def test_an_unknown_kind_is_passed_over() -> None:
+def test_an_unknown_kind_is_ignored() -> None:
     memory = replay(LAYOUT, [START, START], [77, 0], [10, 10], [1.0, 1.0])
     assert window(memory, START) == window(Memory(LAYOUT), START)
     assert not counters(memory, START).any()

@@ -54,13 +54,14 @@ def test_what_is_forgotten_is_what_was_not_shown(
     loaded = Memory.load(KEPT, forgetful.dump())
     kept = [event for event in events if event[1] in (SEEN, BOTH)][-4:]
     kept = [event for event in kept if event[1] == BOTH or now_ms - event[0] <= 60_000]
-    assert np.count_nonzero(loaded.window._kind[:4]) == len(kept)  # nothing else is in the dump
-    assert sorted(time for time in loaded.window._time[:4].tolist() if time < 1 << 62) == sorted(e[0] for e in kept)
+    assert np.count_nonzero(loaded.window.rows[1]) == len(kept)  # nothing else is in the dump
+    times_ms = np.frombuffer(loaded.window.dump()[-8 * KEPT.window :], np.int64).tolist()  # the last of its columns
+    assert sorted(time for time in times_ms if time < 1 << 62) == sorted(e[0] for e in kept)
     for event in taken_in_after:
         memory.add(*event)
         forgetful.add(*event)
     assert window(forgetful, now_ms + 10**10) == window(memory, now_ms + 10**10)
-    assert forgetful.sums.tobytes() == memory.sums.tobytes()
+    assert forgetful.counters.sums.tobytes() == memory.counters.sums.tobytes()
 
 
 def test_a_forgotten_event_is_in_no_byte_of_the_dump() -> None:
@@ -125,7 +126,7 @@ def test_what_follows_from_an_event_is_taken_in_and_kept() -> None:
     rules = DerivedRules(ignored=(IgnoredRule(NEITHER, frozenset({SEEN, NEITHER, 77}), frozenset({BOTH}), 2),))
     layout = LAYOUT._replace(derived=rules, kinds=LAYOUT.kinds | {NEITHER: KindRule(4, True, -1)})
     memory = replay(layout, [START, START + 1, START + 2], [SEEN, 77, SEEN], [10, 10, 20], [0.0] * 3)  # 77 is not known
-    assert window(memory, START + 2)[1] == [4, 1, 1, 0]  # the derived event does not count as passed over itself
+    assert window(memory, START + 2)[1] == [4, 1, 1, 0]  # the derived event does not count as ignored itself
     memory.add(START + 3, SEEN, 10, 0.0)
     again = Memory.load(layout, memory.dump())
     for half_way in (memory, again):

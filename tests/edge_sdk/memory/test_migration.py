@@ -19,8 +19,8 @@ from edge_sdk.memory.migration import inherit
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import pack_tables, read_tables
-from edge_sdk.types import F32
 from edge_sdk.vocabulary import Vocabulary
+from tests.support.memory_reads import all_counters, cap_ends_ms
 from tests.support.random_rules import budgets, caps, machines
 
 START_MS = 1_768_478_400_000
@@ -95,12 +95,6 @@ def further(memory: Memory, events: list[Event]) -> Memory:
     for event in events:
         memory.add(*event)
     return memory
-
-
-def counters(memory: Memory, now_ms: int) -> F32:
-    """By slot, kind and half-life."""
-    read: F32 = (memory.sums * memory._fade(now_ms, 1)).astype(np.float32)
-    return read.reshape(len(memory.sums), memory.layout.counter_kinds, -1)
 
 
 def times(memory: Memory, index: int, row: int) -> list[int]:
@@ -204,7 +198,7 @@ def go_on(memory: Memory, old: Memory) -> None:
         known = target_ids(rule.per, old_layout)
         for row, identifier in enumerate(target_ids(rule.per, new_layout), start=1):
             if identifier in known:
-                standing = old.machines.standing(former, np.array([known.index(identifier) + 1]))
+                standing = old.machines.target_states(former, np.array([known.index(identifier) + 1]))
                 name = old_layout.machines[former].states[int(standing.states[0])]
                 if name in rule.states and standing.since_ms[0]:
                     steps = [named(rule, step) for step in rule.counted]
@@ -248,9 +242,9 @@ def test_what_means_the_same_goes_on_and_the_rest_is_what_the_log_holds(
     expected, same = reference(new_layout, old_layout, events, dropped, kept), has_counterpart(new_layout, old_layout)
     for later_ms in (0, 70_000, 10**9):
         now_ms = (events[-1][0] if events else START_MS) + later_ms
-        found = counters(memory, now_ms)
-        assert found[same].tobytes() == counters(expected.always, now_ms)[same].tobytes()
-        assert found[~same].tobytes() == counters(expected.ring, now_ms)[~same].tobytes()
+        found = all_counters(memory, now_ms)
+        assert found[same].tobytes() == all_counters(expected.always, now_ms)[same].tobytes()
+        assert found[~same].tobytes() == all_counters(expected.ring, now_ms)[~same].tobytes()
     for index, rule in enumerate(new_layout.caps):
         for row in range(1, new_layout.target_rows(rule.per)):
             assert times(memory, index, row) == expected_times(expected, old_layout, index, row)
@@ -294,11 +288,12 @@ def test_a_bundle_that_changes_nothing_changes_nothing_but_the_window(
 ) -> None:
     old, memory = taken_in(layout, events), Memory(layout)
     inherit(memory, old)
-    assert memory.sums.tobytes() == old.sums.tobytes()
+    assert memory.counters.sums.tobytes() == old.counters.sums.tobytes()
     for index in range(len(layout.caps)):
-        rows = np.arange(len(memory.caps._next[index]))
+        rows = np.arange(layout.target_rows(layout.caps[index].per))
         assert memory.caps.newest(index, rows).tobytes() == old.caps.newest(index, rows).tobytes()
-        assert memory.caps._free_at_ms[index].tobytes() == old.caps._free_at_ms[index].tobytes()
+        offers, moments = np.arange(1, len(layout.offers) + 1), [event[0] for event in events]
+        assert cap_ends_ms(memory, index, offers, moments) == cap_ends_ms(old, index, offers, moments)
     assert memory.machines.dump() == old.machines.dump()
     assert memory.spending.dump() == old.spending.dump()
     assert memory.deriver.dump() == old.deriver.dump()

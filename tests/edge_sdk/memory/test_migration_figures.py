@@ -23,12 +23,12 @@ from tests.edge_sdk.memory.test_migration import (  # fmt: skip
     STAY,
     VIEW,
     Event,
-    counters,
     further,
     taken_in,
     times,
     vocabulary,
 )
+from tests.support.memory_reads import all_counters
 
 DAY_MS = 86_400_000
 ONE = MemoryLayout(
@@ -111,24 +111,24 @@ def test_an_offer_takes_its_own_along_and_leaves_its_category_what_it_had() -> N
     moved = ONE._replace(offers=vocabulary([10, 20], [2, 2]))
     memory = carried(moved, [(START_MS, VIEW, 10, 0.0), (START_MS, VIEW, 20, 0.0)])
     memory.add(START_MS, VIEW, 10, 0.0)
-    of_one = counters(taken_in(ONE, [(START_MS, VIEW, 10, 0.0)]), START_MS)[1, 0, 0]
-    assert (counters(memory, START_MS)[:, 0, 0] / of_one).tolist() == [0, 2, 1, 0, 1, 2]
+    of_one = all_counters(taken_in(ONE, [(START_MS, VIEW, 10, 0.0)]), START_MS)[1, 0, 0]
+    assert (all_counters(memory, START_MS)[:, 0, 0] / of_one).tolist() == [0, 2, 1, 0, 1, 2]
 
 
 def test_categories_go_by_name_not_by_row() -> None:
     swapped = ONE._replace(offers=vocabulary([10, 20], [2, 1]), category_ids=(102, 101))
     renamed = ONE._replace(category_ids=(103, 102))
     story = [(START_MS, VIEW, 10, 0.0)]
-    read = counters(taken_in(ONE, story), START_MS)[1, 0, 0]
-    assert counters(carried(swapped, story), START_MS)[3:, 0, 0].tolist() == [0, 0, read]
-    assert counters(carried(renamed, story), START_MS)[3:, 0, 0].tolist() == [0, 0, 0]
+    read = all_counters(taken_in(ONE, story), START_MS)[1, 0, 0]
+    assert all_counters(carried(swapped, story), START_MS)[3:, 0, 0].tolist() == [0, 0, read]
+    assert all_counters(carried(renamed, story), START_MS)[3:, 0, 0].tolist() == [0, 0, 0]
     assert len({fingerprint(layout) for layout in (ONE, swapped, renamed)}) == 3
 
 
 def test_categories_of_one_id_are_the_same_as_none() -> None:
     story = [(START_MS, VIEW, 10, 0.0), (START_MS, VIEW, 20, 0.0)]
     for new, old in ((ONE._replace(category_ids=(101, 101)), ONE), (ONE, ONE._replace(category_ids=(101, 101)))):
-        assert not counters(carried(new, story, old=old), START_MS)[3:].any()
+        assert not all_counters(carried(new, story, old=old), START_MS)[3:].any()
 
 
 def test_without_ids_categories_are_their_rows() -> None:
@@ -142,7 +142,7 @@ def test_a_kind_that_is_derived_now_is_another_one() -> None:
     story = [(START_MS, STAY, 10, 0.0), (START_MS, VIEW, 10, 0.0)]
     for new, old in ((deriving, recorded), (recorded, deriving)):
         memory = carried(new, [*story, (START_MS + 1000, SHOWN, 10, 0.0)], old=old)
-        assert counters(memory, START_MS)[1, :, 0].astype(bool).tolist() == [True, True, False]
+        assert all_counters(memory, START_MS)[1, :, 0].astype(bool).tolist() == [True, True, False]
         assert times(memory, 0, 1) == []
 
 
@@ -164,7 +164,7 @@ def test_a_machine_goes_on_but_not_a_count_of_a_kind_that_is_derived_now() -> No
     deriving = recorded._replace(derived=DerivedRules(dwell=DERIVED.dwell))
     story = [(START_MS, VIEW, 10, 0.0), (START_MS, STAY, 10, 0.0)]
     for new, counted in ((recorded, 1), (deriving, 0)):
-        standing = carried(new, story, old=recorded).machines.standing(0, np.array([1]))
+        standing = carried(new, story, old=recorded).machines.target_states(0, np.array([1]))
         assert (standing.states.tolist(), standing.counts.tolist()) == ([1], [[counted]])
 
 
@@ -176,7 +176,7 @@ def test_states_go_by_name_and_one_that_is_no_more_starts_anew() -> None:
     old, story = ONE._replace(machines=(rule,)), [(START_MS, VIEW, 10, 0.0)]
     for new, state, since_ms in ((turned, 0, START_MS), (renamed, 0, 0), (rule._replace(name="other"), 0, 0),
                                  (rule._replace(per=Scope.CATEGORY), 0, 0), (rule, 1, START_MS)):  # fmt: skip
-        standing = carried(ONE._replace(machines=(new,)), story, old=old).machines.standing(0, np.array([1]))
+        standing = carried(ONE._replace(machines=(new,)), story, old=old).machines.target_states(0, np.array([1]))
         assert (standing.states.tolist(), standing.since_ms.tolist()) == ([state], [since_ms])
 
 
@@ -193,7 +193,7 @@ def test_derived_events_go_on_counting_under_another_rule_but_not_half_way() -> 
     story = [(START_MS, VIEW, 10, 0.0), (START_MS, VIEW, 10, 0.0)]  # a stay, and another one that is still open
     for new, stays in ((old, 2), (longer, 1)):
         memory = further(carried(new, story, old=old), [(START_MS, SHOWN, 20, 0.0)])
-        found = counters(memory, START_MS)[1, :, 0]
+        found = all_counters(memory, START_MS)[1, :, 0]
         assert (found[2] * 2 / found[0]).tolist() == stays
 
 
@@ -203,7 +203,7 @@ def test_a_clock_that_was_far_ahead_fades_what_is_taken_over_as_it_did_before() 
     directly = taken_in(GROWN, [(START_MS, VIEW, 10, 0.0), (ahead_ms, VIEW, 20, 0.0)])
     for both in (memory, directly):
         both.add(START_MS + 1000, VIEW, 10, 0.0)
-    assert counters(memory, START_MS + 2000).tobytes() == counters(directly, START_MS + 2000).tobytes()
+    assert all_counters(memory, START_MS + 2000).tobytes() == all_counters(directly, START_MS + 2000).tobytes()
 
 
 def test_sessions_go_on() -> None:
@@ -212,6 +212,6 @@ def test_sessions_go_on() -> None:
     new = layout._replace(offers=GROWN.offers)
     memory = carried(new, [(START_MS, VIEW, 10, 0.0)], old=layout)
     memory.add(START_MS + 30_000, VIEW, 10, 0.0)  # within the gap: no new session
-    assert 3 not in memory.window._kind
+    assert 3 not in memory.window.rows[1]
     memory.add(START_MS + 60_001, VIEW, 10, 0.0)
-    assert 3 in memory.window._kind
+    assert 3 in memory.window.rows[1]

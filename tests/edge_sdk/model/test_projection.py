@@ -84,11 +84,11 @@ def test_it_follows_the_window_whatever_happens_in_it(steps: list[tuple[str, obj
         match what, given_:
             case "see", list(seen):
                 for kind, item, later_ms, value in seen:
-                    window.see(kind, item, now_ms + later_ms, value)
+                    window.push(kind, item, now_ms + later_ms, value)
             case "see many", list(seen) if seen:
                 kinds, items, later_ms, values = zip(*seen, strict=True)
                 times_ms = now_ms + np.array(later_ms, np.int64)
-                window.see_many(
+                window.push_many(
                     np.array(kinds, np.int32), np.array(items, np.int32), times_ms, np.array(values, np.float32)
                 )
             case "pass", int(later_ms):
@@ -106,8 +106,8 @@ def test_it_follows_the_window_whatever_happens_in_it(steps: list[tuple[str, obj
 
 def test_events_that_have_been_kept_too_long_leave_zeros_and_come_back_with_the_clock() -> None:
     window, events = Window(N, KEEP_MS), ProjectedEvents(PROJECTION, N)
-    window.see(2, 1, 1_000, 2.0)
-    window.see(1, 2, 2_000, 3.0)
+    window.push(2, 1, 1_000, 2.0)
+    window.push(1, 2, 2_000, 3.0)
     events.follow(window, 6_000)
     before = events.term[0].copy()
     assert before.any()
@@ -129,7 +129,7 @@ def test_only_what_is_new_is_projected() -> None:
     window, events = Window(N, None), ProjectedEvents(Counted(random_tables()), N)
     for count in (3, 0, 1, 2, 0, 4, 5, 9, 1):
         for _ in range(count):
-            window.see(1, 1, 0, 1.0)
+            window.push(1, 1, 0, 1.0)
         events.follow(window, 10)
     assert projected == [5, 1, 2, 4, 5, 5, 1]
 

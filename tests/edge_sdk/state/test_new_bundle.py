@@ -141,7 +141,7 @@ def test_what_was_erased_before_is_not_taken_over(former: Small, latest: Small, 
     with opened(latest, tmp_path, clock) as engine:
         memory = internals(engine).state.memory
         row = memory.layout.offers.row(item_id("fund_a"))
-        assert not memory.sums[row].any()
-        assert memory.sums[1:].any()
+        assert not memory.counters.sums[row].any()
+        assert memory.counters.sums[1:].any()
         for index, rule in enumerate(memory.layout.caps):
             assert rule.per == Scope.CATEGORY or not memory.caps.newest(index, np.array([row])).any()

@@ -92,7 +92,7 @@ class Steps:
         maker, trace = internals(engine).maker, decision.trace
         assert trace is not None
         prepared = maker.prepared(decision.base)
-        self._call = maker._ranker.bound(len(prepared.rows))
+        self._call = maker._ranker.bound_inputs(len(prepared.rows))
         memory, now_ms = internals(engine).state.memory, decision.time_ms
         evaluated = prepared.evaluated(trace.policy, memory, trace.situation, now_ms)
         self._setting = maker._setting(memory, prepared, evaluated, now_ms, 0, decision.limit, 7, decision.id)

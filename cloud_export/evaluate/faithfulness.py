@@ -78,8 +78,8 @@ class Scorer:
 
     def scores(self, inputs: ModelInputs) -> F32:
         """Fused logits (C,)."""
-        call = self._ranker.bound(len(inputs.candidate))
-        call.take(inputs)
+        call = self._ranker.bound_inputs(len(inputs.candidate))
+        call.set_inputs(inputs)
         call.run()
         return fused(call.logits, inputs.weights)
 

@@ -77,8 +77,8 @@ def _vector(
     inputs.context[:] = context
     inputs.candidate[:] = candidates
     inputs.base_logits[:] = base_logits
-    call = ranker.bound(len(candidates))
-    call.take(inputs)
+    call = ranker.bound_inputs(len(candidates))
+    call.set_inputs(inputs)
     call.run()
     return Golden(
         times_ms=times,

@@ -28,7 +28,7 @@ def tested_session(bundle: Bundle) -> ModelSession:
     """
     try:
         ranker = ModelSession(bundle.model, model_shape(bundle), bundle.tables)
-        ranker.bound(1).run()  # a graph of another shape fails here even where no vector is packed
+        ranker.bound_inputs(1).run()  # a graph of another shape fails here even where no vector is packed
         for number, golden in enumerate(bundle.golden):
             stage = _differing_stage(bundle, ranker, golden)
             if stage:
@@ -52,7 +52,7 @@ def _differing_stage(bundle: Bundle, ranker: ModelSession, golden: Golden) -> st
     inputs.context[:] = golden.context
     inputs.candidate[:] = golden.candidates
     inputs.base_logits[:] = golden.base_logits
-    call = ranker.bound(len(golden.candidates))
-    call.take(inputs)
+    call = ranker.bound_inputs(len(golden.candidates))
+    call.set_inputs(inputs)
     call.run()
     return "" if np.allclose(call.logits, golden.logits, rtol=0.0, atol=LOGIT_TOLERANCE) else "logits"

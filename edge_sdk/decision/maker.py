@@ -165,7 +165,7 @@ class DecisionMaker:
         policy, now_ms, own = self._policy, request.now_ms, request.weights
         evaluated = prepared.evaluated(policy, memory, situation, now_ms)
         weights = evaluated.weights if own is None else self._reader.weights(own)
-        call = self._ranker.bound(len(prepared.rows))
+        call = self._ranker.bound_inputs(len(prepared.rows))
         self._fill(call, memory, prepared, now_ms, self._reader.one_hot(situation.context), weights)
         call.run()
         if own is None:
@@ -182,7 +182,7 @@ class DecisionMaker:
         setting = self._setting(
             memory, prepared, evaluated, now_ms, request.utc_offset_s, request.limit, request.seed, request.number
         )
-        model_weight = warm_up_weight(policy, call.events_held()) if policy.full_events else 1.0
+        model_weight = warm_up_weight(policy, call.event_count()) if policy.full_events else 1.0
         arranged = arrange(setting, base, scores, model_weight)
         if arranged.stages.final is not scores and not _are_finite(arranged.stages.final):
             raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
@@ -304,12 +304,12 @@ class DecisionMaker:
     def _fill(
         self, call: BoundInputs, memory: Memory, prepared: CandidateSet, now_ms: int, one_hot: F32, weights: F32
     ) -> None:
-        if call.takes_rows:
+        if call.reads_rows:
             _fill_rows(call.inputs, memory, prepared, now_ms, one_hot, weights)
             return
-        call.follow(memory.window, now_ms)
-        memory.fill_counters(now_ms, prepared.slots, call.counters)
-        call.hold(prepared.rows, prepared.logits, one_hot)
+        call.set_events(memory.window, now_ms)
+        memory.counters.fill(now_ms, prepared.slots, call.counters)
+        call.set_candidates(prepared.rows, prepared.logits, one_hot)
 
 
 def _fill_rows(

@@ -112,17 +112,17 @@ def _ingest_codes(memory: Memory, times_ms: I64, kinds: I64, items: I64, values:
     """Adds the events of a chunk; kinds and items as codes of `memory.lookup`."""
     lookup = memory.lookup
     _push_newest(memory, times_ms, kinds, items, values)
-    for rule in lookup.caps:
-        at = np.flatnonzero(rule.kinds.take(kinds))
+    for inputs in lookup.caps:
+        at = np.flatnonzero(inputs.kinds.take(kinds))
         if len(at):
-            memory.caps.add_many(rule.index, times_ms.take(at), lookup.targets(rule.per, items.take(at)))
-    for rule in lookup.machines:
-        at = np.flatnonzero(rule.kinds.take(kinds))
+            memory.caps.add_many(inputs.rule, times_ms.take(at), lookup.targets(inputs.per, items.take(at)))
+    for inputs in lookup.machines:
+        at = np.flatnonzero(inputs.kinds.take(kinds))
         if len(at):
-            ids, targets = lookup.kind_id.take(kinds.take(at)), lookup.targets(rule.per, items.take(at))
-            memory.machines.add_many(rule.index, times_ms.take(at), ids, targets)
-    for rule in lookup.budget:
-        at = np.flatnonzero(rule.kinds.take(kinds))
+            ids, targets = lookup.kind_id.take(kinds.take(at)), lookup.targets(inputs.per, items.take(at))
+            memory.machines.add_many(inputs.rule, times_ms.take(at), ids, targets)
+    for inputs in lookup.budget:
+        at = np.flatnonzero(inputs.kinds.take(kinds))
         if len(at):
             memory.spending.add_many(times_ms.take(at), values.take(at))
     counted = np.flatnonzero(lookup.is_counted.take(kinds) & lookup.has_target.take(items))

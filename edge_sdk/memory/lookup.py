@@ -20,7 +20,7 @@ _BITS_MIN: Final = 12  # among few ids hardly two share their first bits
 class RuleInputs(NamedTuple):
     """Which events a cap, a machine or the budget counts."""
 
-    index: int  # of the rule
+    rule: int  # index
     kinds: Mask  # (K + 1,) by kind code
     per: Scope
 

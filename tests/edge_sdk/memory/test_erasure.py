@@ -1,4 +1,4 @@
-"""After an erase memory holds what the other events left behind, and nothing of the erased ones."""
+"""After an erase, memory has the effects of the other events and none of the erased ones."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ KINDS = st.one_of(st.none(), st.frozensets(st.sampled_from([VIEW, CLICK, SHOWN])
 ITEMS = st.one_of(st.none(), st.frozensets(st.sampled_from([10, 20, 30, 40, 50])))
 
 
-def taken_in(layout: MemoryLayout, events: list[Event]) -> Memory:
+def ingested(layout: MemoryLayout, events: list[Event]) -> Memory:
     memory = Memory(layout)
     for event in events:
         memory.add(*event)
@@ -118,18 +118,18 @@ def untouched(layout: MemoryLayout, kinds: Chosen, items: Chosen) -> npt.NDArray
 def test_what_is_untouched_is_as_if_the_erased_had_never_been(
     events: list[Event], dropped: int, kinds: Chosen, items: Chosen, layout: MemoryLayout
 ) -> None:
-    old = taken_in(layout, events)
+    old = ingested(layout, events)
     before = old.dump()
     survivors = [event for event in events if not is_erased(event, kinds, items)]
     in_log = [event for event in events[dropped:] if not is_erased(event, kinds, items)]
-    rebuilt, never_seen = taken_in(layout, in_log), taken_in(layout, survivors)
+    rebuilt, never_seen = ingested(layout, in_log), ingested(layout, survivors)
     inherit_unaffected(rebuilt, old, kinds, items)
     assert old.dump() == before
     if kinds is None and items is None:
-        assert rebuilt.dump() == taken_in(layout, in_log).dump()
+        assert rebuilt.dump() == ingested(layout, in_log).dump()
         return
     whole = untouched(layout, kinds, items)
-    only_log = taken_in(layout, in_log)
+    only_log = ingested(layout, in_log)
     for later_ms in (0, 70_000, 10**9):
         now_ms = (events[-1][0] if events else START_MS) + later_ms
         found = counters(rebuilt, now_ms)
@@ -142,7 +142,7 @@ def test_what_is_untouched_is_as_if_the_erased_had_never_been(
     for index, machine in enumerate(layout.machines):
         for row in (1,) if machine.per == Scope.USER else (1, 2):
             source = never_seen if is_whole(layout, kinds, whole, row, machine.per, machine.kinds) else only_log
-            assert stands(rebuilt, index, row) == stands(source, index, row)
+            assert machine_state(rebuilt, index, row) == machine_state(source, index, row)
     source = never_seen if is_whole(layout, kinds, whole, 1, Scope.USER, {SHOWN}) else only_log
     assert rebuilt.spending.dump() == source.spending.dump()
     assert rebuilt.window.dump() == only_log.window.dump()
@@ -160,9 +160,9 @@ def is_whole(
     return not erased.union(follow).intersection(kinds)
 
 
-def stands(memory: Memory, index: int, row: int) -> tuple[object, ...]:
-    standing = memory.machines.target_states(index, np.array([row]))
-    return standing.states.tolist(), standing.since_ms.tolist(), standing.counts.tolist()
+def machine_state(memory: Memory, index: int, row: int) -> tuple[object, ...]:
+    found = memory.machines.target_states(index, np.array([row]))
+    return found.states.tolist(), found.since_ms.tolist(), found.counts.tolist()
 
 
 def ring(memory: Memory, index: int, row: int, events: list[Event]) -> tuple[list[int], list[int]]:
@@ -172,20 +172,20 @@ def ring(memory: Memory, index: int, row: int, events: list[Event]) -> tuple[lis
 
 
 def test_of_an_erased_time_only_its_period_is_kept() -> None:
-    old = taken_in(PLAIN, [(START_MS, VIEW, 10, 0.0), (START_MS + 1_234_567, CLICK, 20, 0.0)])
+    old = ingested(PLAIN, [(START_MS, VIEW, 10, 0.0), (START_MS + 1_234_567, CLICK, 20, 0.0)])
     memory = Memory(PLAIN)
     inherit_unaffected(memory, old, None, frozenset({20}))
     assert memory.counters.latest == [tick // PERIOD_TICKS * PERIOD_TICKS for tick in old.counters.latest]
     now_ms = START_MS + 1_234_567
-    expected = counters(taken_in(PLAIN, [(START_MS, VIEW, 10, 0.0)]), now_ms)
+    expected = counters(ingested(PLAIN, [(START_MS, VIEW, 10, 0.0)]), now_ms)
     assert counters(memory, now_ms)[1].tobytes() == expected[1].tobytes()
 
 
 def test_an_erased_clock_step_changes_no_reading_of_the_rest() -> None:
-    """The last event, erased, was stamped by a clock hours behind, so that memory as rebuilt stands at a later time."""
+    """The last event, erased, was stamped by a clock hours behind, so the rebuilt memory has a later tick."""
     seen_ms = START_MS + 36_000_000
-    old = taken_in(PLAIN, [(seen_ms, VIEW, 10, 0.0), (START_MS, CLICK, 20, 0.0)])
-    memory = taken_in(PLAIN, [(seen_ms, VIEW, 10, 0.0)])
+    old = ingested(PLAIN, [(seen_ms, VIEW, 10, 0.0), (START_MS, CLICK, 20, 0.0)])
+    memory = ingested(PLAIN, [(seen_ms, VIEW, 10, 0.0)])
     inherit_unaffected(memory, old, frozenset({CLICK}), None)
     for later_ms in (0, 300_000, 10**9):
         now_ms = seen_ms + later_ms
@@ -193,7 +193,7 @@ def test_an_erased_clock_step_changes_no_reading_of_the_rest() -> None:
 
 
 def test_where_nothing_is_left_no_time_is_kept() -> None:
-    old = taken_in(PLAIN, [(START_MS, CLICK, 20, 0.0)])
+    old = ingested(PLAIN, [(START_MS, CLICK, 20, 0.0)])
     memory = Memory(PLAIN)
     inherit_unaffected(memory, old, None, frozenset({20}))
     assert memory.dump() == Memory(PLAIN).dump()
@@ -203,7 +203,7 @@ def test_where_nothing_is_left_no_time_is_kept() -> None:
 def test_a_cap_of_another_offer_goes_on_holding(kinds: Chosen) -> None:
     story = [(START_MS + n, kind, item, 0.0) for n, (kind, item) in enumerate([(SHOWN, 10), (SHOWN, 20)] * 2)]
     memory = Memory(PLAIN)
-    inherit_unaffected(memory, taken_in(PLAIN, story), kinds, frozenset({20}))
+    inherit_unaffected(memory, ingested(PLAIN, story), kinds, frozenset({20}))
     held = memory.caps.reasons(np.array([1, 2]), None, START_MS + 10)
     assert held is not None
     assert (held > 0).tolist() == [True, kinds is not None]

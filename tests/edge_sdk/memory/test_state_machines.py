@@ -1,4 +1,4 @@
-"""State machines, each rule of theirs by an example, and all of them against a machine that keeps every event."""
+"""State machines: an example of each rule, and all rules against a machine written from the pseudo-code."""
 
 from __future__ import annotations
 

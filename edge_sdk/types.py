@@ -1,4 +1,4 @@
-"""Array types and orders."""
+"""Array types, and orders of candidates."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+U32 = npt.NDArray[np.uint32]
+Integers = npt.NDArray[np.integer]  # of any width, signed or not
 Mask = npt.NDArray[np.bool_]
 
 

@@ -91,7 +91,7 @@ class Steps:
     def __init__(self, engine: Engine, decision: Decision) -> None:
         evidence = decision.trace.evidence
         assert evidence is not None
-        self._call = internals(engine).session.bound(len(decision.candidates))
+        self._call = internals(engine).session.bound_inputs(len(decision.candidates))
         self._inputs, self._stages = evidence.inputs, decision.trace.result.stages
         self._model_weight = decision.trace.model_weight
 

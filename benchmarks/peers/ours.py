@@ -87,7 +87,7 @@ def _model(work: Work) -> Iterator[Ready]:
     """The ranker's own bound call; its inputs are those of the decision made just before."""
     with opened(work) as (engine, _):
         _rank(work, engine)
-        call = internals(engine).session.bound(len(work.base.offers))
+        call = internals(engine).session.bound_inputs(len(work.base.offers))
 
         def scores() -> F32:
             call.run()

@@ -70,7 +70,7 @@ class Scorer:
         now_ms = int(self.moments.now_ms[index])
         inputs.candidate[:] = self.examples.candidate[index, : part.stop - part.start]
         memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
-        memory.fill_counters(now_ms, layout.memory.counter_slots(inputs.candidate), inputs.counters)
+        memory.counters.fill(now_ms, layout.memory.counter_slots(inputs.candidate), inputs.counters)
         inputs.context[:] = self.examples.context[index]
         inputs.base_logits[:] = self.candidates.base_logits[part]
         inputs.weights[:] = layout.policy.weights
@@ -78,8 +78,8 @@ class Scorer:
 
     def scores(self, inputs: ModelInputs) -> F32:
         """Fused logits (C,)."""
-        call = self._ranker.bound(len(inputs.candidate))
-        call.take(inputs)
+        call = self._ranker.bound_inputs(len(inputs.candidate))
+        call.set_inputs(inputs)
         call.run()
         return fused(call.logits, inputs.weights)
 

@@ -63,12 +63,12 @@ def _vector(log: Log, layout: DeviceLayout, session: ModelSession, decision: int
     memory = replay(layout.memory, times, kinds, items, values)
     inputs = ModelInputs.empty(session.shape, len(candidates))
     memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
-    memory.fill_counters(now_ms, layout.memory.counter_slots(candidates), inputs.counters)
+    memory.counters.fill(now_ms, layout.memory.counter_slots(candidates), inputs.counters)
     inputs.context[:] = context_vectors(layout.policy, decisions.context[decision : decision + 1])[0]
     inputs.candidate[:] = candidates
     inputs.base_logits[:] = base_logits[: len(candidates)]
-    call = session.bound(len(candidates))
-    call.take(inputs)
+    call = session.bound_inputs(len(candidates))
+    call.set_inputs(inputs)
     call.run()
     return Golden(
         times_ms=times,

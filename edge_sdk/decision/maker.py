@@ -168,12 +168,12 @@ class DecisionMaker:
         own, evaluated = request.weights, inputs.evaluated
         weights = evaluated.weights if own is None else self._reader.weights(own)
         one_hot = self._reader.one_hot(targeting.context.context)
-        call = self._session.bound(len(cached.candidates.rows))
+        call = self._session.bound_inputs(len(cached.candidates.rows))
         self._fill(call, inputs, one_hot, weights)
         call.run()
         scored = _scored(call.logits, cached, weights, own)
         policy = self.policy.rules
-        model_weight = warm_up_weight(policy, call.events_held()) if policy.full_events else 1.0
+        model_weight = warm_up_weight(policy, call.event_count()) if policy.full_events else 1.0
         result = apply_policy(inputs, scored.base, scored.model, model_weight)
         final = result.stages.final
         if final is not scored.model and not _are_finite(final):
@@ -294,15 +294,15 @@ class DecisionMaker:
     def _fill(self, call: BoundInputs, inputs: PolicyInputs, one_hot: F32, weights: F32) -> None:
         """Writes what the graph reads into its bound inputs."""
         candidates, memory, now_ms = inputs.candidates, inputs.memory, inputs.moment.now_ms
-        if call.takes_rows:
+        if call.reads_rows:
             raw = call.inputs
             memory.fill_window(now_ms, raw.event_item, raw.event_kind, raw.event_age_s, raw.event_value)
-            memory.fill_counters(now_ms, candidates.slots, raw.counters)
+            memory.counters.fill(now_ms, candidates.slots, raw.counters)
             fill_candidates(raw, candidates, one_hot, weights)
             return
-        call.follow(memory.window, now_ms)
-        memory.fill_counters(now_ms, candidates.slots, call.counters)
-        call.hold(candidates.rows, candidates.logits, one_hot)
+        call.set_events(memory.window, now_ms)
+        memory.counters.fill(now_ms, candidates.slots, call.counters)
+        call.set_candidates(candidates.rows, candidates.logits, one_hot)
 
 
 _NO_BUDGET: Final = float("inf")

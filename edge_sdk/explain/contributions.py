@@ -11,8 +11,7 @@ from edge_sdk.explain.contribution import Contribution, ContributionSource, age_
 from edge_sdk.memory.decay import TICKS_A_HALF_LIFE
 from edge_sdk.model.inputs import ModelInputs
 from edge_sdk.policy.rules import Boost
-from edge_sdk.types import F32, F64, I64
-from edge_sdk.vocabulary import U32
+from edge_sdk.types import F32, F64, I64, U32
 
 
 @dataclass(frozen=True, slots=True, eq=False)

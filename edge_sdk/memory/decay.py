@@ -1,7 +1,7 @@
-"""Exponential decay from tables: products only, so that every language gets the same bits (`exp2` does not give them).
+"""Exponential decay from tables: products only, so that every language computes the same bits (`exp2` would not).
 
 Forward decay (Cormode et al., ICDE 2009): an event at time t adds grow(t - L) to its counter, where L is a landmark;
-a counter's value at time n is its sum × fade(n - L). Nothing is touched between events, and reading all counters is one
+a counter's value at time n is its sum × fade(n - L). Sums do not change between events, and reading all counters is one
 multiplication. Time is counted in ticks of 1/1024 half-life; a period is 16 half-lives, so that moving the landmark
 by one period is an exact multiplication by 2**-16.
 """
@@ -40,7 +40,7 @@ class DecayTables(NamedTuple):
 
     @classmethod
     def of(cls, half_life_s: int) -> DecayTables:
-        """Make the tables (at packing; a device takes the bundle's)."""
+        """Returns the tables of a half-life, for packing; a device reads them from its bundle."""
         steps = np.arange(TABLE_SIZE) / TICKS_A_HALF_LIFE
         return cls(
             half_life_s=half_life_s,

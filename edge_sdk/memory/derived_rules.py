@@ -1,8 +1,10 @@
-"""Rules that make events out of events."""
+"""Rules of derived events, and the state that the rules keep between events."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
+
+import numpy as np
 
 
 class SessionRule(NamedTuple):
@@ -15,12 +17,12 @@ class SessionRule(NamedTuple):
 
 
 class DwellRule(NamedTuple):
-    """How long the user stayed with an item: from an event of `of` to the next event of `activity`."""
+    """The time a user stayed with an item: from an event of `of` to the next event of `activity`."""
 
     kind: int  # kind id of the derived event; its value is in seconds
     of: frozenset[int]  # kind ids
     activity: frozenset[int]  # kind ids
-    longest_s: int  # a longer pause says that the user was away: nothing is derived
+    longest_s: int  # after a longer pause nothing is derived: the user was away
 
 
 class IgnoredRule(NamedTuple):
@@ -29,7 +31,7 @@ class IgnoredRule(NamedTuple):
     kind: int  # kind id of the derived event; it is about no item, its value is `count`
     seen: frozenset[int]  # kind ids
     touched: frozenset[int]  # kind ids
-    count: int  # type: ignore[assignment]  # hides a method of tuples that nobody calls
+    count: int  # type: ignore[assignment]  # hides a method of tuples that is never called
 
 
 class DerivedRules(NamedTuple):
@@ -41,15 +43,59 @@ class DerivedRules(NamedTuple):
 
     @property
     def kinds(self) -> tuple[int, ...]:
-        """Ids of the kinds that the rules make: start and end of a session, then in the order of the rules."""
+        """Ids of the derived kinds: start and end of a session, then in order of the rules."""
         session = (self.session.start_kind, self.session.end_kind) if self.session else ()
-        stays, passes = (rule.kind for rule in self.dwell), (rule.kind for rule in self.ignored)
-        return (*(kind for kind in session if kind), *stays, *passes)
+        dwell, ignored = (rule.kind for rule in self.dwell), (rule.kind for rule in self.ignored)
+        return (*(kind for kind in session if kind), *dwell, *ignored)
 
     @property
     def kinds_about_nothing(self) -> frozenset[int]:
-        """Those of them whose events are about no item."""
+        """Ids of the derived kinds whose events are about no item."""
         return frozenset(self.kinds) - {rule.kind for rule in self.dwell}
 
 
 NOTHING_DERIVED: Final = DerivedRules()
+_NO_TIME: Final = -1  # before any event; a device's times are never negative
+
+
+class DerivedState:
+    """What the rules remember of the events so far.
+
+    Attributes:
+        last_ms: time of the newest event of the session's activity; -1 = none yet.
+        start_ms: start of the session; -1 = none yet.
+        dwell_items: for each dwell rule the item of the open timer; 0 = no timer is open.
+        dwell_ms: for each dwell rule when the timer was opened.
+        counts: for each ignored rule the events of `seen` since the last reset.
+    """
+
+    __slots__ = ("counts", "dwell_items", "dwell_ms", "last_ms", "start_ms")
+
+    def __init__(self, rules: DerivedRules) -> None:
+        """Starts as if nothing was ever recorded."""
+        self.last_ms = self.start_ms = _NO_TIME
+        self.dwell_items = [0] * len(rules.dwell)
+        self.dwell_ms = [0] * len(rules.dwell)
+        self.counts = [0] * len(rules.ignored)
+
+    def dump(self) -> bytes:
+        """Returns the whole state, little-endian int64; its length depends on the rules alone.
+
+        The order is: `last_ms`, `start_ms`, item and time of each dwell rule, count of each ignored rule.
+        """
+        timers = [number for timer in zip(self.dwell_items, self.dwell_ms, strict=True) for number in timer]
+        return np.array([self.last_ms, self.start_ms, *timers, *self.counts], "<i8").tobytes()
+
+    def load(self, raw: bytes) -> None:
+        """Restores what `dump` wrote.
+
+        Raises:
+            ValueError: `raw` is not as long as the state of these rules.
+        """
+        timers, counts = len(self.dwell_items), len(self.counts)
+        if len(raw) != 8 * (2 + 2 * timers + counts):
+            raise ValueError(f"{len(raw)} bytes are not the state of {timers} dwell and {counts} ignored rules")
+        numbers = np.frombuffer(raw, "<i8").tolist()
+        self.last_ms, self.start_ms = numbers[:2]
+        self.dwell_items, self.dwell_ms = numbers[2 : 2 + 2 * timers : 2], numbers[3 : 2 + 2 * timers : 2]
+        self.counts = numbers[2 + 2 * timers :]

@@ -1,7 +1,7 @@
-"""Erasing some events of a user while keeping what the rest have left behind.
+"""Selective erasure: removes some events of a user while keeping what the other events have left behind.
 
-After an erase, memory is rebuilt from the events that the log still holds. What older events left behind is in no log:
-it is taken over from the memory before, wherever no erased event can have had a part in it.
+After an erase, memory is rebuilt from the events that are still in the log. The effects of older events are in no log:
+they are copied from the memory before the erase, for every counter and target that no erased event can have changed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_sdk.memory.counters import take_sums
 from edge_sdk.memory.decay import PERIOD_BITS
 from edge_sdk.memory.derived_rules import DerivedRules
 from edge_sdk.memory.layout import MemoryLayout
@@ -20,7 +19,7 @@ from edge_sdk.memory.targets import Scope
 from edge_sdk.types import I64, Mask
 
 
-def inherit_untouched(
+def inherit_unaffected(
     memory: Memory,
     old: Memory,
     kinds: frozenset[int] | None,
@@ -28,84 +27,83 @@ def inherit_untouched(
     *,
     categories_differed: bool = False,
 ) -> None:
-    """Take over from the memory before an erase all that the erased events cannot have touched.
+    """Copies from the memory before an erase everything that the erased events cannot have changed.
 
-    That is counters, targets of caps and of machines, and what was spent.
+    This covers counters, targets of caps and of machines, and spending. The window and the state of derived events stay
+    as rebuilt: they are about the newest events, which are in the log.
 
-    The window and the state of derived events stay as rebuilt: they are about the newest events, which the log holds.
-
-    Where the old memory saw a later period, the newest tick becomes that period's start: all that is kept of an erased
+    Where the old memory saw a later period, the newest tick becomes that period's start: the only trace of an erased
     event's time is its period of 16 half-lives. What is read from then on is, to the bit, as if the erased events had
     never been, if the clock never stepped back.
 
     Args:
         memory: rebuilt from the log after the erase; changes.
-        old: before the erase, of the same layout; does not change. It alone is asked about the erased items: a memory
-            keeps ids that it was asked about.
+        old: before the erase, of the same layout; does not change. Only this memory is asked about the erased items,
+            because a memory caches the ids that it is asked about.
         kinds: ids of the erased kinds; None = any.
-        items: ids of the items that the erased events are about; None = any. With both None nothing is taken over.
-        categories_differed: older events were counted under a bundle whose items had other categories, nobody knows
-            which: an erased item may have touched any of them.
+        items: ids of the items that the erased events are about; None = any. With both None nothing is copied.
+        categories_differed: older events were counted under a bundle whose items had other categories, which are not
+            known any more: an erased item may have changed any category.
     """
     if kinds is None and items is None:
         return
     erased = frozenset(memory.layout.kinds) if kinds is None else kinds
     refs = None if items is None else np.array([old.rows_of(item) for item in items], np.int64).reshape(-1, 3)
-    reach = _Reach(memory.layout, erased, _following(memory.layout.derived, erased), refs, categories_differed)
-    _keep_counters(memory, old, reach)
+    effect = _Effect(memory.layout, erased, _derived_from(memory.layout.derived, erased), refs, categories_differed)
+    _inherit_counters(memory, old, effect)
     for index, rule in enumerate(memory.layout.caps):
-        rows = reach.untouched_rows(rule.kinds, rule.per)
+        rows = effect.unaffected_rows(rule.kinds, rule.per)
         memory.caps.inherit(index, rows, old.caps.newest(index, rows))
     for index, machine in enumerate(memory.layout.machines):
-        rows = reach.untouched_rows(machine.kinds, machine.per)
-        memory.machines.inherit(index, rows, old.machines.standing(index, rows))
+        rows = effect.unaffected_rows(machine.kinds, machine.per)
+        memory.machines.inherit(index, rows, old.machines.target_states(index, rows))
     budget = memory.layout.spending
-    if budget and len(reach.untouched_rows(budget.kinds, Scope.USER)):
+    if budget and len(effect.unaffected_rows(budget.kinds, Scope.USER)):
         memory.spending.inherit(old.spending)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Reach:
-    """How far an erase reaches."""
+class _Effect:
+    """What the erased events may have changed."""
 
     layout: MemoryLayout
     erased: frozenset[int]  # kind ids
-    following: frozenset[int]  # kind ids of derived events that may be others now, and about any item
+    derived: frozenset[int]  # kind ids of derived events that may differ after the erase, about any item
     rows: I64 | None  # (items, 3) item, offer and category rows of the erased items; None = any item
     any_category: bool  # an erased item may have been in any category
 
-    def untouched_rows(self, kinds: Collection[int], per: Scope) -> I64:
-        """Rows of the targets of a rule whose events of all these kinds were left alone."""
-        untouched = np.ones(self.layout.target_rows(per), np.bool_)
-        untouched[0] = False
+    def unaffected_rows(self, kinds: Collection[int], per: Scope) -> I64:
+        """Returns the rows of a rule's targets for which no event of these kinds was erased."""
+        unaffected = np.ones(self.layout.target_rows(per), np.bool_)
+        unaffected[0] = False
         for kind in kinds:
             if per == Scope.USER:
-                untouched &= kind not in self.erased | self.following
+                unaffected &= kind not in self.erased | self.derived
             else:
-                untouched &= self.untouched_offers(kind) if per == Scope.OFFER else self.untouched_categories(kind)
-        return np.flatnonzero(untouched)
+                unaffected &= self.unaffected_offers(kind) if per == Scope.OFFER else self.unaffected_categories(kind)
+        return np.flatnonzero(unaffected)
 
-    def untouched_offers(self, kind: int) -> Mask:
-        """Offers whose events of a kind were all left alone, by offer row."""
-        return self._untouched(kind, len(self.layout.offers) + 1, 1)
+    def unaffected_offers(self, kind: int) -> Mask:
+        """Returns, by offer row, whether no event of a kind about that offer was erased."""
+        return self._unaffected(kind, len(self.layout.offers) + 1, 1)
 
-    def untouched_categories(self, kind: int) -> Mask:
-        """Likewise by category row."""
+    def unaffected_categories(self, kind: int) -> Mask:
+        """Returns the same by category row."""
         if self.any_category and kind in self.erased:
             return np.zeros(self.layout.category_rows, np.bool_)
-        return self._untouched(kind, self.layout.category_rows, 2)
+        return self._unaffected(kind, self.layout.category_rows, 2)
 
-    def _untouched(self, kind: int, targets: int, column: int) -> Mask:
-        if kind in self.following or (kind in self.erased and self.rows is None):
+    def _unaffected(self, kind: int, targets: int, column: int) -> Mask:
+        if kind in self.derived or (kind in self.erased and self.rows is None):
             return np.zeros(targets, np.bool_)
-        untouched = np.ones(targets, np.bool_)
+        unaffected = np.ones(targets, np.bool_)
         if kind in self.erased and self.rows is not None:
-            untouched[self.rows[:, column]] = False
-        return untouched
+            unaffected[self.rows[:, column]] = False
+        return unaffected
 
 
-def _following(rules: DerivedRules, kinds: frozenset[int]) -> frozenset[int]:
-    """Kinds of derived events that may be other ones, or none, without events of these kinds."""
+def _derived_from(rules: DerivedRules, kinds: frozenset[int]) -> frozenset[int]:
+    """Kinds of derived events that may differ, or be missing, without events of these kinds."""
     found: set[int] = set()
     if rules.session and rules.session.activity & kinds:
         found |= {rules.session.start_kind, rules.session.end_kind}
@@ -114,12 +112,13 @@ def _following(rules: DerivedRules, kinds: frozenset[int]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _keep_counters(memory: Memory, old: Memory, reach: _Reach) -> None:
+def _inherit_counters(memory: Memory, old: Memory, effect: _Effect) -> None:
     layout = memory.layout
-    shape = (len(memory.sums), layout.counter_kinds, len(layout.decays))
-    kept = np.ones(shape[:2], np.bool_)
+    cells = np.ones((len(layout.offers) + 1 + layout.category_rows, layout.counter_kinds), np.bool_)
     for kind, rule in layout.kinds.items():
         if rule.counter >= 0:
-            kept[:, rule.counter] &= np.concatenate([reach.untouched_offers(kind), reach.untouched_categories(kind)])
+            unaffected = np.concatenate([effect.unaffected_offers(kind), effect.unaffected_categories(kind)])
+            cells[:, rule.counter] &= unaffected
     for h in range(len(layout.decays)):
-        take_sums(memory, h, kept, old.sums.reshape(shape)[:, :, h], old.latest[h] >> PERIOD_BITS << PERIOD_BITS)
+        period_start = old.counters.latest[h] >> PERIOD_BITS << PERIOD_BITS
+        memory.counters.inherit(h, cells, old.counters.sums_of(h), period_start)

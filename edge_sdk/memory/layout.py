@@ -12,8 +12,8 @@ from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules
 from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule
 from edge_sdk.memory.targets import Scope, target_rows
-from edge_sdk.types import I32, I64
-from edge_sdk.vocabulary import U32, Vocabulary, name_id
+from edge_sdk.types import I32, I64, U32
+from edge_sdk.vocabulary import Vocabulary, name_id
 
 
 class KindRule(NamedTuple):

@@ -1,8 +1,8 @@
-"""State machines that events and time step: a user's lifecycle stage, an offer's holding phase, a user's own choices.
+"""State machines stepped by events and by time: a user's lifecycle stage, an offer's holding phase, a user's choices.
 
-Pure over events: no clock, no disk. Reading takes the steps by time that are due without writing them down, so that a
-machine's state depends on the events alone, not on when somebody looked. docs/format.md has the rules as a port needs
-them, ADR 13 why they are so.
+Pure over events: no clock, no disk. A read computes the steps by time that are due but does not store them, so that a
+machine's state depends on the events alone, not on when it was read. docs/format.md specifies the rules for ports; ADR
+13 gives the reasons.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edge_sdk.memory.machine_states import KindSteps, States, TargetStates
+from edge_sdk.memory.machine_states import KindSteps, MachineStates, TargetStates
 from edge_sdk.memory.targets import USER_ROW, Scope, target_rows
 from edge_sdk.types import I32, I64
 
-# Per, what the kind does in each state, the machine's states.
-Stepped = tuple[int, KindSteps, States]
+# What one kind does to one machine: scope (as an int), steps by state, the machine's states. A plain tuple and not a
+# record: `add` unpacks it for each event, which is faster than reading fields.
+MachineSteps = tuple[int, KindSteps, MachineStates]
 UserStates = tuple[tuple[int, int], ...]  # of each machine: state, and since when in ms
 STATES_MAX: Final = 255  # of one machine
 _NO_STATE: Final = (0, 0)  # of a machine per offer or category
@@ -25,11 +26,11 @@ _OFFER, _CATEGORY = int(Scope.OFFER), int(Scope.CATEGORY)
 
 
 class MachineStep(NamedTuple):
-    """One step; the first of a machine's steps that fits is taken."""
+    """One step; a machine takes the first of its steps that matches."""
 
     sources: frozenset[int]  # state indices; empty = any
     kind: int  # kind id; 0 = by time
-    count: int  # type: ignore[assignment]  # with the count-th such event since the state was entered; at least 1
+    count: int  # type: ignore[assignment]  # step at the count-th such event since the state was entered; at least 1
     after_s: int  # by time: since the state was entered
     target: int  # state index; the same state again starts its time anew
 
@@ -44,7 +45,7 @@ class MachineRule(NamedTuple):
 
     @property
     def kinds(self) -> frozenset[int]:
-        """Ids of the kinds of events that it looks at."""
+        """Ids of the kinds of events that step the machine."""
         return frozenset(step.kind for step in self.steps if step.kind)
 
     @property
@@ -54,9 +55,9 @@ class MachineRule(NamedTuple):
 
 
 def time_cycle(rule: MachineRule) -> bool:
-    """Whether time alone would lead some state back to itself; such a machine is refused.
+    """Returns whether time alone would lead some state back to itself; such a machine is refused.
 
-    Of several steps by time from one state the one that is due first is meant, as when they are taken.
+    Of several steps by time from one state, only the one that is due first counts, as when a machine runs.
     """
     timed = _timed(rule)
     for start in range(len(timed)):
@@ -65,15 +66,15 @@ def time_cycle(rule: MachineRule) -> bool:
             step = None if state is None else timed[state]
             state = None if step is None else step[1]
         if state is not None:
-            return True  # as many steps as there are states: one of them came twice
+            return True  # as many steps as there are states: one state came twice
     return False
 
 
-class Machines:
+class StateMachines:
     """The states of all targets of all machines."""
 
     def __init__(self, rules: Sequence[MachineRule], offer_categories: I64, category_rows: int) -> None:
-        """Every target in its machine's first state, where its time has not begun.
+        """Starts every target in its machine's first state; its time has not begun.
 
         Args:
             rules: of the bundle.
@@ -85,12 +86,14 @@ class Machines:
         """
         self._rules = tuple(rules)
         self._offer_categories = offer_categories
-        self._states = [_states(rule, target_rows(rule.per, len(offer_categories), category_rows)) for rule in rules]
+        self._states = [
+            _machine_states(rule, target_rows(rule.per, len(offer_categories), category_rows)) for rule in rules
+        ]
         self._of_user = [
             states if rule.per == Scope.USER else None for rule, states in zip(rules, self._states, strict=True)
         ]
         self._steps = [{kind: _kind_steps(rule, kind) for kind in rule.kinds} for rule in self._rules]
-        self.by_kind: dict[int, tuple[Stepped, ...]] = {
+        self.by_kind: dict[int, tuple[MachineSteps, ...]] = {
             kind: tuple(
                 (int(rule.per), steps[kind], states)
                 for rule, steps, states in zip(self._rules, self._steps, self._states, strict=True)
@@ -101,25 +104,25 @@ class Machines:
 
     @property
     def rules(self) -> tuple[MachineRule, ...]:
-        """In the order of their indices."""
+        """The rules, in order of the machines."""
         return self._rules
 
     # ---- stepping ----
 
-    def add(self, stepped: tuple[Stepped, ...], time_ms: int, offer_row: int, category_row: int) -> None:
-        """Let one event step the machines that look at its kind (`by_kind`); row 0 stands for none and never steps."""
+    def add(self, stepped: tuple[MachineSteps, ...], time_ms: int, offer_row: int, category_row: int) -> None:
+        """Applies one event to the machines that its kind steps (`by_kind`); row 0 is none and never steps."""
         for per, steps, states in stepped:
             row = offer_row if per == _OFFER else category_row if per == _CATEGORY else USER_ROW
             if row:
                 states.step(steps, time_ms, row)
 
     def add_many(self, index: int, times_ms: I64, kinds: I64, rows: I32) -> None:
-        """Let many events step one machine: the same as one by one.
+        """Applies many events to one machine: the same as one by one.
 
         Args:
             index: of the machine.
             times_ms: (E,) oldest first.
-            kinds: (E,) ids of kinds that the machine looks at.
+            kinds: (E,) ids of kinds that step the machine.
             rows: (E,) its targets (offer rows, category rows or all `USER_ROW`), 0 = none.
         """
         states, steps = self._states[index], self._steps[index]
@@ -127,42 +130,38 @@ class Machines:
             if row:
                 states.step(steps[kind], time_ms, row)
 
-    # ---- asking ----
+    # ---- reading ----
 
     def state(self, index: int, now_ms: int) -> int:
-        """The state of a machine of the user."""
-        return self._states[index].settled(USER_ROW, now_ms)[0]
+        """Returns the state of a machine per user."""
+        return self._states[index].state_at(USER_ROW, now_ms)[0]
 
     def states(self, index: int, offer_rows: I64, now_ms: int) -> I64:
-        """The state of each offer, or of its category, (C,); that of row 0 is the first one."""
+        """Returns the state of each offer, or of its category, (C,); row 0 is in the first state."""
         return self._states[index].all_states(now_ms).take(self._targets(index, offer_rows))
 
     def state_of(self, index: int, offer_row: int, now_ms: int) -> int:
-        """The state of one offer, or of its category, at any time: what is kept ready for many is left as it is."""
-        return self._states[index].settled(self._target(index, offer_row), now_ms)[0]
+        """Returns the state of one offer, or of its category, at any time; does not change the cache of `states`."""
+        return self._states[index].state_at(self._target(index, offer_row), now_ms)[0]
 
     def changes_of(self, index: int, offer_row: int, now_ms: int) -> int:
-        """When its next step by time is due, in ms; `NEVER_MS` = none."""
+        """Returns when the next step by time of one offer, or of its category, is due, in ms; `NEVER_MS` = none."""
         states = self._states[index]
-        return states.due_ms(*states.settled(self._target(index, offer_row), now_ms))
+        return states.due_ms(*states.state_at(self._target(index, offer_row), now_ms))
 
     def _target(self, index: int, offer_row: int) -> int:
         return offer_row if self._rules[index].per == Scope.OFFER else int(self._offer_categories[offer_row])
 
     def version(self, index: int, now_ms: int) -> int:
-        """A number that is another one when `states` may be otherwise; no two machines share one."""
+        """Returns a number that changes whenever `states` may change; no two machines share a number."""
         states = self._states[index]
         states.all_states(now_ms)
         return states.version
 
     def user_changes_at(self, index: int, now_ms: int) -> int:
-        """When the next step by time of a machine of the user is due, in ms; `NEVER_MS` = none."""
+        """Returns when the next step by time of a machine per user is due, in ms; `NEVER_MS` = none."""
         states = self._states[index]
-        return states.due_ms(*states.settled(USER_ROW, now_ms))
-
-    def changes_at(self, index: int, offer_rows: I64, now_ms: int) -> I64:
-        """The same for each offer, or its category, (C,)."""
-        return self._states[index].all_due_ms(now_ms).take(self._targets(index, offer_rows))
+        return states.due_ms(*states.state_at(USER_ROW, now_ms))
 
     def _targets(self, index: int, offer_rows: I64) -> I64:
         per = self._rules[index].per
@@ -170,40 +169,42 @@ class Machines:
             return offer_rows
         return self._offer_categories.take(offer_rows) if per == Scope.CATEGORY else np.full_like(offer_rows, USER_ROW)
 
-    def target_states(self, index: int, offer_rows: I64) -> TargetStates:
+    # ---- states as they are now, for later ----
+
+    def candidate_states(self, index: int, offer_rows: I64) -> TargetStates:
         """Returns the states of each offer, or of its category, (C,), as the newest event left them."""
-        return self._states[index].standing(self._targets(index, offer_rows))
+        return self._states[index].target_states(self._targets(index, offer_rows))
 
     def user_states(self) -> UserStates:
         """Returns the state of each machine of the user, as the newest event left it, and since when in ms."""
         return tuple([states.entered(USER_ROW) if states is not None else _NO_STATE for states in self._of_user])
 
     def frozen(self, user: UserStates, rows: I64, targets: Mapping[int, TargetStates]) -> FrozenStates:
-        """Returns a reader of states as they were: `user_states` and, by machine, `target_states` of some rows.
+        """Returns a reader of states as they were.
 
         Args:
-            user: of every machine.
+            user: `user_states` of then.
             rows: (C,) the offer rows that `targets` is about.
-            targets: of the machines per offer or category that are read.
+            targets: by machine, `candidate_states` of then.
         """
         return FrozenStates(self._states, user, {row: at for at, row in enumerate(rows.tolist())}, targets)
 
-    # ---- keeping ----
+    # ---- copying and saving ----
 
-    def standing(self, index: int, rows: I64) -> TargetStates:
-        """How some targets of a machine stand, as the newest event that it looked at left them."""
-        return self._states[index].standing(rows)
+    def target_states(self, index: int, rows: I64) -> TargetStates:
+        """Returns the states of some targets of a machine, as of the newest event that stepped the machine."""
+        return self._states[index].target_states(rows)
 
-    def inherit(self, index: int, rows: I64, standing: TargetStates) -> None:
-        """Let some targets of a machine, (R,), stand like this instead; `standing` has a row for each."""
-        self._states[index].inherit(rows, standing)
+    def inherit(self, index: int, rows: I64, former: TargetStates) -> None:
+        """Replaces the states of some targets of a machine, (R,); `former` has a row for each."""
+        self._states[index].inherit(rows, former)
 
     def dump(self) -> bytes:
-        """Of each machine states, times and counts; the length depends on the rules and targets alone."""
+        """Returns states, times and counts of each machine; the length depends on the rules and targets alone."""
         return b"".join(states.dump() for states in self._states)
 
     def load(self, raw: bytes) -> int:
-        """Go on where `dump` stood; `raw` may go on. Returns the bytes read.
+        """Restores what `dump` wrote; `raw` may be longer. Returns the number of bytes read.
 
         Raises:
             ValueError: too few bytes, or a state that the machine does not have.
@@ -219,12 +220,12 @@ class FrozenStates:
 
     def __init__(
         self,
-        machines: Sequence[States],
+        machines: Sequence[MachineStates],
         user: UserStates,
         places: Mapping[int, int],
         targets: Mapping[int, TargetStates],
     ) -> None:
-        """Use `Machines.frozen`."""
+        """Use `StateMachines.frozen`."""
         self._machines, self._user, self._places, self._targets = machines, user, places, targets
 
     def state(self, index: int, at_ms: int) -> int:
@@ -250,19 +251,19 @@ class FrozenStates:
         return int(states.states[at]), int(states.since_ms[at])
 
 
-def _states(rule: MachineRule, rows: int) -> States:
+def _machine_states(rule: MachineRule, rows: int) -> MachineStates:
     named = range(len(rule.states))
     is_whole = all(step.target in named and all(source in named for source in step.sources) for step in rule.steps)
     if not 1 <= len(rule.states) <= STATES_MAX or not is_whole or time_cycle(rule):
         raise ValueError(f"machine {rule.name!r}: a step leads nowhere, or time alone leads in a circle")
-    return States(rows, _timed(rule), len(rule.counted))
+    return MachineStates(rows, _timed(rule), len(rule.counted))
 
 
 def _timed(rule: MachineRule) -> tuple[tuple[int, int] | None, ...]:
-    """What time does in each state: after how many ms, to which state; None = nothing.
+    """The step by time from each state: (after how many ms, target state); None = no step.
 
-    Of several steps the one that is due first, of those the first. From a state to itself time makes no step: nothing
-    would be another.
+    Of several steps the one that is due first is taken; of equal ones the first. A step by time from a state to itself
+    would change nothing and is left out.
     """
     found: list[tuple[int, int] | None] = []
     for state in range(len(rule.states)):
@@ -276,7 +277,7 @@ def _timed(rule: MachineRule) -> tuple[tuple[int, int] | None, ...]:
 
 
 def _kind_steps(rule: MachineRule, kind: int) -> KindSteps:
-    """The steps by events of a kind from each state: how many events, where they are counted, to which state."""
+    """The steps by events of a kind from each state: (how many events, index of their count, target state)."""
     counts = [bool(step.kind) and step.count > 1 for step in rule.steps]
     return tuple(
         tuple(

@@ -1,4 +1,4 @@
-"""What rules count for or have a state for: rows of targets, where row 0 stands for none."""
+"""Targets of rules: offers, categories or the user, as rows; row 0 is no target."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Scope(IntEnum):
-    """What a cap counts for, or a machine has a state for."""
+    """The targets of a rule: a cap counts for each, a machine has a state for each."""
 
     OFFER = 0
     CATEGORY = 1
@@ -18,5 +18,5 @@ USER_ROW: Final = 1  # the one row of a rule per user
 
 
 def target_rows(per: Scope, offer_rows: int, category_rows: int) -> int:
-    """How many rows the targets of a rule have, row 0 among them; so do the offers' and the categories' numbers."""
+    """Returns the number of rows of a rule's targets; this and both arguments count row 0."""
     return {Scope.OFFER: offer_rows, Scope.CATEGORY: category_rows, Scope.USER: USER_ROW + 1}[per]

@@ -1,4 +1,4 @@
-"""The last N events as the model reads them, newest first."""
+"""The window: the last N events as the model reads them, newest first."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _EVENT_BYTES: Final = 20  # time 8, item 4, kind 4, value 4
 
 
 class Window:
-    """N places, written over from the oldest on."""
+    """A ring of N events; a new one replaces the oldest."""
 
     def __init__(self, size: int, keep_ms: I64 | None) -> None:
-        """All places empty.
+        """Starts empty.
 
         Args:
             size: N.
@@ -26,26 +26,26 @@ class Window:
         self._size = size
         self._keep_ms = keep_ms
         self._shortest_ms = 0 if keep_ms is None else int(keep_ms.min())
-        self._oldest_ms = _NEVER  # no event in the window is older: looking at all of them takes 3% of a decision
-        # Written twice, N apart and backwards, so that "newest first" is always one contiguous slice.
+        self._oldest_ms = _NEVER  # no event in the window is older: checking all of them takes 3% of a decision
+        # Each event is written twice, N apart, from the end on: "newest first" is always one contiguous slice.
         # One block, so that one move copies all of it.
         self._block = np.zeros(2 * size * _EVENT_BYTES, np.uint8)
         self._time, self._item, self._kind, self._value = _columns_of(self._block, size)
         self._time.fill(_NEVER)
         self._columns: tuple[npt.NDArray[np.generic], ...] = (self._item, self._kind, self._value, self._time)
         self._at = 0
-        # Whoever keeps something of each event knows by these what is new: as many events as `changes` grew by, all of
-        # them where the token is another.
+        # A cache of the window's events reads from these what is new: as many events as `changes` grew by, or all of
+        # them if the token is another object.
         self.changes = 0
         self.token = object()
         # Element writes through a memoryview cost a third of those through numpy.
         values = cast("memoryview[float]", self._value.data)
         self._views = (self._item.data, self._kind.data, values, self._time.data)
-        self._ages = np.zeros(size, np.int64)  # zeroed: what was freed by an erase is not to come back in here
+        self._ages = np.zeros(size, np.int64)  # zeroed: memory freed by an erase must not reappear here
         self._seconds = np.zeros(size, np.float64)
 
-    def see(self, kind_row: int, item_row: int, time_ms: int, value: float) -> None:
-        """Put one event into the window, over the oldest."""
+    def push(self, kind_row: int, item_row: int, time_ms: int, value: float) -> None:
+        """Replaces the oldest event by a new one."""
         n = self._size
         at = self._at = (self._at or n) - 1
         self.changes += 1
@@ -57,8 +57,8 @@ class Window:
         values[at] = values[at + n] = value
         times[at] = times[at + n] = time_ms
 
-    def see_many(self, kind_rows: I32, item_rows: I32, times_ms: I64, values: F32) -> None:
-        """Put the newest of many events into the window; each (M,), oldest first, M at most N."""
+    def push_many(self, kind_rows: I32, item_rows: I32, times_ms: I64, values: F32) -> None:
+        """Pushes M events, each array (M,), oldest first; M is at most N."""
         rest = slice(self._at, self._at + self._size - len(times_ms))
         new_columns: tuple[npt.NDArray[np.generic], ...] = (item_rows, kind_rows, values, times_ms)
         for column, new in zip(self._columns, new_columns, strict=True):
@@ -71,12 +71,12 @@ class Window:
 
     @property
     def rows(self) -> tuple[I32, I32, F32]:
-        """Item rows, kind rows and values, each (N,), newest first: views, those kept too long among them."""
+        """Item rows, kind rows and values, each (N,), newest first: views, with expired events among them."""
         part = slice(self._at, self._at + self._size)
         return self._item[part], self._kind[part], self._value[part]
 
     def fill(self, now_ms: int, item: I32, kind: I32, age_s: F32, value: F32) -> None:
-        """Write the events into the caller's arrays, each (N,); absent events and those kept too long are all 0."""
+        """Writes the events into the caller's arrays, each (N,); missing and expired events are all 0."""
         item[:], kind[:], value[:] = self.rows
         expired = self.fill_ages(now_ms, age_s)
         if expired is not None:
@@ -84,10 +84,10 @@ class Window:
                 column[expired] = 0
 
     def fill_ages(self, now_ms: int, age_s: F32) -> Mask | None:
-        """Write the events' ages in seconds, (N,), as `fill` does.
+        """Writes the events' ages in seconds, (N,), as `fill` does.
 
         Returns:
-            Which events are kept too long, (N,); None = none.
+            Which events have expired, (N,); None = none.
         """
         part = slice(self._at, self._at + self._size)
         np.subtract(now_ms, self._time[part], out=self._ages)
@@ -102,7 +102,7 @@ class Window:
         return expired if expired.any() else None
 
     def forget_expired(self, now_ms: int) -> bool:
-        """Overwrite the events that `fill` would leave out now; whether there were any."""
+        """Overwrites the events that `fill` would leave out now. Returns whether there were any."""
         if self._keep_ms is None:
             return False
         expired = now_ms - self._time > self._keep_ms.take(self._kind)
@@ -117,11 +117,11 @@ class Window:
         return WindowCopy(self._block.copy(), self._at, self._size, self._keep_ms, (self.changes, self.token))
 
     def dump(self) -> bytes:
-        """Items, kinds, values, times, newest first; the length depends on N alone."""
+        """Returns items, kinds, values and times, newest first; the length depends on N alone."""
         return b"".join(column[self._at : self._at + self._size].tobytes() for column in self._columns)
 
     def load(self, raw: bytes) -> int:
-        """Go on where `dump` stood; `raw` may go on. Returns the bytes read."""
+        """Restores what `dump` wrote; `raw` may be longer. Returns the number of bytes read."""
         at = self._at = 0
         for column in self._columns:
             part = np.frombuffer(raw, column.dtype, self._size, at)

@@ -1,4 +1,4 @@
-"""What the graphs read."""
+"""The arrays that the model's graphs read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RAW_INPUTS = (
 
 
 class Shape(NamedTuple):
-    """The fixed sizes of a scene's graph."""
+    """The sizes of a scene's graph."""
 
     window: int  # N
     counter_features: int  # F
@@ -32,7 +32,7 @@ class Shape(NamedTuple):
 
 
 class ModelInputs(NamedTuple):
-    """What a decision is made from, for C candidates, as rows: what the graphs up to format 2 take."""
+    """The inputs of one decision about C candidates, as rows: what graphs up to format 2 read."""
 
     event_item: I32  # (N,) newest first; 0 = unknown item or no event
     event_kind: I32  # (N,) 0 = no event
@@ -46,7 +46,7 @@ class ModelInputs(NamedTuple):
 
     @classmethod
     def empty(cls, shape: Shape, candidates: int) -> ModelInputs:
-        """Zeroed arrays for this many candidates."""
+        """Returns zeroed arrays for this number of candidates."""
         n, c = shape.window, candidates
         return cls(
             event_item=np.zeros(n, np.int32),
@@ -61,12 +61,12 @@ class ModelInputs(NamedTuple):
         )
 
     def named(self) -> dict[str, F32 | I32]:
-        """The arrays by their names."""
+        """Returns the arrays by name."""
         return {name: getattr(self, name) for name in RAW_INPUTS}
 
 
 def graph_inputs(projection: Projection | None, raw: ModelInputs) -> dict[str, F32 | I32]:
-    """What any graph of a bundle may ask for, by name; without a projection that is the raw arrays themselves."""
+    """Returns the arrays that a graph of a bundle may read, by name; without a projection, the raw arrays."""
     if projection is None:
         return raw.named()
     term, scale, fading = projection.events(raw.event_item, raw.event_kind, raw.event_value)

@@ -1,10 +1,10 @@
-"""From rows to the vectors that the ranking graph takes: what does not change between two decisions stays as it is.
+"""Projects rows to the vectors that the model's graph reads; vectors that did not change are not computed again.
 
     term  = (items[item] + asinh(value) · value_row) ⊙ scale + kind_shift[kind]        scale = kind_scale[kind]
 
-of an event, once, when it is new in the window; query and readout of a candidate, once for each base decision. Only
-ages and counters are new each time. Bundles up to format 2 have all this in their graphs; what it costs there:
-docs/adr/0019-tables-beside-the-graph.md.
+is computed once for each event, when the event enters the window; query and readout of a candidate, once for each base
+decision. Only ages and counters are new for each decision. Graphs of bundles up to format 2 compute all of this
+themselves; docs/adr/0019-tables-beside-the-graph.md has the cost.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_sdk.memory.window import Window
-from edge_sdk.types import F32, I32, I64
+from edge_sdk.types import F32, I32, I64, Mask
 
 _Rows = np.int32 | I32 | I64
 _PRODUCTS_AT_ONCE: Final = 1 << 18
 
 
 class ModelTables(NamedTuple):
-    """What a bundle says of rows; d numbers each. Rows 0 of kinds and offers are 0: what is not there adds nothing."""
+    """A bundle's tables, d numbers a row. Rows 0 of kinds and offers are 0: a missing event or offer adds nothing."""
 
     items: F32  # (I + 1, d); row 0 = unknown
     value: F32  # (d,), times asinh(value)
@@ -32,7 +31,7 @@ class ModelTables(NamedTuple):
     context: F32  # (X, d)
     offers: F32  # (O + 1, d)
     query: F32  # (d, d): query row of an offer = its row @ query
-    readout: F32  # (K, d, d): the same of what each objective reads
+    readout: F32  # (K, d, d): likewise for each objective
 
     @property
     def dimension(self) -> int:
@@ -41,22 +40,22 @@ class ModelTables(NamedTuple):
 
 
 class Projection:
-    """The tables, with the offers' products made once."""
+    """The tables, and the products of the offers, computed once."""
 
     def __init__(self, tables: ModelTables) -> None:
-        """5 µs for 60 offers, 1 ms for 10,000; shipped as products they would take (K + 1) times the room in a file."""
+        """Takes 5 µs for 60 offers, 1 ms for 10,000; a file of the products would be (K + 1) times as large."""
         rows, d = tables.offers.shape
         self.tables = tables
         self.queries: F32 = np.empty((rows, d), np.float32)  # (O + 1, d)
         self.readouts: F32 = np.empty((len(tables.readout), rows, d), np.float32)  # (K, O + 1, d)
-        # Part by part: for more at once BLAS wakes its threads. 10,000 offers took 80 ms on two busy cores.
+        # Part by part: for larger products BLAS wakes its threads. 10,000 offers took 80 ms on two busy cores.
         for start in range(0, rows, size := max(1, _PRODUCTS_AT_ONCE // (d * d))):
             part = slice(start, start + size)
             np.matmul(tables.offers[part], tables.query, out=self.queries[part])
             np.matmul(tables.offers[part], tables.readout, out=self.readouts[:, part])
 
     def events(self, item: _Rows, kind: _Rows, value: np.float32 | F32) -> tuple[F32, F32, np.float32 | F32]:
-        """Term (M, d), scale (M, d) and fading (M,) of M events; of a single one (scalars) without the first axis."""
+        """Returns term (M, d), scale (M, d) and fading (M,) of M events; for scalars without the first axis."""
         tables = self.tables
         scale = _rows(tables.kind_scale, kind)
         term = np.arcsinh(value)[..., None] * tables.value
@@ -66,15 +65,15 @@ class Projection:
         return term, scale, tables.kind_fading[kind]
 
     def context_row(self, one_hot: F32) -> F32:
-        """What the context adds to every event, (1, d)."""
+        """Returns what the context adds to every event, (1, d)."""
         return one_hot[None] @ self.tables.context
 
 
 class ProjectedEvents:
-    """The window's N events as the graph takes them, newest first; all 0 where there is none. Bound by every call."""
+    """The window's N events as the graph reads them, newest first; missing events are 0. All `BoundInputs` share it."""
 
     def __init__(self, projection: Projection, window: int) -> None:
-        """No event.
+        """Starts without events.
 
         Args:
             projection: of the bundle.
@@ -89,15 +88,15 @@ class ProjectedEvents:
         self.fading: F32 = fading[:, None]
         self.age_s: F32 = np.zeros((window, 1), np.float32)
         self._flat_age_s, self._flat_fading = self.age_s[:, 0], fading
-        # Bytes of the rows: one move takes terms and scales a place on, for a third of what numpy takes.
+        # Bytes of the rows: one copy moves terms and scales by a place, at a third of numpy's cost.
         self._rows, self._fadings = rows.data.cast("B"), fading.data.cast("B")
-        self.token: object = None  # of the window that it follows; None = it follows none
+        self.token: object = None  # of the window at the last update; None = the next update projects all events
         self._changes = 0
 
-    def follow(self, window: Window, now_ms: int) -> None:
-        """Hold what the window holds now. Only events that are new are projected.
+    def update(self, window: Window, now_ms: int) -> None:
+        """Updates the arrays to match the window. Only new events are projected.
 
-        One new event costs 5 µs and 12 cost 8, whatever N is; the whole window costs 8 at N = 32, 11 at 128.
+        One new event costs 5 µs and 12 cost 8, for any N; the whole window costs 8 at N = 32, 11 at 128.
         """
         expired = window.fill_ages(now_ms, self._flat_age_s)
         new = window.changes - self._changes
@@ -109,23 +108,23 @@ class ProjectedEvents:
         elif new:
             self._move(new)
             self._project(window, slice(new))
-        # What has been kept too long may come back, with the clock: then everything is projected anew.
+        # An expired event may come back with the clock: then all events are projected anew.
         self.token = window.token if expired is None else None
         self._changes = window.changes
 
     def forget(self) -> None:
-        """Hold no event."""
+        """Removes all events."""
         for array in (self.term, self.scale, self.fading, self.age_s):
             array.fill(0)
         self.token = None
 
     def _move(self, places: int) -> None:
-        """Make room at the front. What leaves the terms runs into the scales' first rows, which are written next."""
+        """Frees places at the front. The last terms overwrite the scales' first rows, which are written next."""
         at = places * self._row_bytes
         self._rows[at:] = self._rows[:-at]
         self._fadings[4 * places :] = self._fadings[: -4 * places]
 
-    def _project(self, window: Window, part: int | slice, expired: npt.NDArray[np.bool_] | None = None) -> None:
+    def _project(self, window: Window, part: int | slice, expired: Mask | None = None) -> None:
         item, kind, value = window.rows
         kinds = kind[part] if expired is None else np.where(expired, 0, kind)
         self.term[part], self.scale[part], self._flat_fading[part] = self._projection.events(
@@ -134,6 +133,6 @@ class ProjectedEvents:
 
 
 def _rows(table: F32, index: _Rows) -> F32:
-    """One row as a view, or many as a copy: 2 µs less for 12 events than `table[index]`."""
+    """Returns one row as a view, or many as a copy: 2 µs less for 12 events than `table[index]`."""
     rows: F32 = table.take(index, axis=0) if index.ndim else table[index]
     return rows

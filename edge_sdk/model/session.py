@@ -1,7 +1,7 @@
-"""The model's session: plain arrays in, logits out, through tensors bound once for each number of candidates.
+"""Runs the model's graph: plain arrays in, logits out, through tensors bound once for each number of candidates.
 
-The graphs of bundles up to format 2 take rows and have their tables in them; later ones take what the tables say of the
-rows. What a graph asks for, by name, is what is bound.
+Graphs of bundles up to format 2 contain the tables and read rows; later graphs read vectors that `projection` makes
+from the rows. The arrays that a graph declares as inputs are bound by name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from edge_sdk.types import F32, I64
 
 
 class BoundInputs:
-    """One call of the graph for a fixed number of candidates: no allocation, no copy."""
+    """The graph's inputs and outputs for a fixed number of candidates: a run needs no allocation and no copy.
+
+    Attributes:
+        arrays: what the graph reads, by name; written by this class alone.
+        inputs: the inputs as rows; graphs up to format 2 read these.
+        counters: (C, F) decayed counters, for the caller to fill.
+        logits: (C, K) of the last `run`.
+    """
 
     def __init__(
         self,
@@ -30,9 +37,9 @@ class BoundInputs:
         self._session, self._projection, self._events = session, projection, events
         self.inputs = ModelInputs.empty(shape, candidates)
         self.counters = self.inputs.counters
-        self._arrays = graph_inputs(projection, self.inputs)
+        self.arrays = graph_inputs(projection, self.inputs)
         if events is not None:
-            self._arrays |= {
+            self.arrays |= {
                 "event_term": events.term,
                 "event_scale": events.scale,
                 "event_fading": events.fading,
@@ -42,32 +49,32 @@ class BoundInputs:
         self._one_hot: F32 | None = None
         self._binding = session.io_binding()
         wanted = {graph_input.name for graph_input in session.get_inputs()}
-        for name, array in self._arrays.items():
-            if name in wanted:  # a scene without context has a graph that does not ask for it
+        for name, array in self.arrays.items():
+            if name in wanted:  # a scene without context has a graph without that input
                 self._binding.bind_cpu_input(name, array)
         outputs: dict[str, F32]
         if projection is None:
             self.logits: F32 = np.zeros((candidates, shape.objectives), np.float32)
             outputs = {"logits": self.logits, "fused": np.zeros(candidates, np.float32)}
-        else:  # each objective's logits lie side by side
+        else:  # the logits of one objective are contiguous
             outputs = {"logits": np.zeros((shape.objectives, candidates), np.float32)}
             self.logits = outputs["logits"].T
-        self._outputs = outputs  # kept: the binding knows their addresses only
+        self._outputs = outputs  # kept alive: the binding has only their addresses
         for name, output in outputs.items():
             self._binding.bind_output(name, "cpu", 0, np.float32, output.shape, output.ctypes.data)
 
     @property
-    def takes_rows(self) -> bool:
-        """Whether the graph reads `inputs`, as up to format 2; the others read what `hold` and `follow` were given."""
+    def reads_rows(self) -> bool:
+        """Whether the graph reads `inputs`, as up to format 2; others read what the setters below have set."""
         return self._projection is None
 
-    def follow(self, window: Window, now_ms: int) -> None:
-        """Take the events that the window holds now."""
+    def set_events(self, window: Window, now_ms: int) -> None:
+        """Updates the arrays of events to match the window."""
         assert self._events is not None
-        self._events.follow(window, now_ms)
+        self._events.update(window, now_ms)
 
-    def hold(self, rows: I64, base_logits: F32, one_hot: F32) -> None:
-        """Take candidates and context; what the call holds already, the very same arrays, costs nothing.
+    def set_candidates(self, rows: I64, base_logits: F32, one_hot: F32) -> None:
+        """Updates the arrays of candidates and of the context; arrays that are set already, the same objects, are free.
 
         Args:
             rows: (C,) offer rows.
@@ -75,9 +82,9 @@ class BoundInputs:
             one_hot: (X,)
         """
         assert self._projection is not None
-        arrays = self._arrays
+        arrays = self.arrays
         if rows is not self._rows:
-            # 1.3 µs. Copies kept with the base decision would save 0.4 of them where two take turns.
+            # 1.3 µs. Copies kept with the base decision would save 0.4 of them if two base decisions alternate.
             self._projection.queries.take(rows, axis=0, out=arrays["query"], mode="clip")
             self._projection.readouts.take(rows, axis=1, out=arrays["readout"], mode="clip")
             arrays["base_logits"][:] = base_logits.T
@@ -86,36 +93,36 @@ class BoundInputs:
             arrays["context_row"][:] = self._projection.context_row(one_hot)
             self._one_hot = one_hot
 
-    def events_held(self) -> int:
-        """How many events the window's arrays hold."""
-        return int(np.count_nonzero(self._arrays["event_kind" if self._projection is None else "event_fading"]))
+    def event_count(self) -> int:
+        """Returns the number of events in the arrays."""
+        return int(np.count_nonzero(self.arrays["event_kind" if self._projection is None else "event_fading"]))
 
-    def take(self, raw: ModelInputs) -> None:
-        """Take all inputs from rows: self-tests and replays, which know no window."""
+    def set_inputs(self, raw: ModelInputs) -> None:
+        """Sets all arrays from rows, for self-tests and replays, which have no window."""
         for name, array in graph_inputs(self._projection, raw).items():
-            self._arrays[name][:] = array
+            self.arrays[name][:] = array
         self._rows = self._one_hot = None
         if self._events is not None:
             self._events.token = None
 
     def run(self) -> None:
-        """Score what the call holds into `logits`."""
+        """Runs the graph on the arrays and writes `logits`."""
         self._session.run_with_iobinding(self._binding)
 
 
 class ModelSession:
-    """The session and its bound calls. Not thread-safe: the buffers are shared; the engine serialises."""
+    """Runs the model's graph; does not rank. Not thread-safe: the buffers are shared; the engine serialises."""
 
     def __init__(self, model: memoryview, shape: Shape, tables: ModelTables | None) -> None:
-        """Load the graph.
+        """Loads the graph.
 
         Args:
             model: ONNX.
-            shape: its sizes.
-            tables: None = the graph has them, as those up to format 2 do.
+            shape: the graph's sizes.
+            tables: None = the graph contains the tables, as up to format 2.
 
         Raises:
-            Exception: whatever onnxruntime raises for a graph that it cannot load.
+            Exception: any exception of onnxruntime for a graph that it cannot load.
         """
         self.shape = shape
         self._session = make_session(model)
@@ -123,8 +130,8 @@ class ModelSession:
         self._events = None if self._projection is None else ProjectedEvents(self._projection, shape.window)
         self._bound: dict[int, BoundInputs] = {}
 
-    def bound(self, candidates: int) -> BoundInputs:
-        """The call for this many candidates; the few newest counts are kept."""
+    def bound_inputs(self, candidates: int) -> BoundInputs:
+        """Returns the inputs for this number of candidates; those of the few newest numbers are kept."""
         call = self._bound.get(candidates)
         if call is None:
             if len(self._bound) >= BOUND_SIZES:
@@ -134,18 +141,18 @@ class ModelSession:
         return call
 
     def forget(self) -> None:
-        """Drop the buffers: they hold the last decisions' inputs."""
+        """Drops the buffers, which contain the inputs of the last decisions."""
         self._bound.clear()
         if self._events is not None:
             self._events.forget()
 
 
 def make_session(model: memoryview) -> onnxruntime.InferenceSession:
-    """A single-threaded session: at this size a second thread costs more than it brings."""
+    """Returns a single-threaded session: at this size a second thread costs more than it saves."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
-    # onnxruntime's Python door takes nothing but bytes; this copy lives until the session has parsed it.
+    # onnxruntime's Python interface takes only bytes; this copy lives until the session has parsed the model.
     return onnxruntime.InferenceSession(bytes(model), options, providers=["CPUExecutionProvider"])

@@ -112,7 +112,7 @@ class EvaluatedRules:
         weighted = next((rule for rule in policy.weight_rules if rule.when.match_user(context)), None)
         self.weights = policy.weights if weighted is None else weighted.weights
         self.weight_rule = "" if weighted is None else weighted.name
-        self.target_states = {index: memory.machines.target_states(index, rows) for index in target_machines}
+        self.target_states = {index: memory.machines.candidate_states(index, rows) for index in target_machines}
         bounds = np.concatenate([starts, ends])
         self._from_ms = int(bounds[bounds <= now_ms].max(initial=0))
         self._until_ms = int(bounds[bounds > now_ms].min(initial=NEVER_MS))

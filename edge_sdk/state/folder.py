@@ -28,7 +28,7 @@ from edge_sdk.log.event_input import EventColumns
 from edge_sdk.log.event_log import SEQ_MAX, EventLog
 from edge_sdk.log.header import capacity_of
 from edge_sdk.log.record import Records
-from edge_sdk.memory.bulk import add_columns, ingest_bodies, memory_from
+from edge_sdk.memory.bulk import ingest_bodies, ingest_columns, memory_from
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.durability import Flusher
@@ -174,7 +174,7 @@ class StateFolder:
         if is_large:  # if the process is killed below, the snapshot must contain what was acknowledged before
             self.write_snapshot()
         self._ingested_seq = self.log.extend(events.newest(capacity), skipped=max(0, count - capacity))
-        add_columns(
+        ingest_columns(
             memory, events.times_ms, events.kinds, events.kind_ids, events.items, events.item_ids, events.values
         )
         if is_large:
@@ -221,9 +221,9 @@ class StateFolder:
         chosen = matching(records, before_ms, items, kinds)
         self._memory, self.generation = memory_from(self.layout, records[~chosen]), object()
         if not self.log.is_whole:
-            from edge_sdk.memory.erasure import inherit_untouched  # rarely needed: 0.6 ms of every import
+            from edge_sdk.memory.erasure import inherit_unaffected  # rarely needed: 0.6 ms of every import
 
-            inherit_untouched(self._memory, former, kinds, items, categories_differed=self._is_inherited)
+            inherit_unaffected(self._memory, former, kinds, items, categories_differed=self._is_inherited)
         self.snapshots.overwrite(self._snapshot(), self.log)
         with as_state_error(self.log.path):
             self.log.blank(records["seq"][chosen].astype(np.int64), expired=False)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.log.record import Records
-from edge_sdk.memory.bulk import memory_from, take_in
+from edge_sdk.memory.bulk import ingest, memory_from
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.snapshot_store import SnapshotStore
@@ -39,7 +39,7 @@ def recover(log: EventLog, snapshots: SnapshotStore, layout: MemoryLayout) -> Re
     memory, is_inherited = snapshot.memory, snapshot.is_inherited
     if memory.layout is not layout:
         memory, is_inherited = migrate(memory, layout, records[~is_since], is_whole=log.is_whole)
-    take_in(memory, records[is_since])
+    ingest(memory, records[is_since])
     return Recovered(memory, is_inherited, max(last_decision, snapshot.decision), snapshot.seq, records)
 
 

@@ -31,7 +31,8 @@ from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
-from edge_sdk.vocabulary import U32, Vocabulary
+from edge_sdk.types import U32
+from edge_sdk.vocabulary import Vocabulary
 
 VERSION: Final = 4
 _NUMBER: Final = np.dtype("<u4")

@@ -145,7 +145,7 @@ def test_decayed_counter() -> None:
     for read in documented["reads"]:
         memory = replay(plan, [documented["event_ms"]], [CLICK], [FUND], [0.0])
         found = np.zeros((1, 2), np.float32)
-        memory.fill_counters(read["now_ms"], plan.counter_slots(np.array([1])), found)
+        memory.counters.fill(read["now_ms"], plan.counter_slots(np.array([1])), found)
         assert struct.pack(">f", found[0, 0]).hex() == read["value"]
         assert found[0, 1] == found[0, 0]  # the offer is alone in its category
         assert read["now_ms"] // documented["tick_ms"] % 16384 == read.get("since", documented["since"])
@@ -200,7 +200,7 @@ def test_a_port_from_the_document_counts_the_same_bits(half_life_s: int, steps_m
         ported.add(now_ms)
         for read_ms in (now_ms, now_ms + 12_345, now_ms - 123_456):
             found = np.zeros((1, 2), np.float32)
-            memory.fill_counters(read_ms, plan.counter_slots(np.array([1])), found)
+            memory.counters.fill(read_ms, plan.counter_slots(np.array([1])), found)
             assert found[0, 0].tobytes() == ported.read(read_ms).tobytes()
 
 

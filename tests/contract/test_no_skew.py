@@ -128,7 +128,7 @@ def made_from(engine: Engine, decision: Decision) -> ModelInputs:
     inputs = inputs_of(decision)
     tables = internals(engine).bundle.tables
     assert tables is not None
-    bound = internals(engine).session.bound(len(decision.candidates))._arrays
+    bound = internals(engine).session.bound_inputs(len(decision.candidates)).arrays
     for name, expected in graph_inputs(Projection(tables), inputs).items():
         if name != "weights":  # the graph that ranks has none
             assert bound[name].tobytes() == expected.tobytes(), name

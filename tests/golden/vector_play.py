@@ -181,7 +181,7 @@ class Player:
         ages, values = np.zeros((2, window), np.float32)
         memory.fill_window(now_ms, items, kinds, ages, values)
         counters = np.zeros((count, memory.layout.counter_features), np.float32)
-        memory.fill_counters(now_ms, candidates.slots, counters)
+        memory.counters.fill(now_ms, candidates.slots, counters)
         states = {}
         for index, rule in enumerate(memory.layout.machines):
             of_each = memory.machines.states(index, rows, now_ms).tolist()

@@ -83,8 +83,8 @@ def test_the_comparison_finds_a_network_import(beneath: frozenset[str]) -> None:
 OF_THE_ENGINE = {
     "": "_ort_telemetry _sha256 base_decision clock errors limits reasons types vocabulary",
     "log": "atomic_file encrypted_record encryption event_input event_log header record ring",
-    "memory": "bulk caps decay derived_bulk derived_events derived_rules layout lookup machine_states memory spending "
-    "state_machines targets window",
+    "memory": "bulk caps counters decay derived_bulk derived_events derived_rules layout lookup machine_states memory "
+    "spending state_machines targets window",
     "model": "inputs onnx_runtime projection session",
     "policy": "candidates conditions eligibility exploration inclusion pipeline rank_bound rules scoring slate "
     "slate_caps stages targeting",

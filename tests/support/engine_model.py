@@ -1,4 +1,4 @@
-"""What an engine must know, told plainly: a list of events, and of each whether it still counts, and where."""
+"""A plain model of what an engine must remember: a list of events, and for each where it still counts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FOLLOWS_FROM = {
 class Seen:
     """An event, recorded or derived, and where it still counts."""
 
-    seq: int  # a derived event has that of the recorded one that it follows from
+    seq: int  # a derived event has that of the recorded event that it is derived from
     time_ms: int
     kind: int
     item: int
@@ -57,11 +57,11 @@ class Model:
     """One user's events.
 
     Attributes:
-        log: what the ring holds, by seq.
-        seen: what memory has taken in, the ring's and what it has dropped.
-        is_whole: nothing but erased events has left the ring.
-        is_replay: memory is, to the byte, what the events of `seen` leave one after the other.
-        is_blurred: what is left of events that the ring dropped is known within no bits: the clock had stepped back.
+        log: the events in the ring, by seq.
+        seen: all events that memory has ingested, those in the ring and those that left it.
+        is_whole: no events but erased ones have left the ring.
+        is_replay: memory is, to the byte, the result of ingesting the events of `seen` one after the other.
+        is_blurred: the effects of events that left the ring are not known to the bit: the clock had stepped back.
     """
 
     def __init__(self, layout: MemoryLayout, capacity: int) -> None:
@@ -93,8 +93,8 @@ class Model:
         self.first_seq, self.capacity = max(self.oldest_seq, self.last_seq - capacity + 1), capacity
         self.log = {seq: row for seq, row in self.log.items() if seq >= self.first_seq}
 
-    def let_go(self, kept: set[int], now_ms: int) -> None:
-        """The engine took events out of its log; they must have been there long enough."""
+    def expire(self, kept: set[int], now_ms: int) -> None:
+        """Follows an expiry by the engine: events left its log; they must have expired."""
         for seq in self.log.keys() - kept:
             _, time_ms, kind, *_ = self.log.pop(seq)
             keep_s = self._layout.kinds[kind].keep_s
@@ -103,7 +103,7 @@ class Model:
             self._has_expired = True
 
     def erase(self, before_ms: int | None, items: set[int] | None, kinds: set[int] | None) -> int:
-        """Forget what fits; how many of it was in the log."""
+        """Erases the matching events. Returns how many of them were in the log."""
         chosen = {
             seq
             for seq, (_, time_ms, kind, item, _, _) in self.log.items()
@@ -117,13 +117,13 @@ class Model:
         if self.is_whole or (items is None and kinds is None):
             self.seen, self.is_replay = rebuilt, True
             return len(chosen)
-        touched = {kind_id(name) for name in KIND_NAMES} if kinds is None else kinds
-        uncertain = {kind for kind, causes in FOLLOWS_FROM.items() if causes & touched}
-        for seen in rebuilt:  # the same ones still count since they were first derived
+        erased = {kind_id(name) for name in KIND_NAMES} if kinds is None else kinds
+        uncertain = {kind for kind, causes in FOLLOWS_FROM.items() if causes & erased}
+        for seen in rebuilt:  # the same events still count since they were first derived
             if seen.is_derived and seen.kind not in uncertain:
                 seen.for_offer = seen.for_category = False
         earlier = [
-            self._beyond(seen, touched, items)
+            self._beyond(seen, erased, items)
             for seen in self.seen
             if (seen.kind not in uncertain if seen.is_derived else seen.seq not in self.log.keys() | chosen)
         ]
@@ -143,7 +143,7 @@ class Model:
         return self.oldest_seq == 1 and not self._has_expired
 
     def replayed(self) -> bytes:
-        """The dump of a memory that took in the recorded events one by one."""
+        """Returns the dump of a memory that ingested the recorded events one by one."""
         if self._replayed is None:
             self._replayed, self._known = Memory(self._layout), 0
         for seen in self.seen[self._known :]:
@@ -153,7 +153,7 @@ class Model:
         return self._replayed.dump()
 
     def memory(self) -> Memory:
-        """What a decision reads, each part from the events that count there."""
+        """Returns a memory for a decision to read, each part made from the events that count there."""
         if self._composed is None:
             self._composed, self._taken = Composed(self._layout), 0
         for seen in self.seen[self._taken :]:
@@ -162,7 +162,7 @@ class Model:
         return cast("Memory", self._composed)
 
     def _beyond(self, seen: Seen, kinds: set[int], items: set[int] | None) -> Seen:
-        """An event that is no longer in the log, after an erase."""
+        """Updates an event that is no longer in the log, after an erase."""
         seen.in_window = False
         if not seen.is_derived and seen.kind in kinds:
             categories = {CATEGORY_OF.get(item) for item in items or ()}
@@ -175,7 +175,7 @@ _versions = count(1)
 
 
 class Composed:
-    """A memory of three: for the window, for what is counted of offers, and of categories."""
+    """Three memories in one: for the window, for counts of offers, and for counts of categories."""
 
     def __init__(self, layout: MemoryLayout) -> None:
         layout = layout._replace(derived=NOTHING_DERIVED)
@@ -186,7 +186,7 @@ class Composed:
         self._recent = recent
         self._offers = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Scope.OFFER)))
         self._categories = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Scope.CATEGORY)))
-        self.caps = self
+        self.caps = self.counters = self
 
     def add(self, seen: Seen) -> None:
         for counts, memory in (
@@ -232,7 +232,7 @@ KIND_NAMES = ("view", "click", "impression", "dismiss", "convert", "note")
 
 
 def following(deriver: Deriver, row: Row) -> list[Seen]:
-    """A recorded event between those that follow from it."""
+    """Returns a recorded event between the events derived from it."""
     seq, time_ms, kind, item, value, _ = row
     before, after = deriver.feed(time_ms, kind, item)
     own = Seen(seq, time_ms, kind, item, value, is_derived=False)

@@ -1,4 +1,4 @@
-"""Caps, machines and budgets at random, for what must hold of any of them."""
+"""Random caps, machines and budgets, for properties of any of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_sdk.memory.targets import Scope
 
 
 def caps(kinds: Sequence[int], *, within_s: int = 3600) -> st.SearchStrategy[CapRule]:
-    """Of up to three of the kinds and up to four events."""
+    """Caps of up to three of the kinds, with limits up to four."""
     return st.builds(
         CapRule,
         kinds=st.sets(st.sampled_from(kinds), min_size=1, max_size=3).map(tuple),
@@ -25,7 +25,7 @@ def caps(kinds: Sequence[int], *, within_s: int = 3600) -> st.SearchStrategy[Cap
 
 
 def machines(kinds: Sequence[int], *, after_s: int = 600, name: str = "m") -> st.SearchStrategy[MachineRule]:
-    """Of up to four states, `a` to `d` in any order, and up to six steps."""
+    """Machines of up to four states, `a` to `d` in any order, and up to six steps."""
     return _machines(kinds, after_s, name).filter(lambda rule: not time_cycle(rule))
 
 
@@ -46,6 +46,6 @@ def _machines(draw: st.DrawFn, kinds: Sequence[int], after_s: int, name: str) ->
 
 
 def budgets(kinds: Sequence[int], periods_s: Sequence[int]) -> st.SearchStrategy[SpendingRule | None]:
-    """One of these periods, or none at all."""
+    """A budget of one of these periods, or none."""
     of_kinds = st.frozensets(st.sampled_from(kinds), min_size=1)
     return st.one_of(st.none(), st.builds(SpendingRule, of_kinds, st.sampled_from(periods_s)))

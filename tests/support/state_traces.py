@@ -12,9 +12,8 @@ import numpy as np
 
 from edge_sdk import Engine
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.explain.contributions import WindowTables
 from edge_sdk.memory.layout import MemoryLayout
-from edge_sdk.memory.lookup import EventRows
+from edge_sdk.memory.lookup import LookupTables
 from edge_sdk.vocabulary import Vocabulary, item_id
 
 UNKNOWN, KNOWN, VALUE, DECISION, SECRET_MS = "a secret page", "fund_c", 31415.53125, 0x0BADCAFE, 1_768_471_234_567
@@ -30,7 +29,7 @@ TRACES = {
     "unknown item's name": UNKNOWN.encode(),
     "known item's name": KNOWN.encode(),
 }
-OF_THE_BUNDLE = Bundle | MemoryLayout | Vocabulary | EventRows | WindowTables
+OF_THE_BUNDLE = Bundle | MemoryLayout | Vocabulary | LookupTables
 OF_PYTHON = type | types.ModuleType | types.FunctionType
 IN_LOG = {"unknown item's id", "known item's id", "value", "decision", "time in seconds"}
 

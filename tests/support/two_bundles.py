@@ -1,4 +1,4 @@
-"""Two bundles of one scene, a day apart, and what a memory under either can be asked for."""
+"""Two bundles of one scene, a day apart, and what a memory under either answers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from edge_sdk import Engine
 from edge_sdk.memory.memory import Memory
 from edge_sdk.testing.white_box import internals
+from tests.support.memory_reads import all_counters
 from tests.support.scene import ITEMS, KINDS, OFFERS, SCENE, SettableClock, Small, packed
 
 LOG_BYTES = 4096  # 126 records plain, 63 encrypted
@@ -53,14 +54,17 @@ def record_some(engine: Engine, clock: SettableClock, count: int, seed: int) -> 
 
 
 def known(engine: Engine, now_ms: int) -> list[bytes]:
-    """What a memory can be asked for: counters, caps, window, however it stands in its arrays."""
+    """What a memory answers: counters, caps and window, however its arrays are laid out."""
     return known_of(internals(engine).state.memory, now_ms)
 
 
 def known_of(memory: Memory, now_ms: int) -> list[bytes]:
-    counters = (memory.sums * memory._fade(now_ms, 1)).astype(np.float32).tobytes()
-    caps = [memory.caps.newest(index, np.arange(len(rows))).tobytes() for index, rows in enumerate(memory.caps._next)]
-    return [counters, *caps, memory.window.dump()]
+    layout = memory.layout
+    caps = [
+        memory.caps.newest(index, np.arange(layout.target_rows(rule.per))).tobytes()
+        for index, rule in enumerate(layout.caps)
+    ]
+    return [all_counters(memory, now_ms).tobytes(), *caps, memory.window.dump()]
 
 
 def names_in(folder: Path) -> list[str]:

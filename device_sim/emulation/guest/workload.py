@@ -144,7 +144,7 @@ class Workload:
         decision, trace = self.decision, self.decision.trace
         if decision.error or trace is None:
             raise WorkloadError(f"a decision failed ({decision.error}: {decision.detail}); fix the bundle")
-        held = internals(self.engine).session.bound(len(self._candidates)).events_held()
+        held = internals(self.engine).session.bound_inputs(len(self._candidates)).event_count()
         window = internals(self.engine).bundle.layout.window
         if held < window:
             raise WorkloadError(f"the window holds {held} of {window} events; let more kinds enter it in the scene")

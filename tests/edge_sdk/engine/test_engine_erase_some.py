@@ -130,7 +130,7 @@ def counters(engine: Engine) -> dict[str, float]:
     layout = internals(engine).bundle.layout
     rows = np.arange(1, len(OFFERS) + 1)
     out = np.zeros((len(OFFERS), layout.counter_features), np.float32)
-    internals(engine).state.memory.fill_counters(NOW_MS, layout.counter_slots(rows), out)
+    internals(engine).state.memory.counters.fill(NOW_MS, layout.counter_slots(rows), out)
     of = {offer: float(out[int(layout.offers.row(int(i))) - 1, 1]) for offer, i in zip(OFFERS, IDS, strict=True)}
     row_of_fund = int(layout.offers.row(IDS[2])) - 1
     return {offer: count for offer, count in of.items() if count} | {"category": float(out[row_of_fund, 7])}

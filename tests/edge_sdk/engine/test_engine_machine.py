@@ -206,7 +206,7 @@ class Life(RuleBasedStateMachine):
 
     def the_log_holds_exactly_these_events(self) -> None:
         records = internals(self.engine).state.log.read()
-        self.model.let_go(set(records["seq"].tolist()), self.clock.now_ms)
+        self.model.expire(set(records["seq"].tolist()), self.clock.now_ms)
         times_ms = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
         columns = [records[name].tolist() for name in ("kind", "item", "value", "decision")]
         assert list(zip(records["seq"].tolist(), times_ms.tolist(), *columns, strict=True)) == list(

@@ -41,7 +41,7 @@ def test_without_events_the_order_is_the_base_order(
 
 def test_without_events_the_logits_are_the_base_logits_to_the_bit(engine: Engine, base: BaseDecision) -> None:
     engine.rank(base, context=HOME)
-    assert internals(engine).session.bound(6).logits.tobytes() == base.logits.tobytes()
+    assert internals(engine).session.bound_inputs(6).logits.tobytes() == base.logits.tobytes()
 
 
 def test_ties_stand_in_the_order_given(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""Events taken in at once leave the same memory, to the bit, as the same events one after the other."""
+"""Events ingested at once leave the same memory, to the bit, as the same events one after the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge_sdk.log.record import RECORD
 from edge_sdk.memory import bulk, caps
-from edge_sdk.memory.bulk import add_columns, add_many, memory_from, take_in
+from edge_sdk.memory.bulk import ingest, ingest_columns, memory_from
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
@@ -23,6 +23,7 @@ from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 from tests.support.cap_answers import cap_bits
+from tests.support.memory_reads import next_steps_ms
 from tests.support.random_rules import budgets, machines
 from tests.support.random_rules import caps as cap_rules
 from tests.support.scene import ITEMS, KINDS, NOW_MS, OFFERS, Small
@@ -144,13 +145,16 @@ def visible(memory: Memory, now_ms: int) -> tuple[bytes, ...]:
     memory.fill_window(now_ms, item, kind, age, value)
     rows = np.arange(len(memory.layout.offers) + 1)
     counters = np.zeros((len(rows), memory.layout.counter_features), np.float32)
-    memory.fill_counters(now_ms, memory.layout.counter_slots(rows), counters)
+    memory.counters.fill(now_ms, memory.layout.counter_slots(rows), counters)
     held = cap_bits(memory, rows, None, now_ms)
     capped = np.zeros(len(rows), np.int64) if held is None else held
     of_machines = [
         array
         for index in range(len(memory.layout.machines))
-        for array in (memory.machines.states(index, rows, now_ms), memory.machines.changes_at(index, rows, now_ms))
+        for array in (
+            memory.machines.states(index, rows, now_ms),
+            np.array(next_steps_ms(memory, index, rows, now_ms)),
+        )
     ]
     spent = np.array([memory.spent(now_ms)])
     arrays: list[npt.NDArray[np.generic]] = [item, kind, age, value, counters, capped, spent, *of_machines]
@@ -158,8 +162,8 @@ def visible(memory: Memory, now_ms: int) -> tuple[bytes, ...]:
 
 
 def assert_same(expected: Memory, found: Memory, now_ms: int) -> None:
-    assert expected.sums.tobytes() == found.sums.tobytes()
-    assert expected.latest == found.latest
+    assert expected.counters.sums.tobytes() == found.counters.sums.tobytes()
+    assert expected.counters.latest == found.counters.latest
     assert expected.dump() == found.dump()
     assert visible(expected, now_ms) == visible(found, now_ms)
 
@@ -176,7 +180,7 @@ def test_at_once_is_as_one_by_one(
     found = one_by_one(small.layout.memory, events[:cut])
     with pytest.MonkeyPatch.context() as patch:
         of_sizes(patch, sizes)
-        add_many(found, *columns(events[cut:]))
+        ingest(found, records(events[cut:]))
     now_ms = (events[-1][0] if events else NOW_MS) + later_ms
     assert_same(one_by_one(small.layout.memory, events), found, now_ms)
 
@@ -190,14 +194,12 @@ def test_with_every_rule_at_once_is_as_one_by_one(
     events: list[Event], cut: int, later_ms: int, sizes: tuple[int, int, int], derives: bool
 ) -> None:
     layout = FULL._replace(derived=DERIVED) if derives else FULL
-    expected, found, of_records = (one_by_one(layout, part) for part in (events, events[:cut], events[:cut]))
+    expected, found = one_by_one(layout, events), one_by_one(layout, events[:cut])
     with pytest.MonkeyPatch.context() as patch:
         of_sizes(patch, sizes)
-        add_many(found, *columns(events[cut:]))
-        take_in(of_records, records(events[cut:]))
+        ingest(found, records(events[cut:]))
     now_ms = (events[-1][0] if events else NOW_MS) + later_ms
     assert_same(expected, found, now_ms)
-    assert_same(expected, of_records, now_ms)
     assert_same(expected, Memory.load(layout, expected.dump()), now_ms)
 
 
@@ -221,7 +223,7 @@ def test_with_any_rules_at_once_is_as_one_by_one(
     expected, found = one_by_one(layout, events), one_by_one(layout, events[:cut])
     with pytest.MonkeyPatch.context() as patch:
         of_sizes(patch, sizes)
-        add_many(found, *columns(events[cut:]))
+        ingest(found, records(events[cut:]))
     now_ms = (events[-1][0] if events else NOW_MS) + 1000
     assert_same(expected, found, now_ms)
     assert_same(expected, Memory.load(layout, expected.dump()), now_ms)
@@ -246,7 +248,7 @@ def test_coded_columns_are_as_one_by_one(
     item_codes = np.array([item_ids.index(item) for item in items.tolist()], dtypes[1])
     with pytest.MonkeyPatch.context() as patch:
         of_sizes(patch, sizes)
-        add_columns(found, times, kind_codes, kind_ids, item_codes, item_ids, values)
+        ingest_columns(found, times, kind_codes, kind_ids, item_codes, item_ids, values)
     assert_same(one_by_one(layout, events), found, (events[-1][0] if events else NOW_MS) + 1000)
 
 
@@ -276,36 +278,35 @@ def test_sums_near_the_smallest_float_fade_one_move_after_the_other(periods: int
     tiny = (even + 0.5 + 2.0**-20) * 2.0 ** (16 * periods - 1074)
     events = [(NOW_MS // period_ms * period_ms + n * period_ms // 4, VIEW, 10, 0.0) for n in range(4 * periods + 1)]
     expected, found = one_by_one(FULL, events[:1]), one_by_one(FULL, events[:1])
-    expected.sums[1, 0] = found.sums[1, 0] = tiny
+    expected.counters.sums[1, 0] = found.counters.sums[1, 0] = tiny
     for event in events[1:]:
         expected.add(*event)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bulk, "ONE_BY_ONE", 0)
-        take_in(found, records(events[1:]))
-    assert expected.sums[1, 0] == even * 2.0**-1074
+        ingest(found, records(events[1:]))
+    assert expected.counters.sums[1, 0] == even * 2.0**-1074
     assert_same(expected, found, events[-1][0])
 
 
 def test_nothing_is_nothing() -> None:
     memory = Memory(FULL._replace(derived=DERIVED))
-    add_many(memory, *columns([]))
-    take_in(memory, records([]))
+    ingest(memory, records([]))
     empty = np.zeros(0, np.uint8)
-    add_columns(memory, np.zeros(0, np.int64), empty, [], empty, [], np.zeros(0, np.float32))
+    ingest_columns(memory, np.zeros(0, np.int64), empty, [], empty, [], np.zeros(0, np.float32))
     assert memory.dump() == Memory(FULL._replace(derived=DERIVED)).dump()
 
 
-def test_a_recorded_event_of_a_kind_that_is_derived_now_is_passed_over() -> None:
+def test_a_recorded_event_of_a_kind_that_is_derived_now_is_ignored() -> None:
     layout = FULL._replace(derived=DERIVED)
     events = [(NOW_MS + 7000 * step, STAY, 7, 1.0) for step in range(60)]
     at_once = Memory(layout)
-    add_many(at_once, *columns(events))
+    ingest(at_once, records(events))
     assert one_by_one(layout, events).dump() == at_once.dump() == Memory(layout).dump()
 
 
 def test_a_code_beyond_its_ids_is_refused() -> None:
     with pytest.raises(IndexError):
-        add_columns(
+        ingest_columns(
             Memory(FULL), np.array([NOW_MS]), np.array([1]), [VIEW], np.array([0]), [5], np.zeros(1, np.float32)
         )
 

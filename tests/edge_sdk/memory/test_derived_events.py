@@ -1,4 +1,4 @@
-"""Derived events: literal stories, and many events at once as one after the other."""
+"""Derived events: literal examples, and many events at once against one after the other."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ rules_of = st.one_of(
 )
 
 
-def told(steps: list[tuple[int, int, int]]) -> Story:
+def story_of(steps: list[tuple[int, int, int]]) -> Story:
     now_ms, story = 2 * YEAR_MS, []
     for number, (step_ms, kind, item) in enumerate(steps):
         now_ms = max(0, now_ms + step_ms)
@@ -169,7 +169,7 @@ def told(steps: list[tuple[int, int, int]]) -> Story:
 def test_many_at_once_are_the_same_as_one_by_one(
     rules: DerivedRules, steps: list[tuple[int, int, int]], cuts: list[int]
 ) -> None:
-    story = told(steps)
+    story = story_of(steps)
     one_by_one, at_once = Deriver(rules), Deriver(rules)
 
     expected = fed(one_by_one, story)
@@ -184,7 +184,7 @@ def test_many_at_once_are_the_same_as_one_by_one(
 
 @given(rules=rules_of, steps=stories, cut=st.integers(0, 60))
 def test_a_dumped_state_goes_on(rules: DerivedRules, steps: list[tuple[int, int, int]], cut: int) -> None:
-    story = told(steps)
+    story = story_of(steps)
     whole, first, second = Deriver(rules), Deriver(rules), Deriver(rules)
 
     begun = fed(first, story[:cut])
@@ -195,5 +195,5 @@ def test_a_dumped_state_goes_on(rules: DerivedRules, steps: list[tuple[int, int,
 
 
 def test_a_state_of_other_rules_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^16 bytes are not the state of 2 dwell and 2 passed-over rules$"):
+    with pytest.raises(ValueError, match=r"^16 bytes are not the state of 2 dwell and 2 ignored rules$"):
         Deriver(ALL).load(Deriver(DerivedRules()).dump())

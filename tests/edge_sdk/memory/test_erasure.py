@@ -1,4 +1,4 @@
-"""After an erase memory holds what the other events left behind, and nothing of the erased ones."""
+"""After an erase, memory has the effects of the other events and none of the erased ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import PERIOD_TICKS, DecayTables
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
-from edge_sdk.memory.erasure import inherit_untouched
+from edge_sdk.memory.erasure import inherit_unaffected
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.spending import SpendingRule
@@ -23,6 +23,7 @@ from edge_sdk.memory.targets import Scope
 from edge_sdk.types import F32
 from edge_sdk.vocabulary import Vocabulary
 from tests.support.cap_answers import cap_bits
+from tests.support.memory_reads import cap_ends_ms
 
 START_MS = 1_768_478_400_000
 VIEW, CLICK, SHOWN, SESSION, STAY, TIRED = 1, 2, 3, 4, 5, 6
@@ -80,7 +81,7 @@ KINDS = st.one_of(st.none(), st.frozensets(st.sampled_from([VIEW, CLICK, SHOWN])
 ITEMS = st.one_of(st.none(), st.frozensets(st.sampled_from([10, 20, 30, 40, 50])))
 
 
-def taken_in(layout: MemoryLayout, events: list[Event]) -> Memory:
+def ingested(layout: MemoryLayout, events: list[Event]) -> Memory:
     memory = Memory(layout)
     for event in events:
         memory.add(*event)
@@ -94,7 +95,7 @@ def is_erased(event: Event, kinds: Chosen, items: Chosen) -> bool:
 def counters(memory: Memory, now_ms: int) -> F32:
     """By target, side (offer, category), kind and half-life."""
     out = np.zeros((3, memory.layout.counter_features), np.float32)
-    memory.fill_counters(now_ms, memory.layout.counter_slots(np.arange(3)), out)
+    memory.counters.fill(now_ms, memory.layout.counter_slots(np.arange(3)), out)
     return out.reshape(3, 2, 6, 2)
 
 
@@ -118,18 +119,18 @@ def untouched(layout: MemoryLayout, kinds: Chosen, items: Chosen) -> npt.NDArray
 def test_what_is_untouched_is_as_if_the_erased_had_never_been(
     events: list[Event], dropped: int, kinds: Chosen, items: Chosen, layout: MemoryLayout
 ) -> None:
-    old = taken_in(layout, events)
+    old = ingested(layout, events)
     before = old.dump()
     survivors = [event for event in events if not is_erased(event, kinds, items)]
     in_log = [event for event in events[dropped:] if not is_erased(event, kinds, items)]
-    rebuilt, never_seen = taken_in(layout, in_log), taken_in(layout, survivors)
-    inherit_untouched(rebuilt, old, kinds, items)
+    rebuilt, never_seen = ingested(layout, in_log), ingested(layout, survivors)
+    inherit_unaffected(rebuilt, old, kinds, items)
     assert old.dump() == before
     if kinds is None and items is None:
-        assert rebuilt.dump() == taken_in(layout, in_log).dump()
+        assert rebuilt.dump() == ingested(layout, in_log).dump()
         return
     whole = untouched(layout, kinds, items)
-    only_log = taken_in(layout, in_log)
+    only_log = ingested(layout, in_log)
     for later_ms in (0, 70_000, 10**9):
         now_ms = (events[-1][0] if events else START_MS) + later_ms
         found = counters(rebuilt, now_ms)
@@ -138,11 +139,11 @@ def test_what_is_untouched_is_as_if_the_erased_had_never_been(
     for index, rule in enumerate(layout.caps):
         for row in (1,) if rule.per == Scope.USER else (1, 2):
             source = never_seen if is_whole(layout, kinds, whole, row, rule.per, rule.kinds) else only_log
-            assert ring(rebuilt, index, row) == ring(source, index, row)
+            assert ring(rebuilt, index, row, events) == ring(source, index, row, events)
     for index, machine in enumerate(layout.machines):
         for row in (1,) if machine.per == Scope.USER else (1, 2):
             source = never_seen if is_whole(layout, kinds, whole, row, machine.per, machine.kinds) else only_log
-            assert stands(rebuilt, index, row) == stands(source, index, row)
+            assert machine_state(rebuilt, index, row) == machine_state(source, index, row)
     source = never_seen if is_whole(layout, kinds, whole, 1, Scope.USER, {SHOWN}) else only_log
     assert rebuilt.spending.dump() == source.spending.dump()
     assert rebuilt.window.dump() == only_log.window.dump()
@@ -160,44 +161,42 @@ def is_whole(
     return not erased.union(follow).intersection(kinds)
 
 
-def stands(memory: Memory, index: int, row: int) -> tuple[object, ...]:
-    standing = memory.machines.standing(index, np.array([row]))
-    return standing.states.tolist(), standing.since_ms.tolist(), standing.counts.tolist()
+def machine_state(memory: Memory, index: int, row: int) -> tuple[object, ...]:
+    found = memory.machines.target_states(index, np.array([row]))
+    return found.states.tolist(), found.since_ms.tolist(), found.counts.tolist()
 
 
-def ring(memory: Memory, index: int, row: int) -> tuple[list[int], int]:
-    """The times of a target, oldest first, and when it is free."""
-    caps, limit = memory.caps, memory.layout.caps[index].limit
-    at = int(caps._next[index][row])
-    times = caps._times[index][row * limit : (row + 1) * limit].tolist()
-    return times[at:] + times[:at], int(caps._free_at_ms[index][row])
+def ring(memory: Memory, index: int, row: int, events: list[Event]) -> tuple[list[int], list[int]]:
+    """The times of a target, oldest first, and when the cap frees it; offers and categories have the same rows."""
+    times: list[int] = memory.caps.newest(index, np.array([row]))[0].tolist()
+    return times, cap_ends_ms(memory, index, np.array([row]), [event[0] for event in events])
 
 
 def test_of_an_erased_time_only_its_period_is_kept() -> None:
-    old = taken_in(PLAIN, [(START_MS, VIEW, 10, 0.0), (START_MS + 1_234_567, CLICK, 20, 0.0)])
+    old = ingested(PLAIN, [(START_MS, VIEW, 10, 0.0), (START_MS + 1_234_567, CLICK, 20, 0.0)])
     memory = Memory(PLAIN)
-    inherit_untouched(memory, old, None, frozenset({20}))
-    assert memory.latest == [tick // PERIOD_TICKS * PERIOD_TICKS for tick in old.latest]
+    inherit_unaffected(memory, old, None, frozenset({20}))
+    assert memory.counters.latest == [tick // PERIOD_TICKS * PERIOD_TICKS for tick in old.counters.latest]
     now_ms = START_MS + 1_234_567
-    expected = counters(taken_in(PLAIN, [(START_MS, VIEW, 10, 0.0)]), now_ms)
+    expected = counters(ingested(PLAIN, [(START_MS, VIEW, 10, 0.0)]), now_ms)
     assert counters(memory, now_ms)[1].tobytes() == expected[1].tobytes()
 
 
 def test_an_erased_clock_step_changes_no_reading_of_the_rest() -> None:
-    """The last event, erased, was stamped by a clock hours behind, so that memory as rebuilt stands at a later time."""
+    """The last event, erased, was stamped by a clock hours behind, so the rebuilt memory has a later tick."""
     seen_ms = START_MS + 36_000_000
-    old = taken_in(PLAIN, [(seen_ms, VIEW, 10, 0.0), (START_MS, CLICK, 20, 0.0)])
-    memory = taken_in(PLAIN, [(seen_ms, VIEW, 10, 0.0)])
-    inherit_untouched(memory, old, frozenset({CLICK}), None)
+    old = ingested(PLAIN, [(seen_ms, VIEW, 10, 0.0), (START_MS, CLICK, 20, 0.0)])
+    memory = ingested(PLAIN, [(seen_ms, VIEW, 10, 0.0)])
+    inherit_unaffected(memory, old, frozenset({CLICK}), None)
     for later_ms in (0, 300_000, 10**9):
         now_ms = seen_ms + later_ms
         assert counters(memory, now_ms)[:, :, VIEW - 1].tobytes() == counters(old, now_ms)[:, :, VIEW - 1].tobytes()
 
 
 def test_where_nothing_is_left_no_time_is_kept() -> None:
-    old = taken_in(PLAIN, [(START_MS, CLICK, 20, 0.0)])
+    old = ingested(PLAIN, [(START_MS, CLICK, 20, 0.0)])
     memory = Memory(PLAIN)
-    inherit_untouched(memory, old, None, frozenset({20}))
+    inherit_unaffected(memory, old, None, frozenset({20}))
     assert memory.dump() == Memory(PLAIN).dump()
 
 
@@ -205,7 +204,7 @@ def test_where_nothing_is_left_no_time_is_kept() -> None:
 def test_a_cap_of_another_offer_goes_on_holding(kinds: Chosen) -> None:
     story = [(START_MS + n, kind, item, 0.0) for n, (kind, item) in enumerate([(SHOWN, 10), (SHOWN, 20)] * 2)]
     memory = Memory(PLAIN)
-    inherit_untouched(memory, taken_in(PLAIN, story), kinds, frozenset({20}))
+    inherit_unaffected(memory, ingested(PLAIN, story), kinds, frozenset({20}))
     held = cap_bits(memory, np.array([1, 2]), None, START_MS + 10)
     assert held is not None
     assert (held > 0).tolist() == [True, kinds is not None]

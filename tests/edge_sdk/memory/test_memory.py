@@ -51,7 +51,7 @@ def window(memory: Memory, now_ms: int) -> tuple[list[int], list[int], list[floa
 
 def counters(memory: Memory, now_ms: int) -> F32:
     out = np.full((3, memory.layout.counter_features), -1, np.float32)
-    memory.fill_counters(now_ms, memory.layout.counter_slots(OFFER_ROWS), out)
+    memory.counters.fill(now_ms, memory.layout.counter_slots(OFFER_ROWS), out)
     return out
 
 
@@ -77,11 +77,11 @@ def test_an_unknown_item_keeps_kind_time_and_value() -> None:
     memory = replay(LAYOUT, [START], [BOTH], [99], [7.0])
     assert window(memory, START + 3000) == ([0] * 4, [3, 0, 0, 0], [3.0, 0.0, 0.0, 0.0], [7.0, 0.0, 0.0, 0.0])
     assert not counters(memory, START).any()
-    assert not memory.knows(99)
-    assert memory.knows(40)
+    assert memory.rows_of(99) == (0, 0, 0)
+    assert memory.rows_of(40) == (4, 0, 0)
 
 
-def test_an_unknown_kind_is_passed_over() -> None:
+def test_an_unknown_kind_is_ignored() -> None:
     memory = replay(LAYOUT, [START, START], [77, 0], [10, 10], [1.0, 1.0])
     assert window(memory, START) == window(Memory(LAYOUT), START)
     assert not counters(memory, START).any()
@@ -110,7 +110,7 @@ def with_times(steps: list[Event]) -> list[Event]:
     return [(max(0, at), *step[1:]) for at, step in zip(list(times)[1:], steps, strict=True)]
 
 
-def taken_in(events: list[Event], layout: MemoryLayout = LAYOUT) -> Memory:
+def ingested(events: list[Event], layout: MemoryLayout = LAYOUT) -> Memory:
     memory = Memory(layout)
     for event in events:
         memory.add(*event)
@@ -123,7 +123,7 @@ def test_the_window_is_the_last_events_of_its_kinds(events: list[Event], later_m
     last = [event for event in events if event[1] in (SEEN, BOTH)][::-1][:4]
     padding = [0] * (4 - len(last))
     rows = {10: 1, 20: 2, 30: 3, 40: 4}
-    assert window(taken_in(events), now_ms) == (
+    assert window(ingested(events), now_ms) == (
         [rows.get(item, 0) for _, _, item, _ in last] + padding,
         [kind for _, kind, _, _ in last] + padding,  # row = id in LAYOUT
         [float(np.float32(max(0, now_ms - at) / 1000)) for at, _, _, _ in last] + padding,
@@ -159,14 +159,14 @@ def test_a_counter_counts_the_offer_and_its_category() -> None:
 @settings(max_examples=200)
 def test_counters_are_the_sum_of_decayed_events(events: list[Event], later_ms: int) -> None:
     now_ms = (events[-1][0] if events else START) + later_ms
-    assert counters(taken_in(events), now_ms) == pytest.approx(exact(events, now_ms), rel=1e-6, abs=1e-30)
+    assert counters(ingested(events), now_ms) == pytest.approx(exact(events, now_ms), rel=1e-6, abs=1e-30)
 
 
 @given(events=histories(STEPS_MS), later_ms=STEPS_MS)
 @settings(max_examples=200)
 def test_counters_where_the_clock_steps_back(events: list[Event], later_ms: int) -> None:
     now_ms = max(0, (events[-1][0] if events else START) + later_ms)
-    found = counters(taken_in(events), now_ms)
+    found = counters(ingested(events), now_ms)
     assert found == pytest.approx(exact(events, now_ms), rel=1e-6, abs=1e-30)
     assert found.max() <= len(events)  # no event ever counts for more than one
 
@@ -174,8 +174,8 @@ def test_counters_where_the_clock_steps_back(events: list[Event], later_ms: int)
 def exact(events: list[Event], now_ms: int) -> F32:
     """Counters by definition: the sum of 2^(−age in ticks / 1024), with the device's rule for a clock set back.
 
-    Less than 16 half-lives back, time stands still until the clock has caught up; further back, what was counted
-    keeps its age.
+    Less than 16 half-lives back, events count at the newest tick until the clock has caught up; further back, what was
+    counted keeps its age.
     """
     out = np.zeros((3, 12))
     for h, decay in enumerate(LAYOUT.decays):
@@ -203,7 +203,7 @@ def exact(events: list[Event], now_ms: int) -> F32:
 @given(events=histories(STEPS_MS))
 def test_replay_is_the_same_as_one_event_after_another(events: list[Event]) -> None:
     columns = list(zip(*events, strict=True)) if events else [(), (), (), ()]
-    replayed, added = replay(LAYOUT, *columns), taken_in(events)
+    replayed, added = replay(LAYOUT, *columns), ingested(events)
     for later_ms in (0, 12_345, 10**9):
         assert window(replayed, START + later_ms) == window(added, START + later_ms)
         assert counters(replayed, START + later_ms).tobytes() == counters(added, START + later_ms).tobytes()

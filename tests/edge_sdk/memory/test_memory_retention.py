@@ -1,4 +1,4 @@
-"""What leaves memory and what enters it by itself: retention, derived events; and what a dump is of."""
+"""Retention and derived events in memory, and the layout that a dump belongs to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.edge_sdk.memory.test_memory import (  # fmt: skip
     STEPS_MS,
     Event,
     histories,
-    taken_in,
+    ingested,
     window,
 )
 
@@ -43,24 +43,23 @@ def test_an_event_kept_too_long_leaves_an_empty_place() -> None:
     assert window(memory, START + 1000)[0] == [3, 2, 1, 0]  # a clock that stepped back shows it again
 
 
-@given(events=histories(STEPS_MS), later_ms=STEPS_MS, taken_in_after=histories(STEPS_MS))
-def test_what_is_forgotten_is_what_was_not_shown(
-    events: list[Event], later_ms: int, taken_in_after: list[Event]
-) -> None:
+@given(events=histories(STEPS_MS), later_ms=STEPS_MS, events_after=histories(STEPS_MS))
+def test_what_is_forgotten_is_what_was_not_shown(events: list[Event], later_ms: int, events_after: list[Event]) -> None:
     now_ms = max(0, (events[-1][0] if events else START) + later_ms)
-    memory, forgetful = taken_in(events, KEPT), taken_in(events, KEPT)
+    memory, forgetful = ingested(events, KEPT), ingested(events, KEPT)
     forgetful.forget_expired(now_ms)
     assert window(forgetful, now_ms) == window(memory, now_ms)
     loaded = Memory.load(KEPT, forgetful.dump())
     kept = [event for event in events if event[1] in (SEEN, BOTH)][-4:]
     kept = [event for event in kept if event[1] == BOTH or now_ms - event[0] <= 60_000]
-    assert np.count_nonzero(loaded.window._kind[:4]) == len(kept)  # nothing else is in the dump
-    assert sorted(time for time in loaded.window._time[:4].tolist() if time < 1 << 62) == sorted(e[0] for e in kept)
-    for event in taken_in_after:
+    assert np.count_nonzero(loaded.window.rows[1]) == len(kept)  # nothing else is in the dump
+    times_ms = np.frombuffer(loaded.window.dump()[-8 * KEPT.window :], np.int64).tolist()  # the last of its columns
+    assert sorted(time for time in times_ms if time < 1 << 62) == sorted(e[0] for e in kept)
+    for event in events_after:
         memory.add(*event)
         forgetful.add(*event)
     assert window(forgetful, now_ms + 10**10) == window(memory, now_ms + 10**10)
-    assert forgetful.sums.tobytes() == memory.sums.tobytes()
+    assert forgetful.counters.sums.tobytes() == memory.counters.sums.tobytes()
 
 
 def test_a_forgotten_event_is_in_no_byte_of_the_dump() -> None:
@@ -120,10 +119,10 @@ def test_what_follows_from_an_event_is_taken_in_and_kept() -> None:
     rules = DerivedRules(ignored=(IgnoredRule(NEITHER, frozenset({SEEN, NEITHER, 77}), frozenset({BOTH}), 2),))
     layout = LAYOUT._replace(derived=rules, kinds=LAYOUT.kinds | {NEITHER: KindRule(4, True, -1)})
     memory = replay(layout, [START, START + 1, START + 2], [SEEN, 77, SEEN], [10, 10, 20], [0.0] * 3)  # 77 is not known
-    assert window(memory, START + 2)[1] == [4, 1, 1, 0]  # the derived event does not count as passed over itself
+    assert window(memory, START + 2)[1] == [4, 1, 1, 0]  # the derived event does not count as ignored itself
     memory.add(START + 3, SEEN, 10, 0.0)
     again = Memory.load(layout, memory.dump())
-    for half_way in (memory, again):
-        half_way.add(START + 4, SEEN, 10, 0.0)
-        assert window(half_way, START + 4)[1] == [4, 1, 1, 4]
-        assert window(half_way, START + 4)[3] == [2.0, 0.0, 0.0, 2.0]
+    for each in (memory, again):
+        each.add(START + 4, SEEN, 10, 0.0)
+        assert window(each, START + 4)[1] == [4, 1, 1, 4]
+        assert window(each, START + 4)[3] == [2.0, 0.0, 0.0, 2.0]

@@ -1,4 +1,4 @@
-"""Under a new bundle, what still means the same counts as if the new bundle had been there from the first event on."""
+"""Under a new bundle, counts that still mean the same are as if the new bundle had been there from the first event."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from edge_sdk.memory.migration import inherit
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import pack_tables, read_tables
-from edge_sdk.types import F32
 from edge_sdk.vocabulary import Vocabulary
+from tests.support.memory_reads import all_counters, cap_ends_ms
 from tests.support.random_rules import budgets, caps, machines
 
 START_MS = 1_768_478_400_000
@@ -87,7 +87,7 @@ def layouts(draw: st.DrawFn, derived: DerivedRules) -> MemoryLayout:
 PAIRS = st.sampled_from([NOTHING_DERIVED, DERIVED]).flatmap(lambda derived: st.tuples(*[layouts(derived)] * 2))
 
 
-def taken_in(layout: MemoryLayout, events: list[Event]) -> Memory:
+def ingested(layout: MemoryLayout, events: list[Event]) -> Memory:
     return further(Memory(layout), events)
 
 
@@ -95,12 +95,6 @@ def further(memory: Memory, events: list[Event]) -> Memory:
     for event in events:
         memory.add(*event)
     return memory
-
-
-def counters(memory: Memory, now_ms: int) -> F32:
-    """By slot, kind and half-life."""
-    read: F32 = (memory.sums * memory._fade(now_ms, 1)).astype(np.float32)
-    return read.reshape(len(memory.sums), memory.layout.counter_kinds, -1)
 
 
 def times(memory: Memory, index: int, row: int) -> list[int]:
@@ -133,7 +127,7 @@ def bridge(new: MemoryLayout, old: MemoryLayout) -> MemoryLayout:
 
 @dataclass(frozen=True)
 class Reference:
-    """What the new memory should hold, from memories that take over nothing."""
+    """The expected state of the new memory, from memories that inherit nothing."""
 
     always: Memory  # of the new layout, fed with every event
     ring: Memory  # of the new layout, fed with those that the log holds
@@ -142,9 +136,9 @@ class Reference:
 
 
 def reference(new: MemoryLayout, old: MemoryLayout, events: list[Event], dropped: int, kept: int) -> Reference:
-    filled = taken_in(bridge(new, old), events[:kept])
+    filled = ingested(bridge(new, old), events[:kept])
 
-    def half_way(memory: Memory) -> Memory:
+    def with_derived_state(memory: Memory) -> Memory:
         memory.deriver.load(filled.deriver.dump())
         return memory
 
@@ -152,10 +146,10 @@ def reference(new: MemoryLayout, old: MemoryLayout, events: list[Event], dropped
         return Memory.load(new, filled.dump())
 
     def ring() -> Memory:
-        return half_way(taken_in(new, events[dropped:kept]))
+        return with_derived_state(ingested(new, events[dropped:kept]))
 
     rest = events[kept:]
-    since = further(half_way(Memory(new)), rest)
+    since = further(with_derived_state(Memory(new)), rest)
     return Reference(further(always(), rest), further(ring(), rest), (always(), ring()), since)
 
 
@@ -194,8 +188,8 @@ def expected_times(expected: Reference, old: MemoryLayout, index: int, row: int)
     return (start + times(expected.since, index, row))[-rule.limit :]
 
 
-def go_on(memory: Memory, old: Memory) -> None:
-    """Machines and the budget as they should be after taking over, target by target and name by name."""
+def inherit_machines_and_budget(memory: Memory, old: Memory) -> None:
+    """Copies machines and the budget as `inherit` should, target by target and name by name."""
     new_layout, old_layout = memory.layout, old.layout
     for index, rule in enumerate(new_layout.machines):
         former = next((n for n, each in enumerate(old_layout.machines) if each.name == rule.name), None)
@@ -204,15 +198,15 @@ def go_on(memory: Memory, old: Memory) -> None:
         known = target_ids(rule.per, old_layout)
         for row, identifier in enumerate(target_ids(rule.per, new_layout), start=1):
             if identifier in known:
-                standing = old.machines.standing(former, np.array([known.index(identifier) + 1]))
-                name = old_layout.machines[former].states[int(standing.states[0])]
-                if name in rule.states and standing.since_ms[0]:
+                former_state = old.machines.target_states(former, np.array([known.index(identifier) + 1]))
+                name = old_layout.machines[former].states[int(former_state.states[0])]
+                if name in rule.states and former_state.since_ms[0]:
                     steps = [named(rule, step) for step in rule.counted]
                     counts = [
-                        counted(old_layout, former, standing, step, steps[:place].count(step))
+                        counted(old_layout, former, former_state, step, steps[:place].count(step))
                         for place, step in enumerate(steps)
                     ]
-                    found = TargetStates(np.array([rule.states.index(name)]), standing.since_ms, np.array([counts]))
+                    found = TargetStates(np.array([rule.states.index(name)]), former_state.since_ms, np.array([counts]))
                     memory.machines.inherit(index, np.array([row]), found)
     if new_layout.spending and old_layout.spending and new_layout.spending.period_s == old_layout.spending.period_s:
         memory.spending.load(old.spending.dump())
@@ -222,11 +216,11 @@ def named(rule: MachineRule, step: MachineStep) -> tuple[set[str], int, int, str
     return {rule.states[source] for source in step.sources}, step.kind, step.count, rule.states[step.target]
 
 
-def counted(old: MemoryLayout, index: int, standing: TargetStates, wanted: object, nth: int) -> int:
+def counted(old: MemoryLayout, index: int, former_state: TargetStates, wanted: object, nth: int) -> int:
     """How many events the step that is the same has counted, of equal ones the n-th."""
     rule = old.machines[index]
     places = [place for place, step in enumerate(rule.counted) if named(rule, step) == wanted]
-    return int(standing.counts[0, places[nth]]) if nth < len(places) else 0
+    return int(former_state.counts[0, places[nth]]) if nth < len(places) else 0
 
 
 # ---- any two bundles ----
@@ -239,23 +233,23 @@ def test_what_means_the_same_goes_on_and_the_rest_is_what_the_log_holds(
 ) -> None:
     old_layout, new_layout = pair
     dropped, kept = sorted((min(dropped, len(events)), min(kept, len(events))))
-    old = taken_in(old_layout, events[:kept])
+    old = ingested(old_layout, events[:kept])
     before = old.dump()
-    memory = taken_in(new_layout, events[dropped:kept])
+    memory = ingested(new_layout, events[dropped:kept])
     inherit(memory, old)
     further(memory, events[kept:])
     assert old.dump() == before
     expected, same = reference(new_layout, old_layout, events, dropped, kept), has_counterpart(new_layout, old_layout)
     for later_ms in (0, 70_000, 10**9):
         now_ms = (events[-1][0] if events else START_MS) + later_ms
-        found = counters(memory, now_ms)
-        assert found[same].tobytes() == counters(expected.always, now_ms)[same].tobytes()
-        assert found[~same].tobytes() == counters(expected.ring, now_ms)[~same].tobytes()
+        found = all_counters(memory, now_ms)
+        assert found[same].tobytes() == all_counters(expected.always, now_ms)[same].tobytes()
+        assert found[~same].tobytes() == all_counters(expected.ring, now_ms)[~same].tobytes()
     for index, rule in enumerate(new_layout.caps):
         for row in range(1, new_layout.target_rows(rule.per)):
             assert times(memory, index, row) == expected_times(expected, old_layout, index, row)
     made = expected.before[1]
-    go_on(made, old)
+    inherit_machines_and_budget(made, old)
     further(made, events[kept:])
     assert memory.machines.dump() == made.machines.dump()
     assert memory.spending.dump() == made.spending.dump()
@@ -268,7 +262,7 @@ def test_what_means_the_same_goes_on_and_the_rest_is_what_the_log_holds(
 def test_packed_tables_say_all_that_taking_over_needs(
     pair: tuple[MemoryLayout, MemoryLayout], events: list[Event]
 ) -> None:
-    old = taken_in(pair[0], events)
+    old = ingested(pair[0], events)
     layout, size = read_tables(pack_tables(pair[0]) + b"beyond")
     assert size == len(pack_tables(pair[0]))
     from_tables, directly = Memory(pair[1]), Memory(pair[1])
@@ -292,13 +286,14 @@ def test_bytes_that_are_no_tables_are_refused_as_such(raw: bytes) -> None:
 def test_a_bundle_that_changes_nothing_changes_nothing_but_the_window(
     events: list[Event], layout: MemoryLayout
 ) -> None:
-    old, memory = taken_in(layout, events), Memory(layout)
+    old, memory = ingested(layout, events), Memory(layout)
     inherit(memory, old)
-    assert memory.sums.tobytes() == old.sums.tobytes()
+    assert memory.counters.sums.tobytes() == old.counters.sums.tobytes()
     for index in range(len(layout.caps)):
-        rows = np.arange(len(memory.caps._next[index]))
+        rows = np.arange(layout.target_rows(layout.caps[index].per))
         assert memory.caps.newest(index, rows).tobytes() == old.caps.newest(index, rows).tobytes()
-        assert memory.caps._free_at_ms[index].tobytes() == old.caps._free_at_ms[index].tobytes()
+        offers, moments = np.arange(1, len(layout.offers) + 1), [event[0] for event in events]
+        assert cap_ends_ms(memory, index, offers, moments) == cap_ends_ms(old, index, offers, moments)
     assert memory.machines.dump() == old.machines.dump()
     assert memory.spending.dump() == old.spending.dump()
     assert memory.deriver.dump() == old.deriver.dump()

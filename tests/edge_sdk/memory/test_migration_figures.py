@@ -1,4 +1,4 @@
-"""Taking over in figures: what goes on under a new bundle, what starts anew, and by whose rule."""
+"""Migration in figures: what continues under a new bundle, what starts again, and by which rule."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.edge_sdk.memory.test_migration import (  # fmt: skip
     STAY,
     VIEW,
     Event,
-    counters,
     further,
-    taken_in,
+    ingested,
     times,
     vocabulary,
 )
 from tests.support.cap_answers import cap_bits
+from tests.support.memory_reads import all_counters
 
 DAY_MS = 86_400_000
 ONE = MemoryLayout(
@@ -46,10 +46,10 @@ ONE = MemoryLayout(
 GROWN = ONE._replace(offers=vocabulary([5, 10, 20], [1, 1, 2]))  # a new offer, before all others
 
 
-def carried(new: MemoryLayout, story: list[Event], *, old: MemoryLayout = ONE) -> Memory:
+def migrated(new: MemoryLayout, story: list[Event], *, old: MemoryLayout = ONE) -> Memory:
     """After a log that holds nothing any more."""
     memory = Memory(new)
-    inherit(memory, taken_in(old, story))
+    inherit(memory, ingested(old, story))
     return memory
 
 
@@ -62,7 +62,7 @@ def held(memory: Memory, now_ms: int) -> list[bool]:
 
 def test_a_cap_of_thirty_days_holds_under_a_bundle_with_a_new_offer() -> None:
     story = [(START_MS, SHOWN, 10, 0.0), (START_MS + DAY_MS, SHOWN, 10, 0.0), (START_MS, SHOWN, 20, 0.0)]
-    memory = carried(GROWN, story)
+    memory = migrated(GROWN, story)
     assert held(memory, START_MS + 30 * DAY_MS - 1) == [False, True, False]
     assert held(memory, START_MS + 30 * DAY_MS) == [False, False, False]
     memory.add(START_MS + 2 * DAY_MS, SHOWN, 20, 0.0)
@@ -75,7 +75,7 @@ def test_a_cap_of_thirty_days_holds_under_a_bundle_with_a_new_offer() -> None:
 )
 def test_a_cap_with_another_time_or_limit_holds_by_its_own(limit: int, days: int, is_held: bool) -> None:
     rule = CapRule((SHOWN,), Scope.OFFER, limit=limit, within_s=days * 86_400, cooldown=limit == 1)
-    memory = carried(ONE._replace(caps=(rule,)), [(START_MS + n * DAY_MS, SHOWN, 10, 0.0) for n in range(3)])
+    memory = migrated(ONE._replace(caps=(rule,)), [(START_MS + n * DAY_MS, SHOWN, 10, 0.0) for n in range(3)])
     assert held(memory, START_MS + 4 * DAY_MS + 1) == [is_held, False]
     memory.add(START_MS + 4 * DAY_MS + 1, SHOWN, 10, 0.0)  # with it, even the limit of three is known
     assert held(memory, START_MS + 4 * DAY_MS + 2) == [True, False]
@@ -84,15 +84,15 @@ def test_a_cap_with_another_time_or_limit_holds_by_its_own(limit: int, days: int
 def test_of_a_larger_limit_the_log_may_know_more() -> None:
     rule = CapRule((SHOWN,), Scope.OFFER, limit=3, within_s=600, cooldown=False)
     story = [(START_MS + n, SHOWN, 10, 0.0) for n in range(3)]
-    memory = taken_in(ONE._replace(caps=(rule,)), story)
-    inherit(memory, taken_in(ONE, story))
+    memory = ingested(ONE._replace(caps=(rule,)), story)
+    inherit(memory, ingested(ONE, story))
     assert times(memory, 0, 1) == [START_MS, START_MS + 1, START_MS + 2]
 
 
 def test_of_two_caps_on_the_same_events_the_one_that_kept_more_is_asked() -> None:
     long, rest = (CapRule((SHOWN,), Scope.OFFER, limit, 3600, cooldown=limit == 1) for limit in (3, 1))
     old, new = ONE._replace(caps=(long, rest)), ONE._replace(caps=(rest, long._replace(limit=2)))
-    memory = carried(new, [(START_MS + n, SHOWN, 10, 0.0) for n in range(3)], old=old)
+    memory = migrated(new, [(START_MS + n, SHOWN, 10, 0.0) for n in range(3)], old=old)
     assert [times(memory, index, 1) for index in (0, 1)] == [[START_MS + 2], [START_MS + 1, START_MS + 2]]
 
 
@@ -104,32 +104,32 @@ def test_of_two_caps_on_the_same_events_the_one_that_kept_more_is_asked() -> Non
     ],
 )
 def test_a_cap_on_other_events_starts_anew(rule: CapRule) -> None:
-    memory = carried(ONE._replace(caps=(rule,)), [(START_MS + n, SHOWN, 10, 0.0) for n in range(3)])
+    memory = migrated(ONE._replace(caps=(rule,)), [(START_MS + n, SHOWN, 10, 0.0) for n in range(3)])
     assert times(memory, 0, 1) == []
 
 
 def test_an_offer_takes_its_own_along_and_leaves_its_category_what_it_had() -> None:
     moved = ONE._replace(offers=vocabulary([10, 20], [2, 2]))
-    memory = carried(moved, [(START_MS, VIEW, 10, 0.0), (START_MS, VIEW, 20, 0.0)])
+    memory = migrated(moved, [(START_MS, VIEW, 10, 0.0), (START_MS, VIEW, 20, 0.0)])
     memory.add(START_MS, VIEW, 10, 0.0)
-    of_one = counters(taken_in(ONE, [(START_MS, VIEW, 10, 0.0)]), START_MS)[1, 0, 0]
-    assert (counters(memory, START_MS)[:, 0, 0] / of_one).tolist() == [0, 2, 1, 0, 1, 2]
+    of_one = all_counters(ingested(ONE, [(START_MS, VIEW, 10, 0.0)]), START_MS)[1, 0, 0]
+    assert (all_counters(memory, START_MS)[:, 0, 0] / of_one).tolist() == [0, 2, 1, 0, 1, 2]
 
 
 def test_categories_go_by_name_not_by_row() -> None:
     swapped = ONE._replace(offers=vocabulary([10, 20], [2, 1]), category_ids=(102, 101))
     renamed = ONE._replace(category_ids=(103, 102))
     story = [(START_MS, VIEW, 10, 0.0)]
-    read = counters(taken_in(ONE, story), START_MS)[1, 0, 0]
-    assert counters(carried(swapped, story), START_MS)[3:, 0, 0].tolist() == [0, 0, read]
-    assert counters(carried(renamed, story), START_MS)[3:, 0, 0].tolist() == [0, 0, 0]
+    read = all_counters(ingested(ONE, story), START_MS)[1, 0, 0]
+    assert all_counters(migrated(swapped, story), START_MS)[3:, 0, 0].tolist() == [0, 0, read]
+    assert all_counters(migrated(renamed, story), START_MS)[3:, 0, 0].tolist() == [0, 0, 0]
     assert len({fingerprint(layout) for layout in (ONE, swapped, renamed)}) == 3
 
 
 def test_categories_of_one_id_are_the_same_as_none() -> None:
     story = [(START_MS, VIEW, 10, 0.0), (START_MS, VIEW, 20, 0.0)]
     for new, old in ((ONE._replace(category_ids=(101, 101)), ONE), (ONE, ONE._replace(category_ids=(101, 101)))):
-        assert not counters(carried(new, story, old=old), START_MS)[3:].any()
+        assert not all_counters(migrated(new, story, old=old), START_MS)[3:].any()
 
 
 def test_without_ids_categories_are_their_rows() -> None:
@@ -142,8 +142,8 @@ def test_a_kind_that_is_derived_now_is_another_one() -> None:
     deriving = recorded._replace(derived=DerivedRules(dwell=DERIVED.dwell))
     story = [(START_MS, STAY, 10, 0.0), (START_MS, VIEW, 10, 0.0)]
     for new, old in ((deriving, recorded), (recorded, deriving)):
-        memory = carried(new, [*story, (START_MS + 1000, SHOWN, 10, 0.0)], old=old)
-        assert counters(memory, START_MS)[1, :, 0].astype(bool).tolist() == [True, True, False]
+        memory = migrated(new, [*story, (START_MS + 1000, SHOWN, 10, 0.0)], old=old)
+        assert all_counters(memory, START_MS)[1, :, 0].astype(bool).tolist() == [True, True, False]
         assert times(memory, 0, 1) == []
 
 
@@ -153,7 +153,7 @@ def test_rules_of_two_types_with_the_same_numbers_are_two() -> None:
     dwelling = ONE._replace(kinds=kinds, derived=DerivedRules(dwell=(DwellRule(*fields),)))
     passing = ONE._replace(kinds=kinds, derived=DerivedRules(ignored=(IgnoredRule(*fields),)))
     for new, old in ((passing, dwelling), (dwelling, passing)):
-        memory = carried(new, [(START_MS, VIEW, 10, 0.0)], old=old)
+        memory = migrated(new, [(START_MS, VIEW, 10, 0.0)], old=old)
         assert memory.deriver.dump() == Memory(new).deriver.dump()
 
 
@@ -165,8 +165,8 @@ def test_a_machine_goes_on_but_not_a_count_of_a_kind_that_is_derived_now() -> No
     deriving = recorded._replace(derived=DerivedRules(dwell=DERIVED.dwell))
     story = [(START_MS, VIEW, 10, 0.0), (START_MS, STAY, 10, 0.0)]
     for new, counted in ((recorded, 1), (deriving, 0)):
-        standing = carried(new, story, old=recorded).machines.standing(0, np.array([1]))
-        assert (standing.states.tolist(), standing.counts.tolist()) == ([1], [[counted]])
+        found = migrated(new, story, old=recorded).machines.target_states(0, np.array([1]))
+        assert (found.states.tolist(), found.counts.tolist()) == ([1], [[counted]])
 
 
 def test_states_go_by_name_and_one_that_is_no_more_starts_anew() -> None:
@@ -177,14 +177,14 @@ def test_states_go_by_name_and_one_that_is_no_more_starts_anew() -> None:
     old, story = ONE._replace(machines=(rule,)), [(START_MS, VIEW, 10, 0.0)]
     for new, state, since_ms in ((turned, 0, START_MS), (renamed, 0, 0), (rule._replace(name="other"), 0, 0),
                                  (rule._replace(per=Scope.CATEGORY), 0, 0), (rule, 1, START_MS)):  # fmt: skip
-        standing = carried(ONE._replace(machines=(new,)), story, old=old).machines.standing(0, np.array([1]))
-        assert (standing.states.tolist(), standing.since_ms.tolist()) == ([state], [since_ms])
+        found = migrated(ONE._replace(machines=(new,)), story, old=old).machines.target_states(0, np.array([1]))
+        assert (found.states.tolist(), found.since_ms.tolist()) == ([state], [since_ms])
 
 
 @pytest.mark.parametrize(("period_s", "spent"), [(86_400, 2.5), (3600, 0.0)])
 def test_a_budget_goes_on_if_its_period_is_the_same(period_s: int, spent: float) -> None:
     old, new = (ONE._replace(spending=SpendingRule(frozenset({SHOWN}), each)) for each in (86_400, period_s))
-    assert carried(new, [(START_MS, SHOWN, 10, 2.5)], old=old).spent(START_MS) == spent
+    assert migrated(new, [(START_MS, SHOWN, 10, 2.5)], old=old).spent(START_MS) == spent
 
 
 def test_derived_events_go_on_counting_under_another_rule_but_not_half_way() -> None:
@@ -193,26 +193,26 @@ def test_derived_events_go_on_counting_under_another_rule_but_not_half_way() -> 
     longer = old._replace(derived=DerivedRules(dwell=(DERIVED.dwell[0]._replace(longest_s=900),)))
     story = [(START_MS, VIEW, 10, 0.0), (START_MS, VIEW, 10, 0.0)]  # a stay, and another one that is still open
     for new, stays in ((old, 2), (longer, 1)):
-        memory = further(carried(new, story, old=old), [(START_MS, SHOWN, 20, 0.0)])
-        found = counters(memory, START_MS)[1, :, 0]
+        memory = further(migrated(new, story, old=old), [(START_MS, SHOWN, 20, 0.0)])
+        found = all_counters(memory, START_MS)[1, :, 0]
         assert (found[2] * 2 / found[0]).tolist() == stays
 
 
 def test_a_clock_that_was_far_ahead_fades_what_is_taken_over_as_it_did_before() -> None:
     ahead_ms = START_MS + 32 * 604_800_000
-    memory = carried(GROWN, [(START_MS, VIEW, 10, 0.0), (ahead_ms, VIEW, 20, 0.0)])
-    directly = taken_in(GROWN, [(START_MS, VIEW, 10, 0.0), (ahead_ms, VIEW, 20, 0.0)])
+    memory = migrated(GROWN, [(START_MS, VIEW, 10, 0.0), (ahead_ms, VIEW, 20, 0.0)])
+    directly = ingested(GROWN, [(START_MS, VIEW, 10, 0.0), (ahead_ms, VIEW, 20, 0.0)])
     for both in (memory, directly):
         both.add(START_MS + 1000, VIEW, 10, 0.0)
-    assert counters(memory, START_MS + 2000).tobytes() == counters(directly, START_MS + 2000).tobytes()
+    assert all_counters(memory, START_MS + 2000).tobytes() == all_counters(directly, START_MS + 2000).tobytes()
 
 
 def test_sessions_go_on() -> None:
     kinds = ONE.kinds | {SESSION: KindRule(3, True, -1)}
     layout = ONE._replace(kinds=kinds, derived=DerivedRules(DERIVED.session))
     new = layout._replace(offers=GROWN.offers)
-    memory = carried(new, [(START_MS, VIEW, 10, 0.0)], old=layout)
+    memory = migrated(new, [(START_MS, VIEW, 10, 0.0)], old=layout)
     memory.add(START_MS + 30_000, VIEW, 10, 0.0)  # within the gap: no new session
-    assert 3 not in memory.window._kind
+    assert 3 not in memory.window.rows[1]
     memory.add(START_MS + 60_001, VIEW, 10, 0.0)
-    assert 3 in memory.window._kind
+    assert 3 in memory.window.rows[1]

@@ -1,4 +1,4 @@
-"""What was spent in a period: by example, at once as one by one, and when the clock steps back."""
+"""Spending in a period: by example, at once against one by one, and with a clock that steps back."""
 
 from __future__ import annotations
 

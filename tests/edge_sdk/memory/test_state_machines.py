@@ -1,4 +1,4 @@
-"""State machines, each rule of theirs by an example, and all of them against a machine that keeps every event."""
+"""State machines: an example of each rule, and all rules against a machine written from the pseudo-code."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.vocabulary import Vocabulary
+from tests.support.memory_reads import next_steps_ms
 from tests.support.random_rules import machines
 
 START_MS, DAY_S, DAY_MS = 1_768_478_400_000, 86_400, 86_400_000
@@ -148,8 +149,8 @@ def test_each_offer_has_its_own_phase() -> None:
     assert memory.machines.states(0, ROWS, due_ms - 1).tolist() == [0, 1, 2, 0]
     assert memory.machines.states(0, ROWS, due_ms).tolist() == [0, 1, 0, 0]
     assert memory.machines.states(0, ROWS, due_ms - 1).tolist() == [0, 1, 2, 0]
-    assert memory.machines.changes_at(0, ROWS, START_MS).tolist() == [NEVER_MS, NEVER_MS, due_ms, NEVER_MS]
-    assert memory.machines.changes_at(0, ROWS, due_ms).tolist() == [NEVER_MS] * 4
+    assert next_steps_ms(memory, 0, ROWS, START_MS) == [NEVER_MS, NEVER_MS, due_ms, NEVER_MS]
+    assert next_steps_ms(memory, 0, ROWS, due_ms) == [NEVER_MS] * 4
 
 
 def test_a_machine_per_category_is_stepped_by_all_its_items_and_read_by_its_offers() -> None:
@@ -249,7 +250,7 @@ class Defined:
             self.state, self.since = step[1], self.since + step[0]
             self.n = [0] * len(self.n)
 
-    def take_in(self, t: int, kind: int) -> None:
+    def ingest(self, t: int, kind: int) -> None:
         if kind not in [step.kind for step in self.rule.steps]:
             return
         self.pass_time(t)
@@ -283,12 +284,12 @@ def test_a_machine_is_as_defined_whenever_it_is_looked_at(
         memory.add(at, kind, item, 0.0)
         row = 1 if rule.per == Scope.USER else ROW_OF[rule.per].get(item, 0)
         if row and kind in (OPEN, BUY, STOP):
-            targets[row].take_in(at, kind)
+            targets[row].ingest(at, kind)
         now_ms = at + later_ms
         rows = {Scope.OFFER: [0, 1, 2, 3], Scope.CATEGORY: CATEGORY_OF, Scope.USER: [1] * 4}[rule.per]
         found = zip(
             memory.machines.states(1, ROWS, now_ms).tolist(),
-            memory.machines.changes_at(1, ROWS, now_ms).tolist(),
+            next_steps_ms(memory, 1, ROWS, now_ms),
             strict=True,
         )
         assert list(found) == [targets[row].read(now_ms) for row in rows]

@@ -1,4 +1,4 @@
-"""What the graph is bound to is what the window and the base decision say, to the bit, however it came about."""
+"""The arrays of the graph match the window and the base decision, to the bit, after any sequence of updates."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ PROJECTION = Projection(random_tables())
 
 EVENT = st.tuples(st.integers(1, KINDS - 1), st.integers(0, ITEMS - 1), st.integers(-3_000, 6_000), st.floats(-9, 9))
 STEP = st.one_of(
-    st.tuples(st.just("see"), st.lists(EVENT, max_size=2 * N)),
-    st.tuples(st.just("see many"), st.lists(EVENT, max_size=N)),
+    st.tuples(st.just("push"), st.lists(EVENT, max_size=2 * N)),
+    st.tuples(st.just("push many"), st.lists(EVENT, max_size=N)),
     st.tuples(st.just("pass"), st.integers(-9_000, 9_000)),
     st.sampled_from([("forget expired", None), ("reload", None), ("forget", None), ("start anew", None)]),
 )
 
 
 def plain(window: Window, now_ms: int) -> dict[str, F32]:
-    """The events' arrays, made of the window's rows all at once."""
+    """The events' arrays, made from all rows of the window at once."""
     item, kind, age_s, value = (
         np.zeros(N, np.int32),
         np.zeros(N, np.int32),
@@ -70,26 +70,26 @@ def plain(window: Window, now_ms: int) -> dict[str, F32]:
     return {"term": term, "scale": scale, "fading": np.reshape(fading, (N, 1)), "age_s": age_s[:, None]}
 
 
-def assert_follows(events: ProjectedEvents, window: Window, now_ms: int) -> None:
-    events.follow(window, now_ms)
+def assert_matches(events: ProjectedEvents, window: Window, now_ms: int) -> None:
+    events.update(window, now_ms)
     for name, expected in plain(window, now_ms).items():
         assert getattr(events, name).tobytes() == expected.tobytes(), name
 
 
 @given(steps=st.lists(STEP, max_size=25), keeps=st.booleans())
 @settings(max_examples=200, deadline=None)
-def test_it_follows_the_window_whatever_happens_in_it(steps: list[tuple[str, object]], keeps: bool) -> None:
+def test_events_match_the_window_after_any_sequence_of_changes(steps: list[tuple[str, object]], keeps: bool) -> None:
     keep_ms, now_ms = KEEP_MS if keeps else None, 1_000_000
     window, events = Window(N, keep_ms), ProjectedEvents(PROJECTION, N)
     for what, given_ in steps:
         match what, given_:
-            case "see", list(seen):
-                for kind, item, later_ms, value in seen:
-                    window.see(kind, item, now_ms + later_ms, value)
-            case "see many", list(seen) if seen:
-                kinds, items, later_ms, values = zip(*seen, strict=True)
+            case "push", list(pushed):
+                for kind, item, later_ms, value in pushed:
+                    window.push(kind, item, now_ms + later_ms, value)
+            case "push many", list(pushed) if pushed:
+                kinds, items, later_ms, values = zip(*pushed, strict=True)
                 times_ms = now_ms + np.array(later_ms, np.int64)
-                window.see_many(
+                window.push_many(
                     np.array(kinds, np.int32), np.array(items, np.int32), times_ms, np.array(values, np.float32)
                 )
             case "pass", int(later_ms):
@@ -102,20 +102,20 @@ def test_it_follows_the_window_whatever_happens_in_it(steps: list[tuple[str, obj
                 events.forget()
             case "start anew", _:
                 window = Window(N, keep_ms)
-        assert_follows(events, window, now_ms)
+        assert_matches(events, window, now_ms)
 
 
 def test_events_that_have_been_kept_too_long_leave_zeros_and_come_back_with_the_clock() -> None:
     window, events = Window(N, KEEP_MS), ProjectedEvents(PROJECTION, N)
-    window.see(2, 1, 1_000, 2.0)
-    window.see(1, 2, 2_000, 3.0)
-    events.follow(window, 6_000)
+    window.push(2, 1, 1_000, 2.0)
+    window.push(1, 2, 2_000, 3.0)
+    events.update(window, 6_000)
     before = events.term[0].copy()
     assert before.any()
-    events.follow(window, 6_001)
+    events.update(window, 6_001)
     assert [bool(array[0].any()) for array in (events.term, events.scale, events.fading, events.age_s)] == [False] * 4
     assert events.term[1].any()
-    events.follow(window, 6_000)
+    events.update(window, 6_000)
     assert events.term[0].tobytes() == before.tobytes()
 
 
@@ -130,8 +130,8 @@ def test_only_what_is_new_is_projected() -> None:
     window, events = Window(N, None), ProjectedEvents(Counted(random_tables()), N)
     for count in (3, 0, 1, 2, 0, 4, 5, 9, 1):
         for _ in range(count):
-            window.see(1, 1, 0, 1.0)
-        events.follow(window, 10)
+            window.push(1, 1, 0, 1.0)
+        events.update(window, 10)
     assert projected == [5, 1, 2, 4, 5, 5, 1]
 
 
@@ -143,7 +143,7 @@ def test_products_of_many_offers_are_those_of_each() -> None:
     np.testing.assert_allclose(projection.readouts, offers @ tables.readout, rtol=0, atol=1e-5)
 
 
-def test_what_rank_is_made_from_is_what_the_raw_arrays_say(small: Small, tmp_path: Path, clock: SettableClock) -> None:
+def test_the_arrays_of_a_ranking_match_the_raw_inputs(small: Small, tmp_path: Path, clock: SettableClock) -> None:
     first, second = (BaseDecision(OFFERS[::step], np.random.default_rng(3).normal(size=(6, 2))) for step in (1, -1))
     with small.open(tmp_path, clock) as engine:
         for number, (base, context) in enumerate([(first, HOME), (first, WEALTH), (second, WEALTH), (first, {})]):
@@ -154,29 +154,29 @@ def test_what_rank_is_made_from_is_what_the_raw_arrays_say(small: Small, tmp_pat
             tables = internals(engine).bundle.tables
             assert tables is not None
             expected = graph_inputs(Projection(tables), raw)
-            call = internals(engine).session.bound(6)
+            call = internals(engine).session.bound_inputs(6)
             for name in expected.keys() - {"weights"}:  # the graph that ranks has none
-                assert call._arrays[name].tobytes() == expected[name].tobytes(), name
+                assert call.arrays[name].tobytes() == expected[name].tobytes(), name
 
 
 def test_the_same_base_decision_is_gathered_once(small: Small, tmp_path: Path, clock: SettableClock) -> None:
     base, same = (BaseDecision(OFFERS, np.linspace(1, 0, 6)) for _ in range(2))
     with small.open(tmp_path, clock) as engine:
         decisions = [engine.rank(base, context=HOME)]
-        internals(engine).session.bound(6)._arrays["query"].fill(0)  # where it were gathered again, this would be fixed
+        query = internals(engine).session.bound_inputs(6).arrays["query"]
+        query.fill(0)  # gathering again would fill it
         decisions.append(engine.rank(base, context=HOME))
-        assert not internals(engine).session.bound(6)._arrays["query"].any()
+        assert not query.any()
         decisions.append(engine.rank(same, context=HOME))
-        assert internals(engine).session.bound(6)._arrays["query"].any()
+        assert query.any()
     assert decisions[0].scores.tobytes() == decisions[2].scores.tobytes()
 
 
 def test_an_erase_leaves_no_event_in_the_bound_arrays(engine: Engine, base: BaseDecision) -> None:
     engine.record("click", item="fund_a", value=3.0)
     engine.rank(base, context=HOME)
-    events = internals(engine).session._events
-    assert events is not None
-    arrays = [events.term, events.scale, events.fading, events.age_s]
+    bound = internals(engine).session.bound_inputs(len(base.offers)).arrays
+    arrays = [bound[f"event_{name}"] for name in ("term", "scale", "fading", "age_s")]
     assert arrays[0].any()
     engine.erase()
     assert not any(array.any() for array in arrays)
@@ -185,8 +185,8 @@ def test_an_erase_leaves_no_event_in_the_bound_arrays(engine: Engine, base: Base
 def test_a_replay_in_between_does_not_disturb_the_engine(engine: Engine, base: BaseDecision) -> None:
     engine.record("click", item="fund_a", value=3.0)
     before = engine.rank(base, context=HOME)
-    call: BoundInputs = internals(engine).session.bound(6)
-    call.take(ModelInputs.empty(model_shape(internals(engine).bundle), 6))
+    call: BoundInputs = internals(engine).session.bound_inputs(6)
+    call.set_inputs(ModelInputs.empty(model_shape(internals(engine).bundle), 6))
     call.run()
     assert not np.array_equal(call.logits, before.trace.result.stages.model)
     assert engine.rank(base, context=HOME).scores.tobytes() == before.scores.tobytes()

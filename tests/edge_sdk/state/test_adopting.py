@@ -72,9 +72,9 @@ def test_an_erase_after_an_adoption_leaves_what_the_categories_of_others_hold(tm
     with watched_maps():
         state = begin(tmp_path / "state", ADOPTIONS[0])
         state.adopt(ADOPTED)
-        before = state.memory.sums[state.memory.category_slot + 1 :].copy()
+        before = state.memory.counters.sums[state.memory.counters.category_slot + 1 :].copy()
         state.erase_chosen(None, frozenset({101}), None)
-        left = state.memory.sums[state.memory.category_slot + 1 :]
+        left = state.memory.counters.sums[state.memory.counters.category_slot + 1 :]
         assert (left == before).all(axis=1).tolist() == [False, True, True]
         abandon(state)
 

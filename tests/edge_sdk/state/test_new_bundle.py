@@ -81,7 +81,7 @@ def test_an_erased_item_may_have_changed_any_category_of_a_former_bundle(
             offers = latest.layout.memory.offers
             own = np.zeros((2, memory.layout.counter_features), np.float32)
             rows = np.array([offers.row(item_id("fund_a")), offers.row(item_id("coupon_b"))])
-            memory.fill_counters(clock.now_ms, memory.layout.counter_slots(rows), own)
+            memory.counters.fill(clock.now_ms, memory.layout.counter_slots(rows), own)
             assert own[:, 3].tolist() == [1.0, 1.0]  # each offer's own goes on
             assert clicks.tolist() == left
 
@@ -141,7 +141,7 @@ def test_what_was_erased_before_is_not_inherited(former: Small, latest: Small, t
     with opened(latest, tmp_path, clock) as engine:
         memory = internals(engine).state.memory
         row = memory.layout.offers.row(item_id("fund_a"))
-        assert not memory.sums[row].any()
-        assert memory.sums[1:].any()
+        assert not memory.counters.sums[row].any()
+        assert memory.counters.sums[1:].any()
         for index, rule in enumerate(memory.layout.caps):
             assert rule.per == Scope.CATEGORY or not memory.caps.newest(index, np.array([row])).any()

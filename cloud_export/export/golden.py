@@ -39,7 +39,7 @@ def make_golden(
     for index in np.sort(drawn).tolist():
         decision = int(decisions[index])
         position = int(log.decisions.position[decision])
-        begin = int(log.event_offsets[log.decisions.user[decision]])
+        begin = int(log.events.offsets[log.decisions.user[decision]])
         offers = log.decisions.candidate[log.decisions.offsets[decision] : log.decisions.offsets[decision + 1]]
         candidates = layout.offer_row[offers][:CANDIDATES_MAX].astype(np.int32)
         rows = np.arange(begin + max(0, position - EVENTS_MAX), begin + position)
@@ -66,10 +66,10 @@ def _vector(
     candidates: I32,
     base_logits: F32,
 ) -> Golden:
-    times = tuple(log.event_time_ms[rows].tolist())
-    kinds = tuple(layout.kind_ids[log.event_kind[rows]].tolist())
-    items = tuple(layout.item_ids[log.event_item[rows]].tolist())
-    values = tuple(log.event_value[rows].tolist())
+    times = tuple(log.events.time_ms[rows].tolist())
+    kinds = tuple(layout.kind_ids[log.events.kind[rows]].tolist())
+    items = tuple(layout.item_ids[log.events.item[rows]].tolist())
+    values = tuple(log.events.value[rows].tolist())
     memory = replay(layout.memory, times, kinds, items, values)
     inputs = ModelInputs.empty(ranker.shape, len(candidates))
     memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)

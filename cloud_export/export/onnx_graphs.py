@@ -19,7 +19,7 @@ from onnx import helper
 from torch import Tensor
 
 from cloud_export.errors import CloudError
-from cloud_export.models.device_model import EdgeModel
+from cloud_export.models.device_model import DeviceModel
 from edge_sdk.model.projection import ModelTables
 from edge_sdk.types import F32
 
@@ -49,7 +49,7 @@ class ForeignOperatorError(ExportError):
         )
 
 
-def export_ranker(model: EdgeModel) -> bytes:
+def export_ranker(model: DeviceModel) -> bytes:
     """The graph that runs at every decision.
 
     Args:
@@ -81,7 +81,7 @@ def export_ranker(model: EdgeModel) -> bytes:
     return _graph(nodes, inputs, {"logits": [model.config.objectives, _FREE]}, constants)
 
 
-def export_explainer(model: EdgeModel) -> bytes:
+def export_explainer(model: DeviceModel) -> bytes:
     """The graph that runs on `explain` only: ONNX Runtime computes every output of a graph, so it is one of its own.
 
     Gates and events as further outputs of the ranking graph would cost each decision 2%.
@@ -97,7 +97,7 @@ def export_explainer(model: EdgeModel) -> bytes:
     Raises:
         ForeignOperatorError: a node is none that a device promises.
     """
-    # What `EdgeModel.contributions` gives, with the objectives fused first: no N × C table for each of them.
+    # What `DeviceModel.contributions` gives, with the objectives fused first: no N × C table for each of them.
     nodes = [
         *_events(model),
         *_gates("h", "query"),
@@ -123,7 +123,7 @@ def export_explainer(model: EdgeModel) -> bytes:
     return _graph(nodes, inputs, outputs, constants)
 
 
-def export_tables(model: EdgeModel) -> ModelTables:
+def export_tables(model: DeviceModel) -> ModelTables:
     """What the device projects events and candidates with, beside the graphs."""
     size, objectives = model.config.dimension, model.config.objectives
     with torch.no_grad():
@@ -156,8 +156,8 @@ def node_count(onnx_bytes: bytes) -> int:
 # ---- below: the parts that both graphs have ----
 
 
-def _events(model: EdgeModel) -> list[onnx.NodeProto]:
-    """`EdgeModel.embed_events`: h, (N, d)."""
+def _events(model: DeviceModel) -> list[onnx.NodeProto]:
+    """`DeviceModel.embed_events`: h, (N, d)."""
     context = ["context_row"] if model.config.context_features else []
     return [
         _node("Add", ["event_age_s", "one"], "seconds"),
@@ -180,14 +180,14 @@ def _events(model: EdgeModel) -> list[onnx.NodeProto]:
 
 
 def _gates(rows: str, columns: str) -> list[onnx.NodeProto]:
-    """`EdgeModel.gates`, (C, N); or with the two turned round (N, C)."""
+    """`DeviceModel.gates`, (C, N); or with the two turned round (N, C)."""
     return [
         _node("Gemm", [rows, columns, "gate_bias"], "gate_logits", transB=1),
         _node("Sigmoid", ["gate_logits"], "gates"),
     ]
 
 
-def _event_inputs(model: EdgeModel) -> dict[str, Sequence[int | str]]:
+def _event_inputs(model: DeviceModel) -> dict[str, Sequence[int | str]]:
     window, size = model.config.window, model.config.dimension
     inputs: dict[str, Sequence[int | str]] = {
         "event_term": [window, size],
@@ -198,7 +198,7 @@ def _event_inputs(model: EdgeModel) -> dict[str, Sequence[int | str]]:
     return inputs | {"context_row": [1, size]} if model.config.context_features else inputs
 
 
-def _candidate_inputs(model: EdgeModel) -> dict[str, Sequence[int | str]]:
+def _candidate_inputs(model: DeviceModel) -> dict[str, Sequence[int | str]]:
     config = model.config
     return {
         "query": [_FREE, config.dimension],
@@ -207,7 +207,7 @@ def _candidate_inputs(model: EdgeModel) -> dict[str, Sequence[int | str]]:
     }
 
 
-def _event_constants(model: EdgeModel) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+def _event_constants(model: DeviceModel) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
     return {
         "one": np.ones(1, np.float32),
         "exponents": _array(model.exponents)[None],

@@ -12,7 +12,7 @@ from benchmarks.peers import c_limit, limit_library
 from benchmarks.peers.limit_library import Build, LimitLibrary, built
 from benchmarks.peers.limit_task import LimitTask, ModelInputs
 from benchmarks.peers.peer import PeerMissingError
-from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
+from cloud_export.models.device_model import DeviceModel, DeviceModelConfig
 from edge_sdk.types import F64
 
 ITEMS, KINDS, OFFERS, COUNTERS, CONTEXTS = 40, 7, 30, 24, 8
@@ -107,16 +107,16 @@ def _library(build: Build, folder: Path, dimension: int, objectives: int) -> Lim
         raise
 
 
-def _called(library: LimitLibrary, entry: str, model: EdgeModel, inputs: ModelInputs) -> LimitTask:
+def _called(library: LimitLibrary, entry: str, model: DeviceModel, inputs: ModelInputs) -> LimitTask:
     task = library.task(model, inputs)
     library.bound(entry, task)()
     return task
 
 
-def _model(dimension: int, objectives: int) -> EdgeModel:
+def _model(dimension: int, objectives: int) -> DeviceModel:
     torch.manual_seed(3)
-    model = EdgeModel(
-        EdgeModelConfig(
+    model = DeviceModel(
+        DeviceModelConfig(
             ITEMS, KINDS, OFFERS, COUNTERS, CONTEXTS, objectives, window=1, dimension=dimension, dropout=0.0
         )
     )
@@ -145,7 +145,7 @@ def _sigmoid(x: F64) -> F64:
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
-def _expected(model: EdgeModel, inputs: ModelInputs) -> tuple[F64, F64]:
+def _expected(model: DeviceModel, inputs: ModelInputs) -> tuple[F64, F64]:
     """The formulas of docs/format.md in numpy, float64: logits (C, K) and fused (C,)."""
     tables = {name: tensor.detach().double().numpy() for name, tensor in model.named_parameters()}
     with torch.no_grad():

@@ -77,14 +77,14 @@ def test_events_are_sorted_by_user_time_and_file_order(tmp_path: Path, events: P
     log = _read(_scene(), events=events, decisions=_decisions(tmp_path))
     assert log.users == ("u1", "u2", "u3")
     assert log.items == ("a", "b", "page")
-    assert log.event_user.tolist() == [0, 0, 0, 1]
-    assert log.event_time_ms.tolist() == [1000, 3000, 3000, 2000]
-    assert log.event_kind.tolist() == [0, 1, 0, 0]
-    assert log.event_item.tolist() == [0, 0, 2, 1]
-    assert log.event_value.tolist() == [2.0, 0.0, 4.0, 1.5]
-    assert log.event_offsets.tolist() == [0, 3, 4, 4]
-    names = ["event_user", "event_time_ms", "event_kind", "event_item", "event_value", "event_offsets"]
-    types = [str(getattr(log, name).dtype) for name in names]
+    assert log.events.user.tolist() == [0, 0, 0, 1]
+    assert log.events.time_ms.tolist() == [1000, 3000, 3000, 2000]
+    assert log.events.kind.tolist() == [0, 1, 0, 0]
+    assert log.events.item.tolist() == [0, 0, 2, 1]
+    assert log.events.value.tolist() == [2.0, 0.0, 4.0, 1.5]
+    assert log.events.offsets.tolist() == [0, 3, 4, 4]
+    names = ["user", "time_ms", "kind", "item", "value", "offsets"]
+    types = [str(getattr(log.events, name).dtype) for name in names]
     assert types == ["int32", "int64", "int16", "int32", "float32", "int64"]
 
 
@@ -289,7 +289,7 @@ def test_summary(tmp_path: Path, events: Path) -> None:
 
 
 def test_decisions_must_come_from_somewhere(events: Path) -> None:
-    with pytest.raises(LogContentError, match=r"; give the decision log, or say in \[decisions\] which events"):
+    with pytest.raises(LogContentError, match=r"; give the decision log, or name the positive events in \[decisions\]"):
         read_log(_scene(), events=events)
 
 

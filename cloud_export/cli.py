@@ -14,7 +14,17 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from cloud_export.console import VersionOption, command_line, facts_table, progress_bars, show
+from cloud_export.console import (
+    VersionOption,
+    command_line,
+    facts_table,
+    print_line,
+    print_problem,
+    print_table,
+    problems,
+    progress_bars,
+    results,
+)
 from cloud_export.errors import CloudError
 from cloud_export.json_types import JsonValue
 from cloud_export.report.words import block, number
@@ -65,11 +75,11 @@ def check(
         )
         figures = summarise(log).items()
         rows = {label: f"{value:,}" if isinstance(value, int) else str(value) for label, value in figures}
-        show(facts_table(rows, title=f"{scene}: the log"))
+        print_table(results(), facts_table(rows, title=f"{scene}: the log"))
         for row in bad_rows[:_BAD_ROWS_SHOWN]:
-            show(f"{row.file}, row {row.row}: {row.reason}", error=True)
+            print_line(problems(), f"{row.file}, row {row.row}: {row.reason}")
         if bad_rows:
-            show(f"{len(bad_rows)} bad rows; fix them, or run with --bad-rows skip", error=True, style="bold")
+            print_line(problems(), f"{len(bad_rows)} bad rows; fix them, or run with --bad-rows skip", style="bold")
             raise typer.Exit(1)
 
 
@@ -113,11 +123,13 @@ def run(
             command=_command(),
         )
         report = run_pipeline(inputs, RunTimer(new_progress))
-    show(summary_table(report))
-    show(facts_table(_facts(report)))
-    show(f"wrote {out}/scene.edge, scene.pub, base.parquet, report.json, report.html")
+    print_table(results(), summary_table(report))
+    print_table(results(), facts_table(_facts(report)))
+    print_line(results(), f"wrote {out}/scene.edge, scene.pub, base.parquet, report.json, report.html")
     if key is None:
-        show("signed with the development key, which anyone can make; use --key for a bundle that ships")
+        print_line(
+            results(), "signed with the development key, which anyone can make; use --key for a bundle that ships"
+        )
 
 
 @app.command()
@@ -131,7 +143,7 @@ def inspect(bundle: Annotated[Path, typer.Argument(help="A .edge file.")]) -> No
     with _errors():
         content = read_bundle(bundle, open_container(bundle, trusted_keys=(), allow_unsigned=True))
         tested_session(content)
-        show(facts_table(bundle_rows(content, size_bytes=bundle.stat().st_size), title=str(bundle)))
+        print_table(results(), facts_table(bundle_rows(content, size_bytes=bundle.stat().st_size), title=str(bundle)))
 
 
 @app.command()
@@ -153,11 +165,13 @@ def policy(
         notes = try_on(checked, str(out), content, bundle) if bundle else []
         write_whole(out, content)
     for note in notes:
-        show(note, error=True)
+        print_line(problems(), note)
     fits = f", which fits {bundle}" if bundle else ""
-    show(f"wrote {out}: {len(content):,} bytes, version {checked.policy.version}{fits}")
+    print_line(results(), f"wrote {out}: {len(content):,} bytes, version {checked.policy.version}{fits}")
     if key is None:
-        show("signed with the development key, which anyone can make; use --key for a policy that ships")
+        print_line(
+            results(), "signed with the development key, which anyone can make; use --key for a policy that ships"
+        )
 
 
 _BAD_ROWS_SHOWN = 100
@@ -198,7 +212,7 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (CloudError, EdgeError, OSError) as problem:
-        show(f"{type(problem).__name__}: {problem}", error=True, style="red")
+        print_problem(problem)
         raise typer.Exit(2) from None
 
 

@@ -12,7 +12,7 @@ import sys
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -43,7 +43,7 @@ def command_line(name: str, description: str) -> typer.Typer:
 
 def _print_version(context: typer.Context, is_asked: bool) -> None:
     if is_asked:
-        show(f"{context.find_root().info_name} {edge_sdk.__version__}")
+        print_line(results(), f"{context.find_root().info_name} {edge_sdk.__version__}")
         raise typer.Exit
 
 
@@ -52,23 +52,35 @@ VersionOption = Annotated[
 ]
 
 
-def show(content: str | Table, *, error: bool = False, style: str = "") -> None:
-    """Prints a line or a table; a table's title and caption become lines above and below it.
+def results() -> Console:
+    """Returns the console for the results of a command: standard output."""
+    return _console(is_stderr=False)
 
-    Args:
-        content: text without markup, or a table.
-        error: print to stderr instead of stdout.
-        style: a rich style of the text, such as "bold"; no effect on a table.
-    """
-    printed = console(error=error)
-    if isinstance(content, str):
-        printed.print(Text(content, style), soft_wrap=True)
-        return
-    plain = copy.copy(content)
-    plain.title = plain.caption = None  # rich would wrap them to the width of the table
-    _show_beside(printed, content.title)
-    printed.print(plain)
-    _show_beside(printed, content.caption)
+
+def problems() -> Console:
+    """Returns the console for problems and progress: standard error."""
+    return _console(is_stderr=True)
+
+
+def print_line(console: Console, line: str, style: str = "") -> None:
+    """Prints one line; on a terminal, the terminal itself breaks it."""
+    console.print(Text(line), style=style or None, soft_wrap=True)
+
+
+def print_problem(problem: BaseException) -> None:
+    """Prints an error on stderr as `ErrorName: message`."""
+    print_line(problems(), f"{type(problem).__name__}: {problem}", style="red")
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Prints a table between its title and its caption, which are lines of their own: rich would wrap them."""
+    plain = copy.copy(table)
+    plain.title = plain.caption = None
+    if table.title:
+        print_line(console, str(table.title), style="italic")
+    console.print(plain)
+    if table.caption:
+        print_line(console, str(table.caption), style="dim italic")
 
 
 def facts_table(rows: dict[str, str], title: str | None = None) -> Table:
@@ -84,17 +96,10 @@ def facts_table(rows: dict[str, str], title: str | None = None) -> Table:
     return table
 
 
-def console(*, error: bool = False) -> Console:
-    """Returns a console of stdout or stderr without markup; without a width limit where the stream is no terminal."""
-    stream = sys.stderr if error else sys.stdout
-    width = None if stream.isatty() else UNCUT_COLUMNS
-    return Console(stderr=error, width=width, markup=False, highlight=False, emoji=False)
-
-
 def progress_bars() -> Progress:
     """Returns progress bars on stderr: name, bar, percentage and elapsed time."""
     name, share = TextColumn("{task.description}", markup=False), TextColumn("{task.percentage:>3.0f}%")
-    return Progress(name, BarColumn(), share, TimeElapsedColumn(), console=console(error=True))
+    return Progress(name, BarColumn(), share, TimeElapsedColumn(), console=problems())
 
 
 def replace_unencodable() -> None:
@@ -103,6 +108,9 @@ def replace_unencodable() -> None:
         sys.stdout.reconfigure(errors="replace")
 
 
-def _show_beside(printed: Console, line: RenderableType | None) -> None:
-    if line is not None:
-        printed.print(line, soft_wrap=True)
+def _console(*, is_stderr: bool) -> Console:
+    """Returns a console without markup, and without a width limit where its stream is no terminal."""
+    console = Console(stderr=is_stderr, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = UNCUT_COLUMNS
+    return console

@@ -48,7 +48,7 @@ def split_rows(frame: pl.DataFrame, file: str, rules: Sequence[Rule]) -> tuple[p
 def later_duplicates(frame: pl.DataFrame, word: str) -> tuple[pl.DataFrame, list[BadRow]]:
     """Returns the first row of each value of `word`; the others are bad. Needs columns `file` and `ROW`."""
     first = frame.select(pl.col(word).is_first_distinct()).to_series()
-    bad = frame.filter(~first).select("file", ROW, pl.format(f'{word} "{{}}" stands above already', pl.col(word)))
+    bad = frame.filter(~first).select("file", ROW, pl.format(f'{word} "{{}}" occurs in an earlier row', pl.col(word)))
     return frame.filter(first), [BadRow(file, row, reason) for file, row, reason in bad.rows()]
 
 

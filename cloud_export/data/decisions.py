@@ -145,11 +145,11 @@ def _candidate_rules() -> list[Rule]:
         rule(pl.col("candidates_unreadable"), "candidates is not a list of names"),
         rule(candidates.is_null() | (candidates.list.len() == 0), "no candidates"),
         rule(blank, "a candidate has no name"),
-        rule(candidates.list.n_unique() < candidates.list.len(), "a candidate stands in the list twice"),
+        rule(candidates.list.n_unique() < candidates.list.len(), "a candidate occurs in the list twice"),
         rule(pl.col("stranger").is_not_null(), "a candidate is not a rankable offer of the catalogue:", "stranger"),
         rule(pl.col("shown_unreadable"), "shown is not a list of names"),
         rule(shown.is_null(), "no shown (write [] where nothing was shown)"),
-        rule(shown.list.set_difference(candidates).list.len() > 0, "shown holds what is not a candidate"),
+        rule(shown.list.set_difference(candidates).list.len() > 0, "shown has an offer that is not a candidate"),
     ]
 
 

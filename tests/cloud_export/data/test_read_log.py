@@ -176,9 +176,9 @@ def test_bad_offers_and_users(tmp_path: Path, events: Path) -> None:
         ("offers.csv", 6, "valid_from is after valid_until"),
         ("offers.csv", 7, 'valid_from is not a time: "soon"'),
         ("offers.csv", 8, 'valid_until is before 1970: "-1"'),
-        ("offers.csv", 3, 'offer "a" stands above already'),
+        ("offers.csv", 3, 'offer "a" occurs in an earlier row'),
         ("users.csv", 3, "no user"),
-        ("users.csv", 2, 'user "u1" stands above already'),
+        ("users.csv", 2, 'user "u1" occurs in an earlier row'),
     ]
     assert log.catalogue.offers == ("a", "b")
     assert log.attribute_values == (("1",), ("x",))
@@ -247,17 +247,17 @@ def test_attributes_without_a_users_file_are_unknown(tmp_path: Path, events: Pat
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"decision": ["d1", "d0", "d1"]}, 'decision "d1" stands above already'),
+        ({"decision": ["d1", "d0", "d1"]}, 'decision "d1" occurs in an earlier row'),
         ({"decision": ["d1", "d0", ""]}, "no decision"),
         ({"user": ["u1", "u1", " "]}, "no user"),
         ({"time": [3000, 2999, None]}, "no time"),
         ({"candidates": [["b", "a"], ["a"], []]}, "no candidates"),
         ({"candidates": [["b", "a"], ["a"], None]}, "no candidates"),
         ({"candidates": [["b", "a"], ["a"], ["b", None]]}, "a candidate has no name"),
-        ({"candidates": [["b", "a"], ["a"], ["b", "b"]]}, "a candidate stands in the list twice"),
+        ({"candidates": [["b", "a"], ["a"], ["b", "b"]]}, "a candidate occurs in the list twice"),
         ({"candidates": [["b", "a"], ["a"], ["b", "x"]]},
          'a candidate is not a rankable offer of the catalogue: "x"'),
-        ({"shown": [[], [], ["page"]]}, "shown holds what is not a candidate"),
+        ({"shown": [[], [], ["page"]]}, "shown has an offer that is not a candidate"),
         ({"shown": [[], [], None]}, "no shown (write [] where nothing was shown)"),
         ({"propensities": [[0.5, 1.0], None, [0.5]]}, "propensities does not hold one number per candidate"),
         ({"propensities": [[0.5, 1.0], None, [0.5, 0.0]]}, "a propensity is not above 0 and at most 1"),

@@ -146,7 +146,7 @@ def _tables(model: DeviceModel) -> dict[str, F32]:
             "fadings": model.kind_fadings(),
             "queries": offers @ model.query_weights().double() * GATE_SCALE,
             "readouts": offers @ model.readout.double(),
-            "contexts": model.context,
+            "contexts": model.context_table,
         }
         return {name: _aligned(table.numpy()) for name, table in tables.items()}
 

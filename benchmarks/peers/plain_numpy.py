@@ -31,7 +31,7 @@ class NumpyModel:
             self._features = _array(model.feature)
             self._features[-1] *= VALUE_SCALE
             self._counter_weights = _array(model.counter_weights())
-            self._context, self._gate_bias = _array(model.context), float(model.gate_bias)
+            self._context, self._gate_bias = _array(model.context_table), float(model.gate_bias)
             self._hidden_in, self._hidden_out = _array(model.hidden_in), _array(model.hidden_out)
             self._scale = _behind_zero(_array(model.kind_scale))
             self._shift = _behind_zero(_array(model.kind_shift))

@@ -128,7 +128,7 @@ def _untrained(run: Run) -> Trained:
     model = DeviceModel(model_config(run.inputs.scene, layout))
     with torch.no_grad():
         model.counter.normal_(0, 0.1)
-        model.context.normal_(0, 0.1)
+        model.context_table.normal_(0, 0.1)
     base = BaseRanker(
         model=_smallest_base(layout),
         training=test,

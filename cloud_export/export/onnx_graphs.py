@@ -133,7 +133,7 @@ def export_tables(model: DeviceModel) -> ModelTables:
             kind_scale=_array(model.kind_scales()),
             kind_shift=_array(model.kind_shifts()),
             kind_fading=_array(model.kind_fadings().squeeze(-1)),
-            context=_array(model.context),
+            context=_array(model.context_table),
             offers=_array(model.offers()),
             query=_array(model.query_weights()),
             readout=_array(model.readout.reshape(size, objectives, size).transpose(0, 1)),

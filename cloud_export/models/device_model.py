@@ -99,7 +99,8 @@ class DeviceModel(nn.Module):
         self.kind_shift = _table(config.kinds - 1, size, deviation=0.1)
         self.offer_own = _table(config.offers - 1, size, OWN_DEVIATION if any(offer_category) else 0.5)
         self.feature = _table(len(AGE_EXPONENTS) + 1, size)
-        self.context = nn.Parameter(torch.zeros(config.context_features, size))
+        # Not `context`: an exported graph may not have an input and a parameter of one name.
+        self.context_table = nn.Parameter(torch.zeros(config.context_features, size))
         self.hidden_in = _table(size, 2 * size, deviation=size**-0.5)
         self.hidden_out = _table(2 * size, size, deviation=0.5 * (2 * size) ** -0.5)
         self.query = _table(size, size, deviation=size**-0.5)
@@ -226,7 +227,7 @@ class DeviceModel(nn.Module):
 
     def _events(self, inputs: DeviceModelInputs) -> Tensor:
         term, scale, fading = self.project_events(inputs.event_item, inputs.event_kind, inputs.event_value)
-        context_row = inputs.context.unsqueeze(-2) @ self.context
+        context_row = inputs.context.unsqueeze(-2) @ self.context_table
         return self.embed_events(term, scale, fading, inputs.event_age_s.unsqueeze(-1), context_row)
 
 

@@ -121,7 +121,7 @@ def _model(dimension: int, objectives: int) -> DeviceModel:
         )
     )
     with torch.no_grad():  # what starts at 0 or 1 would hide a mistake
-        for parameter in (model.kind_scale, model.context, model.fading, model.counter):
+        for parameter in (model.kind_scale, model.context_table, model.fading, model.counter):
             parameter.add_(0.5 * torch.randn(parameter.shape))
     return model.eval()
 
@@ -158,7 +158,7 @@ def _expected(model: DeviceModel, inputs: ModelInputs) -> tuple[F64, F64]:
     age = inputs.age_s.astype(np.float64)[:, None]
     powers = (1.0 + age) ** model.exponents.double().numpy()
     said = items[inputs.item] + np.arcsinh(inputs.value.astype(np.float64))[:, None] * value_row
-    mixed = said + powers @ tables["feature"][:-1] + inputs.context @ tables["context"]
+    mixed = said + powers @ tables["feature"][:-1] + inputs.context @ tables["context_table"]
     e = np.tanh(mixed * scale + shift)
     h = (e + np.maximum(e @ tables["hidden_in"], 0.0) @ tables["hidden_out"]) * np.exp(age * fading)
     dimension = h.shape[1]

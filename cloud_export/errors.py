@@ -75,7 +75,7 @@ class LogTypeError(LogError):
     def __init__(self, file: str, section: str, word: str, column: str, found: str, wanted: str) -> None:
         self.file, self.section, self.word, self.column = file, section, word, column
         super().__init__(
-            f'{file}: column "{column}" for `{word}` holds {found}; '
+            f'{file}: column "{column}" for `{word}` has the type {found}; '
             f"store it as {wanted}, or map `{word}` to another column in [{section}] of the scene"
         )
 

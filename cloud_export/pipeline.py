@@ -212,7 +212,7 @@ def _notes(inputs: Inputs) -> list[JsonValue]:
         "The shipped model is the tested one: it learned from the training users only.",
     ]
     if inputs.truth is not None:
-        notes.insert(0, "The users are simulated; docs/population.md says by which mechanisms.")
+        notes.insert(0, "The users are simulated; docs/population.md describes the mechanisms.")
     return notes
 
 

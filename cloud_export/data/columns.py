@@ -56,7 +56,7 @@ def text(table: RawTable, word: str) -> pl.Expr:
     """Returns text or whole numbers as String; null where empty or blank.
 
     Raises:
-        LogTypeError: The column holds something else.
+        LogTypeError: The column has another type.
     """
     dtype = table.frame[word].dtype
     if not (dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null) or dtype.is_integer()):
@@ -72,7 +72,7 @@ def time_ms(table: RawTable, word: str) -> pl.Expr:
     ISO 8601 with `T` or a blank, with or without seconds, fraction and offset. A time without an offset is UTC.
 
     Raises:
-        LogTypeError: The column holds something else.
+        LogTypeError: The column has another type.
     """
     dtype = table.frame[word].dtype
     if dtype in (pl.Datetime, pl.Date):
@@ -92,7 +92,7 @@ def number(table: RawTable, word: str) -> pl.Expr:
     """Returns numbers or text as Float32; 0 where empty, null where not a finite number.
 
     Raises:
-        LogTypeError: The column holds something else.
+        LogTypeError: The column has another type.
     """
     dtype = table.frame[word].dtype
     if not (dtype.is_numeric() or dtype in (pl.String, pl.Null, pl.Boolean)):
@@ -109,7 +109,7 @@ def flag(table: RawTable, word: str, *, default: bool) -> pl.Expr:
     """Returns booleans, 0/1 or text (true, false, yes, no, 1, 0) as Boolean; `default` where empty, else null.
 
     Raises:
-        LogTypeError: The column holds something else.
+        LogTypeError: The column has another type.
     """
     if table.frame[word].dtype == pl.Boolean:
         return pl.col(word).fill_null(default)

@@ -161,10 +161,10 @@ def _outcome_rules(width: int) -> list[Rule]:
     per_candidate = f"{width} number{'s' if width > 1 else ''} per candidate"
     return [
         rule(pl.col("outcomes_unreadable"), f"outcomes is not a list of {per_candidate}"),
-        rule(outcomes.list.len() != count * width, f"outcomes does not hold {per_candidate}"),
+        rule(outcomes.list.len() != count * width, f"outcomes does not have {per_candidate}"),
         rule(infinite, "an outcome is infinite"),
         rule(pl.col("propensities_unreadable"), "propensities is not a list of numbers"),
-        rule(propensities.list.len() != count, "propensities does not hold one number per candidate"),
+        rule(propensities.list.len() != count, "propensities does not have one number per candidate"),
         rule(outside, "a propensity is not above 0 and at most 1"),
     ]
 

@@ -44,7 +44,7 @@ def read_tables(path: Path, *, section: str, columns: Mapping[str, str]) -> list
         columns: The scene's word -> the name of the column in the file.
 
     Raises:
-        LogFileError: A file is absent, empty, truncated or not what its suffix says.
+        LogFileError: A file is absent, empty, truncated or has another format than its suffix.
         LogColumnError: A mapped column is missing.
     """
     return [_read_table(file, section, columns) for file in _files(path)]
@@ -59,11 +59,11 @@ def _files(path: Path) -> list[Path]:
     else:
         raise LogFileError(str(path), "there is no such file or folder", "give the path of the log")
     if not found:
-        raise LogFileError(str(path), "the folder holds no file", f"put {', '.join(SUFFIXES)} files into it")
+        raise LogFileError(str(path), "the folder has no file", f"put {', '.join(SUFFIXES)} files into it")
     for file in found:
         if not file.name.endswith(SUFFIXES):
             fix = f"give files that end in {', '.join(SUFFIXES)}, and move others out of the folder"
-            raise LogFileError(str(file), "its name does not say what it is", fix)
+            raise LogFileError(str(file), "its name has no known ending", fix)
     return found
 
 
@@ -94,7 +94,7 @@ def _read_csv(file: Path, section: str, columns: Mapping[str, str]) -> pl.DataFr
     table = pl.read_csv(data, columns=sorted(set(columns.values())), infer_schema=False, truncate_ragged_lines=True)
     if len(fields) != table.height:
         reason = f"{len(fields)} lines, but {table.height} rows: a quotation mark is not closed or not doubled"
-        raise LogFileError(str(file), reason, "quote fields as RFC 4180 says")
+        raise LogFileError(str(file), reason, "quote fields as in RFC 4180")
     wrong = pl.Series("found", fields)
     ragged = pl.when(wrong != len(header)).then(pl.format(f"{len(header)} fields expected, {{}} found", wrong))
     chosen = table.select(pl.col(column).alias(word) for word, column in columns.items())
@@ -110,7 +110,7 @@ def _count_fields(file: Path, data: bytes) -> tuple[npt.NDArray[np.int64], npt.N
     text = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", dtype=np.uint8)
     quotes, commas, ends = (np.flatnonzero(text == ord(mark)) for mark in '",\n')
     if len(quotes) % 2:
-        raise LogFileError(str(file), "a quotation mark is not closed", "quote fields as RFC 4180 says")
+        raise LogFileError(str(file), "a quotation mark is not closed", "quote fields as in RFC 4180")
     if len(quotes):
         commas = commas[np.searchsorted(quotes, commas) % 2 == 0]
         ends = ends[np.searchsorted(quotes, ends) % 2 == 0]

@@ -13,7 +13,7 @@ def text_lists(table: RawTable, word: str) -> pl.Series:
     """Returns lists of names as List(String); null where missing or not a list of names (see `unreadable`).
 
     Raises:
-        LogTypeError: The column holds something else.
+        LogTypeError: The column has another type.
     """
     column = table.frame[word]
     if column.dtype in (pl.String, pl.Null):
@@ -30,7 +30,7 @@ def number_lists(table: RawTable, word: str, *, width: int) -> pl.Series:
     A null or NaN number stays unchanged and means unknown.
 
     Raises:
-        LogTypeError: The column holds something else.
+        LogTypeError: The column has another type.
     """
     column = table.frame[word]
     if column.dtype in (pl.String, pl.Null):

@@ -85,7 +85,7 @@ def ndcg_at(rankings: Rankings, scores: Scores, k: int = 5) -> F64:
         (D,) between 0 and 1; NaN where no known candidate has a positive relevance.
 
     Raises:
-        ValueError: scores has another shape than the relevances or holds NaN.
+        ValueError: scores has another shape than the relevances or contains NaN.
     """
     known = _known(rankings, scores)
     reached = _cumulated_gain(known, known.scores, k)
@@ -104,7 +104,7 @@ def hit_rate_at_1(rankings: Rankings, scores: Scores) -> F64:
         (D,) 1 or 0; NaN where no known candidate has a positive relevance.
 
     Raises:
-        ValueError: scores has another shape than the relevances or holds NaN.
+        ValueError: scores has another shape than the relevances or contains NaN.
     """
     known = _known(rankings, scores)
     order, place = _places(known, known.scores)
@@ -128,7 +128,7 @@ def auc_by_decision(rankings: Rankings, scores: Scores) -> tuple[F64, F64]:
         (D,) the AUC, NaN where only one class is known; and (D,) its weight in ``gauc``: how many candidates are known.
 
     Raises:
-        ValueError: scores has another shape than the relevances or holds NaN.
+        ValueError: scores has another shape than the relevances or contains NaN.
     """
     known = _known(rankings, scores)
     positive = known.relevance > 0
@@ -153,7 +153,7 @@ def gauc(rankings: Rankings, scores: Scores) -> float:
         Between 0 and 1, a random order having 0.5; NaN if no decision has both classes.
 
     Raises:
-        ValueError: scores has another shape than the relevances or holds NaN.
+        ValueError: scores has another shape than the relevances or contains NaN.
     """
     total, weight = weighted(*auc_by_decision(rankings, scores))
     return float(ratio(total.sum(), weight.sum()))
@@ -241,7 +241,7 @@ def _known(rankings: Rankings, scores: Scores) -> _Known:
     known = ~np.isnan(rankings.relevance)
     kept = scores[known].astype(np.float64)
     if bool(np.isnan(kept).any()):
-        raise ValueError("scores holds NaN, which has no place in an order: fix what made it")
+        raise ValueError("scores contains NaN, which cannot be ordered: fix what made it")
     decision = np.repeat(np.arange(rankings.user.size, dtype=np.int64), np.diff(rankings.offsets))
     return _Known(rankings.user.size, decision[known], rankings.relevance[known].astype(np.float64), kept)
 

@@ -43,7 +43,7 @@ def shape_problem(root: type[BaseModel], found: ErrorDetails) -> SceneProblem:
         fix = f"{suggestion(str(location[-1]), known)}the fields here are {quoted(known)}"
         return SceneProblem(field, found["input"], "there is no such field", fix)
     if found["type"] == "missing":
-        return SceneProblem(field, None, "it is missing", "add it (docs/scene.md says what it means)")
+        return SceneProblem(field, None, "it is missing", "add it (docs/scene.md explains it)")
     fix = found["msg"].replace("Input should", "it should").replace("String should", "the text should")
     if found["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'", str(found.get("ctx", {}).get("expected", "")))

@@ -150,7 +150,7 @@ def _counted_problems(field: str, rule: Cap | Cooldown, scene: Scene) -> Iterato
         yield SceneProblem(f"{field}.within_s", rule.within_s, reason, 'write within_s, or within = "day"')
     if rule.per != "channel":
         if not rule.kind:
-            fix = "add it (docs/scene.md says what it means)"
+            fix = "add it (docs/scene.md explains it)"
             yield SceneProblem(f"{field}.kind", None, "it is missing", fix)
         return
     if rule.kind:

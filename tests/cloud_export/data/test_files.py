@@ -179,8 +179,8 @@ def test_a_column_of_the_wrong_type(tmp_path: Path) -> None:
     with pytest.raises(LogTypeError) as caught:
         _skip(tmp_path / "e.parquet")
     assert str(caught.value) == (
-        f'{tmp_path / "e.parquet"}: column "time" for `time` holds Float64; store it as timestamps, ISO 8601 text or '
-        "whole milliseconds since 1970, or map `time` to another column in [columns.events] of the scene"
+        f'{tmp_path / "e.parquet"}: column "time" for `time` has the type Float64; store it as timestamps, ISO '
+        "8601 text or whole milliseconds since 1970, or map `time` to another column in [columns.events] of the scene"
     )
 
 
@@ -196,7 +196,7 @@ def test_a_column_of_the_wrong_type(tmp_path: Path) -> None:
         ("e.csv", HEADER.encode() + b"u,1,view,\xff,\n", "it cannot be read: invalid utf-8"),
         ("e.parquet", b"", "it cannot be read"),
         ("e.parquet", b"PAR1 not really PAR1", "it cannot be read"),
-        ("e.txt", b"x", "its name does not say what it is"),
+        ("e.txt", b"x", "its name has no known ending"),
     ],
 )
 def test_a_file_that_cannot_be_used(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
@@ -218,7 +218,7 @@ def test_a_truncated_parquet_file(tmp_path: Path) -> None:
 def test_absent_and_empty_places(tmp_path: Path) -> None:
     with pytest.raises(LogFileError, match=r"there is no such file or folder; give the path of the log$"):
         _skip(tmp_path / "none")
-    with pytest.raises(LogFileError, match="the folder holds no file; "):
+    with pytest.raises(LogFileError, match="the folder has no file; "):
         _skip(tmp_path)
     with pytest.raises(LogContentError, match=r"^no usable event is left \(0 bad rows\); give a log with events$"):
         _skip(_csv(tmp_path, ""))

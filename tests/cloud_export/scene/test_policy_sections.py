@@ -107,7 +107,7 @@ MESSAGES: list[tuple[str, object, str]] = [
         'policy.caps[0].within_s = 60: `within` is there too; write within_s, or within = "day"'
     )),
     ("policy.caps.0.within", GONE, 'policy.caps[0].within_s: it is missing; write within_s, or within = "day"'),
-    ("policy.caps.0.kind", GONE, "policy.caps[0].kind: it is missing; add it (docs/scene.md says what it means)"),
+    ("policy.caps.0.kind", GONE, "policy.caps[0].kind: it is missing; add it (docs/scene.md explains it)"),
     ("policy.caps.1.kind", "click", (
         "policy.caps[1].kind = ['click']: a channel counts its own impressions; "
         'remove it, or count per = "user"'

@@ -95,7 +95,7 @@ class PlainFeatures:
     def model_inputs(
         self, offers: Sequence[str], context: Mapping[str, str], now_ms: int
     ) -> tuple[I32, I32, F32, F32, F32, F32, I32]:
-        """The first seven inputs of `EdgeModel.forward`: window, counters, context, candidates."""
+        """The first seven inputs of `DeviceModel.forward`: window, counters, context, candidates."""
         item, kind, age_s, value = self._window(now_ms)
         rows = np.array([self._tables.offer_row.get(offer, 0) for offer in offers], dtype=np.int32)
         return item, kind, age_s, value, self._counters(offers, now_ms), self._one_hot(context), rows

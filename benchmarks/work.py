@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.plain_features import DeviceTables, PlainFeatures
-from cloud_export.models import device_model as edge_model
-from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
+from cloud_export.models import device_model
+from cloud_export.models.device_model import DeviceModel, DeviceModelConfig
 from edge_sdk import BaseDecision
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_container
@@ -42,7 +42,7 @@ class Work:
     """One window's task."""
 
     window: int
-    model: EdgeModel  # trained, in evaluation mode, its window that of the task
+    model: DeviceModel  # trained, in evaluation mode, its window that of the task
     model_id: str  # of the trained numbers, the module's code and the number of candidates
     bundle: Path
     public_key: bytes
@@ -52,7 +52,7 @@ class Work:
     base: BaseDecision
     context: Mapping[str, str]
     tables: DeviceTables
-    inputs: tuple[ModelArray, ...]  # of `EdgeModel.forward`, in its order
+    inputs: tuple[ModelArray, ...]  # of `DeviceModel.forward`, in its order
     expected: F32  # (C,) fused logits: the untouched module in torch, float64
     folder: Path  # what competitors make of the model is kept here
     log: Path | None  # folder of the log that the weights were trained on; None = not kept
@@ -64,7 +64,7 @@ class Work:
 
 def make_work(
     *,
-    model: EdgeModel,
+    model: DeviceModel,
     bundle: Path,
     public_key: bytes,
     scene: Mapping[str, object],
@@ -119,17 +119,17 @@ def make_work(
     )
 
 
-def with_window(model: EdgeModel, window: int) -> EdgeModel:
+def with_window(model: DeviceModel, window: int) -> DeviceModel:
     """The same weights over another window: no weight depends on it."""
-    config: EdgeModelConfig = replace(model.config, window=window)
-    wider = EdgeModel(config)
+    config: DeviceModelConfig = replace(model.config, window=window)
+    wider = DeviceModel(config)
     wider.load_state_dict(model.state_dict())
     return wider.eval()
 
 
-def model_id(model: EdgeModel) -> str:
+def model_id(model: DeviceModel) -> str:
     """First 12 hex digits of the SHA-256 of all trained numbers and of the code that computes with them."""
-    digest = hashlib.sha256(Path(edge_model.__file__).read_bytes())
+    digest = hashlib.sha256(Path(device_model.__file__).read_bytes())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode() + tensor.numpy().tobytes())
     return digest.hexdigest()[:12]
@@ -153,7 +153,7 @@ def _events(
     return tuple(events)
 
 
-def _expected(model: EdgeModel, inputs: tuple[ModelArray, ...]) -> F32:
+def _expected(model: DeviceModel, inputs: tuple[ModelArray, ...]) -> F32:
     """In float64, so that every competitor's rounding is measured against the same numbers."""
     wide = with_window(model, model.config.window).double()
     tensors = [torch.from_numpy(array) for array in inputs]

@@ -1,4 +1,4 @@
-"""Writing files whole: a reader, or a run that is stopped, never sees half of one."""
+"""Writes files atomically: a reader sees the old or the new content, also when the run is stopped."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write beside the file, sync, and take the file's place at once.
+    """Writes a temporary file in the same folder, syncs it and renames it to `path`.
 
-    What is there and no plain file (`/dev/stdout`, a pipe) is written to: whoever may would else replace a device.
+    An existing path that is no regular file (`/dev/stdout`, a pipe) is written in place, so that it is not replaced.
 
     Raises:
-        OSError: It cannot be written; an old file is as it was.
+        OSError: The file cannot be written; an old file is unchanged.
     """
     raw = content.encode() if isinstance(content, str) else content
     if path.exists() and not path.is_file() and not path.is_dir():

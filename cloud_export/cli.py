@@ -1,4 +1,4 @@
-"""`cloud-export`: check a log, train and pack a scene, look into a bundle."""
+"""The command line `cloud-export`: checks a log, trains and packs a scene, describes a bundle."""
 
 from __future__ import annotations
 
@@ -13,34 +13,47 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from cloud_export.console import (
+    VersionOption,
+    command_line,
+    facts_table,
+    print_line,
+    print_problem,
+    print_table,
+    problems,
+    progress_bars,
+    results,
+)
 from cloud_export.errors import CloudError
 from cloud_export.json_types import JsonValue
 from cloud_export.report.words import block, number
 from edge_sdk import EdgeError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-_out = Console()
-_err = Console(stderr=True)
+app = command_line("cloud-export", "Checks logs, trains and packs scenes, and describes bundles of Edge SDK.")
 
 EventsOption = Annotated[Path, typer.Option(help="Events: a Parquet or CSV file, or a folder of them.")]
-DecisionsOption = Annotated[Path | None, typer.Option(help="Decisions; absent = derived as [decisions] says.")]
+DecisionsOption = Annotated[
+    Path | None, typer.Option(help="Decisions; without it, derived by [decisions] of the scene.")
+]
 OffersOption = Annotated[Path | None, typer.Option(help="Offers: categories, validity dates.")]
 UsersOption = Annotated[Path | None, typer.Option(help="User attributes; they stay in the cloud.")]
 SceneArgument = Annotated[str, typer.Argument(help="A scene file, or the name of a shipped one: wealth, loan.")]
 
 
 class BadRows(StrEnum):
-    """What to do about rows that cannot be used."""
+    """The handling of rows that cannot be used."""
 
     STOP = "stop"
     SKIP = "skip"
 
 
-BadRowsOption = Annotated[BadRows, typer.Option(help="Name them and stop, or set them aside.")]
+BadRowsOption = Annotated[BadRows, typer.Option(help="Bad rows: name them and stop, or set them aside.")]
+
+
+@app.callback()
+def main(version: VersionOption = False) -> None:
+    """Checks logs, trains and packs scenes, and describes bundles of Edge SDK."""
 
 
 @app.command()
@@ -51,7 +64,7 @@ def check(
     offers: OffersOption = None,
     users: UsersOption = None,
 ) -> None:
-    """Check a scene and its log: every bad row with file, row and reason. Exit code 1 if there is one."""
+    """Check a scene and its log: prints every bad row with file, row and reason. Exit code 1 if there is one."""
     from cloud_export.data.log import summarise
     from cloud_export.data.read_log import read_log
     from cloud_export.scene.load import load_scene
@@ -60,19 +73,19 @@ def check(
         log, bad_rows = read_log(
             load_scene(scene), events=events, decisions=decisions, offers=offers, users=users, bad_rows="skip"
         )
-        table = Table("", "", title=f"{scene}: the log", show_header=False)
-        for label, value in summarise(log).items():
-            table.add_row(label, f"{value:,}" if isinstance(value, int) else str(value))
-        _out.print(table)
+        figures = summarise(log).items()
+        rows = {label: f"{value:,}" if isinstance(value, int) else str(value) for label, value in figures}
+        print_table(results(), facts_table(rows, title=f"{scene}: the log"))
         for row in bad_rows[:_BAD_ROWS_SHOWN]:
-            _err.print(f"{row.file}, row {row.row}: {row.reason}", markup=False, highlight=False)
+            print_line(problems(), f"{row.file}, row {row.row}: {row.reason}")
         if bad_rows:
-            _err.print(f"{len(bad_rows)} bad rows; fix them, or run with --bad-rows skip", style="bold")
+            print_line(problems(), f"{len(bad_rows)} bad rows; fix them, or run with --bad-rows skip", style="bold")
             raise typer.Exit(1)
 
 
 @app.command()
 def run(
+    *,
     scene: SceneArgument,
     events: EventsOption,
     out: Annotated[Path, typer.Option(help="Folder for scene.edge, scene.pub, base.parquet and the report.")],
@@ -87,12 +100,12 @@ def run(
     """Train, export, test and pack a scene."""
     from cloud_export.pipeline import run as run_pipeline
     from cloud_export.report.report import summary_table
-    from cloud_export.run_types import Inputs, StageTimer
+    from cloud_export.run_types import Inputs, RunTimer
     from cloud_export.scene.load import load_scene
 
-    with _errors(), _progress() as progress:
+    with _errors(), progress_bars() as progress:
 
-        def stage(name: str) -> Callable[[int, int], None]:
+        def new_progress(name: str) -> Callable[[int, int], None]:
             task = progress.add_task(name, total=None)
             return lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -109,17 +122,19 @@ def run(
             key=_load_key(key),
             command=_command(),
         )
-        report = run_pipeline(inputs, StageTimer(stage))
-    _out.print(summary_table(report))
-    _print_facts(report)
-    _out.print(f"wrote {out}/scene.edge, scene.pub, base.parquet, report.json, report.html", highlight=False)
+        report = run_pipeline(inputs, RunTimer(new_progress))
+    print_table(results(), summary_table(report))
+    print_table(results(), facts_table(_facts(report)))
+    print_line(results(), f"wrote {out}/scene.edge, scene.pub, base.parquet, report.json, report.html")
     if key is None:
-        _out.print("signed with the development key, which anyone can make; use --key for a bundle that ships")
+        print_line(
+            results(), "signed with the development key, which anyone can make; use --key for a bundle that ships"
+        )
 
 
 @app.command()
 def inspect(bundle: Annotated[Path, typer.Argument(help="A .edge file.")]) -> None:
-    """Say what is in a bundle, without asking who signed it, and run its golden vectors."""
+    """Describe a bundle without checking its signature, and run its golden vectors."""
     from cloud_export.report.inspect import bundle_rows
     from edge_sdk.bundle.container import open_container
     from edge_sdk.bundle.reader import read_bundle
@@ -128,10 +143,7 @@ def inspect(bundle: Annotated[Path, typer.Argument(help="A .edge file.")]) -> No
     with _errors():
         content = read_bundle(bundle, open_container(bundle, trusted_keys=(), allow_unsigned=True))
         tested_session(content)
-        table = Table("", "", title=str(bundle), show_header=False)
-        for label, value in bundle_rows(content, size_bytes=bundle.stat().st_size).items():
-            table.add_row(label, value)
-        _out.print(table)
+        print_table(results(), facts_table(bundle_rows(content, size_bytes=bundle.stat().st_size), title=str(bundle)))
 
 
 @app.command()
@@ -141,7 +153,7 @@ def policy(
     key: Annotated[Path | None, typer.Option(help="Ed25519 private key (PEM) that signs it.")] = None,
     bundle: Annotated[Path | None, typer.Option(help="A bundle that it must fit.")] = None,
 ) -> None:
-    """Pack a scene's objectives and policy alone: they replace those of an installed bundle, without a new model."""
+    """Pack a scene's objectives and policy alone; they replace those of an installed bundle without a new model."""
     from cloud_export.atomic_write import write_whole
     from cloud_export.export.container_writer import development_key
     from cloud_export.export.policy_file import check_policy_file, sign_policy_file
@@ -153,18 +165,20 @@ def policy(
         notes = check_policy_file(checked, str(out), content, bundle) if bundle else []
         write_whole(out, content)
     for note in notes:
-        _err.print(note, markup=False, highlight=False)
+        print_line(problems(), note)
     fits = f", which fits {bundle}" if bundle else ""
-    _out.print(f"wrote {out}: {len(content):,} bytes, version {checked.policy.version}{fits}", highlight=False)
+    print_line(results(), f"wrote {out}: {len(content):,} bytes, version {checked.policy.version}{fits}")
     if key is None:
-        _out.print("signed with the development key, which anyone can make; use --key for a policy that ships")
+        print_line(
+            results(), "signed with the development key, which anyone can make; use --key for a policy that ships"
+        )
 
 
 _BAD_ROWS_SHOWN = 100
 
 
-def _print_facts(report: Mapping[str, JsonValue]) -> None:
-    """What is not a ranking: size, parity, explanations, speed."""
+def _facts(report: Mapping[str, JsonValue]) -> dict[str, str]:
+    """Returns the figures beside the rankings: size, parity, explanations, speed."""
     speed = block(report, "speed")
 
     def figures(source: Mapping[str, JsonValue], form: str, *keys: str) -> str:
@@ -172,7 +186,7 @@ def _print_facts(report: Mapping[str, JsonValue]) -> None:
         return " / ".join("–" if value is None else format(value, form) for value in values)
 
     window = figures(speed, ".0f", "window")
-    rows = {
+    return {
         "base → oracle gap closed / events 60 s late": figures(
             report, ".1%", "oracle_gap_closed", "oracle_gap_closed_60s_late"
         ),
@@ -190,25 +204,16 @@ def _print_facts(report: Mapping[str, JsonValue]) -> None:
         "memory over numpy + onnxruntime, MB": figures(speed, ".1f", "extra_memory_mb"),
         "training of the device model, s": figures(report, ".0f", "train_seconds"),
     }
-    table = Table("", "", show_header=False)
-    for label, value in rows.items():
-        table.add_row(label, value)
-    _out.print(table)
 
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Known troubles in one clear message; anything else is a defect and keeps its traceback."""
+    """Prints a known error as one message and exits with code 2; other exceptions are defects and keep a traceback."""
     try:
         yield
     except (CloudError, EdgeError, OSError) as problem:
-        _err.print(f"{type(problem).__name__}: {problem}", style="red", markup=False, highlight=False)
+        print_problem(problem)
         raise typer.Exit(2) from None
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    return Progress(*columns, TimeElapsedColumn(), console=_err)
 
 
 def _load_key(path: Path | None) -> Ed25519PrivateKey | None:

@@ -1,14 +1,16 @@
-"""The `cloud-export` command, also where only the device runtime is installed: then it says what to install."""
+"""The entry point of `cloud-export`: names the missing package where only the device runtime is installed."""
 
 
 def main() -> None:
-    """Run the command line.
+    """Runs the command line.
 
     Raises:
-        SystemExit: always; with what to install when a package is missing.
+        SystemExit: always; with the command that installs a missing package.
     """
     try:
         from cloud_export.cli import app
+        from cloud_export.console import replace_unencodable
     except ModuleNotFoundError as missing:
         raise SystemExit(f"cloud-export needs {missing.name}; install it with: pip install 'edge-sdk[cloud]'") from None
+    replace_unencodable()
     app()

@@ -1,4 +1,4 @@
-"""What can go wrong on the cloud side: one tree, whose messages name the place and end with the fix."""
+"""The errors of the cloud exporter: one tree, whose messages name the place and end with the fix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VALUE_CHARACTERS = 80
 
 
 class CloudError(Exception):
-    """Anything that `cloud-export` refuses, with the fix at the end of its message."""
+    """The root of the errors of `cloud-export`; each message ends with the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class SceneProblem:
 
     Attributes:
         field: Dotted path, such as `policy.caps[0].kind`; empty for the file as a whole.
-        value: What stands there; `None` where nothing does.
-        reason: What is wrong with it.
-        fix: What to do about it.
+        value: The value of the field; `None` where the field has none.
+        reason: Why the value is refused.
+        fix: What to write instead.
     """
 
     field: str
@@ -38,7 +38,7 @@ class SceneProblem:
 
 
 class SceneError(CloudError):
-    """A scene file has wrong fields; `problems` names each of them."""
+    """A scene file has wrong fields; `problems` has one entry for each."""
 
     def __init__(self, file: str, problems: Sequence[SceneProblem]) -> None:
         self.file = file
@@ -47,11 +47,11 @@ class SceneError(CloudError):
 
 
 class LogError(CloudError):
-    """A log cannot be used as it is."""
+    """A log cannot be used."""
 
 
 class LogFileError(LogError):
-    """A file or folder of the log cannot be read at all."""
+    """A file or folder of the log cannot be read."""
 
     def __init__(self, file: str, reason: str, fix: str) -> None:
         self.file, self.reason, self.fix = file, reason, fix
@@ -70,18 +70,18 @@ class LogColumnError(LogError):
 
 
 class LogTypeError(LogError):
-    """A mapped column has a type that its word cannot take."""
+    """A mapped column has a type that its field does not accept."""
 
     def __init__(self, file: str, section: str, word: str, column: str, found: str, wanted: str) -> None:
         self.file, self.section, self.word, self.column = file, section, word, column
         super().__init__(
-            f'{file}: column "{column}" for `{word}` holds {found}; '
+            f'{file}: column "{column}" for `{word}` has the type {found}; '
             f"store it as {wanted}, or map `{word}` to another column in [{section}] of the scene"
         )
 
 
 class LogContentError(LogError):
-    """The files are readable but hold nothing to work with, or something needed was not given."""
+    """The files are readable but have no usable content, or a required input is missing."""
 
     def __init__(self, reason: str, fix: str) -> None:
         self.reason, self.fix = reason, fix
@@ -90,10 +90,10 @@ class LogContentError(LogError):
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that was refused.
+    """A refused row.
 
     Attributes:
-        file: The file it stands in.
+        file: The file of the row.
         row: 1-based data row in that file; the header is not counted, empty lines are.
         reason: Why, with the offending value.
     """
@@ -107,7 +107,7 @@ class BadRow:
 
 
 class BadRowsError(LogError):
-    """Rows are wrong and the caller asked to stop at them; `rows` holds all of them."""
+    """A log has bad rows and the caller asked to stop at them; `rows` has all of them."""
 
     def __init__(self, rows: Sequence[BadRow]) -> None:
         self.rows = tuple(rows)
@@ -120,20 +120,20 @@ class BadRowsError(LogError):
 
 
 def short(value: object) -> str:
-    """`value` as a person would write it, cut to one line of at most 80 characters."""
+    """Returns `value` as people write it, cut to one line of at most 80 characters."""
     text = f'"{value}"' if isinstance(value, str) else repr(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= _VALUE_CHARACTERS else f"{text[:_VALUE_CHARACTERS]}…"
 
 
 def quoted(names: Iterable[str]) -> str:
-    """The names in quotes, at most 20 of them; "none" when there are none."""
+    """Returns the names in quotes, at most 20 of them; "none" if there are none."""
     listed = [f'"{name}"' for name in names]
     left = len(listed) - _NAMES_SHOWN
     return (", ".join(listed[:_NAMES_SHOWN]) + (f" and {left} more" if left > 0 else "")) or "none"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`did you mean "…"? ` (with the blank) when one of the known names is close; else empty."""
+    """Returns `did you mean "…"? ` (with the blank) if one of the known names is similar, else an empty text."""
     by_fold = {candidate.casefold(): candidate for candidate in known}
     close = difflib.get_close_matches(name.casefold(), list(by_fold), n=1)
     return f'did you mean "{by_fold[close[0]]}"? ' if close else ""

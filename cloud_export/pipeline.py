@@ -1,4 +1,4 @@
-"""The whole way: log -> base and device model -> graphs, parity -> signed bundle, base decisions -> tested report."""
+"""The pipeline: reads a log, trains base and device model, packs the signed bundle, and writes the tested report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cloud_export.features.examples import (
     Examples,
     PointsInTime,
     Progress,
-    decision_moments,
+    decision_points,
     events_before,
     last_refresh_ms,
     make_examples,
@@ -33,15 +33,15 @@ from cloud_export.features.examples import (
 from cloud_export.features.layout import build_layout
 from cloud_export.features.split import Split, split_log
 from cloud_export.json_types import JsonValue
-from cloud_export.models.base_ranker import BaseRanker, fit_cloud_side
-from cloud_export.models.device_model import EdgeModel, EdgeModelConfig, parameter_count
-from cloud_export.models.training import EpochReport, TrainingConfig, fit_edge, predict_base
+from cloud_export.models.base_ranker import BaseRanker, fit_base_ranker
+from cloud_export.models.device_model import DeviceModel, DeviceModelConfig, parameter_count
+from cloud_export.models.training import EpochReport, TrainingConfig, fit_device_model, predict_base
 from cloud_export.report.report import write_report
-from cloud_export.run_types import Inputs, Packed, Run, StageTimer, Trained
+from cloud_export.run_types import Inputs, Packed, Run, RunTimer, Trained
 
 
-def run(inputs: Inputs, timer: StageTimer) -> dict[str, JsonValue]:
-    """Do it all; writes scene.edge, scene.pub, base.parquet, report.json and report.html into `inputs.out`.
+def run(inputs: Inputs, timer: RunTimer) -> dict[str, JsonValue]:
+    """Runs the pipeline; writes scene.edge, scene.pub, base.parquet, report.json and report.html into `inputs.out`.
 
     Returns:
         The report.
@@ -64,13 +64,13 @@ def run(inputs: Inputs, timer: StageTimer) -> dict[str, JsonValue]:
         )
         split = split_log(scene, log, seed=inputs.seed)
         current = Run(inputs, log, build_layout(scene, log, training_events=split.training_events), split)
-    # Before the long part: a folder that cannot be written fails here, and no old report stays beside a new bundle.
+    # Before the training: a folder that cannot be written fails here, and no old report stays beside a new bundle.
     write_whole(inputs.out / "report.html", b"This run has not finished; see its terminal.\n")
     (inputs.out / "report.json").unlink(missing_ok=True)
     trained = train(current, timer)
     with timer.part("export"):
         packed = pack(current, trained)
-        _write_base(current, trained.cloud, timer.stage("base decisions"))
+        _write_base(current, trained.base, timer.new_progress("base decisions"))
     report = assess(current, trained, packed, timer)
     report |= _facts(current, trained, packed) | {
         "data": _data(log, split, bad_rows),
@@ -81,40 +81,40 @@ def run(inputs: Inputs, timer: StageTimer) -> dict[str, JsonValue]:
     return report
 
 
-def train(run: Run, timer: StageTimer, *, cloud_log: Log | None = None) -> Trained:
-    """Fit the base model, and the device model on top of it.
+def train(run: Run, timer: RunTimer, *, base_log: Log | None = None) -> Trained:
+    """Fits the base model, and the device model on its logits.
 
     Args:
-        run: what to learn from.
-        timer: where progress is shown.
-        cloud_log: what the cloud sees of the same users and decisions, where that is less than the phones hold, such
-            as purchases alone; None = all of the log, a day late.
+        run: the log, its layout and its split.
+        timer: shows the progress and measures the time.
+        base_log: the same users and decisions with the events that the cloud receives, where the phones store more of
+            them; None = the cloud receives all events of the log, with the delay of [refresh].
     """
-    log, layout, split, stage = run.log, run.layout, run.split, timer.stage
+    log, layout, split, new_progress = run.log, run.layout, run.split, timer.new_progress
     with timer.part("replay"):
-        moments = decision_moments(log, split.training), decision_moments(log, split.test)
-        training = make_examples(log, layout, split.training, moments[0], progress=stage("replay (training)"))
-        test = make_examples(log, layout, split.test, moments[1], progress=stage("replay (test)"))
+        points = decision_points(log, split.training), decision_points(log, split.test)
+        training = make_examples(log, layout, split.training, points[0], progress=new_progress("replay (training)"))
+        test = make_examples(log, layout, split.test, points[1], progress=new_progress("replay (test)"))
     with timer.part("base"):
-        cloud = fit_cloud_side(
+        base = fit_base_ranker(
             run.inputs.scene,
-            cloud_log or log,
+            base_log or log,
             layout,
             split,
-            training,
-            test,
-            moments,
+            training=training,
+            test=test,
+            points=points,
             seed=run.inputs.seed,
-            stage=stage,
+            new_progress=new_progress,
         )
     with timer.part("train"):
-        model, history = _fit_device(run, cloud.training, stage("device model"))
-    return Trained(cloud, model, history, moments[1])
+        model, history = _fit_device(run, base.training, new_progress("device model"))
+    return Trained(base, model, history, points[1])
 
 
-def _fit_device(run: Run, examples: Examples, progress: Progress) -> tuple[EdgeModel, tuple[EpochReport, ...]]:
+def _fit_device(run: Run, examples: Examples, progress: Progress) -> tuple[DeviceModel, tuple[EpochReport, ...]]:
     settings, memory, policy = run.inputs.scene.model, run.layout.memory, run.layout.policy
-    config = EdgeModelConfig(
+    config = DeviceModelConfig(
         items=len(memory.items) + 1,
         kinds=len(memory.kinds) + 1,
         offers=run.layout.offers + 1,
@@ -135,7 +135,7 @@ def _fit_device(run: Run, examples: Examples, progress: Progress) -> tuple[EdgeM
         weight_decay=settings.weight_decay,
     )
     validation = run.split.validation_user[run.log.decisions.user[run.split.training]]
-    fitted = fit_edge(
+    fitted = fit_device_model(
         examples,
         config,
         training,
@@ -144,33 +144,33 @@ def _fit_device(run: Run, examples: Examples, progress: Progress) -> tuple[EdgeM
         validation_rows=np.flatnonzero(validation),
         progress=lambda e: progress(e.epoch, settings.epochs),
     )
-    progress(settings.epochs, settings.epochs)  # also where it stopped early
+    progress(settings.epochs, settings.epochs)  # also after an early stop
     return fitted
 
 
 def pack(run: Run, trained: Trained) -> Packed:
-    """Export, check and sign: writes scene.edge and scene.pub into `inputs.out`."""
-    model, test, weights = trained.model, trained.cloud.test, run.layout.policy.weights
-    ranker, explainer, tables = export_ranker(model), export_explainer(model), export_tables(model)
-    parity = check_parity(model, ranker, tables, test, weights=weights)
-    check_explainer(ranker, explainer, tables, test, weights=weights)
-    golden = make_golden(run.log, run.layout, ranker, tables, run.split.test, test.base_logits, run.inputs.seed)
-    newest = max(int(times.max(initial=0)) for times in (run.log.event_time_ms, run.log.decisions.time_ms))
-    content = Content(run.inputs.scene, run.layout, ranker, explainer, tables, golden, newest)
+    """Exports, checks and signs the bundle: writes scene.edge and scene.pub into `inputs.out`."""
+    model, test, weights = trained.model, trained.base.test, run.layout.policy.weights
+    graph, explainer, tables = export_ranker(model), export_explainer(model), export_tables(model)
+    parity = check_parity(model, graph, tables, test, weights=weights)
+    check_explainer(graph, explainer, tables, test, weights=weights)
+    golden = make_golden(run.log, run.layout, graph, tables, run.split.test, test.base_logits, run.inputs.seed)
+    newest = max(int(times.max(initial=0)) for times in (run.log.events.time_ms, run.log.decisions.time_ms))
+    content = Content(run.inputs.scene, run.layout, graph, explainer, tables, golden, newest)
     key, path = run.inputs.signing_key, run.inputs.out / "scene.edge"
     write_whole(path, sign_container(pack_payload(content), [key]))
     write_whole(run.inputs.out / "scene.pub", public_bytes(key))
-    return Packed(path, public_bytes(key), model_version(ranker, explainer, tables), parity)
+    return Packed(path, public_bytes(key), model_version(graph, explainer, tables), parity)
 
 
-def _write_base(run: Run, cloud: BaseRanker, progress: Progress) -> None:
-    """Base decisions for every user as of the log's last refresh."""
+def _write_base(run: Run, base: BaseRanker, progress: Progress) -> None:
+    """Writes base decisions for every user, as of the log's last refresh."""
     log, refresh = run.log, run.inputs.scene.refresh
-    newest = log.event_time_ms.max(keepdims=True)
+    newest = log.events.time_ms.max(keepdims=True)
     last = int(last_refresh_ms(newest, every_hours=refresh.every_hours, at_hour_utc=refresh.at_hour_utc)[0])
     users = np.arange(len(log.users), dtype=np.int32)
-    moments = PointsInTime(users, events_before(log, users, np.full(len(users), last)), np.full(len(users), last))
-    logits = predict_base(cloud.model, make_states(log, run.layout, moments, progress=progress))
+    points = PointsInTime(users, events_before(log, users, np.full(len(users), last)), np.full(len(users), last))
+    logits = predict_base(base.model, make_states(log, run.layout, points, progress=progress))
     write_base_decisions(run.inputs.out / "base.parquet", log.users, run.layout, logits, last)
 
 
@@ -198,31 +198,31 @@ def _facts(run: Run, trained: Trained, packed: Packed) -> dict[str, JsonValue]:
 
 
 def _notes(inputs: Inputs) -> list[JsonValue]:
-    """What a reader must know to judge the figures."""
+    """Returns the report's notes on how its figures were made."""
     notes: list[JsonValue] = [
-        "Replayed from a log: the rankings are judged by how users answered what they were shown, not by what they "
-        "would have done had they been shown these rankings.",
-        "Scores are compared before the operator's rules (caps, cooldowns, eligibility) take offers out.",
+        "Replayed from a log: the rankings are judged by how users answered the offers that they were shown, not by "
+        "how they would have answered these rankings.",
+        "Scores are compared before the operator's rules (caps, cooldowns, eligibility) remove offers.",
         "Speed was measured on the machine named above, not on a phone.",
         "The shipped model is the tested one: it learned from the training users only.",
     ]
     if inputs.truth is not None:
-        notes.insert(0, "The users are simulated; docs/population.md says by which mechanisms.")
+        notes.insert(0, "The users are simulated; docs/population.md describes the mechanisms.")
     return notes
 
 
 def _data(log: Log, split: Split, bad_rows: tuple[BadRow, ...]) -> dict[str, JsonValue]:
-    def moment(time_ms: I64) -> str:
+    def utc(time_ms: I64) -> str:
         return f"{np.datetime64(int(time_ms), 'ms').astype('datetime64[s]')}Z"
 
     return {
-        "events": len(log.event_user),
+        "events": len(log.events.user),
         "users": len(log.users),
         "decisions": len(log.decisions.user),
         "offers": len(log.catalogue.offers),
         "items": len(log.items),
-        "first": moment(log.event_time_ms.min()),
-        "last": moment(log.event_time_ms.max()),
+        "first": utc(log.events.time_ms.min()),
+        "last": utc(log.events.time_ms.max()),
         "bad_rows": len(bad_rows),
         "train_users": split.training_users,
         "test_users": split.test_users,

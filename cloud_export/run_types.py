@@ -1,4 +1,4 @@
-"""What one run is given, and what its parts hand on to each other."""
+"""The inputs of one run of the pipeline, and the records that its parts pass to each other."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from cloud_export.features.examples import PointsInTime
 from cloud_export.features.layout import DeviceLayout
 from cloud_export.features.split import Split
 from cloud_export.json_types import JsonValue
-from cloud_export.models.base_ranker import BaseRanker, Stage
-from cloud_export.models.device_model import EdgeModel
+from cloud_export.models.base_ranker import BaseRanker, ProgressFactory
+from cloud_export.models.device_model import DeviceModel
 from cloud_export.models.training import EpochReport
 from cloud_export.scene.load import Scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What one run is given."""
+    """The inputs of one run: files, seed, signing key and options."""
 
     scene: Scene
     events: Path
@@ -38,24 +38,24 @@ class Inputs:
     seed: int = 1
     bad_rows: Literal["stop", "skip"] = "stop"
     key: Ed25519PrivateKey | None = None  # None = the development key
-    command: str = ""  # what the report names to make it again
+    command: str = ""  # the command line, which the report shows
 
     @property
     def signing_key(self) -> Ed25519PrivateKey:
-        """The key given, else the development key."""
+        """The given key, else the development key of the scene."""
         return self.key or development_key(self.scene.name)
 
 
 @dataclass(slots=True)
-class StageTimer:
-    """Where progress is shown, and how long each part took (seconds)."""
+class RunTimer:
+    """Starts progress bars, and measures how long each part of a run takes (seconds)."""
 
-    stage: Stage
+    new_progress: ProgressFactory
     seconds: dict[str, JsonValue] = field(default_factory=dict)
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Time a part of the run."""
+        """Measures the time of a part of the run."""
         start = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - start, 2)
@@ -63,17 +63,17 @@ class StageTimer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """What training gives to packing and to the test."""
+    """The result of training, which is packed and tested."""
 
-    cloud: BaseRanker
-    model: EdgeModel
+    base: BaseRanker
+    model: DeviceModel
     history: tuple[EpochReport, ...]
-    test_moments: PointsInTime
+    test_points: PointsInTime
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packed:
-    """The shipped file and what stands in it."""
+    """The packed bundle file, the key that checks it and the figures of its parity test."""
 
     path: Path
     public_key: bytes
@@ -83,7 +83,7 @@ class Packed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """A run whose log is read: what every later part needs."""
+    """A run whose log is read, laid out and split."""
 
     inputs: Inputs
     log: Log

@@ -1,12 +1,11 @@
-"""`device-sim`: the command line of the simulated phones and users.
+"""The command line `device-sim`: simulates phones and users.
 
-Each command lives in the `population/command.py` of its folder and imports what is heavy only when it runs.
+Each command is in the `command.py` of its folder, which imports heavy packages only when the command runs.
 """
 
 from __future__ import annotations
 
-import typer
-
+from cloud_export.console import VersionOption, command_line
 from device_sim.bench import command as host
 from device_sim.emulation import command as emulation
 from device_sim.estimate import command as estimate_command
@@ -15,12 +14,12 @@ from device_sim.population import command as users
 from device_sim.report import command as report
 from device_sim.validation import command as validate_command
 
-app = typer.Typer(no_args_is_help=True, help="Simulated phones and users for Edge SDK.")
+app = command_line("device-sim", "Simulates phones and users for Edge SDK.")
 
 
 @app.callback()
-def main() -> None:
-    """Simulated phones and users for Edge SDK."""
+def main(version: VersionOption = False) -> None:
+    """Simulates phones and users for Edge SDK."""
 
 
 for run in (

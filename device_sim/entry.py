@@ -1,14 +1,16 @@
-"""The `device-sim` command, also where only the device runtime is installed: then it says what to install."""
+"""The entry point of `device-sim`: names the missing package where only the device runtime is installed."""
 
 
 def main() -> None:
-    """Run the command line.
+    """Runs the command line.
 
     Raises:
-        SystemExit: always; with what to install when a package is missing.
+        SystemExit: always; with the command that installs a missing package.
     """
     try:
+        from cloud_export.console import replace_unencodable
         from device_sim.cli import app
     except ModuleNotFoundError as missing:
         raise SystemExit(f"device-sim needs {missing.name}; install it with: pip install 'edge-sdk[sim]'") from None
+    replace_unencodable()
     app()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.peers.limit_task import LimitTask, ModelInputs, limit_task, padded_count
 from benchmarks.peers.peer import PeerMissingError
-from cloud_export.models.device_model import EdgeModel
+from cloud_export.models.device_model import DeviceModel
 
 COMPILERS = ("cc", "gcc")
 SOURCES = Path(__file__).parent
@@ -44,7 +44,7 @@ class LimitLibrary:
         lanes: int = self.library.limit_lanes()
         return lanes
 
-    def task(self, model: EdgeModel, inputs: ModelInputs) -> LimitTask:
+    def task(self, model: DeviceModel, inputs: ModelInputs) -> LimitTask:
         """Lays the inputs out for `bound`, whatever their number."""
         floats = self.library.limit_work_floats(padded_count(len(inputs.item)), len(inputs.candidate))
         return limit_task(model, inputs, floats)

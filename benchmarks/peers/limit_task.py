@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.work import ModelArray
-from cloud_export.models.device_model import AGE_EXPONENTS, EdgeModel
+from cloud_export.models.device_model import AGE_EXPONENTS, DeviceModel
 from edge_sdk.types import F32, I32
 
 Array = npt.NDArray[Any]
@@ -66,7 +66,7 @@ class CTask(ctypes.Structure):
 
 
 class ModelInputs(NamedTuple):
-    """Inputs of `EdgeModel.forward` without batch dimensions."""
+    """Inputs of `DeviceModel.forward` without batch dimensions."""
 
     item: ModelArray
     kind: ModelArray
@@ -89,7 +89,7 @@ class LimitTask:
     fused: F32  # (C,), written by the entry point of raw events alone
 
 
-def limit_task(model: EdgeModel, inputs: ModelInputs, work_floats: int) -> LimitTask:
+def limit_task(model: DeviceModel, inputs: ModelInputs, work_floats: int) -> LimitTask:
     """Lays out a call of both entry points.
 
     Args:
@@ -129,7 +129,7 @@ def padded_count(count: int) -> int:
     return -(-count // LANES_AT_MOST) * LANES_AT_MOST
 
 
-def _tables(model: EdgeModel) -> dict[str, F32]:
+def _tables(model: DeviceModel) -> dict[str, F32]:
     """Everything that depends on the weights alone."""
     with torch.no_grad():
         offers = model.offers().double()
@@ -146,7 +146,7 @@ def _tables(model: EdgeModel) -> dict[str, F32]:
             "fadings": model.kind_fadings(),
             "queries": offers @ model.query_weights().double() * GATE_SCALE,
             "readouts": offers @ model.readout.double(),
-            "contexts": model.context,
+            "contexts": model.context_table,
         }
         return {name: _aligned(table.numpy()) for name, table in tables.items()}
 

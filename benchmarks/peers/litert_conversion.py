@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
+from cloud_export.models.device_model import DeviceModel, DeviceModelConfig
 
 
 def main() -> None:
@@ -33,8 +33,8 @@ def convert(weights: Path, window: int, candidates: int, out: Path) -> None:
     import litert_torch
 
     saved = torch.load(weights, weights_only=True)
-    config = EdgeModelConfig(**{**saved["config"], "window": window})
-    model = EdgeModel(config)
+    config = DeviceModelConfig(**{**saved["config"], "window": window})
+    model = DeviceModel(config)
     model.load_state_dict(saved["weights"])
     inputs = (
         torch.zeros(window, dtype=torch.int32),

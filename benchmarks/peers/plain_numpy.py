@@ -15,14 +15,14 @@ import torch
 
 from benchmarks.peers.peer import Peer, Ready
 from benchmarks.work import Work
-from cloud_export.models.device_model import AGE_EXPONENTS, FADING_S, VALUE_SCALE, EdgeModel
+from cloud_export.models.device_model import AGE_EXPONENTS, FADING_S, VALUE_SCALE, DeviceModel
 from edge_sdk.types import F32, I32
 
 
 class NumpyModel:
-    """`EdgeModel.forward` without torch."""
+    """`DeviceModel.forward` without torch."""
 
-    def __init__(self, model: EdgeModel) -> None:
+    def __init__(self, model: DeviceModel) -> None:
         with torch.no_grad():
             offers = model.offers()
             self._items = _array(model.items())
@@ -31,7 +31,7 @@ class NumpyModel:
             self._features = _array(model.feature)
             self._features[-1] *= VALUE_SCALE
             self._counter_weights = _array(model.counter_weights())
-            self._context, self._gate_bias = _array(model.context), float(model.gate_bias)
+            self._context, self._gate_bias = _array(model.context_table), float(model.gate_bias)
             self._hidden_in, self._hidden_out = _array(model.hidden_in), _array(model.hidden_out)
             self._scale = _behind_zero(_array(model.kind_scale))
             self._shift = _behind_zero(_array(model.kind_shift))
@@ -51,7 +51,7 @@ class NumpyModel:
         base_logits: F32,
         weights: F32,
     ) -> F32:
-        """Fused logits (C,); the arguments are those of `EdgeModel.forward`, without batch dimensions."""
+        """Fused logits (C,); the arguments are those of `DeviceModel.forward`, without batch dimensions."""
         events = self._embedded(item, kind, age_s, value, context)
         gates = 1.0 / (1.0 + np.exp(-(self._query[candidate] @ events.T + self._gate_bias)))
         readout = self._readout[candidate].reshape(len(candidate), self._objectives, self._dimension)

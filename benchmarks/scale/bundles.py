@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from benchmarks.scale.made_up_log import made_up_log
-from cloud_export.features.examples import decision_moments, make_examples
+from cloud_export.features.examples import decision_points, make_examples
 from cloud_export.features.layout import DeviceLayout, build_layout
 from cloud_export.models.base_model import BaseModel, BaseModelConfig
 from cloud_export.models.base_ranker import BaseRanker
-from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
+from cloud_export.models.device_model import DeviceModel, DeviceModelConfig
 from cloud_export.pipeline import pack
 from cloud_export.run_types import Inputs, Run, Trained
 from cloud_export.scene.load import Scene, load_scene
@@ -121,28 +121,28 @@ def category_names(scene: Scene) -> tuple[str, ...]:
 def _untrained(run: Run) -> Trained:
     """What training would have given, at its first step; the counters' weights drawn too, so that no term is 0."""
     log, layout = run.log, run.layout
-    moments = decision_moments(log, run.split.test)
-    test = make_examples(log, layout, run.split.test, moments, progress=lambda done, of: None)
+    points = decision_points(log, run.split.test)
+    test = make_examples(log, layout, run.split.test, points, progress=lambda done, of: None)
     drawn = np.random.default_rng(1).normal(0, 1, test.base_logits.shape).astype(np.float32)
     test = replace(test, base_logits=drawn)
-    model = EdgeModel(model_config(run.inputs.scene, layout))
+    model = DeviceModel(model_config(run.inputs.scene, layout))
     with torch.no_grad():
         model.counter.normal_(0, 0.1)
-        model.context.normal_(0, 0.1)
-    cloud = BaseRanker(
+        model.context_table.normal_(0, 0.1)
+    base = BaseRanker(
         model=_smallest_base(layout),
         training=test,
         test=test,
         test_states=np.arange(len(run.split.test)),
         test_logits=np.zeros((len(run.split.test), layout.offers, len(log.objectives)), np.float32),
     )
-    return Trained(cloud, model, (), moments)
+    return Trained(base, model, (), points)
 
 
-def model_config(scene: Scene, layout: DeviceLayout) -> EdgeModelConfig:
+def model_config(scene: Scene, layout: DeviceLayout) -> DeviceModelConfig:
     """The sizes that `cloud_export.pipeline` gives to the device model of a scene."""
     memory, policy = layout.memory, layout.policy
-    return EdgeModelConfig(
+    return DeviceModelConfig(
         items=len(memory.items) + 1,
         kinds=len(memory.kinds) + 1,
         offers=layout.offers + 1,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cloud_export.data.log import Catalogue, Decisions, Log
+from cloud_export.data.log import Catalogue, Decisions, Events, Log
 from cloud_export.features.split import Split
 from cloud_export.scene.load import Scene
 from edge_sdk.vocabulary import item_id
@@ -48,12 +48,14 @@ def made_up_log(
         objectives=scene.objective_order,
         users=("everything", "tester"),
         items=names,
-        event_user=np.repeat(np.array([0, 1], np.int32), [items, TESTER_EVENTS]),
-        event_time_ms=NOW_MS - STEP_MS * np.arange(events, 0, -1, dtype=np.int64),
-        event_kind=random.integers(len(scene.events.kinds), size=events).astype(np.int16),
-        event_item=seen,
-        event_value=random.lognormal(3, 1, events).astype(np.float32),
-        event_offsets=np.array([0, items, events], np.int64),
+        events=Events.of(
+            2,
+            user=np.repeat(np.array([0, 1], np.int32), [items, TESTER_EVENTS]),
+            time_ms=NOW_MS - STEP_MS * np.arange(events, 0, -1, dtype=np.int64),
+            kind=random.integers(len(scene.events.kinds), size=events).astype(np.int16),
+            item=seen,
+            value=random.lognormal(3, 1, events).astype(np.float32),
+        ),
         decisions=_decisions(scene, random, rankable),
         catalogue=_catalogue(names, rankable, categories),
         attributes=np.zeros((2, len(scene.columns.users.attributes)), np.int32),

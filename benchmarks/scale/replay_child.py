@@ -16,7 +16,7 @@ def main() -> None:
     """Argument: the folder that `device-sim population` wrote. Prints one JSON object of figures."""
     folder = Path(sys.argv[1])
     from cloud_export.data.read_log import read_log
-    from cloud_export.features.examples import decision_moments, make_examples
+    from cloud_export.features.examples import decision_points, make_examples
     from cloud_export.features.layout import build_layout
     from cloud_export.scene.load import load_scene
 
@@ -30,14 +30,14 @@ def main() -> None:
         offers=folder / "offers.parquet",
         users=folder / "users.parquet",
     )
-    layout = build_layout(scene, log, training_events=np.ones(len(log.event_user), np.bool_))
+    layout = build_layout(scene, log, training_events=np.ones(len(log.events.user), np.bool_))
     read, read_mb = time.perf_counter(), megabytes("VmHWM")
     every_decision = np.arange(len(log.decisions.user))
-    moments = decision_moments(log, every_decision)
-    examples = make_examples(log, layout, every_decision, moments, progress=lambda done, of: None)
+    points = decision_points(log, every_decision)
+    examples = make_examples(log, layout, every_decision, points, progress=lambda done, of: None)
     replayed = time.perf_counter()
     figures = {
-        "events": len(log.event_user),
+        "events": len(log.events.user),
         "decisions": len(examples.candidate),
         "read_s": read - start,
         "replay_s": replayed - read,

@@ -1,7 +1,7 @@
 """The whole decision against every way to run the model: `python -m benchmarks.speed [--json FILE] [--rounds N]`.
 
 One process, one thread everywhere, the competitors in turn and in another order each round. Every competitor has the
-same trained weights (`EdgeModel`, trained once on a small simulated log and kept under build/benchmarks/speed), the
+same trained weights (`DeviceModel`, trained once on a small simulated log and kept under build/benchmarks/speed), the
 same events, 50 candidates, counters and context; windows of 128 and of 32 events. Printed is the median of the rounds'
 medians with their 10th and 90th percentile, the ratio to LiteRT and to `Engine.rank` (the median over rounds of the
 ratio within a round), and the largest difference of the fused scores from torch in float64.

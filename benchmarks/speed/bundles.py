@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.speed.training import OWN_ITEMS, WINDOWS, scene_file
 from benchmarks.work import with_window
-from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
+from cloud_export.models.device_model import DeviceModel, DeviceModelConfig
 
 FOLDER = Path("build/benchmarks/speed")
 MANY_ITEMS = 2000
@@ -36,10 +36,10 @@ class TrainedScene:
         """That signed them."""
         return (self.folder / f"window_{WINDOWS[0]}" / "scene.pub").read_bytes()
 
-    def model(self, window: int) -> EdgeModel:
+    def model(self, window: int) -> DeviceModel:
         """The trained module with a window."""
         saved: dict[str, Any] = torch.load(self.folder / "weights.pt", weights_only=True)
-        model = EdgeModel(EdgeModelConfig(**saved["config"]))
+        model = DeviceModel(DeviceModelConfig(**saved["config"]))
         model.load_state_dict(saved["weights"])
         return with_window(model, window)
 

@@ -23,7 +23,7 @@ from cloud_export.features.examples import make_examples, with_base
 from cloud_export.features.layout import build_layout
 from cloud_export.features.split import split_log
 from cloud_export.pipeline import pack, train
-from cloud_export.run_types import Inputs, Run, StageTimer, Trained
+from cloud_export.run_types import Inputs, Run, RunTimer, Trained
 from cloud_export.scene.load import scene_from_table
 from device_sim.population.population import Population, PopulationConfig, simulate, write
 
@@ -86,7 +86,7 @@ def _train(out: Path) -> None:
     log, _ = read_log(scene, events=events, decisions=decisions, offers=offers, users=users, bad_rows="stop")
     split = split_log(scene, log, seed=_SEED)
     run = Run(inputs, log, build_layout(scene, log, training_events=split.training_events), split)
-    timer = StageTimer(lambda _: lambda __, ___: None)
+    timer = RunTimer(lambda _: lambda __, ___: None)
     trained = train(run, timer)
     for window in WINDOWS:
         _pack(run, trained, window)
@@ -100,10 +100,10 @@ def _pack(run: Run, trained: Trained, window: int) -> None:
     scene = run.inputs.scene.model_copy(update={"model": settings})
     layout = replace(run.layout, memory=run.layout.memory._replace(window=window))
     wide = replace(run, inputs=replace(run.inputs, scene=scene, out=folder), layout=layout)
-    cloud = trained.cloud
-    test = make_examples(run.log, layout, run.split.test, trained.test_moments, progress=lambda _, __: None)
-    test = with_base(test, cloud.test_logits, cloud.test_states.astype(np.int64))
-    pack(wide, replace(trained, model=with_window(trained.model, window), cloud=replace(cloud, test=test)))
+    base = trained.base
+    test = make_examples(run.log, layout, run.split.test, trained.test_points, progress=lambda _, __: None)
+    test = with_base(test, base.test_logits, base.test_states.astype(np.int64))
+    pack(wide, replace(trained, model=with_window(trained.model, window), base=replace(base, test=test)))
 
 
 if __name__ == "__main__":

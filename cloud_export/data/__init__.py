@@ -1,0 +1,1 @@
+"""Logs: reads events, decisions, offers and users, and checks every row."""

@@ -1,4 +1,4 @@
-"""Raw columns of any sensible type -> text, milliseconds, numbers; and the sorting of rows into good and bad."""
+"""Converts raw columns into text, milliseconds, numbers and booleans, and separates good rows from bad ones."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row is bad where `broken` holds (null counts as no); `reason` is a text expression that says why."""
+    """A condition of a bad row: `broken` is true there (null counts as false), `reason` is a text expression."""
 
     broken: pl.Expr
     reason: pl.Expr
 
 
 def rule(broken: pl.Expr, reason: str, value: str | None = None) -> Rule:
-    """A rule whose reason ends with the content of column `value`, cut to 60 characters."""
+    """Returns a rule whose reason ends with the content of column `value`, cut to 60 characters."""
     if value is None:
         return Rule(broken, pl.lit(reason))
     return Rule(broken, pl.format(f'{reason} "{{}}"', pl.col(value).cast(pl.String).str.slice(0, _SHOWN_CHARACTERS)))
 
 
 def split_rows(frame: pl.DataFrame, file: str, rules: Sequence[Rule]) -> tuple[pl.DataFrame, list[BadRow]]:
-    """Split a frame with columns `ROW` and `RAGGED` into good rows and bad ones; a bad row gets its first reason."""
+    """Splits a frame with columns `ROW` and `RAGGED` into good and bad rows; a bad row gets its first reason."""
     rules = [Rule(pl.col(RAGGED).is_not_null(), pl.col(RAGGED)), *rules]
     is_bad = pl.any_horizontal(one.broken.fill_null(False) for one in rules)
     marked = frame.with_columns(is_bad.alias("_bad"))
@@ -46,17 +46,17 @@ def split_rows(frame: pl.DataFrame, file: str, rules: Sequence[Rule]) -> tuple[p
 
 
 def later_duplicates(frame: pl.DataFrame, word: str) -> tuple[pl.DataFrame, list[BadRow]]:
-    """Keep the first row of each value of `word`; the others are bad. Needs columns `file` and `ROW`."""
+    """Returns the first row of each value of `word`; the others are bad. Needs columns `file` and `ROW`."""
     first = frame.select(pl.col(word).is_first_distinct()).to_series()
-    bad = frame.filter(~first).select("file", ROW, pl.format(f'{word} "{{}}" stands above already', pl.col(word)))
+    bad = frame.filter(~first).select("file", ROW, pl.format(f'{word} "{{}}" occurs in an earlier row', pl.col(word)))
     return frame.filter(first), [BadRow(file, row, reason) for file, row, reason in bad.rows()]
 
 
 def text(table: RawTable, word: str) -> pl.Expr:
-    """Text or whole numbers -> String; null where empty or blank.
+    """Returns text or whole numbers as String; null where empty or blank.
 
     Raises:
-        LogTypeError: The column holds something else.
+        LogTypeError: The column has another type.
     """
     dtype = table.frame[word].dtype
     if not (dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null) or dtype.is_integer()):
@@ -66,13 +66,13 @@ def text(table: RawTable, word: str) -> pl.Expr:
 
 
 def time_ms(table: RawTable, word: str) -> pl.Expr:
-    """Timestamps -> Int64 milliseconds since 1970, UTC; null where missing or not a time.
+    """Returns timestamps as Int64 milliseconds since 1970, UTC; null where missing or not a time.
 
-    Takes Parquet datetimes of any unit and zone, dates, whole numbers (milliseconds), and as text: whole numbers,
-    ISO 8601 with `T` or a blank, with or without seconds, fraction and offset. Without an offset it is UTC.
+    Reads Parquet datetimes of any unit and zone, dates, whole numbers (milliseconds), and as text: whole numbers,
+    ISO 8601 with `T` or a blank, with or without seconds, fraction and offset. A time without an offset is UTC.
 
     Raises:
-        LogTypeError: The column holds something else.
+        LogTypeError: The column has another type.
     """
     dtype = table.frame[word].dtype
     if dtype in (pl.Datetime, pl.Date):
@@ -89,10 +89,10 @@ def time_ms(table: RawTable, word: str) -> pl.Expr:
 
 
 def number(table: RawTable, word: str) -> pl.Expr:
-    """Numbers or text -> Float32; 0 where empty, null where not a finite number.
+    """Returns numbers or text as Float32; 0 where empty, null where not a finite number.
 
     Raises:
-        LogTypeError: The column holds something else.
+        LogTypeError: The column has another type.
     """
     dtype = table.frame[word].dtype
     if not (dtype.is_numeric() or dtype in (pl.String, pl.Null, pl.Boolean)):
@@ -106,10 +106,10 @@ def number(table: RawTable, word: str) -> pl.Expr:
 
 
 def flag(table: RawTable, word: str, *, default: bool) -> pl.Expr:
-    """Booleans, 0/1 or text (true, false, yes, no, 1, 0) -> Boolean; `default` where empty, null where neither.
+    """Returns booleans, 0/1 or text (true, false, yes, no, 1, 0) as Boolean; `default` where empty, else null.
 
     Raises:
-        LogTypeError: The column holds something else.
+        LogTypeError: The column has another type.
     """
     if table.frame[word].dtype == pl.Boolean:
         return pl.col(word).fill_null(default)
@@ -119,7 +119,7 @@ def flag(table: RawTable, word: str, *, default: bool) -> pl.Expr:
 
 
 def time_rules(word: str) -> list[Rule]:
-    """The rules of a required time: `word` holds milliseconds, `word`_raw what stood in the file."""
+    """Returns the rules of a required time: column `word` has milliseconds, column `word`_raw the file's content."""
     value, raw = pl.col(word), f"{word}_raw"
     return [
         rule(pl.col(raw).is_null() | (pl.col(raw).cast(pl.String).str.strip_chars() == ""), f"no {word}"),
@@ -129,6 +129,6 @@ def time_rules(word: str) -> list[Rule]:
     ]
 
 
-def _epoch(moment: pl.Expr) -> pl.Expr:
-    """Datetime of any unit and zone -> milliseconds, rounded down."""
-    return moment.dt.epoch("ms")
+def _epoch(datetime: pl.Expr) -> pl.Expr:
+    """Returns a datetime of any unit and zone as milliseconds, rounded down."""
+    return datetime.dt.epoch("ms")

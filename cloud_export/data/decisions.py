@@ -1,4 +1,4 @@
-"""A decision log -> checked rows -> arrays."""
+"""Reads a decision log: checks its rows and lays them out as arrays."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from cloud_export.scene.load import Scene
 
 
 def read_decisions(scene: Scene, path: Path, *, offers: Sequence[str] | None) -> tuple[pl.DataFrame, list[BadRow]]:
-    """Checked rows of a decision log.
+    """Reads and checks the rows of a decision log.
 
     Args:
-        scene: Says which columns to read.
+        scene: The columns to read, and the context fields.
         path: A file or a folder of files.
-        offers: The rankable offers, where a catalogue was given: candidates must be among them.
+        offers: The rankable offers, where a catalogue was given: each candidate must be one of them.
 
     Returns:
         A frame with decision, user (String), time_ms (Int64), candidates, shown (List(String)), propensities,
@@ -41,7 +41,7 @@ def read_decisions(scene: Scene, path: Path, *, offers: Sequence[str] | None) ->
 
 
 def logged_decisions(frame: pl.DataFrame, *, users: Sequence[str], items: Sequence[str], objectives: int) -> Decisions:
-    """Sort the checked rows by (user, time) and lay them out as arrays; `position` is left at 0.
+    """Sorts the checked rows by (user, time) and returns them as arrays; `position` is 0 everywhere.
 
     Args:
         frame: What `read_decisions` returned.
@@ -58,7 +58,7 @@ def logged_decisions(frame: pl.DataFrame, *, users: Sequence[str], items: Sequen
     shown_rows = np.repeat(np.arange(len(frame), dtype=np.int64) * len(items), shown_count)
     shown = _among(cell, shown_rows + _codes(frame["shown"], items))
     outcome = _flat(frame, "outcomes", objectives).reshape(-1, objectives)
-    outcome[~shown] = np.nan  # nobody can answer what was not on the screen
+    outcome[~shown] = np.nan  # a user cannot answer an offer that was not shown
     context = [frame[name].to_numpy().astype(np.int16) for name in frame.columns if name.startswith("context_")]
     return Decisions(
         decision_id=tuple(frame["decision"]),
@@ -76,7 +76,7 @@ def logged_decisions(frame: pl.DataFrame, *, users: Sequence[str], items: Sequen
 
 def _decisions_of(scene: Scene, table: RawTable, offers: Sequence[str] | None) -> tuple[pl.DataFrame, list[BadRow]]:
     contexts = [_context_of(scene, table, field) for field in scene.context]
-    frame = table.frame.select(
+    columns: list[str | pl.Expr] = [
         ROW,
         RAGGED,
         pl.lit(table.file).alias("file"),
@@ -85,7 +85,8 @@ def _decisions_of(scene: Scene, table: RawTable, offers: Sequence[str] | None) -
         time_ms(table, "time").alias("time"),
         pl.col("time").alias("time_raw"),
         *(expression for pair in contexts for expression in pair),
-    ).with_columns(_lists_of(table, len(scene.objective_order)))
+    ]
+    frame = table.frame.select(columns).with_columns(_lists_of(table, len(scene.objective_order)))
     frame = frame.with_columns(_strangers(frame, offers))
     rules = [
         rule(pl.col("decision").is_null(), "no decision"),
@@ -102,7 +103,7 @@ def _decisions_of(scene: Scene, table: RawTable, offers: Sequence[str] | None) -
 
 
 def _context_of(scene: Scene, table: RawTable, field: str) -> tuple[pl.Expr, pl.Expr]:
-    """The code of a context field (-1 absent, null where not in its closed list), and what stood there."""
+    """Returns the code of a context field (-1 absent, null where not in its closed list), and its raw text."""
     index, word = list(scene.context).index(field), f"context.{field}"
     if word not in table.columns:
         return pl.lit(-1, pl.Int16).alias(f"context_{index}"), pl.lit(None, pl.String).alias(f"context_{index}_raw")
@@ -113,7 +114,7 @@ def _context_of(scene: Scene, table: RawTable, field: str) -> tuple[pl.Expr, pl.
 
 
 def _lists_of(table: RawTable, width: int) -> list[pl.Series]:
-    """The four list columns, and for each `<word>_unreadable`; an unmapped `shown` is all candidates."""
+    """Returns the four list columns, and for each `<word>_unreadable`; an unmapped `shown` is all candidates."""
     size = len(table.frame)
     candidates = text_lists(table, "candidates")
     lists = {"candidates": candidates, "outcomes": number_lists(table, "outcomes", width=width)}
@@ -128,7 +129,7 @@ def _lists_of(table: RawTable, width: int) -> list[pl.Series]:
 
 
 def _strangers(frame: pl.DataFrame, offers: Sequence[str] | None) -> pl.Series:
-    """The first candidate of each row that is not among the offers; null where there is none."""
+    """Returns the first candidate of each row that is not among the offers; null where there is none."""
     if offers is None:
         return pl.Series("stranger", [None] * len(frame), pl.String)
     rows = frame.select(pl.int_range(pl.len()).alias("at"), "candidates").explode("candidates").drop_nulls()
@@ -144,11 +145,11 @@ def _candidate_rules() -> list[Rule]:
         rule(pl.col("candidates_unreadable"), "candidates is not a list of names"),
         rule(candidates.is_null() | (candidates.list.len() == 0), "no candidates"),
         rule(blank, "a candidate has no name"),
-        rule(candidates.list.n_unique() < candidates.list.len(), "a candidate stands in the list twice"),
+        rule(candidates.list.n_unique() < candidates.list.len(), "a candidate occurs in the list twice"),
         rule(pl.col("stranger").is_not_null(), "a candidate is not a rankable offer of the catalogue:", "stranger"),
         rule(pl.col("shown_unreadable"), "shown is not a list of names"),
         rule(shown.is_null(), "no shown (write [] where nothing was shown)"),
-        rule(shown.list.set_difference(candidates).list.len() > 0, "shown holds what is not a candidate"),
+        rule(shown.list.set_difference(candidates).list.len() > 0, "shown has an offer that is not a candidate"),
     ]
 
 
@@ -160,10 +161,10 @@ def _outcome_rules(width: int) -> list[Rule]:
     per_candidate = f"{width} number{'s' if width > 1 else ''} per candidate"
     return [
         rule(pl.col("outcomes_unreadable"), f"outcomes is not a list of {per_candidate}"),
-        rule(outcomes.list.len() != count * width, f"outcomes does not hold {per_candidate}"),
+        rule(outcomes.list.len() != count * width, f"outcomes does not have {per_candidate}"),
         rule(infinite, "an outcome is infinite"),
         rule(pl.col("propensities_unreadable"), "propensities is not a list of numbers"),
-        rule(propensities.list.len() != count, "propensities does not hold one number per candidate"),
+        rule(propensities.list.len() != count, "propensities does not have one number per candidate"),
         rule(outside, "a propensity is not above 0 and at most 1"),
     ]
 
@@ -176,7 +177,7 @@ def _context_rules(scene: Scene) -> list[Rule]:
 
 
 def _among(cells: I64, chosen: I64) -> Flags:
-    """Which of `cells` are in `chosen`; np.isin hashes, which takes four times as long on these sorted runs."""
+    """Returns whether each of `cells` is in `chosen`, four times as fast as np.isin on these sorted runs."""
     ordered = np.sort(chosen)
     found = np.searchsorted(ordered, cells)
     same: Flags = np.append(ordered, -1)[found] == cells
@@ -184,13 +185,13 @@ def _among(cells: I64, chosen: I64) -> Flags:
 
 
 def _codes(lists: pl.Series, names: Sequence[str]) -> I32:
-    """All entries of the lists, one after the other, as indices into `names`."""
+    """Returns all entries of the lists, concatenated, as indices into `names`."""
     entries = lists.filter(lists.list.len() > 0).explode()
     return entries.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int32)
 
 
 def _flat(frame: pl.DataFrame, word: str, width: int) -> F32:
-    """All numbers of a list column, one after the other; NaN where the number or its whole list is null."""
+    """Returns all numbers of a list column, concatenated; NaN where the number or its whole list is null."""
     unknown = pl.lit(None, pl.Float32).repeat_by(pl.col("candidates").list.len() * width)
     filled = frame.select(pl.coalesce(word, unknown)).to_series()
     return filled.explode().fill_null(float("nan")).to_numpy().astype(np.float32)

@@ -1,4 +1,4 @@
-"""Decisions derived from events, as [decisions] of the scene says, where there is no decision log."""
+"""Derives decisions from events by the rules of the scene's [decisions], where there is no decision log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from cloud_export.data.log import F32, I32, I64, Decisions, EventArrays
+from cloud_export.data.log import F32, I32, I64, Decisions, Events
 from cloud_export.errors import LogContentError, quoted
 from cloud_export.scene.load import Scene
 from cloud_export.scene.sections import Derivation
@@ -16,19 +16,19 @@ MAX_DERIVED_CANDIDATES = 100_000_000  # 1.3 GB of arrays
 
 
 def derive_decisions(
-    scene: Scene, rules: Derivation, events: EventArrays, *, users: Sequence[str], rankable: I32 | None
+    scene: Scene, rules: Derivation, events: Events, *, users: Sequence[str], rankable: I32 | None
 ) -> Decisions:
-    """One decision before each positive event except a user's first event, at the time of the event before it.
+    """Derives one decision before each positive event except a user's first event, at the time of the event before it.
 
-    The candidates are all items that are ever positive; all count as shown; the outcome of `rules.objective` is 1
-    for the item of the positive event and 0 for the rest, that of other objectives is unknown.
+    The candidates are all items with a positive event, and all of them count as shown. The outcome of
+    `rules.objective` is 1 for the item of the positive event and 0 for the rest; other objectives are unknown.
 
     Args:
         scene: Objectives and context fields.
         rules: The scene's [decisions].
         events: Sorted by (user, time).
         users: All users, sorted.
-        rankable: The items that the catalogue lets rank, where there is one; events of others make no decision.
+        rankable: The rankable items of the catalogue, where there is one; other items' events make no decision.
 
     Raises:
         LogContentError: There is no positive event, or candidates × decisions exceed 100 million.
@@ -57,13 +57,13 @@ def derive_decisions(
 
 
 def _decision_ids(users: Sequence[str], user: I32, position: I64) -> tuple[str, ...]:
-    """`<user>/<position>`: the same id in every run."""
+    """Returns `<user>/<position>`, which is the same id in every run."""
     names = pl.Series(users, dtype=pl.String).gather(user)
     return tuple(pl.select(pl.format("{}/{}", names, pl.Series(position))).to_series())
 
 
 def _outcomes(scene: Scene, rules: Derivation, *, offers: I32, chosen: I32) -> F32:
-    """(D·O, K): in the objective of the rules 1 for the chosen item of each decision and 0 for the rest; else NaN."""
+    """Returns (D·O, K): for the rules' objective 1 for the chosen item of each decision, else 0; NaN for others."""
     outcome = np.full((len(chosen) * len(offers), len(scene.objective_order)), np.nan, dtype=np.float32)
     objective = scene.objective_order.index(rules.objective)
     outcome[:, objective] = 0.0

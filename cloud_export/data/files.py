@@ -1,4 +1,4 @@
-"""The files of a log -> raw tables: only the mapped columns, under our words, each row with its number."""
+"""Reads the files of a log into raw tables: the mapped columns under the scene's names, each row with its number."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from cloud_export.errors import LogColumnError, LogFileError, LogTypeError
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 ROW = "_row"
-RAGGED = "_ragged"  # why a CSV line is not a row of this table; null when it is
+RAGGED = "_ragged"  # the reason why a CSV line is not a row of this table; null where it is a row
 _REPLACE = "replace the file by an intact one"
 
 
 @dataclass(frozen=True, slots=True)
 class RawTable:
-    """One file: `frame` has a column per mapped word, `ROW` (1-based) and `RAGGED`."""
+    """A file of a log: `frame` has a column per mapped word, `ROW` (1-based) and `RAGGED`."""
 
     file: str
     section: str
@@ -31,20 +31,20 @@ class RawTable:
     frame: pl.DataFrame
 
     def type_error(self, word: str, wanted: str) -> LogTypeError:
-        """The error for a column whose type cannot hold what `word` means."""
+        """Returns the error for a column whose type cannot contain the values of `word`."""
         return LogTypeError(self.file, self.section, word, self.columns[word], str(self.frame[word].dtype), wanted)
 
 
 def read_tables(path: Path, *, section: str, columns: Mapping[str, str]) -> list[RawTable]:
-    """Read one file, or each file of a folder and its subfolders in the order of their names.
+    """Reads one file, or each file of a folder and its subfolders in the order of their names.
 
     Args:
         path: A .parquet, .csv or .csv.gz file, or a folder of them.
         section: The section of the scene that maps the columns, for messages.
-        columns: Our word -> the name of the column in the file.
+        columns: The scene's word -> the name of the column in the file.
 
     Raises:
-        LogFileError: A file is absent, empty, truncated or not what its suffix says.
+        LogFileError: A file is absent, empty, truncated or has another format than its suffix.
         LogColumnError: A mapped column is missing.
     """
     return [_read_table(file, section, columns) for file in _files(path)]
@@ -54,16 +54,16 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         found = [path]
     elif path.is_dir():
-        # Spark and friends leave _SUCCESS, _metadata and .crc files beside the data.
+        # Spark and similar programs write _SUCCESS, _metadata and .crc files beside the data.
         found = sorted(one for one in path.rglob("*") if one.is_file() and not one.name.startswith(("_", ".")))
     else:
         raise LogFileError(str(path), "there is no such file or folder", "give the path of the log")
     if not found:
-        raise LogFileError(str(path), "the folder holds no file", f"put {', '.join(SUFFIXES)} files into it")
+        raise LogFileError(str(path), "the folder has no file", f"put {', '.join(SUFFIXES)} files into it")
     for file in found:
         if not file.name.endswith(SUFFIXES):
             fix = f"give files that end in {', '.join(SUFFIXES)}, and move others out of the folder"
-            raise LogFileError(str(file), "its name does not say what it is", fix)
+            raise LogFileError(str(file), "its name has no known ending", fix)
     return found
 
 
@@ -90,11 +90,11 @@ def _read_csv(file: Path, section: str, columns: Mapping[str, str]) -> pl.DataFr
     header = pl.read_csv(data, n_rows=0, infer_schema=False, truncate_ragged_lines=True).columns
     _require(file, section, columns, header)
     fields, blank = _count_fields(file, data)
-    # Rows with too many fields are let in here and named below; polars alone would refuse the whole file.
+    # Rows with too many fields are read here and named below; otherwise polars would refuse the whole file.
     table = pl.read_csv(data, columns=sorted(set(columns.values())), infer_schema=False, truncate_ragged_lines=True)
     if len(fields) != table.height:
         reason = f"{len(fields)} lines, but {table.height} rows: a quotation mark is not closed or not doubled"
-        raise LogFileError(str(file), reason, "quote fields as RFC 4180 says")
+        raise LogFileError(str(file), reason, "quote fields as in RFC 4180")
     wrong = pl.Series("found", fields)
     ragged = pl.when(wrong != len(header)).then(pl.format(f"{len(header)} fields expected, {{}} found", wrong))
     chosen = table.select(pl.col(column).alias(word) for word, column in columns.items())
@@ -103,14 +103,14 @@ def _read_csv(file: Path, section: str, columns: Mapping[str, str]) -> pl.DataFr
 
 
 def _count_fields(file: Path, data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """The number of fields of each data line, and whether it is blank; the header line is not counted.
+    """Returns the number of fields of each data line, and whether the line is blank; the header line is not counted.
 
-    A comma or line end counts when an even number of quotation marks stands before it (a doubled one counts twice).
+    A comma or line end counts after an even number of quotation marks (a doubled mark counts twice).
     """
     text = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", dtype=np.uint8)
     quotes, commas, ends = (np.flatnonzero(text == ord(mark)) for mark in '",\n')
     if len(quotes) % 2:
-        raise LogFileError(str(file), "a quotation mark is not closed", "quote fields as RFC 4180 says")
+        raise LogFileError(str(file), "a quotation mark is not closed", "quote fields as in RFC 4180")
     if len(quotes):
         commas = commas[np.searchsorted(quotes, commas) % 2 == 0]
         ends = ends[np.searchsorted(quotes, ends) % 2 == 0]

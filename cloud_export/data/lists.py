@@ -1,4 +1,4 @@
-"""The list columns of a decision log: Parquet lists, or JSON text in CSV -> one type; null where unreadable."""
+"""Reads the list columns of a decision log, Parquet lists or JSON text in CSV, as one type; null where unreadable."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from cloud_export.data.files import RawTable
 
 
 def text_lists(table: RawTable, word: str) -> pl.Series:
-    """Lists of names -> List(String); null where missing or not a list of names (see `unreadable`).
+    """Returns lists of names as List(String); null where missing or not a list of names (see `unreadable`).
 
     Raises:
-        LogTypeError: The column holds something else.
+        LogTypeError: The column has another type.
     """
     column = table.frame[word]
     if column.dtype in (pl.String, pl.Null):
@@ -25,12 +25,12 @@ def text_lists(table: RawTable, word: str) -> pl.Series:
 
 
 def number_lists(table: RawTable, word: str, *, width: int) -> pl.Series:
-    """Lists of numbers, or of lists of `width` numbers -> flat List(Float32), row-major; null where unreadable.
+    """Returns lists of numbers, or of lists of `width` numbers, as flat List(Float32), row-major; null if unreadable.
 
-    A null or NaN number stays as it is: it means unknown.
+    A null or NaN number stays unchanged and means unknown.
 
     Raises:
-        LogTypeError: The column holds something else.
+        LogTypeError: The column has another type.
     """
     column = table.frame[word]
     if column.dtype in (pl.String, pl.Null):
@@ -49,7 +49,7 @@ def number_lists(table: RawTable, word: str, *, width: int) -> pl.Series:
 
 
 def unreadable(table: RawTable, word: str, lists: pl.Series) -> pl.Series:
-    """Where the file holds something that is not such a list (Boolean)."""
+    """Returns where the file has content that is not such a list (Boolean)."""
     raw = table.frame[word]
     present = raw.is_not_null()
     if raw.dtype == pl.String:

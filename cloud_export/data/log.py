@@ -1,4 +1,4 @@
-"""A log in memory: plain arrays, one row per event, per decision, per candidate.
+"""The log in memory: plain arrays with one row per event, per decision and per candidate.
 
 Sizes: U users, E events, I items, O offers, D decisions, S candidates of all decisions together, K objectives,
 X context fields, A user attributes.
@@ -20,25 +20,31 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class EventArrays:
-    """Events sorted by (user, time, file order); of `Log`, the fields `event_…`."""
+class Events:
+    """Events sorted by (user, time, file order); the events of user u are rows `offsets[u]:offsets[u+1]`."""
 
-    user: I32  # (E,)
-    time_ms: I64  # (E,)
-    kind: I16  # (E,)
-    item: I32  # (E,)
-    value: F32  # (E,)
+    user: I32  # (E,) index into Log.users
+    time_ms: I64  # (E,) milliseconds since 1970, UTC
+    kind: I16  # (E,) index into Log.kinds
+    item: I32  # (E,) index into Log.items
+    value: F32  # (E,) 0 where absent
     offsets: I64  # (U+1,)
+
+    @classmethod
+    def of(cls, users: int, *, user: I32, time_ms: I64, kind: I16, item: I32, value: F32) -> Events:
+        """Returns the record of these columns, which are sorted already, with the offsets of `users` users."""
+        offsets = np.searchsorted(user, np.arange(users + 1)).astype(np.int64)
+        return cls(user=user, time_ms=time_ms, kind=kind, item=item, value=value, offsets=offsets)
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
     """Decisions sorted by (user, time, file order); the candidates of decision d are rows `offsets[d]:offsets[d+1]`.
 
-    `position` is the replay order: the number of the user's events that come before the decision. Of a logged
-    decision these are the events with `time_ms` before its own (one at the same millisecond may be its own
-    impression or click); a derived decision is placed right after
-    the event before its positive event, even where both are stamped with the same millisecond.
+    `position` is the place in the replay: the number of the user's events that come before the decision. For a logged
+    decision these are the events with an earlier `time_ms`: an event at the same millisecond may be the decision's own
+    impression or click. A derived decision is placed right after the event before its positive event, even where both
+    have the same millisecond.
     """
 
     decision_id: tuple[str, ...]  # D
@@ -55,7 +61,7 @@ class Decisions:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What may be ranked, and the category of every item."""
+    """The rankable offers, and the category of every item."""
 
     offers: tuple[str, ...]  # O rankable offers, sorted
     offer_item: I32  # (O,) index into Log.items
@@ -68,21 +74,13 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A checked log. Events are sorted by (user, time, file order).
-
-    The events of user u are rows `event_offsets[u]:event_offsets[u+1]`.
-    """
+    """A checked log: the events and decisions of all users, the catalogue and the users' attributes."""
 
     kinds: tuple[str, ...]  # scene.events.kinds
     objectives: tuple[str, ...]  # K, scene.objective_order
     users: tuple[str, ...]  # U, sorted: everyone with an event or a decision
     items: tuple[str, ...]  # I, sorted: every item of an event or the catalogue
-    event_user: I32  # (E,) index into users
-    event_time_ms: I64  # (E,) milliseconds since 1970, UTC
-    event_kind: I16  # (E,) index into kinds
-    event_item: I32  # (E,) index into items
-    event_value: F32  # (E,) 0 where absent
-    event_offsets: I64  # (U+1,)
+    events: Events
     decisions: Decisions
     catalogue: Catalogue
     attributes: I32  # (U, A) 0 = unknown, else 1 + index into attribute_values[a]
@@ -90,22 +88,22 @@ class Log:
 
 
 def summarise(log: Log) -> dict[str, int | float | str]:
-    """What `cloud-export check` prints: sizes, events per kind, the time span, positives per objective.
+    """Returns what `cloud-export check` prints: sizes, events per kind, the time span, positives per objective.
 
     Returns:
         Label -> count, mean or ISO 8601 time in UTC, in printing order.
     """
     decisions = log.decisions
     summary: dict[str, int | float | str] = {
-        "events": len(log.event_time_ms),
+        "events": len(log.events.time_ms),
         "users": len(log.users),
         "items": len(log.items),
         "offers": len(log.catalogue.offers),
         "categories": len(log.catalogue.categories),
-        "first event": _iso(int(log.event_time_ms.min())),
-        "last event": _iso(int(log.event_time_ms.max())),
+        "first event": _iso(int(log.events.time_ms.min())),
+        "last event": _iso(int(log.events.time_ms.max())),
     }
-    per_kind = np.bincount(log.event_kind, minlength=len(log.kinds))
+    per_kind = np.bincount(log.events.kind, minlength=len(log.kinds))
     summary |= {f"events {kind}": int(count) for kind, count in zip(log.kinds, per_kind, strict=True)}
     count = len(decisions.decision_id)
     summary["decisions"] = count

@@ -1,4 +1,4 @@
-"""Read and check a log: events, decisions, offers and users of one scene -> one `Log` of plain arrays."""
+"""Reads and checks the events, decisions, offers and users of a scene; returns one `Log` of plain arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from cloud_export.data.decisions import logged_decisions, read_decisions
 from cloud_export.data.derived_decisions import derive_decisions
-from cloud_export.data.log import I32, I64, Catalogue, Decisions, EventArrays, Log, summarise
+from cloud_export.data.log import I32, I64, Catalogue, Decisions, Events, Log, summarise
 from cloud_export.data.rows import read_events, read_offers, read_users
 from cloud_export.errors import BadRow, BadRowsError, LogContentError
 from cloud_export.scene.load import Scene
@@ -30,12 +30,12 @@ def read_log(
     users: Path | None = None,
     bad_rows: Literal["stop", "skip"] = "stop",
 ) -> tuple[Log, tuple[BadRow, ...]]:
-    """Read the log of a scene; each path is a .parquet, .csv or .csv.gz file or a folder of them.
+    """Reads the log of a scene; each path is a .parquet, .csv or .csv.gz file or a folder of them.
 
     Args:
-        scene: Says which columns to read and what they may hold.
-        events: What the users did.
-        decisions: What was ranked; without it, decisions are derived as the scene's [decisions] says.
+        scene: The columns to read and the values that they may contain.
+        events: The users' events.
+        decisions: The logged decisions; without them, decisions are derived by the rules of the scene's [decisions].
         offers: The catalogue; without it, the offers are all candidates of the decisions.
         users: Attributes of users; without it, all are unknown.
         bad_rows: "stop" raises at bad rows, "skip" sets them aside.
@@ -49,7 +49,7 @@ def read_log(
         LogContentError: No usable event, offer or decision is left, or decisions have no source.
     """
     if decisions is None and scene.decisions is None:
-        fix = "give the decision log, or say in [decisions] which events are positive"
+        fix = "give the decision log, or name the positive events in [decisions]"
         raise LogContentError("there is neither a decision log nor [decisions] in the scene", fix)
     offer_rows, bad_offers = read_offers(scene, offers) if offers else (None, [])
     user_rows, bad_users = read_users(scene, users) if users else (None, [])
@@ -69,7 +69,7 @@ def _rankable(offer_rows: pl.DataFrame | None) -> list[str] | None:
 def _require_content(
     event_rows: pl.DataFrame, decision_rows: pl.DataFrame | None, rankable: Sequence[str] | None, *, bad: int
 ) -> None:
-    # The catalogue first: without offers every decision is bad, and that is not what to fix.
+    # The catalogue is checked first: without offers every decision is bad, and the decisions are not the cause.
     if rankable is not None and not rankable:
         raise LogContentError("no offer may be ranked", "give the catalogue an offer whose rankable is true")
     for name, rows in (("event", event_rows), ("decision", decision_rows)):
@@ -102,12 +102,7 @@ def _log(
         objectives=scene.objective_order,
         users=users,
         items=items,
-        event_user=events.user,
-        event_time_ms=events.time_ms,
-        event_kind=events.kind,
-        event_item=events.item,
-        event_value=events.value,
-        event_offsets=events.offsets,
+        events=events,
         decisions=decided,
         catalogue=_catalogue(scene, offer_rows, decided.candidate, items),
         attributes=attributes,
@@ -116,7 +111,7 @@ def _log(
 
 
 def _distinct(*columns: pl.Series | None) -> tuple[str, ...]:
-    """All names of the columns, sorted by code point."""
+    """Returns all names of the columns, sorted by code point."""
     present = [column.unique().rename("name") for column in columns if column is not None]
     return tuple(pl.concat(present).unique().sort())
 
@@ -125,28 +120,27 @@ def _codes(column: pl.Series, names: Sequence[str]) -> I32:
     return column.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int32)
 
 
-def _events(rows: pl.DataFrame, users: Sequence[str], items: Sequence[str]) -> EventArrays:
+def _events(rows: pl.DataFrame, users: Sequence[str], items: Sequence[str]) -> Events:
     user, time_ms = _codes(rows["user"], users), rows["time_ms"].to_numpy()
     order = np.lexsort((time_ms, user))  # stable: equal times keep the order of the files
-    user = user[order]
-    return EventArrays(
-        user=user,
+    return Events.of(
+        len(users),
+        user=user[order],
         time_ms=time_ms[order],
         kind=rows["kind"].to_numpy()[order],
         item=_codes(rows["item"], items)[order],
         value=rows["value"].to_numpy()[order],
-        offsets=np.searchsorted(user, np.arange(len(users) + 1)).astype(np.int64),
     )
 
 
-def _positions(decisions: Decisions, events: EventArrays) -> I64:
-    """For each decision, the number of its user's events before its time (D,)."""
+def _positions(decisions: Decisions, events: Events) -> I64:
+    """Returns for each decision the number of its user's events before its time (D,)."""
     event_count, decision_count = len(events.user), len(decisions.user)
     all_users = np.concatenate((events.user, decisions.user))
     all_times_ms = np.concatenate((events.time_ms, decisions.time_ms))
     is_decision = np.repeat([False, True], [event_count, decision_count])
-    # At the same millisecond the decision comes first: an event of that moment may be its own impression or click, and
-    # to know those would be to know the answer.
+    # At the same millisecond the decision comes first: an event of that millisecond may be the decision's own
+    # impression or click, so the model would see the answer.
     order = np.lexsort((~is_decision, all_times_ms, all_users))
     events_before = np.cumsum(~is_decision[order])
     position = np.empty(len(order), dtype=np.int64)
@@ -155,7 +149,7 @@ def _positions(decisions: Decisions, events: EventArrays) -> I64:
 
 
 def _catalogue(scene: Scene, rows: pl.DataFrame | None, candidate: I32, items: Sequence[str]) -> Catalogue:
-    """The offers of the file, or else all candidates; a category of the file goes before the scene's pattern."""
+    """Returns the offers of the file, else all candidates; a category of the file overrides the scene's pattern."""
     category = {} if rows is None else dict(rows.select("offer", "category").drop_nulls().rows())
     if scene.catalog.category_pattern is not None:
         pattern = re.compile(scene.catalog.category_pattern)
@@ -186,7 +180,7 @@ def _catalogue(scene: Scene, rows: pl.DataFrame | None, candidate: I32, items: S
 def _attributes(
     scene: Scene, rows: pl.DataFrame | None, users: Sequence[str]
 ) -> tuple[npt.NDArray[np.int32], tuple[tuple[str, ...], ...]]:
-    """Codes (U, A) with 0 = unknown, and the values that the codes 1, 2, … stand for."""
+    """Returns codes (U, A), 0 = unknown, and for each attribute the values with the codes 1, 2, …"""
     count = len(scene.columns.users.attributes)
     codes = np.zeros((len(users), count), dtype=np.int32)
     if rows is None:

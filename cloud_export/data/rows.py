@@ -1,4 +1,4 @@
-"""Raw tables -> checked rows of events, offers and users; every refused row is named."""
+"""Checks the raw rows of events, offers and users; every refused row is named with its reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Checked = tuple[pl.DataFrame, list[BadRow]]
 
 
 def read_events(scene: Scene, path: Path) -> Checked:
-    """Columns user, item (String), time_ms (Int64), kind (Int16, index into the scene's kinds), value (Float32).
+    """Reads user, item (String), time_ms (Int64), kind (Int16, index into the scene's kinds), value (Float32).
 
     Raises:
         LogError: A file cannot be read, a mapped column is missing or has the wrong type.
@@ -29,8 +29,8 @@ def read_events(scene: Scene, path: Path) -> Checked:
 
 
 def read_offers(scene: Scene, path: Path) -> Checked:
-    """Columns offer, category (String or null), rankable (Boolean), valid_from, valid_until (Int64 ms, 0 = none),
-    cost (Float32).
+    """Reads offer, category (String or null), rankable (Boolean), valid_from, valid_until (Int64 ms, 0 = none), cost
+    (Float32).
 
     Raises:
         LogError: A file cannot be read, a mapped column is missing or has the wrong type.
@@ -43,7 +43,7 @@ def read_offers(scene: Scene, path: Path) -> Checked:
 
 
 def read_users(scene: Scene, path: Path) -> Checked:
-    """Columns user and attribute_0, attribute_1, … in scene order (String; null where unknown).
+    """Reads user and attribute_0, attribute_1, … in scene order (String; null where unknown).
 
     Raises:
         LogError: A file cannot be read, a mapped column is missing or has the wrong type.
@@ -63,7 +63,7 @@ def _together(parts: list[Checked]) -> Checked:
 def _events_of(scene: Scene, table: RawTable) -> Checked:
     kinds = pl.Enum(scene.events.kinds)
     has_value = "value" in table.columns
-    frame = table.frame.select(
+    columns: list[str | pl.Expr] = [
         ROW,
         RAGGED,
         text(table, "user").alias("user"),
@@ -74,7 +74,7 @@ def _events_of(scene: Scene, table: RawTable) -> Checked:
         text(table, "kind").cast(kinds, strict=False).to_physical().cast(pl.Int16).alias("kind"),
         (number(table, "value") if has_value else pl.lit(0.0, pl.Float32)).alias("value"),
         (pl.col("value") if has_value else pl.lit(None, pl.String)).alias("value_raw"),
-    )
+    ]
     rules = [
         rule(pl.col("user").is_null(), "no user"),
         *time_rules("time"),
@@ -83,7 +83,7 @@ def _events_of(scene: Scene, table: RawTable) -> Checked:
         rule(pl.col("item").is_null(), "no item"),
         rule(pl.col("value").is_null(), "value is not a finite number:", "value_raw"),
     ]
-    good, bad = split_rows(frame, table.file, rules)
+    good, bad = split_rows(table.frame.select(columns), table.file, rules)
     return good.select("user", pl.col("time").alias("time_ms"), "kind", "item", "value"), bad
 
 
@@ -92,8 +92,8 @@ def _offers_of(table: RawTable) -> Checked:
     category = text(table, "category") if "category" in mapped else pl.lit(None, pl.String)
     rankable = flag(table, "rankable", default=True) if "rankable" in mapped else pl.lit(True)
     bounds = [word for word in ("valid_from", "valid_until") if word in mapped]
-    nothing = [word for word in ("valid_from", "valid_until") if word not in mapped]
-    frame = table.frame.select(
+    unmapped = [word for word in ("valid_from", "valid_until") if word not in mapped]
+    columns: list[str | pl.Expr] = [
         ROW,
         RAGGED,
         text(table, "offer").alias("offer"),
@@ -102,10 +102,10 @@ def _offers_of(table: RawTable) -> Checked:
         (pl.col("rankable") if "rankable" in mapped else pl.lit(None, pl.String)).alias("rankable_raw"),
         *(time_ms(table, word).alias(word) for word in bounds),
         *(pl.col(word).alias(f"{word}_raw") for word in bounds),
-        *(pl.lit(0, pl.Int64).alias(word) for word in nothing),
+        *(pl.lit(0, pl.Int64).alias(word) for word in unmapped),
         (number(table, "cost") if "cost" in mapped else pl.lit(0.0, pl.Float32)).alias("cost"),
         (pl.col("cost") if "cost" in mapped else pl.lit(None, pl.String)).alias("cost_raw"),
-    )
+    ]
     rules = [
         rule(pl.col("offer").is_null(), "no offer"),
         rule(pl.col("rankable").is_null(), "rankable is neither true nor false:", "rankable_raw"),
@@ -114,14 +114,13 @@ def _offers_of(table: RawTable) -> Checked:
     ]
     for word in bounds:
         absent, *wrong = time_rules(word)
-        # Only the first of the rules is dropped: a bound may be absent, but not wrong.
+        # The first rule is dropped: a bound may be absent, but not wrong.
         rules += [type(one)(one.broken & ~absent.broken, one.reason) for one in wrong]
     both = (pl.col("valid_from") > 0) & (pl.col("valid_until") > 0)
     rules.append(rule(both & (pl.col("valid_from") > pl.col("valid_until")), "valid_from is after valid_until"))
-    good, bad = split_rows(frame, table.file, rules)
-    kept = good.select(
-        pl.lit(table.file).alias("file"), ROW, "offer", "category", "rankable", "valid_from", "valid_until", "cost"
-    )
+    good, bad = split_rows(table.frame.select(columns), table.file, rules)
+    names = [ROW, "offer", "category", "rankable", "valid_from", "valid_until", "cost"]
+    kept = good.select(pl.lit(table.file).alias("file"), *names)
     return kept.with_columns(pl.col("valid_from", "valid_until").fill_null(0)), bad
 
 
@@ -137,6 +136,6 @@ def _users_of(table: RawTable, attributes: list[str]) -> Checked:
 
 
 def _attribute(table: RawTable, word: str) -> pl.Expr:
-    """An attribute is a class: numbers and booleans become their text."""
+    """Returns an attribute as text, because attributes are classes: numbers and booleans too."""
     dtype = table.frame[word].dtype
     return pl.col(word).cast(pl.String) if dtype.is_float() or dtype == pl.Boolean else text(table, word)

@@ -1,0 +1,1 @@
+"""Evaluation: ranking quality, faithfulness of explanations, and speed of a packed bundle."""

@@ -1,4 +1,4 @@
-"""What the report says of a packed bundle: its quality on held-back users, its explanations, its speed."""
+"""Assesses a packed bundle for the report: quality on test users, faithfulness of explanations, speed."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from cloud_export.evaluate.speed import RECORDS, measure_speed
 from cloud_export.export.bundle_writer import Content, pack_payload
 from cloud_export.export.container_writer import sign_container
 from cloud_export.export.onnx_graphs import export_ranker, export_tables
-from cloud_export.features.examples import F32, decision_moments, make_states, with_base
+from cloud_export.features.examples import F32, decision_points, make_states, with_base
 from cloud_export.json_types import JsonValue
-from cloud_export.models.base_ranker import Stage, fit_real_time
-from cloud_export.models.device_model import EdgeModel
-from cloud_export.models.training import predict_base, predict_edge
-from cloud_export.run_types import Packed, Run, StageTimer, Trained
+from cloud_export.models.base_ranker import ProgressFactory, fit_real_time
+from cloud_export.models.device_model import DeviceModel
+from cloud_export.models.training import predict_base, predict_device_model
+from cloud_export.run_types import Packed, Run, RunTimer, Trained
 from cloud_export.scene.load import Scene
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.policy.scoring import fused
 
-LATE_MS = 60_000  # the lag that freshness is compared with
-WIDE_WINDOW = 128  # the second window that speed is measured at
+LATE_MS = 60_000  # the delay of events in the comparison of freshness
+WIDE_WINDOW = 128  # the second window for which speed is measured
 
 
-def assess(run: Run, trained: Trained, packed: Packed, timer: StageTimer) -> dict[str, JsonValue]:
-    """Test the packed file; the report's quality, explanation and speed blocks."""
+def assess(run: Run, trained: Trained, packed: Packed, timer: RunTimer) -> dict[str, JsonValue]:
+    """Tests the packed file; returns the report's quality, explanation and speed blocks."""
     with timer.part("evaluate"):
         candidates = evaluation.make_candidates(
-            run.log, run.layout, run.split.test, trained.cloud.test_logits, trained.cloud.test_states
+            run.log, run.layout, run.split.test, trained.base.test_logits, trained.base.test_states
         )
-        report = _quality(run, trained, packed, candidates, timer.stage)
+        report = _quality(run, trained, packed, candidates, timer.new_progress)
         report |= _explanations(run, trained, packed, candidates)
-        if run.inputs.scene.model.loss == "binary":  # only then are the logits those of probabilities
-            test = trained.cloud.test
-            logits = predict_edge(trained.model, test)
+        if run.inputs.scene.model.loss == "binary":  # only then a logit is that of a probability
+            test = trained.base.test
+            logits = predict_device_model(trained.model, test)
             report["calibration"] = evaluation.calibration(logits, test.outcomes, run.log.objectives)
     with timer.part("speed"):
         report["speed"] = _speed(run, trained.model, packed)
@@ -48,7 +48,11 @@ def assess(run: Run, trained: Trained, packed: Packed, timer: StageTimer) -> dic
 
 
 def _quality(
-    run: Run, trained: Trained, packed: Packed, candidates: evaluation.Candidates, stage: Stage
+    run: Run,
+    trained: Trained,
+    packed: Packed,
+    candidates: evaluation.Candidates,
+    new_progress: ProgressFactory,
 ) -> dict[str, JsonValue]:
     test, weights, seed = run.split.test, run.layout.policy.weights, run.inputs.seed
     rankings = candidates.rankings
@@ -57,19 +61,19 @@ def _quality(
         "popularity": evaluation.popularity_scores(run.log, run.layout, run.split.training, test),
         "base": fused(candidates.base_logits, weights),
     }
-    late = decision_moments(run.log, test, late_ms=LATE_MS)
+    late = decision_points(run.log, test, late_ms=LATE_MS)
     with evaluation.opened(packed.path, packed.public_key) as (engine, timer):
-        for name, moments in (("device", trained.test_moments), ("device_60s_late", late)):
-            bar = stage(f"engine: {name}")
-            scores[name] = evaluation.engine_scores(engine, timer, run.log, test, moments, candidates, progress=bar)
+        for name, points in (("device", trained.test_points), ("device_60s_late", late)):
+            bar = new_progress(f"engine: {name}")
+            scores[name] = evaluation.engine_scores(engine, timer, run.log, test, points, candidates, progress=bar)
         empty = evaluation.empty_log_is_base_order(engine, timer, candidates, weights)
-    scores |= _real_time(run, trained, stage)
+    scores |= _real_time_scores(run, trained, new_progress)
     if run.inputs.truth is not None:
         scores["oracle"] = evaluation.oracle_scores(run.inputs.truth, run.log, test, weights)
     figures = quality(rankings, scores, seed=seed)
     report: dict[str, JsonValue] = {
         "quality": dict(figures),
-        "quality_by_events": evaluation.quality_by_events(rankings, scores, trained.cloud.test),
+        "quality_by_events": evaluation.quality_by_events(rankings, scores, trained.base.test),
         "empty_log_is_base_order": empty,
     }
     if "oracle" in figures:
@@ -79,29 +83,29 @@ def _quality(
     return report
 
 
-def _real_time(run: Run, trained: Trained, stage: Stage) -> dict[str, F32]:
-    """The cloud's ranker fitted and fed with every event at once, alone and under the (unchanged) device model."""
-    cloud, weights = trained.cloud, run.layout.policy.weights
-    training_moments = decision_moments(run.log, run.split.training)
-    bar = stage("state at each decision")
-    every = make_states(run.log, run.layout, training_moments, progress=bar)
+def _real_time_scores(run: Run, trained: Trained, new_progress: ProgressFactory) -> dict[str, F32]:
+    """Returns scores of a base model that knows every event at once, alone and with the (unchanged) device model."""
+    base, weights = trained.base, run.layout.policy.weights
+    training_points = decision_points(run.log, run.split.training)
+    bar = new_progress("state at each decision")
+    every = make_states(run.log, run.layout, training_points, progress=bar)
     model = fit_real_time(
         run.inputs.scene,
         run.log,
         run.layout,
         run.split,
         every,
-        cloud.training,
+        base.training,
         seed=run.inputs.seed,
-        progress=stage("base model in real time"),
+        progress=new_progress("base model in real time"),
     )
-    states = make_states(run.log, run.layout, trained.test_moments, progress=bar)
-    test = cloud.test
+    states = make_states(run.log, run.layout, trained.test_points, progress=bar)
+    test = base.test
     fresh = with_base(test, predict_base(model, states), np.arange(len(test.candidate)))
     place = test.candidate > 0
     return {
         "base_realtime": fused(fresh.base_logits[place], weights),
-        "realtime": fused(predict_edge(trained.model, fresh)[place], weights),
+        "realtime": fused(predict_device_model(trained.model, fresh)[place], weights),
     }
 
 
@@ -113,10 +117,10 @@ def _explanations(
         run.log,
         run.layout,
         read_bundle(packed.path, payload),
-        run.split.test,
-        trained.test_moments,
-        trained.cloud.test,
-        candidates,
+        test=run.split.test,
+        points=trained.test_points,
+        examples=trained.base.test,
+        candidates=candidates,
     )
     seed = run.inputs.seed
     return {
@@ -125,11 +129,11 @@ def _explanations(
     }
 
 
-def _speed(run: Run, model: EdgeModel, packed: Packed) -> dict[str, JsonValue]:
-    """Measure the shipped file, and the same weights with a wide window."""
+def _speed(run: Run, model: DeviceModel, packed: Packed) -> dict[str, JsonValue]:
+    """Measures the shipped file, and the same weights with a wide window."""
     inputs, layout = run.inputs, run.layout
     settings = inputs.scene.model.model_copy(update={"window": WIDE_WINDOW})
-    wide = EdgeModel(replace(model.config, window=WIDE_WINDOW))
+    wide = DeviceModel(replace(model.config, window=WIDE_WINDOW))
     wide.load_state_dict(model.state_dict())
     content = Content(
         scene=inputs.scene.model_copy(update={"model": settings}),
@@ -155,11 +159,11 @@ def _speed(run: Run, model: EdgeModel, packed: Packed) -> dict[str, JsonValue]:
 
 
 def _recorded_window_kinds(scene: Scene) -> list[str]:
-    """Kinds that fill the window when an app records them; of a window of derived kinds alone, all that it records."""
+    """Returns the recorded kinds that enter the window; all recorded kinds where only derived ones enter."""
     return [kind for kind in scene.events.kinds if kind in scene.model.window_kinds] or list(scene.events.kinds)
 
 
 def _sample_events(log: Log) -> list[tuple[str, str]]:
-    """The first users' events, one user after the other: the log's own mix of kinds and items."""
-    rows = range(min(len(log.event_kind), RECORDS))
-    return [(log.kinds[log.event_kind[row]], log.items[log.event_item[row]]) for row in rows]
+    """Returns the first users' events, user by user, as a sample of the log's kinds and items."""
+    rows = range(min(len(log.events.kind), RECORDS))
+    return [(log.kinds[log.events.kind[row]], log.items[log.events.item[row]]) for row in rows]

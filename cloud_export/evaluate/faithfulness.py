@@ -1,8 +1,8 @@
-"""Do explanations tell what would happen? An event's contribution against its true deletion.
+"""Faithfulness of explanations: compares an event's contribution with the effect of its true deletion.
 
 True deletion removes the event from the user's history, replays the rest through the device's memory (an older event
-moves into the window, and derived events that followed from it are gone or others), and scores again with the shipped
-graph. Derived events have contributions too, but cannot be deleted by themselves: they are not among those compared.
+enters the window, and events derived from it disappear or change), and scores again with the shipped graph. Derived
+events have contributions too, but they cannot be deleted alone, so they are not compared.
 """
 
 from __future__ import annotations
@@ -33,41 +33,42 @@ _TERMS_SHOWN = 6
 
 
 class Scorer:
-    """The shipped graphs over rebuilt memories: no engine, so that an event can be left out."""
+    """Scores test decisions with the shipped graphs over rebuilt memories, from which an event can be left out."""
 
     def __init__(
         self,
         log: Log,
         layout: DeviceLayout,
         bundle: Bundle,
+        *,
         test: I64,
-        moments: PointsInTime,
+        points: PointsInTime,
         examples: Examples,
         candidates: Candidates,
     ) -> None:
         self.log, self.layout, self.bundle = log, layout, bundle
-        self.test, self.moments, self.examples, self.candidates = test, moments, examples, candidates
+        self.test, self.points, self.examples, self.candidates = test, points, examples, candidates
         self.explainer = Explainer(bundle)
-        self._ranker = ModelSession(bundle.model, model_shape(bundle), bundle.tables)
+        self._session = ModelSession(bundle.model, model_shape(bundle), bundle.tables)
 
     def rows(self, index: int) -> I64:
-        """Event rows of the log before test decision `index`, oldest first."""
-        begin = int(self.log.event_offsets[self.moments.user[index]])
-        return np.arange(begin, begin + int(self.moments.position[index]))
+        """Returns the event rows of the log before test decision `index`, oldest first."""
+        begin = int(self.log.events.offsets[self.points.user[index]])
+        return np.arange(begin, begin + int(self.points.position[index]))
 
     def inputs(self, index: int, rows: I64) -> ModelInputs:
-        """The graph's inputs of test decision `index`, had only these events happened."""
+        """Returns the graph's inputs of test decision `index` for a history of these events only."""
         log, layout = self.log, self.layout
         columns = (
-            log.event_time_ms[rows],
-            layout.kind_ids[log.event_kind[rows]],
-            layout.item_ids[log.event_item[rows]],
-            log.event_value[rows],
+            log.events.time_ms[rows],
+            layout.kind_ids[log.events.kind[rows]],
+            layout.item_ids[log.events.item[rows]],
+            log.events.value[rows],
         )
         memory: Memory = replay(layout.memory, *(column.tolist() for column in columns))
         part = slice(int(self.candidates.rankings.offsets[index]), int(self.candidates.rankings.offsets[index + 1]))
-        inputs = ModelInputs.empty(self._ranker.shape, part.stop - part.start)
-        now_ms = int(self.moments.now_ms[index])
+        inputs = ModelInputs.empty(self._session.shape, part.stop - part.start)
+        now_ms = int(self.points.now_ms[index])
         inputs.candidate[:] = self.examples.candidate[index, : part.stop - part.start]
         memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
         memory.counters.fill(now_ms, layout.memory.counter_slots(inputs.candidate), inputs.counters)
@@ -77,19 +78,19 @@ class Scorer:
         return inputs
 
     def scores(self, inputs: ModelInputs) -> F32:
-        """Fused logits (C,)."""
-        call = self._ranker.bound_inputs(len(inputs.candidate))
+        """Returns the fused logits (C,)."""
+        call = self._session.bound_inputs(len(inputs.candidate))
         call.set_inputs(inputs)
         call.run()
         return fused(call.logits, inputs.weights)
 
     def contributions(self, inputs: ModelInputs) -> tuple[F64, F64]:
-        """What each event brings with its share of the counters (N, C); what the counters bring beyond (C, 2·KC)."""
+        """Returns the contribution of each event with its share of the counters (N, C), and of the rest (C, 2·KC)."""
         return self.explainer.decomposed(inputs)
 
 
 def explanation_faithfulness(scorer: Scorer, *, seed: int) -> float:
-    """Spearman between contributions and the effects of true deletion, pooled over decisions, events and candidates.
+    """Returns Spearman's correlation of contributions and deletion effects over decisions, events and candidates.
 
     Returns:
         NaN when no test decision has an event.
@@ -104,7 +105,7 @@ def explanation_faithfulness(scorer: Scorer, *, seed: int) -> float:
         whole = scorer.scores(inputs)
         contribution, _ = scorer.contributions(inputs)
         row_at = window_rows(scorer.log, scorer.layout, rows)
-        recorded = np.flatnonzero((row_at >= 0) & (inputs.event_kind[: len(row_at)] > 0))  # 0: kept too long
+        recorded = np.flatnonzero((row_at >= 0) & (inputs.event_kind[: len(row_at)] > 0))  # 0: expired
         chosen = generator.choice(len(recorded), min(EVENTS_EACH, len(recorded)), replace=False)
         some = generator.choice(len(whole), min(CANDIDATES_EACH, len(whole)), replace=False)
         for place in recorded[chosen].tolist():
@@ -115,7 +116,7 @@ def explanation_faithfulness(scorer: Scorer, *, seed: int) -> float:
 
 
 def explanation_examples(scorer: Scorer, *, count: int, seed: int) -> list[JsonValue]:
-    """Worked examples: test decisions whose first offer the device raised most, term by term."""
+    """Returns worked examples: the test decisions whose first offer the device raised most, with contributions."""
     generator = np.random.default_rng(seed)
     drawn = generator.permutation(len(scorer.test))[:DECISIONS]
     found: list[tuple[int, dict[str, JsonValue]]] = []
@@ -147,7 +148,7 @@ def explanation_examples(scorer: Scorer, *, count: int, seed: int) -> list[JsonV
 
 
 def window_rows(log: Log, layout: DeviceLayout, rows: I64) -> I64:
-    """Where the events in the window, newest first, come from, (at most N,): rows of the log; -1 = a derived event.
+    """Returns the log row of each event in the window, newest first, (at most N,); -1 = a derived event.
 
     Args:
         log: the log.
@@ -156,10 +157,10 @@ def window_rows(log: Log, layout: DeviceLayout, rows: I64) -> I64:
     """
     memory = layout.memory
     _, kinds, _, _ = Deriver(memory.derived).feed_many(
-        log.event_time_ms[rows],
-        layout.kind_ids[log.event_kind[rows]],
-        layout.item_ids[log.event_item[rows]],
-        log.event_value[rows],
+        log.events.time_ms[rows],
+        layout.kind_ids[log.events.kind[rows]],
+        layout.item_ids[log.events.item[rows]],
+        log.events.value[rows],
     )
     is_derived = np.isin(kinds, memory.derived.kinds)
     origin = np.full(len(kinds), -1)
@@ -169,8 +170,8 @@ def window_rows(log: Log, layout: DeviceLayout, rows: I64) -> I64:
 
 
 def _largest(contributions: list[tuple[str, float]]) -> list[JsonValue]:
-    """The largest terms, and the sum of the others as one, so that the page's numbers add up."""
-    contributions.sort(key=lambda term: -abs(term[1]))
+    """Returns the largest contributions and the sum of the others, so that the report's numbers add up."""
+    contributions.sort(key=lambda pair: -abs(pair[1]))
     shown: list[JsonValue] = [{"label": label, "value": value} for label, value in contributions[:_TERMS_SHOWN]]
     if len(contributions) > _TERMS_SHOWN:
         others = contributions[_TERMS_SHOWN:]

@@ -1,4 +1,4 @@
-"""Means with intervals, by resampling whole users.
+"""Computes means with bootstrap intervals by resampling whole users.
 
 Shapes: D decisions, U users, C columns of sums that are resampled together, R resamples.
 """
@@ -26,24 +26,24 @@ class Interval:
     high: float
 
     def to_dict(self) -> dict[str, float]:
-        """As the report holds it: ``{"mean": …, "low": …, "high": …}``."""
+        """Returns the form of the report: ``{"mean": …, "low": …, "high": …}``."""
         return {"mean": self.mean, "low": self.low, "high": self.high}
 
 
 def bootstrap_mean(values: F64, weights: F64 | None, user: I32, *, resamples: int = 1000, seed: int) -> Interval:
-    """Weighted mean with a percentile-bootstrap interval over users (Efron & Tibshirani 1993, chapter 13).
+    """Returns a weighted mean with a percentile-bootstrap interval over users (Efron & Tibshirani 1993, chapter 13).
 
-    Whole users are drawn with replacement, since the decisions of one user are not independent.
+    Whole users are drawn with replacement, because the decisions of one user are not independent.
 
     Args:
         values: (D,) NaN = left out.
-        weights: (D,) ≥ 0; None = every decision alike.
-        user: (D,) whose decision it is.
-        resamples: how many times the users are drawn.
+        weights: (D,) ≥ 0; None = equal weights.
+        user: (D,) user of each decision.
+        resamples: the number of resamples.
         seed: the same seed and users give the same draws.
 
     Returns:
-        The mean and its interval, which rounding never lets exclude the mean.
+        The mean and an interval that contains it.
     """
     total, weight = weighted(values, weights)
     sums = per_user(np.stack([total, weight], axis=1), user)
@@ -54,16 +54,16 @@ def bootstrap_mean(values: F64, weights: F64 | None, user: I32, *, resamples: in
 def bootstrap_difference(
     a: F64, b: F64, weights: F64 | None, user: I32, *, resamples: int = 1000, seed: int
 ) -> Interval:
-    """Mean of a − b over the decisions where both are known, with an interval from resampling users in pairs.
+    """Returns the mean of a − b over the decisions where both are known, with an interval over the same users.
 
-    Both sides of a pair come from the same users, so what makes a user easy or hard to rank for cancels.
+    Both sides use the same users, so differences between users cancel.
 
     Args:
         a: (D,) NaN = left out.
         b: (D,) the same decisions under the other ranking.
-        weights: (D,) ≥ 0; None = every decision alike.
-        user: (D,) whose decision it is.
-        resamples: how many times the users are drawn.
+        weights: (D,) ≥ 0; None = equal weights.
+        user: (D,) user of each decision.
+        resamples: the number of resamples.
         seed: the same seed and users give the same draws.
 
     Returns:
@@ -73,20 +73,20 @@ def bootstrap_difference(
 
 
 def weighted(values: F64, weights: F64 | None) -> tuple[F64, F64]:
-    """(D,) weight × value and (D,) weight, both 0 where the value is unknown."""
+    """Returns weight × value (D,) and weight (D,), both 0 where the value is unknown."""
     weight = np.where(np.isnan(values), 0.0, 1.0 if weights is None else weights)
     return np.where(weight > 0, values, 0.0) * weight, weight
 
 
 def per_user(columns: F64, user: I32) -> F64:
-    """(D, C) summed to (U, C), one row for each user that occurs."""
+    """Returns the columns (D, C) summed per user, (U, C)."""
     users, row = np.unique(user, return_inverse=True)
     sums = [np.bincount(row, weights=column, minlength=users.size) for column in columns.T]
     return np.stack(sums, axis=1)
 
 
 def resampled(sums: F64, resamples: int, seed: int) -> F64:
-    """(R, C) the sums over users drawn with replacement, as many as there are."""
+    """Returns the sums (R, C) over U users drawn with replacement."""
     users = sums.shape[0]
     if users == 0:
         return np.zeros((resamples, sums.shape[1]))
@@ -102,7 +102,7 @@ def resampled(sums: F64, resamples: int, seed: int) -> F64:
 
 
 def interval_of(mean: float, drawn: F64) -> Interval:
-    """The mean with the outer percentiles of the (R,) resampled means, leaving out resamples that knew no value."""
+    """Returns the mean with the outer percentiles of the (R,) resampled means; NaN resamples are left out."""
     drawn = drawn[~np.isnan(drawn)]
     if np.isnan(mean) or drawn.size == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
@@ -112,7 +112,7 @@ def interval_of(mean: float, drawn: F64) -> Interval:
 
 
 def ratio(above: F64 | float, below: F64 | float) -> F64:
-    """above / below, NaN where below is not positive."""
+    """Returns above / below, NaN where below is not positive."""
     below = np.asarray(below, dtype=np.float64)
     quotient = np.full(below.shape, np.nan)
     np.divide(above, below, out=quotient, where=below > 0)

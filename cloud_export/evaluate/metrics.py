@@ -1,7 +1,7 @@
-"""How good is a ranking: metrics of each decision over ragged decisions, and their table for the report.
+"""Ranking metrics: computes a figure per decision over ragged decisions, and their table for the report.
 
 Shapes: D decisions, M candidates of all decisions laid end to end, K of them with a known relevance.
-A metric gives one figure a decision, NaN where it says nothing there; every mean and interval leaves those out.
+A metric has one figure per decision, NaN where it is undefined; means and intervals leave those decisions out.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ Scores = npt.NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rankings:
-    """What came of the candidates of D decisions, laid end to end.
+    """The outcomes of the candidates of D decisions, concatenated.
 
     Raises:
         ValueError: the arrays do not fit together, or a relevance is negative.
     """
 
-    user: I32  # (D,) who decided
-    offsets: I64  # (D + 1,) decision d holds candidates offsets[d] up to offsets[d + 1]
+    user: I32  # (D,) user of each decision
+    offsets: I64  # (D + 1,) decision d has the candidates offsets[d]:offsets[d + 1]
     relevance: F32  # (M,) ≥ 0; NaN = unknown (not shown), and then the candidate is left out
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class Rankings:
 
 
 def ndcg_at(rankings: Rankings, scores: Scores, k: int = 5) -> F64:
-    """Normalised discounted cumulative gain of the first k places.
+    """Returns the normalised discounted cumulative gain of the first k places.
 
     DCG@k = Σ_{place ≤ k} relevance / log2(place + 1), divided by the DCG@k of the best possible order. The measure is
     that of Järvelin & Kekäläinen (2002), "Cumulated gain-based evaluation of IR techniques", with linear gain and the
@@ -79,13 +79,13 @@ def ndcg_at(rankings: Rankings, scores: Scores, k: int = 5) -> F64:
     Args:
         rankings: D decisions, M candidates.
         scores: (M,) higher is better; ties go to the lower candidate index, as on the device.
-        k: how many places count.
+        k: the number of places that count.
 
     Returns:
         (D,) between 0 and 1; NaN where no known candidate has a positive relevance.
 
     Raises:
-        ValueError: scores has another shape than the relevances or holds NaN.
+        ValueError: scores has another shape than the relevances or contains NaN.
     """
     known = _known(rankings, scores)
     reached = _cumulated_gain(known, known.scores, k)
@@ -94,7 +94,7 @@ def ndcg_at(rankings: Rankings, scores: Scores, k: int = 5) -> F64:
 
 
 def hit_rate_at_1(rankings: Rankings, scores: Scores) -> F64:
-    """Whether the first-placed known candidate has a positive relevance.
+    """Returns whether the first-placed known candidate has a positive relevance.
 
     Args:
         rankings: D decisions, M candidates.
@@ -104,7 +104,7 @@ def hit_rate_at_1(rankings: Rankings, scores: Scores) -> F64:
         (D,) 1 or 0; NaN where no known candidate has a positive relevance.
 
     Raises:
-        ValueError: scores has another shape than the relevances or holds NaN.
+        ValueError: scores has another shape than the relevances or contains NaN.
     """
     known = _known(rankings, scores)
     order, place = _places(known, known.scores)
@@ -116,7 +116,7 @@ def hit_rate_at_1(rankings: Rankings, scores: Scores) -> F64:
 
 
 def auc_by_decision(rankings: Rankings, scores: Scores) -> tuple[F64, F64]:
-    """Area under the ROC curve inside each decision: P(a positive outscores a negative), a tie counting one half.
+    """Returns the area under the ROC curve of each decision: P(a positive outscores a negative), a tie counts half.
 
     Computed from average ranks (Mann & Whitney 1947): (Σ ranks of positives − p(p + 1)/2) / (p · n).
 
@@ -128,7 +128,7 @@ def auc_by_decision(rankings: Rankings, scores: Scores) -> tuple[F64, F64]:
         (D,) the AUC, NaN where only one class is known; and (D,) its weight in ``gauc``: how many candidates are known.
 
     Raises:
-        ValueError: scores has another shape than the relevances or holds NaN.
+        ValueError: scores has another shape than the relevances or contains NaN.
     """
     known = _known(rankings, scores)
     positive = known.relevance > 0
@@ -139,10 +139,10 @@ def auc_by_decision(rankings: Rankings, scores: Scores) -> tuple[F64, F64]:
 
 
 def gauc(rankings: Rankings, scores: Scores) -> float:
-    """Grouped AUC: the mean of the users' AUC, weighted by how many known candidates each user was judged on.
+    """Returns the grouped AUC: the mean of the users' AUC, weighted by each user's number of known candidates.
 
     From Zhou et al. (2018), "Deep Interest Network for Click-Through Rate Prediction". A user's AUC is here the mean of
-    the AUC *inside* each of the user's decisions, weighted alike, so that candidates of different moments are never
+    the AUC *inside* each of the user's decisions, weighted alike, so that candidates of different decisions are never
     compared; the two weighted means collapse to one over decisions. Decisions with a single known class are left out.
 
     Args:
@@ -153,14 +153,14 @@ def gauc(rankings: Rankings, scores: Scores) -> float:
         Between 0 and 1, a random order having 0.5; NaN if no decision has both classes.
 
     Raises:
-        ValueError: scores has another shape than the relevances or holds NaN.
+        ValueError: scores has another shape than the relevances or contains NaN.
     """
     total, weight = weighted(*auc_by_decision(rankings, scores))
     return float(ratio(total.sum(), weight.sum()))
 
 
 def gap_closed(base: float, device: float, oracle: float) -> float:
-    """Share of the way from the base to the oracle that the device went: (device − base) / (oracle − base).
+    """Returns the share of the gap from base to oracle that the device closes: (device − base) / (oracle − base).
 
     Returns:
         Below 0 if the device is worse than the base; NaN if the oracle is no better than the base.
@@ -169,7 +169,7 @@ def gap_closed(base: float, device: float, oracle: float) -> float:
 
 
 def spearman(a: Scores, b: Scores) -> float:
-    """Spearman's rank correlation: Pearson's correlation of the ranks, tied values sharing the average of their ranks.
+    """Returns Spearman's rank correlation: Pearson's correlation of the ranks, with average ranks for ties.
 
     Args:
         a: (n,)
@@ -188,20 +188,20 @@ def spearman(a: Scores, b: Scores) -> float:
 
 
 def random_scores(rankings: Rankings, *, seed: int) -> F32:
-    """Scores of the random ranking: (M,) uniform in [0, 1)."""
+    """Returns the scores of a random ranking: (M,) uniform in [0, 1)."""
     return np.random.default_rng(seed).random(rankings.relevance.size, dtype=np.float32)
 
 
 def quality(
     rankings: Rankings, scores: Mapping[str, Scores], *, resamples: int = 1000, seed: int = 0
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """The three metrics of every ranking, each with its interval; the ``quality`` block of the report.
+    """Returns the three metrics of every ranking with their intervals: the ``quality`` block of the report.
 
     Args:
         rankings: D decisions, M candidates.
         scores: name of a ranking → (M,) its scores.
-        resamples: how many times the users are drawn; one set of draws serves all figures.
-        seed: of the draws.
+        resamples: the number of resamples; all figures use the same draws.
+        seed: the seed of the draws.
 
     Returns:
         ``{name: {"ndcg5" | "hr1" | "gauc": {"mean", "low", "high"}}}``, and ``"device_minus_base"`` paired by user if
@@ -223,37 +223,37 @@ def quality(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The candidates whose relevance is known, still in decision order."""
+    """The candidates whose relevance is known, in decision order."""
 
-    decisions: int  # D, also counting decisions that keep no candidate
+    decisions: int  # D, decisions without a known candidate included
     decision: I64  # (K,) rising
     relevance: F64  # (K,)
     scores: F64  # (K,)
 
     def count(self, flags: Flags) -> F64:
-        """(D,) how many candidates of each decision are flagged."""
+        """Returns the number of flagged candidates of each decision, (D,)."""
         return np.bincount(self.decision[flags], minlength=self.decisions).astype(np.float64)
 
 
 def _known(rankings: Rankings, scores: Scores) -> _Known:
     if scores.shape != rankings.relevance.shape:
-        raise ValueError(f"scores has shape {scores.shape}, expected {rankings.relevance.shape}: one a candidate")
+        raise ValueError(f"scores has shape {scores.shape}, expected {rankings.relevance.shape}: one per candidate")
     known = ~np.isnan(rankings.relevance)
     kept = scores[known].astype(np.float64)
     if bool(np.isnan(kept).any()):
-        raise ValueError("scores holds NaN, which has no place in an order: fix what made it")
+        raise ValueError("scores contains NaN, which cannot be ordered: fix what made it")
     decision = np.repeat(np.arange(rankings.user.size, dtype=np.int64), np.diff(rankings.offsets))
     return _Known(rankings.user.size, decision[known], rankings.relevance[known].astype(np.float64), kept)
 
 
 def _places(known: _Known, by: F64) -> tuple[I64, I64]:
-    """The order of the candidates by decision, then descending; and the place (from 0) of each *in that order*."""
+    """Returns the order of the candidates by decision, then descending, and the place (from 0) *in that order*."""
     order = np.lexsort((-by, known.decision))  # stable, so ties keep the candidate order
     return order, np.arange(order.size) - np.searchsorted(known.decision, known.decision)
 
 
 def _cumulated_gain(known: _Known, by: F64, k: int) -> F64:
-    """(D,) DCG@k of the order that ``by`` gives."""
+    """Returns DCG@k (D,) of the order by ``by``."""
     order, place = _places(known, by)
     counted = place < k
     gain = known.relevance[order[counted]] / np.log2(place[counted] + 2)
@@ -261,7 +261,7 @@ def _cumulated_gain(known: _Known, by: F64, k: int) -> F64:
 
 
 def _average_ranks(group: I64, values: Scores) -> F64:
-    """Ranks from 1 upwards within each group (rising), equal values sharing their average rank."""
+    """Returns ranks from 1 upwards within each group (rising); equal values have their average rank."""
     order = np.lexsort((values, group))
     start_of_group = np.searchsorted(group, group)
     ordered = values[order]
@@ -275,7 +275,7 @@ def _average_ranks(group: I64, values: Scores) -> F64:
 
 
 def _figures(rankings: Rankings, scores: Scores) -> dict[str, tuple[F64, F64 | None]]:
-    """Each metric's value and weight a decision."""
+    """Returns each metric's value and weight per decision."""
     return {
         "ndcg5": (ndcg_at(rankings, scores), None),
         "hr1": (hit_rate_at_1(rankings, scores), None),

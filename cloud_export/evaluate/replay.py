@@ -1,4 +1,4 @@
-"""How good the shipped bundle is: logged decisions replayed through the packed file and the real `Engine`."""
+"""Measures the quality of a packed bundle: replays logged decisions through the file and the real `Engine`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edge_sdk import BaseDecision, Engine
 from edge_sdk.policy.scoring import fused
 from edge_sdk.types import by_score
 
-_LOG_BYTES = 1 << 16  # the replayed user's log: small, since it is wiped for each user
+_LOG_BYTES = 1 << 16  # of the replayed user's log; small, because it is erased for each user
 _SESSION_S = 1800.0  # events within half an hour belong to the session
 _EMPTY_CHECKS = 500  # decisions whose order without events is compared with the base order
 
@@ -45,7 +45,7 @@ class Timer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """The test decisions' candidates, laid end to end (M of them)."""
+    """The candidates of all test decisions, concatenated (M of them)."""
 
     rankings: Rankings
     names: list[tuple[str, ...]]  # of each decision
@@ -53,7 +53,7 @@ class Candidates:
 
 
 def make_candidates(log: Log, layout: DeviceLayout, test: I64, offer_logits: F32, state_of: I64) -> Candidates:
-    """Candidates, outcomes and base logits of the test decisions.
+    """Returns candidates, outcomes and base logits of the test decisions.
 
     Args:
         log: the log.
@@ -91,14 +91,14 @@ def engine_scores(
     timer: Timer,
     log: Log,
     test: I64,
-    moments: PointsInTime,
+    points: PointsInTime,
     candidates: Candidates,
     *,
     progress: Progress,
 ) -> F32:
-    """Scores (M,) that the engine gives to the candidates of each test decision.
+    """Returns the engine's scores (M,) of the candidates of each test decision.
 
-    They are the fused logits before the operator's rules take offers out: the rules are not the model's merit.
+    The scores are the fused logits before the operator's rules remove offers, because the test judges the model.
 
     Raises:
         RuntimeError: a decision came back with an error code.
@@ -107,16 +107,16 @@ def engine_scores(
     kinds = log.kinds
     at, user = 0, -1
     for index, decision in enumerate(test.tolist()):
-        if moments.user[index] != user:
+        if points.user[index] != user:
             engine.erase()
-            user, at = int(moments.user[index]), int(log.event_offsets[moments.user[index]])
-        upto = int(log.event_offsets[user] + moments.position[index])
+            user, at = int(points.user[index]), int(log.events.offsets[points.user[index]])
+        upto = int(log.events.offsets[user] + points.position[index])
         for row in range(at, upto):
-            timer.now_ms = int(log.event_time_ms[row])
-            item = log.items[log.event_item[row]]
-            engine.record(kinds[log.event_kind[row]], item=item, value=float(log.event_value[row]))
+            timer.now_ms = int(log.events.time_ms[row])
+            item = log.items[log.events.item[row]]
+            engine.record(kinds[log.events.kind[row]], item=item, value=float(log.events.value[row]))
         at = max(at, upto)
-        timer.now_ms = int(moments.now_ms[index])
+        timer.now_ms = int(points.now_ms[index])
         part = slice(int(candidates.rankings.offsets[index]), int(candidates.rankings.offsets[index + 1]))
         base = BaseDecision(candidates.names[index], candidates.base_logits[part])
         answer = engine.rank(base, context=_context(log, decision, engine))
@@ -128,7 +128,7 @@ def engine_scores(
 
 
 def empty_log_is_base_order(engine: Engine, timer: Timer, candidates: Candidates, weights: F32) -> dict[str, JsonValue]:
-    """Rank without any event and count how often the device's order is the base order."""
+    """Ranks without any event and counts how often the device's order equals the base order."""
     engine.erase()
     timer.now_ms = 0
     count = min(_EMPTY_CHECKS, len(candidates.names))
@@ -142,7 +142,7 @@ def empty_log_is_base_order(engine: Engine, timer: Timer, candidates: Candidates
 
 
 def popularity_scores(log: Log, layout: DeviceLayout, training: I64, test: I64) -> F32:
-    """Scores (M,) by each offer's share of positive outcomes among training decisions, smoothed by the mean of all."""
+    """Returns scores (M,): each offer's smoothed share of positive outcomes among the training decisions."""
     decisions = log.decisions
     rows = _candidate_rows(log, training)
     outcome = decisions.outcome[rows]
@@ -150,14 +150,14 @@ def popularity_scores(log: Log, layout: DeviceLayout, training: I64, test: I64) 
     item, gain = decisions.candidate[rows][known], (outcome[known] @ layout.policy.weights).astype(np.float64)
     shown = np.bincount(item, minlength=len(log.items))
     gained = np.bincount(item, gain, minlength=len(log.items))
-    prior = 20.0  # impressions' worth of the overall mean: an offer seen twice is not the most popular one
+    prior = 20.0  # impressions at the overall mean that are added to each offer, for offers with few of their own
     rate = (gained + prior * gain.mean()) / (shown + prior)
     scores: F32 = rate[decisions.candidate[_candidate_rows(log, test)]].astype(np.float32)
     return scores
 
 
 def oracle_scores(path: Path, log: Log, test: I64, weights: F32) -> F32:
-    """Scores (M,) by the simulator's true probabilities: the weighted sum over objectives.
+    """Returns scores (M,) from the simulator's true probabilities: the weighted sum over objectives.
 
     Raises:
         TruthError: a decision or an objective is missing, or the candidates differ in number.
@@ -182,7 +182,7 @@ def oracle_scores(path: Path, log: Log, test: I64, weights: F32) -> F32:
 
 
 def calibration(logits: F32, outcomes: F32, objectives: tuple[str, ...], *, bins: int = 10) -> dict[str, JsonValue]:
-    """Predicted against observed probability of each objective, in bins of equal size, with 95% Wald intervals."""
+    """Returns predicted and observed probability of each objective, in bins of equal size, with 95% Wald intervals."""
     blocks: dict[str, JsonValue] = {}
     for k, name in enumerate(objectives):
         known = np.isfinite(outcomes[..., k])
@@ -207,7 +207,7 @@ def calibration(logits: F32, outcomes: F32, objectives: tuple[str, ...], *, bins
 
 
 def quality_by_events(rankings: Rankings, scores: dict[str, F32], examples: Examples) -> list[JsonValue]:
-    """NDCG@5 of base and device by how many window events the last half hour held."""
+    """Returns NDCG@5 of base and device by the number of window events in the last half hour."""
     recent = ((examples.event_kind > 0) & (examples.event_age_s <= _SESSION_S)).sum(axis=1)
     values = {name: ndcg_at(rankings, scores[name], 5) for name in ("base", "device")}
     rows: list[JsonValue] = []

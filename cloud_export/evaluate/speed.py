@@ -1,6 +1,7 @@
-"""How fast and how large the runtime is with a bundle, on this machine: measured, never remembered.
+"""Measures speed and memory of the runtime with a bundle on this machine.
 
-Percentiles over single calls; memory and start-up in fresh processes, against bare numpy + onnxruntime.
+Times are percentiles over single calls. Memory and start-up are measured in fresh processes and compared with a process
+that imports numpy and onnxruntime only.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ TARGETS: dict[str, JsonValue] = {"record_us_p50": 3, "rank_us_p50": 120, "open_m
 
 BARE_IMPORTS = "import numpy, onnxruntime"
 RESIDENT_BYTES = "import resource; print(int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize())"
-# The state folder is the caller's: `tempfile` would load OpenSSL's library, 3 MB that are not the runtime's.
+# The caller makes the state folder: `tempfile` would load OpenSSL's library, 3 MB that the runtime does not use.
 _WORK = """
 import sys, time
 import numpy, onnxruntime
@@ -57,15 +58,15 @@ def measure_speed(
     window_kinds: Sequence[str],
     offers: Sequence[str],
 ) -> dict[str, JsonValue]:
-    """The report's speed block.
+    """Returns the report's speed block.
 
     Args:
         bundle: the shipped file.
-        wide_bundle: the same weights exported with a window of 128; None = leave that out.
-        public_key: that signed both.
-        events: (kind, item) in the mix that a log has; repeated as needed. `record` is measured on all of them.
+        wide_bundle: the same weights exported with a window of 128; None = not measured.
+        public_key: the key that signed both.
+        events: (kind, item) as in a log, repeated as needed; `record` is measured on all of them.
         window_kinds: kinds that enter the window; `rank` is measured over a window full of them.
-        offers: the scene's offers; repeated up to 50 candidates where there are fewer.
+        offers: the scene's offers, repeated up to 50 candidates where there are fewer.
     """
     candidates = [offers[index % len(offers)] for index in range(CANDIDATES)]
     seen = [event for event in events if event[0] in set(window_kinds)] or [(window_kinds[0], offers[0])]
@@ -94,7 +95,7 @@ def measure_speed(
 
 
 def _record_us(bundle: Path, public_key: bytes, events: Sequence[tuple[str, str]]) -> tuple[float, float]:
-    """(p50, p99) in µs of one `record`."""
+    """Returns (p50, p99) in µs of one `record`."""
     spent = []
     with (
         tempfile.TemporaryDirectory(prefix="edge-speed-") as folder,
@@ -110,9 +111,9 @@ def _record_us(bundle: Path, public_key: bytes, events: Sequence[tuple[str, str]
 def _rank_us(
     bundle: Path, public_key: bytes, events: Sequence[tuple[str, str]], candidates: list[str]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """(p50, p99) in µs of one `rank` and of reading its five offers, over a full window, something new before each.
+    """Returns (p50, p99) in µs of one `rank` and of reading its five offers, over a full window, after a new event.
 
-    First with the same `BaseDecision` as before, then with a new one each time (made outside the measured time).
+    The first pair repeats one `BaseDecision`; the second uses a new one each time (made outside the measured time).
     """
     logits = np.linspace(1, -1, len(candidates))
     bases = [BaseDecision(candidates, logits)] * (RANKS + WARM_UP)
@@ -139,7 +140,7 @@ def _p50_p99(values: list[float]) -> tuple[float, float]:
 
 
 def _fresh_processes(bundle: Path, public_key: bytes, kind: str, candidates: list[str]) -> tuple[float, float]:
-    """Medians: seconds from `Engine.open` to the first decision (imports excluded), and bytes over the bare imports."""
+    """Returns medians: seconds from `Engine.open` to the first decision, and bytes over those of the bare imports."""
     arguments = [str(bundle), public_key.hex(), kind, "\n".join(candidates)]
     opened, resident, bare = [], [], []
     with tempfile.TemporaryDirectory(prefix="edge-bytecode-") as bytecode:
@@ -153,18 +154,18 @@ def _fresh_processes(bundle: Path, public_key: bytes, kind: str, candidates: lis
 
 
 def in_new_folder(program: str, arguments: list[str], bytecode: str) -> list[str]:
-    """`fresh_python` with an empty folder as the last argument, removed afterwards."""
+    """Calls `fresh_python` with a temporary folder as the last argument."""
     with tempfile.TemporaryDirectory(prefix="edge-speed-") as folder:
         return fresh_python(program, [*arguments, folder], bytecode)
 
 
 def fresh_python(program: str, arguments: list[str], bytecode: str) -> list[str]:
-    """The words that a program prints in a process of its own.
+    """Runs a program in a process of its own and returns the words that the program prints.
 
     Args:
         program: Python source.
-        arguments: `sys.argv` of it.
-        bytecode: folder that keeps what was compiled, from one process to the next.
+        arguments: the program's arguments.
+        bytecode: folder of the compiled bytecode, which later processes reuse.
     """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     run = subprocess.run(
@@ -178,7 +179,7 @@ def fresh_python(program: str, arguments: list[str], bytecode: str) -> list[str]
 
 
 def processor() -> str:
-    """The name of this machine's CPU."""
+    """Returns the name of this machine's CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

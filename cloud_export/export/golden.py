@@ -51,12 +51,12 @@ def shape_of(layout: DeviceLayout) -> Shape:
 
 def _vector(log: Log, layout: DeviceLayout, session: ModelSession, decision: int, base_logits: F32) -> Golden:
     decisions = log.decisions
-    position, begin = int(decisions.position[decision]), int(log.event_offsets[decisions.user[decision]])
+    position, begin = int(decisions.position[decision]), int(log.events.offsets[decisions.user[decision]])
     rows = np.arange(begin + max(0, position - EVENTS_MAX), begin + position)
-    times = tuple(log.event_time_ms[rows].tolist())
-    kinds = tuple(layout.kind_ids[log.event_kind[rows]].tolist())
-    items = tuple(layout.item_ids[log.event_item[rows]].tolist())
-    values = tuple(log.event_value[rows].tolist())
+    times = tuple(log.events.time_ms[rows].tolist())
+    kinds = tuple(layout.kind_ids[log.events.kind[rows]].tolist())
+    items = tuple(layout.item_ids[log.events.item[rows]].tolist())
+    values = tuple(log.events.value[rows].tolist())
     offers = decisions.candidate[decisions.offsets[decision] : decisions.offsets[decision + 1]]
     candidates = layout.offer_row[offers][:CANDIDATES_MAX].astype(np.int32)
     now_ms = int(decisions.time_ms[decision])

@@ -19,7 +19,7 @@ from onnx import helper
 from torch import Tensor
 
 from cloud_export.errors import CloudError
-from cloud_export.models.device_model import EdgeModel
+from cloud_export.models.device_model import DeviceModel
 from edge_sdk.model.projection import ModelTables
 from edge_sdk.types import F32
 
@@ -49,7 +49,7 @@ class ForeignOperatorError(ExportError):
         )
 
 
-def export_ranker(model: EdgeModel) -> bytes:
+def export_ranker(model: DeviceModel) -> bytes:
     """Returns the graph that runs at every decision.
 
     Args:
@@ -81,7 +81,7 @@ def export_ranker(model: EdgeModel) -> bytes:
     return _graph(nodes, inputs, {"logits": [model.config.objectives, _FREE]}, constants)
 
 
-def export_explainer(model: EdgeModel) -> bytes:
+def export_explainer(model: DeviceModel) -> bytes:
     """Returns the graph that runs on `explain` only.
 
     ONNX Runtime computes every output of a graph, so the contributions have a graph of their own: as further outputs of
@@ -98,7 +98,7 @@ def export_explainer(model: EdgeModel) -> bytes:
     Raises:
         ForeignOperatorError: a node's operator is outside `ALLOWED_OPERATORS`.
     """
-    # `EdgeModel.contributions` with the objectives fused first: no N × C table for each objective.
+    # `DeviceModel.contributions` with the objectives fused first: no N × C table for each objective.
     nodes = [
         *_events(model),
         *_gates("h", "query"),
@@ -124,7 +124,7 @@ def export_explainer(model: EdgeModel) -> bytes:
     return _graph(nodes, inputs, outputs, constants)
 
 
-def export_tables(model: EdgeModel) -> ModelTables:
+def export_tables(model: DeviceModel) -> ModelTables:
     """Returns the tables with which the device projects events and candidates."""
     size, objectives = model.config.dimension, model.config.objectives
     with torch.no_grad():
@@ -134,7 +134,7 @@ def export_tables(model: EdgeModel) -> ModelTables:
             kind_scale=_array(model.kind_scales()),
             kind_shift=_array(model.kind_shifts()),
             kind_fading=_array(model.kind_fadings().squeeze(-1)),
-            context=_array(model.context),
+            context=_array(model.context_table),
             offers=_array(model.offers()),
             query=_array(model.query_weights()),
             readout=_array(model.readout.reshape(size, objectives, size).transpose(0, 1)),
@@ -157,8 +157,8 @@ def node_count(onnx_bytes: bytes) -> int:
 # ---- parts that both graphs have ----
 
 
-def _events(model: EdgeModel) -> list[onnx.NodeProto]:
-    """`EdgeModel.embed_events`: h, (N, d)."""
+def _events(model: DeviceModel) -> list[onnx.NodeProto]:
+    """`DeviceModel.embed_events`: h, (N, d)."""
     context = ["context_row"] if model.config.context_features else []
     return [
         _node("Add", ["event_age_s", "one"], "seconds"),
@@ -181,14 +181,14 @@ def _events(model: EdgeModel) -> list[onnx.NodeProto]:
 
 
 def _gates(rows: str, columns: str) -> list[onnx.NodeProto]:
-    """`EdgeModel.gates`, (C, N); with rows and columns exchanged (N, C)."""
+    """`DeviceModel.gates`, (C, N); with rows and columns exchanged (N, C)."""
     return [
         _node("Gemm", [rows, columns, "gate_bias"], "gate_logits", transB=1),
         _node("Sigmoid", ["gate_logits"], "gates"),
     ]
 
 
-def _event_inputs(model: EdgeModel) -> dict[str, Sequence[int | str]]:
+def _event_inputs(model: DeviceModel) -> dict[str, Sequence[int | str]]:
     window, size = model.config.window, model.config.dimension
     inputs: dict[str, Sequence[int | str]] = {
         "event_term": [window, size],
@@ -199,7 +199,7 @@ def _event_inputs(model: EdgeModel) -> dict[str, Sequence[int | str]]:
     return inputs | {"context_row": [1, size]} if model.config.context_features else inputs
 
 
-def _candidate_inputs(model: EdgeModel) -> dict[str, Sequence[int | str]]:
+def _candidate_inputs(model: DeviceModel) -> dict[str, Sequence[int | str]]:
     config = model.config
     return {
         "query": [_FREE, config.dimension],
@@ -208,7 +208,7 @@ def _candidate_inputs(model: EdgeModel) -> dict[str, Sequence[int | str]]:
     }
 
 
-def _event_constants(model: EdgeModel) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+def _event_constants(model: DeviceModel) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
     return {
         "one": np.ones(1, np.float32),
         "exponents": _array(model.exponents)[None],

@@ -14,7 +14,7 @@ import torch
 
 from cloud_export.errors import CloudError
 from cloud_export.features.examples import F32, Examples
-from cloud_export.models.device_model import EdgeModel
+from cloud_export.models.device_model import DeviceModel
 from edge_sdk.model.inputs import ModelInputs, graph_inputs
 from edge_sdk.model.onnx_runtime import onnxruntime
 from edge_sdk.model.projection import ModelTables, Projection
@@ -44,7 +44,7 @@ class ParityResult:
 
 
 def check_parity(
-    model: EdgeModel,
+    model: DeviceModel,
     onnx_bytes: bytes,
     tables: ModelTables,
     examples: Examples,

@@ -1,4 +1,4 @@
-"""Log -> training examples, by replaying the log through the device's own memory.
+"""Makes training examples from a log by replaying it through the device's own memory.
 
 Shapes: D decisions, S states, N window events (newest first), C candidates (padded to the most that one decision has),
 O offers of the catalogue, F counter features, K objectives, X context features, A attributes.
@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]  # done, of how many
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """What the device model sees at each decision, and what came of it."""
+    """The inputs of the device model at each decision, and the outcomes of its candidates."""
 
     event_item: I32  # (D, N) row of the item table; 0 = unknown item, or no event
     event_kind: I32  # (D, N) row of the kind table; 0 = no event
@@ -39,11 +39,11 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class BaseStates:
-    """What the cloud knows of one user at one moment (a refresh, or the decision itself)."""
+    """The inputs of the base model: the state of a user at a point in time (a refresh, or the decision itself)."""
 
     event_item: I32  # (S, N)
     event_kind: I32  # (S, N)
-    event_age_s: F32  # (S, N) seconds before that moment
+    event_age_s: F32  # (S, N) seconds before that point
     event_value: F32  # (S, N)
     counters: F32  # (S, O, F) decayed counters of every offer, in offer-row order (row 1 first)
     category_counters: F32  # (S, G) decayed counters of every category × kind × half-life, flattened
@@ -52,37 +52,37 @@ class BaseStates:
 
 @dataclass(frozen=True, slots=True)
 class PointsInTime:
-    """Points of the replay, sorted by (user, position)."""
+    """Points in time at which the replay reads a user's memory, sorted by (user, position)."""
 
     user: I32  # (M,)
-    position: I64  # (M,) how many of the user's events come before
+    position: I64  # (M,) number of the user's events before the point
     now_ms: I64  # (M,)
 
 
-def decision_moments(log: Log, chosen: I64, *, late_ms: int = 0) -> PointsInTime:
-    """The moments of these decisions.
+def decision_points(log: Log, chosen: I64, *, late_ms: int = 0) -> PointsInTime:
+    """Returns the points in time of these decisions.
 
     Args:
         log: the log.
         chosen: decision indices, ascending.
-        late_ms: the events reach the device so much later: those of the last `late_ms` are missing.
+        late_ms: delay of the events: those of the last `late_ms` before each decision are left out.
     """
     decisions = log.decisions
     user, position, now_ms = decisions.user[chosen], decisions.position[chosen], decisions.time_ms[chosen]
     if late_ms:
         position = np.minimum(position, events_before(log, user, now_ms - late_ms + 1))
-        # Within one user later decisions see at least as many events, but a derived decision's clock may stand still.
+        # A later decision of a user has at least as many events before it; derived decisions may have equal times.
         position = _rising(user, position)
     return PointsInTime(user, position, now_ms)
 
 
-def refresh_moments(
+def refresh_points(
     log: Log, decisions: PointsInTime, *, every_hours: int, at_hour_utc: int
 ) -> tuple[PointsInTime, I64]:
-    """The last refresh before each decision, once for each user and refresh.
+    """Returns the last refresh before each decision, once for each user and refresh.
 
     Returns:
-        The moments, and for each decision the index of its own.
+        The points in time, and for each decision the index of its point.
     """
     refresh_ms = last_refresh_ms(decisions.now_ms, every_hours=every_hours, at_hour_utc=at_hour_utc)
     pairs, index = np.unique(np.stack([decisions.user.astype(np.int64), refresh_ms]), axis=1, return_inverse=True)
@@ -91,15 +91,13 @@ def refresh_moments(
 
 
 def last_refresh_ms(now_ms: I64, *, every_hours: int, at_hour_utc: int) -> I64:
-    """The newest refresh at or before each time; refreshes are counted from 1970-01-01 at `at_hour_utc`."""
+    """Returns the newest refresh at or before each time; refreshes are counted from 1970-01-01 at `at_hour_utc`."""
     start, step = at_hour_utc * 3_600_000, every_hours * 3_600_000
     return (now_ms - start) // step * step + start
 
 
-def make_examples(
-    log: Log, layout: DeviceLayout, chosen: I64, moments: PointsInTime, *, progress: Progress
-) -> Examples:
-    """What the device sees at these decisions (base logits left at 0: `with_base` puts them in)."""
+def make_examples(log: Log, layout: DeviceLayout, chosen: I64, points: PointsInTime, *, progress: Progress) -> Examples:
+    """Returns the examples of these decisions, with base logits of 0 (`with_base` sets them)."""
     decisions, memory = log.decisions, layout.memory
     starts, ends = decisions.offsets[chosen], decisions.offsets[chosen + 1]
     d, c, n, k = len(chosen), int((ends - starts).max(initial=1)), memory.window, len(log.objectives)
@@ -115,7 +113,7 @@ def make_examples(
         state.fill_window(now_ms, item[index], kind[index], age[index], value[index])
         state.fill_counters(now_ms, slots[index], counters[index])
 
-    replay(log, layout, moments, visit, progress=progress)
+    replay(log, layout, points, visit, progress=progress)
     return Examples(
         event_item=item,
         event_kind=kind,
@@ -130,15 +128,15 @@ def make_examples(
 
 
 def with_base(examples: Examples, offer_logits: F32, state_of_example: I64) -> Examples:
-    """The examples on top of base logits (S, O, K) of the state that each one belongs to."""
+    """Returns the examples with base logits, from logits (S, O, K) and the state of each example."""
     padded = np.concatenate([np.zeros_like(offer_logits[:, :1]), offer_logits], axis=1)
     return replace(examples, base_logits=padded[state_of_example[:, None], examples.candidate])
 
 
-def make_states(log: Log, layout: DeviceLayout, moments: PointsInTime, *, progress: Progress) -> BaseStates:
-    """What the cloud knows of these users at these moments."""
+def make_states(log: Log, layout: DeviceLayout, points: PointsInTime, *, progress: Progress) -> BaseStates:
+    """Returns the states of the users at these points in time."""
     memory = layout.memory
-    s, n = len(moments.user), memory.window
+    s, n = len(points.user), memory.window
     slots = memory.counter_slots(np.arange(1, layout.offers + 1))
     item, kind = np.zeros((s, n), np.int32), np.zeros((s, n), np.int32)
     age, value = np.zeros((s, n), np.float32), np.zeros((s, n), np.float32)
@@ -150,32 +148,32 @@ def make_states(log: Log, layout: DeviceLayout, moments: PointsInTime, *, progre
         state.fill_counters(now_ms, slots, counters[index])
         categories[index] = state.category_counters(now_ms)
 
-    replay(log, layout, moments, visit, progress=progress)
-    return BaseStates(item, kind, age, value, counters, categories, log.attributes[moments.user])
+    replay(log, layout, points, visit, progress=progress)
+    return BaseStates(item, kind, age, value, counters, categories, log.attributes[points.user])
 
 
 def replay(
     log: Log,
     layout: DeviceLayout,
-    moments: PointsInTime,
+    points: PointsInTime,
     visit: Callable[[int, Memory, int], None],
     *,
     progress: Progress,
 ) -> None:
-    """Run each user's events through the device's memory and call `visit(index, memory, now_ms)` at every moment.
+    """Feeds each user's events to the device's memory and calls `visit(index, memory, now_ms)` at every point in time.
 
     Raises:
-        ValueError: the moments are not sorted by (user, position).
+        ValueError: the points are not sorted by (user, position).
     """
-    order_key = moments.user.astype(np.int64) * (1 << 40) + moments.position
+    order_key = points.user.astype(np.int64) * (1 << 40) + points.position
     if (np.diff(order_key) < 0).any():
-        raise ValueError("moments are not sorted by (user, position); sort them")
-    users, first = np.unique(moments.user, return_index=True)
-    bounds = [*first.tolist(), len(moments.user)]
-    positions, nows = moments.position.tolist(), moments.now_ms.tolist()
+        raise ValueError("points are not sorted by (user, position); sort them")
+    users, first = np.unique(points.user, return_index=True)
+    bounds = [*first.tolist(), len(points.user)]
+    positions, nows = points.position.tolist(), points.now_ms.tolist()
     for number, user in enumerate(users.tolist()):
         state, at = Memory(layout.memory), 0
-        begin = int(log.event_offsets[user])
+        begin = int(log.events.offsets[user])
         columns = _device_columns(log, layout, begin, begin + positions[bounds[number + 1] - 1])
         for index in range(bounds[number], bounds[number + 1]):
             for row in range(at, positions[index]):
@@ -188,25 +186,25 @@ def replay(
 def _device_columns(
     log: Log, layout: DeviceLayout, begin: int, end: int
 ) -> tuple[list[int], list[int], list[int], list[float]]:
-    """Times, kind ids, item ids and values of event rows, as the device would record them."""
+    """Returns times, kind ids, item ids and values of event rows, as the device would record them."""
     part = slice(begin, end)
     return (
-        log.event_time_ms[part].tolist(),
-        layout.kind_ids[log.event_kind[part]].tolist(),
-        layout.item_ids[log.event_item[part]].tolist(),
-        log.event_value[part].tolist(),
+        log.events.time_ms[part].tolist(),
+        layout.kind_ids[log.events.kind[part]].tolist(),
+        layout.item_ids[log.events.item[part]].tolist(),
+        log.events.value[part].tolist(),
     )
 
 
 def events_before(log: Log, user: I32, time_ms: I64) -> I64:
-    """How many of each user's events are strictly before a time."""
-    # Rows ascend by (user, time): one search over a joint key; times fit 42 bits.
-    key = log.event_user.astype(np.int64) * (1 << 42) + log.event_time_ms
+    """Returns the number of each user's events that are strictly before a time."""
+    # Rows ascend by (user, time), so one search over a joint key suffices; times fit 42 bits.
+    key = log.events.user.astype(np.int64) * (1 << 42) + log.events.time_ms
     found = np.searchsorted(key, user.astype(np.int64) * (1 << 42) + np.maximum(time_ms, 0))
-    return found - log.event_offsets[user]
+    return found - log.events.offsets[user]
 
 
 def _rising(user: I32, position: I64) -> I64:
-    """Positions made non-decreasing within each user."""
+    """Returns the running maximum of the positions within each user."""
     base = user.astype(np.int64) * (1 << 40)
     return np.maximum.accumulate(base + position) - base

@@ -1,5 +1,6 @@
-"""What the device must know of a scene and its log: table rows, decay tables, rules. Built once, used by the replay, by
-training and by the packer, so that they cannot disagree.
+"""The device's tables for a scene and its log: table rows, decay tables and rules.
+
+They are built once and used by the replay, by training and by the bundle writer, so that the three always agree.
 """
 
 from __future__ import annotations
@@ -28,25 +29,25 @@ from edge_sdk.vocabulary import Vocabulary, category_id, item_id, kind_id
 I32 = npt.NDArray[np.int32]
 U32 = npt.NDArray[np.uint32]
 
-ROWS_MAX = 65_535  # offers, categories: u16 in the format, row 0 taken
+ROWS_MAX = 65_535  # offers, categories: row numbers are u16 in the format, and row 0 is reserved
 
 
 class OfferCollisionError(LogError):
-    """Two offers share an id on the device."""
+    """Two offers have the same id on the device."""
 
     def __init__(self, first: str, second: str) -> None:
         super().__init__(f"offers {first!r} and {second!r} have the same 32-bit id; rename one of them")
 
 
 class TooManyRowsError(LogError):
-    """A table is larger than its 16-bit row numbers."""
+    """A table has more rows than 16-bit row numbers allow."""
 
     def __init__(self, table: str, rows: int) -> None:
         super().__init__(f"{rows} {table}, {ROWS_MAX} at most; split the scene, or merge the rarest")
 
 
 class ItemNameError(LogError):
-    """A name that the bundle cannot hold."""
+    """An item has a name that a bundle cannot contain."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"item {name!r} has a line break in its name, which separates names in a bundle; rename it")
@@ -54,11 +55,10 @@ class ItemNameError(LogError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeviceLayout:
-    """The device's view of a log."""
+    """The device's tables for a log."""
 
     memory: MemoryLayout
     policy: Policy
-    words: PolicySymbols  # what a policy of the scene may refer to
     item_ids: U32  # (I,) device id of every item of the log
     kind_ids: npt.NDArray[np.uint16]  # (recorded kinds,) device id of every kind of the log, by its code there
     offer_row: I32  # (I,) offer row of every item of the log; 0 = no offer
@@ -67,59 +67,36 @@ class DeviceLayout:
 
     @property
     def offers(self) -> int:
-        """O, the offers."""
+        """O, the number of offers."""
         return len(self.memory.offers)
 
 
 def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool_]) -> DeviceLayout:
-    """Lay out the device's tables.
+    """Builds the device's tables.
 
     Args:
         scene: the scene.
         log: the log.
-        training_events: (E,) the events that may be learned from; an item needs `model.min_item_count` of them for a
-            row of its own.
+        training_events: (E,) the events of the training side; an item needs `model.min_item_count` of them for a row of
+            its own.
 
     Raises:
-        OfferCollisionError: two offers share an id.
+        OfferCollisionError: two offers have the same id.
         ItemNameError: a name has a line break.
         TooManyRowsError: more offers or categories than the format can number.
     """
-    for table, names in (("offers", log.catalogue.offers), ("categories", log.catalogue.categories)):
-        if len(names) > ROWS_MAX:
-            raise TooManyRowsError(table, len(names))
-    for name in log.items:
-        if "\n" in name:
-            raise ItemNameError(name)
-    ids = np.array([item_id(name) for name in log.items], np.uint32)
+    _refuse_too_many(log)
     catalogue = log.catalogue
+    ids = _item_ids(log)
     _refuse_collision(catalogue.offers, ids[catalogue.offer_item])
-    counts = np.bincount(log.event_item[training_events], minlength=len(log.items))
-    known_items = np.flatnonzero(counts >= scene.model.min_item_count)
-    items = _vocabulary(known_items, ids, log.items, catalogue.item_category)
-    offers = _vocabulary(catalogue.offer_item, ids, log.items, catalogue.item_category)
-    memory = MemoryLayout(
-        window=scene.model.window,
-        kinds=_kind_rules(scene),
-        items=items,
-        offers=offers,
-        category_rows=len(catalogue.categories) + 1,
-        counter_kinds=len(scene.model.counter_kinds),
-        decays=tuple(DecayTables.of(half_life_s) for half_life_s in scene.model.half_lives_s),
-        caps=(),
-        derived=_derived_rules(scene.events),
-        category_ids=tuple(category_id(name) for name in catalogue.categories),
-        machines=tuple(machine_rule(machine) for machine in scene.machines),
-    )
+    memory = _memory_layout(scene, log, ids, training_events)
     offer_row = np.zeros(len(log.items), np.int32)
-    offer_row[catalogue.offer_item] = [offers.row(int(ids[item])) for item in catalogue.offer_item]
-    words = _words(scene, log, memory, offer_row[catalogue.offer_item])
-    # The same way that a device takes: packed, then read. So the cloud's rules cannot differ from the device's.
-    policy = read_policy(policy_table(scene), words, _refuse)
+    offer_row[catalogue.offer_item] = [memory.offers.row(int(ids[item])) for item in catalogue.offer_item]
+    # Packed, then read, as on a device, so that the cloud's rules cannot differ from the device's.
+    policy = read_policy(policy_table(scene), _symbols(scene, log, memory, offer_row[catalogue.offer_item]), _refuse)
     return DeviceLayout(
         memory=policy.counted_in(memory),
         policy=policy,
-        words=words,
         item_ids=ids,
         kind_ids=np.array([kind_id(kind) for kind in scene.events.kinds], np.uint16),
         offer_row=offer_row,
@@ -129,7 +106,7 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
 
 
 def context_vectors(policy: Policy, context: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
-    """One-hot vectors (D, X) of logged context indices (D, fields), as `Policy.one_hot` makes them."""
+    """Returns one-hot vectors (D, X) of logged context indices (D, fields), equal to those of `Policy.one_hot`."""
     vectors = np.zeros((len(context), policy.context_features), np.float32)
     at = 0
     for field, column in zip(policy.context, context.T, strict=True):
@@ -137,6 +114,40 @@ def context_vectors(policy: Policy, context: npt.NDArray[np.int16]) -> npt.NDArr
         vectors[given, at + column[given]] = 1.0
         at += len(field.values)
     return vectors
+
+
+def _refuse_too_many(log: Log) -> None:
+    for table, names in (("offers", log.catalogue.offers), ("categories", log.catalogue.categories)):
+        if len(names) > ROWS_MAX:
+            raise TooManyRowsError(table, len(names))
+
+
+def _item_ids(log: Log) -> U32:
+    """Returns the device id of every item of the log."""
+    for name in log.items:
+        if "\n" in name:
+            raise ItemNameError(name)
+    return np.array([item_id(name) for name in log.items], np.uint32)
+
+
+def _memory_layout(scene: Scene, log: Log, ids: U32, training_events: npt.NDArray[np.bool_]) -> MemoryLayout:
+    """Returns the layout of the device's memory, without what the policy counts."""
+    catalogue = log.catalogue
+    counts = np.bincount(log.events.item[training_events], minlength=len(log.items))
+    known_items = np.flatnonzero(counts >= scene.model.min_item_count)
+    return MemoryLayout(
+        window=scene.model.window,
+        kinds=_kind_rules(scene),
+        items=_vocabulary(known_items, ids, log.items, catalogue.item_category),
+        offers=_vocabulary(catalogue.offer_item, ids, log.items, catalogue.item_category),
+        category_rows=len(catalogue.categories) + 1,
+        counter_kinds=len(scene.model.counter_kinds),
+        decays=tuple(DecayTables.of(half_life_s) for half_life_s in scene.model.half_lives_s),
+        caps=(),
+        derived=_derived_rules(scene.events),
+        category_ids=tuple(category_id(name) for name in catalogue.categories),
+        machines=tuple(machine_rule(machine) for machine in scene.machines),
+    )
 
 
 def _refuse_collision(offers: tuple[str, ...], ids: U32) -> None:
@@ -148,7 +159,7 @@ def _refuse_collision(offers: tuple[str, ...], ids: U32) -> None:
 
 
 def _vocabulary(chosen: npt.NDArray[np.integer], ids: U32, names: tuple[str, ...], category: I32) -> Vocabulary:
-    """Rows by ascending id. Of two items with one id (one pair in 4 billion) the first stands for both."""
+    """Returns rows by ascending id; two items with one id (one pair in 4 billion) share the first one's row."""
     unique, first = np.unique(ids[chosen], return_index=True)
     rows = np.asarray(chosen)[first]
     joined = "\n".join(names[row] for row in rows.tolist())
@@ -186,8 +197,8 @@ def _ids(kinds: tuple[str, ...]) -> frozenset[int]:
     return frozenset(kind_id(kind) for kind in kinds)
 
 
-def _words(scene: Scene, log: Log, memory: MemoryLayout, rows: I32) -> PolicySymbols:
-    """`rows`: the offer row of each offer of the catalogue."""
+def _symbols(scene: Scene, log: Log, memory: MemoryLayout, rows: I32) -> PolicySymbols:
+    """Returns the names that a policy of the scene may refer to; `rows` is the offer row of each catalogue offer."""
     catalogue, size = log.catalogue, len(rows) + 1
     bounds = np.zeros((2, size), np.int64)
     bounds[0, rows] = catalogue.valid_from_ms // 1000 * 1000
@@ -213,7 +224,7 @@ def _words(scene: Scene, log: Log, memory: MemoryLayout, rows: I32) -> PolicySym
 
 
 def _channels(scene: Scene) -> tuple[Channel, ...]:
-    """The app itself, then the declared ones."""
+    """Returns the app itself, then the declared channels."""
     kinds = {name: shown_kind(scene, name) for name in ("", *scene.channels)}
     ids = {name: kind_id(kind) if kind else 0 for name, kind in kinds.items()}
     costs = {name: float(np.float32(channel.cost)) for name, channel in scene.channels.items()}
@@ -221,5 +232,5 @@ def _channels(scene: Scene) -> tuple[Channel, ...]:
 
 
 def _refuse(field: str, found: str) -> NoReturn:
-    """A checked scene gives no such policy; where one does, it must not be packed."""
+    """Refuses a policy that the reader does not accept: a checked scene should never produce one."""
     raise SceneError("the scene", [SceneProblem(field, None, found, "fix it in scene.toml, and report it")])

@@ -1,0 +1,1 @@
+"""Models: the base model, the device model, and their training."""

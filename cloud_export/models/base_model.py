@@ -1,4 +1,4 @@
-"""The cloud's ranker: from what was known at the last refresh to a logit for every offer. It never leaves the cloud.
+"""The base model: gives every offer a logit from a user's state at the last refresh. The model stays in the cloud.
 
 Shapes: S states, N window events (newest first), O offers, K objectives, F counter features, G category counters,
 A user attributes.
@@ -7,12 +7,13 @@ A user attributes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-PRIOR_IMPRESSIONS = 20.0  # an offer's own rate counts from about so many impressions on
-DECAY_EXPONENTS = (0.0, 0.25, 1.0)  # where the learned decays (1 + age_s)^-p start: all history, days, minutes
+PRIOR_IMPRESSIONS = 20.0  # impressions at the overall rate that are added to each offer's own
+DECAY_EXPONENTS = (0.0, 0.25, 1.0)  # initial p of the learned decays (1 + age_s)^-p: all history, days, minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,20 @@ class BaseModelConfig:
     dropout: float = 0.1
 
 
+class BaseModelInputs(NamedTuple):
+    """The inputs of `BaseModel.forward`."""
+
+    event_item: Tensor  # int32 (S, N), row of the item table
+    event_kind: Tensor  # int32 (S, N), row of the kind table; 0 = no event
+    event_age_s: Tensor  # float32 (S, N), seconds before the time of the state
+    event_value: Tensor  # float32 (S, N)
+    counters: Tensor  # float32 (S, O, F), decayed counters in offer-row order (row 1 first)
+    category_counters: Tensor  # float32 (S, G)
+    attributes: Tensor  # int32 (S, A), code of each attribute
+
+
 class BaseModel(nn.Module):
-    """User vector · offer vector + offer bias + counters: the strong, ordinary ranker that the device model refines."""
+    """A two-tower model: user vector · offer vector + offer bias + counters. The device model adds to its logits."""
 
     def __init__(self, config: BaseModelConfig) -> None:
         super().__init__()
@@ -52,50 +65,32 @@ class BaseModel(nn.Module):
             nn.ReLU(),
             nn.Linear(config.hidden, config.objectives * size),
         )
-        # Small: the fit starts at the offers' overall rates, and a user's own taste has to earn its influence.
+        # Small, so that the fit starts at the offers' overall rates.
         self.offer = nn.Parameter(torch.randn(offers, size) * 0.1 * size**-0.5)
         self.bias = nn.Parameter(torch.zeros(offers, config.objectives))
         self.counter = nn.Parameter(torch.zeros(config.counter_features, config.objectives))
 
-    def forward(
-        self,
-        event_item: Tensor,
-        event_kind: Tensor,
-        event_age_s: Tensor,
-        event_value: Tensor,
-        counters: Tensor,
-        category_counters: Tensor,
-        attributes: Tensor,
-    ) -> Tensor:
+    def forward(self, inputs: BaseModelInputs) -> Tensor:
         """Scores every offer for every state.
-
-        Args:
-            event_item: int32 (S, N), row of the item table.
-            event_kind: int32 (S, N), row of the kind table; 0 = no event.
-            event_age_s: float32 (S, N), seconds before the state's moment.
-            event_value: float32 (S, N).
-            counters: float32 (S, O, F), decayed counters in offer-row order (row 1 first).
-            category_counters: float32 (S, G).
-            attributes: int32 (S, A), code of each attribute.
 
         Returns:
             Logits, float32 (S, O, K).
         """
-        history = self._history(event_item, event_kind, event_age_s, event_value)
-        known = [table(attributes[:, column]) for column, table in enumerate(self.attributes)]
-        user = self.user(torch.cat([history, torch.log1p(category_counters), *known], -1))
+        history = self._history(inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
+        known = [table(inputs.attributes[:, column]) for column, table in enumerate(self.attributes)]
+        user = self.user(torch.cat([history, torch.log1p(inputs.category_counters), *known], -1))
         user = torch.unflatten(user, -1, (self.config.objectives, self.config.dimension))
         affinity = (user @ self.offer.T).transpose(1, 2)  # (S, O, K)
-        logits: Tensor = affinity + self.bias + torch.log1p(counters) @ self.counter
+        logits: Tensor = affinity + self.bias + torch.log1p(inputs.counters) @ self.counter
         return logits
 
     def start_from(self, offer_row: Tensor, outcomes: Tensor, *, exclusive: bool) -> None:
-        """Set the offers' biases to their smoothed overall rates: where every user starts.
+        """Sets the offers' biases to their smoothed overall rates, where the fit starts.
 
         Args:
             offer_row: int32 (D, C), 0 = padding.
             outcomes: float32 (D, C, K), 1 or 0; NaN where unknown.
-            exclusive: one offer of a decision is positive (softmax), not each by itself.
+            exclusive: exactly one offer of a decision is positive (softmax loss).
         """
         known = (~torch.isnan(outcomes)) & (offer_row > 0).unsqueeze(-1)
         row = offer_row.long().unsqueeze(-1).expand_as(outcomes).flatten(0, 1)

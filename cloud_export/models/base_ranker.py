@@ -1,4 +1,4 @@
-"""The cloud's ranker over a log: cross-fitted base logits to learn the residual on, final ones to test and ship."""
+"""Fits the base ranker on a log: cross-fitted base logits to train the device model, final ones for test and use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cloud_export.features.examples import (
     PointsInTime,
     Progress,
     make_states,
-    refresh_moments,
+    refresh_points,
     with_base,
 )
 from cloud_export.features.layout import DeviceLayout
@@ -26,14 +26,14 @@ from cloud_export.models.base_model import BaseModel, BaseModelConfig
 from cloud_export.models.training import EpochReport, TrainingConfig, fit_base, predict_base
 from cloud_export.scene.load import Scene
 
-Stage = Callable[[str], Progress]  # names a stage, gives its progress bar
+ProgressFactory = Callable[[str], Progress]  # the name of a part of the run -> its progress bar
 
 BASE_EPOCHS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BaseRanker:
-    """What the cloud contributes."""
+    """The fitted base model, and the examples with its logits."""
 
     model: BaseModel  # fitted on all training decisions
     training: Examples  # with cross-fitted base logits
@@ -42,40 +42,66 @@ class BaseRanker:
     test_logits: F32  # (S, O, K)
 
 
-def fit_cloud_side(
+def fit_base_ranker(
     scene: Scene,
     log: Log,
     layout: DeviceLayout,
     split: Split,
+    *,
     training: Examples,
     test: Examples,
-    moments: tuple[PointsInTime, PointsInTime],
-    *,
+    points: tuple[PointsInTime, PointsInTime],
     seed: int,
-    stage: Stage,
+    new_progress: ProgressFactory,
 ) -> BaseRanker:
-    """Fit the base model and put its logits under the examples.
+    """Fits the base model and adds its logits to the examples.
 
-    The logits under a training example come from a model that never saw its user, as those of a test user do: else the
-    residual would learn to trust them too much.
+    The logits of a training example come from a model that was fitted without its user, as those of a test user do.
+    Otherwise the device model would learn to trust the logits too much.
 
     Args:
-        moments: of the training and the test decisions.
+        scene: the scene.
+        log: the log, with the events that the cloud receives.
+        layout: its tables.
+        split: its split.
+        training: the training examples, without base logits.
+        test: the test examples, without base logits.
+        points: the points in time of the training and the test decisions.
+        seed: the seed of every fit.
+        new_progress: starts a progress bar.
     """
-    states, state_of = _states(scene, log, layout, moments[0], stage("state at each refresh (training)"))
-    test_states, test_state_of = _states(scene, log, layout, moments[1], stage("state at each refresh (test)"))
+    states, state_of = _states(scene, log, layout, points[0], new_progress("state at each refresh (training)"))
+    test_states, test_state_of = _states(scene, log, layout, points[1], new_progress("state at each refresh (test)"))
     users = log.decisions.user[split.training]
     validation = split.validation_user[users]
     logits = np.zeros((len(states.event_item), layout.offers, len(log.objectives)), np.float32)
     state_fold = split.fold[_user_of_state(users, state_of, len(logits))]
     for fold in range(FOLDS):
-        bar = stage(f"base model without fold {fold + 1} of {FOLDS}")
-        others = split.fold[users] != fold
-        model = _fit(scene, log, layout, states, state_of, training, others, validation, seed + fold, bar)
+        model = _fit(
+            scene,
+            log,
+            layout,
+            states,
+            state_of,
+            training,
+            chosen=split.fold[users] != fold,
+            validation=validation,
+            seed=seed + fold,
+            progress=new_progress(f"base model without fold {fold + 1} of {FOLDS}"),
+        )
         logits[state_fold == fold] = predict_base(model, states)[state_fold == fold]
-    bar = stage("base model on all training users")
-    everyone = np.ones(len(users), np.bool_)
-    final = _fit(scene, log, layout, states, state_of, training, everyone, validation, seed + FOLDS, bar)
+    final = _fit(
+        scene,
+        log,
+        layout,
+        states,
+        state_of,
+        training,
+        chosen=np.ones(len(users), np.bool_),
+        validation=validation,
+        seed=seed + FOLDS,
+        progress=new_progress("base model on all training users"),
+    )
     test_logits = predict_base(final, test_states)
     return BaseRanker(
         model=final,
@@ -97,18 +123,27 @@ def fit_real_time(
     seed: int,
     progress: Progress,
 ) -> BaseModel:
-    """The same ranker fitted on what was known at each decision, as if the cloud saw every event at once."""
-    validation = split.validation_user[log.decisions.user[split.training]]
+    """Fits the same model on the state at each decision, as if the cloud received every event without delay."""
     rows = np.arange(len(training.candidate))
-    everyone = np.ones(len(rows), np.bool_)
-    return _fit(scene, log, layout, states, rows, training, everyone, validation, seed + FOLDS, progress)
+    return _fit(
+        scene,
+        log,
+        layout,
+        states,
+        rows,
+        training,
+        chosen=np.ones(len(rows), np.bool_),
+        validation=split.validation_user[log.decisions.user[split.training]],
+        seed=seed + FOLDS,
+        progress=progress,
+    )
 
 
 def _states(
-    scene: Scene, log: Log, layout: DeviceLayout, moments: PointsInTime, progress: Progress
+    scene: Scene, log: Log, layout: DeviceLayout, points: PointsInTime, progress: Progress
 ) -> tuple[BaseStates, I64]:
     refresh = scene.refresh
-    at, state_of = refresh_moments(log, moments, every_hours=refresh.every_hours, at_hour_utc=refresh.at_hour_utc)
+    at, state_of = refresh_points(log, points, every_hours=refresh.every_hours, at_hour_utc=refresh.at_hour_utc)
     return make_states(log, layout, at, progress=progress), state_of
 
 
@@ -125,6 +160,7 @@ def _fit(
     states: BaseStates,
     state_of: I64,
     examples: Examples,
+    *,
     chosen: npt.NDArray[np.bool_],
     validation: npt.NDArray[np.bool_],
     seed: int,
@@ -157,5 +193,5 @@ def _fit(
         validation_rows=np.flatnonzero(chosen & validation),
         progress=report,
     )
-    progress(BASE_EPOCHS, BASE_EPOCHS)  # also where it stopped early
+    progress(BASE_EPOCHS, BASE_EPOCHS)  # also after an early stop
     return model

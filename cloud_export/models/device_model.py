@@ -1,17 +1,17 @@
-"""The device model: a gated, exactly decomposable residual on the base logit. One module trains and exports.
+"""The device model: a gated, exactly decomposable residual on the base logit; the same module is trained and exported.
 
 Shapes: N window events (newest first), C candidates, K objectives, F counter features, X context features, d dimension.
 Every input may carry leading batch dimensions; the exported graph has none.
 
-An event is embedded in two steps, because a device does them at two times: `project_events` when it is new (from
-tables, edge_sdk/model/projection.py), `embed_events` at each decision (in the graph).
+An event is embedded in two steps, because a device computes them at two times: `project_events` when the event is new
+(from tables, edge_sdk/model/projection.py), `embed_events` at each decision (in the graph).
 
     logit_k(c) = base_k(c) + Σₙ g(c, n) · <r_k(c), h(n)> + <w_k, counters(c)>      g(c, n) = sigmoid(<q(c), h(n)> + b)
 
-h(n) is made of one event and the context alone, so taking an event away changes no other event's term: a contribution
-is what a deletion changes. There is no constant term: a padding event has h(n) = 0, so without events and counters the
-residual is 0.0 to the bit, whatever the context.
-The reasons, and what the alternatives measured: docs/adr/0003-device-model.md.
+h(n) depends on one event and the context alone, so deleting an event changes no other event's contribution: a
+contribution is the change that a deletion makes. There is no constant term: a padding event has h(n) = 0, so without
+events and counters the residual is 0.0 to the bit, in every context.
+docs/adr/0003-device-model.md gives the reasons and the measurements of the alternatives.
 """
 
 from __future__ import annotations
@@ -23,34 +23,41 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-# Of `EdgeModel.forward`, in its order. The shipped graph takes what the device has projected: export/onnx_graphs.py.
-INPUT_NAMES = (
-    "event_item",
-    "event_kind",
-    "event_age_s",
-    "event_value",
-    "counters",
-    "context",
-    "candidate",
-    "base_logits",
-    "weights",
-)
+
+class DeviceModelInputs(NamedTuple):
+    """The inputs of `DeviceModel.contributions`; `DeviceModel.forward` takes the weights after them."""
+
+    event_item: Tensor  # int32 (..., N), row of the item table; 0 = unknown item, or no event. Newest first
+    event_kind: Tensor  # int32 (..., N), row of the kind table; 0 = no event, whatever the other three arrays contain
+    event_age_s: Tensor  # float32 (..., N), seconds before the decision, finite and ≥ 0
+    event_value: Tensor  # float32 (..., N), finite
+    counters: Tensor  # float32 (..., C, F), raw decayed counts; 0 for the unknown offer
+    context: Tensor  # float32 (..., X), one-hot
+    candidate: Tensor  # int32 (..., C), row of the offer table; 0 = unknown offer, whose logits stay the base logits
+    base_logits: Tensor  # float32 (..., C, K)
+
+
+# The inputs of `DeviceModel.forward`, in its order. The shipped graph takes projected events: export/onnx_graphs.py.
+INPUT_NAMES = (*DeviceModelInputs._fields, "weights")
 OUTPUT_NAMES = ("fused", "logits")
 
 # (1 + age_s)^-p: from "this second" (p = 4) over minutes and hours to a slope that hardly bends within a year (1/30).
 AGE_EXPONENTS = (4.0, 1.0, 1 / 3, 1 / 8, 1 / 30)
 VALUE_SCALE = 0.1  # asinh of an amount of money is about 10: brought to the size of the age features
 COUNTER_SCALE = 0.1  # a decayed count of 10 is a busy offer
-# An event fades as exp(-age / τ), τ learned for each kind from here on. The window's last places then hardly matter, so
-# that removing an event does what its contribution says although an older one moves in: Spearman with true deletion .93
-# (wealth) and .99 (loan), against .69 and .88 without; from half an hour on .79, from two hours .87 (wealth).
+# An event fades as exp(-age / τ); τ is learned for each kind and starts at this value. The oldest places of the window
+# then hardly matter, so deleting an event has the effect that its contribution states, although an older event enters
+# the window: Spearman with true deletion .93 (wealth) and .99 (loan), against .69 and .88 without fading; with a start
+# of half an hour .79, of two hours .87 (wealth).
 FADING_S = 28_800.0
-OWN_DEVIATION = 0.1  # of an item's own vector at the start, a fifth of its category's where it has one
-GATE_BIAS = -1.0  # gates start a quarter open: an event has to earn its influence
+OWN_DEVIATION = (
+    0.1  # initial deviation of an item's own vector where the item has a category: a fifth of the category's
+)
+GATE_BIAS = -1.0  # gates start at sigmoid(−1) ≈ 0.27
 
 
 @dataclass(frozen=True, slots=True)
-class EdgeModelConfig:
+class DeviceModelConfig:
     """Sizes of the model. Tables count row 0 too (unknown item, no event, unknown offer)."""
 
     items: int
@@ -67,32 +74,33 @@ class EdgeModelConfig:
 
 
 class Contributions(NamedTuple):
-    """What the logits are made of; `base + event.sum(-2) + counters.sum(-2)` is the logits."""
+    """The additive parts of the logits: logits = base + event.sum(-2) + counters.sum(-2)."""
 
     base: Tensor  # (..., C, K)
     event: Tensor  # (..., C, N, K)
     counters: Tensor  # (..., C, F, K)
 
 
-class EdgeModel(nn.Module):
-    """Base logits plus what the last events and the fresh counters say. See the module's page for the formula."""
+class DeviceModel(nn.Module):
+    """Adds the contributions of recent events and counters to the base logits (formula: docstring of the module)."""
 
-    def __init__(self, config: EdgeModelConfig) -> None:
+    def __init__(self, config: DeviceModelConfig) -> None:
         super().__init__()
         self.config = config
         size = config.dimension
-        # An item is its category plus what is its own; so is an offer, with the same categories: interest in one fund
-        # is evidence for all of them before any has been seen often. The sums are folded into tables at export.
+        # The vector of an item is its category's vector plus its own; offers use the same category vectors, so interest
+        # in one fund is evidence for all funds. The sums are folded into tables at export.
         item_category = config.item_category or (0,) * config.items
         offer_category = config.offer_category or (0,) * config.offers
         self.category = _table(max(*item_category, *offer_category, 1), size)
         self.item_own = _table(config.items, size, OWN_DEVIATION if any(item_category) else 0.5)
-        # Row 0 of these three is no parameter: what does not exist cannot be trained, decayed or loaded to non-zero.
+        # Row 0 of these three is no parameter, so it cannot become non-zero by training, decay or loading.
         self.kind_scale = nn.Parameter(torch.ones(config.kinds - 1, size))
         self.kind_shift = _table(config.kinds - 1, size, deviation=0.1)
         self.offer_own = _table(config.offers - 1, size, OWN_DEVIATION if any(offer_category) else 0.5)
         self.feature = _table(len(AGE_EXPONENTS) + 1, size)
-        self.context = nn.Parameter(torch.zeros(config.context_features, size))
+        # Not `context`: an exported graph may not have an input and a parameter of one name.
+        self.context_table = nn.Parameter(torch.zeros(config.context_features, size))
         self.hidden_in = _table(size, 2 * size, deviation=size**-0.5)
         self.hidden_out = _table(2 * size, size, deviation=0.5 * (2 * size) ** -0.5)
         self.query = _table(size, size, deviation=size**-0.5)
@@ -107,84 +115,59 @@ class EdgeModel(nn.Module):
         self.exponents: Tensor
         self.register_buffer("exponents", -torch.tensor(AGE_EXPONENTS), persistent=False)
 
-    def forward(
-        self,
-        event_item: Tensor,
-        event_kind: Tensor,
-        event_age_s: Tensor,
-        event_value: Tensor,
-        counters: Tensor,
-        context: Tensor,
-        candidate: Tensor,
-        base_logits: Tensor,
-        weights: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Scores the candidates.
 
         Args:
-            event_item: int32 (..., N), row of the item table; 0 = unknown item, or no event. Newest first.
-            event_kind: int32 (..., N), row of the kind table; 0 = no event, whatever the other three arrays hold.
-            event_age_s: float32 (..., N), seconds before the decision, finite and ≥ 0.
-            event_value: float32 (..., N), finite.
-            counters: float32 (..., C, F), raw decayed counts.
-            context: float32 (..., X), one-hot.
-            candidate: int32 (..., C), row of the offer table; 0 = unknown offer, whose logits stay the base logits: its
-                counters are 0, as the device keeps none of it.
-            base_logits: float32 (..., C, K).
-            weights: float32 (K,), the operator's weight of each objective.
+            inputs: the fields of `DeviceModelInputs` in their order, then `weights`, float32 (K,): the operator's
+                weight of each objective. Separate tensors, because exporters and tracers take no record.
 
         Returns:
             fused float32 (..., C) = logits @ weights, and logits float32 (..., C, K).
         """
-        events = self._events(event_item, event_kind, event_age_s, event_value, context)
-        logits = self.score(events, self.queries(candidate), self.readouts(candidate), counters, base_logits)
+        *arrays, weights = inputs
+        given = DeviceModelInputs(*arrays)
+        queries, readouts = self.queries(given.candidate), self.readouts(given.candidate)
+        logits = self.score(self._events(given), queries, readouts, given.counters, given.base_logits)
         # Not `logits @ weights`: that product with a vector takes ONNX Runtime 6 µs more than these two nodes.
         return (logits * weights).sum(-1), logits
 
-    def contributions(
-        self,
-        event_item: Tensor,
-        event_kind: Tensor,
-        event_age_s: Tensor,
-        event_value: Tensor,
-        counters: Tensor,
-        context: Tensor,
-        candidate: Tensor,
-        base_logits: Tensor,
-    ) -> Contributions:
-        """Splits the logits of the same inputs into what the base, each event and each counter brought.
-
-        Args: as `forward`, without the weights.
+    def contributions(self, inputs: DeviceModelInputs) -> Contributions:
+        """Splits the logits into the contributions of the base, of each event and of each counter.
 
         Returns:
-            Shares that sum to the logits within float32 rounding (1e-5).
+            Parts that sum to the logits within float32 rounding (1e-5).
         """
-        events = self._events(event_item, event_kind, event_age_s, event_value, context)
-        values = self.readouts(candidate) @ events.unsqueeze(-3).transpose(-1, -2)  # (..., C, K, N)
-        event = (values * self.gates(self.queries(candidate), events).unsqueeze(-2)).transpose(-1, -2)
-        return Contributions(base=base_logits, event=event, counters=counters.unsqueeze(-1) * self.counter_weights())
+        events = self._events(inputs)
+        values = self.readouts(inputs.candidate) @ events.unsqueeze(-3).transpose(-1, -2)  # (..., C, K, N)
+        event = (values * self.gates(self.queries(inputs.candidate), events).unsqueeze(-2)).transpose(-1, -2)
+        counters = inputs.counters.unsqueeze(-1) * self.counter_weights()
+        return Contributions(base=inputs.base_logits, event=event, counters=counters)
 
     def project_events(self, item: Tensor, kind: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What of an event does not change as it ages: term and scale (..., N, d), fading (..., N, 1) per second.
+        """Returns the parts of an event that do not depend on its age.
 
-        The kind scales and shifts what item, value, age and context say: an item means something else when it is viewed
-        than when it is bought, and scale = shift = 0 (kind row 0) removes a padding event without a mask.
+        The kind scales and shifts the sum of the item, value, age and context rows: a viewed item has another meaning
+        than a bought one, and scale = shift = 0 (kind row 0) removes a padding event without a mask.
+
+        Returns:
+            term and scale (..., N, d), fading (..., N, 1) per second.
         """
         scale = _rows(self.kind_scales(), kind)
-        said = _rows(self.items(), item) + torch.asinh(value).unsqueeze(-1) * self.value_row()
-        return said * scale + _rows(self.kind_shifts(), kind), scale, _rows(self.kind_fadings(), kind)
+        row = _rows(self.items(), item) + torch.asinh(value).unsqueeze(-1) * self.value_row()
+        return row * scale + _rows(self.kind_shifts(), kind), scale, _rows(self.kind_fadings(), kind)
 
     def embed_events(self, term: Tensor, scale: Tensor, fading: Tensor, age_s: Tensor, context_row: Tensor) -> Tensor:
-        """One vector per event, float32 (..., N, d); 0 where there is no event: no layer has a bias.
+        """Returns one vector per event, float32 (..., N, d); 0 where there is no event, since no layer has a bias.
 
-        What has faded belongs to the cloud's base decision and to the decayed counters.
+        Faded events count through the cloud's base decision and the decayed counters.
 
         Args:
-            term: (..., N, d), as `project_events` gives it; so are
-            scale: (..., N, d), and
-            fading: (..., N, 1).
+            term: (..., N, d), from `project_events`.
+            scale: (..., N, d), from `project_events`.
+            fading: (..., N, 1), from `project_events`.
             age_s: (..., N, 1)
-            context_row: (..., 1, d), what the context says of every event.
+            context_row: (..., 1, d), the context's row, added to every event.
         """
         ages = torch.exp(torch.log(age_s + 1.0) * self.exponents)
         events = torch.tanh((ages @ self.feature[:-1] + context_row) * scale + term)
@@ -192,63 +175,64 @@ class EdgeModel(nn.Module):
         return nn.functional.dropout(events, self.config.dropout, self.training)
 
     def score(self, events: Tensor, queries: Tensor, readouts: Tensor, counters: Tensor, base_logits: Tensor) -> Tensor:
-        """Logits (..., C, K) of candidates, by their queries (..., C, d) and readouts (..., C, K, d)."""
+        """Returns the logits (..., C, K) of candidates from their queries (..., C, d) and readouts (..., C, K, d)."""
         evidence = self.gates(queries, events) @ events
         residual = (evidence.unsqueeze(-2) * readouts).sum(-1)
         return base_logits + (residual + counters @ self.counter_weights())
 
     def gates(self, queries: Tensor, events: Tensor) -> Tensor:
-        """How much a candidate listens to an event, float32 (..., C, N) in 0…1. No softmax: events do not compete."""
+        """Returns the gate of each candidate for each event, float32 (..., C, N) in 0…1; each gate is independent."""
         return torch.sigmoid(queries @ events.transpose(-1, -2) + self.gate_bias)
 
     def queries(self, candidate: Tensor) -> Tensor:
-        """What each candidate asks of events, float32 (..., C, d)."""
+        """Returns the query vector of each candidate, float32 (..., C, d)."""
         return _rows(self.offers() @ self.query_weights(), candidate)
 
     def readouts(self, candidate: Tensor) -> Tensor:
-        """How each objective of a candidate reads an event vector, float32 (..., C, K, d); 0 for the unknown offer."""
+        """Returns each candidate's readout vector per objective, float32 (..., C, K, d); 0 for the unknown offer."""
         rows = _rows(self.offers() @ self.readout, candidate)
         return torch.unflatten(rows, -1, (self.config.objectives, self.config.dimension))
 
     def items(self) -> Tensor:
-        """The item table, float32 (items, d); row 0 is the unknown item."""
+        """Returns the item table, float32 (items, d); row 0 is the unknown item."""
         return self.item_own + _rows(_behind_zero(self.category), self.item_category)
 
     def offers(self) -> Tensor:
-        """The offer table, float32 (offers, d); row 0, the unknown offer, is 0."""
+        """Returns the offer table, float32 (offers, d); row 0, the unknown offer, is 0."""
         return _behind_zero(self.offer_own + _rows(_behind_zero(self.category), self.offer_category[1:]))
 
     def counter_weights(self) -> Tensor:
-        """Logit per unit of a raw decayed counter, float32 (F, K)."""
+        """Returns the logit per unit of a raw decayed counter, float32 (F, K)."""
         return self.counter * COUNTER_SCALE
 
     def value_row(self) -> Tensor:
-        """What asinh(value) is multiplied with, float32 (d,)."""
+        """Returns the factor of asinh(value), float32 (d,)."""
         return self.feature[-1] * VALUE_SCALE
 
     def kind_scales(self) -> Tensor:
-        """float32 (kinds, d); row 0, no event, is 0; so in the next two."""
+        """Returns the scale of each kind, float32 (kinds, d); row 0 (no event) is 0."""
         return _behind_zero(self.kind_scale)
 
     def kind_shifts(self) -> Tensor:
-        """float32 (kinds, d)."""
+        """Returns the shift of each kind, float32 (kinds, d); row 0 (no event) is 0."""
         return _behind_zero(self.kind_shift)
 
     def kind_fadings(self) -> Tensor:
-        """Rate at which events of a kind fade, float32 (kinds, 1), per second, below 0."""
+        """Returns the rate at which events of a kind fade, float32 (kinds, 1), per second, below 0; row 0 is 0."""
         return _behind_zero(-torch.exp(-self.fading) / FADING_S)
 
     def query_weights(self) -> Tensor:
-        """From an offer's row to its query, float32 (d, d)."""
+        """Returns the matrix from an offer's row to its query, float32 (d, d)."""
         return self.query * (1.0 / math.sqrt(self.config.dimension))
 
-    def _events(self, item: Tensor, kind: Tensor, age_s: Tensor, value: Tensor, context: Tensor) -> Tensor:
-        term, scale, fading = self.project_events(item, kind, value)
-        return self.embed_events(term, scale, fading, age_s.unsqueeze(-1), context.unsqueeze(-2) @ self.context)
+    def _events(self, inputs: DeviceModelInputs) -> Tensor:
+        term, scale, fading = self.project_events(inputs.event_item, inputs.event_kind, inputs.event_value)
+        context_row = inputs.context.unsqueeze(-2) @ self.context_table
+        return self.embed_events(term, scale, fading, inputs.event_age_s.unsqueeze(-1), context_row)
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Trained numbers of a model, its embedding tables included."""
+    """Returns the number of trained parameters, the embedding tables included."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -1,4 +1,4 @@
-"""Fitting the base model and the device model: seeded, bit-repeatable on one machine, early stop on held-out users.
+"""Fits the base model and the device model: seeded, bit-repeatable on one machine, early stop on held-out users.
 
 Shapes: D decisions, S states, C candidates, O offers, K objectives.
 """
@@ -18,19 +18,19 @@ import torch
 from torch import Tensor, nn
 
 from cloud_export.features.examples import F32, I32, BaseStates, Examples
-from cloud_export.models.base_model import BaseModel, BaseModelConfig
-from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
+from cloud_export.models.base_model import BaseModel, BaseModelConfig, BaseModelInputs
+from cloud_export.models.device_model import DeviceModel, DeviceModelConfig
 
 Loss = Literal["binary", "softmax"]
 Indices = npt.NDArray[np.int64]
 Model = TypeVar("Model", bound=nn.Module)
 
-PREDICTION_ROWS = 1024  # logits differ in the last bits between batch sizes: every prediction runs at this one
+PREDICTION_ROWS = 1024  # of every prediction batch: logits differ in the last bits between batch sizes
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """How to fit. The defaults are the ones measured in docs/adr/0003-device-model.md."""
+    """The settings of a fit. docs/adr/0003-device-model.md has the measurements behind the defaults."""
 
     loss: Loss
     epochs: int = 12
@@ -38,7 +38,7 @@ class TrainingConfig:
     max_learning_rate: float = 8e-3
     weight_decay: float = 1e-4
     gradient_norm: float = 1.0
-    item_dropout: float = 0.01  # share of training events whose item becomes row 0, so that "unknown item" is learned
+    item_dropout: float = 0.01  # share of training events whose item becomes row 0, which trains the unknown item
     patience_epochs: int = 3  # early stop after so many epochs without a better validation loss
 
 
@@ -54,22 +54,22 @@ class EpochReport:
 Progress = Callable[[EpochReport], None]
 
 
-def fit_edge(
+def fit_device_model(
     examples: Examples,
-    config: EdgeModelConfig,
+    config: DeviceModelConfig,
     training: TrainingConfig,
     *,
     seed: int,
     training_rows: Indices | None = None,
     validation_rows: Indices | None = None,
     progress: Progress | None = None,
-) -> tuple[EdgeModel, tuple[EpochReport, ...]]:
-    """Fits the device model on decisions whose base logits come from a base that never saw their outcomes.
+) -> tuple[DeviceModel, tuple[EpochReport, ...]]:
+    """Fits the device model on decisions whose base logits come from a base model fitted without their outcomes.
 
     Args:
         examples: decisions; the base logits must be cross-fitted by user, or the residual trusts them too much.
         config: sizes of the model.
-        training: how to fit.
+        training: settings of the fit.
         seed: same seed, same machine, same thread count: the same weights, bit for bit.
         training_rows: int64, decisions to fit on; all but the validation rows if not given.
         validation_rows: int64, decisions of users that are not in `training_rows`, for the early stop.
@@ -82,11 +82,11 @@ def fit_edge(
     Raises:
         ValueError: there is no decision to fit on.
     """
-    inputs = edge_inputs(examples)
+    inputs = device_model_inputs(examples)
     outcomes = torch.from_numpy(examples.outcomes)
     weights = torch.ones(config.objectives)
 
-    def loss_of(model: EdgeModel, rows: Tensor) -> Tensor:
+    def loss_of(model: DeviceModel, rows: Tensor) -> Tensor:
         batch = [array[rows] for array in inputs]
         if model.training:
             batch[0] = _forget_items(batch[0], training.item_dropout)
@@ -94,20 +94,20 @@ def fit_edge(
         return objective_loss(logits, outcomes[rows], batch[6] > 0, training.loss)
 
     with _repeatable(seed):
-        model = EdgeModel(config)
+        model = DeviceModel(config)
         fit_rows, check_rows = _split(len(outcomes), training_rows, validation_rows)
         history = _fit(model, loss_of, fit_rows, check_rows, training, progress)
     return model, history
 
 
-def predict_edge(model: EdgeModel, examples: Examples) -> F32:
-    """Logits of every decision, float32 (D, C, K), at one fixed batch shape."""
+def predict_device_model(model: DeviceModel, examples: Examples) -> F32:
+    """Returns the logits of every decision, float32 (D, C, K), computed at one fixed batch shape."""
     weights = torch.ones(model.config.objectives)
-    return _predict(model, lambda batch: model(*batch, weights)[1], edge_inputs(examples))
+    return _predict(model, lambda batch: model(*batch, weights)[1], device_model_inputs(examples))
 
 
-def edge_inputs(examples: Examples) -> list[Tensor]:
-    """The arrays of `EdgeModel.forward` in its order, without the weights, sharing the memory of the examples."""
+def device_model_inputs(examples: Examples) -> list[Tensor]:
+    """Returns the inputs of `DeviceModel.forward` without the weights; they share the memory of the examples."""
     events = (examples.event_item, examples.event_kind, examples.event_age_s, examples.event_value)
     arrays = (*events, examples.counters, examples.context, examples.candidate, examples.base_logits)
     return [torch.from_numpy(array) for array in arrays]
@@ -126,16 +126,16 @@ def fit_base(
     validation_rows: Indices | None = None,
     progress: Progress | None = None,
 ) -> BaseModel:
-    """Fits the cloud's ranker on what was known at the refresh before each decision.
+    """Fits the base model on the user's state at the refresh before each decision.
 
     Args:
-        states: what the cloud knew at each refresh.
-        state_of_example: int64 (D,), row of `states` that each decision would have been served from.
+        states: the state of each user at each refresh.
+        state_of_example: int64 (D,), row of `states` at the refresh before each decision.
         candidate: int32 (D, C), row of the offer table; 0 = padding.
         outcomes: float32 (D, C, K), 1 or 0; NaN where unknown.
         config: sizes of the model.
-        training: how to fit.
-        seed, training_rows, validation_rows, progress: as for `fit_edge`.
+        training: settings of the fit.
+        seed, training_rows, validation_rows, progress: as for `fit_device_model`.
 
     Returns:
         The model with the weights of its best epoch, in evaluation mode.
@@ -147,12 +147,12 @@ def fit_base(
     state_row, offer_row, target = (torch.from_numpy(array) for array in (state_of_example, candidate, outcomes))
 
     def loss_of(model: BaseModel, rows: Tensor) -> Tensor:
-        # Decisions of one user on one day share a state: each distinct state is scored once a batch.
+        # Decisions of one user on one day share a state: each distinct state is scored once per batch.
         unique, position = torch.unique(state_row[rows], return_inverse=True)
         batch = [array[unique] for array in inputs]
         if model.training:
             batch[0] = _forget_items(batch[0], training.item_dropout)
-        every_offer = model(*batch)[position]  # (rows, O, K)
+        every_offer = model(BaseModelInputs(*batch))[position]  # (rows, O, K)
         candidates = offer_row[rows].long()
         index = (candidates - 1).clamp_min(0).unsqueeze(-1).expand(-1, -1, target.shape[-1])
         return objective_loss(every_offer.gather(1, index), target[rows], candidates > 0, training.loss)
@@ -166,16 +166,16 @@ def fit_base(
 
 
 def predict_base(model: BaseModel, states: BaseStates) -> F32:
-    """Logits of every offer for every state, float32 (S, O, K), at one fixed batch shape."""
-    return _predict(model, lambda batch: model(*batch), _state_inputs(states))
+    """Returns the logits of every offer for every state, float32 (S, O, K), computed at one fixed batch shape."""
+    return _predict(model, lambda batch: model(BaseModelInputs(*batch)), _state_inputs(states))
 
 
 def objective_loss(logits: Tensor, outcomes: Tensor, is_candidate: Tensor, loss: Loss) -> Tensor:
-    """Mean loss per objective in nats, summed over the objectives.
+    """Returns the mean loss per objective in nats, summed over the objectives.
 
     Args:
         logits: float32 (rows, C, K).
-        outcomes: float32 (rows, C, K), 1, 0, or NaN where unknown: NaN never enters the loss.
+        outcomes: float32 (rows, C, K), 1, 0, or NaN where unknown, which the loss leaves out.
         is_candidate: bool (rows, C), false for padding.
         loss: "binary", cross-entropy of each known outcome; "softmax", cross-entropy over the candidates of each
             decision that has a positive (several positives share it evenly).
@@ -259,7 +259,7 @@ def _predict(model: nn.Module, logits_of: Callable[[list[Tensor]], Tensor], inpu
     parts: list[F32] = []
     rows = len(inputs[0])
     for start in range(0, rows, PREDICTION_ROWS):
-        # The last batch is filled up with copies of row 0, to keep the shape.
+        # The last batch is padded with copies of row 0, so that every batch has one shape.
         take = torch.arange(start, start + PREDICTION_ROWS)
         take[take >= rows] = 0
         parts.append(logits_of([array[take] for array in inputs]).numpy()[: rows - start])
@@ -286,7 +286,7 @@ def _state_inputs(states: BaseStates) -> list[Tensor]:
 
 @contextlib.contextmanager
 def _repeatable(seed: int) -> Iterator[None]:
-    """Seeds torch and asks for deterministic kernels, and leaves the caller's settings as they were."""
+    """Seeds torch and selects deterministic kernels; restores the caller's settings at the end."""
     before = torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.markup import escape as escape_markup
 from rich.table import Table
+from rich.text import Text
 
 from cloud_export.atomic_write import write_whole
 from cloud_export.html.page import page
@@ -83,25 +83,23 @@ def summary_table(report: Report) -> Table:
     quality = block(cleaned, "quality")
     closed = number(cleaned, "oracle_gap_closed")
     words = headline(cleaned) + (f" Gap to the oracle closed: {share(closed)}." if closed is not None else "")
-    table = Table(
-        title=escape_markup(f"Scene {text(cleaned, 'scene')}".rstrip()), caption=words, caption_justify="left"
-    )
+    table = Table(title=f"Scene {text(cleaned, 'scene')}".rstrip(), caption=words, caption_justify="left")
     table.add_column("ranking", no_wrap=True)
     for label, _ in METRICS.values():
         table.add_column(label, justify="right")
     for name in rankings_of(quality):
-        table.add_row(escape_markup(ranking_label(name)), *_cells(block(quality, name), signed=False))
+        table.add_row(ranking_label(name), *_cells(block(quality, name), signed=False))
     if change := block(quality, "device_minus_base"):
         table.add_section()
         table.add_row("Device − base", *_cells(change, signed=True), style="bold")
     return table
 
 
-def _cells(figures: Report, *, signed: bool) -> list[str]:
+def _cells(figures: Report, *, signed: bool) -> list[Text]:
     """Mean and interval of each metric, one above the other's bounds."""
     intervals = [block(figures, key) for key in METRICS]
     return [
-        f"{metric(number(interval, 'mean'), signed=signed)}\n[dim]{span(interval, signed=signed)}[/dim]"
+        Text.assemble(metric(number(interval, "mean"), signed=signed), "\n", (span(interval, signed=signed), "dim"))
         for interval in intervals
     ]
 

@@ -1,0 +1,1 @@
+"""Scenes: loads and checks scene files, their policy and their texts."""

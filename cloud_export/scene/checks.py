@@ -1,4 +1,4 @@
-"""The rules of a scene beyond the type of each field, and pydantic's findings in our words. No I/O."""
+"""Checks the rules of a scene beyond the type of each field, and rewords pydantic's findings. No I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cloud_export.scene.text_checks import text_problems
 
 
 def cross_problems(scene: Scene) -> Iterator[SceneProblem]:
-    """Everything that one field says and another contradicts."""
+    """Yields a problem for each contradiction between fields."""
     yield from kind_problems(scene)
     yield from _repetitions(scene)
     yield from _objective_problems(scene)
@@ -35,7 +35,7 @@ def cross_problems(scene: Scene) -> Iterator[SceneProblem]:
 
 
 def shape_problem(root: type[BaseModel], found: ErrorDetails) -> SceneProblem:
-    """One finding of pydantic as a field path, a value, a reason and a fix."""
+    """Returns a finding of pydantic as a field path, a value, a reason and a fix."""
     location = found["loc"]
     field = _path(location)
     if found["type"] == "extra_forbidden":
@@ -43,7 +43,7 @@ def shape_problem(root: type[BaseModel], found: ErrorDetails) -> SceneProblem:
         fix = f"{suggestion(str(location[-1]), known)}the fields here are {quoted(known)}"
         return SceneProblem(field, found["input"], "there is no such field", fix)
     if found["type"] == "missing":
-        return SceneProblem(field, None, "it is missing", "add it (docs/scene.md says what it means)")
+        return SceneProblem(field, None, "it is missing", "add it (docs/scene.md explains it)")
     fix = found["msg"].replace("Input should", "it should").replace("String should", "the text should")
     if found["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'", str(found.get("ctx", {}).get("expected", "")))
@@ -57,7 +57,7 @@ def _path(location: Sequence[int | str]) -> str:
 
 
 def _keys_at(root: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """The field names of the section at `location`; list indices and names in a table do not change it."""
+    """Returns the field names of the section at `location`; list indices and names in a table do not change it."""
     section, is_key = root, False
     for part in location:
         if isinstance(part, int):
@@ -74,12 +74,12 @@ def _keys_at(root: type[BaseModel], location: Sequence[int | str]) -> list[str]:
 
 
 def _fields(section: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
-    """Each field under the name that it has in the file."""
+    """Returns each field with its name in the file."""
     return [(field.alias or name, field) for name, field in section.model_fields.items()]
 
 
 def _section_in(annotation: object) -> type[BaseModel] | None:
-    """The section class within an annotation such as `tuple[Cap, ...]`, `dict[Word, Step]` or `Derivation | None`."""
+    """Returns the section class in an annotation such as `tuple[Cap, ...]`, `dict[Word, Step]` or `Cap | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for one in get_args(annotation) if (found := _section_in(one))), None)

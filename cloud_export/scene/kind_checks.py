@@ -1,7 +1,4 @@
-"""The rules of a scene about kinds of events: which are recorded, which follow from others, where each may stand.
-
-No I/O.
-"""
+"""Checks the kinds of events of a scene: recorded and derived kinds, and the fields that may name them. No I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from edge_sdk.vocabulary import kind_id
 
 
 def kind_problems(scene: Scene) -> Iterator[SceneProblem]:
-    """Everything that is wrong with the kinds that a scene names."""
+    """Yields a problem for each wrong kind that a scene names."""
     yield from _id_problems(scene)
     for field, kind in _recorded_kinds_used(scene):
         yield from _unless_recorded(field, kind, scene)
@@ -24,14 +21,14 @@ def kind_problems(scene: Scene) -> Iterator[SceneProblem]:
             reason = "its events are about no item, so they never count for an offer or a category"
             yield SceneProblem(field, kind, reason, "remove it")
     yield from _session_problems(scene)
-    for index, stay in enumerate(scene.events.dwell):
-        yield from _dwell_problems(f"events.dwell[{index}]", stay)
-    for index, passed in enumerate(scene.events.ignored):
-        yield from _ignored_problems(f"events.ignored[{index}]", passed)
+    for index, dwell in enumerate(scene.events.dwell):
+        yield from _dwell_problems(f"events.dwell[{index}]", dwell)
+    for index, ignored in enumerate(scene.events.ignored):
+        yield from _ignored_problems(f"events.ignored[{index}]", ignored)
 
 
 def kind_lists(scene: Scene) -> dict[str, Sequence[str]]:
-    """Every field that lists kinds, each of which may stand there once."""
+    """Returns every field that lists kinds without repetition."""
     lists: dict[str, Sequence[str]] = {
         "events.kinds": scene.events.kinds,
         "model.window_kinds": scene.model.window_kinds,
@@ -43,13 +40,13 @@ def kind_lists(scene: Scene) -> dict[str, Sequence[str]]:
 
 
 def unless_known(field: str, name: str, known: Iterable[str], where: str) -> Iterator[SceneProblem]:
-    """A problem if a field names what is not declared elsewhere.
+    """Yields a problem if a field has a name that is not declared.
 
     Args:
         field: dotted path of the field.
-        name: what stands there.
-        known: what may stand there.
-        where: the field that declares it.
+        name: the name in the field.
+        known: the declared names.
+        where: the field that declares them.
     """
     listed = list(known)
     if name not in listed:
@@ -58,7 +55,7 @@ def unless_known(field: str, name: str, known: Iterable[str], where: str) -> Ite
 
 
 def named(field: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The field of each name of a list in which one name may stand without brackets."""
+    """Yields the field of each name of a list that may be written as a single name without brackets."""
     if len(names) == 1:
         yield field, names[0]
     else:
@@ -66,23 +63,23 @@ def named(field: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def repetitions(field: str, values: Sequence[object]) -> Iterator[SceneProblem]:
-    """A problem for each value that stands in a list a second time."""
+    """Yields a problem for each value that occurs in a list a second time."""
     for index, value in enumerate(values):
         if value in values[:index]:
-            yield SceneProblem(f"{field}[{index}]", value, "it stands in the list twice", "remove one of them")
+            yield SceneProblem(f"{field}[{index}]", value, "it occurs in the list twice", "remove one of them")
 
 
 def _rule_lists(scene: Scene) -> dict[str, Sequence[str]]:
-    """The kinds that rules of derived events look at."""
+    """Returns the kinds in the rules of derived events."""
     events = scene.events
     lists: dict[str, Sequence[str]] = {}
     if events.session:
         lists["events.session.activity"] = events.session.activity
-    for index, stay in enumerate(events.dwell):
-        lists |= {f"events.dwell[{index}].of": stay.of, f"events.dwell[{index}].activity": stay.activity}
-    for index, passed in enumerate(events.ignored):
+    for index, dwell in enumerate(events.dwell):
+        lists |= {f"events.dwell[{index}].of": dwell.of, f"events.dwell[{index}].activity": dwell.activity}
+    for index, ignored in enumerate(events.ignored):
         field = f"events.ignored[{index}]"
-        lists |= {f"{field}.seen": passed.seen, f"{field}.touched": passed.touched}
+        lists |= {f"{field}.seen": ignored.seen, f"{field}.touched": ignored.touched}
     return lists
 
 
@@ -103,7 +100,7 @@ def _id_problems(scene: Scene) -> Iterator[SceneProblem]:
 
 
 def _recorded_kinds_used(scene: Scene) -> Iterator[tuple[str, str]]:
-    """Every field that names a kind which an app must be able to record, with the kind."""
+    """Yields every field that names a recorded kind, with the kind."""
     lists = _rule_lists(scene)
     if scene.decisions:
         lists["decisions.positive_kinds"] = scene.decisions.positive_kinds
@@ -118,7 +115,7 @@ def _recorded_kinds_used(scene: Scene) -> Iterator[tuple[str, str]]:
 
 
 def _any_kinds_used(scene: Scene) -> Iterator[tuple[str, str]]:
-    """Every field that names a recorded or a derived kind, with the kind."""
+    """Yields every field that names a recorded or a derived kind, with the kind."""
     yield from ((f"model.window_kinds[{index}]", kind) for index, kind in enumerate(scene.model.window_kinds))
     yield from ((f"retention.kinds.{kind}", kind) for kind in scene.retention.kinds)
     for field, rule in scene.policy.counted.items():
@@ -128,7 +125,7 @@ def _any_kinds_used(scene: Scene) -> Iterator[tuple[str, str]]:
 
 
 def _kinds_with_item(scene: Scene) -> Iterator[tuple[str, str]]:
-    """Those of them that have a meaning only for events about an offer or another item."""
+    """Yields the fields that require a kind of events about an offer or another item, with the kind."""
     yield from ((f"model.counter_kinds[{index}]", kind) for index, kind in enumerate(scene.model.counter_kinds))
     for field, rule in scene.policy.counted.items():
         if rule.per in ("offer", "category"):
@@ -137,7 +134,7 @@ def _kinds_with_item(scene: Scene) -> Iterator[tuple[str, str]]:
 
 def _unless_recorded(field: str, kind: str, scene: Scene) -> Iterator[SceneProblem]:
     if kind in scene.events.derived_kinds.values() and kind not in scene.events.kinds:
-        reason = "it follows from other events and is never recorded, and here a recorded kind must stand"
+        reason = "it is derived from other events and never recorded, and this field needs a recorded kind"
         yield SceneProblem(field, kind, reason, f"use one of {quoted(scene.events.kinds)}")
     else:
         yield from unless_known(field, kind, scene.events.kinds, "events.kinds")
@@ -150,14 +147,14 @@ def _session_problems(scene: Scene) -> Iterator[SceneProblem]:
         yield SceneProblem("events.session", None, "it derives neither the start nor the end of a session", fix)
 
 
-def _dwell_problems(field: str, stay: Dwell) -> Iterator[SceneProblem]:
-    for index, kind in enumerate(stay.of):
-        if stay.activity and kind not in stay.activity:
-            reason = f"it is not in {field}.activity, so it would begin a stay without ending the one before"
+def _dwell_problems(field: str, dwell: Dwell) -> Iterator[SceneProblem]:
+    for index, kind in enumerate(dwell.of):
+        if dwell.activity and kind not in dwell.activity:
+            reason = f"it is not in {field}.activity, so it would begin a dwell without ending the one before"
             yield SceneProblem(f"{field}.of[{index}]", kind, reason, f"add it to {field}.activity")
 
 
-def _ignored_problems(field: str, passed: Ignored) -> Iterator[SceneProblem]:
-    for index, kind in enumerate(passed.touched):
-        if kind in passed.seen:
+def _ignored_problems(field: str, ignored: Ignored) -> Iterator[SceneProblem]:
+    for index, kind in enumerate(ignored.touched):
+        if kind in ignored.seen:
             yield SceneProblem(f"{field}.touched[{index}]", kind, f"it is in {field}.seen too", "remove it from one")

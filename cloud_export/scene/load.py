@@ -1,4 +1,4 @@
-"""`scene.toml` -> a checked, frozen `Scene`. Every field is explained in docs/scene.md."""
+"""Loads a scene file as a checked, frozen `Scene`; docs/scene.md explains every field."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from cloud_export.errors import SceneError, SceneProblem, quoted, suggestion
 from cloud_export.scene.checks import cross_problems, shape_problem
+from cloud_export.scene.former_keys import former_problems, is_within
 from cloud_export.scene.sections import Dwell, Events, Scene, Session
 
 __all__ = ["Scene", "load_scene", "scene_from_table"]
@@ -20,7 +21,7 @@ Rule = TypeVar("Rule", Session, Dwell)
 
 
 def load_scene(path_or_name: str | Path) -> Scene:
-    """Read and check a scene file.
+    """Reads and checks a scene file.
 
     Args:
         path_or_name: A file, or the bare name of a scene shipped with the package: "loan" or "loan.toml".
@@ -40,7 +41,7 @@ def load_scene(path_or_name: str | Path) -> Scene:
 
 
 def scene_from_table(table: Mapping[str, object], *, file: str = "scene.toml") -> Scene:
-    """Check a scene that is already parsed.
+    """Checks a scene that is already parsed.
 
     Args:
         table: The content of a scene file as `tomllib` gives it.
@@ -49,18 +50,20 @@ def scene_from_table(table: Mapping[str, object], *, file: str = "scene.toml") -
     Raises:
         SceneError: Fields are wrong; all wrong fields are named.
     """
+    renamed = list(former_problems(table))
     try:
         scene = Scene.model_validate(_with_tuples(table))
     except ValidationError as error:
-        raise SceneError(file, [shape_problem(Scene, one) for one in error.errors()]) from error
-    problems = list(cross_problems(scene))
+        others = [shape_problem(Scene, one) for one in error.errors()]
+        raise SceneError(file, [*renamed, *(one for one in others if not is_within(one.field, renamed))]) from error
+    problems = renamed or list(cross_problems(scene))
     if problems:
         raise SceneError(file, problems)
     return _with_defaults(scene)
 
 
 def _read(path: Path) -> tuple[str, bytes]:
-    """The name and the bytes of a scene file: the caller's own, else the shipped one."""
+    """Returns the name and the bytes of a scene file: the one at the path, else the shipped one of that name."""
     try:
         if path.is_file():
             return str(path), path.read_bytes()
@@ -76,7 +79,7 @@ def _read(path: Path) -> tuple[str, bytes]:
 
 
 def _with_tuples(value: object) -> object:
-    """Lists -> tuples throughout: a frozen scene holds no list, and strict pydantic takes none for a tuple."""
+    """Returns the value with tuples for lists, because the sections are frozen and pydantic is strict."""
     if isinstance(value, Mapping):
         return {key: _with_tuples(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -85,7 +88,7 @@ def _with_tuples(value: object) -> object:
 
 
 def _with_defaults(scene: Scene) -> Scene:
-    """Fill in the defaults that depend on other sections."""
+    """Returns the scene with the defaults that depend on other sections."""
     events, model = scene.events, scene.model
     counted = tuple(kind for kind in events.all_kinds if kind not in events.kinds_about_nothing)
     chosen = {"window_kinds": model.window_kinds or events.all_kinds, "counter_kinds": model.counter_kinds or counted}
@@ -99,7 +102,7 @@ def _with_defaults(scene: Scene) -> Scene:
 
 
 def _with_activity(events: Events) -> Events:
-    """Where a rule names no activity, every recorded event is one."""
+    """Returns the events with the default activity of each rule: every recorded kind."""
 
     def filled(rule: Rule) -> Rule:
         return rule.model_copy(update={"activity": rule.activity or events.kinds})

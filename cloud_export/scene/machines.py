@@ -1,4 +1,4 @@
-"""[[machines]] of a scene: as the device has them, and what can be wrong with them. No I/O."""
+"""Converts and checks the [[machines]] of a scene. No I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_sdk.vocabulary import kind_id
 
 
 def machine_rule(machine: Machine) -> MachineRule:
-    """The machine by indices and kind ids; its states must be known."""
+    """Returns the machine with indices and kind ids; the states of its steps must be declared."""
     steps = tuple(_step(machine, step) for step in machine.steps)
     return MachineRule(machine.name, Scope[machine.per.upper()], machine.states, steps)
 
@@ -30,7 +30,7 @@ def _step(machine: Machine, step: Step) -> MachineStep:
 
 
 def machine_problems(scene: Scene) -> Iterator[SceneProblem]:
-    """Everything that is wrong with the state machines."""
+    """Yields a problem for each wrong field of the state machines."""
     names = [machine.name for machine in scene.machines]
     for index, machine in enumerate(scene.machines):
         field = f"machines[{index}]"
@@ -41,12 +41,12 @@ def machine_problems(scene: Scene) -> Iterator[SceneProblem]:
         problems = list(_steps_problems(f"{field}.steps", machine, scene))
         yield from problems
         if not problems and time_cycle(machine_rule(machine)):
-            reason = "its steps by time lead from a state back to it, so it would never come to rest"
+            reason = "its steps by time lead from a state back to it, so the machine would never stop"
             yield SceneProblem(f"{field}.steps", None, reason, "name in `from` the states that a step leaves")
 
 
 def _context_problems(field: str, machine: Machine, scene: Scene) -> Iterator[SceneProblem]:
-    """One of the same name gives a context field, so its states are values of that field."""
+    """Yields the problems of a machine with the name of a context field: its states must be values of that field."""
     if machine.name not in scene.context:
         return
     if machine.per != "user":

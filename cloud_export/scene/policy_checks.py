@@ -1,4 +1,4 @@
-"""The rules of a scene about its policy: whom a rule may ask for, and numbers that contradict each other. No I/O."""
+"""Checks the policy of a scene: names in conditions and selectors, and numbers that contradict each other. No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloud_export.scene.sections import Scene
 
 
 def policy_problems(scene: Scene) -> Iterator[SceneProblem]:
-    """Everything that one rule says and another field contradicts."""
+    """Yields a problem for each contradiction between the policy and another field."""
     yield from _name_problems(scene)
     yield from _channel_problems(scene)
     for field, conditions in scene.policy.conditions.items():
@@ -24,17 +24,17 @@ def policy_problems(scene: Scene) -> Iterator[SceneProblem]:
     for field, rule in scene.policy.counted.items():
         yield from _counted_problems(field, rule, scene)
     yield from _quiet_problems(scene)
-    yield from _gate_problems(scene)
+    yield from _warm_up_problems(scene)
     yield from _budget_problems(scene)
     yield from _exploration_problems(scene)
 
 
 def _name_problems(scene: Scene) -> Iterator[SceneProblem]:
-    """Conditions name context fields, machines and attributes alike."""
+    """Yields names of attributes that are also context fields or machines, and names of two rules."""
     others = {**dict.fromkeys(scene.context, "context"), **{machine.name: "machines" for machine in scene.machines}}
     for index, name in enumerate(scene.attributes.names):
         if name in others:
-            reason = f"[{others[name]}] has this name too, and a condition could not tell them apart"
+            reason = f"[{others[name]}] has this name too, so a condition with it would be ambiguous"
             yield SceneProblem(f"attributes.names[{index}]", name, reason, "rename one of them")
     first: dict[str, str] = {}
     policy = scene.policy
@@ -56,12 +56,12 @@ def _name_problems(scene: Scene) -> Iterator[SceneProblem]:
 
 
 def _channel_problems(scene: Scene) -> Iterator[SceneProblem]:
-    """What a channel has shown is counted by its kind, so no two may share one."""
+    """Yields a problem for each kind of impressions that two channels share: it counts one channel's impressions."""
     owner = {scene.events.shown: "events.shown"} if scene.events.shown else {}
     for name, channel in scene.channels.items():
         field = f"channels.{name}.shown"
         if channel.shown is not None and owner.setdefault(channel.shown, field) != field:
-            reason = f"it is {owner[channel.shown]} too, so nobody could tell what was shown where"
+            reason = f"it is {owner[channel.shown]} too, so impressions of the two could not be told apart"
             yield SceneProblem(field, channel.shown, reason, "give the channel a kind of its own")
 
 
@@ -124,8 +124,8 @@ def _selection_problems(scene: Scene) -> Iterator[SceneProblem]:
             yield from repetitions(f"{field}.category", rule.category)
             yield from repetitions(f"{field}.offers", rule.offers)
             if name == "eligibility" and not rule.when:
-                reason = "without conditions it takes nothing out"
-                yield SceneProblem(f"{field}.when", None, reason, "add them; to take offers out, use [[policy.blocks]]")
+                reason = "without conditions it suppresses no offer"
+                yield SceneProblem(f"{field}.when", None, reason, "add them; to suppress offers, use [[policy.blocks]]")
 
 
 def _weight_problems(scene: Scene) -> Iterator[SceneProblem]:
@@ -150,18 +150,18 @@ def _counted_problems(field: str, rule: Cap | Cooldown, scene: Scene) -> Iterato
         yield SceneProblem(f"{field}.within_s", rule.within_s, reason, 'write within_s, or within = "day"')
     if rule.per != "channel":
         if not rule.kind:
-            fix = "add it (docs/scene.md says what it means)"
+            fix = "add it (docs/scene.md explains it)"
             yield SceneProblem(f"{field}.kind", None, "it is missing", fix)
         return
     if rule.kind:
-        reason = "a channel counts what it has shown itself"
+        reason = "a channel counts its own impressions"
         yield SceneProblem(f"{field}.kind", rule.kind, reason, 'remove it, or count per = "user"')
     if not rule.channel and not scene.channels:
         yield SceneProblem(f"{field}.per", rule.per, "the scene has no channels", "declare one: [channels.push]")
     for name in rule.channel or scene.channels:
         if (not name or name in scene.channels) and shown_kind(scene, name) is None:
             where = f"channels.{name}.shown" if name else "events.shown"
-            reason = f"no kind of event says what {name or 'the app'} has shown"
+            reason = f"no kind of event is an impression of {name or 'the app'}"
             yield SceneProblem(f"{field}.channel", None, reason, f"set {where}")
 
 
@@ -174,7 +174,7 @@ def _quiet_problems(scene: Scene) -> Iterator[SceneProblem]:
             yield SceneProblem(f"{field}.until", rule.until, "it is the same time as `from`", fix)
 
 
-def _gate_problems(scene: Scene) -> Iterator[SceneProblem]:
+def _warm_up_problems(scene: Scene) -> Iterator[SceneProblem]:
     warm_up, window = scene.policy.warm_up, scene.model.window
     if warm_up.full_events is not None and warm_up.full_events < warm_up.min_events:
         reason = f"it is below min_events ({warm_up.min_events})"
@@ -182,7 +182,7 @@ def _gate_problems(scene: Scene) -> Iterator[SceneProblem]:
     for name in ("min_events", "full_events"):
         number = getattr(warm_up, name)
         if number is not None and number > window:
-            reason = f"the window never holds so many (model.window is {window})"
+            reason = f"the window never has so many events (model.window is {window})"
             yield SceneProblem(f"policy.warm_up.{name}", number, reason, "lower it")
 
 
@@ -194,7 +194,7 @@ def _budget_problems(scene: Scene) -> Iterator[SceneProblem]:
         reason = "it is missing" if budget.period is None else "`period` is there too"
         yield SceneProblem("policy.budget.period_s", budget.period_s, reason, 'write period_s, or period = "day"')
     if all(shown_kind(scene, name) is None for name in ("", *scene.channels)):
-        reason = "no kind of event says that an offer was shown, so nothing would be spent"
+        reason = "no kind of event is an impression, so nothing would be spent"
         yield SceneProblem("policy.budget", None, reason, "set events.shown, or `shown` of a channel")
 
 

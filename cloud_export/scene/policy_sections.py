@@ -1,4 +1,4 @@
-"""The sections of a scene file that a person decides: rules, channels, machines. docs/scene.md explains them."""
+"""The sections of a scene file for the policy, channels and machines; docs/scene.md explains them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class Condition(Section):
-    """One entry of a rule's `when`: one of these values, or a number within bounds."""
+    """An entry of a rule's `when`: one of these values, or a number within bounds."""
 
     one_of: Names = ()
     at_least: Finite | None = None
@@ -38,7 +38,7 @@ Conditions = dict[Word, Annotated[Condition, BeforeValidator(_condition)]]
 
 
 class Selecting(Section):
-    """Which candidates a rule is about, and when: offers or categories named (none = every one), of these channels."""
+    """The targets and conditions of a rule: offers or categories (none = every offer), channels, and `when`."""
 
     name: Text | None = None
     category: Names = ()
@@ -48,17 +48,17 @@ class Selecting(Section):
 
 
 class Eligibility(Selecting):
-    """[[policy.eligibility]]: the selected may stand only while all conditions hold."""
+    """[[policy.eligibility]]: the rule's offers are eligible only while all conditions are true."""
 
 
 class Block(Selecting):
-    """[[policy.blocks]]: the selected do not stand while all conditions hold."""
+    """[[policy.blocks]]: the rule's offers are not eligible while all conditions are true."""
 
     by: Literal["operator", "user"] = "operator"
 
 
 class Pin(Selecting):
-    """[[policy.pins]]: the best `count` of the selected take the places from `place` on."""
+    """[[policy.pins]]: the best `count` eligible offers of the rule take the places from `place` on."""
 
     by: Literal["operator", "user"] = "operator"
     place: Count
@@ -66,7 +66,7 @@ class Pin(Selecting):
 
 
 class WeightRule(Section):
-    """[[policy.weights]]: other weights while all conditions, of the user only, hold."""
+    """[[policy.weights]]: other weights while all conditions, which concern the user only, are true."""
 
     name: Text | None = None
     when: Conditions = Field(default={})
@@ -74,13 +74,13 @@ class WeightRule(Section):
 
 
 class Boost(Selecting):
-    """[[policy.boosts]]: `add`, a logit, to the score of the selected."""
+    """[[policy.boosts]]: adds `add`, a logit, to the scores of the rule's offers."""
 
     add: Finite
 
 
 class Counted(Section):
-    """What a cap or a cooldown counts. With per = "channel" the channel's own shown kind is counted."""
+    """The events that a cap or a cooldown counts; with per = "channel", the impressions of the channel."""
 
     name: Text | None = None
     kind: Names = ()
@@ -102,13 +102,13 @@ class Cap(Counted):
 
 
 class Cooldown(Counted):
-    """[[policy.cooldowns]]: rest for `rest_s` seconds after an event of `kind`."""
+    """[[policy.cooldowns]]: suppresses for `rest_s` seconds after an event of `kind`."""
 
     rest_s: Seconds
 
 
 class QuietHours(Section):
-    """[[policy.quiet_hours]]: candidates of these channels do not stand from one time of the local day to another."""
+    """[[policy.quiet_hours]]: suppresses candidates of these channels between two times of the local day."""
 
     name: Text | None = None
     channel: ChannelNames = ()
@@ -117,7 +117,7 @@ class QuietHours(Section):
 
 
 class WarmUp(Section):
-    """[policy.warm_up]: how many events in the window the model needs before it counts in full.
+    """[policy.warm_up]: the numbers of window events at which the model starts to count, and counts in full.
 
     `full_events` defaults to `min_events`.
     """
@@ -134,13 +134,13 @@ class ModelBounds(Section):
 
 
 class Cost(Section):
-    """[policy.cost]: what a unit of cost takes off the score, a logit."""
+    """[policy.cost]: the amount, a logit, that a unit of cost takes off the score."""
 
     weight: NotNegative = 0.0
 
 
 class Budget(Section):
-    """[policy.budget]: what the device may spend in a period."""
+    """[policy.budget]: the highest spending of the device in a period."""
 
     amount: NotNegative
     period_s: Seconds | None = None
@@ -154,14 +154,14 @@ class Budget(Section):
 
 
 class Minimum(Section):
-    """[policy.minimum]: an offer with a lower score is not shown."""
+    """[policy.minimum]: suppresses offers with a lower score."""
 
     score: Finite
     retry_after_s: Annotated[int, Field(ge=0, le=315_360_000)] = 0
 
 
 class Exploration(Section):
-    """[policy.exploration]: how offers get a chance that the scores do not give them."""
+    """[policy.exploration]: draws the order at random, so that other offers are shown too."""
 
     mode: Literal["off", "epsilon_greedy", "softmax"] = "off"
     epsilon: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -191,7 +191,7 @@ class Policy(Section):
 
     @property
     def conditions(self) -> dict[str, Conditions]:
-        """The field of every rule that has conditions -> its conditions."""
+        """The path of every rule that has conditions -> its conditions."""
         lists: dict[str, Sequence[Selecting | WeightRule]] = {
             "eligibility": self.eligibility,
             "blocks": self.blocks,
@@ -207,20 +207,20 @@ class Policy(Section):
 
     @property
     def counted(self) -> dict[str, Cap | Cooldown]:
-        """The field of every cap and cooldown -> what it says."""
+        """The path of every cap and cooldown -> the rule."""
         caps: dict[str, Cap | Cooldown] = {f"policy.caps[{index}]": cap for index, cap in enumerate(self.caps)}
         return caps | {f"policy.cooldowns[{index}]": rest for index, rest in enumerate(self.cooldowns)}
 
 
 class ChannelFields(Section):
-    """[channels.<name>]: a way to reach the user beside the app itself."""
+    """[channels.<name>]: a way to reach the user other than the app itself."""
 
     shown: Text | None = None
     cost: NotNegative = 0.0
 
 
 class Step(Section):
-    """One of a machine's steps: by the `count`-th event of `on`, or `after_s` seconds in a state."""
+    """A step of a machine: at the `count`-th event of `on`, or after `after_s` seconds in a state."""
 
     from_: Annotated[Names, Field(alias="from")] = ()
     on: Text | None = None
@@ -230,7 +230,7 @@ class Step(Section):
 
 
 class Machine(Section):
-    """[[machines]]: states that events and time step through; the first is where it begins."""
+    """[[machines]]: states that change by events and time; the first is the initial state."""
 
     name: Word
     per: Literal["user", "offer", "category"] = "user"

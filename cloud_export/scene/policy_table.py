@@ -1,4 +1,4 @@
-"""A scene's policy as the table that bundles and policy files carry. The reader is edge_sdk/bundle/policy_reader.py."""
+"""Writes a scene's policy as the table of bundles and policy files; edge_sdk/bundle/policy_reader.py reads it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MODE = {"off": fb.Explore.Off, "epsilon_greedy": fb.Explore.EpsilonGreedy, "sof
 
 
 def policy_table(scene: Scene) -> fb.PolicyT:
-    """What [objectives] and [policy] say, by names and ids, so that it fits any bundle of the scene."""
+    """Returns [objectives] and [policy] with names and ids, so that the table fits any bundle of the scene."""
     policy = scene.policy
     warm_up, minimum = policy.warm_up, policy.minimum
     about = partial(_about, scene)
@@ -65,17 +65,17 @@ def policy_table(scene: Scene) -> fb.PolicyT:
 
 
 def shown_kind(scene: Scene, channel: str) -> str | None:
-    """The kind that says an offer was shown on a channel; "" is the app itself."""
+    """Returns the kind of impressions on a channel; "" is the app itself."""
     return scene.channels[channel].shown if channel else scene.events.shown
 
 
 def _each(kind: str, rules: Sequence[Rule], table: Callable[[str, Rule], Table]) -> list[Table] | None:
-    """A table of each rule, under the name that it has where the scene gives none; None = no rules."""
+    """Returns a table for each rule, with its list and place as the default name; None = no rules."""
     return [table(f"{kind}[{index}]", rule) for index, rule in enumerate(rules)] or None
 
 
 def _about(scene: Scene, default_name: str, rule: Selecting) -> dict[str, object]:
-    """Name, selection and conditions of a rule."""
+    """Returns the name, the selector and the conditions of a rule."""
     selection = fb.OfferSelectorT(
         offers=_u32(item_id(name) for name in rule.offers),
         categories=_u32(category_id(name) for name in rule.category),
@@ -103,7 +103,7 @@ def _when(scene: Scene, conditions: Mapping[str, Condition]) -> list[fb.Conditio
 
 
 def _source(scene: Scene, name: str) -> int:
-    """A machine that gives a context field is asked for as that field: the app may know better."""
+    """Returns the source of a condition's value; the context goes first, as its field may have a machine too."""
     if name in scene.context:
         return int(fb.Source.Context)
     return int(fb.Source.Attribute if name in scene.attributes.names else fb.Source.Machine)
@@ -132,7 +132,7 @@ def _caps(scene: Scene) -> Iterator[fb.CapT]:
 
 
 def _cap(scene: Scene, rule: Cap | Cooldown, name: str, limit: int, within_s: int) -> Iterator[fb.CapT]:
-    if rule.per == "channel":  # one rule each: a channel counts what it has shown itself
+    if rule.per == "channel":  # one rule per channel, which counts the channel's own impressions
         channels = rule.channel or tuple(scene.channels)
         shown = [(channel, shown_kind(scene, channel)) for channel in channels]
         counted: list[tuple[tuple[str, ...], tuple[str, ...]]]

@@ -18,7 +18,7 @@ class Identity(Section):
 
 
 class EventColumns(Section):
-    """[columns.events]: our word -> the column that holds it."""
+    """[columns.events]: field -> its column."""
 
     user: Text = "user"
     time: Text = "time"
@@ -68,7 +68,7 @@ class Columns(Section):
 
 
 class Session(Section):
-    """[events.session]: a pause of more than `gap_s` ends a session. `activity` defaults to all recorded kinds."""
+    """[events.session]: a pause longer than `gap_s` ends a session. `activity` defaults to all recorded kinds."""
 
     gap_s: Seconds
     start: Text | None = None
@@ -77,7 +77,7 @@ class Session(Section):
 
 
 class Dwell(Section):
-    """[[events.dwell]]: how long the user stayed with an item. `activity` defaults to all recorded kinds."""
+    """[[events.dwell]]: the time that the user stayed with an item. `activity` defaults to all recorded kinds."""
 
     kind: Text
     of: Texts
@@ -97,7 +97,7 @@ class Ignored(Section):
 class Events(Section):
     """[events]; `feedback` maps an outcome to the kind that records it."""
 
-    kinds: Texts  # what the app records; the log holds no others
+    kinds: Texts  # the recorded kinds; a log has no others
     shown: Text | None = None
     feedback: dict[str, Text] = Field(default={})
     session: Session | None = None
@@ -106,7 +106,7 @@ class Events(Section):
 
     @property
     def derived_kinds(self) -> dict[str, str]:
-        """The field that names each derived kind -> the kind, in the order of their table rows."""
+        """The path of each derived kind -> the kind, in the order of their table rows."""
         named: dict[str, str | None] = {}
         if self.session:
             named = {"events.session.start": self.session.start, "events.session.end": self.session.end}
@@ -126,7 +126,7 @@ class Events(Section):
 
 
 class Derivation(Section):
-    """[decisions]: how decisions are made from events where there is no decision log."""
+    """[decisions]: the rules that derive decisions from events where there is no decision log."""
 
     positive_kinds: Texts
     objective: Text
@@ -148,7 +148,7 @@ class Refresh(Section):
 
 
 class Split(Section):
-    """[split]: what is kept for the test."""
+    """[split]: the users and times that are kept for the test."""
 
     by: Literal["user_and_time", "user_start"] = "user_and_time"
     test_users: Annotated[float, Field(gt=0, lt=1)] = 0.2
@@ -175,7 +175,7 @@ class Model(Section):
 
 
 class Retention(Section):
-    """[retention]: how long the device holds events; `kinds` maps a kind to its own `max_age_s`."""
+    """[retention]: the maximum age of events on the device; `kinds` maps a kind to its own `max_age_s`."""
 
     max_age_s: Seconds | None = None
     kinds: dict[str, Seconds] = Field(default={})
@@ -188,7 +188,7 @@ class Attributes(Section):
 
 
 class Scene(Section):
-    """One checked scene; the sections as in the file, the defaults filled in."""
+    """A checked scene: the sections of the file, with defaults."""
 
     scene: Identity
     columns: Columns = Columns()

@@ -1,4 +1,4 @@
-"""The rules of a scene about its texts: keys that somebody reads, and slots that somebody fills. No I/O."""
+"""Checks the texts of a scene: every key has a use, and every slot is filled. No I/O."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from edge_sdk.explain.messages import refused_slots
 from edge_sdk.explain.wording import SLOT
 from edge_sdk.reasons import Reason
 
-# Families whose keys hold names that only the log knows, or that a later policy may bring.
+# Families whose keys contain names from the log, or names of rules of a later policy.
 _OPEN = ("offer", "item", "category", "rule")
 
 
 def text_problems(scene: Scene) -> Iterator[SceneProblem]:
-    """Every key that nothing reads, and every text with a slot that nothing fills."""
+    """Yields a problem for each key without a use and for each slot that is not filled."""
     known = _known_keys(scene)
     families = sorted({key.split(".")[0] for key in known} | {*_OPEN})
     for language, texts in scene.texts.items():
@@ -60,7 +60,7 @@ def _slot_problems(field: str, key: str, text: str) -> Iterator[SceneProblem]:
 
 
 def _refused(key: str, text: str) -> Iterator[tuple[str, str]]:
-    """The slots that nothing fills in a text of this key, with the fix."""
+    """Yields the slots of a text that are not filled, with the fix."""
     if key.startswith("variant."):
         for slot in refused_slots(text, is_plain=key.endswith(".plain")):
             yield slot, "docs/texts.md lists the slots of a variant's text, and of its plain one"
@@ -71,7 +71,7 @@ def _refused(key: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _slots_filled(key: str) -> set[str]:
-    """The slots that the shipped English text has; a text of one kind of event, or place, has those of any."""
+    """Returns the slots of the shipped English text; a text of one kind of event, or place, has those of `any`."""
     shipped = shipped_texts("en")
     if key.startswith(("event.", "place.")):
         key = f"{key.partition('.')[0]}.any{'.plain' if key.endswith('.plain') else ''}"
@@ -79,5 +79,5 @@ def _slots_filled(key: str) -> set[str]:
 
 
 def slots_of(text: str) -> set[str]:
-    """The slots that a device fills, with their braces."""
+    """Returns the slots of a text, with their braces."""
     return {slot[0] for slot in SLOT.finditer(text)}

@@ -1,4 +1,4 @@
-"""The texts that a bundle carries: the shipped ones, then the scene's own over them."""
+"""Merges the texts of a bundle: the shipped ones, overridden by those of the scene."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SHIPPED = ("en", "zh")  # every bundle has these
 
 
 def merged_texts(scene: Scene) -> dict[str, dict[str, str]]:
-    """Language -> key -> text, keys ascending; the shipped languages first, then the scene's own."""
+    """Returns language -> key -> text, keys ascending; the shipped languages first, then the scene's others."""
     languages = [*SHIPPED, *sorted(set(scene.texts) - {*SHIPPED})]
     merged = {language: shipped_texts(language) | scene.texts.get(language, {}) for language in languages}
     return {language: dict(sorted(texts.items())) for language, texts in merged.items()}
 
 
 def shipped_texts(language: str) -> dict[str, str]:
-    """The texts that ship for a language; none where none ship."""
+    """Returns the shipped texts of a language; empty where the package has none."""
     return dict(_shipped(language)) if language in SHIPPED else {}
 
 

@@ -1,4 +1,4 @@
-"""What a field of a scene file may hold."""
+"""The value types of the fields of a scene file."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
 
 
 class Section(BaseModel):
-    """A section of the file: frozen, no unknown fields, no type taken for another."""
+    """A section of the file: frozen, without unknown fields, with strict types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def _listed(value: object) -> object:
-    """One name is a list of one."""
+    """Returns a single name as a list."""
     return (value,) if isinstance(value, str) else value
 
 
 def flat(table: Mapping[str, object]) -> dict[str, object]:
-    """Tables of tables as one, the keys joined by dots: `[offer] a = "…"` is `"offer.a" = "…"`."""
+    """Returns nested tables as one, with keys joined by dots: `[offer] a = "…"` is `"offer.a" = "…"`."""
     found: dict[str, object] = {}
     for key, entry in table.items():
         if isinstance(entry, Mapping):

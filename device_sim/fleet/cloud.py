@@ -16,16 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cloud_export.data.log import Log
+from cloud_export.data.log import Events, Log
 from cloud_export.data.read_log import read_log
-from cloud_export.features.examples import PointsInTime, decision_moments, events_before, make_examples, make_states
+from cloud_export.features.examples import PointsInTime, decision_points, events_before, make_examples, make_states
 from cloud_export.features.layout import DeviceLayout, build_layout
 from cloud_export.features.split import split_log
 from cloud_export.models.base_model import BaseModel
-from cloud_export.models.base_ranker import BaseRanker, Stage, fit_cloud_side
+from cloud_export.models.base_ranker import BaseRanker, ProgressFactory, fit_base_ranker
 from cloud_export.models.training import predict_base
 from cloud_export.pipeline import pack, train
-from cloud_export.run_types import Inputs, Packed, Run, StageTimer
+from cloud_export.run_types import Inputs, Packed, Run, RunTimer
 from cloud_export.scene.load import Scene
 from device_sim.population.population import Population, write
 from edge_sdk import BaseDecision
@@ -86,8 +86,8 @@ class Cloud:
         log = self._fleet_log(users, known)
         rows = np.arange(users.height, dtype=np.int32)
         now = np.full(users.height, midnight_ms, np.int64)
-        moments = PointsInTime(rows, events_before(log, rows, now), now)
-        logits = predict_base(model, make_states(log, self.layout, moments, progress=lambda _done, _all: None))
+        points = PointsInTime(rows, events_before(log, rows, now), now)
+        logits = predict_base(model, make_states(log, self.layout, points, progress=lambda _done, _all: None))
         return [self._base_decision(own, midnight_ms) for own in logits]
 
     def _base_decision(self, logits: F32, midnight_ms: int) -> BaseDecision:
@@ -103,22 +103,20 @@ class Cloud:
         user = np.array(known.user, np.int32)
         time_ms = np.array(known.time_ms, np.int64)
         order = np.lexsort((time_ms, user))
-        user = user[order]
-        return replace(
-            log,
-            users=tuple(users["user"]),
-            event_user=user,
-            event_time_ms=time_ms[order],
-            event_kind=np.array([log.kinds.index(kind) for kind in known.kind], np.int16)[order],
-            event_item=np.array([item_of[item] for item in known.item], np.int32)[order],
-            event_value=np.nan_to_num(np.array(known.value, np.float32))[order],
-            event_offsets=np.searchsorted(user, np.arange(users.height + 1)).astype(np.int64),
-            attributes=_attributes(self.scene, log, users),
+        events = Events.of(
+            users.height,
+            user=user[order],
+            time_ms=time_ms[order],
+            kind=np.array([log.kinds.index(kind) for kind in known.kind], np.int16)[order],
+            item=np.array([item_of[item] for item in known.item], np.int32)[order],
+            value=np.nan_to_num(np.array(known.value, np.float32))[order],
         )
+        attributes = _attributes(self.scene, log, users)
+        return replace(log, users=tuple(users["user"]), events=events, attributes=attributes)
 
 
 def train_cloud(
-    scene: Scene, panel: Population, folder: Path, *, seed: int, stage: Stage, with_uploaded: bool = True
+    scene: Scene, panel: Population, folder: Path, *, seed: int, stage: ProgressFactory, with_uploaded: bool = True
 ) -> Cloud:
     """Train on a panel's log and pack the bundle into `folder`.
 
@@ -143,36 +141,44 @@ def train_cloud(
     split = split_log(scene, log, seed=seed)
     layout = build_layout(scene, log, training_events=split.training_events)
     run = Run(Inputs(scene=scene, events=table["events"], out=folder, seed=seed), log, layout, split)
-    timer = StageTimer(stage)
-    trained = train(run, timer, cloud_log=only_kinds(log, KNOWN_KINDS))
+    timer = RunTimer(stage)
+    trained = train(run, timer, base_log=only_kinds(log, KNOWN_KINDS))
     packed = pack(run, trained)
-    uploaded = _uploaded_side(run, timer.stage).model if with_uploaded else None
-    return Cloud(packed, scene, log, layout, trained.cloud.model, uploaded)
+    uploaded = _uploaded_side(run, timer.new_progress).model if with_uploaded else None
+    return Cloud(packed, scene, log, layout, trained.base.model, uploaded)
 
 
 def only_kinds(log: Log, kinds: Iterable[str]) -> Log:
     """The log without events of other kinds; the decisions stay, their positions are those of the whole log."""
-    wanted = np.isin(log.event_kind, [log.kinds.index(kind) for kind in kinds])
-    user = log.event_user[wanted]
-    return replace(
-        log,
-        event_user=user,
-        event_time_ms=log.event_time_ms[wanted],
-        event_kind=log.event_kind[wanted],
-        event_item=log.event_item[wanted],
-        event_value=log.event_value[wanted],
-        event_offsets=np.searchsorted(user, np.arange(len(log.users) + 1)).astype(np.int64),
+    wanted = np.isin(log.events.kind, [log.kinds.index(kind) for kind in kinds])
+    events = log.events
+    left = Events.of(
+        len(log.users),
+        user=events.user[wanted],
+        time_ms=events.time_ms[wanted],
+        kind=events.kind[wanted],
+        item=events.item[wanted],
+        value=events.value[wanted],
     )
+    return replace(log, events=left)
 
 
 def _uploaded_side(run: Run, stage: Callable[[str], Callable[[int, int], None]]) -> BaseRanker:
     """The same ranker over everything that the panel did up to the last midnight, as if phones uploaded it."""
     log, layout, split = run.log, run.layout, run.split
-    moments = decision_moments(log, split.training), decision_moments(log, split.test)
-    training = make_examples(log, layout, split.training, moments[0], progress=stage("replay for the uploaded arm"))
-    test = make_examples(log, layout, split.test, moments[1], progress=stage("replay for the uploaded arm (check)"))
-    return fit_cloud_side(
-        run.inputs.scene, log, layout, split, training, test, moments, seed=run.inputs.seed, stage=stage
+    points = decision_points(log, split.training), decision_points(log, split.test)
+    training = make_examples(log, layout, split.training, points[0], progress=stage("replay for the uploaded arm"))
+    test = make_examples(log, layout, split.test, points[1], progress=stage("replay for the uploaded arm (check)"))
+    return fit_base_ranker(
+        run.inputs.scene,
+        log,
+        layout,
+        split,
+        training=training,
+        test=test,
+        points=points,
+        seed=run.inputs.seed,
+        new_progress=stage,
     )
 
 

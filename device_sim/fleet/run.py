@@ -16,7 +16,7 @@ import polars as pl
 
 import edge_sdk
 from cloud_export.errors import CloudError
-from cloud_export.models.base_ranker import Stage
+from cloud_export.models.base_ranker import ProgressFactory
 from cloud_export.scene.load import Scene
 from device_sim.fleet.arms import ARMS, ArmRules
 from device_sim.fleet.closed_loop import ArmLife, ArmLog, FleetDays, Refresh
@@ -69,7 +69,7 @@ class ArmRun:
 
 
 def run_fleet(
-    settings: Settings, scene: Scene, folder: Path, stage: Stage, *, arms: Sequence[ArmRules] = ARMS
+    settings: Settings, scene: Scene, folder: Path, stage: ProgressFactory, *, arms: Sequence[ArmRules] = ARMS
 ) -> FleetResult:
     """Run it all.
 
@@ -151,7 +151,9 @@ def emptied(devices: Path) -> None:
     mark.write_text("The state folders of simulated phones; the next run of device-sim fleet removes them.\n")
 
 
-def prepare_fleet(settings: Settings, scene: Scene, folder: Path, stage: Stage, seconds: dict[str, float]) -> Fleet:
+def prepare_fleet(
+    settings: Settings, scene: Scene, folder: Path, stage: ProgressFactory, seconds: dict[str, float]
+) -> Fleet:
     """The population, the panel's days, the trained cloud; `seconds` gets how long its parts took.
 
     Raises:

@@ -12,7 +12,7 @@ from benchmarks.peers import c_limit, limit_library
 from benchmarks.peers.limit_library import Build, LimitLibrary, built
 from benchmarks.peers.limit_task import LimitTask, ModelInputs
 from benchmarks.peers.peer import PeerMissingError
-from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
+from cloud_export.models.device_model import DeviceModel, DeviceModelConfig
 from edge_sdk.types import F64
 
 ITEMS, KINDS, OFFERS, COUNTERS, CONTEXTS = 40, 7, 30, 24, 8
@@ -107,21 +107,21 @@ def _library(build: Build, folder: Path, dimension: int, objectives: int) -> Lim
         raise
 
 
-def _called(library: LimitLibrary, entry: str, model: EdgeModel, inputs: ModelInputs) -> LimitTask:
+def _called(library: LimitLibrary, entry: str, model: DeviceModel, inputs: ModelInputs) -> LimitTask:
     task = library.task(model, inputs)
     library.bound(entry, task)()
     return task
 
 
-def _model(dimension: int, objectives: int) -> EdgeModel:
+def _model(dimension: int, objectives: int) -> DeviceModel:
     torch.manual_seed(3)
-    model = EdgeModel(
-        EdgeModelConfig(
+    model = DeviceModel(
+        DeviceModelConfig(
             ITEMS, KINDS, OFFERS, COUNTERS, CONTEXTS, objectives, window=1, dimension=dimension, dropout=0.0
         )
     )
     with torch.no_grad():  # what starts at 0 or 1 would hide a mistake
-        for parameter in (model.kind_scale, model.context, model.fading, model.counter):
+        for parameter in (model.kind_scale, model.context_table, model.fading, model.counter):
             parameter.add_(0.5 * torch.randn(parameter.shape))
     return model.eval()
 
@@ -145,7 +145,7 @@ def _sigmoid(x: F64) -> F64:
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
-def _expected(model: EdgeModel, inputs: ModelInputs) -> tuple[F64, F64]:
+def _expected(model: DeviceModel, inputs: ModelInputs) -> tuple[F64, F64]:
     """The formulas of docs/format.md in numpy, float64: logits (C, K) and fused (C,)."""
     tables = {name: tensor.detach().double().numpy() for name, tensor in model.named_parameters()}
     with torch.no_grad():
@@ -158,7 +158,7 @@ def _expected(model: EdgeModel, inputs: ModelInputs) -> tuple[F64, F64]:
     age = inputs.age_s.astype(np.float64)[:, None]
     powers = (1.0 + age) ** model.exponents.double().numpy()
     said = items[inputs.item] + np.arcsinh(inputs.value.astype(np.float64))[:, None] * value_row
-    mixed = said + powers @ tables["feature"][:-1] + inputs.context @ tables["context"]
+    mixed = said + powers @ tables["feature"][:-1] + inputs.context @ tables["context_table"]
     e = np.tanh(mixed * scale + shift)
     h = (e + np.maximum(e @ tables["hidden_in"], 0.0) @ tables["hidden_out"]) * np.exp(age * fading)
     dimension = h.shape[1]

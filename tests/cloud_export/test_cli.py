@@ -1,14 +1,20 @@
-"""What a person types and reads: exit codes, and messages that name the place and the fix."""
+"""The command line: exit codes, plain output, and messages that name the place and the fix."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from typer import Typer
 from typer.testing import CliRunner, Result
 
+import edge_sdk
 from cloud_export.cli import app
 from cloud_export.export.container_writer import development_key, public_bytes
 from cloud_export.report.inspect import policy_rows
+from device_sim.cli import app as device_sim_app
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.policy_reader import read_policy_file
 from edge_sdk.bundle.reader import read_bundle
@@ -29,8 +35,14 @@ def call(*arguments: str | Path) -> Result:
 
 
 def words(result: Result) -> str:
-    """All that was printed, without the line breaks of the terminal's width."""
+    """All that was printed, in one line."""
     return " ".join(result.output.split())
+
+
+def cells(result: Result) -> dict[str, str]:
+    """Label -> value of the printed tables of two columns."""
+    rows = [line.strip("│ ").split("│") for line in result.output.splitlines() if line.startswith("│")]
+    return {row[0].strip(): row[1].strip() for row in rows}
 
 
 @pytest.fixture
@@ -101,7 +113,90 @@ def test_a_key_of_another_kind_is_refused(events: Path, tmp_path: Path) -> None:
     key.write_text("no key")
     result = call("run", "loan", "--events", events, "--out", tmp_path / "out", "--key", key)
     assert result.exit_code == 2
-    assert "openssl genpkey -algorithm ed25519" in words(result).replace("│ ", "").replace("│", "")
+    assert f"Error: Invalid value: {key}: " in result.output
+    assert result.output.endswith("; make one with: openssl genpkey -algorithm ed25519\n")
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_help_shows_the_names_of_sections(command: str) -> None:
+    assert "derived by [decisions] of the scene." in words(call(command, "--help"))
+
+
+@pytest.mark.parametrize("folder", ["[v2]", "[/old]", "[bold]x[/bold]", "a[0]\\[1]"])
+def test_square_brackets_of_paths_are_printed(tmp_path: Path, small: Small, folder: str) -> None:
+    scene, out = tmp_path / folder / "[red]small.toml", tmp_path / folder / "small.policy"
+    bundle = out.with_name("small.edge")
+    out.parent.mkdir(parents=True)
+    scene.write_text(POLICY_TOML, encoding="utf-8")
+    bundle.write_bytes(small.bundle.read_bytes())
+
+    written = call("policy", scene, "--out", out, "--bundle", bundle)
+    inspected = call("inspect", bundle)
+    refused = call("inspect", out)
+
+    assert written.exit_code == 0, written.output
+    assert f"wrote {out}: " in written.output
+    assert f", which fits {bundle}\n" in written.output
+    assert inspected.exit_code == 0, inspected.output
+    assert inspected.output.startswith(f"{bundle}\n")
+    assert refused.exit_code == 2
+    assert str(out) in refused.output
+
+
+def test_square_brackets_of_names_are_printed(tmp_path: Path) -> None:
+    folder = tmp_path / "[" / "shop]"  # "[/shop]"
+    folder.mkdir(parents=True)
+    scene, events = folder / "shop.toml", folder / "[e].csv"
+    scene.write_text(BRACKETS_TOML, encoding="utf-8")
+    events.write_text(
+        "user,time,kind,item\nu,2026-01-17T12:00:00Z,[view],a\nu,2026-01-17T12:01:00Z,[/click],a\n", encoding="utf-8"
+    )
+    result = call("check", scene, "--events", events)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"{scene}: the log\n")
+    assert (cells(result)["events [view]"], cells(result)["events [/click]"]) == ("1", "1")
+
+    events.write_text(events.read_text().replace("[view]", "[red]"), encoding="utf-8")
+    result = call("run", scene, "--events", events, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert f'{events} row 1: kind is not in events.kinds of the scene: "[red]"\n' in result.output
+
+
+def test_output_that_is_no_terminal_is_not_wrapped(tmp_path: Path) -> None:
+    folder, kind = tmp_path / ("a long folder name " * 10).strip(), "viewed a fund " * 10
+    folder.mkdir()
+    scene, events = folder / "shop.toml", folder / "events.csv"
+    scene.write_text(BRACKETS_TOML.replace("[view]", kind), encoding="utf-8")
+    events.write_text(
+        f"user,time,kind,item\nu,2026-01-17T12:00:00Z,{kind},a\nu,2026-01-17T12:01:00Z,[/click],a\n", encoding="utf-8"
+    )
+    result = call("check", scene, "--events", events)
+    assert result.output.startswith(f"{scene}: the log\n")
+    assert cells(result)[f"events {kind}".strip()] == "1"
+
+    events.write_text(events.read_text() + f"u,yesterday,{kind},a\n", encoding="utf-8")
+    result = call("check", scene, "--events", events)
+    assert f'{events}, row 3: time is not a time: "yesterday"\n' in result.output
+
+    result = call("check", scene, "--events", folder / "absent.csv")
+    assert f"LogFileError: {folder / 'absent.csv'}: there is no such file or folder; " in result.output
+
+
+@pytest.mark.parametrize(("program", "name"), [(app, "cloud-export"), (device_sim_app, "device-sim")])
+def test_version(program: Typer, name: str) -> None:
+    result = CliRunner().invoke(program, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"{name} {edge_sdk.__version__}\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_encoding_without_some_characters_shows_replacements(small: Small, encoding: str) -> None:
+    program = "from cloud_export.entry import main; main()"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)}
+    printed = subprocess.run(
+        [sys.executable, "-c", program, "inspect", small.bundle], env=environment, capture_output=True, check=False
+    )
+    assert printed.returncode == 0, printed.stderr.decode()
+    assert ("click × 1" if encoding == "latin-1" else "click ? 1") in printed.stdout.decode(encoding)
 
 
 def test_policy_writes_a_signed_file_that_fits_the_bundle(tmp_path: Path, small: Small) -> None:
@@ -167,6 +262,19 @@ def test_inspect_says_every_rule_in_short(tmp_path: Path) -> None:
         ),
     }
 
+
+BRACKETS_TOML = """
+[scene]
+name = "shop"
+objective_order = ["click"]
+
+[events]
+kinds = ["[view]", "[/click]"]
+
+[decisions]
+positive_kinds = ["[/click]"]
+objective = "click"
+"""
 
 POLICY_TOML = """
 [scene]

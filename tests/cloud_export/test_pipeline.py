@@ -16,7 +16,7 @@ from cloud_export.evaluate import assess as assessment
 from cloud_export.evaluate.replay import TruthError, oracle_scores
 from cloud_export.json_types import JsonValue
 from cloud_export.pipeline import run
-from cloud_export.run_types import Inputs, StageTimer
+from cloud_export.run_types import Inputs, RunTimer
 from cloud_export.scene.load import Scene, load_scene, scene_from_table
 from device_sim.population.population import PopulationConfig, simulate, write
 from edge_sdk import BaseDecision, Engine
@@ -41,8 +41,8 @@ def quick(scene: Scene, epochs: int) -> Scene:
     return scene.model_copy(update={"model": scene.model.model_copy(update={"epochs": epochs})})
 
 
-def silent() -> StageTimer:
-    return StageTimer(lambda _name: lambda _done, _total: None)
+def silent() -> RunTimer:
+    return RunTimer(lambda _name: lambda _done, _total: None)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_export.data.log import Log
-from cloud_export.features.examples import Examples, decision_moments, make_examples
+from cloud_export.features.examples import Examples, decision_points, make_examples
 from edge_sdk import BaseDecision, Decision, Engine
 from edge_sdk.model.inputs import ModelInputs, graph_inputs
 from edge_sdk.model.projection import Projection
@@ -67,8 +67,8 @@ def test_the_same_bits_even_where_the_clock_steps_back(small: Small, story: list
 def same_bits(small: Small, story: list[Step]) -> None:
     log = as_log(story)
     chosen = np.arange(len(log.decisions.time_ms))
-    moments = decision_moments(log, chosen)
-    offline = make_examples(log, small.layout, chosen, moments, progress=lambda done, total: None)
+    points = decision_points(log, chosen)
+    offline = make_examples(log, small.layout, chosen, points, progress=lambda done, total: None)
     clock = SettableClock()
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"

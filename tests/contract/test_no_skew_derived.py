@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_export.evaluate.faithfulness import window_rows
-from cloud_export.features.examples import decision_moments, make_examples
+from cloud_export.features.examples import decision_points, make_examples
 from edge_sdk.memory.memory import replay
 from edge_sdk.model.inputs import ModelInputs, Shape
 from tests.contract.test_no_skew import ANY_WAY, FORWARD, LAST, Step, as_log, base_of, made_from, same_bits, steps
@@ -62,7 +62,7 @@ def test_what_training_and_the_device_see_of_a_short_story(derived: Small, tmp_p
     log, clock = as_log(story), SettableClock()
     chosen = np.arange(1)
     offline = make_examples(
-        log, derived.layout, chosen, decision_moments(log, chosen), progress=lambda done, total: None
+        log, derived.layout, chosen, decision_points(log, chosen), progress=lambda done, total: None
     )
 
     with derived.open(tmp_path / "state", clock) as engine:
@@ -96,8 +96,8 @@ def test_what_training_and_the_device_see_of_a_short_story(derived: Small, tmp_p
 @settings(max_examples=60, deadline=None)
 def test_each_place_in_the_window_is_traced_to_its_row_of_the_log(derived: Small, story: list[Step]) -> None:
     log, layout = as_log(story), derived.layout
-    rows = np.arange(len(log.event_kind))
-    columns = log.event_time_ms, layout.kind_ids[log.event_kind], layout.item_ids[log.event_item], log.event_value
+    rows = np.arange(len(log.events.kind))
+    columns = log.events.time_ms, layout.kind_ids[log.events.kind], layout.item_ids[log.events.item], log.events.value
     memory = replay(layout.memory, *(column.tolist() for column in columns))
     inputs = ModelInputs.empty(Shape(layout.memory.window, layout.memory.counter_features, 4, 2), 1)
     memory.fill_window(0, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
@@ -107,6 +107,6 @@ def test_each_place_in_the_window_is_traced_to_its_row_of_the_log(derived: Small
     assert len(found) == np.count_nonzero(inputs.event_kind)
     for place, row in enumerate(found.tolist()):
         name = layout.kinds[inputs.event_kind[place] - 1]
-        assert name in DERIVED_KINDS if row < 0 else name == log.kinds[log.event_kind[row]]
-        assert row < 0 or inputs.event_value[place] == log.event_value[row]
+        assert name in DERIVED_KINDS if row < 0 else name == log.kinds[log.events.kind[row]]
+        assert row < 0 or inputs.event_value[place] == log.events.value[row]
     assert [row for row in found.tolist() if row >= 0] == sorted({row for row in found.tolist() if row >= 0})[::-1]

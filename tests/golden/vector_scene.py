@@ -135,7 +135,7 @@ def bundle_payload() -> bytes:
     scene = scene_from_table(SCENE)
     log = small_log()
     log = replace(log, catalogue=replace(log.catalogue, cost=np.array(COSTS, np.float32)))
-    layout = build_layout(scene, log, training_events=np.ones(len(log.event_item), np.bool_))
+    layout = build_layout(scene, log, training_events=np.ones(len(log.events.item), np.bool_))
     model = random_model(layout)
     ranker, tables = export_ranker(model), export_tables(model)
     chosen = np.arange(len(log.decisions.time_ms))

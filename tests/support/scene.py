@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from hypothesis.vendor.pretty import RepresentationPrinter
 
-from cloud_export.data.log import Catalogue, Decisions, Log
+from cloud_export.data.log import Catalogue, Decisions, Events, Log
 from cloud_export.export.bundle_writer import Content, pack_payload
 from cloud_export.export.container_writer import development_key, public_bytes, sign_container
 from cloud_export.export.golden import make_golden
 from cloud_export.export.onnx_graphs import export_explainer, export_ranker, export_tables
 from cloud_export.features.layout import DeviceLayout, build_layout
-from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
+from cloud_export.models.device_model import DeviceModel, DeviceModelConfig
 from cloud_export.scene.load import Scene, scene_from_table
 from edge_sdk import Engine
 
@@ -91,7 +91,7 @@ class Small:
     scene: Scene
     log: Log
     layout: DeviceLayout
-    model: EdgeModel
+    model: DeviceModel
     content: Content
 
     def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
@@ -126,7 +126,7 @@ def packed(folder: Path, table: dict[str, Any], *, offers: tuple[str, ...] = OFF
     """A scene over `small_log`, with a random model, signed by the development key of `small`."""
     scene = scene_from_table(table)
     log = with_offers(small_log(), offers)
-    layout = build_layout(scene, log, training_events=np.ones(len(log.event_item), np.bool_))
+    layout = build_layout(scene, log, training_events=np.ones(len(log.events.item), np.bool_))
     model = random_model(layout)
     ranker, tables = export_ranker(model), export_tables(model)
     chosen = np.arange(len(log.decisions.time_ms))
@@ -139,12 +139,12 @@ def packed(folder: Path, table: dict[str, Any], *, offers: tuple[str, ...] = OFF
     return Small(folder, bundle, public_bytes(key), scene, log, layout, model, content)
 
 
-def random_model(layout: DeviceLayout, seed: int = 5) -> EdgeModel:
+def random_model(layout: DeviceLayout, seed: int = 5) -> DeviceModel:
     """A model whose every parameter is random, so that a score depends on everything that the graph reads."""
     memory = layout.memory
     torch.manual_seed(seed)
-    model = EdgeModel(
-        EdgeModelConfig(
+    model = DeviceModel(
+        DeviceModelConfig(
             items=len(memory.items) + 1,
             kinds=len(memory.kinds) + 1,
             offers=layout.offers + 1,
@@ -221,12 +221,14 @@ def log_of(
         objectives=("click", "convert"),
         users=tuple(f"user_{number}" for number in range(users)),
         items=ITEMS,
-        event_user=event_user.astype(np.int32),
-        event_time_ms=times_ms.astype(np.int64),
-        event_kind=kinds.astype(np.int16),
-        event_item=items.astype(np.int32),
-        event_value=values.astype(np.float32),
-        event_offsets=np.searchsorted(event_user, np.arange(users + 1)).astype(np.int64),
+        events=Events.of(
+            users,
+            user=event_user.astype(np.int32),
+            time_ms=times_ms.astype(np.int64),
+            kind=kinds.astype(np.int16),
+            item=items.astype(np.int32),
+            value=values.astype(np.float32),
+        ),
         decisions=Decisions(
             decision_id=tuple(f"d{number}" for number in range(len(decision_user))),
             user=decision_user.astype(np.int32),

@@ -101,6 +101,6 @@ def test_the_loan_log() -> None:
     assert summary["events SCHEDULE"] == 26_318
     assert log.catalogue.categories == ("A", "O", "W")
     first = log.users.index("173688")
-    assert log.event_time_ms[log.event_offsets[first]] == 1_317_422_324_546  # 2011-09-30 22:38:44.546
-    assert np.all(np.diff(log.event_time_ms)[np.diff(log.event_user) == 0] >= 0)
+    assert log.events.time_ms[log.events.offsets[first]] == 1_317_422_324_546  # 2011-09-30 22:38:44.546
+    assert np.all(np.diff(log.events.time_ms)[np.diff(log.events.user) == 0] >= 0)
     assert np.all(log.decisions.outcome.reshape(-1, 24).sum(axis=1) == 1.0)

@@ -65,7 +65,7 @@ def test_times_in_csv(tmp_path: Path, written: str, time_ms: int) -> None:
     log, bad = _skip(_csv(tmp_path, f"t,{written},view,a,\n{GOOD}"))
     assert bad == ()
     assert log.users == ("t", "u")
-    assert log.event_time_ms[0] == time_ms
+    assert log.events.time_ms[0] == time_ms
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_times_in_parquet(tmp_path: Path, times: pl.Series) -> None:
     _frame(times).write_parquet(tmp_path / "events.parquet")
     log, bad = _skip(tmp_path / "events.parquet")
     assert bad == ()
-    assert log.event_time_ms.tolist() == [1_317_422_324_546] * 2
+    assert log.events.time_ms.tolist() == [1_317_422_324_546] * 2
     assert log.users == ("7",)
-    assert log.event_value.tolist() == [1.0, 0.0]
+    assert log.events.value.tolist() == [1.0, 0.0]
 
 
 def test_categories_in_parquet(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_categories_in_parquet(tmp_path: Path) -> None:
 
 def test_dates_in_parquet(tmp_path: Path) -> None:
     _frame([date(1970, 1, 2), date(1970, 1, 3)]).write_parquet(tmp_path / "events.parquet")
-    assert _skip(tmp_path / "events.parquet")[0].event_time_ms.tolist() == [86_400_000, 172_800_000]
+    assert _skip(tmp_path / "events.parquet")[0].events.time_ms.tolist() == [86_400_000, 172_800_000]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_bad_event(tmp_path: Path, row: str, reason: str) -> None:
     path = _csv(tmp_path, f"u,1,view,a,\n{row}\nu,2,click,b,\n")
     log, bad = _skip(path)
     assert bad == (BadRow(str(path), 2, reason),)
-    assert log.event_time_ms.tolist() == [1, 2]
+    assert log.events.time_ms.tolist() == [1, 2]
 
 
 def test_stop_lists_the_first_20_and_the_total(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_folder_is_read_in_the_order_of_names(tmp_path: Path) -> None:
     (tmp_path / "a" / "part.csv.gz").write_bytes(gzip.compress(f"{HEADER}u,5,view,w,\n".encode()))
     (tmp_path / "_SUCCESS").touch()
     log, bad = _skip(tmp_path)
-    assert [log.items[index] for index in log.event_item] == ["w", "x", "y", "z"]
+    assert [log.items[index] for index in log.events.item] == ["w", "x", "y", "z"]
     assert [(Path(row.file).name, row.row) for row in bad] == [("c.csv", 2)]
 
 
@@ -179,8 +179,8 @@ def test_a_column_of_the_wrong_type(tmp_path: Path) -> None:
     with pytest.raises(LogTypeError) as caught:
         _skip(tmp_path / "e.parquet")
     assert str(caught.value) == (
-        f'{tmp_path / "e.parquet"}: column "time" for `time` holds Float64; store it as timestamps, ISO 8601 text or '
-        "whole milliseconds since 1970, or map `time` to another column in [columns.events] of the scene"
+        f'{tmp_path / "e.parquet"}: column "time" for `time` has the type Float64; store it as timestamps, ISO '
+        "8601 text or whole milliseconds since 1970, or map `time` to another column in [columns.events] of the scene"
     )
 
 
@@ -196,7 +196,7 @@ def test_a_column_of_the_wrong_type(tmp_path: Path) -> None:
         ("e.csv", HEADER.encode() + b"u,1,view,\xff,\n", "it cannot be read: invalid utf-8"),
         ("e.parquet", b"", "it cannot be read"),
         ("e.parquet", b"PAR1 not really PAR1", "it cannot be read"),
-        ("e.txt", b"x", "its name does not say what it is"),
+        ("e.txt", b"x", "its name has no known ending"),
     ],
 )
 def test_a_file_that_cannot_be_used(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
@@ -218,7 +218,7 @@ def test_a_truncated_parquet_file(tmp_path: Path) -> None:
 def test_absent_and_empty_places(tmp_path: Path) -> None:
     with pytest.raises(LogFileError, match=r"there is no such file or folder; give the path of the log$"):
         _skip(tmp_path / "none")
-    with pytest.raises(LogFileError, match="the folder holds no file; "):
+    with pytest.raises(LogFileError, match="the folder has no file; "):
         _skip(tmp_path)
     with pytest.raises(LogContentError, match=r"^no usable event is left \(0 bad rows\); give a log with events$"):
         _skip(_csv(tmp_path, ""))
@@ -255,8 +255,8 @@ def test_every_bad_row_is_named_once_and_every_good_one_kept(rows: list[tuple[st
         path = _csv(Path(folder), "\n".join(line for line, _ in lines) + "\n")
         log, bad = _skip(path)
     assert [row.row for row in bad] == [index for index, (_, good) in enumerate(lines, start=1) if not good]
-    assert len(log.event_time_ms) == sum(good for _, good in lines)
-    assert all(math.isfinite(value) for value in log.event_value)
+    assert len(log.events.time_ms) == sum(good for _, good in lines)
+    assert all(math.isfinite(value) for value in log.events.value)
 
 
 @settings(max_examples=150, deadline=None)

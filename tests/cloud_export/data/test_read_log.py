@@ -77,14 +77,14 @@ def test_events_are_sorted_by_user_time_and_file_order(tmp_path: Path, events: P
     log = _read(_scene(), events=events, decisions=_decisions(tmp_path))
     assert log.users == ("u1", "u2", "u3")
     assert log.items == ("a", "b", "page")
-    assert log.event_user.tolist() == [0, 0, 0, 1]
-    assert log.event_time_ms.tolist() == [1000, 3000, 3000, 2000]
-    assert log.event_kind.tolist() == [0, 1, 0, 0]
-    assert log.event_item.tolist() == [0, 0, 2, 1]
-    assert log.event_value.tolist() == [2.0, 0.0, 4.0, 1.5]
-    assert log.event_offsets.tolist() == [0, 3, 4, 4]
-    names = ["event_user", "event_time_ms", "event_kind", "event_item", "event_value", "event_offsets"]
-    types = [str(getattr(log, name).dtype) for name in names]
+    assert log.events.user.tolist() == [0, 0, 0, 1]
+    assert log.events.time_ms.tolist() == [1000, 3000, 3000, 2000]
+    assert log.events.kind.tolist() == [0, 1, 0, 0]
+    assert log.events.item.tolist() == [0, 0, 2, 1]
+    assert log.events.value.tolist() == [2.0, 0.0, 4.0, 1.5]
+    assert log.events.offsets.tolist() == [0, 3, 4, 4]
+    names = ["user", "time_ms", "kind", "item", "value", "offsets"]
+    types = [str(getattr(log.events, name).dtype) for name in names]
     assert types == ["int32", "int64", "int16", "int32", "float32", "int64"]
 
 
@@ -149,7 +149,7 @@ def test_forms_of_outcomes(tmp_path: Path, events: Path, outcomes: pl.Series) ->
         ('[""a""]', '[""x"",0]', "outcomes is not a list of 2 numbers per candidate"),
         ('[""a""]', "[[1]]", "outcomes is not a list of 2 numbers per candidate"),
         ('[""a""]', "[[1,0],0]", "outcomes is not a list of 2 numbers per candidate"),
-        ('[""a""]', "[1,0,0]", "outcomes does not hold 2 numbers per candidate"),
+        ('[""a""]', "[1,0,0]", "outcomes does not have 2 numbers per candidate"),
         ('[""a""]', "[1,1e999]", "an outcome is infinite"),
     ],
 )
@@ -176,9 +176,9 @@ def test_bad_offers_and_users(tmp_path: Path, events: Path) -> None:
         ("offers.csv", 6, "valid_from is after valid_until"),
         ("offers.csv", 7, 'valid_from is not a time: "soon"'),
         ("offers.csv", 8, 'valid_until is before 1970: "-1"'),
-        ("offers.csv", 3, 'offer "a" stands above already'),
+        ("offers.csv", 3, 'offer "a" occurs in an earlier row'),
         ("users.csv", 3, "no user"),
-        ("users.csv", 2, 'user "u1" stands above already'),
+        ("users.csv", 2, 'user "u1" occurs in an earlier row'),
     ]
     assert log.catalogue.offers == ("a", "b")
     assert log.attribute_values == (("1",), ("x",))
@@ -247,22 +247,22 @@ def test_attributes_without_a_users_file_are_unknown(tmp_path: Path, events: Pat
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"decision": ["d1", "d0", "d1"]}, 'decision "d1" stands above already'),
+        ({"decision": ["d1", "d0", "d1"]}, 'decision "d1" occurs in an earlier row'),
         ({"decision": ["d1", "d0", ""]}, "no decision"),
         ({"user": ["u1", "u1", " "]}, "no user"),
         ({"time": [3000, 2999, None]}, "no time"),
         ({"candidates": [["b", "a"], ["a"], []]}, "no candidates"),
         ({"candidates": [["b", "a"], ["a"], None]}, "no candidates"),
         ({"candidates": [["b", "a"], ["a"], ["b", None]]}, "a candidate has no name"),
-        ({"candidates": [["b", "a"], ["a"], ["b", "b"]]}, "a candidate stands in the list twice"),
+        ({"candidates": [["b", "a"], ["a"], ["b", "b"]]}, "a candidate occurs in the list twice"),
         ({"candidates": [["b", "a"], ["a"], ["b", "x"]]},
          'a candidate is not a rankable offer of the catalogue: "x"'),
-        ({"shown": [[], [], ["page"]]}, "shown holds what is not a candidate"),
+        ({"shown": [[], [], ["page"]]}, "shown has an offer that is not a candidate"),
         ({"shown": [[], [], None]}, "no shown (write [] where nothing was shown)"),
-        ({"propensities": [[0.5, 1.0], None, [0.5]]}, "propensities does not hold one number per candidate"),
+        ({"propensities": [[0.5, 1.0], None, [0.5]]}, "propensities does not have one number per candidate"),
         ({"propensities": [[0.5, 1.0], None, [0.5, 0.0]]}, "a propensity is not above 0 and at most 1"),
         ({"propensities": [[0.5, 1.0], None, [0.5, 1.5]]}, "a propensity is not above 0 and at most 1"),
-        ({"outcomes": [None, None, [[1.0, 1.0]]]}, "outcomes does not hold 2 numbers per candidate"),
+        ({"outcomes": [None, None, [[1.0, 1.0]]]}, "outcomes does not have 2 numbers per candidate"),
         ({"outcomes": [None, None, [[1.0], [1.0, 1.0, 1.0]]]}, "outcomes is not a list of 2 numbers per candidate"),
         ({"outcomes": [None, None, [[1.0, 1.0], [float("inf"), 0.0]]]}, "an outcome is infinite"),
         ({"page": ["cart", None, "basket"]}, 'page is not in context.page: "basket"'),
@@ -289,7 +289,7 @@ def test_summary(tmp_path: Path, events: Path) -> None:
 
 
 def test_decisions_must_come_from_somewhere(events: Path) -> None:
-    with pytest.raises(LogContentError, match=r"; give the decision log, or say in \[decisions\] which events"):
+    with pytest.raises(LogContentError, match=r"; give the decision log, or name the positive events in \[decisions\]"):
         read_log(_scene(), events=events)
 
 

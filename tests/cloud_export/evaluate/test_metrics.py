@@ -239,7 +239,7 @@ def test_rankings_that_do_not_fit_are_refused(offsets: list[int], relevance: lis
 
 
 def test_scores_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="one a candidate"):
+    with pytest.raises(ValueError, match="one per candidate"):
         metrics.ndcg_at(rankings([1, 0]), scores(1))
     with pytest.raises(ValueError, match="NaN"):
         metrics.ndcg_at(rankings([1, 0]), scores(1, NAN))

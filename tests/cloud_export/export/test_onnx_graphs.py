@@ -18,12 +18,12 @@ from cloud_export.export.onnx_graphs import (
 )
 from cloud_export.export.parity import ParityError, check_explainer, check_parity
 from cloud_export.features.examples import Examples
-from cloud_export.models.device_model import EdgeModel, EdgeModelConfig
+from cloud_export.models.device_model import DeviceModel, DeviceModelConfig
 from edge_sdk.model.inputs import ModelInputs, graph_inputs
 from edge_sdk.model.onnx_runtime import onnxruntime
 from edge_sdk.model.projection import ModelTables, Projection
 
-CONFIG = EdgeModelConfig(
+CONFIG = DeviceModelConfig(
     items=9,
     kinds=4,
     offers=7,
@@ -37,15 +37,15 @@ CONFIG = EdgeModelConfig(
 WEIGHTS = np.array([1.0, 0.5], np.float32)
 
 
-def build_model(config: EdgeModelConfig = CONFIG) -> EdgeModel:
+def build_model(config: DeviceModelConfig = CONFIG) -> DeviceModel:
     torch.manual_seed(0)
-    model = EdgeModel(config)
+    model = DeviceModel(config)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return model
 
 
-def build_examples(config: EdgeModelConfig = CONFIG, rows: int = 20) -> Examples:
+def build_examples(config: DeviceModelConfig = CONFIG, rows: int = 20) -> Examples:
     random = np.random.default_rng(0)
     window, cells = (rows, config.window), (rows, 6)
     candidate = random.integers(1, config.offers, cells).astype(np.int32)

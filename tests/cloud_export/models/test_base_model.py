@@ -1,11 +1,11 @@
-"""The cloud's ranker: shapes, and what must not reach its scores."""
+"""The base model: shapes, and inputs that must not change its scores."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from cloud_export.models.base_model import BaseModel, BaseModelConfig
+from cloud_export.models.base_model import BaseModel, BaseModelConfig, BaseModelInputs
 
 CONFIG = BaseModelConfig(
     items=6,
@@ -38,27 +38,27 @@ def model() -> BaseModel:
 
 
 def test_every_offer_gets_one_logit_per_objective() -> None:
-    assert model()(*states(3)).shape == (3, 4, 2)
+    assert model()(BaseModelInputs(*states(3))).shape == (3, 4, 2)
 
 
 def test_padding_events_change_nothing() -> None:
     inputs = states(2)
     inputs[1][:, 2:] = 0
-    expected = model()(*inputs)
+    expected = model()(BaseModelInputs(*inputs))
     inputs[0][:, 2:] = 5
     inputs[2][:, 2:] = 7.0
     inputs[3][:, 2:] = 9.0
-    assert torch.equal(model()(*inputs), expected)
+    assert torch.equal(model()(BaseModelInputs(*inputs)), expected)
 
 
 def test_attributes_and_events_count() -> None:
-    ranker, inputs = model(), states(2)
-    before = ranker(*inputs)
+    base, inputs = model(), states(2)
+    before = base(BaseModelInputs(*inputs))
     inputs[6] = 1 - inputs[6]
-    assert not torch.allclose(ranker(*inputs), before)
+    assert not torch.allclose(base(BaseModelInputs(*inputs)), before)
     inputs[6] = 1 - inputs[6]
     inputs[0] = (inputs[0] + 1) % 6
-    assert not torch.allclose(ranker(*inputs), before)
+    assert not torch.allclose(base(BaseModelInputs(*inputs)), before)
 
 
 def test_without_attributes_and_events_it_still_ranks() -> None:
@@ -67,7 +67,7 @@ def test_without_attributes_and_events_it_still_ranks() -> None:
         items=2, kinds=2, offers=3, counter_features=1, category_features=0, attribute_rows=(), objectives=1
     )
     none, zeros = torch.zeros(1, 4, dtype=torch.int32), torch.zeros(1, 4)
-    arguments = (
+    inputs = BaseModelInputs(
         none,
         none,
         zeros,
@@ -76,4 +76,4 @@ def test_without_attributes_and_events_it_still_ranks() -> None:
         torch.zeros(1, 0),
         torch.zeros(1, 0, dtype=torch.int32),
     )
-    assert torch.isfinite(BaseModel(config)(*arguments)).all()
+    assert torch.isfinite(BaseModel(config)(inputs)).all()

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cloud_export.models.device_model import EdgeModel, EdgeModelConfig, parameter_count
+from cloud_export.models.device_model import DeviceModel, DeviceModelConfig, DeviceModelInputs, parameter_count
 
-CONFIG = EdgeModelConfig(
+CONFIG = DeviceModelConfig(
     items=9,
     kinds=4,
     offers=7,
@@ -25,15 +25,15 @@ SEEDS = st.integers(0, 2**31 - 1)
 WEIGHTS = torch.tensor([1.0, 0.5])
 
 
-def random_model(seed: int, config: EdgeModelConfig = CONFIG) -> EdgeModel:
+def random_model(seed: int, config: DeviceModelConfig = CONFIG) -> DeviceModel:
     torch.manual_seed(seed)
-    model = EdgeModel(config)
+    model = DeviceModel(config)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter)
     return model.eval()
 
 
-def random_inputs(seed: int, config: EdgeModelConfig = CONFIG, batch: tuple[int, ...] = ()) -> list[Tensor]:
+def random_inputs(seed: int, config: DeviceModelConfig = CONFIG, batch: tuple[int, ...] = ()) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     window, candidates = (*batch, config.window), (*batch, 4)
     return [
@@ -64,7 +64,9 @@ def test_padding_contributes_exactly_nothing(seed: int, present: int) -> None:
     model, inputs = random_model(seed), random_inputs(seed)
     inputs[1][present:] = 0
     _, padded = model(*inputs, WEIGHTS)
-    assert torch.equal(model.contributions(*inputs).event[:, present:], torch.zeros(4, 5 - present, 2))
+    assert torch.equal(
+        model.contributions(DeviceModelInputs(*inputs)).event[:, present:], torch.zeros(4, 5 - present, 2)
+    )
     for array in inputs[:4]:
         array[present:] = 0
     _, clean = model(*inputs, WEIGHTS)
@@ -115,8 +117,8 @@ def test_a_batch_gives_what_its_decisions_give_alone(seed: int) -> None:
 @settings(max_examples=25, deadline=None)
 def test_the_contributions_sum_to_the_logits(seed: int, batch: tuple[int, ...]) -> None:
     torch.manual_seed(seed)
-    model, inputs = EdgeModel(CONFIG).eval(), random_inputs(seed, batch=batch)
-    parts = model.contributions(*inputs)
+    model, inputs = DeviceModel(CONFIG).eval(), random_inputs(seed, batch=batch)
+    parts = model.contributions(DeviceModelInputs(*inputs))
     assert (parts.event.shape, parts.counters.shape) == ((*batch, 4, 5, 2), (*batch, 4, 3, 2))
     _, logits = model(*inputs, WEIGHTS)
     total = parts.base + parts.event.sum(-2) + parts.counters.sum(-2)
@@ -139,7 +141,7 @@ def test_fused_is_the_weighted_sum_of_the_logits() -> None:
 
 
 def test_a_scene_without_context_needs_none() -> None:
-    config = EdgeModelConfig(
+    config = DeviceModelConfig(
         items=3,
         kinds=2,
         offers=3,
@@ -161,7 +163,7 @@ def test_a_scene_without_context_needs_none() -> None:
 def test_both_scenes_stay_below_the_size_limit(
     items: int, kinds: int, offers: int, counter_features: int, objectives: int, dimension: int
 ) -> None:
-    config = EdgeModelConfig(
+    config = DeviceModelConfig(
         items=items,
         kinds=kinds,
         offers=offers,
@@ -172,4 +174,4 @@ def test_both_scenes_stay_below_the_size_limit(
         dimension=dimension,
         dropout=0.1,
     )
-    assert parameter_count(EdgeModel(config)) < 20_000
+    assert parameter_count(DeviceModel(config)) < 20_000

@@ -11,20 +11,20 @@ import torch
 
 from cloud_export.features.examples import BaseStates, Examples
 from cloud_export.models.base_model import BaseModelConfig
-from cloud_export.models.device_model import EdgeModelConfig
+from cloud_export.models.device_model import DeviceModelConfig
 from cloud_export.models.training import (
     EpochReport,
     Loss,
     TrainingConfig,
     fit_base,
-    fit_edge,
+    fit_device_model,
     objective_loss,
     predict_base,
-    predict_edge,
+    predict_device_model,
 )
 
 NAN = math.nan
-EDGE = EdgeModelConfig(
+EDGE = DeviceModelConfig(
     items=5,
     kinds=3,
     offers=5,
@@ -103,8 +103,8 @@ def test_unknown_outcomes_send_no_gradient(loss: Loss) -> None:
 @pytest.mark.parametrize("loss", ["binary", "softmax"])
 def test_the_device_model_learns_the_rule(loss: Loss) -> None:
     examples = follow_the_last_item()
-    model, history = fit_edge(examples, EDGE, replace(FAST, loss=loss), seed=1)
-    logits = predict_edge(model, examples)
+    model, history = fit_device_model(examples, EDGE, replace(FAST, loss=loss), seed=1)
+    logits = predict_device_model(model, examples)
     hits = logits[:, :4, 0].argmax(1) + 1 == examples.event_item[:, 0]
     assert (logits.shape, [report.epoch for report in history]) == ((600, 5, 1), [1, 2, 3, 4, 5, 6])
     assert hits.mean() > 0.95
@@ -126,12 +126,12 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit() -> None:
     examples, training = follow_the_last_item(200), replace(FAST, epochs=2, item_dropout=0.1)
     config = replace(EDGE, dropout=0.1)
     torch.manual_seed(5)
-    first, _ = fit_edge(examples, config, training, seed=3)
+    first, _ = fit_device_model(examples, config, training, seed=3)
     torch.manual_seed(6)  # the caller's generator must not matter …
     before = torch.get_rng_state()
-    second, _ = fit_edge(examples, config, training, seed=3)
+    second, _ = fit_device_model(examples, config, training, seed=3)
     assert torch.equal(torch.get_rng_state(), before)  # … nor be touched
-    other, _ = fit_edge(examples, config, training, seed=4)
+    other, _ = fit_device_model(examples, config, training, seed=4)
     pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     assert all(torch.equal(one, two) for one, two in pairs)
     assert not torch.equal(first.item_own, other.item_own)
@@ -139,9 +139,9 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit() -> None:
 
 def test_predictions_do_not_depend_on_how_many_are_asked_for() -> None:
     examples = follow_the_last_item(300)
-    model, _ = fit_edge(examples, EDGE, replace(FAST, epochs=1), seed=1)
+    model, _ = fit_device_model(examples, EDGE, replace(FAST, epochs=1), seed=1)
     few = Examples(**{field.name: getattr(examples, field.name)[:7] for field in fields(Examples)})
-    assert np.array_equal(predict_edge(model, few), predict_edge(model, examples)[:7])
+    assert np.array_equal(predict_device_model(model, few), predict_device_model(model, examples)[:7])
 
 
 def test_early_stop_keeps_the_best_epoch() -> None:
@@ -151,7 +151,7 @@ def test_early_stop_keeps_the_best_epoch() -> None:
     contrary[200:, :4] = np.roll(contrary[200:, :4], 1, axis=1)
     seen: list[EpochReport] = []
     training = replace(FAST, epochs=20, patience_epochs=2)
-    model, history = fit_edge(
+    model, history = fit_device_model(
         replace(examples, outcomes=contrary),
         EDGE,
         training,
@@ -162,7 +162,7 @@ def test_early_stop_keeps_the_best_epoch() -> None:
     losses = [report.validation_loss or 0.0 for report in history]
     assert seen == list(history)
     assert len(history) == losses.index(min(losses)) + 1 + 2 < 20
-    held_out = torch.from_numpy(predict_edge(model, examples)[200:])
+    held_out = torch.from_numpy(predict_device_model(model, examples)[200:])
     is_candidate = torch.from_numpy(examples.candidate[200:] > 0)
     found = objective_loss(held_out, torch.from_numpy(contrary[200:]), is_candidate, "softmax")
     assert found.item() == pytest.approx(min(losses), abs=1e-4)
@@ -170,4 +170,4 @@ def test_early_stop_keeps_the_best_epoch() -> None:
 
 def test_nothing_to_fit_on_is_refused_with_the_mend() -> None:
     with pytest.raises(ValueError, match="bring a longer log"):
-        fit_edge(follow_the_last_item(3), EDGE, FAST, seed=1, validation_rows=np.arange(3))
+        fit_device_model(follow_the_last_item(3), EDGE, FAST, seed=1, validation_rows=np.arange(3))

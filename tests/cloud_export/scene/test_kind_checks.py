@@ -107,8 +107,8 @@ def test_where_derived_kinds_may_stand(path: str, value: object) -> None:
         (
             "events.shown",
             "stay",
-            'shop.toml: events.shown = "stay": it follows from other events and is never recorded, and here a recorded '
-            'kind must stand; use one of "view", "click", "seen"',
+            'shop.toml: events.shown = "stay": it is derived from other events and never recorded, and this field '
+            'needs a recorded kind; use one of "view", "click", "seen"',
         ),
         (
             "events.dwell.0.kind",
@@ -132,7 +132,7 @@ def test_where_derived_kinds_may_stand(path: str, value: object) -> None:
             "events.dwell.0.activity",
             ["click"],
             'shop.toml: events.dwell[0].of[0] = "view": it is not in events.dwell[0].activity, so it would begin a '
-            "stay without ending the one before; add it to events.dwell[0].activity",
+            "dwell without ending the one before; add it to events.dwell[0].activity",
         ),
         (
             "events.ignored.0.touched",

@@ -54,8 +54,8 @@ def test_one_name_is_a_list_of_one() -> None:
 
 MESSAGES: list[tuple[str, object, str]] = [
     ("policy.eligibility.0.when", GONE, (
-        "policy.eligibility[0].when: without conditions it takes nothing out; "
-        "add them; to take offers out, use [[policy.blocks]]"
+        "policy.eligibility[0].when: without conditions it suppresses no offer; "
+        "add them; to suppress offers, use [[policy.blocks]]"
     )),
     ("policy.eligibility.0.when.stgae", "new", (
         'policy.eligibility[0].when.stgae: it is no context field, machine or attribute; did you mean "stage"? '
@@ -107,17 +107,17 @@ MESSAGES: list[tuple[str, object, str]] = [
         'policy.caps[0].within_s = 60: `within` is there too; write within_s, or within = "day"'
     )),
     ("policy.caps.0.within", GONE, 'policy.caps[0].within_s: it is missing; write within_s, or within = "day"'),
-    ("policy.caps.0.kind", GONE, "policy.caps[0].kind: it is missing; add it (docs/scene.md says what it means)"),
+    ("policy.caps.0.kind", GONE, "policy.caps[0].kind: it is missing; add it (docs/scene.md explains it)"),
     ("policy.caps.1.kind", "click", (
-        "policy.caps[1].kind = ['click']: a channel counts what it has shown itself; "
+        "policy.caps[1].kind = ['click']: a channel counts its own impressions; "
         'remove it, or count per = "user"'
     )),
     ("channels.sms.shown", GONE, (
-        "policy.caps[1].channel: no kind of event says what sms has shown; set channels.sms.shown"
+        "policy.caps[1].channel: no kind of event is an impression of sms; set channels.sms.shown"
     )),
     ("channels.sms.shown", "push_shown", (
-        'channels.sms.shown = "push_shown": it is channels.push.shown too, so nobody could tell what was shown where; '
-        "give the channel a kind of its own"
+        'channels.sms.shown = "push_shown": it is channels.push.shown too, so impressions of the two '
+        "could not be told apart; give the channel a kind of its own"
     )),
     ("policy.quiet_hours.0.until", "22:00", (
         'policy.quiet_hours[0].until = "22:00": it is the same time as `from`; '
@@ -127,7 +127,7 @@ MESSAGES: list[tuple[str, object, str]] = [
         "policy.warm_up.full_events = 1: it is below min_events (2); raise it, or lower min_events"
     )),
     ("policy.warm_up.full_events", 9, (
-        "policy.warm_up.full_events = 9: the window never holds so many (model.window is 8); lower it"
+        "policy.warm_up.full_events = 9: the window never has so many events (model.window is 8); lower it"
     )),
     ("policy.exploration", {"mode": "softmax", "epsilon": 0.5}, (
         'policy.exploration.epsilon = 0.5: it has no meaning when policy.exploration.mode is "softmax"; '
@@ -137,7 +137,7 @@ MESSAGES: list[tuple[str, object, str]] = [
         'policy.budget.period_s = 60: `period` is there too; write period_s, or period = "day"'
     )),
     ("attributes.names", ["balance", "mood"], (
-        'attributes.names[1] = "mood": [machines] has this name too, and a condition could not tell them apart; '
+        'attributes.names[1] = "mood": [machines] has this name too, so a condition with it would be ambiguous; '
         "rename one of them"
     )),
     ("machines.0.per", "offer", (
@@ -160,7 +160,7 @@ MESSAGES: list[tuple[str, object, str]] = [
         "machines[0].steps[1].count = 2: it counts events, and there is no `on`; remove it"
     )),
     ("machines.0.steps.0", {"from": "new", "after_s": 60, "to": "active"}, (
-        "machines[0].steps: its steps by time lead from a state back to it, so it would never come to rest; "
+        "machines[0].steps: its steps by time lead from a state back to it, so the machine would never stop; "
         "name in `from` the states that a step leaves"
     )),
     ("texts.zh", {"kind.veiw": "看"}, (

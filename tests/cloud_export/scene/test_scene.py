@@ -152,7 +152,7 @@ def test_a_file_that_is_not_toml(tmp_path: Path) -> None:
         (
             "scene",
             {"objective_order": ["click"]},
-            "shop.toml: scene.name: it is missing; add it (docs/scene.md says what it means)",
+            "shop.toml: scene.name: it is missing; add it (docs/scene.md explains it)",
         ),
         (
             "split",

@@ -173,13 +173,13 @@ def test_the_cloud_learned_from_nobody_in_the_fleet(whole: Whole) -> None:
 def test_the_cloud_learns_from_purchases_and_notices_alone(whole: Whole) -> None:
     log = whole.fleet.cloud.log
     less = cloud.only_kinds(log, cloud.KNOWN_KINDS)
-    assert {less.kinds[code] for code in np.unique(less.event_kind)} <= {"convert", "price_change", "due_date"}
+    assert {less.kinds[code] for code in np.unique(less.events.kind)} <= {"convert", "price_change", "due_date"}
     for user in range(len(log.users)):
-        part = slice(log.event_offsets[user], log.event_offsets[user + 1])
-        wanted = np.isin(log.event_kind[part], [log.kinds.index(kind) for kind in cloud.KNOWN_KINDS])
-        left = slice(less.event_offsets[user], less.event_offsets[user + 1])
-        assert np.array_equal(less.event_time_ms[left], log.event_time_ms[part][wanted])
-        assert np.array_equal(less.event_item[left], log.event_item[part][wanted])
+        part = slice(log.events.offsets[user], log.events.offsets[user + 1])
+        wanted = np.isin(log.events.kind[part], [log.kinds.index(kind) for kind in cloud.KNOWN_KINDS])
+        left = slice(less.events.offsets[user], less.events.offsets[user + 1])
+        assert np.array_equal(less.events.time_ms[left], log.events.time_ms[part][wanted])
+        assert np.array_equal(less.events.item[left], log.events.item[part][wanted])
     assert less.decisions is log.decisions
 
 

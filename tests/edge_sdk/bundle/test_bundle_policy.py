@@ -148,7 +148,7 @@ def test_the_cloud_and_the_device_have_the_same_policy(scene: Small, bundle: Bun
 def test_offer_costs_are_packed_by_row(scene: Small) -> None:
     catalogue = replace(scene.log.catalogue, cost=np.array([0.5, 0, 1, 2, 3, 4.25], np.float32))
     log = replace(scene.log, catalogue=catalogue)
-    layout = build_layout(scene.scene, log, training_events=np.ones(len(log.event_item), np.bool_))
+    layout = build_layout(scene.scene, log, training_events=np.ones(len(log.events.item), np.bool_))
     payload = pack_payload(replace(scene.content, layout=layout))
 
     bundle = read_bundle(Path("a.edge"), memoryview(payload))

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final, Literal, get_args
-
-from pydantic import BaseModel, ConfigDict
+from typing import ClassVar, Final, Literal, get_args
 
 from device_sim.counts.counts import BundleCounts
-from device_sim.files import read_json, write_json
+from device_sim.files import Frozen, JsonFile
 
 FORMAT: Final = 1
 LADDER: Final = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)  # percentiles, of which a distribution is drawn
@@ -30,11 +27,7 @@ class BenchFileError(Exception):
     """A file of an earlier bench is not usable; the message names the file, the field and the fix."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Spread(_Frozen):
+class Spread(Frozen):
     """The median of several rounds or processes, with the lowest and the highest."""
 
     median: float
@@ -42,7 +35,7 @@ class Spread(_Frozen):
     high: float
 
 
-class Latency(_Frozen):
+class Latency(Frozen):
     """Single calls of one operation, all rounds together, in microseconds.
 
     Attributes:
@@ -62,7 +55,7 @@ class Latency(_Frozen):
     to_quiet: Mapping[str, Spread]
 
 
-class Condition(_Frozen):
+class Condition(Frozen):
     """Under what the calls were timed.
 
     Attributes:
@@ -77,7 +70,7 @@ class Condition(_Frozen):
     throttled_share: float | None = None
 
 
-class ColdStart(_Frozen):
+class ColdStart(Frozen):
     """Fresh processes, compiled and in the page cache as after a first start, in milliseconds.
 
     Attributes:
@@ -94,7 +87,7 @@ class ColdStart(_Frozen):
     total_ms: Spread
 
 
-class Memory(_Frozen):
+class Memory(Frozen):
     """Medians over fresh processes that made the same calls.
 
     Attributes:
@@ -108,7 +101,7 @@ class Memory(_Frozen):
     state_bytes: int
 
 
-class BundleFacts(_Frozen):
+class BundleFacts(Frozen):
     """Which bundle; everything but the hash and the size must agree for two files to be compared."""
 
     scene: str
@@ -119,7 +112,7 @@ class BundleFacts(_Frozen):
     size_bytes: int
 
 
-class Workload(_Frozen):
+class Workload(Frozen):
     """What was asked of the bundle; times are only comparable where all of it agrees."""
 
     id: str
@@ -128,7 +121,7 @@ class Workload(_Frozen):
     seconds_a_condition: float
 
 
-class Machine(_Frozen):
+class Machine(Frozen):
     """Where it was measured."""
 
     processor: str
@@ -137,12 +130,16 @@ class Machine(_Frozen):
     versions: Mapping[str, str]
 
 
-class Bench(_Frozen):
+class Bench(JsonFile):
     """One run of `device-sim bench`.
 
     Attributes:
         counts: What `device-sim count` counted for this bundle, by core; not of this machine.
     """
+
+    file_error: ClassVar = BenchFileError
+    file_fix: ClassVar = "give a file that `device-sim bench --json` wrote, or measure again"
+    file_format: ClassVar = FORMAT
 
     format: int = FORMAT
     bundle: BundleFacts
@@ -157,22 +154,3 @@ class Bench(_Frozen):
         """What was timed, if it was."""
         found = (one.operations.get(operation) for one in self.conditions if one.name == condition)
         return next(found, None)
-
-
-def read_bench(path: Path) -> Bench:
-    """Read what `write_bench` wrote.
-
-    Raises:
-        BenchFileError: The file is not readable or not in the format.
-    """
-    fix = "give a file that `device-sim bench --json` wrote, or measure again"
-    return read_json(path, Bench, BenchFileError, fix=fix, version=FORMAT)
-
-
-def write_bench(bench: Bench, path: Path) -> None:
-    """Write as JSON; a reader sees the old file or the new one, never half of it.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    write_json(bench, path)

@@ -50,21 +50,21 @@ def bench(
     ] = None,
 ) -> None:
     """Time a bundle on this machine: record, rank, cold start, memory, quiet and under interference."""
-    from device_sim.bench.bench_types import read_bench, write_bench
+    from device_sim.bench.bench_types import Bench
     from device_sim.bench.compare import compare as set_side_by_side
     from device_sim.bench.measure import Effort
     from device_sim.bench.tables import print_bench, print_comparison
 
     with _errors():
         _check_outputs(json, plot)
-        old = read_bench(compare) if compare else None
+        old = Bench.read_json(compare) if compare else None
         effort = Effort(rounds=rounds, seconds=seconds, processes=processes, interference=interference)
         public_key = _public_key(bundle, key)
         counted = _counts(counts or [], bundle, count or [], public_key)
         measured = _measured(bundle, public_key, effort, counted)
         print_bench(_out, measured)
         if json:
-            write_bench(measured, json)
+            measured.write_json(json)
         if plot:
             _draw(measured, plot)
         if old is None:
@@ -90,11 +90,11 @@ def _measured(bundle: Path, key: bytes, effort: Effort, counts: Mapping[str, Bun
 def _counts(files: list[Path], bundle: Path, cores: list[str], key: bytes) -> dict[str, BundleCounts]:
     """By core: those of the files, of this very bundle or they would say nothing about it; then those made now."""
     from device_sim.bench.counting_now import count_cores
-    from device_sim.counts.counts import CountsFileError, read_bundle_counts
+    from device_sim.counts.counts import BundleCounts, CountsFileError
 
     by_core: dict[str, BundleCounts] = {}
     for file in files:
-        counted = read_bundle_counts(file)
+        counted = BundleCounts.read_json(file)
         if counted.bundle_sha256 != hashlib.sha256(bundle.read_bytes()).hexdigest():
             raise CountsFileError(f"{file}: bundle_sha256: not that of {bundle}; count this bundle")
         if counted.core in (*by_core, *cores):

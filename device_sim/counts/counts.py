@@ -7,12 +7,9 @@ emulator. A field's name carries its unit where it has one; a count is per opera
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from device_sim.files import read_json, write_json
+from device_sim.files import Frozen, JsonFile
 
 FORMAT: Final = 1
 
@@ -41,18 +38,11 @@ STAGES: Final[tuple[Stage, ...]] = ("window", "model", "policy", "result", "engi
 IMAGES: Final[tuple[Image, ...]] = ("onnxruntime", "numpy", "python", "libc", "other")
 
 
-_T = TypeVar("_T", "BundleCounts", "ReferenceCounts")
-
-
 class CountsFileError(Exception):
     """A counts file is not usable; the message names the file, the field and the fix."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Counts(_Frozen):
+class Counts(Frozen):
     """Instructions and cache misses of one run of something.
 
     Attributes:
@@ -79,7 +69,7 @@ class Counts(_Frozen):
         return sum(self.mix.get(name, 0.0) for name in classes)
 
 
-class Caches(_Frozen):
+class Caches(Frozen):
     """Sizes that a count's cache simulation used: LRU, lines of 64 bytes, as (KiB, ways)."""
 
     l1i: tuple[int, int]
@@ -88,7 +78,7 @@ class Caches(_Frozen):
     l3: tuple[int, int] | None = None
 
 
-class Part(_Frozen):
+class Part(Frozen):
     """What one image's code did in one stage of an operation."""
 
     stage: Stage
@@ -96,7 +86,7 @@ class Part(_Frozen):
     counts: Counts
 
 
-class Operation(_Frozen):
+class Operation(Frozen):
     """One operation of the runtime, such as `rank`, by stage and image; every part adds to the whole."""
 
     parts: tuple[Part, ...]
@@ -106,7 +96,13 @@ class Operation(_Frozen):
         return summed(part.counts for part in self.parts if stage in (None, part.stage) and image in (None, part.image))
 
 
-class BundleCounts(_Frozen):
+class _CountsFile(JsonFile):
+    file_error: ClassVar = CountsFileError
+    file_fix: ClassVar = "give a file that `device-sim count` wrote, or count again"
+    file_format: ClassVar = FORMAT
+
+
+class BundleCounts(_CountsFile):
     """A bundle's operations on one core.
 
     Attributes:
@@ -132,7 +128,7 @@ class BundleCounts(_Frozen):
     conformance: Mapping[str, float | int | str]
 
 
-class ReferenceCounts(_Frozen):
+class ReferenceCounts(_CountsFile):
     """Models with published timings, counted on one core's kernels: what the cycle model is fitted on."""
 
     format: int = FORMAT
@@ -152,38 +148,6 @@ def summed(counts: Iterable[Counts]) -> Counts:
         l2_misses=_summed(part.l2_misses for part in parts),
         l3_misses=_summed(part.l3_misses for part in parts),
     )
-
-
-def read_bundle_counts(path: Path) -> BundleCounts:
-    """Read what `write` wrote.
-
-    Raises:
-        CountsFileError: The file is not readable or not in the format.
-    """
-    return _read(path, BundleCounts)
-
-
-def read_reference_counts(path: Path) -> ReferenceCounts:
-    """Read what `write` wrote.
-
-    Raises:
-        CountsFileError: The file is not readable or not in the format.
-    """
-    return _read(path, ReferenceCounts)
-
-
-def write(counts: BundleCounts | ReferenceCounts, path: Path) -> None:
-    """Write as JSON.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    write_json(counts, path)
-
-
-def _read(path: Path, kind: type[_T]) -> _T:
-    fix = "give a file that `device-sim count` wrote, or count again"
-    return read_json(path, kind, CountsFileError, fix=fix, version=FORMAT)
 
 
 def _summed(misses: Iterable[float | None]) -> float | None:

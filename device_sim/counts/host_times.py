@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from device_sim.counts.counts import CountsFileError
-from device_sim.files import read_json, write_json
+from device_sim.files import Frozen, JsonFile
 
 FORMAT: Final = 1
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ModelTime(_Frozen):
+class ModelTime(Frozen):
     """One model's processor time with one thread over `HostTimes.rounds` × `runs_per_round` runs, in milliseconds."""
 
     median_ms: float = Field(gt=0)
     min_ms: float = Field(gt=0)
 
 
-class HostTimes(_Frozen):
+class HostTimes(JsonFile):
     """Models with published timings, timed natively on a host.
 
     Attributes:
@@ -36,28 +31,13 @@ class HostTimes(_Frozen):
         versions: ncnn and python.
     """
 
+    file_error: ClassVar = CountsFileError
+    file_fix: ClassVar = "give a file that device_sim.emulation.references.reference_host wrote"
+    file_format: ClassVar = FORMAT
+
     format: int = FORMAT
     processor: str
     rounds: int = Field(ge=1)
     runs_per_round: int = Field(ge=1)
     models: Mapping[str, ModelTime]
     versions: Mapping[str, str]
-
-
-def read_host_times(path: Path) -> HostTimes:
-    """Read what `write_host_times` wrote.
-
-    Raises:
-        CountsFileError: The file is not readable or not in the format.
-    """
-    fix = "give a file that device_sim.emulation.references.reference_host wrote"
-    return read_json(path, HostTimes, CountsFileError, fix=fix, version=FORMAT)
-
-
-def write_host_times(times: HostTimes, path: Path) -> None:
-    """Write as JSON.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    write_json(times, path)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from device_sim.counts.counts import Counts, CountsFileError
-from device_sim.files import read_json, write_json
+from device_sim.files import JsonFile
 
 FORMAT: Final = 1
 
 
-class LzmaCounts(BaseModel):
+class LzmaCounts(JsonFile):
     """One pass of 7-zip's own benchmark, the one whose speeds are published.
 
     Attributes:
@@ -26,7 +25,9 @@ class LzmaCounts(BaseModel):
         versions: 7-zip, the release that its package is from, the emulator.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    file_error: ClassVar = CountsFileError
+    file_fix: ClassVar = "give a file that device_sim.emulation.references.lzma_counts wrote"
+    file_format: ClassVar = FORMAT
 
     format: int = FORMAT
     encode: Counts
@@ -35,22 +36,3 @@ class LzmaCounts(BaseModel):
     dictionary_kib: int = Field(gt=0)
     method: str
     versions: Mapping[str, str]
-
-
-def read_lzma_counts(path: Path) -> LzmaCounts:
-    """Read what `write_lzma_counts` wrote.
-
-    Raises:
-        CountsFileError: The file is not readable or not in the format.
-    """
-    fix = "give a file that device_sim.emulation.references.lzma_counts wrote"
-    return read_json(path, LzmaCounts, CountsFileError, fix=fix, version=FORMAT)
-
-
-def write_lzma_counts(counts: LzmaCounts, path: Path) -> None:
-    """Write as JSON.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    write_json(counts, path)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from device_sim.emulation.errors import EmulationError
+from device_sim.files import Frozen, first_error
 
 SCORE_TOLERANCE: Final = 1e-5  # docs/golden.md, for scores of a size near 1
 RELATIVE_TOLERANCE: Final = 2.0**-21  # four units in the last place of a float32: larger scores cannot be nearer
@@ -21,21 +22,17 @@ class GuestAnswerError(EmulationError):
         super().__init__(f"{path.name} of the guest: {reason}; run it again, and look whether the disk is full")
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+_A = TypeVar("_A", bound=Frozen)
 
 
-_A = TypeVar("_A", bound=_Answer)
-
-
-class PlayedDecision(_Answer):
+class PlayedDecision(Frozen):
     """The candidates that stand, in their order, and every candidate's score."""
 
     order: tuple[int, ...]
     scores: tuple[float, ...]
 
 
-class PlayedWorkload(_Answer):
+class PlayedWorkload(Frozen):
     """What `guest/decisions_run.py` wrote."""
 
     decisions: tuple[PlayedDecision, ...]
@@ -43,7 +40,7 @@ class PlayedWorkload(_Answer):
     versions: Mapping[str, str]
 
 
-class PlayedGolden(_Answer):
+class PlayedGolden(Frozen):
     """What `guest/golden_run.py` wrote."""
 
     scenarios: int
@@ -52,7 +49,7 @@ class PlayedGolden(_Answer):
     largest: float
 
 
-class Conformance(_Answer):
+class Conformance(Frozen):
     """How the emulated core's decisions compare with what they should be.
 
     Attributes:
@@ -144,5 +141,4 @@ def read_answer(path: Path, kind: type[_A]) -> _A:
     except OSError as error:
         raise GuestAnswerError(path, error.strerror or str(error)) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        raise GuestAnswerError(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise GuestAnswerError(path, first_error(error, "the file")) from error

@@ -10,7 +10,6 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from device_sim.counts.counts import write
 from device_sim.emulation import counting
 from device_sim.emulation.count_table import conformance_lines, count_tables, summary_line
 from device_sim.emulation.counting import Counted, EmulatedCore
@@ -55,7 +54,7 @@ def run_count(request: CountRequest) -> None:
                 _report(console, found)
                 path = _target(request, found)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write(found.counts, path)
+                found.counts.write_json(path)
                 console.print(f"wrote {path}", highlight=False, soft_wrap=True)
                 agrees &= found.conformance.holds
         if not agrees:

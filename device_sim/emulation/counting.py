@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 import edge_sdk
 from device_sim.counts.counts import STAGES, BundleCounts, Caches
@@ -33,6 +33,7 @@ from device_sim.emulation.installation import Installation
 from device_sim.emulation.qemu import GuestRun
 from device_sim.emulation.staging import script, staged, tree
 from device_sim.emulation.workload_plan import Plan, make_plan
+from device_sim.files import Frozen
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
@@ -221,10 +222,8 @@ def caches_of(core: str) -> Caches:
 # ---- below: helpers ----
 
 
-class _LoopRow(BaseModel):
+class _LoopRow(Frozen):
     """A row of the guest's `loops.json`; one for each dump, in their order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     operation: str
     loop: str

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
-
 from device_sim.emulation.errors import EmulationError
 from device_sim.emulation.guest.workload import Workload, WorkloadError
+from device_sim.files import Frozen
 from edge_sdk.bundle.bundle import Bundle
 
 OPERATIONS: Final = ("record", "rank", "rank_new_base", "rank_cold", "explain", "open_close")
@@ -31,7 +30,7 @@ class WorkloadRefusedError(EmulationError):
         super().__init__(f"{bundle}: {reason}")
 
 
-class Plan(BaseModel):
+class Plan(Frozen):
     """What happens, in the bundle's words.
 
     Attributes:
@@ -47,8 +46,6 @@ class Plan(BaseModel):
         step_ms: How far it goes on at each event.
         public_key: Who must have signed the bundle, in hex; empty = it is taken unsigned.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     operations: tuple[str, ...]
     repetitions: int

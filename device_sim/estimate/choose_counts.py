@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from device_sim.cores import COUNTS_CORE
-from device_sim.counts.counts import BundleCounts, read_bundle_counts
+from device_sim.counts.counts import BundleCounts
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 
@@ -82,7 +82,7 @@ def shipped_counts(folder: Path = SHIPPED) -> tuple[BundleCounts, ...]:
         CountsFileError: One of them is not usable.
     """
     files = (file for file in sorted(folder.glob("*.cortex-*.json")) if not file.name.startswith(_REFERENCE))
-    return tuple(read_bundle_counts(file) for file in files)
+    return tuple(BundleCounts.read_json(file) for file in files)
 
 
 def choose_counts(

@@ -64,7 +64,7 @@ def estimate(
 
 
 def _answer(bundle: Path, devices: list[str], files: list[Path], names: list[str], *, count_first: bool) -> Answer:
-    from device_sim.counts.counts import read_bundle_counts
+    from device_sim.counts.counts import BundleCounts
     from device_sim.estimate.choose_counts import identify, shipped_counts
     from device_sim.estimate.cycle_model import read_calibration
     from device_sim.estimate.device_estimates import answer, kernels_of
@@ -77,7 +77,7 @@ def _answer(bundle: Path, devices: list[str], files: list[Path], names: list[str
     identity = identify(bundle)
     if count_first:
         files = _count(identity, kernels_of(profiles, scenarios))
-    counted = tuple(read_bundle_counts(file) for file in files) or shipped_counts()
+    counted = tuple(BundleCounts.read_json(file) for file in files) or shipped_counts()
     return answer(
         identity,
         profiles,

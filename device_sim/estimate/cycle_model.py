@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
 
 from device_sim.cores import NEAREST, UnknownCoreError, core_named
 from device_sim.counts.counts import Counts
-from device_sim.files import read_json
+from device_sim.files import Frozen, JsonFile
 
 SHIPPED: Final = Path(__file__).with_name("calibration.json")
 
@@ -19,11 +19,7 @@ class CalibrationError(Exception):
     """A calibration file is not usable; the message names the file, the field and the fix."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class CoreModel(_Frozen):
+class CoreModel(Frozen):
     """How many cycles a core takes for counted vector code, and how far that was off where it could be checked.
 
     All errors are |predicted/published − 1| as fractions; `validation/protocol.py` says how they are made.
@@ -69,7 +65,7 @@ class CoreModel(_Frozen):
         return sum(cycles * counted[name] for name, cycles in self.cycles_per.items())
 
 
-class Calibration(_Frozen):
+class Calibration(JsonFile):
     """What `device-sim validate --write-calibration` fitted: shipped, so that estimating needs no published table.
 
     Attributes:
@@ -79,6 +75,9 @@ class Calibration(_Frozen):
         published_sha256: Of the published table it was fitted on.
         counted_with: Versions behind the counts.
     """
+
+    file_error: ClassVar = CalibrationError
+    file_fix: ClassVar = "write it again with `device-sim validate --write-calibration`"
 
     cores: Mapping[str, CoreModel]
     transferred_median: float | None
@@ -121,10 +120,9 @@ def features(counts: Counts) -> dict[str, float]:
 
 
 def read_calibration(path: Path = SHIPPED) -> Calibration:
-    """Read a calibration.
+    """Returns the calibration of a file; without a path the shipped one.
 
     Raises:
         CalibrationError: The file is not readable or not in the format.
     """
-    fix = "write it again with `device-sim validate --write-calibration`"
-    return read_json(path, Calibration, CalibrationError, fix=fix)
+    return Calibration.read_json(path)

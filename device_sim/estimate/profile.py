@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from device_sim.cores import COUNTS_CORE, SAME_CORE
+from device_sim.files import Frozen
 
 SHIPPED: Final = Path(__file__).parents[1] / "profiles"
 
@@ -46,11 +47,7 @@ class ProfileFileError(ProfileError):
         super().__init__(f"{file}: {field}: {reason}; {fix}")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Figure(_Frozen):
+class Figure(Frozen):
     """A figure and where it is from: `value`, or `low` and `high` where only a range is known."""
 
     low: float = Field(gt=0)
@@ -76,14 +73,14 @@ class Figure(_Frozen):
         return f"{self.low:g}" if exact else f"{self.low:.3g}–{self.high:.3g}"
 
 
-class Name(_Frozen):
+class Name(Frozen):
     """A word and where it is from."""
 
     value: str
     source: str = Field(min_length=_SOURCE_CHARACTERS)
 
 
-class Core(_Frozen):
+class Core(Frozen):
     """One kind of core of a device.
 
     Attributes:
@@ -119,7 +116,7 @@ class Core(_Frozen):
         return SAME_CORE.get(self.core.value, self.core.value)
 
 
-class Profile(_Frozen):
+class Profile(Frozen):
     """A device.
 
     Attributes:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from device_sim.files import read_json
+from device_sim.files import Frozen, JsonFile
 
 SHIPPED: Final = Path(__file__).with_name("scalar_ipc.json")
 
@@ -17,11 +17,7 @@ class ScalarIpcError(Exception):
     """The ranges are not usable, or there is none for a core."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class LzmaInstructions(_Frozen):
+class LzmaInstructions(Frozen):
     """What 7-zip executes on arm64 for one KiB, and how that is known."""
 
     encode_per_kib: float = Field(gt=0)
@@ -29,7 +25,7 @@ class LzmaInstructions(_Frozen):
     source: str
 
 
-class Widening(_Frozen):
+class Widening(Frozen):
     """By what an interpreter's range is wider than LZMA's: the low end × `low`, the high end × `high`."""
 
     low: float = Field(gt=0, le=1)
@@ -37,7 +33,7 @@ class Widening(_Frozen):
     source: str
 
 
-class CoreIpc(_Frozen):
+class CoreIpc(Frozen):
     """Instructions per cycle on one core.
 
     Attributes:
@@ -60,8 +56,11 @@ class CoreIpc(_Frozen):
     source: str
 
 
-class ScalarIpc(_Frozen):
+class ScalarIpc(JsonFile):
     """What `scalar_ipc.json` holds."""
+
+    file_error: ClassVar = ScalarIpcError
+    file_fix: ClassVar = "write it again with `python -m device_sim.validation.derive_scalar_ipc --rows FILE --write`"
 
     lzma: LzmaInstructions
     in_order: Widening
@@ -80,10 +79,9 @@ class ScalarIpc(_Frozen):
 
 
 def read_scalar_ipc(path: Path = SHIPPED) -> ScalarIpc:
-    """Read what `interpreter.main` wrote.
+    """Returns the ranges of a file that `derive_scalar_ipc.main` wrote; without a path the shipped ones.
 
     Raises:
-        ScalarIpcError: The file is not readable or not in the form.
+        ScalarIpcError: The file is not readable or not in the format.
     """
-    fix = "write it again with `python -m device_sim.validation.derive_scalar_ipc --rows FILE --write`"
-    return read_json(path, ScalarIpc, ScalarIpcError, fix=fix)
+    return ScalarIpc.read_json(path)

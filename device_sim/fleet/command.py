@@ -30,7 +30,6 @@ def fleet(
     """Many simulated phones in closed loop: lift over the cloud's ranking, regret, rules broken, bytes sent."""
     from cloud_export.errors import CloudError
     from cloud_export.scene.load import load_scene
-    from device_sim.fleet.result import write_fleet_result
     from device_sim.fleet.run import run_fleet
     from device_sim.fleet.settings import FleetSettingsError, checked_settings
     from device_sim.fleet.table import tables_of
@@ -49,7 +48,7 @@ def fleet(
     try:
         with Progress(*columns, console=_err, transient=True) as progress:
             result = run_fleet(settings, load_scene("wealth"), out, lambda name: _bar(progress, name))
-        write_fleet_result(result, found)
+        result.write_json(found)
     except (CloudError, EdgeError, OSError) as error:
         _err.print(str(error), markup=False, highlight=False)
         raise typer.Exit(1) from error

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict
-
-from device_sim.files import read_json, write_json
+from device_sim.files import Frozen, JsonFile
 
 FORMAT: Final = 1
 
@@ -22,11 +19,7 @@ class FleetFileError(Exception):
     """A result file is not usable; the message names the file, the field and the fix."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Settings(_Frozen):
+class Settings(Frozen):
     """What was asked for."""
 
     devices: int
@@ -37,7 +30,7 @@ class Settings(_Frozen):
     start: date  # the panel's first day; the fleet's is `panel_days` later
 
 
-class Range(_Frozen):
+class Range(Frozen):
     """A figure with its 95% interval, from resampling whole users; low and high are None where it is not known."""
 
     mean: float
@@ -45,7 +38,7 @@ class Range(_Frozen):
     high: float | None
 
 
-class Figures(_Frozen):
+class Figures(Frozen):
     """What one arm's users saw and did, on one day or on all.
 
     Attributes:
@@ -75,7 +68,7 @@ class Figures(_Frozen):
     conversions: int
 
 
-class Arm(_Frozen):
+class Arm(Frozen):
     """One way to rank, lived through by the same users.
 
     Attributes:
@@ -92,7 +85,7 @@ class Arm(_Frozen):
     rules_broken: Mapping[str, int]
 
 
-class Lift(_Frozen):
+class Lift(Frozen):
     """An arm's value per decision less that of another arm, on one day or on all.
 
     Attributes:
@@ -110,7 +103,7 @@ class Lift(_Frozen):
     relative: Range
 
 
-class Traffic(_Frozen):
+class Traffic(Frozen):
     """What the processes that ran the engines sent while they ran; every figure must be 0.
 
     Attributes:
@@ -131,7 +124,7 @@ class Traffic(_Frozen):
     watched: str
 
 
-class Runtime(_Frozen):
+class Runtime(Frozen):
     """What the devices' engines did.
 
     Attributes:
@@ -167,7 +160,7 @@ class Runtime(_Frozen):
     disk_bytes_total: int
 
 
-class FleetResult(_Frozen):
+class FleetResult(JsonFile):
     """A whole run.
 
     Attributes:
@@ -183,6 +176,10 @@ class FleetResult(_Frozen):
         versions: python, numpy, onnxruntime, edge_sdk.
         bundle_sha256: Of the bundle that all devices ran.
     """
+
+    file_error: ClassVar = FleetFileError
+    file_fix: ClassVar = "give a file that `device-sim fleet --json` wrote, or run it again"
+    file_format: ClassVar = FORMAT
 
     format: int = FORMAT
     settings: Settings
@@ -218,22 +215,3 @@ class FleetResult(_Frozen):
             if (lift.arm, lift.over, lift.day) == (arm, over, day):
                 return lift
         raise KeyError((arm, over, day))
-
-
-def read_fleet_result(path: Path) -> FleetResult:
-    """Read what `write_fleet_result` wrote.
-
-    Raises:
-        FleetFileError: The file is not readable or not in the format.
-    """
-    fix = "give a file that `device-sim fleet --json` wrote, or run it again"
-    return read_json(path, FleetResult, FleetFileError, fix=fix, version=FORMAT)
-
-
-def write_fleet_result(result: FleetResult, path: Path) -> None:
-    """Write as JSON: under another name first, so that whoever is killed leaves the old file or the new one.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    write_json(result, path)

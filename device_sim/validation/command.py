@@ -115,13 +115,13 @@ def _write(
         found["tables"] = [scored.model_dump(mode="json") for scored in further]
         write_whole(json_file, json.dumps(found, indent=1, allow_nan=False) + "\n")
     if outcome and write_calibration:
-        write_whole(write_calibration, outcome.calibration.model_dump_json(indent=1) + "\n")
+        outcome.calibration.write_json(write_calibration)
     if outcome and write_points:
         validation = outcome.validation
         points = ScoredPoints(
             sources=validation.sources, published_sha256=validation.published_sha256, points=outcome.points
         )
-        write_whole(write_points, points.model_dump_json(indent=1) + "\n")
+        points.write_json(write_points)
 
 
 def _check_folders(*files: Path | None) -> None:

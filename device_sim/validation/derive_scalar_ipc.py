@@ -20,14 +20,15 @@ from typing import Annotated, Final
 
 import numpy as np
 import typer
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from device_sim.cores import COUNTS_CORE, SAME_CORE
 from device_sim.counts.counts import CountsFileError
-from device_sim.counts.lzma import read_lzma_counts
+from device_sim.counts.lzma import LzmaCounts
 from device_sim.estimate.scalar_ipc import SHIPPED, CoreIpc, LzmaInstructions, ScalarIpc, Widening
+from device_sim.files import Frozen, first_error
 
 PERCENTILES: Final = (10.0, 90.0)  # of the boards of a core: one odd board must not set the range
 CLOCK_TOLERANCE: Final = 0.1  # a clock measured further than this from the nominal one was measured while it moved
@@ -81,7 +82,7 @@ class RowsError(Exception):
     """A file of board results is not usable; names the file, the field and the fix."""
 
 
-class BoardRow(BaseModel):
+class BoardRow(Frozen):
     """One run of 7-zip on one core of one board, from a result file of sbc-bench.
 
     Attributes:
@@ -93,7 +94,7 @@ class BoardRow(BaseModel):
         dec: KiB of output decoded a second.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore")
 
     file: str
     core: str | None
@@ -115,9 +116,7 @@ def read_rows(path: Path) -> tuple[BoardRow, ...]:
     except OSError as error:
         raise RowsError(f"{path}: {error.strerror}; {fix}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise RowsError(f"{path}: {field}: {first['msg']}; {fix}") from error
+        raise RowsError(f"{path}: {first_error(error, 'the file')}; {fix}") from error
 
 
 def lzma_instructions(path: Path = LZMA_COUNTS) -> LzmaInstructions:
@@ -126,7 +125,7 @@ def lzma_instructions(path: Path = LZMA_COUNTS) -> LzmaInstructions:
     Raises:
         CountsFileError: The file is not usable.
     """
-    counted = read_lzma_counts(path)
+    counted = LzmaCounts.read_json(path)
     versions = ", ".join(f"{name} {version}" for name, version in counted.versions.items())
     return LzmaInstructions(
         encode_per_kib=counted.encode.instructions,

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from device_sim.cores import UnknownCoreError, core_named
+from device_sim.files import Frozen
 
 LARGEST_FILE_BYTES: Final = 16 << 20
 CLOCK_GHZ: Final = (0.1, 6.0)
@@ -32,11 +33,7 @@ class PublishedTableError(Exception):
         super().__init__(f"{file}: {entry}: {field}: {problem}; {fix}")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Exclusion(_Frozen):
+class Exclusion(Frozen):
     """Something that was not scored, or was only scored apart.
 
     Attributes:
@@ -49,7 +46,7 @@ class Exclusion(_Frozen):
     reason: str
 
 
-class PublishedRun(_Frozen):
+class PublishedRun(Frozen):
     """One device's published times.
 
     Attributes:
@@ -65,7 +62,7 @@ class PublishedRun(_Frozen):
     least_ms: Mapping[str, float]
 
 
-class PublishedTable(_Frozen):
+class PublishedTable(Frozen):
     """A file's usable runs, and what was left out of it."""
 
     file: str
@@ -75,10 +72,10 @@ class PublishedTable(_Frozen):
     exclusions: tuple[Exclusion, ...]
 
 
-class _Entry(BaseModel):
+class _Entry(Frozen):
     """An entry as it stands in the file; further fields are of no use here."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", strict=True)
 
     device: _Name
     core: _Name

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from device_sim.counts import counts
-from device_sim.counts.host_times import read_host_times
+from device_sim.counts.host_times import HostTimes
 from device_sim.validation.points import References
 
 SHIPPED_REFERENCES: Final = Path(counts.__file__).with_name("shipped")
@@ -29,6 +29,6 @@ def read_references(folder: Path = SHIPPED_REFERENCES) -> References:
     files = sorted(folder.glob("ncnn.cortex-*.json"))
     if not files:
         raise ReferencesError(f"{folder}: no ncnn.cortex-*.json; give --counts a folder of counted reference models")
-    read = [counts.read_reference_counts(file) for file in files]
-    host = read_host_times(folder / X86_FILE)
+    read = [counts.ReferenceCounts.read_json(file) for file in files]
+    host = HostTimes.read_json(folder / X86_FILE)
     return References({one.core: one for one in read}, {model: time.min_ms for model, time in host.models.items()})

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from device_sim.files import Frozen
 from device_sim.validation.fitting import Array
 from device_sim.validation.protocol import WITHIN
 from device_sim.validation.published import Exclusion
@@ -15,11 +15,7 @@ from device_sim.validation.published import Exclusion
 RESULTS_FORMAT: Final = 1
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Score(_Frozen):
+class Score(Frozen):
     """How far predictions were off.
 
     Attributes:
@@ -91,7 +87,7 @@ class GivenScores(Compared):
     note: str | None
 
 
-class FurtherTable(_Frozen):
+class FurtherTable(Frozen):
     """A further published table, scored without refitting."""
 
     file: str
@@ -102,7 +98,7 @@ class FurtherTable(_Frozen):
     exclusions: tuple[Exclusion, ...]
 
 
-class Verdict(_Frozen):
+class Verdict(Frozen):
     """Whether a target holds."""
 
     target: str
@@ -110,7 +106,7 @@ class Verdict(_Frozen):
     measured: str
 
 
-class Variant(_Frozen):
+class Variant(Frozen):
     """Another way to fit and score, shown beside the main one so that its choices can be judged."""
 
     title: str
@@ -118,7 +114,7 @@ class Variant(_Frozen):
     targets: tuple[Verdict, ...]
 
 
-class Validation(_Frozen):
+class Validation(Frozen):
     """Everything about the main published table.
 
     Attributes:

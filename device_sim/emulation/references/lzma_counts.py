@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from device_sim.counts.counts import Counts, summed
-from device_sim.counts.lzma import LzmaCounts, write_lzma_counts
+from device_sim.counts.lzma import LzmaCounts
 from device_sim.emulation import qemu, sysroot, tools
 from device_sim.emulation.errors import EmulationError, PluginOutputError
 from device_sim.emulation.guest_process import run_program
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     options = parser.parse_args(arguments)
     try:
-        write_lzma_counts(count_lzma(), options.out)
+        count_lzma().write_json(options.out)
     except EmulationError as error:
         raise SystemExit(f"lzma_counts: {error}") from None
 

@@ -21,7 +21,7 @@ from importlib.metadata import PathDistribution, distributions
 from pathlib import Path
 from typing import Final
 
-from device_sim.counts.host_times import HostTimes, ModelTime, write_host_times
+from device_sim.counts.host_times import HostTimes, ModelTime
 from device_sim.emulation.errors import EmulationError, GuestFailedError, MissingToolsError
 from device_sim.emulation.references.reference_models import GUEST, INPUT_SIZES
 
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     options = parser.parse_args(arguments)
     try:
-        write_host_times(time_all(options.params, options.ncnn, options.rounds), options.out)
+        time_all(options.params, options.ncnn, options.rounds).write_json(options.out)
     except EmulationError as error:
         raise SystemExit(f"reference_host: {error}") from None
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from device_sim.counts.counts import Counts, CountsFileError, ReferenceCounts, read_reference_counts, write
+from device_sim.counts.counts import Counts, CountsFileError, ReferenceCounts
 from device_sim.emulation import machine, qemu, sysroot, tools, wheels
 from device_sim.emulation.errors import EmulationError, PluginOutputError
 from device_sim.emulation.installation import Installation, installed
@@ -89,14 +89,14 @@ def count_all(params: Path, core_name: str, out: Path) -> None:
     site = wheels.target({"ncnn": NCNN_VERSION})
     caches = machine.core_named(core_name).caches
     versions = {"ncnn": NCNN_VERSION, "python": sysroot.PYTHON, "qemu": tools.emulator_version() or "unknown"}
-    counted = dict(read_reference_counts(out).models) if out.exists() else {}
+    counted = dict(ReferenceCounts.read_json(out).models) if out.exists() else {}
     for model, size in INPUT_SIZES.items():
         graph = (params / f"{model}.param").absolute()
         if model in counted or not graph.is_file():
             continue
         start_s = time.monotonic()
         counted[model] = count_model(graph, size, core_name, installation, site)
-        write(ReferenceCounts(core=core_name, caches=caches, models=counted, versions=versions), out)
+        ReferenceCounts(core=core_name, caches=caches, models=counted, versions=versions).write_json(out)
         taken = f"{counted[model].instructions:.4g} instructions, {time.monotonic() - start_s:.0f} s"
         print(f"{core_name} {model}: {taken}", file=sys.stderr, flush=True)  # noqa: T201
 

@@ -13,8 +13,7 @@ import pytest
 
 from device_sim.counts.counts import STAGES
 from device_sim.emulation import markers
-from device_sim.emulation.guest import probes as probes
-from device_sim.emulation.guest import workload
+from device_sim.emulation.guest import probes, workload
 from device_sim.emulation.guest.workload import Workload, WorkloadError
 from device_sim.emulation.workload_plan import Plan, WorkloadRefusedError, make_plan
 from edge_sdk.bundle.bundle import Bundle
@@ -53,7 +52,7 @@ def test_the_stages_are_those_of_the_counts() -> None:
     assert probes.region_of("engine") < markers.REGIONS
 
 
-@pytest.mark.parametrize("door", probes.PROBES, ids=lambda probe: probe.name)
+@pytest.mark.parametrize("probe", probes.PROBES, ids=lambda probe: probe.name)
 def test_each_door_exists_and_is_passed_once_at_each_decision(app: Workload, probe: probes.Probe) -> None:
     with app.engine, probes.wrapped([probe]) as passed:
         probes.enter(probes.region_of("engine"))

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from device_sim.cli import app
-from device_sim.counts.counts import Operation, write
+from device_sim.counts.counts import Operation
 from device_sim.emulation.count_command import CountRequest
 from device_sim.estimate.profile import SHIPPED, profile_names
 from device_sim.estimate.scenarios import SCENARIOS
@@ -35,7 +35,7 @@ def counted(small: Small, tmp_path: Path) -> Path:
     operations = {"record": Operation(parts=(python_part(1e4),)), "rank": RANK, "rank_new_base": NEW_BASE,
                   "rank_cold": COLD}  # fmt: skip
     file = tmp_path / "counts.json"
-    write(bundle_counts(operations, core="cortex-a76", sha256=sha256), file)
+    bundle_counts(operations, core="cortex-a76", sha256=sha256).write_json(file)
     return file
 
 

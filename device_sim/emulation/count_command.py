@@ -1,4 +1,4 @@
-"""What `device-sim count` does: check the call, count core after core, print, write."""
+"""Runs `device-sim count`: checks the call, counts core after core, prints and writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class CountRequest:
-    """The call; see `command.count`."""
+    """The arguments of the call; `command.count` describes them."""
 
     bundle: Path
     cores: tuple[str, ...]
@@ -34,10 +34,10 @@ class CountRequest:
 
 
 def run_count(request: CountRequest) -> None:
-    """Count, print and write.
+    """Counts, prints and writes.
 
     Raises:
-        typer.Exit: Code 2, the call is wrong; 1, counting failed or the core decides otherwise than this machine.
+        typer.Exit: Code 2: the call is wrong. Code 1: counting failed, or the core decides otherwise than this machine.
     """
     console, problems = Console(), Console(stderr=True)
     with _one_line_errors(problems):

@@ -61,7 +61,7 @@ def test_an_unusable_file_is_one_message_with_file_field_and_fix(tmp_path: Path,
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileProblemError, match="a.json: No such file or directory; write it again"):
+    with pytest.raises(FileProblemError, match=r"a\.json: No such file or directory; write it again"):
         Whole.read_json(tmp_path / "a.json")
     with pytest.raises(FileProblemError, match="Is a directory; write it again"):
         Whole.read_json(tmp_path)

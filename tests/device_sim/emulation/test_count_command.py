@@ -76,7 +76,7 @@ def test_a_full_disk_is_one_line(small: Small, tmp_path: Path, monkeypatch: pyte
     def refused(counts: BundleCounts, path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(count_command, "write", refused)
+    monkeypatch.setattr(BundleCounts, "write_json", refused)
     out = tmp_path / "counts.json"
     code, output = call(small.bundle, "--core", "cortex-a55", "--repetitions", 8, "--no-caches", "--out", out)
     assert code == 1

@@ -63,4 +63,5 @@ def count(
     """
     from device_sim.emulation.count_command import CountRequest, run_count
 
-    run_count(CountRequest(bundle, tuple(dict.fromkeys([*core, *(more or [])])), key, out, repetitions, caches, golden))
+    cores = tuple(dict.fromkeys([*core, *(more or [])]))
+    run_count(CountRequest(bundle, cores, key=key, out=out, repetitions=repetitions, caches=caches, golden=golden))

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from device_sim.console import print_line, print_table, problems, results
 from device_sim.emulation import counting
 from device_sim.emulation.count_table import conformance_lines, count_tables, summary_line
 from device_sim.emulation.counting import Counted, EmulatedCore
@@ -26,11 +27,11 @@ class CountRequest:
 
     bundle: Path
     cores: tuple[str, ...]
-    key: Path | None
-    out: Path | None
-    repetitions: int
-    caches: bool
-    golden: Path | None
+    key: Path | None = None
+    out: Path | None = None
+    repetitions: int = counting.REPETITIONS
+    caches: bool = True
+    golden: Path | None = None
 
 
 def run_count(request: CountRequest) -> None:
@@ -39,8 +40,8 @@ def run_count(request: CountRequest) -> None:
     Raises:
         typer.Exit: Code 2: the call is wrong. Code 1: counting failed, or the core decides otherwise than this machine.
     """
-    console, problems = Console(), Console(stderr=True)
-    with _one_line_errors(problems):
+    console = results()
+    with _one_line_errors():
         key, golden = _key(request.key), _golden(request.golden)
         caches = {core: counting.caches_of(core) for core in request.cores}
         installation = installed()
@@ -49,13 +50,13 @@ def run_count(request: CountRequest) -> None:
             for core in request.cores:
                 simulated = caches[core] if request.caches else None
                 runner = EmulatedCore(installation, core, simulated)
-                console.print(f"{core}: comparing decisions, then counting; this takes some minutes", highlight=False)
+                print_line(console, f"{core}: comparing decisions, then counting; this takes some minutes")
                 found = counting.count_on(ready, core, simulated, runner)
                 _report(console, found)
                 path = _target(request, found)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 found.counts.write_json(path)
-                console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+                print_line(console, f"wrote {path}")
                 agrees &= found.conformance.holds
         if not agrees:
             raise typer.Exit(1)
@@ -63,9 +64,9 @@ def run_count(request: CountRequest) -> None:
 
 def _report(console: Console, found: Counted) -> None:
     for table in count_tables(found.counts):
-        console.print(table)
+        print_table(console, table)
     for line in (*(summary_line(found.counts, name) for name in found.counts.operations), *conformance_lines(found)):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        print_line(console, line)
 
 
 def _target(request: CountRequest, found: Counted) -> Path:
@@ -102,7 +103,7 @@ def _golden(folder: Path | None) -> Path | None:
 
 
 @contextmanager
-def _one_line_errors(console: Console) -> Iterator[None]:
+def _one_line_errors() -> Iterator[None]:
     code = 1
     try:
         yield
@@ -114,5 +115,5 @@ def _one_line_errors(console: Console) -> Iterator[None]:
     except OSError as problem:  # such as a full disk, or an --out that cannot be written
         where = problem.filename or "the disk"
         message = f"{where}: {problem.strerror or problem}; free space there, or choose another --out"
-    console.print(message, highlight=False, soft_wrap=True, markup=False)
+    print_line(problems(), message)
     raise typer.Exit(code)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from device_sim.counts.counts import IMAGES, INSTRUCTION_CLASSES, STAGES, BundleCounts, Counts
@@ -80,7 +79,7 @@ def outside_onnxruntime(counts: BundleCounts, operation: str) -> float:
 
 
 def _table(title: str, columns: Iterable[str]) -> Table:
-    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD)  # narrow: no lines between columns
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)  # narrow: no lines between columns
     table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)

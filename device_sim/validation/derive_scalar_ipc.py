@@ -21,9 +21,9 @@ from typing import Annotated, Final
 import numpy as np
 import typer
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from rich.console import Console
 from rich.table import Table
 
+from device_sim.console import print_line, print_problem, print_table, results
 from device_sim.cores import COUNTS_CORE, SAME_CORE
 from device_sim.counts.counts import CountsFileError
 from device_sim.counts.lzma import LzmaCounts
@@ -166,20 +166,19 @@ def main(
     write: Annotated[bool, typer.Option("--write", help="Also write the ranges that are shipped.")] = False,
 ) -> None:
     """Derive the ranges of instructions per cycle of interpreted code, and print them."""
-    console = Console()
     try:
         derived = derive(read_rows(rows), lzma_instructions(lzma), INTERPRETER_IN_ORDER, INTERPRETER_OUT_OF_ORDER)
     except (RowsError, CountsFileError) as problem:
-        Console(stderr=True).print(f"{type(problem).__name__}: {problem}", style="red", markup=False, highlight=False)
+        print_problem(problem)
         raise typer.Exit(2) from None
     table = Table("core", "boards", "encode", "decode", "interpreter", "stands in", title="Instructions a cycle")
     for core in derived.cores.values():
         ranges = (_shown(core.lzma_encode), _shown(core.lzma_decode), _shown((core.low, core.high)))
         table.add_row(core.core, str(len(core.boards)), *ranges, ", ".join(core.neighbours))
-    console.print(table)
+    print_table(results(), table)
     if write:
         SHIPPED.write_text(derived.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
-        console.print(f"written: {SHIPPED}", markup=False, highlight=False)
+        print_line(results(), f"written: {SHIPPED}")
 
 
 def _by_core(rows: Iterable[BoardRow]) -> dict[str, dict[str, list[BoardRow]]]:

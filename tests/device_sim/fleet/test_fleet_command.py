@@ -13,7 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from device_sim.cli import app
-from device_sim.fleet import cloud, command, run
+from device_sim.console import print_table, results
+from device_sim.fleet import cloud, run
 from device_sim.fleet.arms import ARMS
 from device_sim.fleet.result import FleetFileError, FleetResult
 from device_sim.fleet.run import emptied
@@ -88,7 +89,7 @@ def unwrapped(output: str) -> str:
 
 def test_the_tables_say_what_the_result_says(capsys: pytest.CaptureFixture[str]) -> None:
     for table in tables_of(hand_made()):
-        command._out.print(table)
+        print_table(results(), table)
     text = unwrapped(capsys.readouterr().out)
     assert "2 phones, 2 days, seed 1" in text
     assert "device 0.750 +50.0% (+50.0 to +50.0) 0.250 4 0 0" in text

@@ -16,7 +16,7 @@ class UnknownCoreError(Exception):
     def __init__(self, core: str) -> None:
         """Name the core and the ones that are known."""
         super().__init__(
-            f"core {core[:60]!r}: unknown or mixed; give one core of COUNTS_CORE in device_sim/validation/protocol.py, "
+            f"core {core[:60]!r}: unknown or mixed; give one core of COUNTS_CORE in device_sim/cores.py, "
             "or add it there with the core whose kernels it runs"
         )
 

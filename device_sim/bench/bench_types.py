@@ -1,4 +1,4 @@
-"""What `device-sim bench` measured, as a JSON file: times of this machine, sizes, and counts where there are any."""
+"""The JSON file of `device-sim bench`: times of this machine, sizes, and counts if there are any."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from device_sim.counts.counts import BundleCounts
 from device_sim.files import Frozen, JsonFile
 
 FORMAT: Final = 1
-LADDER: Final = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)  # percentiles, of which a distribution is drawn
+LADDER: Final = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)  # the percentiles of a drawn distribution
 
 Timed = Literal["record", "rank", "rank_new_base"]
 TIMED: Final[tuple[Timed, ...]] = get_args(Timed)
@@ -39,10 +39,10 @@ class Latency(Frozen):
     """Single calls of one operation, all rounds together, in microseconds.
 
     Attributes:
-        calls: How many were timed.
+        calls: How many calls were timed.
         ladder_us: The percentiles named in LADDER.
-        to_quiet: This condition's figure by that of `quiet` in the same round: `p50`, `p99` and `mean`; empty for
-            `quiet` itself.
+        to_quiet: This condition's figure divided by that of `quiet` in the same round: `p50`, `p99` and `mean`;
+            empty for `quiet` itself.
     """
 
     calls: int
@@ -56,12 +56,12 @@ class Latency(Frozen):
 
 
 class Condition(Frozen):
-    """Under what the calls were timed.
+    """The condition of the machine during timed calls, and the times.
 
     Attributes:
         unavailable: Why this machine cannot make the condition; empty = it was measured.
-        operations: By name, those of TIMED; empty where the condition is not available.
-        throttled_share: Of the quota's periods, how many ended with the process waiting; None = no quota.
+        operations: The times by operation of TIMED; empty where the condition is not available.
+        throttled_share: The share of the quota's periods that ended with the process waiting; None = no quota.
     """
 
     name: ConditionName
@@ -71,7 +71,7 @@ class Condition(Frozen):
 
 
 class ColdStart(Frozen):
-    """Fresh processes, compiled and in the page cache as after a first start, in milliseconds.
+    """Start times of fresh processes in milliseconds, with compiled modules and a warm page cache.
 
     Attributes:
         import_ms: `import edge_sdk`, with numpy and onnxruntime.
@@ -102,7 +102,7 @@ class Memory(Frozen):
 
 
 class BundleFacts(Frozen):
-    """Which bundle; everything but the hash and the size must agree for two files to be compared."""
+    """The measured bundle; two files are comparable if all but the hash and the size agree."""
 
     scene: str
     items: int
@@ -113,7 +113,7 @@ class BundleFacts(Frozen):
 
 
 class Workload(Frozen):
-    """What was asked of the bundle; times are only comparable where all of it agrees."""
+    """The measured workload; times are comparable only where all of it agrees."""
 
     id: str
     candidates: int
@@ -122,7 +122,7 @@ class Workload(Frozen):
 
 
 class Machine(Frozen):
-    """Where it was measured."""
+    """The machine of the measurement."""
 
     processor: str
     cpus: int
@@ -134,7 +134,7 @@ class Bench(JsonFile):
     """One run of `device-sim bench`.
 
     Attributes:
-        counts: What `device-sim count` counted for this bundle, by core; not of this machine.
+        counts: The counts of `device-sim count` for this bundle, by core; they do not depend on this machine.
     """
 
     file_error: ClassVar = BenchFileError
@@ -151,6 +151,6 @@ class Bench(JsonFile):
     counts: Mapping[str, BundleCounts] = {}
 
     def latency(self, condition: ConditionName, operation: Timed) -> Latency | None:
-        """What was timed, if it was."""
+        """Returns the times of an operation, if it was timed under the condition."""
         found = (one.operations.get(operation) for one in self.conditions if one.name == condition)
         return next(found, None)

@@ -1,4 +1,4 @@
-"""A bench and a comparison, for a terminal."""
+"""Prints a bench and a comparison as tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VERDICTS: Final[Mapping[Outcome, Text]] = {
 
 
 def print_bench(console: Console, bench: Bench) -> None:
-    """Latencies by condition, then the rest."""
+    """Prints latencies by condition, then the other measurements."""
     print_table(console, _latencies(bench))
     cold, memory = bench.cold_start, bench.memory
     rows = {
@@ -48,7 +48,7 @@ def print_bench(console: Console, bench: Bench) -> None:
 
 
 def print_comparison(console: Console, compared: Comparison) -> None:
-    """Every figure then and now, the verdict, and what has to be known beside it."""
+    """Prints every figure of both files, the verdicts, and the notes."""
     table = Table("figure", "then", "now", "change", "verdict", title="against the earlier file")
     for line in compared.lines:
         table.add_row(

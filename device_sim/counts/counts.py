@@ -1,7 +1,7 @@
-"""What was counted: instructions by class and cache misses, of a bundle's operations and of reference models.
+"""The counts files: instructions by class and cache misses, of a bundle's operations and of reference models.
 
-The JSON files of these types are what every other part of `device_sim` works from, so nothing but counting needs the
-emulator. A field's name carries its unit where it has one; a count is per operation and may be a fraction (a mean).
+Every other part of `device_sim` works from these JSON files, so only counting needs the emulator. A field's name ends
+in its unit where it has one; a count is per operation and may be a fraction (a mean).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ INSTRUCTION_CLASSES: Final = (
     "system",
 )
 
-Stage = Literal["window", "model", "policy", "result", "engine"]  # engine: all the rest of the call
-Image = Literal["onnxruntime", "numpy", "python", "libc", "other"]  # whose machine code ran
+Stage = Literal["window", "model", "policy", "result", "engine"]  # engine: the rest of the call
+Image = Literal["onnxruntime", "numpy", "python", "libc", "other"]  # the library whose machine code ran
 STAGES: Final[tuple[Stage, ...]] = ("window", "model", "policy", "result", "engine")
 IMAGES: Final[tuple[Image, ...]] = ("onnxruntime", "numpy", "python", "libc", "other")
 
@@ -43,7 +43,7 @@ class CountsFileError(Exception):
 
 
 class Counts(Frozen):
-    """Instructions and cache misses of one run of something.
+    """Instructions and cache misses of one run.
 
     Attributes:
         mix: Instructions of each class in INSTRUCTION_CLASSES; a class that is missing is 0.
@@ -61,16 +61,16 @@ class Counts(Frozen):
 
     @property
     def instructions(self) -> float:
-        """All of the mix."""
+        """The sum of the mix."""
         return sum(self.mix.values())
 
     def of(self, *classes: str) -> float:
-        """Instructions of these classes together."""
+        """Returns the instructions of these classes together."""
         return sum(self.mix.get(name, 0.0) for name in classes)
 
 
 class Caches(Frozen):
-    """Sizes that a count's cache simulation used: LRU, lines of 64 bytes, as (KiB, ways)."""
+    """The simulated caches of a count: LRU, lines of 64 bytes, as (KiB, ways)."""
 
     l1i: tuple[int, int]
     l1d: tuple[int, int]
@@ -79,7 +79,7 @@ class Caches(Frozen):
 
 
 class Part(Frozen):
-    """What one image's code did in one stage of an operation."""
+    """The counts of one image's code in one stage of an operation."""
 
     stage: Stage
     image: Image
@@ -87,12 +87,12 @@ class Part(Frozen):
 
 
 class Operation(Frozen):
-    """One operation of the runtime, such as `rank`, by stage and image; every part adds to the whole."""
+    """One operation of the runtime, such as `rank`, by stage and image; the parts add up to the whole."""
 
     parts: tuple[Part, ...]
 
     def total(self, *, stage: Stage | None = None, image: Image | None = None) -> Counts:
-        """The sum of the parts of a stage, of an image, of both, or of all."""
+        """Returns the sum of the parts of a stage, of an image, of both, or of all."""
         return summed(part.counts for part in self.parts if stage in (None, part.stage) and image in (None, part.image))
 
 
@@ -129,7 +129,7 @@ class BundleCounts(_CountsFile):
 
 
 class ReferenceCounts(_CountsFile):
-    """Models with published timings, counted on one core's kernels: what the cycle model is fitted on."""
+    """Models with published timings, counted on one core's kernels: the data that the cycle model is fitted on."""
 
     format: int = FORMAT
     core: str
@@ -139,7 +139,7 @@ class ReferenceCounts(_CountsFile):
 
 
 def summed(counts: Iterable[Counts]) -> Counts:
-    """The sum; the misses of caches are None if any part was counted without them."""
+    """Returns the sum of counts; cache misses are None if any part was counted without caches."""
     parts = list(counts)
     return Counts(
         mix={name: sum(part.mix.get(name, 0.0) for part in parts) for name in INSTRUCTION_CLASSES},

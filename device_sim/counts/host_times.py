@@ -1,4 +1,4 @@
-"""How long reference models take on a host: what the plain baseline, host time × constant, starts from."""
+"""Times of the reference models on a host: the basis of the plain baseline, host time × constant."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class HostTimes(JsonFile):
         processor: The host's model name.
         rounds: How often all models were run, one after the other.
         runs_per_round: Runs of a model in a round, after one to warm up.
-        models: By name.
-        versions: ncnn and python.
+        models: The times by model name.
+        versions: The versions of ncnn and python.
     """
 
     file_error: ClassVar = CountsFileError

@@ -1,4 +1,4 @@
-"""How many instructions LZMA takes: with published 7-zip speeds and clocks, what scalar code gets done a cycle."""
+"""Instructions of LZMA: with published 7-zip speeds and clocks they give the instructions per cycle of scalar code."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ FORMAT: Final = 1
 
 
 class LzmaCounts(JsonFile):
-    """One pass of 7-zip's own benchmark, the one whose speeds are published.
+    """One pass of 7-zip's own benchmark, whose speeds are published.
 
     Attributes:
         encode: Instructions for 1 KiB (1024 bytes) of plain data, compressing.
-        decode: The same, decompressing; KiB of what comes out, as 7-zip's figures have it.
-        kib: How much was compressed and decompressed.
-        dictionary_kib: Of the compressor.
-        method: What was run, in words.
-        versions: 7-zip, the release that its package is from, the emulator.
+        decode: The same, decompressing; per KiB of output, as in 7-zip's figures.
+        kib: The size of the data.
+        dictionary_kib: The size of the compressor's dictionary.
+        method: The command, in words.
+        versions: The versions of 7-zip, of the Debian release of its package, and of the emulator.
     """
 
     file_error: ClassVar = CountsFileError

@@ -1,4 +1,4 @@
-"""From counts to cycles: a linear model for each core, fitted on published timings (`validation/validate.py`)."""
+"""The cycle model: a linear model from counts to cycles for each core, fitted by `validation/validate.py`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class CalibrationError(Exception):
 
 
 class CoreModel(Frozen):
-    """How many cycles a core takes for counted vector code, and how far that was off where it could be checked.
+    """A core's cycles for counted vector code, and the errors of the fit where they could be measured.
 
-    All errors are |predicted/published − 1| as fractions; `validation/protocol.py` says how they are made.
+    All errors are |predicted/published − 1| as fractions; `validation/protocol.py` defines them.
 
     Attributes:
         core: Such as `cortex-a55`.
         counts_core: The core whose kernels were counted for it (ReferenceCounts.core): A73 runs those of A72.
-        cycles_per: Cycles of each of some `features`, none negative.
+        cycles_per: Cycles per unit of some `features`, none negative.
         cycles_per_x86_ms: The baseline: cycles for each millisecond of the x86 host of the counts.
         held_out_median: Median error on models that the fit had not seen, same device.
         held_out_p90: Its 90th percentile.
@@ -36,7 +36,7 @@ class CoreModel(Frozen):
         neither_seen_median: Median error where the fit had seen neither the device nor the model, as in an estimate
             of a bundle; None = only one device.
         neither_seen_p90: Its 90th percentile.
-        devices: What it was fitted on.
+        devices: The devices of the fit.
     """
 
     core: str
@@ -60,20 +60,20 @@ class CoreModel(Frozen):
         return cycles_per
 
     def cycles(self, counts: Counts) -> float:
-        """The core's cycles for these counts, which must have been made with caches."""
+        """Returns the core's cycles for these counts, which must have been made with caches."""
         counted = features(counts)
         return sum(cycles * counted[name] for name, cycles in self.cycles_per.items())
 
 
 class Calibration(JsonFile):
-    """What `device-sim validate --write-calibration` fitted: shipped, so that estimating needs no published table.
+    """The result of `device-sim validate --write-calibration`: shipped, so that estimating needs no published table.
 
     Attributes:
         cores: The fitted cores, by name.
         transferred_median: Median error of a core scored with the coefficients of its relative.
-        transferred_p90: Its 90th percentile: what a transferred core's interval must allow for.
-        published_sha256: Of the published table it was fitted on.
-        counted_with: Versions behind the counts.
+        transferred_p90: Its 90th percentile, which the interval of a transferred core includes.
+        published_sha256: The hash of the published table of the fit.
+        counted_with: The versions behind the counts.
     """
 
     file_error: ClassVar = CalibrationError
@@ -86,7 +86,7 @@ class Calibration(JsonFile):
     counted_with: Mapping[str, str]
 
     def for_core(self, core: str) -> tuple[CoreModel, bool]:
-        """The model of a core, and whether it is a relative's because the core has no published runs of its own.
+        """Returns the model of a core, and whether it is a relative's because the core has no published runs.
 
         Raises:
             UnknownCoreError: Neither the core nor its relative was fitted, or the name is unknown.
@@ -101,10 +101,10 @@ class Calibration(JsonFile):
 
 
 def features(counts: Counts) -> dict[str, float]:
-    """What a model may be linear in.
+    """Returns the features that a model may use.
 
-    `system` is in none but `other`: in ncnn's kernels for in-order cores it is nearly all `nop`, put there to make
-    pairs, and issued beside another instruction.
+    `system` is only in `other`: in ncnn's kernels for in-order cores nearly all of it is `nop`, inserted to form pairs
+    and issued together with another instruction.
     """
     fma, system = counts.of("fma", "dot"), counts.of("system")
     memory = counts.of("load", "store", "vector_load", "vector_store")

@@ -1,4 +1,4 @@
-"""Instructions per cycle of interpreted code: the shipped range of each core (`validation/derive_scalar_ipc.py`)."""
+"""The range of instructions per cycle of interpreted code on each core (made by `validation/derive_scalar_ipc.py`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ScalarIpcError(Exception):
 
 
 class LzmaInstructions(Frozen):
-    """What 7-zip executes on arm64 for one KiB, and how that is known."""
+    """The instructions of 7-zip on arm64 for one KiB, and their source."""
 
     encode_per_kib: float = Field(gt=0)
     decode_per_kib: float = Field(gt=0)
@@ -26,7 +26,7 @@ class LzmaInstructions(Frozen):
 
 
 class Widening(Frozen):
-    """By what an interpreter's range is wider than LZMA's: the low end × `low`, the high end × `high`."""
+    """The widening of LZMA's range for an interpreter: the low end × `low`, the high end × `high`."""
 
     low: float = Field(gt=0, le=1)
     high: float = Field(ge=1)
@@ -37,13 +37,13 @@ class CoreIpc(Frozen):
     """Instructions per cycle on one core.
 
     Attributes:
-        low: Interpreted code, the slow end of the range.
+        low: The slow end of the range.
         high: The fast end.
-        lzma_encode: 10th and 90th percentile over the boards; None = no row is about this core.
+        lzma_encode: 10th and 90th percentile over the boards; None = no board has this core.
         lzma_decode: The same for decoding.
-        boards: Result files behind it.
-        neighbours: Whose ranges stand in; empty = the core has rows of its own.
-        source: In a sentence, for whoever asks where the range is from.
+        boards: The result files behind the range.
+        neighbours: The cores whose ranges are used instead; empty = there are boards with this core.
+        source: The source of the range, as a sentence.
     """
 
     core: str
@@ -57,7 +57,7 @@ class CoreIpc(Frozen):
 
 
 class ScalarIpc(JsonFile):
-    """What `scalar_ipc.json` holds."""
+    """The content of `scalar_ipc.json`."""
 
     file_error: ClassVar = ScalarIpcError
     file_fix: ClassVar = "write it again with `python -m device_sim.validation.derive_scalar_ipc --rows FILE --write`"
@@ -68,7 +68,7 @@ class ScalarIpc(JsonFile):
     cores: Mapping[str, CoreIpc]
 
     def of(self, core: str) -> CoreIpc:
-        """The range of a core.
+        """Returns the range of a core.
 
         Raises:
             ScalarIpcError: There is none.

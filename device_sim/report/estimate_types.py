@@ -1,4 +1,4 @@
-"""What the report reads of the JSON file of `device-sim estimate`; the file holds more than is drawn."""
+"""The fields that the report reads from the JSON file of `device-sim estimate`; others are ignored."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Interval(_Shown):
 
 
 class CoreEstimates(_Shown):
-    """What was estimated on one of a device's cores."""
+    """The estimates on one of a device's cores."""
 
     core: str
     estimates: tuple[Interval, ...]
@@ -59,23 +59,23 @@ class DeviceEstimates(_Shown):
 
     @property
     def main_core(self) -> str:
-        """The core that an app in use runs on."""
+        """The core that runs an app in use."""
         return self.cores[0].core if self.cores else "no core"
 
     def interval(self, operation: str, scenario: str = TYPICAL) -> Interval | None:
-        """One of them, if it was estimated."""
+        """Returns one interval, if it was estimated."""
         found = (one for core in self.cores for one in core.estimates)
         return next((one for one in found if (one.operation, one.scenario) == (operation, scenario)), None)
 
 
 class Scenario(_Shown):
-    """What was assumed."""
+    """The assumption of a scenario."""
 
     assumption: str
 
 
 class Bundle(_Shown):
-    """What was estimated."""
+    """The estimated bundle."""
 
     name: str
     scene: str

@@ -1,4 +1,4 @@
-"""What the page shows, read from the files that were named and, where none was, from what is shipped."""
+"""Reads the inputs of the report from the named files, or else from the shipped ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHOWN_SCENE: Final = "wealth"  # of several shipped ones, where no bundle is na
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What the command line names; None = not named."""
+    """The files that the command line names; None = not named."""
 
     bundle: Path | None = None
     bench: Path | None = None
@@ -37,12 +37,12 @@ class Files:
 
 
 def gather(files: Files) -> Inputs:
-    """Read everything.
+    """Reads all inputs.
 
     Raises:
-        EdgeError: the bundle is not usable.
+        EdgeError: The bundle is not usable.
         CountsFileError, BenchFileError, FleetFileError, EstimatesFileError, ScoredPointsError, CalibrationError:
-            that file is not usable; each names the file, the field and the fix.
+            A file is not usable; each names the file, the field and the fix.
     """
     identity = identify(files.bundle) if files.bundle else None
     given = tuple(BundleCounts.read_json(file) for file in files.counts)
@@ -66,7 +66,7 @@ def _of_one_scene(counted: Sequence[BundleCounts], identity: BundleIdentity | No
 
 
 def _estimated(identity: BundleIdentity | None, counted: Sequence[BundleCounts]) -> tuple[Estimates | None, str]:
-    """For every shipped profile in every scenario; without a bundle, of the bundle that was counted."""
+    """Estimates every shipped profile in every scenario; without a bundle, for the counted bundle."""
     if not counted:
         return None, "Nothing was counted for this scene, so nothing can be estimated."
     first = counted[0]

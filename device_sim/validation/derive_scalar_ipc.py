@@ -1,13 +1,13 @@
-"""Instructions per cycle of interpreted code, as a range for each core.
+"""Derives the range of instructions per cycle of interpreted code for each core.
 
-No table of published timings says how fast a phone's core runs CPython. What is published for many boards, with the
-clock measured beside it, is 7-zip's LZMA: branchy scalar code full of table look-ups, as an interpreter is. Counted
-instructions per KiB × KiB per second / clock gives the instructions per cycle a core reaches on it, encoding and
-decoding. `docs/device_sim.md` says in what an interpreter differs, and how far the range is widened for it.
+There are no published timings of CPython on phone cores. For many boards, speeds of 7-zip's LZMA are published with the
+measured clock: LZMA is branchy scalar code full of table look-ups, as an interpreter is. Counted instructions per KiB ×
+KiB per second / clock gives a core's instructions per cycle on LZMA, encoding and decoding. `docs/device_sim.md`
+describes how an interpreter differs, and by how much the range is widened for it.
 
     python -m device_sim.validation.derive_scalar_ipc --rows sbc_rows.json --write
 
-derives the ranges again; `scalar_ipc.json` is what it wrote.
+derives the ranges again and writes `scalar_ipc.json`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ BUILT_ON: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-# Who stands in for a core that no row is about: the relatives before and after it, whose hull is taken.
+# The relatives before and after a core without rows; the core takes the hull of their ranges.
 NEIGHBOURS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "cortex-a34": ("cortex-a53",),
@@ -79,7 +79,7 @@ NEIGHBOURS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 class RowsError(Exception):
-    """A file of board results is not usable; names the file, the field and the fix."""
+    """A file of board results is not usable; the message names the file, the field and the fix."""
 
 
 class BoardRow(Frozen):
@@ -105,7 +105,7 @@ class BoardRow(Frozen):
 
 
 def read_rows(path: Path) -> tuple[BoardRow, ...]:
-    """Read a JSON list of rows.
+    """Reads a JSON list of rows.
 
     Raises:
         RowsError: The file is not readable or not in the form.
@@ -120,7 +120,7 @@ def read_rows(path: Path) -> tuple[BoardRow, ...]:
 
 
 def lzma_instructions(path: Path = LZMA_COUNTS) -> LzmaInstructions:
-    """What 7-zip's benchmark executes on arm64 for one KiB, as it was counted.
+    """Returns the counted instructions of 7-zip's benchmark on arm64 for one KiB.
 
     Raises:
         CountsFileError: The file is not usable.
@@ -135,7 +135,7 @@ def lzma_instructions(path: Path = LZMA_COUNTS) -> LzmaInstructions:
 
 
 def derive(rows: Iterable[BoardRow], lzma: LzmaInstructions, in_order: Widening, out_of_order: Widening) -> ScalarIpc:
-    """A range for each core: of its own rows if there are any, else of its neighbours'.
+    """Returns a range for each core: of its own rows if there are any, else of its neighbours'.
 
     A board counts once for each core: the median over its clusters. The range of a core is from the lower of the two
     lower PERCENTILES (encoding, decoding) over its boards to the higher of the two higher ones, then widened.
@@ -171,7 +171,7 @@ def main(
     except (RowsError, CountsFileError) as problem:
         print_problem(problem)
         raise typer.Exit(2) from None
-    table = Table("core", "boards", "encode", "decode", "interpreter", "stands in", title="Instructions a cycle")
+    table = Table("core", "boards", "encode", "decode", "interpreter", "taken from", title="Instructions a cycle")
     for core in derived.cores.values():
         ranges = (_shown(core.lzma_encode), _shown(core.lzma_decode), _shown((core.low, core.high)))
         table.add_row(core.core, str(len(core.boards)), *ranges, ", ".join(core.neighbours))
@@ -182,7 +182,7 @@ def main(
 
 
 def _by_core(rows: Iterable[BoardRow]) -> dict[str, dict[str, list[BoardRow]]]:
-    """Usable rows by core and result file; the others have no clock, a moving one, or a core we do not model."""
+    """Returns the usable rows by core and result file; the others have no steady clock, or a core without a model."""
     found: dict[str, dict[str, list[BoardRow]]] = {}
     for row in rows:
         name = (row.core or "").lower()
@@ -194,7 +194,7 @@ def _by_core(rows: Iterable[BoardRow]) -> dict[str, dict[str, list[BoardRow]]]:
 
 
 def _per_cycle(kib_per_s: float, row: BoardRow) -> float:
-    """KiB a cycle; a row that is usable has a clock."""
+    """Returns KiB per cycle; a usable row has a clock."""
     assert row.mhz is not None
     return kib_per_s / (row.mhz * 1e6)
 
@@ -205,7 +205,7 @@ def _percentiles(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _from_neighbours(core: str, known: Mapping[str, CoreIpc]) -> CoreIpc:
-    """The hull of the relatives' ranges and a margin: wider than any of them, since it is not this core's."""
+    """Returns the hull of the relatives' ranges with a margin, since none of them is this core's."""
     relatives = [known[name] for name in NEIGHBOURS[core] if name in known]
     if not relatives:
         raise RowsError(f"{core}: no row is about it or {', '.join(NEIGHBOURS[core])}; give rows that are")

@@ -1,4 +1,4 @@
-"""The reference models' counts and x86 times, as `device_sim/counts/shipped` holds them."""
+"""Reads the reference models' counts and x86 times from `device_sim/counts/shipped`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class ReferencesError(Exception):
 
 
 def read_references(folder: Path = SHIPPED_REFERENCES) -> References:
-    """Read all `ncnn.cortex-*.json` of a folder, and the x86 times beside them.
+    """Reads all `ncnn.cortex-*.json` of a folder, and the x86 times beside them.
 
-    The least of the host's runs is taken, as of the published ones.
+    The least of the host's runs is used, as for the published runs.
 
     Raises:
-        ReferencesError: Nothing was counted there.
+        ReferencesError: The folder has no counts.
         CountsFileError: A file of counts or times is not usable.
     """
     files = sorted(folder.glob("ncnn.cortex-*.json"))

@@ -1,4 +1,4 @@
-"""Each published point beside its predictions: what the report's scatter shows, shipped as a result of ours."""
+"""The published points and their predictions: the data of the report's scatter plot, shipped with the program."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ScoredPoint(Frozen):
 
 
 class ScoredPoints(JsonFile):
-    """The file: the points, and what they were scored against."""
+    """The file of scored points and their sources."""
 
     file_error: ClassVar = ScoredPointsError
     file_fix: ClassVar = "write it again with `device-sim validate --write-points`"
@@ -52,7 +52,7 @@ class ScoredPoints(JsonFile):
 
 
 def scored_points(evaluated: Sequence[Evaluated]) -> tuple[ScoredPoint, ...]:
-    """One point for each model that a device was scored on."""
+    """Returns one point for each model of each device."""
     points = []
     for one in evaluated:
         held_out = _by_model(one.held_out.model)

@@ -1,4 +1,4 @@
-"""A validation as tables on the terminal."""
+"""Prints a validation as tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from device_sim.validation.results import Compared, CoreScores, FurtherTable, Gi
 
 
 def print_outcome(console: Console, validation: Validation) -> None:
-    """Everything about the main published table."""
+    """Prints the results on the main published table."""
     print_line(
         console,
         f"{validation.published} ({', '.join(validation.sources)}): {len(validation.models)} models on "
@@ -37,7 +37,7 @@ def print_outcome(console: Console, validation: Validation) -> None:
 
 
 def print_further(console: Console, scored: FurtherTable) -> None:
-    """A further table."""
+    """Prints the scores of a further table."""
     title = f"{scored.file}, coefficients {scored.calibration}, nothing fitted here"
     print_table(console, _given(f"{title}: cores", scored.cores))
     print_table(console, _given(f"{title}: devices", scored.devices))

@@ -70,6 +70,6 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 def test_a_record_never_changes() -> None:
     inner = Inner()
     with pytest.raises(ValidationError, match="frozen"):
-        inner.size = 3.0  # type: ignore[misc]
+        inner.size = 3.0
     with pytest.raises(ValidationError, match="finite"):
         Inner(size=float("inf"))

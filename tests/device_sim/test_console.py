@@ -1,4 +1,4 @@
-"""`device_sim.console`: names come out as they are, whole, whatever the width of the terminal."""
+"""`device_sim.console`: names are printed as they are, whole, at any width of the terminal."""
 
 from __future__ import annotations
 

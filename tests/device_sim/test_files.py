@@ -1,4 +1,4 @@
-"""`device_sim.files`: one base for the JSON files, with one message for what is wrong with one."""
+"""`device_sim.files`: the base of the JSON files, and the message for an unusable one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bench's JSON file: what is read is what was written, what is damaged is named, what was there stays whole."""
+"""The bench's JSON file: a round trip, damaged files, and a killed writer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The call of `device-sim count`: every trouble is one line and an exit code."""
+"""The call of `device-sim count`: every error is one line and an exit code."""
 
 from __future__ import annotations
 

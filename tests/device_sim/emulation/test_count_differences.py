@@ -1,4 +1,4 @@
-"""From loops to one operation: 2N − N, what goes before taken off, the cost of probes taken off."""
+"""The counts of one operation from loops: 2N − N, minus the preparation, minus the cost of probes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts as JSON: what was written is read, and what is not counts is refused by name."""
+"""The counts files: a round trip, and other files are refused by name."""
 
 from __future__ import annotations
 

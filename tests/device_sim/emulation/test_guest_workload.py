@@ -1,4 +1,4 @@
-"""What runs on the emulated machine, run natively: its probes, its decisions, its loops."""
+"""The guest's programs, run natively: their probes, decisions and loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No operation takes more instructions on an emulated core than the committed baseline says; and the gate can fail."""
+"""No operation takes more instructions on an emulated core than the committed baseline; and the gate can fail."""
 
 from __future__ import annotations
 

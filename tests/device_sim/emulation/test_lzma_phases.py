@@ -1,4 +1,4 @@
-"""Compressing and decompressing are told apart, and their passes counted, or the run is refused."""
+"""Compressing and decompressing are separated and their passes counted, or the run is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The counts of bundles that are shipped: readable, whole, and of a core that decided as it should."""
+"""The shipped counts of bundles: readable, whole, and of a core that made the expected decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The counts that are shipped: readable, of one make, and in line with the study's where that is at hand."""
+"""The shipped counts of reference models: readable, of the same versions, and close to those of the study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which counts serve a bundle, and what is said when they are not its own."""
+"""The choice of counts for a bundle, and the remarks when they are not its own."""
 
 from __future__ import annotations
 

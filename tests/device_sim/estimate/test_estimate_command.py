@@ -1,4 +1,4 @@
-"""`device-sim estimate`: what it prints, writes and refuses."""
+"""`device-sim estimate`: its output, its files and its errors."""
 
 from __future__ import annotations
 

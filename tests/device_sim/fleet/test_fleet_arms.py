@@ -1,4 +1,4 @@
-"""The orders of the arms, the devices that events go to, and figures from decisions: without engines."""
+"""The orders of the arms, the routing of events, and figures from decisions: without engines."""
 
 from __future__ import annotations
 

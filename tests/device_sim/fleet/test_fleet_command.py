@@ -1,4 +1,4 @@
-"""The fleet's result as a file, as tables, and the command around it."""
+"""The fleet's result as a file and as tables, and the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny fleet, whole: real engines, a trained cloud, every arm; and the command around it."""
+"""A tiny whole fleet: real engines, a trained cloud, every arm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The watch on the network sees what is planted, by Python code and past it, and lets go afterwards."""
+"""The network watch finds planted activity of Python code and native code, and restores the methods afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`device-sim report` from the command line: with nothing, with files, with files that are wrong."""
+"""`device-sim report` from the command line: without files, with files, with wrong files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A result made by hand, for what reads and shows results."""
+"""A hand-made fleet result, for tests of everything that reads one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stand-in for the emulated core: runs the guest's scripts here, and gives made-up counts of the loops they ran."""
+"""A stand-in for the emulated core: runs the guest's scripts natively, and gives made-up counts of their loops."""
 
 from __future__ import annotations
 

@@ -194,8 +194,8 @@ class ArmLife:
         if phone is None:
             raise RuntimeError("this arm's users have no phones; give them some")
         decision = phone.rank(moment.base, moment.context, moment.time_ms)
-        standing = {decision.candidates[index] for index in decision.standing.tolist()}
-        self.log.withheld += sum(self._names[offer] not in standing for offer in moment.free)
+        eligible = {decision.candidates[index] for index in decision.standing.tolist()}
+        self.log.withheld += sum(self._names[offer] not in eligible for offer in moment.free)
         return [self._number[decision.candidates[index]] for index in decision.order.tolist()]
 
     def _context(self, user: int, surface: int) -> dict[str, str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 from rich.table import Table
 
+import device_sim
 from device_sim import console
 
 NAME = "[red]scene[/red] [1] :warning: /a/very/long/path/" + "folder/" * 40 + "scene.edge"
@@ -40,3 +44,11 @@ def test_a_table_is_neither_wrapped_nor_cut(capsys: pytest.CaptureFixture[str]) 
     assert NAME in header
     assert NAME in row
     assert "words that stay in one line, however many there are of them" in row
+
+
+def test_every_console_is_made_in_one_place() -> None:
+    package = Path(device_sim.__file__).parent
+    for path in package.rglob("*.py"):
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        made = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Console"]
+        assert not made or path == package / "console.py", f"{path} makes a console of its own"

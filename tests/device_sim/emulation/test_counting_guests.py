@@ -114,7 +114,7 @@ def test_caches_hold_what_fits_until_they_are_emptied(arm64: Installation) -> No
     ("how", "words"),
     [
         ("raise", "failing.py under the emulator ended with exit code 1: .*the guest's own words"),
-        ("exit", "ended with exit code 7: it said nothing"),
+        ("exit", "ended with exit code 7: it wrote nothing to stderr"),
         ("signal", "was ended by signal 11"),
         ("region", "the guest marked a region whose number is too high"),
     ],

@@ -1,0 +1,1 @@
+"""Simulated phones and users: estimates, counts, measurements and experiments without a phone."""

@@ -1,4 +1,4 @@
-"""The names of cores, as published tables and profiles spell them."""
+"""The cores: their names, the kernels that each runs, and the nearest relative of each."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ _SHORT: Final = re.compile(r"[ax]\d{1,3}[a-z]{0,2}")
 
 
 class UnknownCoreError(Exception):
-    """A core that the cycle model does not know."""
+    """The name is no core of the cycle model."""
 
     def __init__(self, core: str) -> None:
-        """Name the core and the ones that are known."""
+        """Names the core and where the known ones are listed."""
         super().__init__(
-            f"core {core[:60]!r}: unknown or mixed; give one core of COUNTS_CORE in device_sim/validation/protocol.py, "
+            f"core {core[:60]!r}: unknown or mixed; give one core of COUNTS_CORE in device_sim/cores.py, "
             "or add it there with the core whose kernels it runs"
         )
 
 
 def core_named(name: str) -> str:
-    """The one spelling of a core: `cortex-a76` for a76, A76, Cortex-A76, cortex_a76 and its automotive variant A76AE.
+    """Returns the one spelling of a core: `cortex-a76` for a76, A76, Cortex-A76, cortex_a76 and the variant A76AE.
 
     Raises:
-        UnknownCoreError: Not one of COUNTS_CORE, or several at once.
+        UnknownCoreError: The name is not in COUNTS_CORE, or is of several cores.
     """
     spelled = "-".join(name.lower().replace("_", " ").replace("-", " ").split()).removeprefix("arm-")
     if _SHORT.fullmatch(spelled):
@@ -36,7 +36,8 @@ def core_named(name: str) -> str:
     return core
 
 
-# Whose kernels a core runs (ReferenceCounts.core). ncnn looks for A53 and A55 by name, for the rest at the features.
+# The core whose kernels were counted for a core (ReferenceCounts.core). ncnn recognises A53 and A55 by name, the others
+# by their features.
 COUNTS_CORE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "cortex-a34": "cortex-a53",
@@ -63,7 +64,7 @@ COUNTS_CORE: Final[Mapping[str, str]] = MappingProxyType(
         "cortex-x925": "cortex-a76",
     }
 )
-# Whose coefficients a core without published runs takes: the nearest relative that issues in the same manner.
+# The core whose coefficients a core without published runs takes: its nearest relative that issues in the same manner.
 NEAREST: Final[Mapping[str, str]] = MappingProxyType(
     {
         "cortex-a34": "cortex-a53",
@@ -84,7 +85,7 @@ NEAREST: Final[Mapping[str, str]] = MappingProxyType(
         "cortex-x925": "cortex-a78",
     }
 )
-# Names under which tables and kernels know these cores; spelling (a76, A76, Cortex-A76) is handled before this.
+# Other names of these cores in tables and kernels; spelling (a76, A76, Cortex-A76) is handled before this.
 SAME_CORE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "cortex-a76ae": "cortex-a76",

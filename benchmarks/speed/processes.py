@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.peers.naive_onnx import naive_export
 from benchmarks.work import Work
 from cloud_export.evaluate.speed import BARE_IMPORTS, RESIDENT_BYTES, fresh_python, in_new_folder
-from device_sim.counts.counts import read_bundle_counts
+from device_sim.counts.counts import BundleCounts
 from device_sim.emulation.installation import problems
 
 CORE = "cortex-a55"
@@ -131,7 +131,7 @@ def arm64_instructions(work: Work) -> tuple[float | None, str]:
             return None, f"device-sim count took more than {COUNT_LIMIT_S} s; run it by itself"
         if run.returncode or not out.exists():
             return None, f"device-sim count failed: {_last_line(run.stderr or run.stdout)}"
-        return read_bundle_counts(out).operations["rank"].total().instructions, ""
+        return BundleCounts.read_json(out).operations["rank"].total().instructions, ""
 
 
 def _last_line(text: str) -> str:

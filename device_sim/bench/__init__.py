@@ -1,0 +1,1 @@
+"""The command `bench`: times a bundle on this machine."""

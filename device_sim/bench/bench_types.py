@@ -1,18 +1,15 @@
-"""What `device-sim bench` measured, as a JSON file: times of this machine, sizes, and counts where there are any."""
+"""The JSON file of `device-sim bench`: times of this machine, sizes, and counts if there are any."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final, Literal, get_args
-
-from pydantic import BaseModel, ConfigDict
+from typing import ClassVar, Final, Literal, get_args
 
 from device_sim.counts.counts import BundleCounts
-from device_sim.files import read_json, write_json
+from device_sim.files import Frozen, JsonFile
 
 FORMAT: Final = 1
-LADDER: Final = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)  # percentiles, of which a distribution is drawn
+LADDER: Final = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)  # the percentiles of a drawn distribution
 
 Timed = Literal["record", "rank", "rank_new_base"]
 TIMED: Final[tuple[Timed, ...]] = get_args(Timed)
@@ -30,11 +27,7 @@ class BenchFileError(Exception):
     """A file of an earlier bench is not usable; the message names the file, the field and the fix."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Spread(_Frozen):
+class Spread(Frozen):
     """The median of several rounds or processes, with the lowest and the highest."""
 
     median: float
@@ -42,14 +35,14 @@ class Spread(_Frozen):
     high: float
 
 
-class Latency(_Frozen):
+class Latency(Frozen):
     """Single calls of one operation, all rounds together, in microseconds.
 
     Attributes:
-        calls: How many were timed.
+        calls: How many calls were timed.
         ladder_us: The percentiles named in LADDER.
-        to_quiet: This condition's figure by that of `quiet` in the same round: `p50`, `p99` and `mean`; empty for
-            `quiet` itself.
+        to_quiet: This condition's figure divided by that of `quiet` in the same round: `p50`, `p99` and `mean`;
+            empty for `quiet` itself.
     """
 
     calls: int
@@ -62,13 +55,13 @@ class Latency(_Frozen):
     to_quiet: Mapping[str, Spread]
 
 
-class Condition(_Frozen):
-    """Under what the calls were timed.
+class Condition(Frozen):
+    """The condition of the machine during timed calls, and the times.
 
     Attributes:
         unavailable: Why this machine cannot make the condition; empty = it was measured.
-        operations: By name, those of TIMED; empty where the condition is not available.
-        throttled_share: Of the quota's periods, how many ended with the process waiting; None = no quota.
+        operations: The times by operation of TIMED; empty where the condition is not available.
+        throttled_share: The share of the quota's periods that ended with the process waiting; None = no quota.
     """
 
     name: ConditionName
@@ -77,8 +70,8 @@ class Condition(_Frozen):
     throttled_share: float | None = None
 
 
-class ColdStart(_Frozen):
-    """Fresh processes, compiled and in the page cache as after a first start, in milliseconds.
+class ColdStart(Frozen):
+    """Start times of fresh processes in milliseconds, with compiled modules and a warm page cache.
 
     Attributes:
         import_ms: `import edge_sdk`, with numpy and onnxruntime.
@@ -94,7 +87,7 @@ class ColdStart(_Frozen):
     total_ms: Spread
 
 
-class Memory(_Frozen):
+class Memory(Frozen):
     """Medians over fresh processes that made the same calls.
 
     Attributes:
@@ -108,8 +101,8 @@ class Memory(_Frozen):
     state_bytes: int
 
 
-class BundleFacts(_Frozen):
-    """Which bundle; everything but the hash and the size must agree for two files to be compared."""
+class BundleFacts(Frozen):
+    """The measured bundle; two files are comparable if all but the hash and the size agree."""
 
     scene: str
     items: int
@@ -119,8 +112,8 @@ class BundleFacts(_Frozen):
     size_bytes: int
 
 
-class Workload(_Frozen):
-    """What was asked of the bundle; times are only comparable where all of it agrees."""
+class Workload(Frozen):
+    """The measured workload; times are comparable only where all of it agrees."""
 
     id: str
     candidates: int
@@ -128,8 +121,8 @@ class Workload(_Frozen):
     seconds_a_condition: float
 
 
-class Machine(_Frozen):
-    """Where it was measured."""
+class Machine(Frozen):
+    """The machine of the measurement."""
 
     processor: str
     cpus: int
@@ -137,12 +130,16 @@ class Machine(_Frozen):
     versions: Mapping[str, str]
 
 
-class Bench(_Frozen):
+class Bench(JsonFile):
     """One run of `device-sim bench`.
 
     Attributes:
-        counts: What `device-sim count` counted for this bundle, by core; not of this machine.
+        counts: The counts of `device-sim count` for this bundle, by core; they do not depend on this machine.
     """
+
+    file_error: ClassVar = BenchFileError
+    file_fix: ClassVar = "give a file that `device-sim bench --json` wrote, or measure again"
+    file_format: ClassVar = FORMAT
 
     format: int = FORMAT
     bundle: BundleFacts
@@ -154,25 +151,6 @@ class Bench(_Frozen):
     counts: Mapping[str, BundleCounts] = {}
 
     def latency(self, condition: ConditionName, operation: Timed) -> Latency | None:
-        """What was timed, if it was."""
+        """Returns the times of an operation, if it was timed under the condition."""
         found = (one.operations.get(operation) for one in self.conditions if one.name == condition)
         return next(found, None)
-
-
-def read_bench(path: Path) -> Bench:
-    """Read what `write_bench` wrote.
-
-    Raises:
-        BenchFileError: The file is not readable or not in the format.
-    """
-    fix = "give a file that `device-sim bench --json` wrote, or measure again"
-    return read_json(path, Bench, BenchFileError, fix=fix, version=FORMAT)
-
-
-def write_bench(bench: Bench, path: Path) -> None:
-    """Write as JSON; a reader sees the old file or the new one, never half of it.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    write_json(bench, path)

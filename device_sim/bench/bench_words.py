@@ -1,4 +1,4 @@
-"""A bench in words: what its conditions and operations are called, and how a time is written."""
+"""The labels of a bench's conditions and operations, and the format of its times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPERATION_LABELS: Final[Mapping[Timed, str]] = {
 
 
 def duration(us: float) -> str:
-    """Microseconds in the unit that keeps the number short: "90 µs", "1.25 ms"."""
+    """Returns microseconds in the unit that keeps the number short: "90 µs", "1.25 ms"."""
     for unit, size in (("s", 1e6), ("ms", 1e3)):
         if us >= size * 0.9995:
             return f"{us / size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""`device-sim bench`."""
+"""The command `device-sim bench`."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from cloud_export.console import print_line, print_problem, problems, results
 
 if TYPE_CHECKING:
     from device_sim.bench.bench_types import Bench
     from device_sim.bench.measure import Effort
     from device_sim.counts.counts import BundleCounts
 
-_out = Console()
-_err = Console(stderr=True)
 _PICTURES = (".svg", ".png")
 
 
 def bench(
+    *,
     bundle: Annotated[Path, typer.Argument(help="The .edge file.")],
     key: Annotated[
         Path | None, typer.Option(help="Public key that signed it; absent = the .pub file beside it.")
@@ -50,28 +50,28 @@ def bench(
     ] = None,
 ) -> None:
     """Time a bundle on this machine: record, rank, cold start, memory, quiet and under interference."""
-    from device_sim.bench.bench_types import read_bench, write_bench
+    from device_sim.bench.bench_types import Bench
     from device_sim.bench.compare import compare as set_side_by_side
     from device_sim.bench.measure import Effort
     from device_sim.bench.tables import print_bench, print_comparison
 
     with _errors():
         _check_outputs(json, plot)
-        old = read_bench(compare) if compare else None
+        old = Bench.read_json(compare) if compare else None
         effort = Effort(rounds=rounds, seconds=seconds, processes=processes, interference=interference)
         public_key = _public_key(bundle, key)
         counted = _counts(counts or [], bundle, count or [], public_key)
         measured = _measured(bundle, public_key, effort, counted)
-        print_bench(_out, measured)
+        print_bench(results(), measured)
         if json:
-            write_bench(measured, json)
+            measured.write_json(json)
         if plot:
             _draw(measured, plot)
         if old is None:
             return
         times = None if time_tolerance is None else time_tolerance / 100
         compared = set_side_by_side(old, measured, tolerance=tolerance / 100, time_tolerance=times)
-    print_comparison(_out, compared)
+    print_comparison(results(), compared)
     if compared.regressions:
         raise typer.Exit(1)
 
@@ -80,7 +80,7 @@ def _measured(bundle: Path, key: bytes, effort: Effort, counts: Mapping[str, Bun
     from device_sim.bench.measure import measure_bench
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
-    with _ended_by_sigterm(), Progress(*columns, console=_err, transient=True) as progress:
+    with _ended_by_sigterm(), Progress(*columns, console=problems(), transient=True) as progress:
         task = progress.add_task("opening the bundle", total=None)
         return measure_bench(
             bundle, key, effort, counts, after=lambda done: progress.update(task, description=f"done: {done}")
@@ -88,20 +88,20 @@ def _measured(bundle: Path, key: bytes, effort: Effort, counts: Mapping[str, Bun
 
 
 def _counts(files: list[Path], bundle: Path, cores: list[str], key: bytes) -> dict[str, BundleCounts]:
-    """By core: those of the files, of this very bundle or they would say nothing about it; then those made now."""
+    """Returns the counts by core: those of the files, which must be of this very bundle, and those made now."""
     from device_sim.bench.counting_now import count_cores
-    from device_sim.counts.counts import CountsFileError, read_bundle_counts
+    from device_sim.counts.counts import BundleCounts, CountsFileError
 
     by_core: dict[str, BundleCounts] = {}
     for file in files:
-        counted = read_bundle_counts(file)
+        counted = BundleCounts.read_json(file)
         if counted.bundle_sha256 != hashlib.sha256(bundle.read_bytes()).hexdigest():
             raise CountsFileError(f"{file}: bundle_sha256: not that of {bundle}; count this bundle")
         if counted.core in (*by_core, *cores):
             raise CountsFileError(f"{file}: core: {counted.core} is given twice; give each core once")
         by_core[counted.core] = counted
     return by_core | count_cores(
-        bundle, key, cores, before=lambda core: _err.print(f"counting on {core}: some minutes", highlight=False)
+        bundle, key, cores, before=lambda core: print_line(problems(), f"counting on {core}: some minutes")
     )
 
 
@@ -122,7 +122,7 @@ def _public_key(bundle: Path, key: Path | None) -> bytes:
 
 
 def _check_outputs(json: Path | None, plot: Path | None) -> None:
-    """Before the work, so that a wrong name costs no minutes."""
+    """Checks the outputs before the work, so that a wrong name costs no minutes."""
     if plot and plot.suffix.lower() not in _PICTURES:
         raise typer.BadParameter(f"--plot {plot}: the picture is written as {' or '.join(_PICTURES)}: name it so")
     for file in (json, plot):
@@ -132,7 +132,7 @@ def _check_outputs(json: Path | None, plot: Path | None) -> None:
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """A CI job that runs out of time is told so with SIGTERM: what was started then ends as on Ctrl-C."""
+    """Ends started processes on SIGTERM (a CI job out of time) as on Ctrl-C."""
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         yield
@@ -142,7 +142,7 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Known troubles in one clear line; anything else is a defect and keeps its traceback."""
+    """Prints the known errors as one line; any other exception is a defect and keeps its traceback."""
     from device_sim.bench.bench_types import BenchFileError
     from device_sim.bench.compare import NotComparableError
     from device_sim.bench.event_workload import DecisionFailedError
@@ -154,5 +154,5 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (*files, EdgeError, EmulationError, DecisionFailedError, OSError) as problem:
-        _err.print(f"{type(problem).__name__}: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+        print_problem(problem)
         raise typer.Exit(2) from None

@@ -1,7 +1,7 @@
-"""Is this bench worse than an earlier one? Counts and sizes decide; times only where they are asked to.
+"""Compares a bench with an earlier one. Counts and sizes decide; times decide only on request.
 
-A shared machine's times move by themselves, so they are printed beside each other and fail nothing by default. Counts
-and sizes do not move: there a half percent is a change in the program.
+Times on a shared machine vary by themselves, so they are only printed by default. Counts and sizes do not vary: a
+difference of half a percent is a change in the program.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from device_sim.bench.bench_types import TIMED, Bench
 from device_sim.counts.counts import BundleCounts
 
 TOLERANCE: Final = 0.005
-Outcome = Literal["same", "rose", "fell", "shown"]  # shown: it decides nothing
+Outcome = Literal["same", "rose", "fell", "shown"]  # shown: the figure decides nothing
 NO_COUNTS: Final = (
     "NO COUNTS WERE COMPARED: neither file holds any; give --counts FILE (of `device-sim count`) each time"
 )
 
 
 class NotComparableError(Exception):
-    """The two files answer different questions; the message says where they part, and the fix."""
+    """The two files measure different things; the message names the difference and the fix."""
 
     def __init__(self, field: str, old: object, new: object, fix: str) -> None:
         self.field = field
@@ -30,11 +30,11 @@ class NotComparableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One figure, then and now.
+    """One figure in the old and in the new file.
 
     Attributes:
         name: Such as `counts cortex-a55 rank`.
-        unit: Of both figures.
+        unit: The unit of both figures.
         tolerance: The change that passes, as a share of the old figure; None = the figure decides nothing.
     """
 
@@ -46,12 +46,12 @@ class Line:
 
     @property
     def change(self) -> float:
-        """As a share of the old figure."""
+        """The change as a share of the old figure."""
         return self.new / self.old - 1 if self.old else float(self.new > 0)
 
     @property
     def outcome(self) -> Outcome:
-        """What the change means."""
+        """The meaning of the change."""
         if self.tolerance is None:
             return "shown"
         allowed = abs(self.old) * self.tolerance
@@ -62,7 +62,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All figures that both files hold, and what a reader has to be told beside them."""
+    """All figures of both files, and notes for the reader."""
 
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
@@ -74,19 +74,19 @@ class Comparison:
 
 
 def compare(old: Bench, new: Bench, *, tolerance: float = TOLERANCE, time_tolerance: float | None = None) -> Comparison:
-    """Set two benches side by side.
+    """Compares two benches.
 
-    Two bundles of one scene and shape are comparable though their bytes differ: a larger or slower export is just what
-    the comparison is to find. A note says that they differ.
+    Two bundles of one scene and shape are comparable although their bytes differ: the comparison is meant to find a
+    larger or slower export. A note tells that they differ.
 
     Args:
-        old: the baseline.
-        new: what was just measured.
-        tolerance: by how much a count or a size may grow, as a share.
-        time_tolerance: the same for times; None = times fail nothing.
+        old: The baseline.
+        new: The new measurement.
+        tolerance: The allowed growth of a count or a size, as a share.
+        time_tolerance: The same for times; None = times cause no failure.
 
     Raises:
-        NotComparableError: another scene or shape of bundle, another core, another workload, or counts missing now.
+        NotComparableError: Another scene or shape of bundle, another core, another workload, or counts missing now.
     """
     _check_workloads(old, new, times=time_tolerance is not None)
     lines = [
@@ -102,15 +102,15 @@ def compare(old: Bench, new: Bench, *, tolerance: float = TOLERANCE, time_tolera
 def compared_counts(
     old: Mapping[str, BundleCounts], new: Mapping[str, BundleCounts], tolerance: float = TOLERANCE
 ) -> Iterator[Line]:
-    """Instructions of each operation on each core that was counted then, in the order of `old`.
+    """Yields the instructions of each operation on each core of the baseline, in the order of `old`.
 
     Args:
-        old: the baseline, by core.
-        new: what was just counted, by core.
-        tolerance: by how much a count may grow, as a share.
+        old: The baseline, by core.
+        new: The new counts, by core.
+        tolerance: The allowed growth of a count, as a share.
 
     Raises:
-        NotComparableError: another workload, or counts missing now.
+        NotComparableError: Another workload, or counts missing now.
     """
     if not old:
         return
@@ -127,14 +127,14 @@ def compared_counts(
             if operation not in now.operations:
                 raise NotComparableError(f"{core}: {operation}", "counted", "missing", "count all operations again")
             before, after = counted.total().instructions, now.operations[operation].total().instructions
-            if not before or not after:  # a count that failed must not pass for a fast program
+            if not before or not after:  # a failed count must not look like a fast program
                 fix = "no operation takes none: count again"
                 raise NotComparableError(f"{core}: instructions of {operation}", before, after, fix)
             yield Line(f"counts {core} {operation}", before, after, "instructions", tolerance)
 
 
 def changed_versions(old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    """What differs, such as `numpy 2.4.6 → 2.5.0`; empty = nothing."""
+    """Returns the differences, such as `numpy 2.4.6 → 2.5.0`; empty = nothing."""
     names = [name for name in (*old, *(name for name in new if name not in old)) if old.get(name) != new.get(name)]
     return ", ".join(f"{name} {old.get(name, 'none')} → {new.get(name, 'none')}" for name in names)
 

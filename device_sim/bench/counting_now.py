@@ -1,4 +1,4 @@
-"""Counts made within the bench itself, where the emulator is set up."""
+"""Counts a bundle within the bench, where the emulator is set up."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from device_sim.emulation.installation import installed
 def count_cores(
     bundle: Path, public_key: bytes, cores: Sequence[str], before: Callable[[str], None]
 ) -> dict[str, BundleCounts]:
-    """What `device-sim count` would write for each of these cores.
+    """Returns the counts that `device-sim count` would write for each of these cores.
 
     Args:
-        bundle: the `.edge` file.
-        public_key: that signed it.
-        cores: such as `cortex-a55`; empty = nothing is done.
-        before: told which core comes next; each takes some minutes.
+        bundle: The `.edge` file.
+        public_key: The key that signed the bundle.
+        cores: Such as `cortex-a55`; empty = nothing is done.
+        before: Called with the next core; each takes some minutes.
 
     Raises:
-        EmulationError: the emulator is not set up, the core is not known, or the guest failed.
-        EdgeError: the bundle is not usable.
+        EmulationError: The emulator is not set up, the core is not known, or the guest failed.
+        EdgeError: The bundle is not usable.
     """
     if not cores:
         return {}

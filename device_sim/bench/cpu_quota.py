@@ -1,4 +1,4 @@
-"""Half of a CPU, granted by the kernel: a control group of our own (cgroup v1 or v2), gone when it was used.
+"""Limits the process to half of a CPU: a control group of its own (cgroup v1 or v2), removed after use.
 
 Sources: kernel documentation, admin-guide/cgroup-v1/cgroups.rst, scheduler/sched-bwc.rst and admin-guide/cgroup-v2.rst.
 """
@@ -19,12 +19,12 @@ MEMBERSHIP: Final = Path("/proc/self/cgroup")
 
 
 class QuotaUnavailableError(Exception):
-    """This machine lets us set no quota; the message is the reason."""
+    """This machine allows no quota; the message is the reason."""
 
 
 @dataclass(slots=True)
 class Throttling:
-    """How often the quota was used up, since it was entered."""
+    """How often the quota was used up since it was entered."""
 
     periods: int = 0
     throttled: int = 0
@@ -32,12 +32,12 @@ class Throttling:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A way into a group with a quota, and back.
+    """A group with a quota, which the process can enter and leave.
 
     Attributes:
-        home: The group that the process is in, as a folder.
-        unified: cgroup v2.
-        name: Of the group that is made within it.
+        home: The folder of the process's own group.
+        unified: Whether it is cgroup v2.
+        name: The name of the group that is made within it.
     """
 
     home: Path
@@ -46,7 +46,7 @@ class Quota:
 
     @contextmanager
     def entered(self) -> Iterator[Throttling]:
-        """The whole process has the quota within this block.
+        """Gives the whole process the quota within the block.
 
         Raises:
             QuotaUnavailableError: The group cannot be made or entered; everything is as it was before.
@@ -67,7 +67,7 @@ class Quota:
             self._leave(group, granted)
 
     def _enter(self, group: Path) -> bool:
-        """Whether the controller was granted to the groups of `home` here, and has to be taken back."""
+        """Enters the group; returns whether the controller was granted to the groups of `home` and must be revoked."""
         if not self.unified:
             _write(group / "cpu.cfs_period_us", str(PERIOD_US))
             _write(group / "cpu.cfs_quota_us", str(QUOTA_US))
@@ -88,7 +88,7 @@ class Quota:
         return granted
 
     def _leave(self, group: Path, granted: bool) -> None:
-        """Back home; what was never done fails to be undone, and that is no trouble."""
+        """Returns to the home group; steps that were never done fail to be undone, which is ignored."""
         with suppress(OSError):
             if granted:
                 _write(self.home / "cgroup.subtree_control", "-cpu")
@@ -99,11 +99,11 @@ class Quota:
 
 
 def find_quota(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> Quota:
-    """Where this process's CPU quota is set.
+    """Returns the quota of this process's group.
 
     Args:
-        cgroups: where the control groups are mounted.
-        membership: the file that names this process's groups.
+        cgroups: The mount point of the control groups.
+        membership: The file that names this process's groups.
 
     Raises:
         QuotaUnavailableError: No control groups here, or none that counts CPU time.
@@ -122,7 +122,7 @@ def find_quota(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> Quota:
 
 
 def _folder(root: Path, place: str) -> Path:
-    """A container sees its own group as the root, whatever it is called outside."""
+    """Returns the folder of a group; in a container the own group is the root."""
     named = root / place.strip("/")
     return named if named.is_dir() else root
 
@@ -134,7 +134,7 @@ def _checked(quota: Quota, file: str) -> Quota:
 
 
 def _write(path: Path, words: str) -> None:
-    """To a file that the kernel made: one that is not there is not made."""
+    """Writes to a file of the kernel; a missing file is not created."""
     handle = os.open(path, os.O_WRONLY)
     try:
         os.write(handle, words.encode())
@@ -145,7 +145,7 @@ def _write(path: Path, words: str) -> None:
 
 
 def _throttling(group: Path) -> tuple[int, int]:
-    """(periods, throttled periods) so far."""
+    """Returns (periods, throttled periods) so far."""
     lines = (line.split() for line in (group / "cpu.stat").read_text().splitlines())
     figures = {words[0]: int(words[1]) for words in lines if len(words) == 2}
     return figures.get("nr_periods", 0), figures.get("nr_throttled", 0)

@@ -1,4 +1,4 @@
-"""The events and the decision that a bundle is measured with: the same for the same bundle, always.
+"""The measured workload of a bundle, its events and its decision: the same for the same bundle.
 
 `device-sim bench` and the project's own benchmarks measure with it.
 """
@@ -22,7 +22,7 @@ from edge_sdk.clock import Clock, system_clock
 from edge_sdk.state.durability import Durability
 from edge_sdk.vocabulary import item_id
 
-WORKLOAD = "wealth-mix-1"  # change it with anything that changes what is measured
+WORKLOAD = "wealth-mix-1"  # to be changed with every change of the measured work
 CANDIDATES = 50
 STEP_MS = 10_000  # between two events of a history
 
@@ -55,7 +55,7 @@ class Columns(TypedDict):
 
 
 class DecisionFailedError(Exception):
-    """The bundle gives no decision that could be timed; the message has its error and the fix."""
+    """A decision failed, so it cannot be timed; the message has its error and the fix."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,11 +67,11 @@ class Workload:
     calls: list[tuple[str, str, float, int]]  # kind, item, value, decision, as an app gives them
     rows: list[tuple[int, int, float, int]]  # the same as ids
     base: BaseDecision
-    rest_ms: int  # after so long every cap and cooldown is over
+    rest_ms: int  # after this time every cap and cooldown is over
 
     @classmethod
     def of(cls, path: Path, public_key: bytes) -> Workload:
-        """The workload of a bundle: the same for the same bundle, always."""
+        """Returns the workload of a bundle: the same for the same bundle."""
         content = read_bundle(path, open_container(path, trusted_keys=[public_key], allow_unsigned=False))
         calls = _calls(content)
         names = content.layout.offers.names()
@@ -94,7 +94,7 @@ class Workload:
         storage_key: bytes | None = None,
         durability: Durability = "process",
     ) -> Engine:
-        """An engine on this bundle."""
+        """Opens an engine on this bundle."""
         return Engine.open(
             state,
             bundle=self.path,
@@ -106,7 +106,7 @@ class Workload:
         )
 
     def columns(self, events: int) -> Columns:
-        """So many events as `record_many` takes them, without times."""
+        """Returns `events` events as arguments of `record_many`, without times."""
         kinds, items, values, decisions = zip(*islice(chain.from_iterable(repeat(self.calls)), events), strict=True)
         kind_names, item_names = sorted(set(kinds)), sorted(set(items))
         kind_codes = {name: code for code, name in enumerate(kind_names)}
@@ -121,24 +121,24 @@ class Workload:
         )
 
     def fill(self, engine: Engine, events: int, skip: int = 0) -> None:
-        """Record the events number `skip` to `skip + events`."""
+        """Records the events number `skip` to `skip + events`."""
         endless = chain.from_iterable(repeat(self.calls))  # `cycle` would keep a copy
         for kind, item, value, decision in islice(endless, skip, skip + events):
             engine.record(kind, item=item, value=value, decision=decision)
 
     def new_base(self) -> BaseDecision:
-        """The same candidates and logits as a base decision that no engine has seen."""
+        """Returns the same candidates and logits as a base decision that no engine has seen."""
         return BaseDecision(self.base.offers, self.base.logits)
 
     def rank(self, engine: Engine, base: BaseDecision | None = None) -> float:
-        """Microseconds of one decision. A failed one would be fast, so it raises.
+        """Makes one decision; returns its microseconds. A failed decision would be fast, so it raises.
 
         Args:
-            engine: on this bundle.
-            base: None = the workload's own, always the same.
+            engine: An engine on this bundle.
+            base: The base decision; None = the workload's own, always the same object.
 
         Raises:
-            DecisionFailedError: the decision has an error code.
+            DecisionFailedError: The decision has an error code.
         """
         base = base or self.base
         start = time.perf_counter_ns()
@@ -151,7 +151,7 @@ class Workload:
 
 
 class HistoryClock:
-    """A clock that moves by one step at each look, so that a long history is recorded at once."""
+    """A clock that advances by one step at each call, so that a long history is recorded at once."""
 
     def __init__(self, now_ms: int, step_ms: int = STEP_MS) -> None:
         self.now_ms, self.step_ms = now_ms, step_ms
@@ -162,7 +162,7 @@ class HistoryClock:
 
 
 def _calls(content: Bundle) -> list[tuple[str, str, float, int]]:
-    """Kinds by their shares; what is shown and answered is about offers, 12 a decision; the rest about any item."""
+    """Returns events by the shares of kinds; impressions and feedback are about offers, 12 a decision."""
     random = np.random.default_rng(1)
     kinds, offers, items = list(content.kind_ids), content.layout.offers.names(), content.layout.items.names()
     shares = np.array([_SHARES.get(kind, _OTHER_SHARE) for kind in kinds])

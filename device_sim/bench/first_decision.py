@@ -1,6 +1,6 @@
-"""The program of a fresh process: a cold start, then some work; it prints what both took. Imported by nothing else.
+"""The program of a fresh process: a timed cold start, then some work. No other module imports it.
 
-Only what times itself is imported here at the top: the rest is what is measured.
+Only the modules for timing are imported at the top: the other imports are measured.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cold start, memory and what lies on the disk then: medians over fresh processes that all do the same."""
+"""Measures cold start, memory and disk use: medians over fresh processes that all do the same work."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from device_sim.bench.latencies import START_MS, STEP_MS, spread
 
 EVENTS: Final = 2000
 RANKS: Final = 200
-_CALLS = 200  # that the events repeat: handed over on the command line, and not to weigh in the memory
+_CALLS = 200  # that the events repeat: they are passed on the command line and must be small in memory
 _CHILD = f"from device_sim.bench.first_decision import main; engine = main(); {RESIDENT_BYTES}"
 
 
 def measure_fresh(work: Workload, processes: int) -> tuple[ColdStart, Memory]:
-    """Start so many processes, one after the other, each beside one that only imports numpy and onnxruntime.
+    """Starts processes one after the other, each beside a process that only imports numpy and onnxruntime.
 
     Args:
-        work: the bundle and its events.
-        processes: how many; one before them compiles, as pip does at installation, and warms the page cache.
+        work: The bundle and its events.
+        processes: How many; one more before them compiles, as pip does at installation, and warms the page cache.
     """
     words = _order(work)
     bare, runs = [], []
@@ -53,7 +53,7 @@ def measure_fresh(work: Workload, processes: int) -> tuple[ColdStart, Memory]:
 
 
 def _order(work: Workload) -> str:
-    """What `first_decision.main` is told."""
+    """Returns the order for `first_decision.main`."""
     return json.dumps(
         {
             "bundle": str(work.path),

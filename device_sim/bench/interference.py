@@ -1,7 +1,7 @@
-"""What else happens on the machine while calls are timed: a busy neighbour, a shared CPU, a quota.
+"""Makes the conditions under which calls are timed: a busy neighbour, a shared CPU, a quota.
 
-Everything that is started here ends here, whatever happens in between: on an exception, on Ctrl-C, and, should this
-process be killed outright, by the neighbour's own look at its parent.
+Every started process ends: at the end of the block, on an exception, on Ctrl-C and, if this process is killed, because
+the neighbour checks whether its parent is alive.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class UnavailableError(Exception):
 
 
 def condition(name: ConditionName) -> AbstractContextManager[Throttling | None]:
-    """The condition, as a block within which it holds.
+    """Returns a context manager that makes the condition.
 
     Raises:
-        UnavailableError: on entering, where this machine cannot make it.
+        UnavailableError: On entering, where this machine cannot make the condition.
     """
     ways: dict[ConditionName, Callable[[], AbstractContextManager[Throttling | None]]] = {
         "quiet": _quiet,
@@ -48,10 +48,10 @@ def condition(name: ConditionName) -> AbstractContextManager[Throttling | None]:
 
 @contextmanager
 def burning(cpu: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that burns CPU, on one CPU or on any, until the end of the block.
+    """Runs a process that burns CPU, on one CPU or on any, until the end of the block.
 
     Raises:
-        UnavailableError: It did not start.
+        UnavailableError: The process did not start.
     """
     command = [sys.executable, "-c", _BURN, str(os.getpid()), *([] if cpu is None else [str(cpu)])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""One bench of one bundle: the conditions in turns, then the fresh processes."""
+"""Runs one bench of one bundle: the conditions in turns, then the fresh processes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from edge_sdk.bundle.reader import read_bundle
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to measure.
+    """The effort of a measurement.
 
     Attributes:
-        rounds: In each of them every condition has its turn.
-        seconds: Of a condition in a round.
-        processes: Fresh ones, for cold start and memory.
-        interference: Whether there are conditions but `quiet`.
+        rounds: How many rounds; each has every condition once.
+        seconds: The time of a condition in a round.
+        processes: How many fresh processes, for cold start and memory.
+        interference: Whether conditions other than `quiet` are measured.
     """
 
     rounds: int = 5
@@ -46,18 +46,18 @@ def measure_bench(
     counts: Mapping[str, BundleCounts],
     after: Callable[[str], None] = lambda _: None,
 ) -> Bench:
-    """Measure a bundle on this machine.
+    """Measures a bundle on this machine.
 
     Args:
-        bundle: the `.edge` file.
-        public_key: that signed it.
-        effort: how long.
-        counts: what was counted for it, by core.
-        after: told what was just done.
+        bundle: The `.edge` file.
+        public_key: The key that signed the bundle.
+        effort: The effort.
+        counts: The counts of the bundle, by core.
+        after: Called with the name of each finished step.
 
     Raises:
-        EdgeError: the bundle is not usable.
-        DecisionFailedError: the bundle makes no decision of the workload's base.
+        EdgeError: The bundle is not usable.
+        DecisionFailedError: The bundle makes no decision of the workload's base.
     """
     work = Workload.of(bundle, public_key)
     content = read_bundle(bundle, open_container(bundle, trusted_keys=[public_key], allow_unsigned=False))
@@ -86,7 +86,7 @@ def measure_bench(
 
 
 def this_machine() -> Machine:
-    """Where this runs, and on what."""
+    """Returns this machine and its versions."""
     packages = ("edge-sdk", "numpy", "onnxruntime")
     return Machine(
         processor=processor(),
@@ -126,7 +126,7 @@ def _conditions(work: Workload, effort: Effort, after: Callable[[str], None]) ->
 
 
 def _turned(names: Sequence[ConditionName], number: int) -> list[ConditionName]:
-    """Another one first in each round: what follows on what must not decide."""
+    """Returns the names with another one first in each round, so that the order has no influence."""
     first = number % len(names)
     return [*names[first:], *names[:first]]
 

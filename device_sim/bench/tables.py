@@ -1,21 +1,30 @@
-"""A bench and a comparison, for a terminal."""
+"""Prints a bench and a comparison as tables."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from collections.abc import Mapping
+from typing import Final
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cloud_export.console import print_line, print_table
 from device_sim.bench.bench_types import TIMED, Bench, Latency
 from device_sim.bench.bench_words import CONDITION_LABELS, OPERATION_LABELS, duration
-from device_sim.bench.compare import Comparison, Line
+from device_sim.bench.compare import Comparison, Line, Outcome
 
-_VERDICTS = {"same": "ok", "rose": "[red]WORSE[/red]", "fell": "[green]lower[/green]", "shown": "[dim]shown only[/dim]"}
+_VERDICTS: Final[Mapping[Outcome, Text]] = {
+    "same": Text("ok"),
+    "rose": Text("WORSE", style="red"),
+    "fell": Text("lower", style="green"),
+    "shown": Text("shown only", style="dim"),
+}
 
 
 def print_bench(console: Console, bench: Bench) -> None:
-    """Latencies by condition, then the rest."""
-    console.print(_latencies(bench))
+    """Prints latencies by condition, then the other measurements."""
+    print_table(console, _latencies(bench))
     cold, memory = bench.cold_start, bench.memory
     rows = {
         f"cold start, median of {cold.processes} fresh processes": f"{cold.total_ms.median:.0f} ms "
@@ -34,34 +43,34 @@ def print_bench(console: Console, bench: Bench) -> None:
     }
     table = Table("", "", show_header=False)
     for label, words in rows.items():
-        table.add_row(label, escape(words))
-    console.print(table)
+        table.add_row(label, words)
+    print_table(console, table)
 
 
 def print_comparison(console: Console, compared: Comparison) -> None:
-    """Every figure then and now, the verdict, and what has to be known beside it."""
+    """Prints every figure of both files, the verdicts, and the notes."""
     table = Table("figure", "then", "now", "change", "verdict", title="against the earlier file")
     for line in compared.lines:
         table.add_row(
-            escape(line.name),
+            line.name,
             _figure(line, line.old),
             _figure(line, line.new),
             f"{line.change:+.2%}",
             _VERDICTS[line.outcome],
         )
-    console.print(table)
+    print_table(console, table)
     for note in compared.notes:
-        console.print(note, style="bold yellow", markup=False, highlight=False, soft_wrap=True)
+        print_line(console, note, style="bold yellow")
     if worse := compared.regressions:
         names = ", ".join(line.name for line in worse)
-        console.print(f"WORSE beyond the tolerance: {names}", style="bold red", markup=False, highlight=False)
+        print_line(console, f"WORSE beyond the tolerance: {names}", style="bold red")
 
 
 def _latencies(bench: Bench) -> Table:
     machine = bench.machine
     table = Table(
         "condition",
-        title=escape(f"{bench.bundle.scene} on {machine.processor}, {machine.cpus} CPUs"),
+        title=f"{bench.bundle.scene} on {machine.processor}, {machine.cpus} CPUs",
         caption="× is by the quiet condition's figure of the same round, median of the rounds.",
     )
     table.add_column("operation", no_wrap=True)
@@ -71,7 +80,7 @@ def _latencies(bench: Bench) -> Table:
         label = CONDITION_LABELS[condition.name]
         table.add_section()
         if condition.unavailable:
-            table.add_row(label, escape(f"not available here: {condition.unavailable}"))
+            table.add_row(label, f"not available here: {condition.unavailable}")
         for name, latency in sorted(condition.operations.items(), key=lambda pair: TIMED.index(pair[0])):
             table.add_row(label, OPERATION_LABELS[name], *_figures(latency))
             label = ""

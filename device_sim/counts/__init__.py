@@ -1,0 +1,1 @@
+"""The files of counts, and the shipped ones."""

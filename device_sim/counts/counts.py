@@ -1,18 +1,15 @@
-"""What was counted: instructions by class and cache misses, of a bundle's operations and of reference models.
+"""The counts files: instructions by class and cache misses, of a bundle's operations and of reference models.
 
-The JSON files of these types are what every other part of `device_sim` works from, so nothing but counting needs the
-emulator. A field's name carries its unit where it has one; a count is per operation and may be a fraction (a mean).
+Every other part of `device_sim` works from these JSON files, so only counting needs the emulator. A field's name ends
+in its unit where it has one; a count is per operation and may be a fraction (a mean).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from device_sim.files import read_json, write_json
+from device_sim.files import Frozen, JsonFile
 
 FORMAT: Final = 1
 
@@ -35,25 +32,18 @@ INSTRUCTION_CLASSES: Final = (
     "system",
 )
 
-Stage = Literal["window", "model", "policy", "result", "engine"]  # engine: all the rest of the call
-Image = Literal["onnxruntime", "numpy", "python", "libc", "other"]  # whose machine code ran
+Stage = Literal["window", "model", "policy", "result", "engine"]  # engine: the rest of the call
+Image = Literal["onnxruntime", "numpy", "python", "libc", "other"]  # the library whose machine code ran
 STAGES: Final[tuple[Stage, ...]] = ("window", "model", "policy", "result", "engine")
 IMAGES: Final[tuple[Image, ...]] = ("onnxruntime", "numpy", "python", "libc", "other")
-
-
-_T = TypeVar("_T", "BundleCounts", "ReferenceCounts")
 
 
 class CountsFileError(Exception):
     """A counts file is not usable; the message names the file, the field and the fix."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Counts(_Frozen):
-    """Instructions and cache misses of one run of something.
+class Counts(Frozen):
+    """Instructions and cache misses of one run.
 
     Attributes:
         mix: Instructions of each class in INSTRUCTION_CLASSES; a class that is missing is 0.
@@ -71,16 +61,16 @@ class Counts(_Frozen):
 
     @property
     def instructions(self) -> float:
-        """All of the mix."""
+        """The sum of the mix."""
         return sum(self.mix.values())
 
     def of(self, *classes: str) -> float:
-        """Instructions of these classes together."""
+        """Returns the instructions of these classes together."""
         return sum(self.mix.get(name, 0.0) for name in classes)
 
 
-class Caches(_Frozen):
-    """Sizes that a count's cache simulation used: LRU, lines of 64 bytes, as (KiB, ways)."""
+class Caches(Frozen):
+    """The simulated caches of a count: LRU, lines of 64 bytes, as (KiB, ways)."""
 
     l1i: tuple[int, int]
     l1d: tuple[int, int]
@@ -88,25 +78,31 @@ class Caches(_Frozen):
     l3: tuple[int, int] | None = None
 
 
-class Part(_Frozen):
-    """What one image's code did in one stage of an operation."""
+class Part(Frozen):
+    """The counts of one image's code in one stage of an operation."""
 
     stage: Stage
     image: Image
     counts: Counts
 
 
-class Operation(_Frozen):
-    """One operation of the runtime, such as `rank`, by stage and image; every part adds to the whole."""
+class Operation(Frozen):
+    """One operation of the runtime, such as `rank`, by stage and image; the parts add up to the whole."""
 
     parts: tuple[Part, ...]
 
     def total(self, *, stage: Stage | None = None, image: Image | None = None) -> Counts:
-        """The sum of the parts of a stage, of an image, of both, or of all."""
+        """Returns the sum of the parts of a stage, of an image, of both, or of all."""
         return summed(part.counts for part in self.parts if stage in (None, part.stage) and image in (None, part.image))
 
 
-class BundleCounts(_Frozen):
+class _CountsFile(JsonFile):
+    file_error: ClassVar = CountsFileError
+    file_fix: ClassVar = "give a file that `device-sim count` wrote, or count again"
+    file_format: ClassVar = FORMAT
+
+
+class BundleCounts(_CountsFile):
     """A bundle's operations on one core.
 
     Attributes:
@@ -132,8 +128,8 @@ class BundleCounts(_Frozen):
     conformance: Mapping[str, float | int | str]
 
 
-class ReferenceCounts(_Frozen):
-    """Models with published timings, counted on one core's kernels: what the cycle model is fitted on."""
+class ReferenceCounts(_CountsFile):
+    """Models with published timings, counted on one core's kernels: the data that the cycle model is fitted on."""
 
     format: int = FORMAT
     core: str
@@ -143,7 +139,7 @@ class ReferenceCounts(_Frozen):
 
 
 def summed(counts: Iterable[Counts]) -> Counts:
-    """The sum; the misses of caches are None if any part was counted without them."""
+    """Returns the sum of counts; cache misses are None if any part was counted without caches."""
     parts = list(counts)
     return Counts(
         mix={name: sum(part.mix.get(name, 0.0) for part in parts) for name in INSTRUCTION_CLASSES},
@@ -152,38 +148,6 @@ def summed(counts: Iterable[Counts]) -> Counts:
         l2_misses=_summed(part.l2_misses for part in parts),
         l3_misses=_summed(part.l3_misses for part in parts),
     )
-
-
-def read_bundle_counts(path: Path) -> BundleCounts:
-    """Read what `write` wrote.
-
-    Raises:
-        CountsFileError: The file is not readable or not in the format.
-    """
-    return _read(path, BundleCounts)
-
-
-def read_reference_counts(path: Path) -> ReferenceCounts:
-    """Read what `write` wrote.
-
-    Raises:
-        CountsFileError: The file is not readable or not in the format.
-    """
-    return _read(path, ReferenceCounts)
-
-
-def write(counts: BundleCounts | ReferenceCounts, path: Path) -> None:
-    """Write as JSON.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    write_json(counts, path)
-
-
-def _read(path: Path, kind: type[_T]) -> _T:
-    fix = "give a file that `device-sim count` wrote, or count again"
-    return read_json(path, kind, CountsFileError, fix=fix, version=FORMAT)
 
 
 def _summed(misses: Iterable[float | None]) -> float | None:

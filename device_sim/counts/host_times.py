@@ -1,40 +1,39 @@
-"""How long reference models take on a host: what the plain baseline, host time × constant, starts from."""
+"""Times of the reference models on a host: the basis of the plain baseline, host time × constant."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from device_sim.counts.counts import CountsFileError
-from device_sim.files import read_json, write_json
+from device_sim.files import Frozen, JsonFile
 
 FORMAT: Final = 1
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ModelTime(_Frozen):
+class ModelTime(Frozen):
     """One model's processor time with one thread over `HostTimes.rounds` × `runs_per_round` runs, in milliseconds."""
 
     median_ms: float = Field(gt=0)
     min_ms: float = Field(gt=0)
 
 
-class HostTimes(_Frozen):
+class HostTimes(JsonFile):
     """Models with published timings, timed natively on a host.
 
     Attributes:
         processor: The host's model name.
         rounds: How often all models were run, one after the other.
         runs_per_round: Runs of a model in a round, after one to warm up.
-        models: By name.
-        versions: ncnn and python.
+        models: The times by model name.
+        versions: The versions of ncnn and python.
     """
+
+    file_error: ClassVar = CountsFileError
+    file_fix: ClassVar = "give a file that device_sim.emulation.references.reference_host wrote"
+    file_format: ClassVar = FORMAT
 
     format: int = FORMAT
     processor: str
@@ -42,22 +41,3 @@ class HostTimes(_Frozen):
     runs_per_round: int = Field(ge=1)
     models: Mapping[str, ModelTime]
     versions: Mapping[str, str]
-
-
-def read_host_times(path: Path) -> HostTimes:
-    """Read what `write_host_times` wrote.
-
-    Raises:
-        CountsFileError: The file is not readable or not in the format.
-    """
-    fix = "give a file that device_sim.emulation.references.reference_host wrote"
-    return read_json(path, HostTimes, CountsFileError, fix=fix, version=FORMAT)
-
-
-def write_host_times(times: HostTimes, path: Path) -> None:
-    """Write as JSON.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    write_json(times, path)

@@ -1,0 +1,1 @@
+"""The commands `setup` and `count`: count instructions on an emulated arm64 core."""

@@ -1,4 +1,4 @@
-"""Where set-up keeps what it made, and how something gets there whole or not at all."""
+"""The cache folder of set-up: each entry is made whole or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUILDING: Final = ".building-"
 
 
 def cache_folder() -> Path:
-    """`EDGE_SIM_CACHE`, or `edge-sdk/device-sim` in the user's cache folder (XDG base directories)."""
+    """Returns `EDGE_SIM_CACHE`, or `edge-sdk/device-sim` in the user's cache folder (XDG base directories)."""
     if named := os.environ.get(VARIABLE):
         return Path(named).absolute()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -27,7 +27,7 @@ def cache_folder() -> Path:
 
 
 def key(*parts: str | bytes) -> str:
-    """A short name for exactly these inputs: other inputs, another folder."""
+    """Returns a short name for exactly these inputs: other inputs give another name."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -36,18 +36,19 @@ def key(*parts: str | bytes) -> str:
 
 
 def built(name: str, build: Callable[[Path], None]) -> Path:
-    """The cache's folder of this name; made by `build`, in a folder beside it, if it is not there.
+    """Returns the cache's folder of this name, after `build` has made it if it was missing.
 
-    Whoever is killed while building leaves no half folder under the name, and what it did leave is cleared away by the
-    next one that builds it. Two processes that build the same wait for each other.
+    `build` fills a folder beside it, which is then renamed. A process that is killed while building leaves no partial
+    folder under the name; the next process that builds removes the remains. Two processes that build the same folder
+    wait for each other.
 
     Args:
-        name: The folder's name; by convention with a `key` of all that it is made from.
-        build: Fills the empty folder that it is given.
+        name: The folder's name; by convention with a `key` of all its inputs.
+        build: Fills the empty folder that is its argument.
 
     Raises:
-        CacheFolderError: The folder cannot be written: full, read-only, or in another's hands.
-        EmulationError: What `build` raises.
+        CacheFolderError: The folder cannot be written: full, read-only, or owned by another user.
+        EmulationError: `build` failed.
     """
     folder = cache_folder()
     final = folder / name

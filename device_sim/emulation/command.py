@@ -1,4 +1,4 @@
-"""`device-sim setup` and `device-sim count`."""
+"""The commands `device-sim setup` and `device-sim count`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def setup(
 ) -> None:
     """Fetch and build what counting instructions needs: Debian's arm64 Python, arm64 wheels, the counting plugin.
 
-    It all goes to the cache folder (EDGE_SIM_CACHE, else ~/.cache/edge-sdk/device-sim); nothing is installed. What is
-    there already is kept, so running it again costs nothing.
+    Everything goes to the cache folder (EDGE_SIM_CACHE, else ~/.cache/edge-sdk/device-sim); nothing is installed. Parts
+    that exist are kept, so running the command again costs nothing.
     """
     from device_sim.emulation import cache_folder, installation
     from device_sim.emulation.errors import EmulationError
@@ -38,13 +38,15 @@ def setup(
 
 
 def count(
+    *,
     bundle: Annotated[Path, typer.Argument(help="A .edge file.")],
     core: Annotated[list[str], typer.Option(help="Such as cortex-a55; may be given several times.")],
     more: Annotated[
         list[str] | None, typer.Argument(metavar="[CORE]...", help="Further cores: --core cortex-a55 cortex-a76.")
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(help="Who must have signed it: scene.pub. Absent = it is taken unsigned.")
+        Path | None,
+        typer.Option(help="Public key that must have signed it: scene.pub. Absent = unsigned is allowed."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="JSON file to write; for several cores a folder. Absent = SCENE.CORE.json here.")
@@ -55,10 +57,11 @@ def count(
         Path | None, typer.Option(help="Folder of golden decisions (docs/golden.md); default: the checkout's.")
     ] = None,
 ) -> None:
-    """Count the instructions of a bundle's record and rank on an arm64 core, and see whether it decides there as here.
+    """Count the instructions of a bundle's record and rank on an arm64 core, and compare its decisions there and here.
 
-    Exit code 1 when it does not, or when counting failed; 2 when the call is wrong.
+    Exit code 1 when the decisions differ or counting failed; 2 when the call is wrong.
     """
     from device_sim.emulation.count_command import CountRequest, run_count
 
-    run_count(CountRequest(bundle, tuple(dict.fromkeys([*core, *(more or [])])), key, out, repetitions, caches, golden))
+    cores = tuple(dict.fromkeys([*core, *(more or [])]))
+    run_count(CountRequest(bundle, cores, key=key, out=out, repetitions=repetitions, caches=caches, golden=golden))

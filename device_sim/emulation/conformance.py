@@ -1,4 +1,4 @@
-"""Whether the runtime decides on the emulated core as it does here."""
+"""Compares the runtime's decisions on the emulated core with those on this machine and with the golden decisions."""
 
 from __future__ import annotations
 
@@ -6,45 +6,42 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from device_sim.emulation.errors import EmulationError
+from device_sim.files import Frozen, first_error
 
 SCORE_TOLERANCE: Final = 1e-5  # docs/golden.md, for scores of a size near 1
 RELATIVE_TOLERANCE: Final = 2.0**-21  # four units in the last place of a float32: larger scores cannot be nearer
 
 
 class GuestAnswerError(EmulationError):
-    """What a guest's script wrote is not readable."""
+    """The output of a guest's script is not readable."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path.name} of the guest: {reason}; run it again, and look whether the disk is full")
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+_A = TypeVar("_A", bound=Frozen)
 
 
-_A = TypeVar("_A", bound=_Answer)
-
-
-class PlayedDecision(_Answer):
-    """The candidates that stand, in their order, and every candidate's score."""
+class PlayedDecision(Frozen):
+    """The eligible candidates in their order, and every candidate's score."""
 
     order: tuple[int, ...]
     scores: tuple[float, ...]
 
 
-class PlayedWorkload(_Answer):
-    """What `guest/decisions_run.py` wrote."""
+class PlayedWorkload(Frozen):
+    """The output of `guest/decisions_run.py`."""
 
     decisions: tuple[PlayedDecision, ...]
     golden_vectors: int
     versions: Mapping[str, str]
 
 
-class PlayedGolden(_Answer):
-    """What `guest/golden_run.py` wrote."""
+class PlayedGolden(Frozen):
+    """The output of `guest/golden_run.py`."""
 
     scenarios: int
     decisions: int
@@ -52,17 +49,17 @@ class PlayedGolden(_Answer):
     largest: float
 
 
-class Conformance(_Answer):
-    """How the emulated core's decisions compare with what they should be.
+class Conformance(Frozen):
+    """How the emulated core's decisions compare with the expected ones.
 
     Attributes:
         self_test_vectors: Golden vectors in the bundle; all passed, or the engine would not have opened on the core.
-        golden_decisions: How many of docs/golden.md were played; 0 = none, there were no files.
-        golden_differences: Where one came out otherwise than docs/golden.md allows.
+        golden_decisions: How many decisions of docs/golden.md were played; 0 = there were no files.
+        golden_differences: The differences beyond those that docs/golden.md allows.
         golden_largest: The largest difference of a score from the files.
-        decisions: Of the counted workload, made on this machine and on the core.
+        decisions: How many decisions of the workload both machines made.
         same_order: How many of them have the same order to the last place.
-        largest: The largest difference of a score between both.
+        largest: The largest difference of a score between the two machines.
         beyond: How many scores differ by more than SCORE_TOLERANCE and RELATIVE_TOLERANCE allow.
     """
 
@@ -77,11 +74,11 @@ class Conformance(_Answer):
 
     @property
     def holds(self) -> bool:
-        """Whether the core decides as it should."""
+        """Whether the core makes the expected decisions."""
         return not self.golden_differences and self.same_order == self.decisions and not self.beyond
 
     def figures(self) -> dict[str, float | int | str]:
-        """As `BundleCounts.conformance` holds it."""
+        """Returns the figures for `BundleCounts.conformance`."""
         golden: dict[str, float | int | str] = {"golden": "not played: no folder of golden decisions"}
         if self.golden_decisions:
             golden = {
@@ -100,7 +97,7 @@ class Conformance(_Answer):
 
 
 def compare(here: PlayedWorkload, there: PlayedWorkload, golden: PlayedGolden | None) -> Conformance:
-    """What this machine and the emulated core made of the same workload, and the core of the golden decisions."""
+    """Compares the two machines' decisions in the same workload; adds the core's golden decisions."""
     pairs = list(zip(here.decisions, there.decisions, strict=True))
     scores = [pair for one, other in pairs for pair in zip(one.scores, other.scores, strict=True)]
     return Conformance(
@@ -116,33 +113,32 @@ def compare(here: PlayedWorkload, there: PlayedWorkload, golden: PlayedGolden | 
 
 
 def read_workload(path: Path) -> PlayedWorkload:
-    """Read what `guest/decisions_run.py` wrote.
+    """Reads the output of `guest/decisions_run.py`.
 
     Raises:
-        GuestAnswerError: It is cut off or something else.
+        GuestAnswerError: The file is cut off or not in the format.
     """
     return read_answer(path, PlayedWorkload)
 
 
 def read_golden(path: Path) -> PlayedGolden:
-    """Read what `guest/golden_run.py` wrote.
+    """Reads the output of `guest/golden_run.py`.
 
     Raises:
-        GuestAnswerError: It is cut off or something else.
+        GuestAnswerError: The file is cut off or not in the format.
     """
     return read_answer(path, PlayedGolden)
 
 
 def read_answer(path: Path, kind: type[_A]) -> _A:
-    """Read a guest's answer.
+    """Reads the output of a guest's script.
 
     Raises:
-        GuestAnswerError: It is not there, cut off or something else.
+        GuestAnswerError: The file is missing, cut off or not in the format.
     """
     try:
         return kind.model_validate_json(path.read_bytes())
     except OSError as error:
         raise GuestAnswerError(path, error.strerror or str(error)) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        raise GuestAnswerError(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise GuestAnswerError(path, first_error(error, "the file")) from error

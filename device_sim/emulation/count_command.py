@@ -1,4 +1,4 @@
-"""What `device-sim count` does: check the call, count core after core, print, write."""
+"""Runs `device-sim count`: checks the call, counts core after core, prints and writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from device_sim.counts.counts import write
+from cloud_export.console import print_line, print_table, problems, results
 from device_sim.emulation import counting
 from device_sim.emulation.count_table import conformance_lines, count_tables, summary_line
 from device_sim.emulation.counting import Counted, EmulatedCore
@@ -23,25 +23,25 @@ _KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class CountRequest:
-    """The call; see `command.count`."""
+    """The arguments of the call; `command.count` describes them."""
 
     bundle: Path
     cores: tuple[str, ...]
-    key: Path | None
-    out: Path | None
-    repetitions: int
-    caches: bool
-    golden: Path | None
+    key: Path | None = None
+    out: Path | None = None
+    repetitions: int = counting.REPETITIONS
+    caches: bool = True
+    golden: Path | None = None
 
 
 def run_count(request: CountRequest) -> None:
-    """Count, print and write.
+    """Counts, prints and writes.
 
     Raises:
-        typer.Exit: Code 2, the call is wrong; 1, counting failed or the core decides otherwise than this machine.
+        typer.Exit: Code 2: the call is wrong. Code 1: counting failed, or the core decides otherwise than this machine.
     """
-    console, problems = Console(), Console(stderr=True)
-    with _one_line_errors(problems):
+    console = results()
+    with _one_line_errors():
         key, golden = _key(request.key), _golden(request.golden)
         caches = {core: counting.caches_of(core) for core in request.cores}
         installation = installed()
@@ -50,13 +50,13 @@ def run_count(request: CountRequest) -> None:
             for core in request.cores:
                 simulated = caches[core] if request.caches else None
                 runner = EmulatedCore(installation, core, simulated)
-                console.print(f"{core}: comparing decisions, then counting; this takes some minutes", highlight=False)
+                print_line(console, f"{core}: comparing decisions, then counting; this takes some minutes")
                 found = counting.count_on(ready, core, simulated, runner)
                 _report(console, found)
                 path = _target(request, found)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write(found.counts, path)
-                console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+                found.counts.write_json(path)
+                print_line(console, f"wrote {path}")
                 agrees &= found.conformance.holds
         if not agrees:
             raise typer.Exit(1)
@@ -64,9 +64,9 @@ def run_count(request: CountRequest) -> None:
 
 def _report(console: Console, found: Counted) -> None:
     for table in count_tables(found.counts):
-        console.print(table)
+        print_table(console, table)
     for line in (*(summary_line(found.counts, name) for name in found.counts.operations), *conformance_lines(found)):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        print_line(console, line)
 
 
 def _target(request: CountRequest, found: Counted) -> Path:
@@ -103,7 +103,7 @@ def _golden(folder: Path | None) -> Path | None:
 
 
 @contextmanager
-def _one_line_errors(console: Console) -> Iterator[None]:
+def _one_line_errors() -> Iterator[None]:
     code = 1
     try:
         yield
@@ -115,5 +115,5 @@ def _one_line_errors(console: Console) -> Iterator[None]:
     except OSError as problem:  # such as a full disk, or an --out that cannot be written
         where = problem.filename or "the disk"
         message = f"{where}: {problem.strerror or problem}; free space there, or choose another --out"
-    console.print(message, highlight=False, soft_wrap=True, markup=False)
+    print_line(problems(), message)
     raise typer.Exit(code)

@@ -1,4 +1,4 @@
-"""A count as a person reads it."""
+"""The tables and lines that `device-sim count` prints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINES_SHOWN = 5
 
 
 def count_tables(counts: BundleCounts) -> Iterator[Table]:
-    """An operation a row: instructions by image and by stage, misses where caches were simulated; then the mix."""
+    """Yields tables with one row an operation: instructions by image, by stage, cache misses; then the mix."""
     where = f"{counts.scene} on {counts.core}"
     totals = {name: operation.total() for name, operation in counts.operations.items()}
     by_image = _table(f"{where}: instructions, and whose code they are", ("instructions", *IMAGES))
@@ -40,7 +40,7 @@ def count_tables(counts: BundleCounts) -> Iterator[Table]:
 
 
 def summary_line(counts: BundleCounts, operation: str) -> str:
-    """An operation in a sentence."""
+    """Returns one operation's figures as a sentence."""
     total = counts.operations[operation].total().instructions
     return (
         f"{operation}: {total:,.0f} instructions with {counts.candidates} candidates and a window of {counts.window}, "
@@ -49,7 +49,7 @@ def summary_line(counts: BundleCounts, operation: str) -> str:
 
 
 def conformance_lines(found: Counted) -> Iterator[str]:
-    """Whether the core decides as it should, and whether the stages add up."""
+    """Yields lines on whether the core makes the expected decisions, and whether the stages add up."""
     agreement = found.conformance
     yield f"self-test: {agreement.self_test_vectors} golden vectors of the bundle passed on the core"
     if agreement.golden_decisions:
@@ -73,15 +73,13 @@ def conformance_lines(found: Counted) -> Iterator[str]:
 
 
 def outside_onnxruntime(counts: BundleCounts, operation: str) -> float:
-    """The share of an operation's instructions that is Python, numpy and their libraries rather than ONNX Runtime."""
+    """Returns the share of an operation's instructions outside ONNX Runtime (Python, numpy and their libraries)."""
     found = counts.operations[operation]
     return 1.0 - found.total(image="onnxruntime").instructions / max(found.total().instructions, 1.0)
 
 
 def _table(title: str, columns: Iterable[str]) -> Table:
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD
-    )  # without lines between, so that it fits 80 places
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)  # narrow: no lines between columns
     table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)

@@ -1,8 +1,7 @@
-"""`device-sim count`: how many instructions a bundle's operations take on an arm64 core, and whether it decides there
-as it does here.
+"""Counts the instructions of a bundle's operations on an emulated arm64 core and compares its decisions there and here.
 
 The real `edge_sdk` of this source tree runs with the real arm64 numpy and onnxruntime under `qemu-aarch64`, twice: once
-to compare decisions, once under the counting plugin. What is counted is a workload in the bundle's own words
+to compare decisions, once under the counting plugin. The workload uses the bundle's own kinds, items and context
 (`workload_plan.py`).
 """
 
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 import edge_sdk
 from device_sim.counts.counts import STAGES, BundleCounts, Caches
@@ -33,31 +32,32 @@ from device_sim.emulation.installation import Installation
 from device_sim.emulation.qemu import GuestRun
 from device_sim.emulation.staging import script, staged, tree
 from device_sim.emulation.workload_plan import Plan, make_plan
+from device_sim.files import Frozen
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 
 REPETITIONS: Final = 64
-# The idle loop leaves its events in the log; memory takes them in when PENDING_MAX (1024) wait, which must be outside.
+# The idle loop leaves its events pending in the log; memory must not take them in (at PENDING_MAX, 1024) within a loop.
 REPETITIONS_MAX: Final = 500
-LEFT_OVER_MAX: Final = 0.02  # how far the stages of `rank` may be from its total (`differences.py`)
+LEFT_OVER_MAX: Final = 0.02  # the usual difference of the stages from the total (`differences.py`)
 
 
 class HostWorkloadError(EmulationError):
-    """The workload failed on this machine already."""
+    """The workload failed on this machine, before anything was counted."""
 
     def __init__(self, bundle: Path, stderr: str) -> None:
         super().__init__(f"{bundle}: the workload does not run on this machine: {tail(stderr)}")
 
 
 class Runner(Protocol):
-    """What runs a guest's script."""
+    """Runs the guest's scripts."""
 
     def run(self, name: str, *arguments: str) -> None:
-        """Run it; nothing is counted."""
+        """Runs a script without counting."""
 
     def count(self, name: str, *arguments: str) -> GuestRun:
-        """Run it and count."""
+        """Runs a script and counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class EmulatedCore:
     """Runs scripts on an emulated core.
 
     Attributes:
-        installation: What `device-sim setup` made.
+        installation: The result of `device-sim setup`.
         core_name: Such as `cortex-a55`.
-        caches: To simulate; None = instructions only.
+        caches: The caches to simulate; None = instructions only.
     """
 
     installation: Installation
@@ -75,7 +75,7 @@ class EmulatedCore:
     caches: Caches | None
 
     def run(self, name: str, *arguments: str) -> None:
-        """Run it; nothing is counted."""
+        """Runs a script without counting."""
         stage = staged(self.installation)
         qemu.run(
             script(stage, name),
@@ -86,7 +86,7 @@ class EmulatedCore:
         )
 
     def count(self, name: str, *arguments: str) -> GuestRun:
-        """Run it and count, its clock stopped."""
+        """Runs a script with a stopped clock and counts."""
         stage = staged(self.installation)
         return qemu.count(
             script(stage, name),
@@ -100,15 +100,15 @@ class EmulatedCore:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A bundle made ready to be counted, whatever the core.
+    """A bundle that is ready to be counted on any core.
 
     Attributes:
-        bundle: As read.
-        plan: What is played.
+        bundle: The bundle as read.
+        plan: The workload.
         folder: Holds `plan.json` and `bundle.edge`.
         golden: The folder of golden decisions; None = not played.
-        here: What this machine made of the workload.
-        sha256: Of the bundle's file.
+        here: This machine's decisions in the workload.
+        sha256: The hash of the bundle's file.
     """
 
     bundle: Bundle
@@ -121,12 +121,12 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What `count_on` found.
+    """The result of `count_on`.
 
     Attributes:
-        counts: For the file.
+        counts: The content of the counts file.
         conformance: Whether the core decides as it should.
-        left_over: Of each operation, how far its stages were from its total, as a part of it.
+        left_over: By operation, `StageSplit.left_over`.
     """
 
     counts: BundleCounts
@@ -143,18 +143,18 @@ def prepared(
     repetitions: int,
     operations: Sequence[str] | None = None,
 ) -> Iterator[Prepared]:
-    """Check a bundle, make its workload, and play it on this machine.
+    """Checks a bundle, makes its workload, and plays the workload on this machine.
 
     Args:
         path: The `.edge` file.
-        public_key: Who must have signed it, 32 bytes; None = whoever made it.
-        golden: A folder as tests/golden is; None = golden decisions are not played.
+        public_key: The key that must have signed the bundle, 32 bytes; None = unsigned bundles are allowed.
+        golden: A folder with the content of tests/golden; None = golden decisions are not played.
         repetitions: N of the 2N − N difference, at most REPETITIONS_MAX.
-        operations: Those to count; None = all.
+        operations: The operations to count; None = all.
 
     Raises:
         EdgeError: The file is no bundle, damaged, or not signed by the key.
-        WorkloadRefusedError: Its rules let no offer stand.
+        WorkloadRefusedError: The bundle's rules leave no offer eligible.
         HostWorkloadError: The workload fails on this machine.
     """
     trusted = () if public_key is None else (public_key,)
@@ -172,19 +172,19 @@ def prepared(
 
 
 def count_on(ready: Prepared, core: str, caches: Caches | None, runner: Runner) -> Counted:
-    """Count a prepared bundle on one core.
+    """Counts a prepared bundle on one core.
 
     Args:
         ready: The bundle.
-        core: Its name, for the file.
-        caches: What the runner simulates, for the file.
+        core: The core's name, for the file.
+        caches: The caches that the runner simulates, for the file.
         runner: Runs the guest's scripts on that core.
 
     Raises:
-        EmulationError: The guest failed or was killed, or what it wrote is cut off.
+        EmulationError: The guest failed or was killed, or its output is cut off.
     """
     there, agreement = _conformance(ready, runner)
-    with tempfile.TemporaryDirectory(prefix="count-", dir=ready.folder) as name:  # random, but always as long
+    with tempfile.TemporaryDirectory(prefix="count-", dir=ready.folder) as name:  # a random name of a fixed length
         folder = Path(name)
         for file in ("plan.json", "bundle.edge"):
             shutil.copyfile(ready.folder / file, folder / file)
@@ -198,22 +198,22 @@ def count_on(ready: Prepared, core: str, caches: Caches | None, runner: Runner) 
 
 
 def golden_folder() -> Path | None:
-    """The checkout's golden decisions; None where the package is installed without its tests."""
+    """Returns the checkout's golden decisions; None where the package is installed without its tests."""
     folder = tree() / "tests" / "golden"
     return folder if is_golden(folder) else None
 
 
 def is_golden(folder: Path) -> bool:
-    """Whether a folder holds golden decisions and what plays and compares them."""
+    """Returns whether a folder contains golden decisions and the modules that play and compare them."""
     players = ("vector_play.py", "vector_compare.py")
     return (folder / "decisions").is_dir() and all((folder / name).is_file() for name in players)
 
 
 def caches_of(core: str) -> Caches:
-    """What is simulated for a core.
+    """Returns the caches that are simulated for a core.
 
     Raises:
-        UnknownCore: No such core.
+        UnknownCoreError: No such core.
     """
     return machine.core_named(core).caches
 
@@ -221,19 +221,17 @@ def caches_of(core: str) -> Caches:
 # ---- below: helpers ----
 
 
-class _LoopRow(BaseModel):
-    """A row of the guest's `loops.json`; one for each dump, in their order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class _LoopRow(Frozen):
+    """A row of the guest's `loops.json`: one for each dump of a loop, in order."""
 
     operation: str
     loop: str
     length: int
-    passes: dict[str, int]
+    entries: dict[str, int]
 
 
 def _played_here(bundle: Path, folder: Path) -> PlayedWorkload:
-    """In a process of its own, as the guest does it."""
+    """Plays the workload in a process of its own, as the guest does."""
     output = folder / "here.json"
     environment = {**os.environ, "PYTHONPATH": str(tree()), "PYTHONHASHSEED": "0", "ORT_DISABLE_TELEMETRY": "1"}
     command = [sys.executable, "-m", "device_sim.emulation.guest.decisions_run", str(folder), str(output)]
@@ -256,7 +254,7 @@ def _conformance(ready: Prepared, runner: Runner) -> tuple[PlayedWorkload, Confo
 
 
 def _loops(path: Path, run: GuestRun) -> list[Loop]:
-    """The guest says what each second dump is of; before each loop there is one, and one at the end."""
+    """Returns the loops of a run: every second dump belongs to a loop, in the order of the guest's `loops.json`."""
     try:
         rows = TypeAdapter(list[_LoopRow]).validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
@@ -266,7 +264,7 @@ def _loops(path: Path, run: GuestRun) -> list[Loop]:
     loops = []
     for row, dump in zip(rows, run.dumps[1::2], strict=True):
         stages = [tally(dump.region(number).by_image(run.images)) for number, _ in enumerate(STAGES, 1)]
-        loops.append(Loop(row.operation, row.loop, row.length, row.passes, np.stack(stages)))
+        loops.append(Loop(row.operation, row.loop, row.length, row.entries, np.stack(stages)))
     return loops
 
 

@@ -1,14 +1,15 @@
-"""From what was counted of loops to what one operation does.
+"""Derives the instructions of one operation from the counts of its loops.
 
-Of each operation there are three loops of N and of 2N rounds (`guest/counting_run.py`). Starting and ending a loop, and
-the marks around it, cost the same in both lengths, so (counts of 2N − counts of N) / N is one round:
+Each operation has three loops of N and of 2N rounds (`guest/counting_run.py`). Starting and ending a loop, and the
+marks around it, cost the same in both lengths, so (counts of 2N − counts of N) / N is the count of one round:
 
-    plain round − idle round = the operation, its doors as they are            → the totals
-    staged round of a stage  = that stage, and what its wrapped doors cost     → how the totals divide
+    plain round − idle round = the operation without probes              → the totals
+    staged round of a stage  = that stage, and the cost of its probes    → how the totals divide
 
-What a wrapped door costs is counted on a function that does nothing: a part of it falls on the stage around the door,
-a part on the stage behind it. When these are taken off, the stages add up to the total but for what the wrapping still
-changes; `StageSplit.left_over` says how much that is. Totals are divided in the stages' proportions, class by class.
+The cost of a probe is counted on a function that does nothing. One part of the cost falls on the stage around the
+probe, the other part on the stage that the probe begins. After this cost is subtracted, the stages add up to the total,
+except for what the wrapping changes otherwise; `StageSplit.left_over` is that difference. Totals are divided in the
+proportions of the stages, class by class.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ LEVELS: Final = ("l1i_misses", "l1d_misses", "l2_misses", "l3_misses")
 _CLASSES: Final = len(INSTRUCTION_CLASSES)
 _DIGITS: Final = 3  # N rounds give no more
 _ENGINE: Final = STAGES.index("engine")
-_BEHIND: Final[Stage] = "window"  # the stage that the empty door of the pseudo-operation stands for
-PROBE: Final = "door"  # its name; that of guest/counting_run.py
+_BEHIND: Final[Stage] = "window"  # the stage that the empty probe of the pseudo-operation begins
+PROBE_COST: Final = "probe"  # the pseudo-operation, as guest/counting_run.py names it
 
 
 class MissingLoopError(EmulationError):
-    """The guest's list of loops does not fit what was counted."""
+    """The guest's list of loops does not fit the plugin's dumps."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"the count of {what} is missing; run it again, and look whether the disk is full")
@@ -47,27 +48,27 @@ class Loop:
     Attributes:
         operation: Such as `rank`.
         loop: `idle`, `plain` or `staged`.
-        length: How often it went round.
-        passes: How often each stage was begun by a wrapped door.
+        length: How many rounds.
+        entries: How often each stage was begun by a probe.
         counts: (stages, images, classes and levels): STAGES, IMAGES, INSTRUCTION_CLASSES and LEVELS; a level that was
-            not simulated is NaN. Loops that are not staged have all in the stage `engine`.
+            not simulated is NaN. The other loops have all their counts in the stage `engine`.
     """
 
     operation: str
     loop: str
     length: int
-    passes: Mapping[str, int]
+    entries: Mapping[str, int]
     counts: F64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StageSplit:
-    """One operation.
+    """The counts of one operation, divided by stage.
 
     Attributes:
-        operation: Its counts by stage and image.
+        operation: The counts by stage and image.
         repetitions: N.
-        left_over: How far the stages' instructions were from the total before it was divided, as a part of it.
+        left_over: (sum of the stages − total) / total in instructions, before the total was divided.
     """
 
     operation: Operation
@@ -76,7 +77,7 @@ class StageSplit:
 
 
 def tally(counts: Mapping[Image, Counts]) -> F64:
-    """Counts by image as a table, (images, classes and levels)."""
+    """Returns counts by image as a table, (images, classes and levels)."""
     table = np.zeros((len(IMAGES), _CLASSES + len(LEVELS)))
     for row, image in zip(table, IMAGES, strict=True):
         found = counts.get(image, Counts(mix={}))
@@ -89,36 +90,36 @@ def tally(counts: Mapping[Image, Counts]) -> F64:
 
 
 def split(loops: Sequence[Loop]) -> dict[str, StageSplit]:
-    """Each operation's counts.
+    """Returns each operation's counts.
 
     Raises:
-        MissingLoopError: a loop is not there in both lengths.
+        MissingLoopError: A loop was not counted in both lengths.
     """
-    names = dict.fromkeys(loop.operation for loop in loops if loop.operation != PROBE)
-    probe = _Door.of(loops)
+    names = dict.fromkeys(loop.operation for loop in loops if loop.operation != PROBE_COST)
+    probe = _ProbeCost.of(loops)
     return {name: _split(loops, name, probe) for name in names}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Door:
-    """What passing a wrapped door costs, (images, classes and levels)."""
+class _ProbeCost:
+    """The cost of one probe on the stage around it and on the stage it begins, (images, classes and levels)."""
 
     around: F64
     behind: F64
 
     @classmethod
-    def of(cls, loops: Sequence[Loop]) -> _Door:
-        plain, staged = _Round.of(loops, PROBE, "plain"), _Round.of(loops, PROBE, "staged")
+    def of(cls, loops: Sequence[Loop]) -> _ProbeCost:
+        plain, staged = (_Round.of(loops, PROBE_COST, loop) for loop in ("plain", "staged"))
         around = staged.counts[_ENGINE] - plain.counts[_ENGINE]
         return cls(around, staged.counts[STAGES.index(_BEHIND)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Round:
-    """One round of a loop."""
+    """The counts of one round of a loop."""
 
     counts: F64
-    passes: Mapping[str, float]
+    entries: Mapping[str, float]
     repetitions: int
 
     @classmethod
@@ -128,35 +129,35 @@ class _Round:
             raise MissingLoopError(f"{operation}, {name} loop")
         once, twice = found
         names: tuple[str, ...] = STAGES
-        passes = {stage: (twice.passes[stage] - once.passes[stage]) / once.length for stage in names}
-        return cls((twice.counts - once.counts) / once.length, passes, once.length)
+        entries = {stage: (twice.entries[stage] - once.entries[stage]) / once.length for stage in names}
+        return cls((twice.counts - once.counts) / once.length, entries, once.length)
 
 
 def _length(loop: Loop) -> int:
     return loop.length
 
 
-def _split(loops: Sequence[Loop], name: str, probe: _Door) -> StageSplit:
+def _split(loops: Sequence[Loop], name: str, probe: _ProbeCost) -> StageSplit:
     idle, plain, staged = (_Round.of(loops, name, loop) for loop in ("idle", "plain", "staged"))
     total = plain.counts[_ENGINE] - idle.counts[_ENGINE]
     stages = staged.counts.copy()
     stages[_ENGINE] -= idle.counts[_ENGINE]
     for index, stage in enumerate(STAGES):
-        stages[index] -= staged.passes[stage] * probe.behind
-        stages[_ENGINE] -= staged.passes[stage] * probe.around
+        stages[index] -= staged.entries[stage] * probe.behind
+        stages[_ENGINE] -= staged.entries[stage] * probe.around
     instructions = total[:, :_CLASSES].sum()
     left_over = (stages[:, :, :_CLASSES].sum() - instructions) / instructions
     return StageSplit(_operation(_divided(total, stages)), plain.repetitions, float(left_over))
 
 
 def _divided(total: F64, stages: F64) -> F64:
-    """The total, in the proportions of the stages; where no stage has any, it is the engine's."""
+    """Divides the total in the proportions of the stages; cells that no stage has go to the engine."""
     # Cells of a few instructions or misses may come out below 0, such as a miss less with the operation than without.
     total, stages = np.maximum(total, 0.0), np.maximum(stages, 0.0)
     whole = stages.sum(axis=0)
-    nobody = whole == 0
-    stages[_ENGINE][nobody] = 1.0
-    divided: F64 = total * stages / np.where(nobody, 1.0, whole)
+    is_empty = whole == 0
+    stages[_ENGINE][is_empty] = 1.0
+    divided: F64 = total * stages / np.where(is_empty, 1.0, whole)
     return divided
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong before, while and after code runs under the emulator; every message ends with the fix."""
+"""The errors of `device_sim.emulation`; every message ends with the fix."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ STDERR_TAIL_LINES = 12
 
 
 class EmulationError(Exception):
-    """The root of what `device_sim.emulation` raises."""
+    """The base class of the errors of `device_sim.emulation`."""
 
 
 class MissingToolsError(EmulationError):
-    """Programs are missing that setting up or running needs."""
+    """Programs that setting up or running needs are missing."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -21,7 +21,7 @@ class MissingToolsError(EmulationError):
 
 
 class NotSetUpError(EmulationError):
-    """Something that `device-sim setup` makes is not there."""
+    """Parts that `device-sim setup` makes are missing."""
 
     def __init__(self, parts: Sequence[str]) -> None:
         super().__init__(f"not set up: {', '.join(parts)}; run: device-sim setup")
@@ -35,21 +35,21 @@ class CacheFolderError(EmulationError):
 
 
 class CommandError(EmulationError):
-    """A program that sets things up ended with an error."""
+    """A program that set-up calls ended with an error."""
 
     def __init__(self, purpose: str, command: Sequence[str], stderr: str, fix: str) -> None:
         super().__init__(f"{purpose} failed ({command[0]}): {tail(stderr)}; {fix}")
 
 
 class UnknownCoreError(EmulationError):
-    """No such core in the machine tables."""
+    """`machine.CORES` has no core of this name."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         super().__init__(f"core {name!r} is not known; give one of: {', '.join(known)}")
 
 
 class GuestFailedError(EmulationError):
-    """The guest program ended with an error, or a signal ended it."""
+    """The guest program ended with an error or by a signal."""
 
     def __init__(self, script: str, status: int, stderr: str) -> None:
         self.status = status
@@ -58,7 +58,7 @@ class GuestFailedError(EmulationError):
 
 
 class GuestTimeoutError(EmulationError):
-    """The guest program ran longer than it was given."""
+    """The guest program did not end within its time limit."""
 
     def __init__(self, script: str, timeout_s: float, stderr: str) -> None:
         super().__init__(
@@ -68,13 +68,13 @@ class GuestTimeoutError(EmulationError):
 
 
 class PluginOutputError(EmulationError):
-    """What the plugin wrote is cut off or not in its format."""
+    """The plugin's output is cut off or not in its format."""
 
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(f"{where}: {reason}; run it again, and look whether the disk is full")
 
 
 def tail(stderr: str) -> str:
-    """The last lines of a program's complaints, or that there were none."""
+    """Returns the last lines of a program's stderr, or a note that the program wrote none."""
     lines = [line for line in stderr.strip().splitlines() if line.strip()]
-    return "\n  ".join(lines[-STDERR_TAIL_LINES:]) or "it said nothing"
+    return "\n  ".join(lines[-STDERR_TAIL_LINES:]) or "it wrote nothing to stderr"

@@ -1,4 +1,4 @@
-"""Start an arm64 program under qemu-aarch64 so that it does the same on every run."""
+"""Runs an arm64 program under qemu-aarch64 so that every run executes the same instructions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from device_sim.emulation import machine, tools
 from device_sim.emulation.errors import GuestFailedError, GuestTimeoutError
 from device_sim.emulation.sysroot import PYTHON
 
-# Arguments and environment lie on the guest's stack; with one size of them the stack is the same in every run.
+# Arguments and environment are on the guest's stack; with a constant size of them every run has the same stack.
 STACK_STRINGS_BYTES: Final = 16 * 1024
 PADDING: Final = "EDGE_SIM_PADDING"
 
 
 @dataclass(frozen=True, slots=True)
 class GuestOutput:
-    """What a guest left: its standard output and the files in its working folder that were asked for."""
+    """A guest's standard output, and the requested files of its working folder."""
 
     stdout: str
     files: Mapping[str, str]
@@ -40,7 +40,7 @@ def run_python(
     collect: Sequence[str] = (),
     timeout_s: float,
 ) -> GuestOutput:
-    """Run the sysroot's Python.
+    """Runs the sysroot's Python.
 
     Args:
         arguments: As for `python`: options, script, its arguments. Paths must be absolute.
@@ -48,15 +48,15 @@ def run_python(
         sysroot: The unpacked Debian packages.
         python_path: Folders that modules are imported from.
         bytecode: Folder of compiled modules (PYTHONPYCACHEPREFIX).
-        write_bytecode: Let the guest add to it.
+        write_bytecode: Whether the guest may add to that folder.
         plugin_options: For qemu's `-plugin`; None = run without counting.
         collect: Files of the guest's working folder to return.
-        timeout_s: After this the guest is ended.
+        timeout_s: The guest is ended after this time.
 
     Raises:
-        GuestFailedError: It ended with an error or by a signal.
-        GuestTimeoutError: It was ended after `timeout_s`.
-        MissingToolsError: The emulator or setarch is not there.
+        GuestFailedError: The guest ended with an error or by a signal.
+        GuestTimeoutError: The guest was ended after `timeout_s`.
+        MissingToolsError: The emulator or setarch is missing.
         CacheFolderError: The core's root cannot be written.
     """
     environment = python_environment(python_path, bytecode)
@@ -85,13 +85,13 @@ def run_program(
     collect: Sequence[str] = (),
     timeout_s: float,
 ) -> GuestOutput:
-    """Run an arm64 program of a sysroot, without address randomisation, in an empty working folder of its own.
+    """Runs an arm64 program of a sysroot, without address randomisation, in a new empty working folder.
 
     Args:
         command: The program's path inside the sysroot and its arguments.
-        environment: All of its environment.
+        environment: The whole environment.
 
-    The rest as in `run_python`.
+    The other arguments are those of `run_python`.
 
     Raises:
         GuestFailedError, GuestTimeoutError, MissingToolsError, CacheFolderError: As in `run_python`.
@@ -108,7 +108,7 @@ def run_program(
 
 
 def python_environment(python_path: Sequence[Path], bytecode: Path) -> dict[str, str]:
-    """The guest Python's whole environment: nothing of the host's, hashing fixed, one thread in every library."""
+    """Returns the guest Python's whole environment: no host variables, fixed hashing, one thread in every library."""
     return {
         "HOME": "/nonexistent",
         "LC_ALL": "C.UTF-8",
@@ -126,7 +126,7 @@ def python_environment(python_path: Sequence[Path], bytecode: Path) -> dict[str,
 
 
 def padded(environment: Mapping[str, str], arguments: Sequence[str]) -> dict[str, str]:
-    """The environment with one variable more, so that all strings together fill whole STACK_STRINGS_BYTES."""
+    """Returns the environment with one more variable, so that all strings fill a multiple of STACK_STRINGS_BYTES."""
     strings = [*arguments, *(f"{name}={value}" for name, value in environment.items()), f"{PADDING}="]
     used = sum(len(os.fsencode(text)) + 1 for text in strings) + len(os.fsencode(arguments[0])) + 1
     return {**environment, PADDING: "-" * (-used % STACK_STRINGS_BYTES)}
@@ -147,8 +147,8 @@ def _completed(command: list[str], environment: Mapping[str, str], folder: str, 
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        said = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
-        raise GuestTimeoutError(script, timeout_s, said) from error
+        stderr = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
+        raise GuestTimeoutError(script, timeout_s, stderr) from error
     if done.returncode != 0:
         raise GuestFailedError(script, done.returncode, done.stderr)
     return done.stdout

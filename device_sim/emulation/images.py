@@ -1,4 +1,4 @@
-"""Which library a code page belongs to, from the guest's own /proc/self/maps."""
+"""Finds the library that a code page belongs to, from the guest's /proc/self/maps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from device_sim.counts.counts import Image
 
 PAGE_BITS = 12
-# The first that a mapped file's path contains. "libc" stands for the runtime libraries of C and C++ together.
+# The first row whose text the mapped file's path contains decides. "libc" is the C and C++ runtime libraries together.
 _PARTS: tuple[tuple[str, Image], ...] = (
     ("/onnxruntime/", "onnxruntime"),
     ("/numpy", "numpy"),  # numpy/ and numpy.libs/, where its BLAS is
@@ -42,18 +42,18 @@ class ImageMap:
     paths: tuple[str, ...] = ()
 
     def path_of(self, page: int) -> str:
-        """The file that this page (address >> 12) maps; empty if none."""
+        """Returns the file that this page (address >> 12) maps; empty if none."""
         index = bisect_right(self.starts, page) - 1
         return self.paths[index] if index >= 0 and page < self.ends[index] else ""
 
     def image_of(self, page: int) -> Image:
-        """Whose code it is."""
+        """Returns the image that the page's code belongs to."""
         path = self.path_of(page)
         return next((image for part, image in _PARTS if part in path), "other")
 
 
 def read_maps(text: str) -> ImageMap:
-    """Read the kernel's `/proc/self/maps` (proc(5)); lines of another form are passed over."""
+    """Reads the kernel's `/proc/self/maps` (proc(5)); lines of another form are ignored."""
     rows = sorted(row for line in text.splitlines() if (row := _row(line)) is not None)
     return ImageMap(*(tuple(column) for column in zip(*rows, strict=True))) if rows else ImageMap()
 

@@ -1,4 +1,4 @@
-"""What `device-sim setup` leaves behind, made or only looked for."""
+"""The parts that `device-sim setup` makes in the cache folder: makes them, or finds them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from device_sim.emulation import cache_folder, plugin, sysroot, tools, wheels
 from device_sim.emulation.errors import EmulationError, NotSetUpError
 from device_sim.emulation.guest_process import run_python
 
-# Imported once at set-up, so that every later run finds them compiled and does the same work.
+# Imported once at set-up, so that every later run finds them compiled and executes the same instructions.
 WARM_IMPORTS: Final = (
     "onnxruntime",
     "numpy",
@@ -39,12 +39,12 @@ WARM_TIMEOUT_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Everything a run under the emulator needs, as folders and files of the cache.
+    """The folders and files of the cache that a run under the emulator needs.
 
     Attributes:
         sysroot: Debian's arm64 Python and its libraries.
         wheels: The guest's packages.
-        bytecode: What the guest's Python compiled of both at set-up.
+        bytecode: The modules of both, compiled by the guest's Python at set-up.
         plugin: The counting plugin.
     """
 
@@ -54,34 +54,34 @@ class Installation:
     plugin: Path
 
 
-def install(model_weight: Callable[[str], None] = lambda step: None) -> Installation:
-    """Fetch and build what is not there yet.
+def install(report_step: Callable[[str], None] = lambda step: None) -> Installation:
+    """Fetches and builds the parts that do not exist yet.
 
     Args:
-        say: Told each step before it starts.
+        report_step: Called with each step's name before the step starts.
 
     Raises:
         MissingToolsError: Programs are missing on this machine; the message has a line for each, with its fix.
-        EmulationError: A step failed; the message says how to fix it. What was finished before stays.
+        EmulationError: A step failed; the message says how to fix it. Finished parts stay.
     """
     tools.require(tools.missing_to_set_up(debian_there=_expected().sysroot.is_dir()))
-    model_weight("the counting plugin")
+    report_step("the counting plugin")
     built_plugin = plugin.plugin()
-    model_weight("Debian's arm64 Python")
+    report_step("Debian's arm64 Python")
     root = sysroot.sysroot()
     versions = wheels.pins()
-    model_weight("arm64 wheels: " + ", ".join(wheels.requirements(versions)))
+    report_step("arm64 wheels: " + ", ".join(wheels.requirements(versions)))
     site = wheels.target(versions)
-    model_weight("a first start of the guest")
+    report_step("a first start of the guest")
     return Installation(root, site, _compiled(root, site), built_plugin)
 
 
 def installed() -> Installation:
-    """What an earlier `install` left; touches no network.
+    """Returns the parts that an earlier `install` made; uses no network.
 
     Raises:
-        NotSetUpError: It was not run, or not for what is installed on the host by now.
-        MissingToolsError: The emulator or the compiler has gone.
+        NotSetUpError: Parts are missing, or do not fit the packages that the host has now.
+        MissingToolsError: The emulator or the compiler is missing.
     """
     tools.require(tools.missing_to_run())
     if missing := _missing_parts():
@@ -91,13 +91,13 @@ def installed() -> Installation:
 
 
 def problems() -> list[str]:
-    """What keeps this machine from counting, one line each with its fix; empty = ready. Changes nothing."""
+    """Returns what prevents counting on this machine, one line each with its fix; empty = ready. Changes nothing."""
     found = tools.missing_to_run()
     try:
         missing = _missing_parts()
     except EmulationError as error:
         return [*found, str(error)]
-    # Whoever has to set up needs more programs than whoever only counts.
+    # Setting up needs more programs than counting.
     if missing:
         found = [*tools.missing_to_set_up(debian_there=_expected().sysroot.is_dir()), str(NotSetUpError(missing))]
     return found
@@ -114,7 +114,7 @@ def _missing_parts() -> list[str]:
 
 
 def _expected() -> Installation:
-    """Where everything is, if it is there."""
+    """Returns where the parts belong, whether or not they exist."""
     folder = cache_folder.cache_folder()
     root = folder / sysroot.name() / sysroot.ROOT
     site = folder / wheels.name(wheels.pins())

@@ -1,4 +1,4 @@
-"""The simulated cores: which emulated processor runs for them, what Linux says about them, how large their caches are.
+"""The simulated cores: the emulated processor of each, how Linux describes it, and its caches.
 
 Sources:
     part numbers: Arm's Technical Reference Manual of each core, register MIDR_EL1; the same in Linux'
@@ -92,10 +92,10 @@ CORES: Final[Mapping[str, Core]] = {core.name: core for core in _CORES}
 
 
 def core_named(name: str) -> Core:
-    """The core of this name.
+    """Returns the core of this name.
 
     Raises:
-        UnknownCoreError: The message lists those there are.
+        UnknownCoreError: There is none; the message lists the cores.
     """
     if name not in CORES:
         raise UnknownCoreError(name, tuple(CORES))
@@ -103,10 +103,10 @@ def core_named(name: str) -> Core:
 
 
 def root_for(core: Core, sysroot: Path) -> Path:
-    """A root folder in which Linux looks like one on this core, over the files of the shared sysroot.
+    """Returns a root folder in which Linux describes this core, over the files of the shared sysroot.
 
-    Each core has a root of its own, so runs for several cores do not disturb each other. It holds only the files that
-    describe the processors; all else is links into `sysroot`.
+    Each core has a root of its own, so runs for several cores do not disturb each other. The root contains only the
+    files that describe the processors; all else is links into `sysroot`.
 
     Raises:
         CacheFolderError: The folder cannot be written.
@@ -126,7 +126,7 @@ def root_for(core: Core, sysroot: Path) -> Path:
 
 
 def processor_files(core: Core) -> dict[str, str]:
-    """What /proc and /sys hold about the processors of this core, path → text; onnxruntime does not start without."""
+    """Returns the files of /proc and /sys on this core, path → text; onnxruntime does not start without them."""
     every = f"0-{PROCESSORS - 1}\n"
     system = "sys/devices/system/cpu"
     files = {"proc/cpuinfo": "".join(_cpuinfo(core, number) for number in range(PROCESSORS))}

@@ -1,6 +1,6 @@
-"""What a guest calls to tell the counting plugin where it is. Imports nothing but `os`: guests load it.
+"""The calls by which a guest tells the counting plugin which region its code belongs to. Imports only `os`.
 
-Without the emulator the same calls do nothing but fail quietly in the kernel, so a guest script runs natively as well.
+Without the emulator the same calls fail quietly in the kernel, so a guest script also runs natively.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ IMAGES_FILE: Final = "images.txt"  # in the working folder that the host gives e
 
 
 def enter(region: int) -> None:
-    """From here on, what runs counts for this region (0 ... REGIONS − 1); regions keep adding over many visits.
+    """Counts the code from here on for a region (0 ... REGIONS − 1); a region adds up over many visits.
 
     The call itself costs the guest a few thousand instructions of Python: those before the system call count for the
-    region that is left, those after it for `region`. Who wants them out counts empty visits and takes them off.
+    region that is left, those after it for `region`. To remove them, count empty visits and subtract.
     """
     try:
         os.getpgid(MARKER + region)
@@ -28,16 +28,16 @@ def enter(region: int) -> None:
 
 
 def dump() -> None:
-    """Write what all regions gathered since the last dump, start anew, and go to region 0."""
+    """Writes the counts of all regions since the last dump, sets them to zero, and enters region 0."""
     enter(DUMP)
 
 
 def empty_caches() -> None:
-    """Every simulated cache forgets what it held."""
+    """Empties every simulated cache."""
     enter(EMPTY_CACHES)
 
 
 def report_images() -> None:
-    """Tell the host which library lies where; call it after all imports, outside every region that matters."""
+    """Writes the addresses of the libraries for the host; to be called after all imports, outside measured regions."""
     with open("/proc/self/maps") as maps, open(IMAGES_FILE, "w") as report:
         report.write(maps.read())

@@ -1,4 +1,4 @@
-"""The counting plugin, built with the system's C compiler."""
+"""Builds the counting plugin with the system's C compiler."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FOLDER: Final = Path(__file__).parent
 
 
 def plugin() -> Path:
-    """The plugin as a shared object, built now if it is not in the cache.
+    """Returns the plugin as a shared object; builds it if it is not in the cache.
 
     Raises:
         MissingToolsError: No compiler or no emulator.
-        CommandError: The compiler refuses.
-        CacheFolderError: The result cannot be kept.
+        CommandError: The compiler failed.
+        CacheFolderError: The result cannot be stored.
     """
     built = cache_folder.cache_folder() / name() / LIBRARY
     if built.is_file():
@@ -30,16 +30,16 @@ def plugin() -> Path:
 
 
 def name() -> str:
-    """Its folder in the cache: another source or another emulator, another folder."""
+    """Returns the name of the plugin's folder in the cache: other sources or another emulator give another name."""
     sources = [(FOLDER / file).read_bytes() for file in (*SOURCES, *HEADERS)]
     return f"plugin-{cache_folder.key(*sources, *FLAGS, tools.emulator_version() or '')}"
 
 
 def build(folder: Path) -> None:
-    """Compile into this folder.
+    """Compiles the plugin into a folder.
 
     Raises:
-        CommandError: The compiler refuses.
+        CommandError: The compiler failed.
     """
     command = [tools.compiler() or "cc", *FLAGS, "-o", str(folder / LIBRARY)]
     command += [str(FOLDER / source) for source in SOURCES] + ["-lpthread"]

@@ -1,4 +1,4 @@
-"""Read what the counting plugin wrote (its format stands at the top of instruction_counts.c)."""
+"""Reads the output of the counting plugin; its format is described at the top of instruction_counts.c."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COUNT_MAX: Final = 2**64
 
 @dataclass(frozen=True, slots=True)
 class PageCounts:
-    """What the code of one page did: the classes of INSTRUCTION_CLASSES, and misses of the simulated levels."""
+    """The counts of one page of code: the classes of INSTRUCTION_CLASSES, and misses of the simulated levels."""
 
     page: int
     mix: tuple[int, ...]
@@ -26,13 +26,13 @@ class PageCounts:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """All visits of one region together."""
+    """The counts of all visits of one region."""
 
     visits: int = 0
     pages: tuple[PageCounts, ...] = ()
 
     def total(self) -> Counts:
-        """The whole region."""
+        """Returns the counts of the whole region."""
         return _added(self.pages)
 
     def by_image(self, images: ImageMap) -> dict[Image, Counts]:
@@ -53,10 +53,10 @@ class Dump:
 
 
 def read_dumps(text: str, where: str = "the plugin's output") -> tuple[Dump, ...]:
-    """Read the plugin's output; the last dump is what ran after the guest's own last one.
+    """Reads the plugin's output; the last dump counts the code after the guest's own last dump.
 
     Raises:
-        PluginOutputError: Cut off or not in the format; the message names `where`.
+        PluginOutputError: The output is cut off or not in the format; the message names `where`.
     """
     reader = _Reader(where)
     for number, line in enumerate(text.splitlines(), start=1):

@@ -1,4 +1,4 @@
-"""Run a Python script on an emulated core and count what it does."""
+"""Runs a Python script on an emulated core and counts its instructions."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ TIMEOUT_S: Final = 1800.0
 
 @dataclass(frozen=True, slots=True)
 class GuestRun:
-    """What a counted guest left.
+    """The output of a counted guest.
 
     Attributes:
-        stdout: What it printed.
-        dumps: What was counted, one for each `markers.dump()` and one for the rest until its end.
-        images: Where its libraries lay, if it called `markers.report_images()`.
+        stdout: The text that the guest printed.
+        dumps: The counts: one dump for each `markers.dump()`, and one for the rest until the guest's end.
+        images: The addresses of its libraries, if the guest called `markers.report_images()`.
     """
 
     stdout: str
@@ -43,16 +43,16 @@ def count(
     caches: Caches | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> GuestRun:
-    """Run a script that marks its regions by `markers`, and count; bit for bit the same on every run.
+    """Runs a script that marks its regions by `markers`, and counts; every run gives the same counts.
 
     Args:
         script: The guest's script.
-        arguments: For it; paths in them must be absolute (the guest's working folder is an empty one of its own).
+        arguments: The script's arguments; paths must be absolute (the guest's working folder is a new empty one).
         core_name: One of `machine.CORES`.
-        installation: What `device-sim setup` made.
+        installation: The result of `device-sim setup`.
         python_path: Folders before those of the installation.
-        caches: Simulate these (about 8 times slower); None = count instructions only.
-        timeout_s: After this the guest is ended.
+        caches: The caches to simulate (about 8 times slower); None = count instructions only.
+        timeout_s: The guest is ended after this time.
 
     Raises:
         GuestFailedError: The script ended with an error; the message has the end of its stderr.
@@ -77,20 +77,20 @@ def run(
     python_path: Sequence[Path] = (),
     timeout_s: float = TIMEOUT_S,
 ) -> str:
-    """The same without counting; what the script printed."""
+    """Runs a script without counting; returns the text that it printed."""
     return _run(script, arguments, core_name, installation, python_path, None, timeout_s).stdout
 
 
 def plugin_options(
     plugin: Path, out: Path, caches: Caches | None = None, dump_at: tuple[int, int] | None = None
 ) -> str:
-    """The value of qemu's `-plugin`; a comma in a path is written twice, as qemu wants it.
+    """Returns the value of qemu's `-plugin`; a comma in a path is doubled, as qemu requires.
 
     Args:
         plugin: The plugin.
-        out: File for the counts.
-        caches: To simulate.
-        dump_at: A system call's number and first argument: dump before each such call.
+        out: The file for the counts.
+        caches: The caches to simulate.
+        dump_at: A system call's number and first argument: the plugin dumps before each such call.
     """
     options = [str(plugin), f"out={out}"]
     if caches is not None:

@@ -1,4 +1,4 @@
-"""What the guest needs of this source tree, as a folder for its PYTHONPATH: `edge_sdk` and the guest's own modules."""
+"""Copies the modules that the guest imports, `edge_sdk` and the guest's own, into a folder for its PYTHONPATH."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from device_sim.emulation.sysroot import PYTHON
 
 _OWN: Final = Path(__file__).parents[1]
 _RUNTIME: Final = Path(edge_sdk.__file__).parent
-# A script is run by its path and stays as it is; what is imported is compiled, so that no run spends time on it.
+# A script is run by its path and stays as it is. Imported modules are compiled, so that no run compiles them.
 _COMPILE: Final = """
 import compileall, pathlib, sys
 folder = pathlib.Path(sys.argv[1])
@@ -27,11 +27,8 @@ _TIMEOUT_S: Final = 600.0
 
 
 def sources() -> dict[str, bytes]:
-    """The files, by their path in the guest's folder: all of `edge_sdk`, and of `device_sim` what runs in the guest."""
-    own = [
-        _OWN / "estimate/__init__.py",
-        *(_OWN / "emulation" / name for name in ("estimate/__init__.py", "markers.py")),
-    ]
+    """Returns the files by their path in the guest's folder: all of `edge_sdk`, the guest's part of `device_sim`."""
+    own = [_OWN / "__init__.py", *(_OWN / "emulation" / name for name in ("__init__.py", "markers.py"))]
     own += (_OWN / "emulation" / "guest").glob("*.py")
     files = {f"device_sim/{path.relative_to(_OWN)}": path for path in own}
     files |= {f"edge_sdk/{path.relative_to(_RUNTIME)}": path for path in _RUNTIME.rglob("*.py")}
@@ -39,7 +36,7 @@ def sources() -> dict[str, bytes]:
 
 
 def staged(installation: Installation) -> Path:
-    """The folder, compiled by the guest's Python; made if these very sources have not been staged before.
+    """Returns the folder, compiled by the guest's Python; makes it if these very sources were not staged before.
 
     Raises:
         EmulationError: The guest cannot compile them, or the folder cannot be written.
@@ -65,10 +62,10 @@ def staged(installation: Installation) -> Path:
 
 
 def script(stage: Path, name: str) -> Path:
-    """A guest's script in a staged folder, or in this source tree (`tree`)."""
+    """Returns the path of a guest's script in a staged folder, or in this source tree (`tree`)."""
     return stage / "device_sim" / "emulation" / "guest" / f"{name}.py"
 
 
 def tree() -> Path:
-    """The folder that holds this source tree's `device_sim`."""
+    """Returns the folder that contains this source tree's `device_sim`."""
     return _OWN.parent

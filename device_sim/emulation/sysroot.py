@@ -1,4 +1,4 @@
-"""The guest's files: Debian's arm64 Python and its libraries, unpacked without installing anything on the host."""
+"""Fetches Debian's arm64 Python and its libraries and unpacks them without installing anything on the host."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class NoMirrorError(EmulationError):
 
 
 def sysroot(packages: tuple[str, ...] = PACKAGES, release: str = RELEASE) -> Path:
-    """The unpacked packages and all that they depend on, fetched now if they are not in the cache.
+    """Returns the folder of the unpacked packages and their dependencies; fetches them if they are not in the cache.
 
     Args:
-        packages: Debian's names of them.
-        release: Debian's code name of the release they are taken from.
+        packages: The names of Debian packages.
+        release: The code name of the Debian release.
 
     Raises:
-        NoMirrorError: It is not known where Debian's packages are.
-        CommandError: apt or dpkg failed; the message has its words.
-        CacheFolderError: The files cannot be kept.
+        NoMirrorError: No Debian mirror is known.
+        CommandError: apt or dpkg failed; the message has its stderr.
+        CacheFolderError: The files cannot be stored.
     """
 
     def build(folder: Path) -> None:
@@ -66,23 +66,23 @@ def sysroot(packages: tuple[str, ...] = PACKAGES, release: str = RELEASE) -> Pat
 
 
 def name(packages: tuple[str, ...] = PACKAGES, release: str = RELEASE) -> str:
-    """Its folder in the cache."""
+    """Returns the name of the folder in the cache."""
     return f"sysroot-{cache_folder.key(release, *packages)}"
 
 
 def fetch(packages: tuple[str, ...], folder: Path, release: str = RELEASE) -> list[Path]:
-    """Download arm64 packages of a release and what they depend on, by an apt with lists and state of its own.
+    """Downloads arm64 packages of a release and their dependencies, with an apt that has its own lists and state.
 
     Args:
-        packages: Their names.
-        folder: Where apt's lists, settings and downloads go.
-        release: Debian's code name of the release; another than RELEASE is sought on the same mirror.
+        packages: The names of the packages.
+        folder: The folder for apt's lists, settings and downloads.
+        release: The code name of the Debian release; one other than RELEASE is sought on the same mirror.
 
     Returns:
         The .deb files.
 
     Raises:
-        NoMirrorError: It is not known where Debian's packages are.
+        NoMirrorError: No Debian mirror is known.
         CommandError: apt failed.
     """
     for part in ("state/lists/partial", "cache/archives/partial", "log"):
@@ -96,7 +96,7 @@ def fetch(packages: tuple[str, ...], folder: Path, release: str = RELEASE) -> li
 
 
 def unpack(package: Path, root: Path) -> None:
-    """Unpack a .deb below `root`.
+    """Unpacks a .deb below `root`.
 
     Raises:
         CommandError: dpkg failed.
@@ -106,10 +106,10 @@ def unpack(package: Path, root: Path) -> None:
 
 
 def mirrors(release: str = RELEASE) -> dict[str, str]:
-    """Suite → address of Debian's packages: as EDGE_SIM_DEBIAN_MIRROR says, or as the host's own apt has them.
+    """Returns suite → address of Debian's packages, from EDGE_SIM_DEBIAN_MIRROR or else from the host's own apt.
 
     Raises:
-        NoMirrorError: Neither is there.
+        NoMirrorError: Neither names a mirror.
     """
     if named := os.environ.get(MIRROR_VARIABLE):
         return {release: named}
@@ -122,20 +122,20 @@ def mirrors(release: str = RELEASE) -> dict[str, str]:
 
 
 def read_targets(text: str) -> dict[str, str]:
-    """Suites of the release in apt's list of index targets (`site suite component`, one a line) → address."""
+    """Returns suite → address of the release from apt's list of index targets (`site suite component`, one a line)."""
     rows = [line.split() for line in text.splitlines()]
     wanted = (RELEASE, f"{RELEASE}-updates", f"{RELEASE}-security")
     return {row[1]: row[0] for row in rows if len(row) == 3 and row[1] in wanted and row[2] == "main"}
 
 
 def sources_text(addresses: Mapping[str, str]) -> str:
-    """apt's sources.list for these suites."""
+    """Returns apt's sources.list for these suites."""
     options = f"arch=arm64 signed-by={KEYRING}"
     return "".join(f"deb [{options}] {address} {suite} main\n" for suite, address in sorted(addresses.items()))
 
 
 def settings_text(folder: Path) -> str:
-    """apt's settings: everything it reads or writes of its own lies in `folder`; nothing counts as installed."""
+    """Returns apt's settings: its files are all in `folder`, and no package counts as installed."""
     settings = {
         "APT::Architecture": "arm64",
         "Dir::State": f"{folder}/state",

@@ -1,4 +1,4 @@
-"""The programs of the host that set-up and counting call, and what to say when one is missing."""
+"""The programs of the host that set-up and counting call, and the messages when one is missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMPILERS: Final = ("cc", "gcc", "clang")
 
 
 def missing_to_run() -> list[str]:
-    """What running a guest lacks on this machine: one line each, with the command that fixes it; empty = nothing."""
+    """Returns what is missing to run a guest: one line each, with the command that fixes it; empty = nothing."""
     problems = _emulator_problems()
     if compiler() is None:
         problems.append("no C compiler is on the PATH; install one: apt-get install gcc libc6-dev")
@@ -30,10 +30,10 @@ def missing_to_run() -> list[str]:
 
 
 def missing_to_set_up(*, debian_there: bool = False) -> list[str]:
-    """What `device-sim setup` lacks: the same, and what fetching packages needs.
+    """Returns what is missing to set up: the lines of `missing_to_run`, and the programs that fetch packages.
 
     Args:
-        debian_there: Debian's packages are in the cache already, so nothing has to fetch them.
+        debian_there: Whether the cache has Debian's packages, so that they need not be fetched.
     """
     problems = missing_to_run()
     for program in () if debian_there else ("apt-get", "dpkg"):
@@ -45,23 +45,23 @@ def missing_to_set_up(*, debian_there: bool = False) -> list[str]:
 
 
 def require(problems: Sequence[str]) -> None:
-    """Go on only if there are none.
+    """Checks that there are no problems.
 
     Raises:
-        MissingToolsError: With all problems at once.
+        MissingToolsError: There are; the message has all of them.
     """
     if problems:
         raise MissingToolsError(problems)
 
 
 def compiler() -> str | None:
-    """The system's C compiler: $CC, or the first of the usual names on the PATH."""
+    """Returns the system's C compiler: $CC, or the first of the usual names on the PATH."""
     names = [os.environ["CC"]] if os.environ.get("CC") else list(COMPILERS)
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
 def emulator_version() -> str | None:
-    """Such as `7.2.22`; None = not there, or it does not say."""
+    """Returns the emulator's version, such as `7.2.22`; None = missing, or its output has no version."""
     if shutil.which(EMULATOR) is None:
         return None
     try:
@@ -75,10 +75,10 @@ def emulator_version() -> str | None:
 def run(
     command: Sequence[str], *, purpose: str, fix: str, environment: Mapping[str, str] | None = None, timeout_s: float
 ) -> str:
-    """Run a program that sets things up; what it printed.
+    """Runs a program of set-up; returns the text that it printed.
 
     Raises:
-        CommandError: It cannot be started, ends with an error, or does not end.
+        CommandError: The program cannot be started, ends with an error, or does not end.
     """
     try:
         done = subprocess.run(

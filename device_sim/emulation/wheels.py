@@ -1,4 +1,4 @@
-"""The guest's Python packages: arm64 wheels of exactly the versions that are installed here."""
+"""Fetches the guest's Python packages: arm64 wheels of exactly the versions that are installed on the host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from device_sim.emulation import cache_folder, tools
 from device_sim.emulation.errors import EmulationError
 from device_sim.emulation.sysroot import PYTHON
 
-# All that `edge_sdk` imports, and what those import; `cffi` is what `cryptography` calls its library through.
+# The packages that `edge_sdk` imports, and their dependencies; `cryptography` calls its library through `cffi`.
 PACKAGES: Final = ("numpy", "onnxruntime", "flatbuffers", "protobuf", "packaging", "cryptography", "cffi")
 # Wheels for any C library up to the guest's (Debian 12 has 2.36).
 PLATFORMS: Final = (*(f"manylinux_2_{minor}_aarch64" for minor in range(36, 16, -1)), "manylinux2014_aarch64")
@@ -27,22 +27,22 @@ class PackageMissingError(EmulationError):
 
 
 def wheels() -> Path:
-    """A folder for the guest's PYTHONPATH, fetched now if it is not in the cache.
+    """Returns a folder for the guest's PYTHONPATH; fetches the wheels if they are not in the cache.
 
     Raises:
         PackageMissingError: The host lacks one of the packages.
         CommandError: pip failed, for instance because a version has no arm64 wheel.
-        CacheFolderError: The files cannot be kept.
+        CacheFolderError: The files cannot be stored.
     """
     return target(pins())
 
 
 def target(versions: Mapping[str, str]) -> Path:
-    """A folder with these packages, without what they depend on.
+    """Returns a folder with these packages, without their dependencies.
 
     Raises:
         CommandError: pip failed.
-        CacheFolderError: The files cannot be kept.
+        CacheFolderError: The files cannot be stored.
     """
 
     def build(folder: Path) -> None:
@@ -52,15 +52,15 @@ def target(versions: Mapping[str, str]) -> Path:
 
 
 def name(versions: Mapping[str, str]) -> str:
-    """Its folder in the cache."""
+    """Returns the name of the folder in the cache."""
     return f"wheels-{cache_folder.key(PYTHON, *requirements(versions))}"
 
 
 def pins() -> dict[str, str]:
-    """The versions that are installed here.
+    """Returns the versions that are installed on the host.
 
     Raises:
-        PackageMissingError: One is not.
+        PackageMissingError: A package is not installed.
     """
     found = {}
     for package in PACKAGES:
@@ -72,12 +72,12 @@ def pins() -> dict[str, str]:
 
 
 def requirements(versions: Mapping[str, str]) -> list[str]:
-    """Such as `numpy==2.4.6`; a local label (`+cpu`) is of the host's build alone and left out."""
+    """Returns requirements such as `numpy==2.4.6`, without local labels (`+cpu`), which name the host's build."""
     return [f"{package}=={number.partition('+')[0]}" for package, number in sorted(versions.items())]
 
 
 def fetch(versions: Mapping[str, str], folder: Path) -> None:
-    """Download and unpack into `folder`.
+    """Downloads and unpacks wheels into `folder`.
 
     Raises:
         CommandError: pip failed.

@@ -1,4 +1,4 @@
-"""What the counted app does with a bundle: made here once, from the bundle's own words, and played on every machine."""
+"""Makes the counted workload of a bundle, from the bundle's own kinds, items and context; every machine plays it."""
 
 from __future__ import annotations
 
@@ -8,47 +8,44 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
-
 from device_sim.emulation.errors import EmulationError
 from device_sim.emulation.guest.workload import Workload, WorkloadError
+from device_sim.files import Frozen
 from edge_sdk.bundle.bundle import Bundle
 
 OPERATIONS: Final = ("record", "rank", "rank_new_base", "rank_cold", "explain", "open_close")
 CANDIDATES_MAX: Final = 50
-_SHOWN: Final = 5  # offers that the app reads of a decision
-_EVENTS: Final = 64  # then they come again
+_SHOWN: Final = 5  # the limit of a decision
+_EVENTS: Final = 64  # then the events repeat
 _STEPS_MS: Final = (10_000, 1_000, 60_000)  # between two events
 _START_MS: Final = 1_768_478_400_000  # 2026-01-15 12:00 UTC, for a bundle that does not say how old it is
 _CONTEXTS_TRIED: Final = 64
-_DECISIONS: Final = 64  # played here and on the emulated core
+_DECISIONS: Final = 64  # compared between this machine and the emulated core
 
 
 class WorkloadRefusedError(EmulationError):
-    """No workload was found in which every decision of a bundle has a full window and some offers."""
+    """No workload was found in which every decision has a full window and at least one offer."""
 
     def __init__(self, bundle: Path, reason: str) -> None:
         super().__init__(f"{bundle}: {reason}")
 
 
-class Plan(BaseModel):
-    """What happens, in the bundle's words.
+class Plan(Frozen):
+    """The workload, in the bundle's own names.
 
     Attributes:
-        operations: Those that are counted, in their order.
+        operations: The counted operations, in order.
         repetitions: N of the 2N − N difference, of every operation but `record` and `open_close`.
-        decisions: How many are made to compare machines.
-        events: (kind, item), one after the other and then again.
-        first_events: So many happen before anything is counted: the window is full then.
-        candidates: Of the base decision, best first.
-        context: Of every decision.
-        limit: Of every decision.
-        start_ms: Where the clock stands at first, milliseconds since 1970.
-        step_ms: How far it goes on at each event.
-        public_key: Who must have signed the bundle, in hex; empty = it is taken unsigned.
+        decisions: How many decisions are made to compare machines.
+        events: (kind, item), in order; after the last the first follows.
+        first_events: How many events are recorded before anything is counted: the window is full then.
+        candidates: The candidates of the base decision, best first.
+        context: The context of every decision.
+        limit: The limit of every decision.
+        start_ms: The clock's first time, milliseconds since 1970.
+        step_ms: How far the clock advances at each event.
+        public_key: The key that must have signed the bundle, in hex; empty = the signature is not checked.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     operations: tuple[str, ...]
     repetitions: int
@@ -64,24 +61,24 @@ class Plan(BaseModel):
 
 
 def make_plan(bundle: Bundle, *, public_key: bytes | None, repetitions: int) -> Plan:
-    """Find a context, a pace and events under which the bundle's rules let offers stand.
+    """Finds a context, a pace and events under which the bundle's rules leave offers eligible.
 
-    Each possibility is played on this machine; the first in which no decision loses an offer is taken, else the one
-    whose poorest decision has most offers.
+    Each possibility is played on this machine. The first in which every candidate of every decision is eligible is
+    taken, else the one whose worst decision has most eligible candidates.
 
     Args:
-        bundle: as read.
-        public_key: Who must have signed it, 32 bytes; None = it is taken unsigned.
+        bundle: The bundle as read.
+        public_key: The key that must have signed the bundle, 32 bytes; None = the signature is not checked.
         repetitions: N of the 2N − N difference.
 
     Raises:
-        WorkloadRefusedError: in each of them some decision has no offer, or its window is not full.
+        WorkloadRefusedError: In every possibility some decision has no offer, or its window is not full.
     """
     best: tuple[int, Plan] | None = None
     refusal = "no event kind can be recorded; declare kinds in the scene"
     for plan in _possible(bundle, (public_key or b"").hex(), repetitions):
         try:
-            fewest = _fewest_standing(bundle, plan)
+            fewest = _fewest_eligible(bundle, plan)
         except WorkloadError as problem:
             refusal = str(problem)
             continue
@@ -100,12 +97,12 @@ def _possible(bundle: Bundle, public_key: str, repetitions: int) -> Iterator[Pla
     fields = bundle.policy.context
     contexts = itertools.product(*(field.values for field in fields))
     for values in itertools.islice(contexts, _CONTEXTS_TRIED):
-        for step_ms, held_about in itertools.product(_STEPS_MS, (_spare_items(bundle), ("",))):
+        for step_ms, ruled_items in itertools.product(_STEPS_MS, (_spare_items(bundle), ("",))):
             yield Plan(
                 operations=OPERATIONS,
                 repetitions=repetitions,
                 decisions=_DECISIONS,
-                events=_events(bundle, held_about),
+                events=_events(bundle, ruled_items),
                 first_events=max(_EVENTS, 2 * bundle.layout.window),
                 candidates=_candidates(bundle),
                 context=dict(zip((field.name for field in fields), values, strict=True)),
@@ -120,40 +117,40 @@ def _candidates(bundle: Bundle) -> tuple[str, ...]:
     return tuple(bundle.layout.offers.names()[:CANDIDATES_MAX])
 
 
-def _events(bundle: Bundle, held_about: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Kinds in turn, each about one item after the other.
+def _events(bundle: Bundle, ruled_items: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Returns events of all kinds in turn, each about one item after the other.
 
-    All that enter the window take part, and all that a rule counts. A rule's kinds (dismissed, bought) are about
-    `held_about`: about candidates they would take one after the other off the slate.
+    The kinds are those that enter the window or a counter, and those that a rule counts. Events that a rule counts
+    (dismissed, bought) are about `ruled_items`: about candidates they would suppress one candidate after the other.
     """
     layout = bundle.layout
-    held = {kind for cap in layout.caps for kind in cap.kinds} | set(layout.spending.kinds if layout.spending else ())
+    ruled = {kind for cap in layout.caps for kind in cap.kinds} | set(layout.spending.kinds if layout.spending else ())
     kinds = [
-        (name, number in held)
+        (name, number in ruled)
         for name, number in bundle.kind_ids.items()
-        if layout.kinds[number].in_window or layout.kinds[number].counter >= 0 or number in held
+        if layout.kinds[number].in_window or layout.kinds[number].counter >= 0 or number in ruled
     ]
     kinds = kinds or [(name, False) for name in bundle.kind_ids]
     items = [*layout.items.names(), *layout.offers.names()] or [""]
     made = []
-    for at, (name, is_held) in zip(range(_EVENTS), itertools.cycle(kinds), strict=False):
-        about = held_about if is_held else items
-        made.append((name, about[at * 7 % len(about)]))  # 7: neighbours in the vocabulary are much alike
+    for at, (name, is_ruled) in zip(range(_EVENTS), itertools.cycle(kinds), strict=False):
+        about = ruled_items if is_ruled else items
+        made.append((name, about[at * 7 % len(about)]))  # 7: neighbours in the vocabulary are similar
     return tuple(made)
 
 
 def _spare_items(bundle: Bundle) -> tuple[str, ...]:
-    """What is no candidate: offers beyond the candidates, else items that are no offer, else nothing in particular."""
+    """Returns names that are no candidates: offers beyond the candidates, else items that are no offer, else none."""
     offers = set(bundle.layout.offers.names())
     others = tuple(bundle.layout.offers.names()[CANDIDATES_MAX:])
     return others or tuple(name for name in bundle.layout.items.names() if name not in offers) or ("",)
 
 
-def _fewest_standing(bundle: Bundle, plan: Plan) -> int:
-    """Of the decisions that a count makes, the one with fewest offers.
+def _fewest_eligible(bundle: Bundle, plan: Plan) -> int:
+    """Returns the smallest number of eligible candidates over the decisions of a count.
 
     Raises:
-        WorkloadError: one of them is not usable.
+        WorkloadError: A decision is not usable.
     """
     loops_ms = 3 * (200 + 3 * plan.repetitions) * plan.step_ms
     with tempfile.TemporaryDirectory() as state:
@@ -163,7 +160,7 @@ def _fewest_standing(bundle: Bundle, plan: Plan) -> int:
             for _ in range(plan.decisions):
                 workload.go_on()
                 fewest = min(fewest, len(workload.ask().trace.result.eligible_order))
-                workload.clock.now_ms += loops_ms // plan.decisions  # as long as the count will last
+                workload.clock.now_ms += loops_ms // plan.decisions  # the simulated time of the whole count
         finally:
             workload.close()
     return fewest

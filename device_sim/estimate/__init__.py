@@ -1,0 +1,1 @@
+"""The command `estimate`: intervals of time on a phone, from counts."""

@@ -1,4 +1,4 @@
-"""An answer as JSON: every figure of the tables with what it rests on, for reports and for scripts."""
+"""Writes the estimates as JSON: every figure of the tables with its evidence, for reports and scripts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORMAT: Final = 1
 
 
 def write_answer(answer: Answer, path: Path) -> None:
-    """Write it.
+    """Writes the estimates to a file.
 
     Raises:
         OSError: The file cannot be written.
@@ -24,7 +24,7 @@ def write_answer(answer: Answer, path: Path) -> None:
 
 
 def answer_table(answer: Answer) -> dict[str, Any]:
-    """What `write_answer` writes: numbers and strings only; µs where a name ends in `_us`."""
+    """Returns the content of the file: numbers and strings only; µs where a name ends in `_us`."""
     bundle, calibration = answer.bundle, answer.calibration
     return {
         "format": FORMAT,

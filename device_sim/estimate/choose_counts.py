@@ -1,4 +1,4 @@
-"""Which counts serve a bundle on a core: its own if it was counted, else its scene's, and that is said loudly."""
+"""Chooses the counts for a bundle on a core: the bundle's own, else those of its scene with a remark in capitals."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from types import MappingProxyType
 from typing import Final
 
 from device_sim.cores import COUNTS_CORE
-from device_sim.counts.counts import BundleCounts, read_bundle_counts
+from device_sim.counts.counts import BundleCounts
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 
 SHIPPED: Final = Path(__file__).parents[1] / "counts" / "shipped"
 
-_REFERENCE: Final = "ncnn."  # the counted models of the cycle model lie in the same folder
+_REFERENCE: Final = "ncnn."  # the reference models' counts are in the same folder
 
-# Where the kernels that a core runs were not counted: whose are most alike, best first. A55 and A76 have the dot
-# product and half precision, A53 and A72 have not; the interpreter's code is the same on all.
+# Where the kernels of a core were not counted: the cores with the most similar kernels, best first. A55 and A76 have
+# the dot product and half precision, A53 and A72 do not; the interpreter's code is the same on all.
 INSTEAD: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "cortex-a53": ("cortex-a72", "cortex-a55", "cortex-a76"),
@@ -31,7 +31,7 @@ INSTEAD: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 class NoCountsError(Exception):
-    """No counts serve this bundle; the message tells how to make them."""
+    """There are no counts for this bundle; the message tells how to make them."""
 
     def __init__(self, bundle: BundleIdentity, scenes: Sequence[str]) -> None:
         known = f"there are counts of {', '.join(scenes)}" if scenes else "there are no counts"
@@ -43,7 +43,7 @@ class NoCountsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BundleIdentity:
-    """What tells a bundle from another."""
+    """The properties that identify a bundle."""
 
     path: Path
     scene: str
@@ -53,10 +53,10 @@ class BundleIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ChosenCounts:
-    """Counts, and in what they are not of this bundle on this core.
+    """The chosen counts, and how they differ from counts of this bundle on this core.
 
     Attributes:
-        remarks: To be shown wherever a figure is; empty = they are of this very bundle and of the core's own kernels.
+        remarks: To be shown beside every figure; empty = the counts are of this very bundle and the core's own kernels.
     """
 
     counts: BundleCounts
@@ -65,10 +65,10 @@ class ChosenCounts:
 
 
 def identify(bundle: Path) -> BundleIdentity:
-    """Read what a bundle says it is; its signature is not asked for, since nothing of it is run.
+    """Reads a bundle's identity; its signature is not checked, since the bundle is not run.
 
     Raises:
-        EdgeError: It is not a bundle, or damaged.
+        EdgeError: The file is no bundle, or damaged.
     """
     content = read_bundle(bundle, open_container(bundle, trusted_keys=(), allow_unsigned=True))
     raw = bundle.read_bytes()
@@ -76,28 +76,28 @@ def identify(bundle: Path) -> BundleIdentity:
 
 
 def shipped_counts(folder: Path = SHIPPED) -> tuple[BundleCounts, ...]:
-    """The counts of bundles that come with the program: files named `<scene>.<core>.json`.
+    """Returns the shipped counts of bundles: files named `<scene>.<core>.json`.
 
     Raises:
         CountsFileError: One of them is not usable.
     """
     files = (file for file in sorted(folder.glob("*.cortex-*.json")) if not file.name.startswith(_REFERENCE))
-    return tuple(read_bundle_counts(file) for file in files)
+    return tuple(BundleCounts.read_json(file) for file in files)
 
 
 def choose_counts(
     bundle: BundleIdentity, core: str, counted: Sequence[BundleCounts], *, any_scene: bool = False
 ) -> ChosenCounts:
-    """The counts that say most about a bundle on a core.
+    """Returns the counts that are most similar to a bundle on a core.
 
     Args:
-        bundle: What is asked about.
-        core: As `COUNTS_CORE` spells it.
-        counted: What there is.
-        any_scene: Take another scene's counts, too: the user gave them by name.
+        bundle: The bundle.
+        core: The core, as `COUNTS_CORE` spells it.
+        counted: The available counts.
+        any_scene: Whether counts of another scene may be used: the user named their file.
 
     Raises:
-        NoCountsError: None is of the bundle's scene.
+        NoCountsError: No counts are of the bundle's scene.
     """
     usable = [counts for counts in counted if any_scene or _is_of(bundle, counts) or counts.scene == bundle.scene]
     if not usable:
@@ -113,7 +113,7 @@ def _is_of(bundle: BundleIdentity, counts: BundleCounts) -> bool:
 
 
 def _distance(bundle: BundleIdentity, wanted: str, counts: BundleCounts) -> tuple[bool, bool, int, int]:
-    """This bundle before others, its scene before others, then the most alike kernels, then the nearest size."""
+    """Returns a sort key: this bundle first, then its scene, then the most similar kernels, then the nearest size."""
     order = (wanted, *INSTEAD.get(wanted, ()))
     kernels = order.index(counts.core) if counts.core in order else len(order)
     size = abs(counts.bundle_bytes - bundle.size_bytes)

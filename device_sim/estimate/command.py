@@ -1,4 +1,4 @@
-"""`device-sim estimate`."""
+"""The command `device-sim estimate`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
+
+from cloud_export.console import print_line, print_problem, print_table, results
 
 if TYPE_CHECKING:
     from device_sim.estimate.choose_counts import BundleIdentity
     from device_sim.estimate.device_estimates import Answer
 
-COUNT_REPETITIONS: Final = 64  # what `device-sim count` does unasked
-
-_out = Console()
-_err = Console(stderr=True)
+COUNT_REPETITIONS: Final = 64  # the default of `device-sim count`
 
 
 def estimate(
+    *,
     bundle: Annotated[Path | None, typer.Argument(help="The .edge file.", show_default=False)] = None,
     more: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Further devices: --device pi-4 pi-5.")
@@ -48,7 +47,7 @@ def estimate(
 
     with _errors():
         if list_devices:
-            _out.print(profile_table(shipped_profiles()))
+            print_table(results(), profile_table(shipped_profiles()))
             return
         if bundle is None or not device:
             raise typer.BadParameter("give a bundle and --device NAME; `device-sim estimate --list` shows the names")
@@ -57,14 +56,14 @@ def estimate(
         if count and counts:
             raise typer.BadParameter("give --count or --counts FILE, not both")
         answer = _answer(bundle, [*device, *(more or [])], counts or [], scenario or [], count_first=count)
-        show_answer(answer, _out)
+        show_answer(answer, results())
         if json is not None:
             write_answer(answer, json)
-            _out.print(f"written: {json}", markup=False, highlight=False)
+            print_line(results(), f"written: {json}")
 
 
 def _answer(bundle: Path, devices: list[str], files: list[Path], names: list[str], *, count_first: bool) -> Answer:
-    from device_sim.counts.counts import read_bundle_counts
+    from device_sim.counts.counts import BundleCounts
     from device_sim.estimate.choose_counts import identify, shipped_counts
     from device_sim.estimate.cycle_model import read_calibration
     from device_sim.estimate.device_estimates import answer, kernels_of
@@ -77,7 +76,7 @@ def _answer(bundle: Path, devices: list[str], files: list[Path], names: list[str
     identity = identify(bundle)
     if count_first:
         files = _count(identity, kernels_of(profiles, scenarios))
-    counted = tuple(read_bundle_counts(file) for file in files) or shipped_counts()
+    counted = tuple(BundleCounts.read_json(file) for file in files) or shipped_counts()
     return answer(
         identity,
         profiles,
@@ -90,20 +89,20 @@ def _answer(bundle: Path, devices: list[str], files: list[Path], names: list[str
 
 
 def _count(bundle: BundleIdentity, cores: tuple[str, ...]) -> list[Path]:
-    """Count into files of the current folder, as `device-sim count` names them.
+    """Counts into files of the current folder, as `device-sim count` names them.
 
     Raises:
-        typer.Exit: Counting failed; it has said why.
+        typer.Exit: Counting failed, after a message.
     """
     from device_sim.emulation.count_command import CountRequest, run_count
 
-    run_count(CountRequest(bundle.path, cores, None, None, COUNT_REPETITIONS, True, None))
+    run_count(CountRequest(bundle.path, cores, repetitions=COUNT_REPETITIONS))
     return [Path(f"{bundle.scene}.{core}.json") for core in cores]
 
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Known troubles in one clear line; anything else is a defect and keeps its traceback."""
+    """Prints the known errors as one line; any other exception is a defect and keeps its traceback."""
     from device_sim.cores import UnknownCoreError
     from device_sim.counts.counts import CountsFileError
     from device_sim.estimate.choose_counts import NoCountsError
@@ -118,5 +117,5 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (*known, ProfileError, ScalarIpcError, UnknownScenarioError, EdgeError, OSError) as problem:
-        _err.print(f"{type(problem).__name__}: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+        print_problem(problem)
         raise typer.Exit(2) from None

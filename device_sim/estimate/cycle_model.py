@@ -1,16 +1,16 @@
-"""From counts to cycles: a linear model for each core, fitted on published timings (`validation/validate.py`)."""
+"""The cycle model: a linear model from counts to cycles for each core, fitted by `validation/validate.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
 
 from device_sim.cores import NEAREST, UnknownCoreError, core_named
 from device_sim.counts.counts import Counts
-from device_sim.files import read_json
+from device_sim.files import Frozen, JsonFile
 
 SHIPPED: Final = Path(__file__).with_name("calibration.json")
 
@@ -19,19 +19,15 @@ class CalibrationError(Exception):
     """A calibration file is not usable; the message names the file, the field and the fix."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class CoreModel(Frozen):
+    """A core's cycles for counted vector code, and the errors of the fit where they could be measured.
 
-
-class CoreModel(_Frozen):
-    """How many cycles a core takes for counted vector code, and how far that was off where it could be checked.
-
-    All errors are |predicted/published − 1| as fractions; `validation/protocol.py` says how they are made.
+    All errors are |predicted/published − 1| as fractions; `validation/protocol.py` defines them.
 
     Attributes:
         core: Such as `cortex-a55`.
         counts_core: The core whose kernels were counted for it (ReferenceCounts.core): A73 runs those of A72.
-        cycles_per: Cycles of each of some `features`, none negative.
+        cycles_per: Cycles per unit of some `features`, none negative.
         cycles_per_x86_ms: The baseline: cycles for each millisecond of the x86 host of the counts.
         held_out_median: Median error on models that the fit had not seen, same device.
         held_out_p90: Its 90th percentile.
@@ -40,7 +36,7 @@ class CoreModel(_Frozen):
         neither_seen_median: Median error where the fit had seen neither the device nor the model, as in an estimate
             of a bundle; None = only one device.
         neither_seen_p90: Its 90th percentile.
-        devices: What it was fitted on.
+        devices: The devices of the fit.
     """
 
     core: str
@@ -64,21 +60,24 @@ class CoreModel(_Frozen):
         return cycles_per
 
     def cycles(self, counts: Counts) -> float:
-        """The core's cycles for these counts, which must have been made with caches."""
+        """Returns the core's cycles for these counts, which must have been made with caches."""
         counted = features(counts)
         return sum(cycles * counted[name] for name, cycles in self.cycles_per.items())
 
 
-class Calibration(_Frozen):
-    """What `device-sim validate --write-calibration` fitted: shipped, so that estimating needs no published table.
+class Calibration(JsonFile):
+    """The result of `device-sim validate --write-calibration`: shipped, so that estimating needs no published table.
 
     Attributes:
         cores: The fitted cores, by name.
         transferred_median: Median error of a core scored with the coefficients of its relative.
-        transferred_p90: Its 90th percentile: what a transferred core's interval must allow for.
-        published_sha256: Of the published table it was fitted on.
-        counted_with: Versions behind the counts.
+        transferred_p90: Its 90th percentile, which the interval of a transferred core includes.
+        published_sha256: The hash of the published table of the fit.
+        counted_with: The versions behind the counts.
     """
+
+    file_error: ClassVar = CalibrationError
+    file_fix: ClassVar = "write it again with `device-sim validate --write-calibration`"
 
     cores: Mapping[str, CoreModel]
     transferred_median: float | None
@@ -87,7 +86,7 @@ class Calibration(_Frozen):
     counted_with: Mapping[str, str]
 
     def for_core(self, core: str) -> tuple[CoreModel, bool]:
-        """The model of a core, and whether it is a relative's because the core has no published runs of its own.
+        """Returns the model of a core, and whether it is a relative's because the core has no published runs.
 
         Raises:
             UnknownCoreError: Neither the core nor its relative was fitted, or the name is unknown.
@@ -102,10 +101,10 @@ class Calibration(_Frozen):
 
 
 def features(counts: Counts) -> dict[str, float]:
-    """What a model may be linear in.
+    """Returns the features that a model may use.
 
-    `system` is in none but `other`: in ncnn's kernels for in-order cores it is nearly all `nop`, put there to make
-    pairs, and issued beside another instruction.
+    `system` is only in `other`: in ncnn's kernels for in-order cores nearly all of it is `nop`, inserted to form pairs
+    and issued together with another instruction.
     """
     fma, system = counts.of("fma", "dot"), counts.of("system")
     memory = counts.of("load", "store", "vector_load", "vector_store")
@@ -121,10 +120,9 @@ def features(counts: Counts) -> dict[str, float]:
 
 
 def read_calibration(path: Path = SHIPPED) -> Calibration:
-    """Read a calibration.
+    """Returns the calibration of a file; without a path the shipped one.
 
     Raises:
         CalibrationError: The file is not readable or not in the format.
     """
-    fix = "write it again with `device-sim validate --write-calibration`"
-    return read_json(path, Calibration, CalibrationError, fix=fix)
+    return Calibration.read_json(path)

@@ -1,4 +1,4 @@
-"""What is known about a bundle on some devices: the estimates of each, and what they rest on."""
+"""Estimates a bundle on devices: the estimates of each device and their evidence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CAUTION: Final = (
 
 @dataclass(frozen=True, slots=True)
 class CoreAnswer:
-    """One core of a device: what was counted for it, what it costs, and the estimates."""
+    """One core of a device: the chosen counts, the core's costs, and the estimates."""
 
     chosen: ChosenCounts
     cost: CoreCost
@@ -35,10 +35,10 @@ class CoreAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DeviceAnswer:
-    """A device.
+    """The estimates on one device.
 
     Attributes:
-        cores: The main core, and the little one if a scenario asks for it and the device has one.
+        cores: The main core, and the little one if a scenario needs it and the device has one.
     """
 
     profile: Profile
@@ -46,18 +46,18 @@ class DeviceAnswer:
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
-        """Of all cores."""
+        """The estimates of all cores."""
         return tuple(estimate for core in self.cores for estimate in core.estimates)
 
     def estimate(self, operation: str, scenario: str) -> Estimate | None:
-        """One of them; None = could not be answered."""
+        """Returns one estimate; None = it was not counted or does not apply."""
         wanted = (one for one in self.estimates if (one.operation, one.scenario) == (operation, scenario))
         return next(wanted, None)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """All devices that were asked about."""
+    """The estimates of a bundle on all requested devices."""
 
     bundle: BundleIdentity
     scenarios: tuple[Scenario, ...]
@@ -67,13 +67,13 @@ class Answer:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """In what the counts are not of this bundle on these cores, each once."""
+        """The remarks on the chosen counts, each once."""
         cores = (core for device in self.devices for core in device.cores)
         return tuple(dict.fromkeys(remark for core in cores for remark in core.chosen.remarks))
 
 
 def kernels_of(profiles: Sequence[Profile], scenarios: Sequence[Scenario]) -> tuple[str, ...]:
-    """The cores whose kernels must be counted for these devices; those of little cores if a scenario asks for them."""
+    """Returns the cores whose kernels must be counted for these devices, little cores only if a scenario needs them."""
     cores = [profile.main for profile in profiles]
     if any(scenario.little for scenario in scenarios):
         cores += [profile.little for profile in profiles if profile.little is not None]
@@ -90,19 +90,19 @@ def answer(
     scalar_ipc: ScalarIpc,
     any_scene: bool = False,
 ) -> Answer:
-    """Estimate OPERATIONS of a bundle on devices.
+    """Estimates OPERATIONS of a bundle on devices.
 
     Args:
-        bundle: What is asked about.
+        bundle: The bundle.
         profiles: The devices.
-        counted: What was counted; the best for each core is taken.
-        scenarios: What to assume.
+        counted: The available counts; the most similar ones for each core are used.
+        scenarios: The scenarios.
         calibration: The cycle models.
         scalar_ipc: The ranges for scalar code.
-        any_scene: Counts of other scenes are taken, too.
+        any_scene: Whether counts of other scenes may be used.
 
     Raises:
-        NoCountsError: No counts serve the bundle.
+        NoCountsError: There are no counts for the bundle.
         UnknownCoreError: A core has no cycle model.
         ScalarIpcError: A core has no range for scalar code.
         CountsWithoutCachesError: The counts lack the cache misses that the cycle model needs.

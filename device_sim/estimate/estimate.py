@@ -1,8 +1,8 @@
-"""From counts to microseconds: an interval for an operation on a core in a scenario, as the sum of its parts.
+"""Estimates the time of an operation on a core in a scenario: an interval, as the sum of its parts.
 
-onnxruntime's code within the stage `model` is kernels: the cycle model of the core gives its cycles, the model's error
-on devices and models it had not seen gives the interval. All else is branchy scalar code (an interpreter, libraries
-that are called for a few bytes): instructions / a range of instructions per cycle. Time = cycles / clock.
+onnxruntime's code within the stage `model` is kernels: the core's cycle model gives the cycles, and the model's error
+on unseen devices and models gives the interval. All else is branchy scalar code (an interpreter, libraries that are
+called for a few bytes): instructions / a range of instructions per cycle. Time = cycles / clock.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from device_sim.estimate.profile import Core, Figure, Profile
 from device_sim.estimate.scalar_ipc import ScalarIpc
 from device_sim.estimate.scenarios import Scenario
 
-FLOOR_US: Final = 100.0  # below this a figure is right within FLOOR_FACTOR at best (what the study of the models found)
+FLOOR_US: Final = 100.0  # below this a figure is right within FLOOR_FACTOR at best (study of the models)
 FLOOR_FACTOR: Final = 2.0
 COLD_OF: Final = {"rank": "rank_cold"}  # the operation whose counts were made after the caches had been emptied
 
-KERNELS: Final = ("model", "onnxruntime")  # elsewhere it only wraps arrays
+KERNELS: Final = ("model", "onnxruntime")  # in the other stages onnxruntime only wraps arrays
 VECTOR_CLASSES: Final = (
     "vector_load",
     "vector_store",
@@ -33,15 +33,15 @@ VECTOR_CLASSES: Final = (
     "vector_other",
 )
 # The least share of vector instructions in a model that the cycle model was fitted on (blazeface on A76 is .42, on A55
-# .44). Below it the code is more onnxruntime's bookkeeping than kernels: the interval must cover both views of it.
+# .44). Below it the code is more onnxruntime's bookkeeping than kernels: the interval must cover both methods.
 LEAST_VECTOR_SHARE: Final = 0.42
 
-_LEAST_REMAINDER: Final = 0.1  # an error of 100% and more says nothing about the slow end: at most × 10
+_LEAST_REMAINDER: Final = 0.1  # an error of 100% and more gives no slow end: at most × 10
 _OVERLAP: Final = 2.0  # reads from memory under way at once that the fast end of a cold start assumes
 
 
 class CountsWithoutCachesError(Exception):
-    """The cycle model needs cache misses that these counts do not have."""
+    """The cycle model needs cache misses, and these counts have none."""
 
     def __init__(self, core: str) -> None:
         super().__init__(f"the counts for {core} were made without caches; count again with `device-sim count`")
@@ -49,11 +49,11 @@ class CountsWithoutCachesError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PartEstimate:
-    """What one image's code takes in one stage, in µs.
+    """The time of one image's code in one stage, in µs.
 
     Attributes:
-        name: `stage: image`, or what is added to the counted code.
-        method: How it was made, in a sentence.
+        name: `stage: image`, or the name of an addition to the counted code.
+        method: The method, as a sentence.
     """
 
     name: str
@@ -64,14 +64,14 @@ class PartEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An operation's time on a device in a scenario: an interval, never one figure.
+    """An operation's time on a device in a scenario, as an interval.
 
     Attributes:
         device: The profile's name.
-        core: What it runs on.
+        core: The core.
         operation: Such as `rank`.
-        parts: What it is the sum of; already widened if `widened`.
-        widened: The figure is below FLOOR_US, so that all parts were spread until the whole is uncertain by
+        parts: The parts of the sum; already widened if `widened`.
+        widened: Whether the figure is below FLOOR_US, so that all parts were widened until the whole is uncertain by
             FLOOR_FACTOR both ways.
     """
 
@@ -95,7 +95,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class CoreCost:
-    """What a core needs: its cycle model, its range for scalar code, its clock and memory.
+    """A core's costs: its cycle model, its range for scalar code, its clock and memory.
 
     Attributes:
         error: The relative error of the cycle model that the interval allows for.
@@ -109,33 +109,33 @@ class CoreCost:
     scalar_ipc: Figure
 
     def vector_cycles(self, counts: Counts) -> tuple[float, float]:
-        """The cycle model, as an interval: error = |predicted/true − 1|, solved for the true figure."""
+        """Returns the cycle model's interval: error = |predicted/true − 1|, solved for the true figure."""
         cycles = self.model.cycles(counts)
         return cycles / (1 + self.error), cycles / max(1 - self.error, _LEAST_REMAINDER)
 
     def scalar_cycles(self, counts: Counts) -> tuple[float, float]:
-        """Instructions over the range of instructions per cycle.
+        """Returns instructions / the range of instructions per cycle.
 
-        The range is of code that finds most of its lines in some cache. Where the simulated caches had to go to
-        memory, the slow end is at least the fast one plus a full read for each such line: a device without a third
-        cache may be slower than any instruction rate says.
+        The range applies to code that finds most of its lines in some cache. Where the simulated caches had to read
+        from memory, the slow end is at least the fast end plus a full read for each such line: a device without a
+        third cache may be slower than its range of instructions per cycle.
         """
         fast = counts.instructions / self.scalar_ipc.high
         waiting = self.memory_reads(counts) * self.core.memory_ns.high * self.core.clock_ghz.low
         return fast, max(counts.instructions / self.scalar_ipc.low, fast + waiting)
 
     def memory_reads(self, counts: Counts) -> float:
-        """Lines that the last cache of the device does not hold; 0 where they were not counted."""
+        """Returns the lines that are read from memory, past the device's last cache; 0 where they were not counted."""
         l2, l3 = counts.l2_misses, counts.l3_misses
         return (l2 if self.core.l3_kib is None or l3 is None else l3) or 0.0
 
 
 def core_cost(core: Core, calibration: Calibration, scalar_ipc: ScalarIpc) -> CoreCost:
-    """Gather what is known of a core.
+    """Returns the costs of a core.
 
     Raises:
         UnknownCoreError: Neither the core nor a relative has a cycle model.
-        ScalarIpcError: There is no range for its scalar code.
+        ScalarIpcError: The core has no range for scalar code.
     """
     model, transferred = calibration.for_core(core.name)
     ipc = scalar_ipc.of(core.name)
@@ -147,17 +147,17 @@ def core_cost(core: Core, calibration: Calibration, scalar_ipc: ScalarIpc) -> Co
 def estimate_operation(
     name: str, counts: BundleCounts, profile: Profile, cost: CoreCost, scenario: Scenario
 ) -> Estimate | None:
-    """The interval of one operation.
+    """Returns the interval of one operation.
 
     Args:
-        name: Such as `rank`; in a cold scenario its counts with emptied caches are taken.
-        counts: Made with the kernels that the core runs.
-        profile: For the name only; `cost` is of its main or its little core.
-        cost: Of the core that the scenario runs on.
-        scenario: What else is assumed.
+        name: Such as `rank`; in a cold scenario its counts with emptied caches are used.
+        counts: The counts, made with the kernels that the core runs.
+        profile: The device, for its name; `cost` is of its main or its little core.
+        cost: The costs of the scenario's core.
+        scenario: The other assumptions.
 
     Returns:
-        None where the scenario cannot be answered: the operation was not counted, or not with emptied caches.
+        None where the operation was not counted, or not with emptied caches.
 
     Raises:
         CountsWithoutCachesError: The counts lack the cache misses that the cycle model needs.
@@ -174,13 +174,13 @@ def estimate_operation(
 def estimate_device(
     profile: Profile, counts: BundleCounts, cost: CoreCost, scenarios: Sequence[Scenario], operations: Sequence[str]
 ) -> tuple[Estimate, ...]:
-    """All operations in all these scenarios that can be answered, on one core."""
+    """Returns the estimates of all operations in all scenarios on one core, where they can be estimated."""
     found = (estimate_operation(name, counts, profile, cost, scenario) for scenario in scenarios for name in operations)
     return tuple(estimate for estimate in found if estimate is not None)
 
 
 def _error(model: CoreModel, calibration: Calibration, *, transferred: bool) -> tuple[float, str]:
-    """The widest of the 90th percentiles that apply: the bundle's model is new, and mostly the device as well."""
+    """Returns the largest applicable 90th percentile: the bundle's model is new, and usually the device too."""
     known = [(model.held_out_p90, "p90, new model on a known device")]
     if model.unseen_device_p90 is not None:
         known.append((model.unseen_device_p90, "p90, known model on a new device"))
@@ -215,16 +215,16 @@ def _part(part: Part, cost: CoreCost) -> PartEstimate:
 
 
 def _timed(name: str, cycles: tuple[float, float], method: str, cost: CoreCost) -> PartEstimate:
-    """Cycles to µs: a core of 1 GHz makes 1000 cycles a µs."""
+    """Converts cycles to µs: at 1 GHz, 1000 cycles take 1 µs."""
     clock = cost.core.clock_ghz
     return PartEstimate(name, cycles[0] / (1000 * clock.high), cycles[1] / (1000 * clock.low), method)
 
 
 def _cold_parts(cold: Operation, cost: CoreCost) -> tuple[PartEstimate, ...]:
-    """The code as if no line had to come from memory, and beside it each line that has to.
+    """Returns the parts without reads from memory, and one part for all reads from memory.
 
-    They are reckoned apart because the cycle model's coefficient for misses was fitted on prefetched, overlapping
-    reads of convolutions; what comes first after a wake-up is scattered.
+    They are separate because the cycle model's coefficient for misses was fitted on prefetched, overlapping reads of
+    convolutions, and the reads after a wake-up are scattered.
     """
     parts = []
     for part in cold.parts:
@@ -244,7 +244,7 @@ def _stretched(part: PartEstimate, scenario: Scenario) -> PartEstimate:
 
 
 def _widened(parts: tuple[PartEstimate, ...]) -> tuple[PartEstimate, ...]:
-    """Spread the parts until the whole is as uncertain as a figure of its size must be.
+    """Widens the parts until the whole is as uncertain as a figure of its size must be.
 
     The whole's middle m is the geometric one. Below FLOOR_US the interval must reach from m / FLOOR_FACTOR to
     m × FLOOR_FACTOR; from there on its slow end must not fall below that of a figure of FLOOR_US, so that more

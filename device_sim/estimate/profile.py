@@ -1,4 +1,4 @@
-"""A device profile: the core an app would run on, its clock, caches and memory, each figure beside its source.
+"""The device profiles: the core that runs the app, its clock, caches and memory, each figure with its source.
 
 `device_sim/profiles/*.toml` are the shipped ones; a user may give a file of their own in the same form.
 """
@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from device_sim.cores import COUNTS_CORE, SAME_CORE
+from device_sim.files import Frozen
 
 SHIPPED: Final = Path(__file__).parents[1] / "profiles"
 
@@ -21,13 +22,13 @@ DeviceClass = Literal["box", "entry", "mid-range", "flagship"]
 CLASSES: Final[tuple[DeviceClass, ...]] = get_args(DeviceClass)
 CORES: Final = (*COUNTS_CORE, *SAME_CORE)
 
-_SOURCE_CHARACTERS: Final = 12  # shorter than this is no source
+_SOURCE_CHARACTERS: Final = 12  # a shorter text is no source
 _CLOCK_GHZ: Final = (0.1, 6.0)
 _MEMORY_NS: Final = (10.0, 1000.0)
 
 
 class ProfileError(Exception):
-    """A profile is not usable, or there is none of that name; the message ends with the fix."""
+    """A profile is not usable or missing; the message ends with the fix."""
 
 
 class UnknownDeviceError(ProfileError):
@@ -46,12 +47,8 @@ class ProfileFileError(ProfileError):
         super().__init__(f"{file}: {field}: {reason}; {fix}")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Figure(_Frozen):
-    """A figure and where it is from: `value`, or `low` and `high` where only a range is known."""
+class Figure(Frozen):
+    """A figure with its source: `value`, or `low` and `high` where only a range is known."""
 
     low: float = Field(gt=0)
     high: float = Field(gt=0)
@@ -76,14 +73,14 @@ class Figure(_Frozen):
         return f"{self.low:g}" if exact else f"{self.low:.3g}–{self.high:.3g}"
 
 
-class Name(_Frozen):
-    """A word and where it is from."""
+class Name(Frozen):
+    """A name with its source."""
 
     value: str
     source: str = Field(min_length=_SOURCE_CHARACTERS)
 
 
-class Core(_Frozen):
+class Core(Frozen):
     """One kind of core of a device.
 
     Attributes:
@@ -119,12 +116,12 @@ class Core(_Frozen):
         return SAME_CORE.get(self.core.value, self.core.value)
 
 
-class Profile(_Frozen):
-    """A device.
+class Profile(Frozen):
+    """One device.
 
     Attributes:
-        name: What `--device` takes; the file's name without `.toml`.
-        title: What people call it.
+        name: The name for `--device`; the file's name without `.toml`.
+        title: The device's usual name.
         device_class: `class` in the file: one of CLASSES.
         main: The core that an app in use runs on: the fastest.
         little: The slowest, where the system may put background work; None = all are alike.
@@ -141,24 +138,24 @@ class Profile(_Frozen):
 
 
 def profile_names(folder: Path = SHIPPED) -> tuple[str, ...]:
-    """Names of the shipped profiles, sorted."""
+    """Returns the names of the shipped profiles, sorted."""
     return tuple(sorted(file.stem for file in folder.glob("*.toml")))
 
 
 def shipped_profiles() -> tuple[Profile, ...]:
-    """All of them, from the cheapest class to the dearest, then by name."""
+    """Returns the shipped profiles, from the cheapest class to the dearest, then by name."""
     profiles = [read_profile(SHIPPED / f"{name}.toml") for name in profile_names()]
     return tuple(sorted(profiles, key=lambda profile: (CLASSES.index(profile.device_class), profile.name)))
 
 
 def find_profiles(devices: Sequence[str]) -> tuple[Profile, ...]:
-    """The profiles that `--device` names, in that order, each once.
+    """Returns the profiles that `--device` names, in that order, each once.
 
     Args:
         devices: Names of shipped profiles, paths of files that end in `.toml`, or `all`.
 
     Raises:
-        UnknownDeviceError: No shipped profile is named so.
+        UnknownDeviceError: No shipped profile has this name.
         ProfileFileError: A file is not usable.
     """
     found: dict[str, Profile] = {}
@@ -169,7 +166,7 @@ def find_profiles(devices: Sequence[str]) -> tuple[Profile, ...]:
 
 
 def read_profile(file: Path) -> Profile:
-    """Read and check a profile file.
+    """Reads and checks a profile file.
 
     Raises:
         ProfileFileError: It is not readable, not TOML, or a field is wrong.

@@ -1,14 +1,14 @@
-"""Instructions per cycle of interpreted code: the shipped range of each core (`validation/derive_scalar_ipc.py`)."""
+"""The range of instructions per cycle of interpreted code on each core (made by `validation/derive_scalar_ipc.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from device_sim.files import read_json
+from device_sim.files import Frozen, JsonFile
 
 SHIPPED: Final = Path(__file__).with_name("scalar_ipc.json")
 
@@ -17,37 +17,33 @@ class ScalarIpcError(Exception):
     """The ranges are not usable, or there is none for a core."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class LzmaInstructions(_Frozen):
-    """What 7-zip executes on arm64 for one KiB, and how that is known."""
+class LzmaInstructions(Frozen):
+    """The instructions of 7-zip on arm64 for one KiB, and their source."""
 
     encode_per_kib: float = Field(gt=0)
     decode_per_kib: float = Field(gt=0)
     source: str
 
 
-class Widening(_Frozen):
-    """By what an interpreter's range is wider than LZMA's: the low end × `low`, the high end × `high`."""
+class Widening(Frozen):
+    """The widening of LZMA's range for an interpreter: the low end × `low`, the high end × `high`."""
 
     low: float = Field(gt=0, le=1)
     high: float = Field(ge=1)
     source: str
 
 
-class CoreIpc(_Frozen):
+class CoreIpc(Frozen):
     """Instructions per cycle on one core.
 
     Attributes:
-        low: Interpreted code, the slow end of the range.
+        low: The slow end of the range.
         high: The fast end.
-        lzma_encode: 10th and 90th percentile over the boards; None = no row is about this core.
+        lzma_encode: 10th and 90th percentile over the boards; None = no board has this core.
         lzma_decode: The same for decoding.
-        boards: Result files behind it.
-        neighbours: Whose ranges stand in; empty = the core has rows of its own.
-        source: In a sentence, for whoever asks where the range is from.
+        boards: The result files behind the range.
+        neighbours: The cores whose ranges are used instead; empty = there are boards with this core.
+        source: The source of the range, as a sentence.
     """
 
     core: str
@@ -60,8 +56,11 @@ class CoreIpc(_Frozen):
     source: str
 
 
-class ScalarIpc(_Frozen):
-    """What `scalar_ipc.json` holds."""
+class ScalarIpc(JsonFile):
+    """The content of `scalar_ipc.json`."""
+
+    file_error: ClassVar = ScalarIpcError
+    file_fix: ClassVar = "write it again with `python -m device_sim.validation.derive_scalar_ipc --rows FILE --write`"
 
     lzma: LzmaInstructions
     in_order: Widening
@@ -69,7 +68,7 @@ class ScalarIpc(_Frozen):
     cores: Mapping[str, CoreIpc]
 
     def of(self, core: str) -> CoreIpc:
-        """The range of a core.
+        """Returns the range of a core.
 
         Raises:
             ScalarIpcError: There is none.
@@ -80,10 +79,9 @@ class ScalarIpc(_Frozen):
 
 
 def read_scalar_ipc(path: Path = SHIPPED) -> ScalarIpc:
-    """Read what `interpreter.main` wrote.
+    """Returns the ranges of a file that `derive_scalar_ipc.main` wrote; without a path the shipped ones.
 
     Raises:
-        ScalarIpcError: The file is not readable or not in the form.
+        ScalarIpcError: The file is not readable or not in the format.
     """
-    fix = "write it again with `python -m device_sim.validation.derive_scalar_ipc --rows FILE --write`"
-    return read_json(path, ScalarIpc, ScalarIpcError, fix=fix)
+    return ScalarIpc.read_json(path)

@@ -1,4 +1,4 @@
-"""In what circumstances an operation runs: each is an assumption with a name, not a forecast of how often it holds."""
+"""The scenarios of an estimate: assumptions with a name, not forecasts of how often they are true."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ScenarioName = Literal["typical", "half-clock", "cold", "busy", "little-core"]
 
 
 class UnknownScenarioError(Exception):
-    """There is no scenario of this name."""
+    """No scenario has this name."""
 
     def __init__(self, name: str) -> None:
         near = difflib.get_close_matches(name, SCENARIOS, n=1, cutoff=0.4)
@@ -22,15 +22,15 @@ class UnknownScenarioError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is assumed besides the profile.
+    """The assumptions besides the profile.
 
     Attributes:
-        name: What `--scenario` takes.
-        assumption: In a sentence, for everything that prints a figure of it.
-        clock_fraction: Of the highest clock, (low, high).
-        share: By how much longer the wall clock runs than the work, (low, high): others use the core, too.
-        cold: The caches hold nothing of the app when the operation starts.
-        little: The system runs the app on the slowest core.
+        name: The name for `--scenario`.
+        assumption: The assumption as a sentence, printed with every figure.
+        clock_fraction: The clock as a fraction of the highest clock, (low, high).
+        share: Elapsed time / processor time, (low, high): other work uses the core, too.
+        cold: Whether the caches are empty when the operation starts.
+        little: Whether the system runs the app on the slowest core.
     """
 
     name: ScenarioName
@@ -56,10 +56,10 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType({scenario.name: scen
 
 
 def find_scenarios(names: Sequence[str]) -> tuple[Scenario, ...]:
-    """The scenarios of these names, `typical` always first; all of them where no name is given.
+    """Returns the scenarios of these names, `typical` always first; all of them where no name is given.
 
     Raises:
-        UnknownScenarioError: No scenario is named so.
+        UnknownScenarioError: No scenario has this name.
     """
     for name in names:
         if name not in SCENARIOS:

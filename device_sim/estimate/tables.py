@@ -1,4 +1,4 @@
-"""An answer on the terminal: devices × operations, the scenarios, then what each interval rests on."""
+"""Prints the estimates: devices × operations, the scenarios, then the evidence of each interval."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from cloud_export.console import print_line, print_table
 from device_sim.estimate.device_estimates import CAUTION, OPERATIONS, Answer, CoreAnswer, DeviceAnswer
 from device_sim.estimate.estimate import KERNELS, Estimate, PartEstimate
 from device_sim.estimate.profile import Core, Profile
@@ -16,9 +17,9 @@ EVIDENCE_DEVICES: Final = 4  # with more of them, the tables would scroll out of
 
 
 def profile_table(profiles: Sequence[Profile]) -> Table:
-    """What `--list` shows."""
+    """Returns the table of `--list`."""
     table = Table(title="device profiles")
-    table.add_column("device", no_wrap=True)  # the name is what --device takes
+    table.add_column("device", no_wrap=True)  # the user gives it to --device
     for column in ("what it is", "class", "core, GHz", "little core, GHz"):
         table.add_column(column)
     for profile in profiles:
@@ -28,22 +29,22 @@ def profile_table(profiles: Sequence[Profile]) -> Table:
 
 
 def show_answer(answer: Answer, console: Console) -> None:
-    """Print it all."""
+    """Prints remarks, tables, scenarios and evidence."""
     for remark in answer.remarks:
-        console.print(remark, style="bold red", markup=False, highlight=False)
-    console.print(_typical_table(answer))
+        print_line(console, remark, style="bold red")
+    print_table(console, _typical_table(answer))
     others = [scenario for scenario in answer.scenarios if scenario.name != "typical"]
     if others:
-        console.print(_scenario_table(answer))
+        print_table(console, _scenario_table(answer))
     for scenario in answer.scenarios:
-        console.print(f"{scenario.name}: assumes {scenario.assumption}", markup=False, highlight=False)
+        print_line(console, f"{scenario.name}: assumes {scenario.assumption}")
     for line in _evidence_lines(answer):
-        console.print(line, markup=False, highlight=False)
-    console.print(CAUTION, style="bold", markup=False, highlight=False)
+        print_line(console, line)
+    print_line(console, CAUTION, style="bold")
 
 
 def interval(estimate: Estimate | None) -> str:
-    """Two figures with two digits that mean anything, or why there is none."""
+    """Returns an interval with two digits at each end, or that the operation was not counted."""
     return "not counted" if estimate is None else f"{_two_digits(estimate.low_us)}–{_two_digits(estimate.high_us)}"
 
 
@@ -76,7 +77,7 @@ def _scenario_table(answer: Answer) -> Table:
 
 
 def _core(core: Core) -> str:
-    """Short, so that a line of figures fits a terminal: A55 1.8."""
+    """Returns the core and its clock, short enough for a line of figures: A55 1.8."""
     return f"{core.core.value.removeprefix('cortex-').upper()} {core.clock_ghz}"
 
 
@@ -111,7 +112,7 @@ def _core_evidence(core: CoreAnswer) -> list[str]:
 
 
 def _stage_lines(estimate: Estimate) -> list[str]:
-    """A line for onnxruntime's kernels with their method, and one with all else by stage; the JSON has every part."""
+    """Returns a line for onnxruntime's kernels with their method, and a line for all else by stage."""
     kernels = [part for part in estimate.parts if part.name == ": ".join(KERNELS)]
     rest = [part for part in estimate.parts if part not in kernels]
     stages = dict.fromkeys(part.name.partition(":")[0] for part in rest)
@@ -126,7 +127,7 @@ def _sum(parts: Iterable[PartEstimate]) -> str:
 
 
 def _two_digits(us: float) -> str:
-    """4.7, 47, 470: more digits than two would claim what is not known."""
+    """Returns a figure with two digits, such as 4.7, 47, 470: the estimates are not more precise."""
     if us >= 100:
         magnitude = 10 ** (len(str(int(us))) - 2)
         return f"{round(us / magnitude) * magnitude:,}"

@@ -1,0 +1,1 @@
+"""The command `fleet`: many simulated phones in closed loop."""

@@ -1,4 +1,4 @@
-"""The arms: who orders the offers that may stand."""
+"""The arms of the experiment: each is one way to order the eligible offers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from edge_sdk import BaseDecision
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moment:
-    """A decision to be made. Offers are numbers in the catalogue, 0 to O − 1.
+    """The inputs of one decision. Offers are numbers in the catalogue, 0 to O − 1.
 
     Attributes:
         user: The user's number.
         time_ms: Milliseconds since 1970.
-        context: What the app passes.
+        context: The context that the app passes.
         base: The cloud's ranking of last midnight.
-        base_order: Its offers, best first.
+        base_order: The offers of `base`, best first.
         value: (O,) true click + 0.5 · conversion of each offer if it is shown now.
-        free: Offers that no rule keeps out, ascending.
-        generator: For an arm that draws: its own, so that the users' luck is the same in all arms.
+        free: The offers that no rule suppresses, ascending.
+        generator: The arm's own random stream, so that the users' luck is the same in all arms.
     """
 
     user: int
@@ -42,10 +42,10 @@ class ArmRules:
     """One arm.
 
     Attributes:
-        name: As the result names it.
-        order: Offers for the page, best first; None = the phone's engine orders them.
-        counted: The phone counts what happened, for caps and cooldowns; else dates and eligibility alone hold.
-        uploads: The cloud gets every event, at midnight.
+        name: The arm's name in the result.
+        order: Returns the offers of the page, best first; None = the phone's engine orders them.
+        counted: Whether the phone counts events for caps and cooldowns; else only dates and eligibility apply.
+        uploads: Whether the cloud gets every event, at midnight.
     """
 
     name: str
@@ -55,18 +55,18 @@ class ArmRules:
 
 
 def cloud_order(moment: Moment) -> list[int]:
-    """The cloud's order of last midnight."""
+    """Returns the cloud's order of last midnight."""
     free = set(moment.free)
     return [offer for offer in moment.base_order if offer in free]
 
 
 def oracle_order(moment: Moment) -> list[int]:
-    """By the true values at this very moment."""
+    """Returns the order by the true values at this moment."""
     return sorted(moment.free, key=lambda offer: (-moment.value[offer], offer))
 
 
 def random_order(moment: Moment) -> list[int]:
-    """Any order, all alike."""
+    """Returns a random order, all orders equally likely."""
     drawn: list[int] = moment.generator.permutation(np.array(moment.free, np.int64)).tolist()
     return drawn
 

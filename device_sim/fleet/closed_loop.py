@@ -1,7 +1,7 @@
-"""One arm's life: users come, the arm ranks, they see and act, and what they did changes what comes next.
+"""Simulates one arm in closed loop: users come, the arm ranks, they see and act, and their actions change the future.
 
 Every user, day, session and step of a session has a random stream of its own (numpy's `SeedSequence`), the same in all
-arms: arms differ by what is shown and by what follows from it, not by luck.
+arms: arms differ by the shown offers and by their consequences, not by luck.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from device_sim.fleet.arms import ArmRules, Moment, oracle_order
-from device_sim.fleet.event_routing import Homes
+from device_sim.fleet.event_routing import EventRouter
 from device_sim.fleet.phone import PLACES
 from device_sim.population import constants as m
 from device_sim.population import market, people
@@ -32,12 +32,12 @@ _FLEET: Final = 3  # the first three streams of the seed are the population's
 _MARKET, _PLAN, _NIGHT, _SESSION, _DRAW = range(5)
 _BEGIN = STEPS  # a session's stream besides those of its steps
 
-Refresh = Callable[[int, Homes], Sequence[BaseDecision]]  # day, what happened -> each user's base decision
+Refresh = Callable[[int, EventRouter], Sequence[BaseDecision]]  # day, known events -> each user's base decision
 AfterUser = Callable[[], None]
 
 
 class Row(NamedTuple):
-    """One decision as its user lived it."""
+    """One decision and its outcome."""
 
     day: int
     user: int
@@ -51,16 +51,16 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class ArmLog:
-    """What came of an arm."""
+    """The outcome of an arm."""
 
     rows: list[Row] = field(default_factory=list)
-    broken: Counter[str] = field(default_factory=Counter)  # shown against a rule, by its name
-    withheld: int = 0  # offers that an engine took out and the ledger would not
+    broken: Counter[str] = field(default_factory=Counter)  # shown offers against a rule, by its name
+    withheld: int = 0  # offers that an engine suppressed and the audit would not
 
 
 @dataclass(frozen=True, slots=True)
 class FleetDays:
-    """When the fleet lives: days of the population's calendar."""
+    """The days of the population's calendar on which the fleet is simulated."""
 
     start: date  # day 0, the panel's first
     first: int
@@ -68,26 +68,26 @@ class FleetDays:
     seed: int
 
     def stream(self, *key: int) -> np.random.Generator:
-        """The random stream of a key, the same in all arms."""
+        """Returns the random stream of a key, the same in all arms."""
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(_FLEET, *key)))
 
 
 class ArmLife:
-    """One arm of the fleet, living."""
+    """The simulation of one arm of the fleet."""
 
-    def __init__(self, arm: ArmRules, world: World, homes: Homes, days: FleetDays, epoch_ms: int) -> None:
-        """Make it.
+    def __init__(self, arm: ArmRules, world: World, router: EventRouter, days: FleetDays, epoch_ms: int) -> None:
+        """Makes the simulation.
 
         Args:
-            arm: Who ranks.
-            world: Catalogue, and people that this arm alone changes; its sinks are replaced.
-            homes: The users'.
-            days: When.
+            arm: The arm.
+            world: The catalogue, and people that only this arm changes; its sinks are replaced.
+            router: The users' devices.
+            days: The simulated days.
             epoch_ms: Midnight of day 0, milliseconds since 1970.
         """
         self.log = ArmLog()
-        self._arm, self._homes, self._days, self._epoch_ms = arm, homes, days, epoch_ms
-        self._world = replace(world, events=homes, decisions=self, arrange=self._arrange)
+        self._arm, self._router, self._days, self._epoch_ms = arm, router, days, epoch_ms
+        self._world = replace(world, events=router, decisions=self, arrange=self._arrange)
         self._names = world.catalogue.names[: world.catalogue.offers]
         self._number = {name: index for index, name in enumerate(self._names)}
         self._base: Sequence[BaseDecision] = ()
@@ -96,15 +96,15 @@ class ArmLife:
         self._best: Sequence[int] = ()  # the oracle's page at that moment
 
     def live(self, refresh: Refresh, after_user: AfterUser) -> ArmLog:
-        """All days; `refresh` is asked at each midnight."""
+        """Simulates all days; `refresh` is called at each midnight."""
         for day in range(self._days.first, self._days.first + self._days.count):
             self._day = day
-            self._base = refresh(day, self._homes)
+            self._base = refresh(day, self._router)
             self._live_day(day, after_user)
         return self.log
 
     def add(self, batch: DecisionBatch) -> None:
-        """Take one user's decision, as a `DecisionSink`: the users have looked, and not yet acted."""
+        """Adds one user's decision, as a `DecisionSink`: the user has seen the page and not yet acted."""
         user, seen = int(batch.user[0]), min(int(batch.shown[0]), batch.candidates.shape[1])
         shown = batch.candidates[0, :seen].tolist()
         outcomes = batch.outcomes[0, :seen].sum(axis=0)
@@ -120,9 +120,9 @@ class ArmLife:
                 conversions=int(outcomes[1]) if seen else 0,
             )
         )
-        ledger, context = self._homes.homes[user].ledger, self._context(user, int(batch.surface[0]))
+        audit, context = self._router.devices[user].audit, self._context(user, int(batch.surface[0]))
         for offer in shown:
-            self.log.broken.update(ledger.broken(self._names[offer], int(batch.time_ms[0]) + self._epoch_ms, context))
+            self.log.broken.update(audit.broken(self._names[offer], int(batch.time_ms[0]) + self._epoch_ms, context))
 
     # ---- below: a day, a session, a decision ----
 
@@ -142,11 +142,11 @@ class ArmLife:
         people.pass_night(days.stream(_NIGHT, day), world.people, came)
 
     def _live_session(self, who: Ints, start_ms: Ints, alert: Ints) -> None:
-        # The start names the streams, not the session's number: one more visit in an arm shifts nobody's luck.
+        # Streams are named by the start, not by the session's number: an extra visit in one arm shifts no other stream.
         user, start = int(who[0]), int(start_ms[0])
-        home = self._homes.homes[user]
+        device = self._router.devices[user]
         self._session += 1
-        home.open(start + self._epoch_ms)
+        device.open(start + self._epoch_ms)
         try:
             begun = replace(self._world, generator=self._days.stream(_SESSION, user, start, _BEGIN))
             decisions = decisions_of_session(begun, who)
@@ -155,10 +155,10 @@ class ArmLife:
                 of_step = replace(self._world, generator=self._days.stream(_SESSION, user, start, step))
                 run_step(of_step, who, decisions, step)
         finally:
-            home.close()
+            device.close()
 
     def _arrange(self, world: World, who: Ints, time_ms: Ints, surface: Ints) -> Ints:
-        """The page of one user's decision, (1, K), as an `Arrange`."""
+        """Returns the page of one user's decision, (1, K), as an `Arrange`."""
         moment = self._moment(world, who, time_ms, surface)
         self._value = moment.value
         self._best = oracle_order(moment)[:PLACES]
@@ -167,8 +167,8 @@ class ArmLife:
 
     def _moment(self, world: World, who: Ints, time_ms: Ints, surface: Ints) -> Moment:
         user, now_ms = int(who[0]), int(time_ms[0]) + self._epoch_ms
-        home, context = self._homes.homes[user], self._context(user, int(surface[0]))
-        home.catch_up(now_ms)
+        device, context = self._router.devices[user], self._context(user, int(surface[0]))
+        device.deliver_pending(now_ms)
         offers = np.arange(world.catalogue.offers)[None, :]
         click = click_probability(world.catalogue, world.people, who, time_ms, surface, offers)[0]
         after = convert_probability(world.catalogue, world.people, who, offers)[0]
@@ -184,18 +184,18 @@ class ArmLife:
             free=[
                 number
                 for number, name in enumerate(self._names)
-                if not home.ledger.broken(name, now_ms, context, counted=counted)
+                if not device.audit.broken(name, now_ms, context, counted=counted)
             ],
             generator=self._days.stream(_DRAW, user, int(time_ms[0])),
         )
 
     def _engine_order(self, moment: Moment) -> list[int]:
-        phone = self._homes.homes[moment.user].phone
+        phone = self._router.devices[moment.user].phone
         if phone is None:
             raise RuntimeError("this arm's users have no phones; give them some")
         decision = phone.rank(moment.base, moment.context, moment.time_ms)
-        standing = {decision.candidates[index] for index in decision.trace.result.eligible_order.tolist()}
-        self.log.withheld += sum(self._names[offer] not in standing for offer in moment.free)
+        eligible = {decision.candidates[index] for index in decision.trace.result.eligible_order.tolist()}
+        self.log.withheld += sum(self._names[offer] not in eligible for offer in moment.free)
         return [self._number[decision.candidates[index]] for index in decision.order.tolist()]
 
     def _context(self, user: int, surface: int) -> dict[str, str]:

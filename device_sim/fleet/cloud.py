@@ -1,8 +1,8 @@
-"""The cloud's side of a fleet: it learns from a consenting panel, and ranks for users whose events it never sees.
+"""The cloud of a fleet: learns from a consenting panel, and ranks for users whose events it never gets.
 
-Of the fleet's users it has what a payment company has anyway: the attributes of the users table, the purchases that it
-books, and what it sends itself (price changes and due dates of what is held). So its ranker is trained on the panel's
-purchases and notices alone: trained on views and clicks it would miss them in every user of the fleet.
+Of the fleet's users the cloud has what a payment company has anyway: the attributes of the users table, the purchases
+that it books, and the notices that it sends (price changes and due dates of holdings). So its ranker is trained on the
+panel's purchases and notices alone: a ranker trained on views and clicks would lack those inputs for the fleet.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from edge_sdk.policy.scoring import fused
 from edge_sdk.types import by_score
 
 KNOWN_KINDS: Final = ("convert", "price_change", "due_date")  # booked or sent by the cloud itself
-_HELD_BACK: Final = 0.1  # of the panel's users and time: for the early stop, parity and golden vectors, not for a test
+_HELD_BACK: Final = 0.1  # of the panel's users and time: for early stopping, parity and golden vectors, not for a test
 
 F32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class KnownEvents:
-    """Events of fleet users that the cloud has, one row each; times in milliseconds since 1970."""
+    """The events of fleet users that the cloud has, one row each; times in milliseconds since 1970."""
 
     user: Sequence[int]
     time_ms: Sequence[int]
@@ -51,12 +51,12 @@ class KnownEvents:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cloud:
-    """A trained cloud: it packed one bundle for all devices, and makes base decisions every midnight.
+    """A trained cloud: one bundle for all devices, and base decisions every midnight.
 
     Attributes:
         packed: The bundle.
-        scene: What it was trained for.
-        log: The panel's.
+        scene: The scene.
+        log: The panel's log.
         layout: The device's tables.
         model: The ranker that knows purchases and notices.
         uploaded_model: One that knows every event of every user up to the last midnight; None = not trained.
@@ -72,13 +72,13 @@ class Cloud:
     def refresh(
         self, users: pl.DataFrame, known: KnownEvents, midnight_ms: int, *, uploaded: bool = False
     ) -> list[BaseDecision]:
-        """One base decision for each user: all offers, best first, from what was known before midnight.
+        """Returns one base decision for each user: all offers, best first, from the events known before midnight.
 
         Args:
             users: The users table of the fleet, in the order of its users' numbers.
-            known: Their events that the cloud has.
+            known: The events that the cloud has.
             midnight_ms: Milliseconds since 1970.
-            uploaded: `known` holds every event, and the ranker that knows them is to be used.
+            uploaded: Whether `known` has every event; then the ranker trained on every event is used.
         """
         model = self.uploaded_model if uploaded else self.model
         if model is None:
@@ -91,13 +91,13 @@ class Cloud:
         return [self._base_decision(own, midnight_ms) for own in logits]
 
     def _base_decision(self, logits: F32, midnight_ms: int) -> BaseDecision:
-        """The offers in their order by the scene's weights, from logits (O, K) in offer-row order."""
+        """Returns the offers in the order of the scene's weights, from logits (O, K) in offer-row order."""
         order = by_score(fused(logits, self.layout.policy.weights))
         names = self.layout.memory.offers.names()
         return BaseDecision([names[index] for index in order.tolist()], logits[order], refreshed_ms=midnight_ms)
 
     def _fleet_log(self, users: pl.DataFrame, known: KnownEvents) -> Log:
-        """The fleet's known events in the shape of the panel's log; its decisions are never looked at."""
+        """Returns the fleet's known events in the form of the panel's log; the log's decisions are not used."""
         log = self.log
         item_of = {name: index for index, name in enumerate(log.items)}
         user = np.array(known.user, np.int32)
@@ -118,15 +118,15 @@ class Cloud:
 def train_cloud(
     scene: Scene, panel: Population, folder: Path, *, seed: int, stage: ProgressFactory, with_uploaded: bool = True
 ) -> Cloud:
-    """Train on a panel's log and pack the bundle into `folder`.
+    """Trains on a panel's log and packs the bundle into `folder`.
 
     Args:
-        scene: The scene; its [split] is set so that nearly all of the panel is learned from.
-        panel: What the panel did, every event of it.
-        folder: For the log, scene.edge and scene.pub.
-        seed: Of training.
-        stage: Where progress is shown.
-        with_uploaded: Train the ranker of the `uploaded` arm too.
+        scene: The scene; its [split] is replaced so that nearly all of the panel is training data.
+        panel: The panel's log with every event.
+        folder: Gets the log, scene.edge and scene.pub.
+        seed: The seed of training.
+        stage: Shows progress.
+        with_uploaded: Whether the ranker of the `uploaded` arm is trained too.
 
     Raises:
         CloudError: The panel is too small to learn from; the message ends with the fix.
@@ -149,7 +149,7 @@ def train_cloud(
 
 
 def only_kinds(log: Log, kinds: Iterable[str]) -> Log:
-    """The log without events of other kinds; the decisions stay, their positions are those of the whole log."""
+    """Returns the log without events of other kinds; decisions stay, with their positions in the whole log."""
     wanted = np.isin(log.events.kind, [log.kinds.index(kind) for kind in kinds])
     events = log.events
     left = Events.of(
@@ -164,7 +164,7 @@ def only_kinds(log: Log, kinds: Iterable[str]) -> Log:
 
 
 def _uploaded_side(run: Run, stage: Callable[[str], Callable[[int, int], None]]) -> BaseRanker:
-    """The same ranker over everything that the panel did up to the last midnight, as if phones uploaded it."""
+    """Trains the same ranker on all events of the panel up to the last midnight, as if phones uploaded them."""
     log, layout, split = run.log, run.layout, run.split
     points = decision_points(log, split.training), decision_points(log, split.test)
     training = make_examples(log, layout, split.training, points[0], progress=stage("replay for the uploaded arm"))
@@ -183,7 +183,7 @@ def _uploaded_side(run: Run, stage: Callable[[str], Callable[[int, int], None]])
 
 
 def _attributes(scene: Scene, log: Log, users: pl.DataFrame) -> npt.NDArray[np.int32]:
-    """(U, A) codes as the panel's: 1 + index into its values, 0 = a value that the panel did not have."""
+    """Returns (U, A) codes like the panel's: 1 + index into its values, 0 = a value that the panel does not have."""
     columns = []
     for name, values in zip(scene.columns.users.attributes, log.attribute_values, strict=True):
         codes: Mapping[str, int] = {value: 1 + index for index, value in enumerate(values)}

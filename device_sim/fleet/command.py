@@ -1,4 +1,4 @@
-"""`device-sim fleet`."""
+"""The command `device-sim fleet`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-_out = Console()
-_err = Console(stderr=True)
+from cloud_export.console import print_line, print_table, problems, results
 
 
 def fleet(
+    *,
     devices: Annotated[int, typer.Option(help="How many phones, each with a user of its own.")] = 300,
     days: Annotated[int, typer.Option(help="How many days they live.")] = 5,
     seed: Annotated[int, typer.Option(help="The same seed gives the same users, choices and lists.")] = 1,
@@ -30,7 +29,6 @@ def fleet(
     """Many simulated phones in closed loop: lift over the cloud's ranking, regret, rules broken, bytes sent."""
     from cloud_export.errors import CloudError
     from cloud_export.scene.load import load_scene
-    from device_sim.fleet.result import write_fleet_result
     from device_sim.fleet.run import run_fleet
     from device_sim.fleet.settings import FleetSettingsError, checked_settings
     from device_sim.fleet.table import tables_of
@@ -47,22 +45,22 @@ def fleet(
     _make_folder(found.parent)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     try:
-        with Progress(*columns, console=_err, transient=True) as progress:
+        with Progress(*columns, console=problems(), transient=True) as progress:
             result = run_fleet(settings, load_scene("wealth"), out, lambda name: _bar(progress, name))
-        write_fleet_result(result, found)
+        result.write_json(found)
     except (CloudError, EdgeError, OSError) as error:
-        _err.print(str(error), markup=False, highlight=False)
+        print_line(problems(), str(error))
         raise typer.Exit(1) from error
     for table in tables_of(result):
-        _out.print(table)
-    _out.print(f"{found}: the whole result", markup=False, highlight=False)
+        print_table(results(), table)
+    print_line(results(), f"{found}: the whole result")
     if result.cap_violations or result.uploaded_bytes or result.runtime.errors:
-        _err.print("a rule was broken, something was sent, or a decision failed: see the table", style="bold")
+        print_line(problems(), "a rule was broken, bytes were sent, or a decision failed: see the table", style="bold")
         raise typer.Exit(1)
 
 
 def _make_folder(folder: Path) -> None:
-    """Before the work, so that a wrong name costs no minutes."""
+    """Makes the folder before the work, so that a wrong name costs no minutes."""
     if folder.exists() and not folder.is_dir():
         raise typer.BadParameter(f"{folder} is a file: give a folder, or a name that is free")
     try:

@@ -1,4 +1,4 @@
-"""From decisions as they were lived to the result's figures.
+"""Computes the result's figures from the decisions of the arms.
 
 Shapes: D decisions, U users, C columns of sums.
 """
@@ -22,7 +22,7 @@ _Figure = Callable[[F64], F64]  # (R, C) sums -> (R,) figures
 
 
 def arm_figures(name: str, log: ArmLog, settings: Settings, rules: Sequence[str]) -> Arm:
-    """An arm's figures by day and in all."""
+    """Returns an arm's figures by day and in total."""
     days: list[Figures] = []
     regret = 0.0
     for number in range(1, settings.days + 1):
@@ -38,7 +38,7 @@ def arm_figures(name: str, log: ArmLog, settings: Settings, rules: Sequence[str]
 
 
 def lifts(rows: Mapping[str, Sequence[Row]], settings: Settings) -> tuple[Lift, ...]:
-    """Every arm over `base`, and the device over what else could have been built; in all, then by day."""
+    """Returns the lift of every arm over `base`, and of the device over its alternatives; in total, then by day."""
     pairs = [(name, "base") for name in rows if name != "base"]
     pairs += [("device", over) for over in ("rules", "uploaded") if over in rows]
     found = []
@@ -49,7 +49,7 @@ def lifts(rows: Mapping[str, Sequence[Row]], settings: Settings) -> tuple[Lift, 
 
 
 def gap_closed(rows: Mapping[str, Sequence[Row]], settings: Settings) -> Range | None:
-    """(device − base) / (oracle − base) of values per decision; None where an oracle is not above the base."""
+    """Returns (device − base) / (oracle − base) of values per decision; None where the oracle is not above the base."""
     if not {"base", "device", "oracle"} <= set(rows):
         return None
     sums = np.concatenate([_user_sums(rows[name], settings) for name in ("base", "device", "oracle")], axis=1)
@@ -62,7 +62,7 @@ def gap_closed(rows: Mapping[str, Sequence[Row]], settings: Settings) -> Range |
 
 
 def runtime_figures(tally: EngineTally, log: ArmLog, loop_seconds: float, disk_bytes: Sequence[int]) -> Runtime:
-    """What the engines did."""
+    """Returns the figures of the engines."""
     rank_seconds, decisions = sum(tally.rank_s), len(tally.rank_s)
     return Runtime(
         engines_opened=len(tally.open_s),
@@ -110,13 +110,13 @@ def _lift(rows: Mapping[str, Sequence[Row]], arm: str, over: str, day: int | Non
         return _ratio(difference(columns), _ratio(columns[:, 2], columns[:, 3]))
 
     absolute, share = _range(sums, difference, settings), _range(sums, relative, settings)
-    if absolute is None or share is None:  # a day on which nobody came
+    if absolute is None or share is None:  # a day without sessions
         return None
     return Lift(arm=arm, over=over, day=day, absolute=absolute, relative=share)
 
 
 def _range(sums: F64, figure: _Figure, settings: Settings) -> Range | None:
-    """A figure of sums over users (U, C), with an interval from resampling whole users; None = not known."""
+    """Returns a figure of sums over users (U, C) with an interval from resampling whole users; None = not known."""
     mean = float(figure(sums.sum(axis=0)[None, :])[0])
     found: Interval = interval_of(mean, figure(resampled(sums, RESAMPLES, settings.seed)))
     if np.isnan(found.mean):
@@ -125,7 +125,7 @@ def _range(sums: F64, figure: _Figure, settings: Settings) -> Range | None:
 
 
 def _user_sums(rows: Sequence[Row], settings: Settings) -> F64:
-    """Value and number of decisions of each user, (U, 2): the same users in every arm, also who did not come."""
+    """Returns value and number of decisions of each user, (U, 2): the same users in every arm, absent ones too."""
     sums = np.zeros((settings.devices, 2))
     for row in rows:
         sums[row.user] += (row.value, 1.0)
@@ -137,7 +137,7 @@ def _of_day(rows: Sequence[Row], settings: Settings, number: int | None) -> Sequ
 
 
 def _ratio(above: F64, below: F64) -> F64:
-    """above / below; NaN where below is not positive."""
+    """Returns above / below; NaN where below is not positive."""
     quotient = np.full(below.shape, np.nan)
     np.divide(above, below, out=quotient, where=below > 0)
     return quotient

@@ -1,10 +1,10 @@
-"""Counts what a process gives to the network while engines run: measured, not assumed.
+"""Counts the sockets, connections and bytes of a process while engines run.
 
-Three watches at once, since each alone has a gap:
-    - Python's audit events see every socket that Python code makes, every address it looks up, connects to, binds,
-      and what it sends to an address (`sys.addaudithook` cannot be removed, so one hook is kept and switched).
-    - The sending methods of `socket.socket` count their bytes: audit events do not tell them.
-    - The kernel's list of the process's open files (`/proc/self/fd`) shows sockets whoever made them, native code too.
+Three methods are used at once, since each alone has a gap:
+    - Python's audit events report every socket that Python code makes, and every address that it looks up, connects to
+      or binds (`sys.addaudithook` cannot be removed, so one hook is installed and switched on and off).
+    - The sending methods of `socket.socket` are wrapped to count bytes, which audit events do not report.
+    - The kernel's list of the process's open files (`/proc/self/fd`) shows all sockets, those of native code too.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ _SENDING: Final = ("send", "sendall", "sendto", "sendmsg", "sendfile")
 
 
 @dataclass(slots=True)
-class Watch:
-    """What was seen so far."""
+class NetworkWatch:
+    """The counts so far; sockets that are open at the start are not counted."""
 
     sockets_created: int = 0
     connections: int = 0
     bytes_sent: int = 0
     foreign_sockets: int = 0
-    _known: set[str] = field(default_factory=set)
+    _known: set[str] = field(default_factory=lambda: _open_sockets())
 
     def look(self) -> None:
-        """Count sockets in the kernel's list of open files that were not there before."""
+        """Counts the sockets that are new in the kernel's list of open files."""
         now = _open_sockets()
         self.foreign_sockets += len(now - self._known)
         self._known |= now
 
     def traffic(self) -> Traffic:
-        """As the result holds it."""
+        """Returns the counts for the result file."""
         return Traffic(
             sockets_created=self.sockets_created,
             connections=self.connections,
@@ -58,16 +58,15 @@ class Watch:
 
 
 @contextmanager
-def watching() -> Iterator[Watch]:
-    """Count for as long as the context lasts.
+def watching() -> Iterator[NetworkWatch]:
+    """Counts within the block.
 
     Raises:
         RuntimeError: Another watch is on.
     """
     if _hook.watch is not None:
         raise RuntimeError("another watch is on; end it first")
-    watch = Watch()
-    watch._known = _open_sockets()
+    watch = NetworkWatch()
     _hook.install()
     originals = {name: getattr(socket.socket, name) for name in _SENDING}
     own = {name for name in _SENDING if name in vars(socket.socket)}
@@ -90,7 +89,7 @@ class _Hook:
     """The one audit hook of the process."""
 
     def __init__(self) -> None:
-        self.watch: Watch | None = None
+        self.watch: NetworkWatch | None = None
         self._installed = False
 
     def install(self) -> None:
@@ -110,8 +109,8 @@ class _Hook:
 _hook: Final = _Hook()
 
 
-def _counting(watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
-    """A sending method that adds up what it sent: what it returns, or all of what it was given where that is None."""
+def _counting(watch: NetworkWatch, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a sending method that adds its returned number of bytes, or the whole data where it returns None."""
 
     def send(self: socket.socket, data: Any, *rest: Any, **named: Any) -> Any:
         before = watch.bytes_sent
@@ -124,7 +123,7 @@ def _counting(watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _open_sockets() -> set[str]:
-    """The kernel's names of this process's open sockets, such as `socket:[12345]`; empty where there is no /proc."""
+    """Returns the kernel's names of the open sockets, such as `socket:[12345]`; empty where there is no /proc."""
     found: set[str] = set()
     try:
         numbers = os.listdir("/proc/self/fd")

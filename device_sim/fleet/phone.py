@@ -1,4 +1,4 @@
-"""One simulated phone: a real `Engine` over its own state folder, opened for a session and closed after it."""
+"""One simulated phone: a real `Engine` on its own state folder, opened for a session and closed after it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLACES: Final = 24  # of the page
 
 @dataclass(slots=True)
 class EngineTally:
-    """What all phones' engines did together."""
+    """Times and counts of the engines of all phones."""
 
     open_s: list[float] = field(default_factory=list)
     rank_s: list[float] = field(default_factory=list)
@@ -29,7 +29,14 @@ class Phone:
     """A user's phone. The app runs only during sessions: opening the engine anew is part of the simulation."""
 
     def __init__(self, folder: Path, bundle: Path, public_key: bytes, tally: EngineTally) -> None:
-        """Args: where its state lies, what it runs, and where it is counted."""
+        """Makes a closed phone.
+
+        Args:
+            folder: The state folder.
+            bundle: The `.edge` file.
+            public_key: The key that signed the bundle.
+            tally: Where the engine's times and counts are added.
+        """
         self.folder = folder
         self._bundle, self._public_key, self._tally = bundle, public_key, tally
         self._now_ms = 0
@@ -37,7 +44,7 @@ class Phone:
         self._decision: Decision | None = None
 
     def open(self, now_ms: int) -> None:
-        """The user opens the app.
+        """Opens the engine, as the app does when its user opens it.
 
         Raises:
             EdgeError: The bundle or the state is not usable.
@@ -55,12 +62,12 @@ class Phone:
         self._tally.open_s.append(perf_counter() - start_s)
 
     def close(self) -> None:
-        """The app is gone; what it recorded stays in the folder."""
+        """Closes the engine; the recorded events stay in the folder."""
         self._opened.close()
         self._engine = self._decision = None
 
     def rank(self, base: BaseDecision, context: Mapping[str, str], time_ms: int) -> Decision:
-        """A page of offers. An error code is counted; the answer holds all the same."""
+        """Returns the decision for a page. An error code is counted; the decision is used all the same."""
         self._now_ms = time_ms
         engine = self._opened
         start_s = perf_counter()
@@ -71,23 +78,23 @@ class Phone:
         self._decision = decision
         return decision
 
-    def saw(self, count: int, time_ms: int) -> None:
-        """The user scrolled past the first offers of the last decision; `time_ms` is when the last came into view."""
+    def shown(self, count: int, time_ms: int) -> None:
+        """Tells the engine that the user saw the last decision's first offers, the last of them at `time_ms`."""
         self._counted(time_ms, count)
         self._opened.shown(self._last, count=count)
 
-    def acted(self, outcome: str, offer: str, value: float, time_ms: int) -> None:
-        """The user answered an offer of the last decision."""
+    def feedback(self, outcome: str, offer: str, value: float, time_ms: int) -> None:
+        """Tells the engine the user's answer to an offer of the last decision."""
         self._counted(time_ms, 1)
         self._opened.feedback(self._last, offer, outcome, value=value)
 
     def record(self, kind: str, item: str, value: float, time_ms: int) -> None:
-        """Anything else happened."""
+        """Records any other event."""
         self._counted(time_ms, 1)
         self._opened.record(kind, item=item, value=value)
 
     def disk_bytes(self) -> int:
-        """Of all files in the state folder."""
+        """Returns the size of all files in the state folder."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def _counted(self, time_ms: int, events: int) -> None:

@@ -1,19 +1,16 @@
-"""What `device-sim fleet` found: one JSON file, written whole or not at all.
+"""The result file of `device-sim fleet`.
 
 A *value* is a sum of true probabilities, click + 0.5 · conversion, over the offers that a user saw: the expected
-outcome of what was shown, without the luck of the draw.
+outcome, without the luck of the draw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict
-
-from device_sim.files import read_json, write_json
+from device_sim.files import Frozen, JsonFile
 
 FORMAT: Final = 1
 
@@ -22,12 +19,8 @@ class FleetFileError(Exception):
     """A result file is not usable; the message names the file, the field and the fix."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Settings(_Frozen):
-    """What was asked for."""
+class Settings(Frozen):
+    """The settings of the run."""
 
     devices: int
     days: int
@@ -37,7 +30,7 @@ class Settings(_Frozen):
     start: date  # the panel's first day; the fleet's is `panel_days` later
 
 
-class Range(_Frozen):
+class Range(Frozen):
     """A figure with its 95% interval, from resampling whole users; low and high are None where it is not known."""
 
     mean: float
@@ -45,21 +38,21 @@ class Range(_Frozen):
     high: float | None
 
 
-class Figures(_Frozen):
-    """What one arm's users saw and did, on one day or on all.
+class Figures(Frozen):
+    """The figures of one arm on one day or on all days.
 
     Attributes:
         day: 1 = the fleet's first; None = all days.
-        sessions: That had at least one decision.
-        decisions: Pages that were asked for.
+        sessions: Sessions with at least one decision.
+        decisions: Decisions, one a page.
         seen: Offers that users scrolled to.
-        value: Of what was seen.
-        oracle_value: Of what the oracle would have shown at the very same moments, under the same rules.
+        value: The value of the seen offers.
+        oracle_value: The value of the oracle's offers at the same moments, under the same rules.
         value_per_decision: value / decisions.
         regret_per_decision: (oracle_value − value) / decisions; never negative while no rule is broken.
         cumulative_regret: oracle_value − value up to and with this day.
-        clicks: That happened.
-        conversions: That happened.
+        clicks: Clicks that were drawn.
+        conversions: Conversions that were drawn.
     """
 
     day: int | None
@@ -75,15 +68,15 @@ class Figures(_Frozen):
     conversions: int
 
 
-class Arm(_Frozen):
-    """One way to rank, lived through by the same users.
+class Arm(Frozen):
+    """One way to rank; all arms have the same users.
 
     Attributes:
-        name: `base`, `rules`, `uploaded`, `device`, `oracle` or `random`; docs/fleet.md says what each is.
-        days: In order.
-        total: Of all days.
-        rules_broken: How often a shown offer broke a rule of the scene, by the rule's name, counted by a ledger that
-            the runtime knows nothing of; every rule is there, mostly with 0.
+        name: `base`, `rules`, `uploaded`, `device`, `oracle` or `random`; docs/fleet.md describes them.
+        days: The figures by day, in order.
+        total: The figures of all days.
+        rules_broken: How often a shown offer broke a rule of the scene, by the rule's name, counted by the rule audit,
+            which is independent of the runtime; every rule is there, mostly with 0.
     """
 
     name: str
@@ -92,15 +85,15 @@ class Arm(_Frozen):
     rules_broken: Mapping[str, int]
 
 
-class Lift(_Frozen):
-    """An arm's value per decision less that of another arm, on one day or on all.
+class Lift(Frozen):
+    """An arm's value per decision minus that of another arm, on one day or on all days.
 
     Attributes:
-        arm: The one.
-        over: The other.
+        arm: The arm.
+        over: The other arm.
         day: 1 = the fleet's first; None = all days.
-        absolute: Difference of values per decision.
-        relative: That, divided by the other's value per decision.
+        absolute: The difference of values per decision.
+        relative: The difference divided by the other arm's value per decision.
     """
 
     arm: str
@@ -110,17 +103,16 @@ class Lift(_Frozen):
     relative: Range
 
 
-class Traffic(_Frozen):
-    """What the processes that ran the engines sent while they ran; every figure must be 0.
+class Traffic(Frozen):
+    """The network activity of the processes that ran the engines; every figure must be 0.
 
     Attributes:
         sockets_created: Sockets made by Python code.
         connections: Calls that look up a host, connect, bind or listen.
         bytes_sent: Bytes given to a socket.
-        foreign_sockets: Sockets that the kernel lists for the process after a user's day and that were not open before
-            all: also those that native code made.
-        processes: How many were watched.
-        watched: How, in words.
+        foreign_sockets: New sockets in the kernel's list for the process after a user's day, those of native code too.
+        processes: How many processes were watched.
+        watched: The method, in words.
     """
 
     sockets_created: int
@@ -131,24 +123,24 @@ class Traffic(_Frozen):
     watched: str
 
 
-class Runtime(_Frozen):
-    """What the devices' engines did.
+class Runtime(Frozen):
+    """The figures of the devices' engines.
 
     Attributes:
-        engines_opened: One a session: the app was not running in between.
-        open_ms_median: Of `Engine.open`, the bundle's golden vectors included.
-        events_recorded: Into the devices' own logs.
+        engines_opened: One a session: the app does not run in between.
+        open_ms_median: The median time of `Engine.open`, which plays the bundle's golden vectors.
+        events_recorded: Events in the devices' own logs.
         decisions: Calls of `Engine.rank`.
         errors: Decisions with an error code, by its name; empty = none.
-        withheld: Offers that an engine took out and that the ledger would have allowed.
-        rank_seconds: In `Engine.rank`, altogether.
-        rank_us_median: Of one call, a new process's first ones included: half are a session's first decision.
+        withheld: Offers that an engine suppressed and that the rule audit allows.
+        rank_seconds: The total time in `Engine.rank`.
+        rank_us_median: The median time of one call; half of the calls are a session's first decision.
         rank_decisions_per_s: decisions / rank_seconds.
-        loop_seconds: Of the device arm: users, engines opened and closed, ledger.
+        loop_seconds: The time of the device arm: users, engines opened and closed, rule audit.
         loop_decisions_per_s: decisions / loop_seconds.
-        disk_bytes_median: Of a device's state folder at the end.
-        disk_bytes_max: The same.
-        disk_bytes_total: Of all devices.
+        disk_bytes_median: The median size of a device's state folder at the end.
+        disk_bytes_max: The largest size.
+        disk_bytes_total: The size of all state folders.
     """
 
     engines_opened: int
@@ -167,22 +159,26 @@ class Runtime(_Frozen):
     disk_bytes_total: int
 
 
-class FleetResult(_Frozen):
-    """A whole run.
+class FleetResult(JsonFile):
+    """The result of a run.
 
     Attributes:
-        settings: What was asked for.
-        arms: In the order in which they ran.
+        settings: The settings of the run.
+        arms: The arms in the order in which they ran.
         lifts: Each arm over `base`, and `device` over `rules` and `uploaded`: all days together (day None), then each
             day.
         gap_closed: Share of the base→oracle gap that `device` closes, (device − base) / (oracle − base); None where
             the oracle is not above the base.
-        cap_violations: Offers that the device arm showed against any rule; must be 0.
+        cap_violations: Offers that the device arm showed against a rule; must be 0.
         uploaded_bytes: `traffic.bytes_sent`; must be 0.
-        seconds: Of each part of the run.
-        versions: python, numpy, onnxruntime, edge_sdk.
-        bundle_sha256: Of the bundle that all devices ran.
+        seconds: The time of each part of the run.
+        versions: The versions of python, numpy, onnxruntime and edge_sdk.
+        bundle_sha256: The hash of the bundle that all devices ran.
     """
+
+    file_error: ClassVar = FleetFileError
+    file_fix: ClassVar = "give a file that `device-sim fleet --json` wrote, or run it again"
+    file_format: ClassVar = FORMAT
 
     format: int = FORMAT
     settings: Settings
@@ -198,7 +194,7 @@ class FleetResult(_Frozen):
     bundle_sha256: str
 
     def arm(self, name: str) -> Arm:
-        """The arm of this name.
+        """Returns the arm of this name.
 
         Raises:
             KeyError: There is none.
@@ -209,7 +205,7 @@ class FleetResult(_Frozen):
         raise KeyError(name)
 
     def lift(self, arm: str, *, over: str = "base", day: int | None = None) -> Lift:
-        """One lift.
+        """Returns one lift.
 
         Raises:
             KeyError: There is none.
@@ -218,22 +214,3 @@ class FleetResult(_Frozen):
             if (lift.arm, lift.over, lift.day) == (arm, over, day):
                 return lift
         raise KeyError((arm, over, day))
-
-
-def read_fleet_result(path: Path) -> FleetResult:
-    """Read what `write_fleet_result` wrote.
-
-    Raises:
-        FleetFileError: The file is not readable or not in the format.
-    """
-    fix = "give a file that `device-sim fleet --json` wrote, or run it again"
-    return read_json(path, FleetResult, FleetFileError, fix=fix, version=FORMAT)
-
-
-def write_fleet_result(result: FleetResult, path: Path) -> None:
-    """Write as JSON: under another name first, so that whoever is killed leaves the old file or the new one.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    write_json(result, path)

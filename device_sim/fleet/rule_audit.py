@@ -1,7 +1,7 @@
-"""A second count of a scene's rules, by names, from plain lists of what happened: it knows nothing of the runtime.
+"""Audits a scene's rules from plain lists of events, by names, independently of the runtime.
 
-It stands beside every device and says which offers may be shown. An offer that a device shows against it is a
-violation; one that the device holds back against it is withheld without a rule.
+Each device has an audit, which tells the offers that may be shown. An offer that the device shows against the audit is
+a violation; an offer that the device suppresses against the audit is withheld without a rule.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ DATES: Final = "validity dates"
 _KNOWN_SECTIONS: Final = frozenset({"version", "eligibility", "caps", "cooldowns"})
 
 
-class RuleNotCountedError(CloudError):
-    """The scene has a rule that this ledger cannot check."""
+class UncheckableRuleError(CloudError):
+    """The scene has a rule that the audit cannot check."""
 
     def __init__(self, rule: str, why: str) -> None:
-        super().__init__(f"{rule}: {why}; the fleet's ledger could not check it, so take it out of the fleet's scene")
+        super().__init__(f"{rule}: {why}; the fleet's rule audit cannot check it, so take it out of the fleet's scene")
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What rules look at. Times in milliseconds since 1970; None = no bound."""
+    """The properties of an offer that rules refer to. Times in milliseconds since 1970; None = no bound."""
 
     name: str
     category: str
@@ -38,16 +38,16 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
-    """[[policy.eligibility]]: offers of the category stand only while every condition of the context holds."""
+class EligibilityRule:
+    """A rule of [[policy.eligibility]]: its offers are eligible only while the context matches every condition."""
 
     name: str
     categories: frozenset[str]
     offers: frozenset[str]
     when: Mapping[str, frozenset[str]]
 
-    def keeps_out(self, offer: Offer, context: Mapping[str, str]) -> bool:
-        """Whether the offer may not stand."""
+    def excludes(self, offer: Offer, context: Mapping[str, str]) -> bool:
+        """Returns whether the rule makes the offer ineligible."""
         is_about = offer.category in self.categories or offer.name in self.offers
         if not self.categories and not self.offers:
             is_about = True
@@ -55,36 +55,36 @@ class Stand:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """[[policy.caps]] or [[policy.cooldowns]]: an offer rests once so many events happened within a time."""
+class CountRule:
+    """A rule of [[policy.caps]] or [[policy.cooldowns]]: `limit` events within a time suppress an offer."""
 
     name: str
     kinds: frozenset[str]
     per: str  # "offer", "category" or "user"
     limit: int
-    span_ms: int  # 0 = for ever
+    span_ms: int  # 0 = without an end
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All that keeps offers out, by name."""
+    """All rules that suppress offers."""
 
     offers: Mapping[str, Offer]
-    stands: tuple[Stand, ...]
-    counts: tuple[Count, ...]
+    eligibility: tuple[EligibilityRule, ...]
+    counts: tuple[CountRule, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of every rule."""
-        return (DATES, *(rule.name for rule in self.stands), *(rule.name for rule in self.counts))
+        """The names of all rules."""
+        return (DATES, *(rule.name for rule in self.eligibility), *(rule.name for rule in self.counts))
 
 
 @dataclass(slots=True)
-class Ledger:
-    """What happened on one device, and what follows from it.
+class RuleAudit:
+    """The events of one device, and the rules that they break.
 
     Attributes:
-        rules: The scene's.
+        rules: The rules of the scene.
         events: Times (milliseconds since 1970, ascending) of each kind and item that some rule counts.
     """
 
@@ -92,28 +92,28 @@ class Ledger:
     events: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
     def add(self, time_ms: int, kind: str, item: str) -> None:
-        """Something happened; times never go back."""
+        """Adds an event; times never decrease."""
         if any(kind in rule.kinds for rule in self.rules.counts):
             self.events.setdefault((kind, item), []).append(time_ms)
 
     def broken(self, offer: str, time_ms: int, context: Mapping[str, str], *, counted: bool = True) -> tuple[str, ...]:
-        """Names of the rules that keep an offer out at a moment; empty = it may be shown.
+        """Returns the names of the rules that suppress an offer at a moment; empty = it may be shown.
 
         Args:
-            offer: Its name.
+            offer: The offer's name.
             time_ms: The moment.
-            context: What the app passes.
-            counted: Look at what happened too; False = at dates and eligibility alone.
+            context: The context that the app passes.
+            counted: Whether caps and cooldowns are checked too; False = only dates and eligibility.
         """
         one = self.rules.offers[offer]
         found = [DATES] if _is_out_of_date(one, time_ms) else []
-        found += [rule.name for rule in self.rules.stands if rule.keeps_out(one, context)]
+        found += [rule.name for rule in self.rules.eligibility if rule.excludes(one, context)]
         if counted and self.events:
-            found += [rule.name for rule in self.rules.counts if self._so_far(rule, one, time_ms) >= rule.limit]
+            found += [rule.name for rule in self.rules.counts if self._counted(rule, one, time_ms) >= rule.limit]
         return tuple(found)
 
-    def _so_far(self, rule: Count, offer: Offer, now_ms: int) -> int:
-        """Events that count for the offer and are not yet as old as the rule's time."""
+    def _counted(self, rule: CountRule, offer: Offer, now_ms: int) -> int:
+        """Returns how many events within the rule's time count for the offer."""
         if rule.per == "offer":
             lists = [self.events.get((kind, offer.name), []) for kind in rule.kinds]
         else:
@@ -132,35 +132,35 @@ class Ledger:
 
 
 def rules_of(scene: Scene, offers: pl.DataFrame) -> Rules:
-    """A scene's rules over the `offers` table of a population.
+    """Returns a scene's rules over the `offers` table of a population.
 
     Raises:
-        RuleNotCountedError: The scene has a rule of a sort that this ledger does not know.
+        UncheckableRuleError: The scene has a kind of rule that the audit does not know.
     """
     policy = scene.policy
     for section in Policy.model_fields:
         if section not in _KNOWN_SECTIONS and getattr(policy, section) != Policy.model_fields[section].get_default():
-            raise RuleNotCountedError(f"policy.{section}", "a sort of rule that changes or holds back lists")
-    stands = []
+            raise UncheckableRuleError(f"policy.{section}", "a sort of rule that changes or holds back lists")
+    eligibility = []
     for number, rule in enumerate(policy.eligibility):
         name = rule.name or f"eligibility {number + 1}"
         if rule.channel or any(not condition.one_of for condition in rule.when.values()):
-            raise RuleNotCountedError(name, "it asks for a channel or a number")
+            raise UncheckableRuleError(name, "it asks for a channel or a number")
         when = {word: frozenset(condition.one_of) for word, condition in rule.when.items()}
         if set(when) - set(scene.context):
-            raise RuleNotCountedError(name, "it asks for a machine's state that no context gives")
-        stands.append(Stand(name, frozenset(rule.category), frozenset(rule.offers), when))
+            raise UncheckableRuleError(name, "it asks for a machine's state that no context gives")
+        eligibility.append(EligibilityRule(name, frozenset(rule.category), frozenset(rule.offers), when))
     counts = [_count(rule, f"caps {number + 1}") for number, rule in enumerate(policy.caps)]
     counts += [_count(rule, f"cooldowns {number + 1}") for number, rule in enumerate(policy.cooldowns)]
-    return Rules(_offers(offers), tuple(stands), tuple(counts))
+    return Rules(_offers(offers), tuple(eligibility), tuple(counts))
 
 
-def _count(rule: Cap | Cooldown, number: str) -> Count:
+def _count(rule: Cap | Cooldown, number: str) -> CountRule:
     name = rule.name or number
     if rule.channel or rule.per == "channel":
-        raise RuleNotCountedError(name, "it counts by channel")
+        raise UncheckableRuleError(name, "it counts by channel")
     limit, span_s = (rule.limit, rule.span_s) if isinstance(rule, Cap) else (1, rule.rest_s)
-    return Count(name, frozenset(rule.kind), rule.per, limit, span_s * 1000)
+    return CountRule(name, frozenset(rule.kind), rule.per, limit, span_s * 1000)
 
 
 def _offers(table: pl.DataFrame) -> dict[str, Offer]:

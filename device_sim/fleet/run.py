@@ -1,4 +1,4 @@
-"""The whole way: one population → a panel that the cloud learns from → a fleet that lives every arm → figures."""
+"""Runs a fleet: one population → a panel that the cloud learns from → all arms on the same fleet → figures."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from cloud_export.scene.load import Scene
 from device_sim.fleet.arms import ARMS, ArmRules
 from device_sim.fleet.closed_loop import ArmLife, ArmLog, FleetDays, Refresh
 from device_sim.fleet.cloud import Cloud, train_cloud
-from device_sim.fleet.event_routing import Home, Homes
+from device_sim.fleet.event_routing import EventRouter, UserDevice
 from device_sim.fleet.figures import arm_figures, gap_closed, lifts, runtime_figures
-from device_sim.fleet.network_watch import Watch, watching
+from device_sim.fleet.network_watch import NetworkWatch, watching
 from device_sim.fleet.phone import EngineTally, Phone
 from device_sim.fleet.result import FleetResult, Settings
-from device_sim.fleet.rule_audit import Ledger, Rules, rules_of
+from device_sim.fleet.rule_audit import RuleAudit, Rules, rules_of
 from device_sim.population import constants as m
 from device_sim.population.people import NO_DUE_DAY, People, part_of, users_frame
 from device_sim.population.population import PopulationConfig, live, new_world, tables
@@ -38,7 +38,7 @@ _MARK = "made_by_device-sim_fleet"
 
 
 class ForeignFolderError(CloudError):
-    """Where the phones' state would go lies something else."""
+    """The folder for the phones' state contains other files."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"{folder} was not made by device-sim fleet, and would be emptied; give another --out")
@@ -46,20 +46,20 @@ class ForeignFolderError(CloudError):
 
 @dataclass(slots=True)
 class Fleet:
-    """What every arm starts from."""
+    """The common start of all arms."""
 
-    world: World  # of the fleet's users alone, on their first midnight; an arm copies the people
+    world: World  # of the fleet's users only, on their first midnight; an arm copies the people
     users: pl.DataFrame
     rules: Rules
     cloud: Cloud
     days: FleetDays
     epoch_ms: int
-    devices: Path  # where the phones' state folders go
+    devices: Path  # the folder of the phones' state folders
 
 
 @dataclass(frozen=True, slots=True)
 class ArmRun:
-    """What came of one arm."""
+    """The outcome of one arm's run."""
 
     arm: ArmRules
     log: ArmLog
@@ -71,17 +71,17 @@ class ArmRun:
 def run_fleet(
     settings: Settings, scene: Scene, folder: Path, stage: ProgressFactory, *, arms: Sequence[ArmRules] = ARMS
 ) -> FleetResult:
-    """Run it all.
+    """Runs all arms and returns the result.
 
     Args:
-        settings: What is asked for.
-        scene: What the devices rank by.
+        settings: The settings of the run.
+        scene: The scene of the devices.
         folder: Gets the panel's log, scene.edge, scene.pub, and `devices/`, the phones' state folders (emptied first).
-        stage: Where it shows how far it is.
-        arms: Which to live through; `base` and `device` are among them.
+        stage: Shows progress.
+        arms: The arms; `base` and `device` are among them.
 
     Raises:
-        CloudError: The panel is too small to learn from, or the scene has a rule that the ledger cannot check.
+        CloudError: The panel is too small to learn from, or the scene has a rule that the audit cannot check.
         EdgeError: The bundle does not open (a defect of this program).
         OSError: The folder cannot be written.
     """
@@ -112,13 +112,15 @@ def run_fleet(
     )
 
 
-def live_arm(fleet: Fleet, arm: ArmRules, watch: Watch, progress: Callable[[int, int], None]) -> ArmRun:
-    """Let the fleet live through one arm; the people of `fleet` stay as they are."""
+def live_arm(fleet: Fleet, arm: ArmRules, watch: NetworkWatch, progress: Callable[[int, int], None]) -> ArmRun:
+    """Simulates one arm; the people of `fleet` stay unchanged."""
     start_s = perf_counter()
     tally, users = EngineTally(), fleet.users.height
     has_phones = arm.order is None
-    homes = [Home(Ledger(fleet.rules), _phone(fleet, user, tally) if has_phones else None) for user in range(users)]
-    sink = Homes(homes, fleet.world.catalogue.names, fleet.epoch_ms, uploads=arm.uploads)
+    devices = [
+        UserDevice(RuleAudit(fleet.rules), _phone(fleet, user, tally) if has_phones else None) for user in range(users)
+    ]
+    router = EventRouter(devices, fleet.world.catalogue.names, fleet.epoch_ms, uploads=arm.uploads)
     world = replace(fleet.world, people=part_of(fleet.world.people, np.arange(users)))
     done, whole = 0, users * fleet.days.count
 
@@ -129,18 +131,18 @@ def live_arm(fleet: Fleet, arm: ArmRules, watch: Watch, progress: Callable[[int,
             watch.look()
         progress(done, whole)
 
-    log = ArmLife(arm, world, sink, fleet.days, fleet.epoch_ms).live(_refresh(fleet, arm), after_user)
+    log = ArmLife(arm, world, router, fleet.days, fleet.epoch_ms).live(_refresh(fleet, arm), after_user)
     seconds = perf_counter() - start_s
-    disk = [home.phone.disk_bytes() for home in homes if home.phone is not None]
+    disk = [device.phone.disk_bytes() for device in devices if device.phone is not None]
     return ArmRun(arm, log, tally, seconds, disk)
 
 
 def emptied(devices: Path) -> None:
-    """Make the folder of the phones' state, or remove what an earlier run left in it.
+    """Makes the folder of the phones' state, or empties it after an earlier run.
 
     Raises:
-        ForeignFolderError: It holds something that no fleet made.
-        OSError: It cannot be made or emptied.
+        ForeignFolderError: The folder contains files of another program.
+        OSError: The folder cannot be made or emptied.
     """
     mark = devices / _MARK
     if devices.exists():
@@ -154,7 +156,7 @@ def emptied(devices: Path) -> None:
 def prepare_fleet(
     settings: Settings, scene: Scene, folder: Path, stage: ProgressFactory, seconds: dict[str, float]
 ) -> Fleet:
-    """The population, the panel's days, the trained cloud; `seconds` gets how long its parts took.
+    """Makes the population, simulates the panel's days and trains the cloud; `seconds` gets the time of each part.
 
     Raises:
         CloudError, OSError: As `run_fleet`.
@@ -192,7 +194,7 @@ def prepare_fleet(
 
 
 def _on_day(fleet: People, day: int) -> People:
-    """People as drawn, on a later first midnight: what they hold falls due as many days after it."""
+    """Returns people as drawn, on a later first midnight: due dates move by as many days."""
     return replace(fleet, due_day=np.where(fleet.due_day == NO_DUE_DAY, NO_DUE_DAY, fleet.due_day + day))
 
 
@@ -202,9 +204,9 @@ def _phone(fleet: Fleet, user: int, tally: EngineTally) -> Phone:
 
 
 def _refresh(fleet: Fleet, arm: ArmRules) -> Refresh:
-    def refresh(day: int, homes: Homes) -> list[BaseDecision]:
+    def refresh(day: int, router: EventRouter) -> list[BaseDecision]:
         midnight_ms = fleet.epoch_ms + day * m.DAY_MS
-        return fleet.cloud.refresh(fleet.users, homes.known(), midnight_ms, uploaded=arm.uploads)
+        return fleet.cloud.refresh(fleet.users, router.known(), midnight_ms, uploaded=arm.uploads)
 
     return refresh
 

@@ -1,4 +1,4 @@
-"""What a fleet is asked for, checked before any work."""
+"""Checks the settings of a fleet before any work."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ START: Final = date(2026, 1, 5)
 
 
 class FleetSettingsError(ValueError):
-    """A number is out of range; the message says which and what to write instead."""
+    """A number is out of range; the message names the option and the range."""
 
     def __init__(self, name: str, value: int, low: int, high: int) -> None:
         super().__init__(f"--{name.replace('_', '-')} is {value}: give a number from {low} to {high}")
 
 
 def checked_settings(*, devices: int, days: int, seed: int, panel_users: int, panel_days: int) -> Settings:
-    """The settings.
+    """Returns the checked settings.
 
     Raises:
         FleetSettingsError: A number is out of range.

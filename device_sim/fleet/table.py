@@ -1,4 +1,4 @@
-"""A fleet's result as tables for the terminal."""
+"""The tables of a fleet's result for the terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from device_sim.fleet.result import FleetResult, Range
 
 
 def tables_of(result: FleetResult) -> tuple[Table, ...]:
-    """The arms, the device's lift by day, and what the engines did."""
+    """Returns tables of the arms, of the device's lift by day, and of the engines."""
     return _arms(result), _days(result), _engines(result)
 
 

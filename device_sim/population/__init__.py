@@ -1,0 +1,1 @@
+"""The command `population`: simulated users and their log."""

@@ -1,8 +1,8 @@
-"""What the simulated app has: 12 categories, 60 rankable offers, 300 other items."""
+"""The catalogue of the simulated app: 12 categories, 60 rankable offers, 300 other items."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -24,13 +24,13 @@ VALIDITY_SHARE: Final = 0.2  # of the offers: a campaign that starts or ends ins
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """One category: how much there is of it, who likes it, what happens to it once held."""
+    """One category: its size, its appeal, and the events of its holdings."""
 
     name: str
     prefix: str
     group: str  # "wealth", "credit" or "other": which surface it belongs to
     offers: int
-    demand: float  # logit: how often people come for it
+    demand: float  # logit: how often users look for the category
     age: float  # taste slope per standard deviation of age
     boldness: float  # taste slope per step of risk_level
     city: float  # taste slope per step of city_tier, large cities positive
@@ -38,22 +38,26 @@ class Category:
     price_log10: float  # the usual least amount
     move_sd_pct: float  # daily price change; 0: it has no price
     due_days: int  # until the first due date; 0: it has none
-    held: float  # click logit of an offer one already holds
+    held: float  # click logit of an offer that the user holds
 
 
-CATEGORIES: Final = (
-    Category("money_fund", "cash", "wealth", 4, 1.0, 0.0, -0.3, 0.1, 1, 0.0, 0.0, 0, 0.2),
-    Category("bond_fund", "fund", "wealth", 5, 0.2, 0.3, -0.4, 0.2, 2, 1.0, 0.25, 0, -0.4),
-    Category("mixed_fund", "fund", "wealth", 6, 0.3, 0.0, 0.3, 0.2, 3, 1.0, 0.9, 0, -0.4),
-    Category("equity_fund", "fund", "wealth", 7, 0.5, -0.3, 0.8, 0.3, 4, 1.0, 1.5, 0, -0.4),
-    Category("index_fund", "fund", "wealth", 6, 0.3, -0.2, 0.6, 0.4, 4, 1.0, 1.2, 0, -0.4),
-    Category("gold", "gold", "wealth", 3, 0.1, 0.3, 0.2, -0.1, 3, 1.0, 0.9, 0, -0.3),
-    Category("deposit", "deposit", "wealth", 5, 0.3, 0.6, -0.6, -0.2, 1, 2.5, 0.0, 30, -0.3),
-    Category("pension", "pension", "wealth", 3, -0.6, 0.6, 0.0, 0.3, 2, 2.0, 0.5, 0, -0.8),
-    Category("credit", "credit", "credit", 5, 0.6, -0.5, 0.3, -0.3, 3, 2.5, 0.0, 30, -0.8),
-    Category("instalment", "instalment", "credit", 4, 0.3, -0.6, 0.2, -0.2, 3, 2.0, 0.0, 30, -0.8),
-    Category("insurance", "insurance", "other", 6, 0.0, 0.5, -0.2, 0.1, 1, 1.5, 0.0, 365, -1.5),
-    Category("voucher", "voucher", "other", 6, 0.6, -0.4, 0.0, -0.2, 1, 0.5, 0.0, 0, -2.0),
+_ROWS: Final = (  # one category a row: the fields of Category, in their order
+    ("money_fund", "cash", "wealth", 4, 1.0, 0.0, -0.3, 0.1, 1, 0.0, 0.0, 0, 0.2),
+    ("bond_fund", "fund", "wealth", 5, 0.2, 0.3, -0.4, 0.2, 2, 1.0, 0.25, 0, -0.4),
+    ("mixed_fund", "fund", "wealth", 6, 0.3, 0.0, 0.3, 0.2, 3, 1.0, 0.9, 0, -0.4),
+    ("equity_fund", "fund", "wealth", 7, 0.5, -0.3, 0.8, 0.3, 4, 1.0, 1.5, 0, -0.4),
+    ("index_fund", "fund", "wealth", 6, 0.3, -0.2, 0.6, 0.4, 4, 1.0, 1.2, 0, -0.4),
+    ("gold", "gold", "wealth", 3, 0.1, 0.3, 0.2, -0.1, 3, 1.0, 0.9, 0, -0.3),
+    ("deposit", "deposit", "wealth", 5, 0.3, 0.6, -0.6, -0.2, 1, 2.5, 0.0, 30, -0.3),
+    ("pension", "pension", "wealth", 3, -0.6, 0.6, 0.0, 0.3, 2, 2.0, 0.5, 0, -0.8),
+    ("credit", "credit", "credit", 5, 0.6, -0.5, 0.3, -0.3, 3, 2.5, 0.0, 30, -0.8),
+    ("instalment", "instalment", "credit", 4, 0.3, -0.6, 0.2, -0.2, 3, 2.0, 0.0, 30, -0.8),
+    ("insurance", "insurance", "other", 6, 0.0, 0.5, -0.2, 0.1, 1, 1.5, 0.0, 365, -1.5),
+    ("voucher", "voucher", "other", 6, 0.6, -0.4, 0.0, -0.2, 1, 0.5, 0.0, 0, -2.0),
+)
+CATEGORIES: Final = tuple(
+    Category(**dict(zip((field.name for field in fields(Category)), row, strict=True)))  # type: ignore[arg-type]
+    for row in _ROWS
 )
 NAMES: Final = tuple(category.name for category in CATEGORIES)
 VOUCHER: Final = NAMES.index("voucher")
@@ -96,22 +100,22 @@ class Catalogue:
 
     @property
     def offers(self) -> int:
-        """How many items are rankable."""
+        """The number of rankable items."""
         return len(self.quality)
 
     def per_category(self, field: str) -> Floats:
-        """One number of each category, (C,)."""
+        """Returns one field of each category, (C,)."""
         return np.array([getattr(category, field) for category in CATEGORIES], dtype=np.float64)
 
     def pick(self, role: Ints, category: Ints, theme: Ints, uniform: Floats) -> Ints:
-        """Draw one item for each row, popular ones and ones of the theme more often; all arguments (N,)."""
+        """Draws one item for each row, popular items and items of the theme more often; all arguments (N,)."""
         cumulative = self.pick_cumulative[role, category, theme]
         place = np.minimum((uniform[:, None] >= cumulative).sum(axis=1), cumulative.shape[1] - 1)
         return np.asarray(self.pick_items[role, category, place])
 
 
 def build(generator: np.random.Generator, days: int) -> Catalogue:
-    """Draw the catalogue for a simulation of `days` days."""
+    """Draws the catalogue for a simulation of `days` days."""
     names, category, role = _names()
     offers = sum(c.offers for c in CATEGORIES)
     items = len(names)
@@ -141,7 +145,7 @@ def build(generator: np.random.Generator, days: int) -> Catalogue:
 
 
 def offers_frame(catalogue: Catalogue, start: datetime, days: int) -> pl.DataFrame:
-    """The `offers` table: every item, with nulls where an attribute is not of its kind."""
+    """Returns the `offers` table: every item, with nulls where an item has no such attribute."""
     others = len(catalogue.names) - catalogue.offers
     empty = [None] * others
 
@@ -221,7 +225,7 @@ def _related() -> Floats:
 
 
 def _pick_tables(category: Ints, theme: Ints, role: Ints, popularity: Floats) -> tuple[Ints, Floats]:
-    """For each role, category and theme: the items and the cumulative chance of each, padded with the last item."""
+    """Returns items and cumulative chances by role, category and theme, padded with the last item."""
     longest = max(*PER_CATEGORY.values(), *(c.offers for c in CATEGORIES))
     items = np.zeros((5, len(CATEGORIES), longest), dtype=np.int64)
     cumulative = np.ones((5, len(CATEGORIES), len(THEMES), longest))

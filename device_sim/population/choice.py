@@ -1,4 +1,4 @@
-"""How likely a user clicks and converts on each candidate at a moment: the truth that the log only samples."""
+"""The true probabilities of clicks and conversions of each candidate at a moment, which the log only samples."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _GROUP_SURFACE = {"wealth": 1, "credit": 2, "other": -1}
 def click_probability(
     catalogue: Catalogue, people: People, who: Ints, time_ms: Ints, surface: Ints, offer: Ints
 ) -> Floats:
-    """The chance of a click on each candidate if it is shown.
+    """Returns the probability of a click on each candidate if it is shown.
 
     Args:
         catalogue: The items.
-        people: The users as they are now.
-        who: The users deciding, (N,).
-        time_ms: Their moments, (N,).
+        people: The users in their current state.
+        who: The users of the decisions, (N,).
+        time_ms: The moments, (N,).
         surface: Index in SURFACES, (N,).
         offer: The candidates, (N, K).
 
@@ -44,7 +44,7 @@ def click_probability(
 
 
 def convert_probability(catalogue: Catalogue, people: People, who: Ints, offer: Ints) -> Floats:
-    """The chance of a conversion once clicked, (N, K): the product itself counts now, its tile no more."""
+    """Returns the probability of a conversion after a click, (N, K): it depends on the product, not on its tile."""
     category = catalogue.category[offer]
     intent = category == people.intent[who, None]
     price = np.maximum(catalogue.price_log10[offer] + 1.5 - people.money_log10[who, None], 0.0)
@@ -61,7 +61,7 @@ def convert_probability(catalogue: Catalogue, people: People, who: Ints, offer: 
 
 
 def _liking(catalogue: Catalogue, people: People, who: Ints, offer: Ints) -> Floats:
-    """Long-lived taste, for the category and for the offer itself, and the session's whim."""
+    """Returns the logit of taste, for the category and for the offer itself, and of the session's whim."""
     category = catalogue.category[offer]
     own = np.einsum("nd,nkd->nk", people.offer_vector[who], catalogue.vector[offer])
     row = who[:, None]
@@ -79,7 +79,7 @@ def _intent_match(catalogue: Catalogue, people: People, who: Ints, offer: Ints) 
 
 
 def _history(catalogue: Catalogue, people: People, who: Ints, time_ms: Ints, offer: Ints) -> Floats:
-    """Fatigue, holdings, alerts about holdings, and what was just bought or dismissed."""
+    """Returns the logit of fatigue, holdings, alerts about holdings, recent purchases and dismissals."""
     row, category, time = who[:, None], catalogue.category[offer], time_ms[:, None]
     level = alert_level(people, who, time_ms)
     by_category = np.zeros((len(who), len(CATEGORIES)))

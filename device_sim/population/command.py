@@ -1,4 +1,4 @@
-"""`device-sim population`."""
+"""The command `device-sim population`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Annotated
 
 import polars as pl
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from cloud_export.console import print_table, problems, results
 from device_sim.population.population import Population, PopulationConfig, simulate, write
-
-_console = Console()
 
 
 def population(
+    *,
     out: Annotated[Path, typer.Option(help="Folder for the Parquet files; made if needed.")],
     users: Annotated[int, typer.Option(help="How many users.")] = 2000,
     days: Annotated[int, typer.Option(help="How many days.")] = 14,
@@ -32,15 +31,15 @@ def population(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     began_s = perf_counter()
-    with Progress(console=_console, transient=True) as progress:
+    with Progress(console=problems(), transient=True) as progress:
         task = progress.add_task("simulating days", total=days)
         simulated = simulate(config, after_day=lambda done: progress.update(task, completed=done))
     write(simulated, out)
-    _console.print(_summary(simulated, out, perf_counter() - began_s))
+    print_table(results(), _summary(simulated, out, perf_counter() - began_s))
 
 
 def _make_folder(out: Path) -> None:
-    """Before the work, so that a wrong name costs no minutes."""
+    """Makes the folder before the work, so that a wrong name costs no minutes."""
     if out.exists() and not out.is_dir():
         raise typer.BadParameter(f"{out} is a file: give a folder, or a name that is free")
     try:

@@ -1,4 +1,4 @@
-"""A decision in the app: which offers could stand there, which were seen, what the user did with them."""
+"""Simulates the decisions in the app: the eligible offers, the seen ones, and the users' actions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WEALTH = np.array([category.group == "wealth" for category in CATEGORIES])
 
 
 def run_session(world: World, who: Ints, start_ms: Ints, alert: Ints) -> None:
-    """One session of each user: bursts of browsing with decisions between them."""
+    """Simulates one session of each user: bursts of browsing with decisions between them."""
     begin_session(world, who, start_ms, alert)
     decisions = decisions_of_session(world, who)
     for step in range(STEPS):
@@ -25,12 +25,12 @@ def run_session(world: World, who: Ints, start_ms: Ints, alert: Ints) -> None:
 
 
 def decisions_of_session(world: World, who: Ints) -> Ints:
-    """How many decisions each user's session has, (N,), one to four."""
+    """Draws how many decisions each user's session has, (N,), one to four."""
     return 1 + world.generator.binomial(m.FURTHER_DECISIONS_LIMIT, m.FURTHER_DECISION_CHANCE, len(who))
 
 
 def run_step(world: World, who: Ints, decisions: Ints, step: int) -> None:
-    """A burst of browsing and, where `decisions` (N,) of the session are not all made, the next decision."""
+    """Simulates a burst of browsing and, if `decisions` (N,) of the session are not all made, the next decision."""
     generator = world.generator
     more = decisions > step
     mean = m.FIRST_BURST_MEAN if step == 0 else np.where(more, m.LATER_BURST_MEAN, m.LAST_BURST_MEAN)
@@ -43,7 +43,7 @@ def run_step(world: World, who: Ints, decisions: Ints, step: int) -> None:
 
 
 def decide(world: World, who: Ints, first: bool) -> None:
-    """One decision of each user: log it with its truth, then let the user scroll and act."""
+    """Simulates one decision of each user: logs it with its truth, then the user scrolls and acts."""
     generator, people, catalogue = world.generator, world.people, world.catalogue
     tick(people, who, generator.integers(200, 1500, size=len(who)))
     time_ms = people.now_ms[who]

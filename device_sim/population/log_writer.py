@@ -1,4 +1,4 @@
-"""Collect what the simulation emits in batches, and make the tables of the log (DESIGN.md §8) from it."""
+"""Collects the simulation's events and decisions in batches and makes the tables of the log (DESIGN.md §8)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from device_sim.population.catalogue import Catalogue, Flags, Floats, Ints
 
 
 class EventSink(Protocol):
-    """Where events go: a log, or phones."""
+    """The destination of events: a log, or phones."""
 
     def add(self, kind: str | Ints, user: Ints, time_ms: Ints, item: Ints, value: Floats | None = None) -> None:
-        """Take one event for each row, all (N,); `kind` is one word for all or an index in KINDS for each."""
+        """Adds one event for each row, all (N,); `kind` is one word for all or an index in KINDS for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class EventLog:
     _batches: list[tuple[Ints, Ints, NDArray[np.uint8], Ints, NDArray[np.float32]]] = field(default_factory=list)
 
     def add(self, kind: str | Ints, user: Ints, time_ms: Ints, item: Ints, value: Floats | None = None) -> None:
-        """Add one event for each row, all (N,); `kind` is one word for all or an index in KINDS for each."""
+        """Adds one event for each row, all (N,); `kind` is one word for all or an index in KINDS for each."""
         code = m.KINDS.index(kind) if isinstance(kind, str) else kind
         kinds = np.broadcast_to(np.asarray(code, dtype=np.uint8), user.shape)
         values = np.full(user.shape, np.nan) if value is None else value
         self._batches.append((user, time_ms, kinds, item, values.astype(np.float32)))
 
     def frame(self, catalogue: Catalogue, users: list[str], start: datetime) -> pl.DataFrame:
-        """The `events` table, sorted by user and time; a NaN value becomes null."""
+        """Returns the `events` table, sorted by user and time; a NaN value becomes null."""
         user, time_ms, kind, item, value = (np.concatenate(column) for column in zip(*self._batches, strict=True))
         order = np.lexsort((time_ms, user))
         return pl.DataFrame(
@@ -66,16 +66,16 @@ class DecisionBatch:
 
 @dataclass(frozen=True, slots=True)
 class DecisionLog:
-    """Batches of decisions; the first is empty, so that a population in which nobody comes has tables too."""
+    """Batches of decisions; the first is empty, so that a population without sessions has tables too."""
 
     batches: list[DecisionBatch] = field(default_factory=lambda: [_no_decisions()])
 
     def add(self, batch: DecisionBatch) -> None:
-        """Take decisions of 24 candidates each."""
+        """Adds decisions of 24 candidates each."""
         self.batches.append(batch)
 
     def frames(self, catalogue: Catalogue, users: list[str], start: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The `decisions` and `truth` tables, both in the order of user and time."""
+        """Returns the `decisions` and `truth` tables, both in the order of user and time."""
         user, time_ms, shown = self._column("user"), self._column("time_ms"), self._column("shown")
         order = np.lexsort((time_ms, user))
         name = pl.Series("decision", [f"d{number:07}" for number in range(len(order))], dtype=pl.String)
@@ -106,7 +106,7 @@ class DecisionLog:
 
 
 def outcome_lists(shown: Flags, clicked: Flags, converted: Flags) -> NDArray[np.float32]:
-    """Outcomes (N, K, 2) of what was shown, NaN elsewhere; all arguments (N, K)."""
+    """Returns outcomes (N, K, 2) of the shown offers, NaN elsewhere; all arguments (N, K)."""
     outcomes = np.stack([clicked, converted], axis=2).astype(np.float32)
     outcomes[~shown] = np.nan
     return outcomes
@@ -137,7 +137,7 @@ def _moments(time_ms: NDArray[np.generic], start: datetime) -> pl.Series:
 
 
 def _lists(flat: pl.Series, length: int) -> pl.Series:
-    """Cut a flat column into lists of `length`."""
+    """Divides a flat column into lists of `length`."""
     rows = len(flat) // length
     groups = pl.Series(np.repeat(np.arange(rows, dtype=np.uint32), length))
     frame = pl.DataFrame({"group": groups, "flat": flat})

@@ -1,4 +1,4 @@
-"""What happens to what people hold: price changes and due dates. Both become events on the holder's phone."""
+"""Simulates price changes and due dates of holdings; both become events on the holder's phone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIRST_DUE_MINUTE, _LAST_DUE_MINUTE = 8 * 60, 11 * 60
 
 
 def open_day(generator: np.random.Generator, catalogue: Catalogue, people: People, events: EventSink, day: int) -> None:
-    """Record the day's alerts for all holders of the morning, and remember them for clicks and visits."""
+    """Records the day's alerts for all holders of the morning, and stores them for clicks and visits."""
     price_ms, price_pct, price_strength = _price_alerts(generator, catalogue, day)
     due_ms, due_left, due_strength = _due_alerts(generator, catalogue, people, day)
     price = people.held & (price_strength > 0)
@@ -33,7 +33,7 @@ def open_day(generator: np.random.Generator, catalogue: Catalogue, people: Peopl
 
 
 def close_day(catalogue: Catalogue, people: People, day: int) -> None:
-    """After its due date a deposit is paid out; a loan's next instalment and a policy's next year begin."""
+    """Ends the day: due deposits are paid out; loans and insurance policies get their next due date."""
     days = catalogue.per_category("due_days")[catalogue.category[: catalogue.offers]].astype(np.int64)
     deposit = catalogue.category[: catalogue.offers] == NAMES.index("deposit")
     over = people.due_day == day
@@ -42,14 +42,14 @@ def close_day(catalogue: Catalogue, people: People, day: int) -> None:
 
 
 def alert_level(people: People, who: Ints, time_ms: Ints) -> Floats:
-    """How much each holding is on the user's mind, (N, O) in [0, 1]; what comes later in the day does not count yet."""
+    """Returns the alert level of each holding, (N, O) in [0, 1]; alerts later in the day do not count yet."""
     age_ms = time_ms[:, None] - people.alert_ms[:, who]
     level = people.alert_strength[:, who] * np.exp2(-np.maximum(age_ms, 0) / (m.ALERT_HALF_LIFE_H * m.HOUR_MS))
     return np.asarray(np.where(age_ms >= 0, level, 0.0).max(axis=0))
 
 
 def _price_alerts(generator: np.random.Generator, catalogue: Catalogue, day: int) -> tuple[Ints, Floats, Floats]:
-    """Time, change in % and strength (0: no alert) for each offer, (O,).
+    """Returns time, change in % and strength (0: no alert) for each offer, (O,).
 
     A category moves as one, each fund adds its own part; Student's t because real returns have heavy tails.
     """
@@ -68,7 +68,7 @@ def _price_alerts(generator: np.random.Generator, catalogue: Catalogue, day: int
 def _due_alerts(
     generator: np.random.Generator, catalogue: Catalogue, people: People, day: int
 ) -> tuple[Ints, Floats, Floats]:
-    """Time, days left and strength (0: no alert) for each user and offer, (U, O)."""
+    """Returns time, days left and strength (0: no alert) for each user and offer, (U, O)."""
     left = people.due_day - day
     minute = generator.integers(_FIRST_DUE_MINUTE, _LAST_DUE_MINUTE, size=(len(people.stage), 1))
     time_ms = _time_ms(day, np.broadcast_to(minute, left.shape))
@@ -77,7 +77,7 @@ def _due_alerts(
 
 
 def _time_ms(day: int, minute: Ints) -> Ints:
-    """The second within the minute is the offer's number, the millisecond is zero.
+    """Returns times whose second within the minute is the offer's number and whose millisecond is zero.
 
     Events of a session never fall on a full second, so a user's alerts meet neither each other nor a session's events:
     times are distinct by construction. It needs at most 60 offers, and no offer with both a price and a due date.

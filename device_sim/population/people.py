@@ -1,4 +1,4 @@
-"""The simulated users: who they are (drawn once) and where they stand (changed in place as days pass)."""
+"""The simulated users: traits (drawn once) and state (changed in place day by day)."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _STAYED_AWAY: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class People:
-    """Arrays over `U` users; the fields under "state" are written in place, the reference never changes."""
+    """Arrays over `U` users; the fields under "state" are written in place."""
 
-    # who they are
+    # traits
     age: Ints  # (U,) index in AGE_BANDS
     city: Ints
     risk_level: Ints
@@ -73,7 +73,7 @@ class People:
 
 
 def draw(generator: np.random.Generator, users: int, catalogue: Catalogue) -> People:
-    """Draw `users` people as they are on the first midnight."""
+    """Draws `users` people in their state on the first midnight."""
     age = generator.choice(len(AGE_BANDS), size=users, p=AGE_SHARE)
     city = generator.choice(len(CITY_TIERS), size=users, p=CITY_SHARE)
     age_z, city_z = (age - 1.77) / 1.22, 1.0 - city
@@ -116,14 +116,14 @@ def draw(generator: np.random.Generator, users: int, catalogue: Catalogue) -> Pe
 
 
 def part_of(people: People, who: Ints) -> People:
-    """Copies of some of the people, (N,), as a population of their own."""
+    """Returns copies of some of the people, (N,), as a population of their own."""
     arrays = {field.name: getattr(people, field.name) for field in fields(People)}
     by_alert = ("alert_ms", "alert_strength")  # the only ones whose first axis is not the users
     return People(**{name: array[:, who] if name in by_alert else array[who] for name, array in arrays.items()})
 
 
 def pass_night(generator: np.random.Generator, people: People, came: Flags) -> None:
-    """Move stages and tastes one day on; `came` (U,) says who had a session."""
+    """Advances stages and tastes by one day; `came` (U,) tells which users had a session."""
     table = np.cumsum(np.array([_STAYED_AWAY, _CAME]), axis=2)[came.astype(np.int64), people.stage]
     uniform = generator.random(len(came))
     people.stage[:] = np.minimum((uniform[:, None] >= table).sum(axis=1), len(m.STAGES) - 1)
@@ -132,7 +132,7 @@ def pass_night(generator: np.random.Generator, people: People, came: Flags) -> N
 
 
 def users_frame(people: People) -> pl.DataFrame:
-    """The `users` table: what the cloud knows of each user beside the log."""
+    """Returns the `users` table: the cloud's data on each user beside the log."""
     return pl.DataFrame(
         {
             "user": user_names(len(people.age)),
@@ -144,12 +144,12 @@ def users_frame(people: People) -> pl.DataFrame:
 
 
 def user_names(users: int) -> list[str]:
-    """`u000000`, `u000001` …, in the order of the arrays."""
+    """Returns the names `u000000`, `u000001` …, in the order of the arrays."""
     return [f"u{index:06}" for index in range(users)]
 
 
 def first_due_day(generator: np.random.Generator, catalogue: Catalogue, offer: Ints, day: Ints | int) -> Ints:
-    """When something bought on `day` falls due; NO_DUE_DAY where its category has no due date.
+    """Draws the due day of purchases on `day`; NO_DUE_DAY where the category has no due date.
 
     Short terms exist (a week), so that some purchases fall due inside a two-week simulation.
     """
@@ -159,7 +159,7 @@ def first_due_day(generator: np.random.Generator, catalogue: Catalogue, offer: I
 
 
 def _draw_taste(generator: np.random.Generator, catalogue: Catalogue, attributes: Floats) -> Floats:
-    """Attributes move the taste, a few shared factors tie categories together, the rest is a person's own."""
+    """Draws tastes: attributes shift them, a few shared factors correlate categories, the rest is individual."""
     users, categories = len(attributes), len(CATEGORIES)
     slopes = np.stack([catalogue.per_category(name) for name in ("age", "boldness", "city")])
     loadings = generator.normal(0, m.TASTE_FACTOR_SD / 2, (4, categories))
@@ -178,7 +178,7 @@ def _draw_holdings(generator: np.random.Generator, catalogue: Catalogue, taste: 
 
 
 def _draw_due_days(generator: np.random.Generator, catalogue: Catalogue, held: Flags) -> Ints:
-    """Holdings were bought at any time before, so what is due is spread over the whole term."""
+    """Draws due days spread over the whole term: holdings were bought at any time before."""
     days = catalogue.per_category("due_days")[catalogue.category[: catalogue.offers]]
     due = np.floor(generator.random(held.shape) * days).astype(np.int64)
     return np.where(held & (days > 0), due, NO_DUE_DAY)

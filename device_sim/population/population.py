@@ -1,4 +1,4 @@
-"""A simulated wealth scene: users whose click and conversion probabilities are known at every moment.
+"""Simulates a wealth scene: users whose click and conversion probabilities are known at every moment.
 
 The default input of the project, and the only one with a truth to measure rankers against. Every mechanism and
 constant is explained in docs/population.md. Clocks are UTC and so are the users' days.
@@ -27,7 +27,7 @@ _DAYS_LIMIT = 366
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PopulationConfig:
-    """What to simulate.
+    """The settings of a simulation.
 
     Attributes:
         users: How many users, 1 to 1,000,000.
@@ -73,10 +73,10 @@ class Population:
 
 
 def simulate(config: PopulationConfig, *, after_day: Callable[[int], None] | None = None) -> Population:
-    """Simulate a population.
+    """Simulates a population.
 
     Args:
-        config: What to simulate.
+        config: The settings.
         after_day: Called with the number of days done, for a progress bar.
 
     Returns:
@@ -88,7 +88,7 @@ def simulate(config: PopulationConfig, *, after_day: Callable[[int], None] | Non
 
 
 def new_world(config: PopulationConfig) -> World:
-    """The population on its first midnight; what happens is kept, the pages are in random order."""
+    """Returns the population on its first midnight; events are logged, and pages are in random order."""
     # Separate streams: a change in how users are drawn leaves the catalogue as it was.
     of_catalogue, of_people, of_days = (
         np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)
@@ -105,7 +105,7 @@ def new_world(config: PopulationConfig) -> World:
 
 
 def live(world: World, start: date, days: int, *, after_day: Callable[[int], None] | None = None) -> None:
-    """Let the first `days` days pass; `after_day` is called with the number of days done."""
+    """Simulates the first `days` days; `after_day` is called with the number of finished days."""
     for day in range(days):
         _simulate_day(world, day, is_weekend(start, day))
         if after_day is not None:
@@ -113,12 +113,12 @@ def live(world: World, start: date, days: int, *, after_day: Callable[[int], Non
 
 
 def is_weekend(start: date, day: int) -> bool:
-    """Whether the day, 0 = `start`, is a Saturday or a Sunday."""
+    """Returns whether the day, 0 = `start`, is a Saturday or a Sunday."""
     return (start + timedelta(days=day)).weekday() >= 5
 
 
 def tables(world: World, config: PopulationConfig) -> Population:
-    """What happened in a world of `new_world` so far; `config` says when it started and how long its campaigns run."""
+    """Returns the tables of a world of `new_world` so far; `config` has its start and the length of its campaigns."""
     if not isinstance(world.events, EventLog) or not isinstance(world.decisions, DecisionLog):
         raise TypeError("this world keeps no log; make it with `new_world`")
     start = datetime.combine(config.start, time())
@@ -134,7 +134,7 @@ def tables(world: World, config: PopulationConfig) -> Population:
 
 
 def write(population: Population, folder: Path) -> None:
-    """Write `<table>.parquet` for each table into `folder`, which is made if needed.
+    """Writes `<table>.parquet` for each table into `folder`, which is made if needed.
 
     Raises:
         OSError: The folder cannot be made or written to.
@@ -146,7 +146,7 @@ def write(population: Population, folder: Path) -> None:
 
 
 def oracle_scores(truth: pl.DataFrame, weights: tuple[float, float] = (1.0, 0.5)) -> NDArray[np.float64]:
-    """The best score a ranker could give: the weighted sum of the true outcome probabilities.
+    """Returns the best possible scores of a ranker: the weighted sums of the true outcome probabilities.
 
     Args:
         truth: The table `truth`, or rows of it.

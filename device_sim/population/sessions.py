@@ -1,4 +1,4 @@
-"""When users come, and what they do before and between decisions: all users' n-th session of a day advance together."""
+"""Simulates visits and browsing: the n-th sessions of a day of all users advance together."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _PAGE_VIEW, _ITEM_VIEW, _SEARCH = (m.KINDS.index(kind) for kind in ("page_view",
 
 
 class DecisionSink(Protocol):
-    """Where decisions go once their users have looked: a log, or nowhere."""
+    """The destination of decisions once their users have seen them, such as a log."""
 
     def add(self, batch: DecisionBatch) -> None:
-        """Take decisions, each with its truth and outcomes; what the users do next comes as events."""
+        """Adds decisions, each with its truth and outcomes; the users' next actions are events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Everything one simulation holds."""
+    """The whole state of one simulation."""
 
     generator: np.random.Generator
     catalogue: Catalogue
@@ -49,21 +49,21 @@ class World:
 
 
 class Arrange(Protocol):
-    """What ranks: the app's part of a decision."""
+    """The ranker of the app."""
 
     def __call__(self, world: World, who: Ints, time_ms: Ints, surface: Ints) -> Ints:
-        """The offers of each page in their order, (N, K); the users see the first of them.
+        """Returns the offers of each page in order, (N, K); the users see the first of them.
 
         Args:
-            world: As it is now.
-            who: The users deciding, (N,).
-            time_ms: Their moments, (N,).
+            world: The current state.
+            who: The users of the decisions, (N,).
+            time_ms: The moments, (N,).
             surface: Index in SURFACES, (N,).
         """
 
 
 def plan_day(world: World, who: Ints, day: int, weekend: bool) -> tuple[Ints, Ints]:
-    """Start of each session in ms, (N, 5) sorted (`planned` tells the real ones), and its alert or NO_OFFER."""
+    """Returns the start of each session in ms, (N, 5) sorted (`planned` tells the real ones), and alert or NO_OFFER."""
     generator, people = world.generator, world.people
     users, slots, stage = len(who), m.SESSIONS_PER_DAY_LIMIT, people.stage[who]
     rate = np.array(m.STAGE_SESSIONS_PER_DAY)[stage] * people.visit_rate[who] * (m.WEEKEND_FACTOR if weekend else 1)
@@ -80,12 +80,12 @@ def plan_day(world: World, who: Ints, day: int, weekend: bool) -> tuple[Ints, In
 
 
 def planned(starts: Ints, day: int) -> Flags:
-    """Which of the planned starts are real."""
+    """Returns which of the planned starts are real."""
     return np.asarray(starts < _NOT_PLANNED + day * m.DAY_MS)
 
 
 def begin_session(world: World, who: Ints, start_ms: Ints, alert: Ints) -> None:
-    """Open the app: forget the last session's mood, choose what to come for."""
+    """Begins a session: draws a new mood and a new intent."""
     generator, people, catalogue = world.generator, world.people, world.catalogue
     before = people.now_ms[who]
     now = np.maximum(start_ms, before + m.SESSION_GAP_MS)
@@ -105,7 +105,7 @@ def begin_session(world: World, who: Ints, start_ms: Ints, alert: Ints) -> None:
 
 
 def browse(world: World, who: Ints) -> None:
-    """One page view, item view or search for each user, mostly about what they came for."""
+    """Records one page view, item view or search for each user, mostly within the user's intent."""
     generator, people, catalogue = world.generator, world.people, world.catalogue
     advance(world, who, np.clip(generator.lognormal(np.log(m.GAP_MEDIAN_S), m.GAP_LOG_SD, len(who)), 1, m.GAP_LIMIT_S))
     wander = generator.random(len(who)) < m.WANDER_SHARE
@@ -126,14 +126,14 @@ def browse(world: World, who: Ints) -> None:
 
 
 def viewed_amount(world: World, item: Ints) -> Floats:
-    """The amount an offer's page was opened with; NaN for other items."""
+    """Returns the amount with which an offer's page was opened; NaN for other items."""
     offers = world.catalogue.offers
     least_log10 = world.catalogue.price_log10[np.minimum(item, offers - 1)]
     return np.where(item < offers, 10 ** (least_log10 + world.generator.normal(0.5, 0.4, len(item))), np.nan)
 
 
 def advance(world: World, who: Ints, seconds: Floats) -> None:
-    """Let time pass for each user, (N,) seconds; the intent and the focus may change meanwhile."""
+    """Advances each user's time, (N,) seconds; intent and focus may change."""
     generator, people = world.generator, world.people
     tick(people, who, (seconds * 1000).astype(np.int64))
     switch = generator.random(len(who)) < -np.expm1(-seconds / m.INTENT_STAY_S)
@@ -146,13 +146,13 @@ def advance(world: World, who: Ints, seconds: Floats) -> None:
 
 
 def tick(people: People, who: Ints, milliseconds: Ints) -> None:
-    """Move the users' clocks on by at least 2 ms, never to a full second: those belong to alerts (market.py)."""
+    """Advances the users' clocks by at least 2 ms, never to a full second: those are for alerts (market.py)."""
     now = people.now_ms[who] + np.maximum(milliseconds, 2)
     people.now_ms[who] = now + (now % 1000 == 0)
 
 
 def _alert_visits(world: World, who: Ints, day: int) -> tuple[Floats, Ints]:
-    """Some who were alerted today come to look; the strongest alert of the day counts."""
+    """Returns the visits of users who were alerted today; the strongest alert of the day counts."""
     generator, people = world.generator, world.people
     alerted_ms = people.alert_ms[0, who]
     today = np.where(alerted_ms >= day * m.DAY_MS, people.alert_strength[0, who], 0.0)
@@ -166,7 +166,7 @@ def _alert_visits(world: World, who: Ints, day: int) -> tuple[Floats, Ints]:
 
 
 def _choose_intent(world: World, who: Ints) -> None:
-    """A new intent from the long-lived taste and what people in general come for."""
+    """Draws a new intent from the long-lived taste and the general demand."""
     people = world.people
     weight = np.exp(m.INTENT_TASTE_WEIGHT * people.taste[who]) * _demand(world.catalogue)
     people.intent[who] = _draw(world.generator, weight)
@@ -187,7 +187,7 @@ def _demand(catalogue: Catalogue) -> Floats:
 
 
 def _draw(generator: np.random.Generator, weight: Floats) -> Ints:
-    """One index for each row of weights (N, C)."""
+    """Draws one index for each row of weights (N, C)."""
     cumulative = np.cumsum(weight, axis=1)
     uniform = generator.random(len(weight)) * cumulative[:, -1]
     return np.asarray(np.minimum((uniform[:, None] >= cumulative).sum(axis=1), weight.shape[1] - 1))

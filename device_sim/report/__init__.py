@@ -1,0 +1,1 @@
+"""The command `report`: one page of pictures of all results."""

@@ -1,4 +1,4 @@
-"""The bench: this one machine's own times, quiet and disturbed; no phone's."""
+"""The report's section on the bench: times of the benched machine, quiet and disturbed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TITLE: Final = "Timed on the benched machine"
 
 
 def bench_section(bench: Bench | None) -> str:
-    """One picture, the percentiles, and the rest of what was measured.
+    """Returns the section: one picture, the percentiles, and the other measurements.
 
     Args:
-        bench: what `device-sim bench --json` wrote; None = it was not run.
+        bench: The result of `device-sim bench --json`; None = there is none.
     """
     if bench is None:
         return missing(

@@ -1,4 +1,4 @@
-"""Colours for kinds of things that have no order; mid tones, to be told apart on a light and on a dark page."""
+"""Colours and markers for unordered kinds; mid tones, distinguishable on a light and on a dark page."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _T = TypeVar("_T")
 
 
 def toned(kinds: Iterable[_T]) -> Mapping[_T, str]:
-    """A colour for each, in their order; after ten they come again."""
+    """Returns a colour for each kind, in order; after ten the colours repeat."""
     return {kind: _TONES[place % len(_TONES)] for place, kind in enumerate(kinds)}
 
 
 def marked(kinds: Iterable[_T]) -> Mapping[_T, str]:
-    """A shape for each, so that nothing hangs on colour alone."""
+    """Returns a marker for each kind, so that no meaning depends on colour alone."""
     return {kind: MARKERS[place % len(MARKERS)] for place, kind in enumerate(kinds)}

@@ -1,4 +1,4 @@
-"""`device-sim report`."""
+"""The command `device-sim report`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-_out = Console()
-_err = Console(stderr=True)
+from cloud_export.console import print_line, print_problem, results
 
 
 def report(
+    *,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("device-sim-report.html"),
     bundle: Annotated[Path | None, typer.Option(help="The .edge file to estimate; absent = the counted one.")] = None,
     bench: Annotated[Path | None, typer.Option(help="What `device-sim bench --json` wrote.")] = None,
@@ -40,12 +39,12 @@ def report(
             bundle=bundle, bench=bench, fleet=fleet, estimates=estimates, counts=counts or (), validation=validation
         )
         write_whole(out, render(gather(files)))
-    _out.print(f"wrote {out}", highlight=False, markup=False, soft_wrap=True)
+    print_line(results(), f"wrote {out}")
 
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Known troubles in one clear line; anything else is a defect and keeps its traceback."""
+    """Prints the known errors as one line; any other exception is a defect and keeps its traceback."""
     from device_sim.bench.bench_types import BenchFileError
     from device_sim.cores import UnknownCoreError
     from device_sim.counts.counts import CountsFileError
@@ -60,5 +59,5 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (*files, UnknownCoreError, CountsWithoutCachesError, EdgeError, OSError) as problem:
-        _err.print(f"{type(problem).__name__}: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+        print_problem(problem)
         raise typer.Exit(2) from None

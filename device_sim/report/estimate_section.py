@@ -1,4 +1,4 @@
-"""Devices and how long an operation is estimated to take on each: intervals, never one figure."""
+"""The report's section on estimates: the interval of each operation on each device."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _LONGEST_LABEL = 36
 
 
 def estimate_section(estimates: Estimates | None, why_none: str = "") -> str:
-    """A picture each of rank and record, all intervals, and what the scenarios assume.
+    """Returns the section: pictures of rank and record, all intervals, and the scenarios' assumptions.
 
     Args:
-        estimates: what was estimated; None = nothing.
-        why_none: the reason, where something was tried.
+        estimates: The estimates; None = there are none.
+        why_none: The reason, if estimating was tried.
     """
     if estimates is None or not estimates.devices:
         return missing(
@@ -59,7 +59,7 @@ def estimate_section(estimates: Estimates | None, why_none: str = "") -> str:
 
 
 def span(interval: Interval | None) -> str:
-    """An interval as text: "0.9 to 2.1 ms", with two digits."""
+    """Returns an interval as text with two digits: "0.9 to 2.1 ms"."""
     if interval is None:
         return "–"
     low, high = duration(_coarse(interval.low_us)), duration(_coarse(interval.high_us))

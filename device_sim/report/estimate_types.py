@@ -1,14 +1,13 @@
-"""What the report reads of the JSON file of `device-sim estimate`; the file holds more than is drawn."""
+"""The fields that the report reads from the JSON file of `device-sim estimate`; others are ignored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from device_sim.files import read_json
+from device_sim.files import Frozen, JsonFile
 
 FORMAT: Final = 1
 TYPICAL: Final = "typical"
@@ -18,11 +17,11 @@ class EstimatesFileError(Exception):
     """A file of estimates is not usable; the message names the file, the field and the fix."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+class _Shown(Frozen):
+    model_config = ConfigDict(extra="ignore")
 
 
-class Interval(_Frozen):
+class Interval(_Shown):
     """An operation's estimated time in a scenario, in microseconds."""
 
     operation: str
@@ -37,14 +36,14 @@ class Interval(_Frozen):
         return self
 
 
-class CoreEstimates(_Frozen):
-    """What was estimated on one of a device's cores."""
+class CoreEstimates(_Shown):
+    """The estimates on one of a device's cores."""
 
     core: str
     estimates: tuple[Interval, ...]
 
 
-class Profile(_Frozen):
+class Profile(_Shown):
     """The device, as its profile names it."""
 
     name: str
@@ -52,7 +51,7 @@ class Profile(_Frozen):
     device_class: str = Field(alias="class")
 
 
-class DeviceEstimates(_Frozen):
+class DeviceEstimates(_Shown):
     """All estimates of a device."""
 
     profile: Profile
@@ -60,31 +59,36 @@ class DeviceEstimates(_Frozen):
 
     @property
     def main_core(self) -> str:
-        """The core that an app in use runs on."""
+        """The core that runs an app in use."""
         return self.cores[0].core if self.cores else "no core"
 
     def interval(self, operation: str, scenario: str = TYPICAL) -> Interval | None:
-        """One of them, if it was estimated."""
+        """Returns one interval, if it was estimated."""
         found = (one for core in self.cores for one in core.estimates)
         return next((one for one in found if (one.operation, one.scenario) == (operation, scenario)), None)
 
 
-class Scenario(_Frozen):
-    """What was assumed."""
+class Scenario(_Shown):
+    """The assumption of a scenario."""
 
     assumption: str
 
 
-class Bundle(_Frozen):
-    """What was estimated."""
+class Bundle(_Shown):
+    """The estimated bundle."""
 
     name: str
     scene: str
     size_bytes: int
 
 
-class Estimates(_Frozen):
+class Estimates(JsonFile):
     """The file, as far as the report shows it."""
+
+    model_config = ConfigDict(extra="ignore")
+    file_error: ClassVar = EstimatesFileError
+    file_fix: ClassVar = "give a file that `device-sim estimate --json` wrote, or estimate again"
+    file_format: ClassVar = FORMAT
 
     format: int
     caution: str
@@ -92,13 +96,3 @@ class Estimates(_Frozen):
     bundle: Bundle
     scenarios: Mapping[str, Scenario]
     devices: tuple[DeviceEstimates, ...]
-
-
-def read_estimates(path: Path) -> Estimates:
-    """Read what `device-sim estimate --json` wrote.
-
-    Raises:
-        EstimatesFileError: The file is not readable or not in the format.
-    """
-    fix = "give a file that `device-sim estimate --json` wrote, or estimate again"
-    return read_json(path, Estimates, EstimatesFileError, fix=fix, version=FORMAT)

@@ -1,4 +1,4 @@
-"""The fleet's curves: what adjusting on the phone is worth a day, and what each arm loses against the oracle."""
+"""The report's section on the fleet: the lift of adjusting on the phone by day, and each arm's regret."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _MEANINGS: Final[Mapping[str, str]] = {
 
 
 def fleet_section(result: FleetResult | None) -> str:
-    """Two pictures, what must be zero, and the arms' totals.
+    """Returns the section: two pictures, the figures that must be zero, and the arms' totals.
 
     Args:
-        result: what `device-sim fleet --json` wrote; None = it was not run.
+        result: The result of `device-sim fleet --json`; None = there is none.
     """
     if result is None:
         return missing(

@@ -1,4 +1,4 @@
-"""What the page shows, read from the files that were named and, where none was, from what is shipped."""
+"""Reads the inputs of the report from the named files, or else from the shipped ones."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from device_sim.bench.bench_types import read_bench
-from device_sim.counts.counts import BundleCounts, read_bundle_counts
+from device_sim.bench.bench_types import Bench
+from device_sim.counts.counts import BundleCounts
 from device_sim.estimate import cycle_model
 from device_sim.estimate.as_json import answer_table
 from device_sim.estimate.choose_counts import BundleIdentity, NoCountsError, identify, shipped_counts
@@ -16,8 +16,8 @@ from device_sim.estimate.device_estimates import answer
 from device_sim.estimate.profile import shipped_profiles
 from device_sim.estimate.scalar_ipc import read_scalar_ipc
 from device_sim.estimate.scenarios import find_scenarios
-from device_sim.fleet.result import read_fleet_result
-from device_sim.report.estimate_types import Estimates, read_estimates
+from device_sim.fleet.result import FleetResult
+from device_sim.report.estimate_types import Estimates
 from device_sim.report.page import Inputs
 from device_sim.validation import scored_points
 
@@ -26,7 +26,7 @@ _SHOWN_SCENE: Final = "wealth"  # of several shipped ones, where no bundle is na
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What the command line names; None = not named."""
+    """The files that the command line names; None = not named."""
 
     bundle: Path | None = None
     bench: Path | None = None
@@ -37,25 +37,25 @@ class Files:
 
 
 def gather(files: Files) -> Inputs:
-    """Read everything.
+    """Reads all inputs.
 
     Raises:
-        EdgeError: the bundle is not usable.
+        EdgeError: The bundle is not usable.
         CountsFileError, BenchFileError, FleetFileError, EstimatesFileError, ScoredPointsError, CalibrationError:
-            that file is not usable; each names the file, the field and the fix.
+            A file is not usable; each names the file, the field and the fix.
     """
     identity = identify(files.bundle) if files.bundle else None
-    given = tuple(read_bundle_counts(file) for file in files.counts)
+    given = tuple(BundleCounts.read_json(file) for file in files.counts)
     counted = given or _of_one_scene(shipped_counts(), identity)
-    estimates, why = (read_estimates(files.estimates), "") if files.estimates else _estimated(identity, counted)
+    estimates, why = (Estimates.read_json(files.estimates), "") if files.estimates else _estimated(identity, counted)
     return Inputs(
         estimates=estimates,
         why_no_estimates=why,
         counts=counted,
         points=_points(files.validation),
         calibration=cycle_model.read_calibration() if cycle_model.SHIPPED.exists() else None,
-        fleet=read_fleet_result(files.fleet) if files.fleet else None,
-        bench=read_bench(files.bench) if files.bench else None,
+        fleet=FleetResult.read_json(files.fleet) if files.fleet else None,
+        bench=Bench.read_json(files.bench) if files.bench else None,
     )
 
 
@@ -66,7 +66,7 @@ def _of_one_scene(counted: Sequence[BundleCounts], identity: BundleIdentity | No
 
 
 def _estimated(identity: BundleIdentity | None, counted: Sequence[BundleCounts]) -> tuple[Estimates | None, str]:
-    """For every shipped profile in every scenario; without a bundle, of the bundle that was counted."""
+    """Estimates every shipped profile in every scenario; without a bundle, for the counted bundle."""
     if not counted:
         return None, "Nothing was counted for this scene, so nothing can be estimated."
     first = counted[0]

@@ -1,4 +1,4 @@
-"""Where the instructions go: of each operation on each core, by stage of the call and by whose code it was."""
+"""The report's section on instructions: each operation on each core, by stage and by library."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ def instructions_section(counted: Sequence[BundleCounts]) -> str:
 
 
 def stacked_bars(groups: Sequence[tuple[str, Sequence[Bar]]], name: str, description: str) -> str:
-    """Bars of equal length, each cut into its parts.
+    """Draws bars of equal length, each divided into its parts.
 
     Args:
-        groups: a heading and the bars below it.
-        name: of the picture within the page.
-        description: what it shows, for those who cannot see it.
+        groups: A heading and the bars below it.
+        name: The picture's name within the page.
+        description: The text alternative of the picture.
     """
     kinds = list(dict.fromkeys(part for _, bars in groups for bar in bars for part in bar.parts))
     colours, rows = toned(kinds), sum(len(bars) + 1 for _, bars in groups)
@@ -116,7 +116,7 @@ def stacked_bars(groups: Sequence[tuple[str, Sequence[Bar]]], name: str, descrip
 
 
 def short_count(value: float) -> str:
-    """A count with three digits: "812", "20.1 k", "1.25 M"."""
+    """Returns a count with three digits: "812", "20.1 k", "1.25 M"."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size * 0.9995:
             return f"{value / size:.3g} {unit}"

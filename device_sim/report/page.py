@@ -1,4 +1,4 @@
-"""The page of pictures: one HTML file that loads nothing, of whatever is at hand."""
+"""The report page: one HTML file without external resources, of all available inputs."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ NOT_SAID: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the page shows; what is None or empty gets a section that says how to make it.
+    """The inputs of the page; a missing input gets a section that tells how to make it.
 
     Attributes:
-        why_no_estimates: What stood in the way, where estimates were tried.
+        why_no_estimates: Why estimating failed, if it was tried.
     """
 
     estimates: Estimates | None = None
@@ -50,7 +50,7 @@ class Inputs:
 
 
 def render(inputs: Inputs) -> str:
-    """The page as text: pure, and the same inputs give the same page."""
+    """Returns the page as text; the same inputs give the same page."""
     limits = "".join(f"<li>{escape(words)}</li>" for words in NOT_SAID)
     body = (
         estimate_section(inputs.estimates, inputs.why_no_estimates)
@@ -66,7 +66,7 @@ def render(inputs: Inputs) -> str:
 
 
 def _headline(estimates: Estimates | None) -> str:
-    """The cheapest and the dearest class, as far as they were estimated."""
+    """Returns the headline: the estimates of the slowest and the fastest device."""
     devices = [device for device in estimates.devices if device.interval("rank")] if estimates else []
     if not devices:
         return "No latency was estimated, so this page claims none."
@@ -89,6 +89,6 @@ def _fastest(devices: Sequence[DeviceEstimates]) -> DeviceEstimates:
 
 
 def _middle(device: DeviceEstimates) -> float:
-    """The geometric middle of the interval, squared: for ordering only."""
+    """Returns the squared geometric middle of the interval, for ordering only."""
     interval = device.interval("rank")
     return interval.low_us * interval.high_us if interval else 0.0

@@ -1,4 +1,4 @@
-"""What stands where a section has nothing to show: what is not there, and how to make it."""
+"""The placeholder of a section without input: it tells how to make the input."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from cloud_export.html.markup import section
 
 
 def missing(title: str, words: str, command: str) -> str:
-    """A section without its pictures."""
+    """Returns a section that names the missing input and the command that makes it."""
     return section(title, f"<p>{escape(words)} What makes them:</p><pre>{escape(command)}</pre>")

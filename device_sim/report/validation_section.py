@@ -1,4 +1,4 @@
-"""How far the cycle model can be trusted: its predictions beside published times that it had not seen."""
+"""The report's section on validation: the cycle model's predictions and unseen published times."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ BAND: Final = 0.2
 
 
 def validation_section(points: ScoredPoints | None, calibration: Calibration | None) -> str:
-    """The scatter of every model on every device, and the errors by core.
+    """Returns the section: the scatter of every model on every device, and the errors by core.
 
     Args:
-        points: what `device-sim validate --write-points` wrote; None = there is none.
-        calibration: whose errors are shown; None = they are not known.
+        points: The result of `device-sim validate --write-points`; None = there is none.
+        calibration: The calibration whose errors are shown; None = there is none.
     """
     if points is None or not points.points:
         nothing = missing(

@@ -1,0 +1,1 @@
+"""The command `validate`: fits and scores the cycle model on published timings."""

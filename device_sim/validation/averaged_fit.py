@@ -1,14 +1,14 @@
-"""The fit that `estimate` uses: the mean of many small non-negative fits, none of which is trusted alone.
+"""Fits the shipped cycle models: the mean of many small non-negative fits.
 
-A device has some two dozen published models. Three coefficients leave out what matters on one core or another (which
-cache level counts, whether memory instructions cost more than others); five or six, fitted at once on half of the
-models, follow chance. So each plausible small set of columns is fitted by itself, and the coefficients are averaged,
-which is linear in the counts again. (Averaging over models instead of choosing one: Hoeting and others 1999,
-"Bayesian model averaging"; here with equal weights.)
+A device has some two dozen published models. Three coefficients leave out terms that matter on some cores (which cache
+level matters, whether memory instructions cost more than others); five or six, fitted at once on half of the models,
+overfit. So each plausible small set of columns is fitted by itself, and the coefficients are averaged, which is linear
+in the counts again. (Averaging over models instead of choosing one: Hoeting and others 1999, "Bayesian model
+averaging"; here with equal weights.)
 
-The sets: {fma, all others} or {fma, memory instructions, the rest}, each with every non-empty choice of the cache
-levels that were simulated: 14 sets with three levels, 6 with two. Not pre-registered; docs/adr/0018-cycle-model.md says
-how it was found and how it was checked.
+The sets: {fma, all others} or {fma, memory instructions, the rest}, each with every non-empty choice of the simulated
+cache levels: 14 sets with three levels, 6 with two. The form was not pre-registered; docs/adr/0018-cycle-model.md
+describes how it was found and checked.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from device_sim.validation.fitting import Array, fit_relative_squares
 
 COLUMNS: Final = ("fma", "memory", "rest", "l1_miss", "l2_miss", "l3_miss")
 _MISSES: Final = (3, 4, 5)
-# Columns that share one coefficient stand together.
+# Columns in one group share one coefficient.
 _INSTRUCTIONS: Final[tuple[tuple[tuple[int, ...], ...], ...]] = (((0,), (1, 2)), ((0,), (1,), (2,)))
 
 
 def fit_averaged(columns: Array, target: Array) -> Array:
-    """The mean of the coefficients of all sets, each fitted by least squares of the relative error.
+    """Returns the mean of the coefficients of all sets, each fitted by least squares of the relative error.
 
     Args:
         columns: Non-negative, in the order of COLUMNS, shape [points, 6]; a cache level that was not simulated is zero.

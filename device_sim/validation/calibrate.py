@@ -1,4 +1,4 @@
-"""The calibration that is shipped: coefficients of each core, and the errors found where they could be checked."""
+"""Makes the shipped calibration: coefficients of each core, and the errors where they could be measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from device_sim.validation.predictions import Evaluated, Pair
 from device_sim.validation.results import Score
 from device_sim.validation.scoring import BASELINE, CYCLE_MODEL, Form, fit
 
-_DIGITS = 6  # what remains is below what another solver or processor would give
+_DIGITS = 6  # further digits differ between solvers and processors
 
 
 def calibrate(
@@ -21,12 +21,12 @@ def calibrate(
     evaluated: Sequence[Evaluated],
     transfers: Mapping[tuple[str, str], Sequence[Pair]],
 ) -> Calibration:
-    """Fit each core on all its devices, and put the errors beside it that `evaluate` found.
+    """Fits each core on all its devices, and adds the errors that `evaluate` found.
 
     Args:
-        published_sha256: Of the table.
-        references: For the versions behind the counts.
-        evaluated: Every device that is fitted on.
+        published_sha256: The hash of the table.
+        references: The counts, for their versions.
+        evaluated: Every device of the fit.
         transfers: Predictions of cores by their relatives' coefficients.
     """
     cores = {}
@@ -47,7 +47,7 @@ def calibrate(
 
 
 def coefficients(devices: Sequence[Device], form: Form = CYCLE_MODEL) -> dict[str, float]:
-    """The cycles of each feature of a form, fitted on all points of these devices."""
+    """Returns the cycles of each feature of a form, fitted on all points of these devices."""
     return {name: _rounded(value) for name, value in zip(form.columns, fit(form, devices), strict=True)}
 
 

@@ -1,4 +1,4 @@
-"""`device-sim validate`."""
+"""The command `device-sim validate`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cloud_export.console import results
 
 if TYPE_CHECKING:
     from device_sim.validation.points import References
@@ -37,6 +39,7 @@ StrictOption = Annotated[bool, typer.Option(help="Exit with 1 when a target is m
 
 
 def validate(
+    *,
     published: PublishedOption = None,
     table: TableOption = None,
     counts: CountsOption = None,
@@ -68,12 +71,12 @@ def _validate(
     outcome = None
     if published is not None or DEFAULT_PUBLISHED.exists() or not tables:
         outcome = _outcome(published or DEFAULT_PUBLISHED, references)
-        print_outcome(outcome.validation)
+        print_outcome(results(), outcome.validation)
     elif write_calibration or write_points:
         raise typer.BadParameter("nothing is fitted without a published table: give --published FILE")
     further = _further(tables, references, outcome)
     for scored in further:
-        print_further(scored)
+        print_further(results(), scored)
     _write(outcome, further, json_file, write_calibration, write_points)
     return outcome is not None and not all(verdict.holds for verdict in outcome.validation.targets)
 
@@ -115,17 +118,17 @@ def _write(
         found["tables"] = [scored.model_dump(mode="json") for scored in further]
         write_whole(json_file, json.dumps(found, indent=1, allow_nan=False) + "\n")
     if outcome and write_calibration:
-        write_whole(write_calibration, outcome.calibration.model_dump_json(indent=1) + "\n")
+        outcome.calibration.write_json(write_calibration)
     if outcome and write_points:
         validation = outcome.validation
         points = ScoredPoints(
             sources=validation.sources, published_sha256=validation.published_sha256, points=outcome.points
         )
-        write_whole(write_points, points.model_dump_json(indent=1) + "\n")
+        points.write_json(write_points)
 
 
 def _check_folders(*files: Path | None) -> None:
-    """Before the work, so that a wrong name costs no time."""
+    """Checks the files before the work, so that a wrong name costs no time."""
     for file in files:
         if file is not None and (file.is_dir() or not file.parent.is_dir()):
             raise typer.BadParameter(f"{file}: not a file in a folder that is there; give another name")

@@ -1,4 +1,4 @@
-"""Scores of the cycle model beside those of its baseline."""
+"""Scores the cycle model and its baseline on the same points."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from device_sim.validation.results import Compared, score
 
 
 def compared(pairs: Iterable[Pair]) -> Compared:
-    """Score the predictions of several devices together, beside the baseline's on the same points."""
+    """Scores the predictions of several devices together, and the baseline's on the same points."""
     known = list(pairs)
     model = score(np.concatenate([pair.model.ratio for pair in known]))
     return Compared(**model.model_dump(), baseline=score(np.concatenate([pair.baseline.ratio for pair in known])))
 
 
 def compared_where_known(pairs: Iterable[Pair | None]) -> Compared | None:
-    """The same where a core has other devices; None where none has."""
+    """Scores the known pairs like `compared`; None where there are none."""
     known = [pair for pair in pairs if pair is not None]
     return compared(known) if known else None

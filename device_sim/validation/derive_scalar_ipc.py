@@ -1,13 +1,13 @@
-"""Instructions per cycle of interpreted code, as a range for each core.
+"""Derives the range of instructions per cycle of interpreted code for each core.
 
-No table of published timings says how fast a phone's core runs CPython. What is published for many boards, with the
-clock measured beside it, is 7-zip's LZMA: branchy scalar code full of table look-ups, as an interpreter is. Counted
-instructions per KiB × KiB per second / clock gives the instructions per cycle a core reaches on it, encoding and
-decoding. `docs/device_sim.md` says in what an interpreter differs, and how far the range is widened for it.
+There are no published timings of CPython on phone cores. For many boards, speeds of 7-zip's LZMA are published with the
+measured clock: LZMA is branchy scalar code full of table look-ups, as an interpreter is. Counted instructions per KiB ×
+KiB per second / clock gives a core's instructions per cycle on LZMA, encoding and decoding. `docs/device_sim.md`
+describes how an interpreter differs, and by how much the range is widened for it.
 
     python -m device_sim.validation.derive_scalar_ipc --rows sbc_rows.json --write
 
-derives the ranges again; `scalar_ipc.json` is what it wrote.
+derives the ranges again and writes `scalar_ipc.json`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from typing import Annotated, Final
 
 import numpy as np
 import typer
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from rich.console import Console
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from rich.table import Table
 
+from cloud_export.console import print_line, print_problem, print_table, results
 from device_sim.cores import COUNTS_CORE, SAME_CORE
 from device_sim.counts.counts import CountsFileError
-from device_sim.counts.lzma import read_lzma_counts
+from device_sim.counts.lzma import LzmaCounts
 from device_sim.estimate.scalar_ipc import SHIPPED, CoreIpc, LzmaInstructions, ScalarIpc, Widening
+from device_sim.files import Frozen, first_error
 
 PERCENTILES: Final = (10.0, 90.0)  # of the boards of a core: one odd board must not set the range
 CLOCK_TOLERANCE: Final = 0.1  # a clock measured further than this from the nominal one was measured while it moved
@@ -59,7 +60,7 @@ BUILT_ON: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-# Who stands in for a core that no row is about: the relatives before and after it, whose hull is taken.
+# The relatives before and after a core without rows; the core takes the hull of their ranges.
 NEIGHBOURS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "cortex-a34": ("cortex-a53",),
@@ -78,10 +79,10 @@ NEIGHBOURS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 class RowsError(Exception):
-    """A file of board results is not usable; names the file, the field and the fix."""
+    """A file of board results is not usable; the message names the file, the field and the fix."""
 
 
-class BoardRow(BaseModel):
+class BoardRow(Frozen):
     """One run of 7-zip on one core of one board, from a result file of sbc-bench.
 
     Attributes:
@@ -93,7 +94,7 @@ class BoardRow(BaseModel):
         dec: KiB of output decoded a second.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore")
 
     file: str
     core: str | None
@@ -104,7 +105,7 @@ class BoardRow(BaseModel):
 
 
 def read_rows(path: Path) -> tuple[BoardRow, ...]:
-    """Read a JSON list of rows.
+    """Reads a JSON list of rows.
 
     Raises:
         RowsError: The file is not readable or not in the form.
@@ -115,18 +116,16 @@ def read_rows(path: Path) -> tuple[BoardRow, ...]:
     except OSError as error:
         raise RowsError(f"{path}: {error.strerror}; {fix}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise RowsError(f"{path}: {field}: {first['msg']}; {fix}") from error
+        raise RowsError(f"{path}: {first_error(error, 'the file')}; {fix}") from error
 
 
 def lzma_instructions(path: Path = LZMA_COUNTS) -> LzmaInstructions:
-    """What 7-zip's benchmark executes on arm64 for one KiB, as it was counted.
+    """Returns the counted instructions of 7-zip's benchmark on arm64 for one KiB.
 
     Raises:
         CountsFileError: The file is not usable.
     """
-    counted = read_lzma_counts(path)
+    counted = LzmaCounts.read_json(path)
     versions = ", ".join(f"{name} {version}" for name, version in counted.versions.items())
     return LzmaInstructions(
         encode_per_kib=counted.encode.instructions,
@@ -136,7 +135,7 @@ def lzma_instructions(path: Path = LZMA_COUNTS) -> LzmaInstructions:
 
 
 def derive(rows: Iterable[BoardRow], lzma: LzmaInstructions, in_order: Widening, out_of_order: Widening) -> ScalarIpc:
-    """A range for each core: of its own rows if there are any, else of its neighbours'.
+    """Returns a range for each core: of its own rows if there are any, else of its neighbours'.
 
     A board counts once for each core: the median over its clusters. The range of a core is from the lower of the two
     lower PERCENTILES (encoding, decoding) over its boards to the higher of the two higher ones, then widened.
@@ -167,24 +166,23 @@ def main(
     write: Annotated[bool, typer.Option("--write", help="Also write the ranges that are shipped.")] = False,
 ) -> None:
     """Derive the ranges of instructions per cycle of interpreted code, and print them."""
-    console = Console()
     try:
         derived = derive(read_rows(rows), lzma_instructions(lzma), INTERPRETER_IN_ORDER, INTERPRETER_OUT_OF_ORDER)
     except (RowsError, CountsFileError) as problem:
-        Console(stderr=True).print(f"{type(problem).__name__}: {problem}", style="red", markup=False, highlight=False)
+        print_problem(problem)
         raise typer.Exit(2) from None
-    table = Table("core", "boards", "encode", "decode", "interpreter", "stands in", title="Instructions a cycle")
+    table = Table("core", "boards", "encode", "decode", "interpreter", "taken from", title="Instructions a cycle")
     for core in derived.cores.values():
         ranges = (_shown(core.lzma_encode), _shown(core.lzma_decode), _shown((core.low, core.high)))
         table.add_row(core.core, str(len(core.boards)), *ranges, ", ".join(core.neighbours))
-    console.print(table)
+    print_table(results(), table)
     if write:
         SHIPPED.write_text(derived.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
-        console.print(f"written: {SHIPPED}", markup=False, highlight=False)
+        print_line(results(), f"written: {SHIPPED}")
 
 
 def _by_core(rows: Iterable[BoardRow]) -> dict[str, dict[str, list[BoardRow]]]:
-    """Usable rows by core and result file; the others have no clock, a moving one, or a core we do not model."""
+    """Returns the usable rows by core and result file; the others have no steady clock, or a core without a model."""
     found: dict[str, dict[str, list[BoardRow]]] = {}
     for row in rows:
         name = (row.core or "").lower()
@@ -196,7 +194,7 @@ def _by_core(rows: Iterable[BoardRow]) -> dict[str, dict[str, list[BoardRow]]]:
 
 
 def _per_cycle(kib_per_s: float, row: BoardRow) -> float:
-    """KiB a cycle; a row that is usable has a clock."""
+    """Returns KiB per cycle; a usable row has a clock."""
     assert row.mhz is not None
     return kib_per_s / (row.mhz * 1e6)
 
@@ -207,7 +205,7 @@ def _percentiles(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _from_neighbours(core: str, known: Mapping[str, CoreIpc]) -> CoreIpc:
-    """The hull of the relatives' ranges and a margin: wider than any of them, since it is not this core's."""
+    """Returns the hull of the relatives' ranges with a margin, since none of them is this core's."""
     relatives = [known[name] for name in NEIGHBOURS[core] if name in known]
     if not relatives:
         raise RowsError(f"{core}: no row is about it or {', '.join(NEIGHBOURS[core])}; give rows that are")

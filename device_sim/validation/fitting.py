@@ -1,4 +1,4 @@
-"""Linear fits on relative error: the coefficients that make the mean of |predicted/published − 1| least."""
+"""Fits linear models on relative error: minimises the mean of |predicted/published − 1|."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Array = NDArray[np.float64]
 
 
 class FitError(Exception):
-    """There is nothing to fit, or the solver gave up."""
+    """There are no points to fit, or the solver failed."""
 
 
 def fit_nonnegative(columns: Array, target: Array) -> Array:
@@ -87,7 +87,7 @@ def fit_constant(column: Array, target: Array) -> float:
 
 
 def _scale(relative: Array) -> Array:
-    """What brings columns that differ by orders of magnitude to 1: the solvers' tolerances are absolute."""
+    """Returns factors that scale columns of different magnitudes to 1: the solvers' tolerances are absolute."""
     largest: Array = relative.max(axis=0)
     return np.where(largest == 0.0, 1.0, largest)
 

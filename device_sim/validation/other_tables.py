@@ -1,4 +1,4 @@
-"""Further published tables, scored with coefficients that are given: nothing is fitted on them."""
+"""Scores further published tables with given coefficients: nothing is fitted on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from device_sim.validation.results import FurtherTable, GivenScores
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Scores of devices and of their cores by given coefficients, and which could not be scored."""
+    """The scores of devices and of their cores by given coefficients, and the exclusions."""
 
     cores: Mapping[str, GivenScores]
     devices: Mapping[str, GivenScores]
@@ -26,13 +26,13 @@ class Given:
 def score_table(
     table: PublishedTable, references: References, calibration: Calibration, *, calibrated_on: str
 ) -> FurtherTable:
-    """Score a table without refitting.
+    """Scores a table without refitting.
 
     Args:
-        table: What was published.
+        table: The published table.
         references: Counts and x86 times of its models.
         calibration: The coefficients.
-        calibrated_on: Where they come from, in words.
+        calibrated_on: The origin of the coefficients, in words.
     """
     joined = join(table, references, least_models=1)
     given = given_scores(calibration, [device.float_only() for device in joined.devices])
@@ -47,7 +47,7 @@ def score_table(
 
 
 def given_scores(calibration: Calibration, devices: Sequence[Device]) -> Given:
-    """Score devices by given coefficients; those that the table warns of are not in the totals of their core."""
+    """Scores devices by given coefficients; devices that the table warns of are not in the totals of their core."""
     scored: dict[str, GivenScores] = {}
     exclusions = []
     pairs: dict[str, list[tuple[Pair, GivenScores]]] = {}

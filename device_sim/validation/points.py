@@ -1,4 +1,4 @@
-"""Published runs beside the counts and x86 times of the same models: what is fitted on, and what is scored."""
+"""Joins published runs with the counts and x86 times of the same models: the points of fits and scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANY: Final = "all"
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """What was measured here: counts by core, and this host's x86 times, both by model."""
+    """The measurements of this project: counts by core, and the host's x86 times, both by model."""
 
     counts: Mapping[str, ReferenceCounts]
     x86_ms: Mapping[str, float]
@@ -28,14 +28,14 @@ class References:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A published run and what is known of its models.
+    """A published run and the data of its models.
 
     Attributes:
         note: Why the table warns of the run; None = it does not.
         models: Names, ascending.
         cycles: Published least time × clock, shape [models].
-        columns: What cycles may be linear in, by name, each of shape [models]: `cycle_model.features` and `x86_ms`, the
-            time on the x86 host of the counts.
+        columns: The features that cycles may be linear in, by name, each of shape [models]: `cycle_model.features` and
+            `x86_ms`, the time on the x86 host of the counts.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Device:
     columns: Mapping[str, Array]
 
     def only(self, models: Collection[str]) -> Device:
-        """The same run with these models alone."""
+        """Returns the same run with these models only."""
         kept = [place for place, model in enumerate(self.models) if model in models]
         return replace(
             self,
@@ -57,29 +57,29 @@ class Device:
         )
 
     def float_only(self) -> Device:
-        """Without int8 models."""
+        """Returns the same run without int8 models."""
         return self.only([model for model in self.models if not model.endswith(INT8_SUFFIX)])
 
     def milliseconds(self, cycles: Array) -> Array:
-        """Cycles as milliseconds of this device."""
+        """Converts cycles to milliseconds on this device."""
         return cycles / (self.clock_ghz * 1e6)
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The devices of a table that can be scored, with int8 models still in, and what could not be."""
+    """The devices of a table that can be scored, int8 models included, and the exclusions."""
 
     devices: tuple[Device, ...]
     exclusions: tuple[Exclusion, ...]
 
 
 def join(table: PublishedTable, references: References, *, least_models: int) -> Joined:
-    """Put each published figure beside its model's counts and x86 time; what has none is excluded, with the reason.
+    """Joins each published figure with its model's counts and x86 time; others are excluded, with the reason.
 
     Args:
-        table: What was published.
-        references: What was measured here.
-        least_models: Float models that a device needs to be scored.
+        table: The published table.
+        references: The counts and x86 times.
+        least_models: How many float models a device needs to be scored.
     """
     devices = []
     exclusions = list(table.exclusions)
@@ -104,7 +104,7 @@ def join(table: PublishedTable, references: References, *, least_models: int) ->
 
 
 def labels(devices: Sequence[Device]) -> tuple[str, ...]:
-    """A name for each device: its own, with the core behind it where two cores of one device are there."""
+    """Returns a label for each device: its name, with the core where the table has several cores of the device."""
     names = [device.name for device in devices]
     return tuple(
         name if names.count(name) == 1 else f"{name} ({device.core})"

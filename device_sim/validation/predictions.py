@@ -1,4 +1,4 @@
-"""Every prediction that the protocol asks for, by the cycle model and by its baseline."""
+"""Makes the predictions of the protocol, by the cycle model and by its baseline."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Halves = Iterable[Sequence[Collection[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The same points predicted both ways."""
+    """The same points predicted by the cycle model and by the baseline."""
 
     model: Predicted
     baseline: Predicted
@@ -45,10 +45,10 @@ class Evaluated:
 
 
 def evaluate(devices: Sequence[Device], halves: Halves, *, form: Form = CYCLE_MODEL) -> tuple[Evaluated, ...]:
-    """Predict every device's points by fits that have not seen them.
+    """Predicts every device's points by fits that have not seen them.
 
     Args:
-        devices: Those that may be fitted on.
+        devices: The devices that may be fitted on.
         halves: Halvings of their models (`scoring.halvings`).
         form: The cycle model's.
 
@@ -60,7 +60,7 @@ def evaluate(devices: Sequence[Device], halves: Halves, *, form: Form = CYCLE_MO
 
 
 def transferred(devices: Sequence[Device]) -> Mapping[tuple[str, str], tuple[Pair, ...]]:
-    """The devices of each core in TRANSFER_TESTS, predicted with the coefficients of the other core."""
+    """Predicts the devices of each core in TRANSFER_TESTS with the coefficients of the other core."""
     results = {}
     for scored, lender in TRANSFER_TESTS:
         lenders = [device for device in devices if device.core == lender]
@@ -75,20 +75,20 @@ def transferred(devices: Sequence[Device]) -> Mapping[tuple[str, str], tuple[Pai
 
 
 def by_calibration(calibration: Calibration, device: Device) -> tuple[Pair, CoreModel, bool]:
-    """A device's points by coefficients that are given, not fitted; also whose they are and whether transferred.
+    """Predicts a device's points by given coefficients; also returns their core model and whether it is transferred.
 
     Raises:
         UnknownCoreError: Neither the device's core nor its relative is in the calibration.
     """
     core, is_transferred = calibration.for_core(device.core)
-    form = Form(tuple(core.cycles_per), fit_nonnegative)  # the calibration's own, which may be an older one
+    form = Form(tuple(core.cycles_per), fit_nonnegative)  # the calibration's own form, which may be an older one
     model = predict(form, np.array(list(core.cycles_per.values())), device)
     baseline = predict(BASELINE, np.array([core.cycles_per_x86_ms]), device)
     return Pair(model, baseline), core, is_transferred
 
 
 def noise(devices: Sequence[Device]) -> Array:
-    """a/b − 1 of the clock-scaled times of each model on each two devices, both ways; of one core's devices."""
+    """Returns a/b − 1 of the clock-scaled times of each model on each two devices of one core, both ways."""
     differences: list[float] = []
     for one in devices:
         cycles = dict(zip(one.models, one.cycles, strict=True))

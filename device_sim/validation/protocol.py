@@ -1,4 +1,4 @@
-"""How the cycle model is fitted and scored: written, and committed alone, before the first score was computed.
+"""The protocol of fitting and scoring the cycle model, committed before the first score was computed.
 
 The question: how far is `cycles = a·fma + b·other + c·l2_miss` from published times of ncnn models on phone-class
 cores, for models and for devices that the fit has not seen? docs/adr/0018-cycle-model.md says what was known before and

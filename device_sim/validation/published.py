@@ -1,7 +1,6 @@
-"""Published single-thread timings: a JSON list of runs, read so that one odd entry does not cost the others.
+"""Reads published single-thread timings, a JSON list of runs; one unusable entry does not affect the others.
 
-What makes the whole file unusable is an error; what makes one run or one figure unusable leaves that out, with the
-reason, and nothing is left out silently.
+An unusable file is an error. An unusable run or figure is left out and listed with the reason.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from device_sim.cores import UnknownCoreError, core_named
+from device_sim.files import Frozen
 
 LARGEST_FILE_BYTES: Final = 16 << 20
 CLOCK_GHZ: Final = (0.1, 6.0)
@@ -28,16 +28,12 @@ class PublishedTableError(Exception):
     """A published table is not usable as a whole."""
 
     def __init__(self, file: Path, entry: str, field: str, problem: str, fix: str) -> None:
-        """Say what is wrong where, and what would fix it."""
+        """Names the file, the entry, the field, the problem and the fix."""
         super().__init__(f"{file}: {entry}: {field}: {problem}; {fix}")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Exclusion(_Frozen):
-    """Something that was not scored, or was only scored apart.
+class Exclusion(Frozen):
+    """A device or model that was not scored, or was scored separately.
 
     Attributes:
         entry: The device, or the entry's place in the file when it has no usable name; `all` = any.
@@ -49,12 +45,12 @@ class Exclusion(_Frozen):
     reason: str
 
 
-class PublishedRun(_Frozen):
+class PublishedRun(Frozen):
     """One device's published times.
 
     Attributes:
-        core: As `core_named` spells it.
-        note: Why the table itself warns of the run; None = it does not.
+        core: The core, as `core_named` spells it.
+        note: The table's own warning of the run; None = there is none.
         least_ms: The least of the runs, by model, in milliseconds.
     """
 
@@ -65,8 +61,8 @@ class PublishedRun(_Frozen):
     least_ms: Mapping[str, float]
 
 
-class PublishedTable(_Frozen):
-    """A file's usable runs, and what was left out of it."""
+class PublishedTable(Frozen):
+    """A file's usable runs, and the exclusions."""
 
     file: str
     sha256: str
@@ -75,10 +71,10 @@ class PublishedTable(_Frozen):
     exclusions: tuple[Exclusion, ...]
 
 
-class _Entry(BaseModel):
-    """An entry as it stands in the file; further fields are of no use here."""
+class _Entry(Frozen):
+    """An entry of the file; other fields are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", strict=True)
 
     device: _Name
     core: _Name
@@ -90,7 +86,7 @@ class _Entry(BaseModel):
 
 
 def read_published(path: Path) -> PublishedTable:
-    """Read a published table.
+    """Reads a published table.
 
     Raises:
         PublishedTableError: The file is not readable, too large, not a JSON list, or empty.
@@ -166,7 +162,7 @@ def _name(raw: object, number: int) -> str:
 
 
 def _shown(text: str) -> str:
-    """Text of a file as it can be stored and printed: no control characters, no halves of surrogate pairs."""
+    """Returns a file's text without control characters and lone surrogates, so that it can be stored and printed."""
     return "".join(character if character.isprintable() else "?" for character in text)[:_LARGEST_REASON]
 
 

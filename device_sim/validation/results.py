@@ -1,4 +1,4 @@
-"""What `device-sim validate` found, as in its JSON file. Errors are |predicted/published − 1| as fractions."""
+"""The results of `device-sim validate`, as in its JSON file. Errors are |predicted/published − 1| as fractions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from device_sim.files import Frozen
 from device_sim.validation.fitting import Array
 from device_sim.validation.protocol import WITHIN
 from device_sim.validation.published import Exclusion
@@ -15,12 +15,8 @@ from device_sim.validation.published import Exclusion
 RESULTS_FORMAT: Final = 1
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Score(_Frozen):
-    """How far predictions were off.
+class Score(Frozen):
+    """The errors of predictions.
 
     Attributes:
         median_error: Half of the points are off by no more.
@@ -36,13 +32,13 @@ class Score(_Frozen):
 
 
 class Compared(Score):
-    """The cycle model's score beside that of its baseline on the same points."""
+    """The scores of the cycle model and of its baseline on the same points."""
 
     baseline: Score
 
 
 class DeviceScores(Compared):
-    """A device; its own figures are those of held-out models.
+    """The scores of a device; its own figures are those of held-out models.
 
     Attributes:
         unseen_device: By a fit on the core's other devices; None = it is the only one.
@@ -58,7 +54,7 @@ class DeviceScores(Compared):
 
 
 class CoreScores(Compared):
-    """A core; its own figures are those of held-out models over all its devices.
+    """The scores of a core; its own figures are those of held-out models over all its devices.
 
     Attributes:
         cycles_per: The coefficients fitted on all of it.
@@ -74,13 +70,13 @@ class CoreScores(Compared):
 
 
 class GivenScores(Compared):
-    """Scores of coefficients that were given, not fitted on what they are scored on.
+    """Scores of given coefficients, which were not fitted on the scored points.
 
     Attributes:
-        core: The device's, or the core itself.
-        coefficients_of: Whose coefficients served.
-        transferred: They are a relative's.
-        fitted_on: The coefficients were fitted on a device of this name and core: not a new device.
+        core: The device's core, or the core itself.
+        coefficients_of: The core whose coefficients were used.
+        transferred: Whether they are a relative's.
+        fitted_on: Whether the coefficients were fitted on a device of this name and core: not a new device.
         note: The table's own warning of the run; such a device is not in the totals of its core.
     """
 
@@ -91,7 +87,7 @@ class GivenScores(Compared):
     note: str | None
 
 
-class FurtherTable(_Frozen):
+class FurtherTable(Frozen):
     """A further published table, scored without refitting."""
 
     file: str
@@ -102,24 +98,24 @@ class FurtherTable(_Frozen):
     exclusions: tuple[Exclusion, ...]
 
 
-class Verdict(_Frozen):
-    """Whether a target holds."""
+class Verdict(Frozen):
+    """Whether a target is met."""
 
     target: str
     holds: bool
     measured: str
 
 
-class Variant(_Frozen):
-    """Another way to fit and score, shown beside the main one so that its choices can be judged."""
+class Variant(Frozen):
+    """Another way to fit and score, shown beside the main one for comparison."""
 
     title: str
     cores: Mapping[str, CoreScores]
     targets: tuple[Verdict, ...]
 
 
-class Validation(_Frozen):
-    """Everything about the main published table.
+class Validation(Frozen):
+    """The results on the main published table.
 
     Attributes:
         variants: `preregistered`: the form that protocol.py fixed before anything was scored. `with_int8` and
@@ -141,7 +137,7 @@ class Validation(_Frozen):
 
 
 def score(ratio: Array) -> Score:
-    """Score predictions.
+    """Scores predictions.
 
     Args:
         ratio: Predicted / published, shape [points], not empty.

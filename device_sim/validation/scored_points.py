@@ -1,15 +1,14 @@
-"""Each published point beside its predictions: what the report's scatter shows, shipped as a result of ours."""
+"""The published points and their predictions: the data of the report's scatter plot, shipped with the program."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from device_sim.files import read_json
+from device_sim.files import Frozen, JsonFile
 from device_sim.validation.fitting import Array
 from device_sim.validation.predictions import Evaluated
 from device_sim.validation.scoring import Predicted
@@ -22,11 +21,7 @@ class ScoredPointsError(Exception):
     """A file of scored points is not usable; the message names the file, the field and the fix."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ScoredPoint(_Frozen):
+class ScoredPoint(Frozen):
     """One model on one device. Published milliseconds = predicted_ms / ratio.
 
     Attributes:
@@ -45,8 +40,11 @@ class ScoredPoint(_Frozen):
     unseen_device_ratio: float | None
 
 
-class ScoredPoints(_Frozen):
-    """The file: the points, and what they were scored against."""
+class ScoredPoints(JsonFile):
+    """The file of scored points and their sources."""
+
+    file_error: ClassVar = ScoredPointsError
+    file_fix: ClassVar = "write it again with `device-sim validate --write-points`"
 
     sources: tuple[str, ...]
     published_sha256: str
@@ -54,7 +52,7 @@ class ScoredPoints(_Frozen):
 
 
 def scored_points(evaluated: Sequence[Evaluated]) -> tuple[ScoredPoint, ...]:
-    """One point for each model that a device was scored on."""
+    """Returns one point for each model of each device."""
     points = []
     for one in evaluated:
         held_out = _by_model(one.held_out.model)
@@ -78,13 +76,12 @@ def scored_points(evaluated: Sequence[Evaluated]) -> tuple[ScoredPoint, ...]:
 
 
 def read_points(path: Path = SHIPPED_POINTS) -> ScoredPoints:
-    """Read scored points.
+    """Returns the scored points of a file; without a path the shipped ones.
 
     Raises:
         ScoredPointsError: The file is not readable or not in the format.
     """
-    fix = "write it again with `device-sim validate --write-points`"
-    return read_json(path, ScoredPoints, ScoredPointsError, fix=fix)
+    return ScoredPoints.read_json(path)
 
 
 def _by_model(predicted: Predicted) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Fit on some points and predict others, as `protocol.py` lays down; the same for the model and for its baseline."""
+"""Fits on some points and predicts others, as `protocol.py` defines; the same for the cycle model and its baseline."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Form:
     fit: Callable[[Array, Array], Array]
 
     def of(self, device: Device) -> Array:
-        """The device's columns, shape [models, coefficients]."""
+        """Returns the device's columns, shape [models, coefficients]."""
         return np.stack([device.columns[name] for name in self.columns], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """Predictions of one device's models, each by a fit that had not seen it.
+    """Predictions of one device's models, each by a fit that had not seen the point.
 
     Attributes:
         device: Its name.
@@ -58,7 +58,7 @@ BASELINE: Final = Form(("x86_ms",), _fit_constant)
 
 
 def halvings(models: Iterable[str], count: int = HALVINGS, seed: int = SEED) -> tuple[tuple[frozenset[str], ...], ...]:
-    """Seeded random halvings of a list of models: pairs of disjoint halves that together are all of it."""
+    """Returns seeded random halvings of a list of models: pairs of disjoint halves that together are the list."""
     names = sorted(set(models))
     pairs = []
     for number in range(count):
@@ -69,7 +69,7 @@ def halvings(models: Iterable[str], count: int = HALVINGS, seed: int = SEED) -> 
 
 
 def fit(form: Form, devices: Sequence[Device]) -> Array:
-    """One set of coefficients for all points of these devices.
+    """Fits one set of coefficients on all points of these devices.
 
     Raises:
         FitError: They have no points.
@@ -79,32 +79,32 @@ def fit(form: Form, devices: Sequence[Device]) -> Array:
 
 
 def predict(form: Form, coefficients: Array, device: Device) -> Predicted:
-    """A device's models by given coefficients."""
+    """Predicts a device's models by given coefficients."""
     cycles: Array = form.of(device) @ coefficients
     return Predicted(device.name, device.models, cycles, cycles / device.cycles)
 
 
 def held_out(form: Form, device: Device, halves: Iterable[Sequence[Collection[str]]]) -> Predicted:
-    """Fit on half of a device's models and predict the other half, both ways, for each halving."""
+    """Fits on half of a device's models and predicts the other half, both ways, for each halving."""
     return across_halves(form, [device], device, halves)
 
 
 def unseen_device(form: Form, device: Device, devices: Iterable[Device]) -> Predicted:
-    """Fit on all models of the other devices of its core."""
+    """Predicts a device by a fit on all models of the other devices of its core."""
     return predict(form, fit(form, _others(device, devices)), device)
 
 
 def neither_seen(
     form: Form, device: Device, devices: Iterable[Device], halves: Iterable[Sequence[Collection[str]]]
 ) -> Predicted:
-    """Fit on the other devices of its core with half of the models; predict the other half."""
+    """Fits on the other devices of its core with half of the models; predicts the other half."""
     return across_halves(form, _others(device, devices), device, halves)
 
 
 def across_halves(
     form: Form, training: Sequence[Device], device: Device, halves: Iterable[Sequence[Collection[str]]]
 ) -> Predicted:
-    """Fit on one half of the models of some devices and predict the other half of a device's, both ways."""
+    """Fits on one half of the models of some devices and predicts the other half of a device's models, both ways."""
     parts = []
     for first, second in halves:
         for seen, hidden in ((first, second), (second, first)):

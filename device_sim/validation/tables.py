@@ -1,48 +1,47 @@
-"""A validation as tables on the terminal."""
+"""Prints a validation as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from cloud_export.console import print_line, print_table
 from device_sim.validation.points import ANY
 from device_sim.validation.protocol import WITHIN
 from device_sim.validation.published import Exclusion
 from device_sim.validation.results import Compared, CoreScores, FurtherTable, GivenScores, Score, Validation, Variant
 
-_console = Console()
 
-
-def print_outcome(validation: Validation) -> None:
-    """Everything about the main published table."""
-    _console.print(
+def print_outcome(console: Console, validation: Validation) -> None:
+    """Prints the results on the main published table."""
+    print_line(
+        console,
         f"{validation.published} ({', '.join(validation.sources)}): {len(validation.models)} models on "
         f"{len(validation.devices)} devices.\nFigures are |predicted/published − 1| in %: median / 90th percentile. "
-        "Baseline: x86 time × one constant."
+        "Baseline: x86 time × one constant.",
     )
-    _console.print(_held_out("Held-out models, the same device", validation.cores))
-    _console.print(_unseen("Held-out devices", validation.cores))
-    _console.print(_devices(validation))
+    print_table(console, _held_out("Held-out models, the same device", validation.cores))
+    print_table(console, _unseen("Held-out devices", validation.cores))
+    print_table(console, _devices(validation))
     for variant in validation.variants.values():
-        _console.print(_held_out(f"{variant.title}: held-out models", variant.cores))
-        _console.print(_unseen(f"{variant.title}: held-out devices", variant.cores))
-    _console.print(_given("Scored apart: runs that the table itself warns of", validation.noted))
-    _console.print(_transferred(validation.transferred))
-    _console.print(_exclusions("Not fitted, and why", validation.exclusions))
-    _console.print(_targets(validation))
+        print_table(console, _held_out(f"{variant.title}: held-out models", variant.cores))
+        print_table(console, _unseen(f"{variant.title}: held-out devices", variant.cores))
+    print_table(console, _given("Scored apart: runs that the table itself warns of", validation.noted))
+    print_table(console, _transferred(validation.transferred))
+    print_table(console, _exclusions("Not fitted, and why", validation.exclusions))
+    print_table(console, _targets(validation))
     for variant in validation.variants.values():
-        _console.print(_missed(variant))
+        print_line(console, _missed(variant))
 
 
-def print_further(scored: FurtherTable) -> None:
-    """A further table."""
+def print_further(console: Console, scored: FurtherTable) -> None:
+    """Prints the scores of a further table."""
     title = f"{scored.file}, coefficients {scored.calibration}, nothing fitted here"
-    _console.print(_given(f"{title}: cores", scored.cores))
-    _console.print(_given(f"{title}: devices", scored.devices))
-    _console.print(_exclusions(f"{scored.file}: not scored, and why", scored.exclusions))
+    print_table(console, _given(f"{title}: cores", scored.cores))
+    print_table(console, _given(f"{title}: devices", scored.devices))
+    print_table(console, _exclusions(f"{scored.file}: not scored, and why", scored.exclusions))
 
 
 def _held_out(title: str, cores: Mapping[str, CoreScores]) -> Table:
@@ -77,7 +76,7 @@ def _devices(validation: Validation) -> Table:
     table = Table("device", "core", "GHz", "models", "model\nunseen", "baseline", "device\nunseen", title="Devices")
     for name, scores in validation.devices.items():
         table.add_row(
-            escape(name),
+            name,
             scores.core,
             f"{scores.clock_ghz:g}",
             str(scores.models),
@@ -99,7 +98,7 @@ def _given(title: str, scored: Mapping[str, GivenScores]) -> Table:
         labels = ["transferred"] * scores.transferred + ["also fitted on"] * scores.fitted_on
         labels += ["noted"] * (scores.note is not None)
         table.add_row(
-            escape(name),
+            name,
             core + lender,
             str(scores.points),
             _errors(scores),
@@ -124,7 +123,7 @@ def _exclusions(title: str, exclusions: Iterable[Exclusion]) -> Table:
         places.setdefault(exclusion.reason, []).append(place)
     table = Table("what", "why", title=title, show_lines=True)
     for reason, of_reason in places.items():
-        table.add_row(escape(", ".join(of_reason)), escape(reason))
+        table.add_row(", ".join(of_reason), reason)
     return table
 
 

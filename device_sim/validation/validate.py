@@ -1,4 +1,4 @@
-"""Fit and score the cycle model on a published table, as `protocol.py` lays down."""
+"""Fits and scores the cycle model on a published table, as `protocol.py` defines."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class NothingToScoreError(Exception):
     """A table has no device that can be scored."""
 
     def __init__(self, file: str, reasons: Iterable[str]) -> None:
-        """Name the file and why its devices are out."""
+        """Names the file and why its devices are excluded."""
         shown = "; ".join(list(reasons)[:3]) or "no runs"
         super().__init__(f"{file}: no device can be scored: {shown}; fix the table, or count its models")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a validation found, the coefficients it fitted, and its single points."""
+    """The results of a validation, the fitted coefficients, and the single points."""
 
     validation: Validation
     calibration: Calibration
@@ -39,15 +39,15 @@ class Outcome:
 
 
 def validate(table: PublishedTable, references: References, *, halving_count: int = HALVINGS) -> Outcome:
-    """Fit and score everything the protocol asks for.
+    """Fits and scores as the protocol requires.
 
     Args:
-        table: What was published.
+        table: The published table.
         references: Counts and x86 times of the same models.
         halving_count: How many random halvings of the models.
 
     Raises:
-        NothingToScoreError: No run of the table can be fitted on.
+        NothingToScoreError: The table has no run that can be fitted on.
     """
     joined = join(table, references, least_models=MIN_MODELS)
     fitted = [device for device in joined.devices if device.note is None]

@@ -1,4 +1,4 @@
-"""Which of the protocol's targets hold."""
+"""Checks the targets of the protocol."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from device_sim.validation.results import CoreScores, Verdict
 
 
 def verdicts(cores: Mapping[str, CoreScores]) -> tuple[Verdict, ...]:
-    """Judge every target; a core that could not be scored misses its own."""
+    """Returns a verdict for every target; a core that could not be scored misses its own."""
     judged = [_held_out(core, cores.get(core)) for core in TARGET_CORES]
     judged += [_unseen(core, scores) for core, scores in cores.items() if scores.unseen_device is not None]
     better = [

@@ -95,7 +95,7 @@ class Decision:
         bits = self._policy_bits()
         if bits is not None:
             reasons = [one | other for one, other in zip(reasons, bits.take(shown).tolist(), strict=True)]
-        return self._ranked(shown, range(1, len(self.trace.result.eligible_order) + 1), reasons)
+        return self.ranked(shown, range(1, len(self.trace.result.eligible_order) + 1), reasons)
 
     @cached_property
     def dropped(self) -> tuple[RankedOffer, ...]:
@@ -106,7 +106,7 @@ class Decision:
         order = self.trace.base_order
         out = order[dropped_bits[order] != 0]
         bits = self.policy_bits | dropped_bits | (_BASE_ORDER if self.error else 0)
-        return self._ranked(out, repeat(0, len(out)), bits.take(out).tolist())
+        return self.ranked(out, repeat(0, len(out)), bits.take(out).tolist())
 
     @cached_property
     def propensity(self) -> F64:
@@ -170,7 +170,7 @@ class Decision:
             )
         ]
 
-    def _ranked(self, shown: I64, places: Iterable[int], reasons: list[int]) -> tuple[RankedOffer, ...]:
+    def ranked(self, shown: I64, places: Iterable[int], reasons: list[int]) -> tuple[RankedOffer, ...]:
         """Returns candidates (S,) with their places and reasons."""
         known, base_order = self.trace.known, self.trace.base_order
         if known is not None:

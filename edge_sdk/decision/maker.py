@@ -169,7 +169,7 @@ class DecisionMaker:
         weights = evaluated.weights if own is None else self._reader.weights(own)
         one_hot = self._reader.one_hot(targeting.context.context)
         call = self._session.bound_inputs(len(cached.candidates.rows))
-        self._fill(call, inputs, one_hot, weights)
+        self.fill_inputs(call, inputs, one_hot, weights)
         call.run()
         scored = _scored(call.logits, cached, weights, own)
         policy = self.policy.rules
@@ -199,7 +199,7 @@ class DecisionMaker:
             model_weight=model_weight,
             evidence=evidence,
         )
-        return self._decision(inputs, targeting, trace)
+        return self.build_decision(inputs, targeting, trace)
 
     def _base_order(
         self,
@@ -222,9 +222,9 @@ class DecisionMaker:
             known=candidates.rows > 0,
             limit=slate.limit,
         )
-        return self._decision(inputs, targeting, trace, code, detail)
+        return self.build_decision(inputs, targeting, trace, code, detail)
 
-    def _decision(
+    def build_decision(
         self,
         inputs: PolicyInputs,
         targeting: _Targeting,
@@ -291,7 +291,7 @@ class DecisionMaker:
             first = first if found is None else min(first, found)
         return None if first >= NEVER_MS else first
 
-    def _fill(self, call: BoundInputs, inputs: PolicyInputs, one_hot: F32, weights: F32) -> None:
+    def fill_inputs(self, call: BoundInputs, inputs: PolicyInputs, one_hot: F32, weights: F32) -> None:
         """Writes what the graph reads into its bound inputs."""
         candidates, memory, now_ms = inputs.candidates, inputs.memory, inputs.moment.now_ms
         if call.reads_rows:

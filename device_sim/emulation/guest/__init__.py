@@ -1,5 +1,1 @@
-"""What runs inside the emulated machine: the real `edge_sdk` at work, under marks that the instruction counter sees.
-
-These modules import `edge_sdk`, numpy and the standard library only: nothing else is on the emulated machine. They run
-on any machine as well; there the marks do nothing.
-"""
+"""The programs that run inside the emulated machine: they import only `edge_sdk`, numpy and the standard library."""

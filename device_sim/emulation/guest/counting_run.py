@@ -1,15 +1,15 @@
-"""Runs each operation in loops of N and 2N under marks.
+"""Runs each operation in loops of N and 2N rounds, under marks that the instruction counter sees.
 
     python -m device_sim.emulation.guest.counting_run FOLDER [stopped-clock]
 
-FOLDER holds `plan.json` and `bundle.edge`; `loops.json` is written there: what each dump's counts are of. Of each
-operation there are three loops, each in both lengths:
+FOLDER holds `plan.json` and `bundle.edge`; the program writes `loops.json` there, which says what
+each dump counted. Each operation has three loops, each in both lengths:
 
-| loop | what is repeated |
+| loop | each round |
 |---|---|
-| idle | what goes before the operation, and a function that does nothing |
-| plain | what goes before, and the operation |
-| staged | the same with wrapped doors: a region for each stage |
+| idle | the preparation of the operation, and a function that does nothing |
+| plain | the preparation, and the operation |
+| staged | the same with probes: a region for each stage |
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ from device_sim.emulation.guest.stopped_clock import stop_clock
 from device_sim.emulation.guest.workload import Workload, WorkloadError, read_plan
 from edge_sdk.limits import PENDING_MAX
 
-PROBE: Final = "door"  # the pseudo-operation that tells what a door itself costs
+PROBE_COST: Final = "probe"  # the pseudo-operation that measures what a probe itself costs
 WARM_UPS: Final = 200
-RECORDS: Final = 2 * PENDING_MAX  # memory takes in what was recorded each PENDING_MAX events: each loop holds it whole
-STOPPED_CLOCK: Final = "stopped-clock"  # the word after FOLDER that says so
+RECORDS: Final = 2 * PENDING_MAX  # memory takes in events in batches of PENDING_MAX: a loop has whole batches
+STOPPED_CLOCK: Final = "stopped-clock"  # the word after FOLDER that stops the clock
 OPENINGS: Final = 1
 EXPLANATIONS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """What the counter wrote at every second dump; the others come before the loops.
+    """What one dump of the counter belongs to. Only every second dump belongs to a loop.
 
     Attributes:
         operation: Such as `rank`.
         loop: `idle`, `plain` or `staged`.
-        length: How often it went round.
-        passes: How often each stage was begun, in a staged loop. The others count for the stage `engine` alone.
+        length: How many rounds.
+        entries: How often each stage was begun, in a staged loop. The other loops count for the stage `engine` only.
     """
 
     operation: str
     loop: str
     length: int
-    passes: Mapping[str, int]
+    entries: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """An operation and how it is repeated."""
+    """An operation, its preparation, and how often they are repeated."""
 
     name: str
     before: Callable[[], None]
@@ -67,57 +67,57 @@ class Measured:
 
 
 def measure(measured: Measured, nothing: Callable[[], None]) -> Iterator[Loop]:
-    """Run all loops of one operation."""
+    """Runs all loops of one operation."""
     once, twice = measured.repetitions, 2 * measured.repetitions
     for loop, function, probes in (
         ("idle", nothing, ()),
         ("plain", measured.operate, ()),
         ("staged", measured.operate, measured.probes),
     ):
-        with wrapped(probes) as passed:  # Python's own caches must get used to the doors: they warm up too
+        with wrapped(probes) as entered:  # before the warm-up: the interpreter specialises the wrapped calls
             repeat(measured.before, function, measured.warm_ups)
             for length in (once, twice):
                 measured.settle()
-                begun = dict(passed.times)
-                markers.dump()  # what was counted up to here is of no loop
+                before = dict(entered.times)
+                markers.dump()  # the counts up to here belong to no loop
                 enter(region_of("engine"))
                 repeat(measured.before, function, length)
                 markers.dump()
-                passes = {stage: times - begun[stage] for stage, times in passed.times.items()}
-                yield Loop(measured.name, loop, length, passes)
+                entries = {stage: times - before[stage] for stage, times in entered.times.items()}
+                yield Loop(measured.name, loop, length, entries)
 
 
 def repeat(before: Callable[[], None], operate: Callable[[], None], count: int) -> None:
-    """The loop that is counted."""
+    """Runs the loop that is counted."""
     for _ in range(count):
         before()
         operate()
 
 
 def main(folder: Path) -> None:
-    """Run every operation that the plan names, and say which dump is of what."""
+    """Runs every operation that the plan names, and writes which dump belongs to which loop."""
     plan, loops = read_plan(folder), list[Loop]()
-    for name in (PROBE, *plan["operations"]):
+    for name in (PROBE_COST, *plan["operations"]):
         workload = Workload(plan, folder / "bundle.edge", folder / f"state-{name}")
         if not loops:  # all libraries are loaded now
             markers.report_images()
         gc.collect()
         gc.freeze()
-        gc.disable()  # when it would run depends on all that the process has allocated before
+        gc.disable()  # the moment of a collection depends on everything that the process allocated before
         loops += measure(_measured(name, workload, plan["repetitions"]), workload.nothing)
         gc.enable()
-        workload.ask()  # what was counted were decisions to the end
+        workload.ask()  # raises if the decisions had become unusable
         workload.close()
     (folder / "loops.json").write_text(json.dumps([asdict(loop) for loop in loops]), encoding="utf-8")
 
 
 def _measured(name: str, workload: Workload, count: int) -> Measured:
     settle = workload.settle
-    if name == PROBE:
-        return Measured(name, workload.nothing, workload.pass_door, count, probes=OWN_COST)
+    if name == PROBE_COST:
+        return Measured(name, workload.nothing, workload.call_empty, count, probes=OWN_COST)
     if name == "record":
         return Measured(name, workload.advance, workload.record, RECORDS, settle=settle)
-    if name == "open_close":  # closing cannot be told apart from what goes before the next opening
+    if name == "open_close":  # closing is the preparation of the next opening
         return Measured(name, workload.close, workload.open, OPENINGS, warm_ups=1)
     if name == "explain":
         before = _apart(workload.go_on_and_rank, is_cold=False)
@@ -131,7 +131,7 @@ def _measured(name: str, workload: Workload, count: int) -> Measured:
 
 
 def _apart(before: Callable[[], None], *, is_cold: bool) -> Callable[[], None]:
-    """What goes before, counted for no stage: after the operation it finds other caches than without it."""
+    """Returns a preparation that is counted for no stage: it would meet other caches after an operation than alone."""
 
     def apart() -> None:
         enter(ELSEWHERE)

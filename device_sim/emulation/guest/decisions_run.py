@@ -1,6 +1,6 @@
 """Plays the workload and writes its decisions: `python -m device_sim.emulation.guest.decisions_run FOLDER OUTPUT`.
 
-The host runs it here and on the emulated core, and compares.
+The host runs this program on its own processor and on the emulated core, and compares the two files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edge_sdk.testing.white_box import internals
 
 
 def main(folder: Path, output: Path) -> None:
-    """One decision after each event."""
+    """Makes one decision after each event."""
     plan = read_plan(folder)
     with tempfile.TemporaryDirectory(dir=folder) as state:
         workload = Workload(plan, folder / "bundle.edge", Path(state))
@@ -31,16 +31,14 @@ def main(folder: Path, output: Path) -> None:
             decisions.append(
                 {"order": decision.trace.result.eligible_order.tolist(), "scores": decision.scores.tolist()}
             )
-        golden_vectors = len(
-            internals(workload.engine).bundle.golden
-        )  # all passed, or the engine would not have opened
+        golden_vectors = len(internals(workload.engine).bundle.golden)  # all passed, or opening would have failed
         workload.close()
     found = {"decisions": decisions, "golden_vectors": golden_vectors, "versions": versions()}
     output.write_text(json.dumps(found), encoding="utf-8")
 
 
 def versions() -> dict[str, Any]:
-    """What ran."""
+    """Returns the versions of the packages that ran."""
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,

@@ -1,7 +1,7 @@
 """Plays the golden decisions (docs/golden.md): `python -m device_sim.emulation.guest.golden_run FILES OUTPUT`.
 
 FILES is a folder as tests/golden is: the bundle, the policies, `decisions/*.json`, and the player and the comparison
-that the runtime's own tests use. They are taken from there, so that there is one definition of what agrees.
+that the runtime's own tests use, so that there is one definition of agreement.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _STEPS = ("base", "model", "adjusted", "boosted", "priced", "bounded", "final")
 
 
 def main(files: Path, output: Path) -> None:
-    """Play every file; write how many decisions there were, every difference, and the largest of a logit."""
+    """Plays every file; writes the number of decisions, every difference, and the largest difference of a score."""
     sys.path.insert(0, str(files))
     player, compare = importlib.import_module("vector_play"), importlib.import_module("vector_compare")
     played, differences, largest = 0, [], 0.0
@@ -40,7 +40,7 @@ def main(files: Path, output: Path) -> None:
 
 
 def _largest(expected: dict[str, list[Any]], found: dict[str, list[Any]]) -> float:
-    """The largest difference of a score after any step."""
+    """Returns the largest difference of a score after any step."""
     pairs = [pair for step in _STEPS for pair in zip(expected[step], found[step], strict=True) if None not in pair]
     return max((abs(one - other) for one, other in pairs), default=0.0)
 

@@ -1,6 +1,6 @@
-"""The doors between a decision's stages: functions of `edge_sdk`, by name, that are wrapped while stages are counted.
+"""The probes between a decision's stages: functions of `edge_sdk` that are wrapped, by name, while stages are counted.
 
-`edge_sdk` itself carries no mark. What is behind no door is the stage `engine`.
+`edge_sdk` itself contains no marks. Code outside all probed functions counts for the stage `engine`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ STAGES: Final = ("window", "model", "policy", "result", "engine")  # those of de
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A function that begins a stage; when it returns, the stage around it goes on.
+    """A function that begins a stage. When the function returns, the stage around it continues.
 
     Attributes:
         stage: One of STAGES.
-        module: Where the name is looked up when it is called.
+        module: The module in which the caller looks the name up.
         name: The function, or `Class.method`.
     """
 
@@ -30,29 +30,43 @@ class Probe:
     module: str
     name: str
 
+    def __str__(self) -> str:
+        return f'Probe("{self.stage}", "{self.module}", "{self.name}")'
 
-ELSEWHERE: Final = 0  # the region of all that is not measured
 
+class ProbeTargetError(LookupError):
+    """The runtime has no function that a row of PROBES names."""
+
+    def __init__(self, probe: Probe) -> None:
+        super().__init__(
+            f"{probe.module} has no {probe.name}: fix the row {probe} of the table in "
+            "device_sim/emulation/guest/probes.py, so that it names the function of edge_sdk that begins this stage"
+        )
+
+
+ELSEWHERE: Final = 0  # the region of everything that is not measured
+
+# One row for each function. A decision calls each of them once, and none of them calls another.
 PROBES: Final = (
-    Probe("window", "edge_sdk.state.folder", "ingest_bodies"),  # what was recorded since the last decision
-    Probe("window", "edge_sdk.decision.maker", "DecisionMaker._fill"),  # what the graph reads
-    Probe("model", "edge_sdk.model.session", "BoundInputs.run"),
-    Probe("policy", "edge_sdk.decision.maker", "arrange"),
-    Probe("result", "edge_sdk.decision.maker", "DecisionMaker._decision"),
-    Probe("result", "edge_sdk.decision.decision", "Decision._ranked"),  # what reading `decision.offers` makes
+    Probe("window", "edge_sdk.state.folder", "ingest_bodies"),  # memory takes in the events since the last decision
+    Probe("window", "edge_sdk.decision.maker", "DecisionMaker.fill_inputs"),  # writes the graph's inputs
+    Probe("model", "edge_sdk.model.session", "BoundInputs.run"),  # runs the graph
+    Probe("policy", "edge_sdk.decision.maker", "apply_policy"),  # applies the policy to the scores
+    Probe("result", "edge_sdk.decision.maker", "DecisionMaker.build_decision"),  # builds the decision
+    Probe("result", "edge_sdk.decision.decision", "Decision.ranked"),  # builds `decision.offers` when it is read
 )
 
-OWN_COST: Final = (Probe("window", "device_sim.emulation.guest.probes", "Empty.call"),)  # what a door itself costs
+OWN_COST: Final = (Probe("window", "device_sim.emulation.guest.probes", "Empty.call"),)  # what a probe itself costs
 
 
 class Empty:
-    """A function that does nothing: around it, all that is counted is the loop's and the door's."""
+    """A function that does nothing: a count around it is the cost of the loop and of the probe."""
 
     def call(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
-class Passed:
+class StageEntries:
     """How often each stage was begun."""
 
     def __init__(self) -> None:
@@ -63,53 +77,56 @@ _current = ELSEWHERE  # the region that is counted for; a module's global is the
 
 
 def enter(region: int) -> None:
-    """Count for this region from here on."""
+    """Counts for this region from here on."""
     global _current
     _current = region
     markers.enter(region)
 
 
 def region_of(stage: str) -> int:
-    """The region that a stage is counted in."""
+    """Returns the region that a stage is counted in."""
     return 1 + STAGES.index(stage)
 
 
 @contextmanager
-def wrapped(probes: Sequence[Probe]) -> Iterator[Passed]:
-    """While inside, what is behind each door counts for the region of its stage.
+def wrapped(probes: Sequence[Probe]) -> Iterator[StageEntries]:
+    """Wraps the probed functions within the block; each call counts for the region of its stage.
 
     Raises:
-        LookupError: `edge_sdk` has no such door.
+        ProbeTargetError: `edge_sdk` has no such function.
     """
-    passed = Passed()
+    entries = StageEntries()
     former = [(*holder_of(probe), probe) for probe in probes]
     for holder, name, function, probe in former:
-        setattr(holder, name, _through(function, probe.stage, passed))
+        setattr(holder, name, _through(function, probe.stage, entries))
     try:
-        yield passed
+        yield entries
     finally:
         for holder, name, function, _ in former:
             setattr(holder, name, function)
 
 
 def holder_of(probe: Probe) -> tuple[Any, str, Callable[..., Any]]:
-    """The module or class that holds the door's function, its name there, and the function.
+    """Returns the module or class that contains the probed function, the function's name there, and the function.
 
     Raises:
-        LookupError: there is none.
+        ProbeTargetError: The module, the class or the function does not exist.
     """
-    holder: Any = importlib.import_module(probe.module)
+    try:
+        holder: Any = importlib.import_module(probe.module)
+    except ModuleNotFoundError as error:
+        raise ProbeTargetError(probe) from error
     *path, name = probe.name.split(".")
     for part in path:
         holder = getattr(holder, part, None)
     function = vars(holder).get(name) if holder is not None else None
     if not callable(function):
-        raise LookupError(f"{probe.module} has no {probe.name}: fix the table in device_sim/emulation/guest/probes.py")
+        raise ProbeTargetError(probe)
     return holder, name, function
 
 
-def _through(function: Callable[..., Any], stage: str, passed: Passed) -> Callable[..., Any]:
-    times, region = passed.times, region_of(stage)
+def _through(function: Callable[..., Any], stage: str, entries: StageEntries) -> Callable[..., Any]:
+    times, region = entries.times, region_of(stage)
 
     def probe(*args: Any, **keywords: Any) -> Any:
         around = _current

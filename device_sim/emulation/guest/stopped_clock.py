@@ -1,9 +1,9 @@
-"""Stops the emulated machine's clock, so that nothing in the guest happens by time.
+"""Stops the emulated machine's clock, so that nothing in the guest depends on time.
 
-onnxruntime sums up its calls after so many seconds, whether or not it reports them (InferenceSession::Run,
-`runtime_perf_interval`). Under an emulator that is now this decision, now that one; memory is freed there, later
-allocations lie elsewhere, and every count after it is another. Only for the emulator: a real processor would have to be
-told that its code has changed.
+onnxruntime summarises its calls after some seconds, whether or not it reports them (InferenceSession::Run,
+`runtime_perf_interval`). Under an emulator the summary falls into a different decision each time. It frees memory, so
+that later allocations have other addresses and every later count differs. This is for the emulator only: on a real
+processor the instruction cache would have to be invalidated after the code has changed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WRITABLE: Final = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
 
 
 def stop_clock() -> None:
-    """From here on every clock of this process stands.
+    """Stops every clock of this process.
 
     Raises:
         OSError: The C library's code cannot be made writable.

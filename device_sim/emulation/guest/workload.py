@@ -1,7 +1,7 @@
-"""An app at work on one engine: events that happen, decisions that are asked for. What happens is said by a plan.
+"""The counted workload: a plan's events and requests, played on one engine.
 
-The host makes the plan (`workload_plan.py`), so that every machine plays the same. Nothing here draws a random number
-or looks at a clock.
+The host makes the plan (`workload_plan.py`), so that every machine plays the same one. No function here draws a random
+number or reads a clock.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _SEED = 7  # of exploration
 
 
 class WorkloadError(Exception):
-    """A decision came out that is no decision to count; the message says why and what to fix."""
+    """A decision is not worth counting; the message says why and what to fix."""
 
 
 class SteppedClock:
-    """A clock that stands still until the workload moves it."""
+    """A clock that shows the same time until the workload changes it."""
 
     def __init__(self, now_ms: int) -> None:
         self.now_ms = now_ms
@@ -36,15 +36,15 @@ class SteppedClock:
 
 
 class Workload:
-    """One engine on its own state folder, its window full of events; `before` and `operate` of every operation."""
+    """One engine on its own state folder with a full window; its methods are the operations and their preparations."""
 
     def __init__(self, plan: Plan, bundle: Path, state: Path) -> None:
-        """Open the engine and let the first events happen.
+        """Opens the engine and records the plan's first events.
 
         Args:
-            plan: what happens.
-            bundle: the `.edge` file.
-            state: the state folder; made here.
+            plan: The events and the request.
+            bundle: The `.edge` file.
+            state: The state folder; made here.
         """
         self._plan, self._bundle, self._state = plan, bundle, state
         self._events: list[tuple[str, str]] = [(kind, item) for kind, item in plan["events"]]
@@ -64,20 +64,20 @@ class Workload:
     # ---- operations ----
 
     def record(self) -> None:
-        """Write down the event that `advance` chose."""
+        """Records the event that `advance` chose."""
         self.engine.record(self._kind, item=self._item, value=1.0)
 
     def rank(self) -> None:
-        """A decision, and its offers read."""
+        """Makes a decision and reads its offers."""
         self.decision = self.engine.rank(self.base, context=self._context, limit=self._limit)
         _ = self.decision.offers
 
     def explain(self) -> None:
-        """The newest decision taken apart, and the first offer's terms read."""
+        """Explains the newest decision and reads the first offer's contributions."""
         _ = self.engine.explain(self.decision)[0].contributions
 
     def open(self) -> None:
-        """The engine, opened on the folder as it is; the signature is looked at if the plan has a key."""
+        """Opens the engine on the folder as it is; the signature is checked if the plan has a key."""
         key = bytes.fromhex(self._plan["public_key"])
         self.engine = Engine.open(
             self._state,
@@ -90,66 +90,66 @@ class Workload:
         )
 
     def close(self) -> None:
-        """Let the folder go; once more is harmless."""
+        """Closes the engine; a second call does nothing."""
         self.engine.close()
 
     def nothing(self) -> None:
-        """What the loop without the operation calls in its place."""
+        """Does nothing: the idle loop calls this method instead of the operation."""
 
-    def pass_door(self) -> None:
-        """Call a function that does nothing, and that may have been wrapped."""
+    def call_empty(self) -> None:
+        """Calls a function that does nothing and may be wrapped by a probe."""
         self._empty.call()
 
-    # ---- what goes before them ----
+    # ---- preparations ----
 
     def advance(self) -> None:
-        """The clock's next step, and the next event."""
+        """Advances the clock by one step and chooses the next event."""
         self._at = (self._at + 1) % len(self._events)
         self._kind, self._item = self._events[self._at]
         self.clock.now_ms += self._step_ms
 
     def go_on(self) -> None:
-        """The next event has happened."""
+        """Records the next event."""
         self.advance()
         self.record()
 
     def go_on_with_new_base(self) -> None:
-        """The same, and the app has the cloud's ranking in a new object."""
+        """Records the next event and makes a new base decision object of the same ranking."""
         self.go_on()
         self.base = self._new_base()
 
     def go_on_forgetful(self) -> None:
-        """The next event has happened, and the engine has forgotten all that it keeps of earlier decisions."""
+        """Records the next event and empties the engine's caches of earlier decisions."""
         self.go_on()
         internals(self.engine).maker.forget()
 
     def go_on_and_rank(self) -> None:
-        """The next event has happened, and a decision was made."""
+        """Records the next event and makes a decision."""
         self.go_on()
         self.rank()
 
     # ---- between the loops ----
 
     def settle(self) -> None:
-        """Let memory take in what waits in the log, and let the count to the next such moment start anew."""
+        """Lets memory take in the pending events, so that the next batch starts from zero."""
         internals(self.engine).state.maintain(self.clock.now_ms)
 
     def ask(self) -> Decision:
-        """A decision like those that are counted.
+        """Makes a decision like those that are counted, and checks it.
 
         Raises:
-            WorkloadError: it is the bare base order, its window is not full, or no offer stands.
+            WorkloadError: The decision is the base order, its window is not full, or no offer is eligible.
         """
         self.rank()
-        decision, trace = self.decision, self.decision.trace
-        if decision.error or trace is None:
+        decision = self.decision
+        if decision.error:
             raise WorkloadError(f"a decision failed ({decision.error}: {decision.detail}); fix the bundle")
-        held = internals(self.engine).session.bound_inputs(len(self._candidates)).event_count()
-        window = internals(self.engine).bundle.layout.window
-        if held < window:
-            raise WorkloadError(f"the window holds {held} of {window} events; let more kinds enter it in the scene")
+        parts = internals(self.engine)
+        events, window = parts.session.bound_inputs(len(self._candidates)).event_count(), parts.bundle.layout.window
+        if events < window:
+            raise WorkloadError(f"the window holds {events} of {window} events; let more kinds enter it in the scene")
         if not decision.offers:
-            raise WorkloadError("the bundle's rules let no offer stand in this workload; loosen them for counting")
+            raise WorkloadError("the bundle's rules leave no offer eligible in this workload; loosen them for counting")
         return decision
 
     def _new_base(self) -> BaseDecision:
@@ -157,6 +157,6 @@ class Workload:
 
 
 def read_plan(folder: Path) -> Plan:
-    """The plan that the host wrote into the run's folder."""
+    """Returns the plan that the host wrote into the run's folder."""
     plan: Plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     return plan

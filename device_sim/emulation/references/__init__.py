@@ -1,0 +1,1 @@
+"""Programs that count and time the reference models of the cycle model."""

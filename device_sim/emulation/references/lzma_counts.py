@@ -1,16 +1,16 @@
-"""Count LZMA under the emulator, by the very benchmark whose speeds sbc-bench published: `7zr b`, version 16.02.
+"""Counts LZMA under the emulator with the benchmark whose speeds sbc-bench published: `7zr b`, version 16.02.
 
     python -m device_sim.emulation.references.lzma_counts --out FILE
 
-How the phases are told apart (CPP/7zip/UI/Common/Bench.cpp of 7-zip 16.02): `CBenchInfoCalc` calls clock() when
-compressing starts, at each progress report, when it ends, and the same for decompressing. So the plugin dumps at every
-clock(); the long stretches between are the work, and a short one, in which the first result is printed, parts the two.
-Everything before the first clock() (measuring the clock rate, making the data) and after the last is left out.
+The phases (CPP/7zip/UI/Common/Bench.cpp of 7-zip 16.02): `CBenchInfoCalc` calls clock() when compressing starts, at
+each progress report, and when compressing ends; the same for decompressing. So the plugin dumps at every clock(). The
+long stretches between two calls are the work; a short one, in which the first result is printed, separates the phases.
+The code before the first clock() (measuring the clock rate, making the data) and after the last is left out.
 
-How many passes over dictionary + 64 KiB a phase makes: compressing, `GetNumIterations` divides 2**34 by 1200 for each
-byte (2**34, because the compiler removed the loop that should measure the clock rate, which the printed rate shows).
-Decompressing, the divisor depends on the compressed size; but every pass does the same between its two progress
-reports, so the stretch that occurs most often occurs once a pass. The rating that is printed must agree.
+The number of passes over dictionary + 64 KiB in a phase: for compressing, `GetNumIterations` divides 2**34 by 1200 for
+each byte (2**34, because the compiler removed the loop that measures the clock rate, as the printed rate shows). For
+decompressing, the divisor depends on the compressed size; but every pass executes the same between its two progress
+reports, so the most frequent stretch occurs once a pass. The printed rating must agree.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from device_sim.counts.counts import Counts, summed
-from device_sim.counts.lzma import LzmaCounts, write_lzma_counts
+from device_sim.counts.lzma import LzmaCounts
 from device_sim.emulation import qemu, sysroot, tools
 from device_sim.emulation.errors import EmulationError, PluginOutputError
 from device_sim.emulation.guest_process import run_program
@@ -49,12 +49,12 @@ TIMEOUT_S: Final = 3600.0
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line; its errors are one line and exit code 1."""
+    """Runs the command line; errors are one line and exit code 1."""
     parser = argparse.ArgumentParser(description="Count LZMA's instructions under the emulator.")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     options = parser.parse_args(arguments)
     try:
-        write_lzma_counts(count_lzma(), options.out)
+        count_lzma().write_json(options.out)
     except EmulationError as error:
         raise SystemExit(f"lzma_counts: {error}") from None
 
@@ -94,7 +94,10 @@ def count_lzma() -> LzmaCounts:
 
 
 def phases(dumps: Sequence[Dump]) -> tuple[list[Counts], list[Counts]]:
-    """Compressing and decompressing, each as stretches from one clock() to the next, from dumps at every clock().
+    """Returns compressing and decompressing, each as the stretches from one clock() to the next.
+
+    Args:
+        dumps: One dump at every clock(), and the last one.
 
     Raises:
         PluginOutputError: There are not exactly two phases.
@@ -111,24 +114,22 @@ def phases(dumps: Sequence[Dump]) -> tuple[list[Counts], list[Counts]]:
 
 
 def encode_passes(printed: str) -> int:
-    """How often the data was compressed.
+    """Returns how often the data was compressed.
 
     Raises:
-        PluginOutputError: The printed clock rate is one that the benchmark believes, so the number is not known.
+        PluginOutputError: The benchmark accepted the printed clock rate, so the number is not known.
     """
     rates = re.search(r"^CPU Freq:((?:\s+\d+)+)$", printed, re.MULTILINE)
     if rates is None or int(rates[1].split()[-1]) < MEASURED_RATE_MAX_MHZ:
-        raise PluginOutputError(
-            "7zr", "its clock rate loop was not removed by the compiler, as this program takes for granted"
-        )
+        raise PluginOutputError("7zr", "its clock rate loop was not removed by the compiler, as this program assumes")
     return max(1, COMMANDS // (ENCODE_COMMANDS_A_BYTE * DATA_KIB * 1024))
 
 
 def decode_passes(decoding: Sequence[Counts], printed: str) -> int:
-    """How often the data was decompressed.
+    """Returns how often the data was decompressed.
 
     Raises:
-        PluginOutputError: The printed rating says otherwise.
+        PluginOutputError: The printed rating disagrees.
     """
     passes = Counter(counts.instructions for counts in decoding).most_common(1)[0][1]
     row = re.search(rf"^{DICTIONARY_LOG2}:.*\|\s+(\d+)\s+\d+\s+\d+\s+(\d+)$", printed, re.MULTILINE)
@@ -138,12 +139,12 @@ def decode_passes(decoding: Sequence[Counts], printed: str) -> int:
     speed, rating = int(row[1]), int(row[2])
     expected = COMMANDS / (1e6 * rating / speed * DATA_KIB)
     if abs(passes / expected - 1) > 1 / rating + 1 / speed + 1 / expected:
-        raise PluginOutputError("7zr", f"{passes} passes were counted, its rating says {expected:.1f}")
+        raise PluginOutputError("7zr", f"{passes} passes were counted, its rating implies {expected:.1f}")
     return passes
 
 
 def scaled(counts: Counts, factor: float) -> Counts:
-    """All instructions times a factor."""
+    """Returns the counts with all instructions multiplied by a factor."""
     return Counts(mix={name: factor * value for name, value in counts.mix.items()})
 
 

@@ -1,8 +1,8 @@
-"""The guest's side of `reference_models`: one ncnn model, warmed up, then one marked run. Also runs natively.
+"""The guest's program of `reference_models`: runs one ncnn model once to warm up, then under marks. Also runs natively.
 
-Called as: reference_guest.py PARAM INPUT_SIZE RUNS; prints the processor time of each run after the first, in
-milliseconds, one a line: with one thread that is the time it takes where nothing else runs.
-Settings as in ncnn's benchmark/benchncnn.cpp, weights all zero.
+Called as: reference_guest.py PARAM INPUT_SIZE RUNS; prints the processor time of each marked run in milliseconds, one a
+line. With one thread that is the time of a run on a quiet machine. The settings are those of ncnn's
+benchmark/benchncnn.cpp; all weights are zero.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ MODEL_REGION = 1
 
 
 def main() -> None:
-    """Run the model that the command line names."""
+    """Runs the model that the command line names."""
     param, size, runs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    # They must outlive all that they gave memory to.
+    # The allocators must outlive the network, whose memory is theirs.
     allocators = (ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator())
     measure(param, size, runs, *allocators)
 
 
 def measure(param: str, size: int, runs: int, blobs: ncnn.UnlockedPoolAllocator, workspace: ncnn.PoolAllocator) -> None:
-    """Load, run once to warm up, then mark and time each run."""
+    """Loads the model, runs it once to warm up, then marks and times each run."""
     net = ncnn.Net()
     set_options(net.opt, blobs, workspace)
     if net.load_param(param) != 0:
@@ -45,7 +45,7 @@ def measure(param: str, size: int, runs: int, blobs: ncnn.UnlockedPoolAllocator,
 
 
 def set_options(options: ncnn.Option, blobs: ncnn.UnlockedPoolAllocator, workspace: ncnn.PoolAllocator) -> None:
-    """What benchncnn sets with one thread and without a GPU; ncnn itself leaves out what the core cannot do."""
+    """Sets the options of benchncnn with one thread and no GPU; ncnn drops those that the core does not support."""
     options.lightmode = True
     options.num_threads = 1
     options.use_vulkan_compute = False
@@ -63,7 +63,7 @@ def set_options(options: ncnn.Option, blobs: ncnn.UnlockedPoolAllocator, workspa
 
 
 def run(net: ncnn.Net, picture: ncnn.Mat) -> None:
-    """All outputs for one picture."""
+    """Computes all outputs for one picture."""
     extractor = net.create_extractor()
     for name in net.input_names():
         extractor.input(name, picture)

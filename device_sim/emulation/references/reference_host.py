@@ -1,10 +1,10 @@
-"""Time ncnn's benchmark models natively on this machine, with one thread.
+"""Times ncnn's benchmark models natively on this machine, with one thread.
 
     python -m device_sim.emulation.references.reference_host --params FOLDER --ncnn FOLDER --out FILE
 
-`--ncnn` is where `pip install --no-deps --target FOLDER ncnn==VERSION` put the host's wheel: nothing else needs it, so
-it is not among the project's packages. In each round every model runs in a process of its own, so that a busy moment
-of the machine does not fall on one model alone.
+`--ncnn` is the folder of the host's wheel: `pip install --no-deps --target FOLDER ncnn==VERSION`. Nothing else needs
+ncnn, so it is not among the project's packages. In each round every model runs in a process of its own, so that a busy
+moment of the machine does not fall on one model alone.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from importlib.metadata import PathDistribution, distributions
 from pathlib import Path
 from typing import Final
 
-from device_sim.counts.host_times import HostTimes, ModelTime, write_host_times
+from device_sim.counts.host_times import HostTimes, ModelTime
 from device_sim.emulation.errors import EmulationError, GuestFailedError, MissingToolsError
 from device_sim.emulation.references.reference_models import GUEST, INPUT_SIZES
+from device_sim.emulation.staging import tree
 
 ROUNDS: Final = 7
 RUNS_PER_ROUND: Final = 3
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line; its errors are one line and exit code 1."""
+    """Runs the command line; errors are one line and exit code 1."""
     parser = argparse.ArgumentParser(description="Time ncnn's benchmark models natively.")
     parser.add_argument("--params", type=Path, required=True, help="folder of .param graphs")
     parser.add_argument("--ncnn", type=Path, required=True, help="folder of the host's ncnn wheel")
@@ -38,16 +39,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     options = parser.parse_args(arguments)
     try:
-        write_host_times(time_all(options.params, options.ncnn, options.rounds), options.out)
+        time_all(options.params, options.ncnn, options.rounds).write_json(options.out)
     except EmulationError as error:
         raise SystemExit(f"reference_host: {error}") from None
 
 
 def time_all(params: Path, site: Path, rounds: int) -> HostTimes:
-    """Time every model of INPUT_SIZES whose graph is in the folder.
+    """Times every model of INPUT_SIZES whose graph is in the folder.
 
     Raises:
-        MissingToolsError: There is no ncnn in `site`.
+        MissingToolsError: `site` has no ncnn.
         GuestFailedError: A model did not run.
     """
     version = _ncnn_version(site)
@@ -66,14 +67,14 @@ def time_all(params: Path, site: Path, rounds: int) -> HostTimes:
 
 
 def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's name as Linux has it, else the machine's architecture."""
+    """Returns the processor's name from Linux, else the machine's architecture."""
     text = cpuinfo.read_text(errors="replace") if cpuinfo.is_file() else ""
     found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     return found[1].strip() if found else platform.machine()
 
 
 def _run(graph: Path, input_size: int, site: Path) -> list[float]:
-    search = os.pathsep.join([str(Path(__file__).parents[2]), str(site / "ncnn")])
+    search = os.pathsep.join([str(tree()), str(site / "ncnn")])
     done = subprocess.run(
         [sys.executable, str(GUEST), str(graph), str(input_size), str(RUNS_PER_ROUND)],
         env={**os.environ, "PYTHONPATH": search, "OMP_NUM_THREADS": "1"},

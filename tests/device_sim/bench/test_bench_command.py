@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from device_sim.bench.bench_types import CONDITIONS, TIMED, read_bench, write_bench
+from device_sim.bench.bench_types import CONDITIONS, TIMED, Bench
 from device_sim.cli import app
 from tests.support.scene import Small
 from tests.support.simulator.bench_files import bench_of
@@ -35,7 +35,7 @@ def measured(small: Small, key: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_it_measures_every_condition_or_says_why_not(measured: Path) -> None:
-    bench = read_bench(measured / "new" / "bench.json")
+    bench = Bench.read_json(measured / "new" / "bench.json")
     assert [condition.name for condition in bench.conditions] == list(CONDITIONS)
     for condition in bench.conditions:
         assert set(condition.operations) == (set() if condition.unavailable else set(TIMED))
@@ -62,16 +62,16 @@ def test_it_compares_with_its_own_file_and_says_that_no_counts_were(small: Small
 
 
 def test_a_larger_bundle_than_before_is_exit_code_1(small: Small, key: Path, measured: Path, tmp_path: Path) -> None:
-    old = read_bench(measured / "new" / "bench.json")
+    old = Bench.read_json(measured / "new" / "bench.json")
     smaller = old.bundle.model_copy(update={"size_bytes": old.bundle.size_bytes * 9 // 10})
-    write_bench(old.model_copy(update={"bundle": smaller}), tmp_path / "old.json")
+    old.model_copy(update={"bundle": smaller}).write_json(tmp_path / "old.json")
     result = bench(small, key, *TINY, "--no-interference", "--compare", str(tmp_path / "old.json"))
     assert result.exit_code == 1
     assert "WORSE beyond the tolerance: bundle" in result.output
 
 
 def test_a_file_of_another_scene_is_exit_code_2(small: Small, key: Path, tmp_path: Path) -> None:
-    write_bench(bench_of(), tmp_path / "old.json")
+    bench_of().write_json(tmp_path / "old.json")
     result = bench(small, key, *TINY, "--no-interference", "--compare", str(tmp_path / "old.json"))
     assert result.exit_code == 2
     assert "not comparable: the bundle's scene was wealth and is small" in result.output

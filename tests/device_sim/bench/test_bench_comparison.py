@@ -1,4 +1,4 @@
-"""Which changes fail a comparison, which are only said, and which files are not comparable at all."""
+"""Comparing two benches: changes that fail, changes that are only noted, and files that are not comparable."""
 
 from __future__ import annotations
 

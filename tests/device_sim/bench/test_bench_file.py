@@ -1,4 +1,4 @@
-"""The bench's JSON file: what is read is what was written, what is damaged is named, what was there stays whole."""
+"""The bench's JSON file: a round trip, damaged files, and a killed writer."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_sim.bench.bench_types import BenchFileError, read_bench, write_bench
+from device_sim.bench.bench_types import Bench, BenchFileError
 from tests.support.simulator.bench_files import bench_of, counts_of
 
 _DIES_BEFORE_THE_RENAME = """
 import os, sys
 from pathlib import Path
-from device_sim.bench.bench_types import read_bench, write_bench
+from device_sim.bench.bench_types import Bench
 os.replace = lambda *_: os._exit(9)
 path = Path(sys.argv[1])
-write_bench(read_bench(path).model_copy(update={"conditions": ()}), path)
+Bench.read_json(path).model_copy(update={"conditions": ()}).write_json(path)
 """
 
 
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     bench = bench_of(counts=(counts_of(),), unavailable="the kernel has none")
-    write_bench(bench, tmp_path / "bench.json")
-    assert read_bench(tmp_path / "bench.json") == bench
+    bench.write_json(tmp_path / "bench.json")
+    assert Bench.read_json(tmp_path / "bench.json") == bench
     assert [file.name for file in tmp_path.iterdir()] == ["bench.json"]
 
 
 def test_a_process_that_dies_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
-    write_bench(bench_of(), path)
+    bench_of().write_json(path)
     before = path.read_bytes()
     run = subprocess.run([sys.executable, "-c", _DIES_BEFORE_THE_RENAME, str(path)], check=False, env=os.environ)
     assert run.returncode == 9
@@ -51,17 +51,17 @@ def test_a_process_that_dies_while_writing_leaves_the_old_file(tmp_path: Path) -
 )
 def test_what_is_wrong_is_named_with_the_mend(tmp_path: Path, change: tuple[str, str], words: str) -> None:
     path = tmp_path / "old.json"
-    write_bench(bench_of(), path)
+    bench_of().write_json(path)
     path.write_text(path.read_text().replace(*change, 1))
     with pytest.raises(BenchFileError, match=words) as refused:
-        read_bench(path)
+        Bench.read_json(path)
     assert str(refused.value).startswith(f"{path}: ")
     assert str(refused.value).endswith("or measure again")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BenchFileError, match="No such file or directory; give a file"):
-        read_bench(tmp_path / "none.json")
+        Bench.read_json(tmp_path / "none.json")
 
 
 @given(st.binary(max_size=200))
@@ -69,4 +69,4 @@ def test_any_bytes_are_refused_with_a_typed_error(tmp_path_factory: pytest.TempP
     path = tmp_path_factory.mktemp("bench") / "bench.json"
     path.write_bytes(content)
     with pytest.raises(BenchFileError):
-        read_bench(path)
+        Bench.read_json(path)

@@ -1,4 +1,4 @@
-"""`bench --count`: a core that is not known is refused before anything is measured; a real count where it can be."""
+"""`bench --count`: an unknown core is refused before the measurement; a real count where the emulator is set up."""
 
 from __future__ import annotations
 

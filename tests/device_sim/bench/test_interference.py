@@ -1,4 +1,4 @@
-"""What is started beside the measurement ends with it, and what a machine cannot do is said."""
+"""The conditions of a bench: every started process ends, and a condition that the machine cannot make is reported."""
 
 from __future__ import annotations
 

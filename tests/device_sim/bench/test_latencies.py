@@ -1,4 +1,4 @@
-"""What single calls come to, on literal data, and that every call that is timed is a real one."""
+"""The summary of single calls, on literal data; every timed call is a real one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decoder puts every kind of instruction in the class that the manual's encoding says."""
+"""The decoder puts every kind of instruction in the class that the manual's encoding defines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of the cache is there whole or not at all."""
+"""A folder of the cache exists whole or not at all."""
 
 from __future__ import annotations
 

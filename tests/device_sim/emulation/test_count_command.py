@@ -1,4 +1,4 @@
-"""The call of `device-sim count`: every trouble is one line and an exit code."""
+"""The call of `device-sim count`: every error is one line and an exit code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from device_sim.cli import app
-from device_sim.counts.counts import BundleCounts, read_bundle_counts
+from device_sim.counts.counts import BundleCounts
 from device_sim.emulation import count_command, tools, workload_plan
 from tests.support.scene import Small
 from tests.support.simulator.native_runner import NativeRunner
@@ -46,7 +46,7 @@ def test_counts_of_every_core_are_printed_and_written(small: Small, tmp_path: Pa
     code, output = call(small.bundle, *options, "--out", out)
     assert code == 0, output
     for core in ("cortex-a53", "cortex-a55"):
-        counts = read_bundle_counts(out / f"small.{core}.json")
+        counts = BundleCounts.read_json(out / f"small.{core}.json")
         assert counts.core == core
         assert counts.caches is None
         assert counts.conformance["golden_decisions"] == 127
@@ -76,7 +76,7 @@ def test_a_full_disk_is_one_line(small: Small, tmp_path: Path, monkeypatch: pyte
     def refused(counts: BundleCounts, path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(count_command, "write", refused)
+    monkeypatch.setattr(BundleCounts, "write_json", refused)
     out = tmp_path / "counts.json"
     code, output = call(small.bundle, "--core", "cortex-a55", "--repetitions", 8, "--no-caches", "--out", out)
     assert code == 1

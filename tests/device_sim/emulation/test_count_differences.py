@@ -1,4 +1,4 @@
-"""From loops to one operation: 2N − N, what goes before taken off, what wrapped doors cost taken off."""
+"""The counts of one operation from loops: 2N − N, minus the preparation, minus the cost of probes."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _ENGINE, _WINDOW, _MODEL = (STAGES.index(stage) for stage in ("engine", "window"
 _ORT, _PYTHON = IMAGES.index("onnxruntime"), IMAGES.index("python")
 _INTEGER, _LOAD = INSTRUCTION_CLASSES.index("integer"), INSTRUCTION_CLASSES.index("load")
 _L1D = len(INSTRUCTION_CLASSES) + LEVELS.index("l1d_misses")
-_NO_PASSES: dict[str, int] = dict.fromkeys(STAGES, 0)
+_NO_ENTRIES: dict[str, int] = dict.fromkeys(STAGES, 0)
 
 
-def loop(operation: str, name: str, length: int, cells: dict[tuple[int, int, int], float], **passes: int) -> Loop:
+def loop(operation: str, name: str, length: int, cells: dict[tuple[int, int, int], float], **entries: int) -> Loop:
     counts = np.zeros((len(STAGES), len(IMAGES), _WIDTH))
     for cell, value in cells.items():
         counts[cell] = value
-    return Loop(operation, name, length, {**_NO_PASSES, **passes}, counts)
+    return Loop(operation, name, length, {**_NO_ENTRIES, **entries}, counts)
 
 
-def python(operation: str, name: str, length: int, engine: float, behind: float = 0.0, **passes: int) -> Loop:
+def python(operation: str, name: str, length: int, engine: float, behind: float = 0.0, **entries: int) -> Loop:
     cells = {(_ENGINE, _PYTHON, _INTEGER): engine, (_WINDOW, _PYTHON, _INTEGER): behind}
-    return loop(operation, name, length, cells, **passes)
+    return loop(operation, name, length, cells, **entries)
 
 
-# A start of 1,000; a round of nothing takes 10, of an unwrapped door 14; a wrapped one adds 30 around and 20 behind.
+# A start of 1,000; a round of nothing takes 10, without a probe 14; a wrapped one adds 30 around and 20 behind.
 PROBE = [
-    python("door", "idle", 4, 1040), python("door", "idle", 8, 1080),
-    python("door", "plain", 4, 1056), python("door", "plain", 8, 1112),
-    python("door", "staged", 4, 1176, 80, window=4), python("door", "staged", 8, 1352, 160, window=8),
+    python("probe", "idle", 4, 1040), python("probe", "idle", 8, 1080),
+    python("probe", "plain", 4, 1056), python("probe", "plain", 8, 1112),
+    python("probe", "staged", 4, 1176, 80, window=4), python("probe", "staged", 8, 1352, 160, window=8),
 ]  # fmt: skip
 # What goes before takes 50; the operation 400: 300 in the engine, 100 in the window, which is begun twice.
 RANK = [
@@ -80,7 +80,7 @@ def test_what_no_stage_was_seen_doing_is_the_engines() -> None:
 def test_a_loop_that_is_missing_is_named() -> None:
     with pytest.raises(MissingLoopError, match="rank, plain loop is missing; run it again"):
         split([*PROBE, *RANK[:3]])
-    with pytest.raises(MissingLoopError, match="door, plain"):
+    with pytest.raises(MissingLoopError, match="probe, plain"):
         split(RANK)
 
 

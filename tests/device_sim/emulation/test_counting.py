@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from device_sim.counts.counts import read_bundle_counts, write
+from device_sim.counts.counts import BundleCounts
 from device_sim.emulation import counting
 from device_sim.emulation.conformance import GuestAnswerError, PlayedDecision, PlayedWorkload, compare
 from device_sim.emulation.counting import Prepared, count_on, prepared
@@ -42,8 +42,8 @@ def test_counts_are_of_the_operations_their_stages_and_images(ready: Prepared, s
     assert counts.bundle_sha256 == hashlib.sha256(small.bundle.read_bytes()).hexdigest()
     assert (counts.scene, counts.core, counts.candidates, counts.window) == ("small", "cortex-a55", 6, 8)
     assert set(counts.versions) == {"python", "numpy", "onnxruntime", "machine", "edge_sdk", "qemu"}
-    write(counts, tmp_path / "counts.json")
-    assert read_bundle_counts(tmp_path / "counts.json") == counts
+    counts.write_json(tmp_path / "counts.json")
+    assert BundleCounts.read_json(tmp_path / "counts.json") == counts
 
 
 def test_conformance_says_what_agreed_and_what_was_not_played(ready: Prepared) -> None:

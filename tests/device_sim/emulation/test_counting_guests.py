@@ -1,4 +1,4 @@
-"""The real emulator: counts repeat to the last instruction, are linear in the work, and survive what guests do."""
+"""The real emulator: counts repeat to the last instruction, are linear in the work, and survive failing guests."""
 
 from __future__ import annotations
 
@@ -113,22 +113,22 @@ def test_caches_hold_what_fits_until_they_are_emptied(arm64: Installation) -> No
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ("raise", "trouble.py under the emulator ended with exit code 1: .*the guest's own words"),
-        ("exit", "ended with exit code 7: it said nothing"),
+        ("raise", "failing.py under the emulator ended with exit code 1: .*the guest's own words"),
+        ("exit", "ended with exit code 7: it wrote nothing to stderr"),
         ("signal", "was ended by signal 11"),
         ("region", "the guest marked a region whose number is too high"),
     ],
 )
 def test_a_guest_that_fails_is_told(arm64: Installation, how: str, words: str) -> None:
     with pytest.raises(GuestFailedError) as caught:
-        counted("trouble.py", how, arm64=arm64)
+        counted("failing.py", how, arm64=arm64)
     assert caught.match("(?s)" + words)
 
 
 def test_a_guest_that_does_not_end_is_ended(arm64: Installation) -> None:
-    with pytest.raises(GuestTimeoutError, match=r"trouble\.py under the emulator did not end within 2 s"):
+    with pytest.raises(GuestTimeoutError, match=r"failing\.py under the emulator did not end within 2 s"):
         qemu.count(
-            GUESTS / "trouble.py",
+            GUESTS / "failing.py",
             ["forever"],
             core_name="cortex-a55",
             installation=arm64,
@@ -138,7 +138,7 @@ def test_a_guest_that_does_not_end_is_ended(arm64: Installation) -> None:
 
 
 def test_a_forked_child_does_not_write_over_the_counts(arm64: Installation) -> None:
-    (dump,) = counted("trouble.py", "fork", arm64=arm64).dumps
+    (dump,) = counted("failing.py", "fork", arm64=arm64).dumps
     assert dump.region(1).visits == 1
     assert dump.region(1).total().instructions > 0
 

@@ -1,4 +1,4 @@
-"""Counts as JSON: what was written is read, and what is not counts is refused by name."""
+"""The counts files: a round trip, and other files are refused by name."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from device_sim.counts.counts import (
     CountsFileError,
     Operation,
     Part,
-    read_bundle_counts,
-    write,
 )
 
 _AMOUNTS = st.floats(0, 1e12, allow_nan=False)
@@ -57,8 +55,8 @@ _BUNDLES = st.builds(
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_was_written_is_read(tmp_path: Path, counts: BundleCounts) -> None:
     path = tmp_path / "counts.json"
-    write(counts, path)
-    assert read_bundle_counts(path) == counts
+    counts.write_json(path)
+    assert BundleCounts.read_json(path) == counts
 
 
 @given(st.binary(max_size=200))
@@ -67,4 +65,4 @@ def test_anything_else_is_refused_with_a_mend(tmp_path: Path, content: bytes) ->
     path = tmp_path / "counts.json"
     path.write_bytes(content)
     with pytest.raises(CountsFileError, match="device-sim count"):
-        read_bundle_counts(path)
+        BundleCounts.read_json(path)

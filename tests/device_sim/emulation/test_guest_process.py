@@ -1,4 +1,4 @@
-"""A guest's surroundings are the same whatever the host's are."""
+"""A guest's environment is the same on every host."""
 
 from __future__ import annotations
 

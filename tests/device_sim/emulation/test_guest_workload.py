@@ -1,4 +1,4 @@
-"""What runs on the emulated machine, run natively: its doors, its decisions, its loops."""
+"""The guest's programs, run natively: their probes, decisions and loops."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import pytest
 
 from device_sim.counts.counts import STAGES
 from device_sim.emulation import markers
-from device_sim.emulation.guest import probes as probes
-from device_sim.emulation.guest import workload
+from device_sim.emulation.guest import probes, workload
 from device_sim.emulation.guest.workload import Workload, WorkloadError
 from device_sim.emulation.workload_plan import Plan, WorkloadRefusedError, make_plan
 from edge_sdk.bundle.bundle import Bundle
@@ -53,18 +52,29 @@ def test_the_stages_are_those_of_the_counts() -> None:
     assert probes.region_of("engine") < markers.REGIONS
 
 
-@pytest.mark.parametrize("door", probes.PROBES, ids=lambda probe: probe.name)
-def test_each_door_exists_and_is_passed_once_at_each_decision(app: Workload, probe: probes.Probe) -> None:
-    with app.engine, probes.wrapped([probe]) as passed:
+def test_every_probe_names_a_function_of_the_runtime() -> None:
+    gone = []
+    for probe in probes.PROBES:
+        try:
+            probes.holder_of(probe)
+        except probes.ProbeTargetError as problem:
+            gone.append(str(problem))
+    assert not gone, "\n".join(gone)
+
+
+@pytest.mark.parametrize("probe", probes.PROBES, ids=lambda probe: probe.name)
+def test_each_probed_function_is_called_once_at_each_decision(app: Workload, probe: probes.Probe) -> None:
+    with app.engine, probes.wrapped([probe]) as entries:
         probes.enter(probes.region_of("engine"))
         for _ in range(3):
             app.go_on()
             app.rank()
         probes.enter(probes.ELSEWHERE)
-    assert passed.times == {stage: 3 * (stage == probe.stage) for stage in STAGES}
+    expected = {stage: 3 * (stage == probe.stage) for stage in STAGES}
+    assert entries.times == expected, f"{probe}: not one call for each decision; fix this row of PROBES"
 
 
-def test_doors_are_in_no_other_door(app: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_probed_function_calls_another(app: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
     entered: list[int] = []
     monkeypatch.setattr(markers, "enter", entered.append)
     app.go_on()
@@ -78,10 +88,10 @@ def test_doors_are_in_no_other_door(app: Workload, monkeypatch: pytest.MonkeyPat
     ]  # fmt: skip
 
 
-def test_what_happens_elsewhere_passes_no_door(app: Workload) -> None:
-    with app.engine, probes.wrapped(probes.PROBES) as passed:
+def test_calls_elsewhere_are_not_counted(app: Workload) -> None:
+    with app.engine, probes.wrapped(probes.PROBES) as entries:
         app.go_on_and_rank()
-    assert passed.times == dict.fromkeys(STAGES, 0)
+    assert entries.times == dict.fromkeys(STAGES, 0)
 
 
 def test_wrapping_is_undone() -> None:
@@ -91,15 +101,27 @@ def test_wrapping_is_undone() -> None:
     assert [probes.holder_of(probe)[2] for probe in probes.PROBES] == before
 
 
-@pytest.mark.parametrize("name", ["DecisionMaker.no_such", "NoSuch._fill", "no_such"])
-def test_a_door_that_is_gone_is_named(name: str) -> None:
-    with pytest.raises(LookupError, match=f"edge_sdk.decision.maker has no {name}: fix the table"):
-        probes.holder_of(probes.Probe("window", "edge_sdk.decision.maker", name))
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("edge_sdk.decision.maker", "DecisionMaker.no_such"),
+        ("edge_sdk.decision.maker", "NoSuch.decide"),
+        ("edge_sdk.decision.maker", "no_such"),
+        ("edge_sdk.no_such", "decide"),
+    ],
+)
+def test_a_row_whose_function_is_gone_is_named(module: str, name: str) -> None:
+    row = f'Probe("policy", "{module}", "{name}")'
+    with pytest.raises(probes.ProbeTargetError) as caught:
+        probes.holder_of(probes.Probe("policy", module, name))
+    assert str(caught.value).startswith(f"{module} has no {name}: fix the row {row} of the table in ")
 
 
-def test_every_decision_has_a_full_window_and_offers_and_every_kind_takes_part(app: Workload, bundle: Bundle) -> None:
+def test_every_decision_has_a_full_window_and_offers_and_every_kind_takes_part(
+    app: Workload, plan: Plan, bundle: Bundle
+) -> None:
     in_window = {name for name, number in bundle.kind_ids.items() if bundle.layout.kinds[number].in_window}
-    assert in_window <= {kind for kind, _ in app._events}
+    assert in_window <= {kind for kind, _ in plan.events}
     with app.engine:
         for _ in range(100):
             app.go_on()
@@ -141,17 +163,17 @@ def test_each_operation_runs_in_loops_of_both_lengths(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     loops: list[dict[str, Any]] = json.loads((folder / "loops.json").read_text())
     found = [(loop["operation"], loop["loop"], loop["length"]) for loop in loops]
-    lengths = {"door": 8, "record": 2048, "rank": 8, "rank_new_base": 8, "rank_cold": 8, "explain": 8, "open_close": 1}
+    lengths = {"probe": 8, "record": 2048, "rank": 8, "rank_new_base": 8, "rank_cold": 8, "explain": 8, "open_close": 1}
     assert found == [
         (name, loop, times * length)
         for name, length in lengths.items()
         for loop in ("idle", "plain", "staged")
         for times in (1, 2)
     ]
-    staged = {loop["operation"]: loop["passes"] for loop in loops if loop["loop"] == "staged"}
+    staged = {loop["operation"]: loop["entries"] for loop in loops if loop["loop"] == "staged"}
     assert staged["rank"] == {"window": 32, "model": 16, "policy": 16, "result": 32, "engine": 0}
     assert staged["record"] == {"window": 4, "model": 0, "policy": 0, "result": 0, "engine": 0}
-    assert staged["door"] == {"window": 16, "model": 0, "policy": 0, "result": 0, "engine": 0}
+    assert staged["probe"] == {"window": 16, "model": 0, "policy": 0, "result": 0, "engine": 0}
 
 
 def test_a_full_disk_ends_the_guest_with_the_reason(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Addresses are given to the library that is mapped there."""
+"""An address belongs to the library that is mapped there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No operation takes more instructions on an emulated core than the committed baseline says; and the gate can fail."""
+"""No operation takes more instructions on an emulated core than the committed baseline; and the gate can fail."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from device_sim.bench.compare import NotComparableError
-from device_sim.counts.counts import BundleCounts, Operation, Stage, read_bundle_counts
+from device_sim.counts.counts import BundleCounts, Operation, Stage
 from device_sim.emulation import installation
 from device_sim.emulation.workload_plan import OPERATIONS
 from edge_sdk.bundle.container import open_container
@@ -19,7 +19,7 @@ from tests.support.simulator.instruction_gate import BASELINE, RENEW, judged, lo
 
 @pytest.fixture(scope="module")
 def baseline() -> BundleCounts:
-    return read_bundle_counts(BASELINE)
+    return BundleCounts.read_json(BASELINE)
 
 
 @pytest.mark.skipif(

@@ -1,4 +1,4 @@
-"""Compressing and decompressing are told apart, and their passes counted, or the run is refused."""
+"""Compressing and decompressing are separated and their passes counted, or the run is refused."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_rate_that_is_believed_is_refused() -> None:
 @pytest.mark.parametrize("passes", [24, 96])
 def test_passes_that_the_rating_denies_are_refused(passes: int) -> None:
     decoding = lzma_counts.phases(dumps(1, 2_000_000, 1, *[7_000_000] * passes, 1))[1]
-    with pytest.raises(PluginOutputError, match="its rating says 48"):
+    with pytest.raises(PluginOutputError, match="its rating implies 48"):
         lzma_counts.decode_passes(decoding, PRINTED)
 
 

@@ -1,4 +1,4 @@
-"""The cores are described as Linux on them describes them, each apart from the others."""
+"""The cores are described as Linux describes them, each different from the others."""
 
 from __future__ import annotations
 

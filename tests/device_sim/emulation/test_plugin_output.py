@@ -1,4 +1,4 @@
-"""The plugin's lines are read as they are meant, and nothing that is cut off or damaged is taken for counts."""
+"""The plugin's lines are read correctly, and cut off or damaged output is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`device-sim setup` says what is missing in one line each, and how to fix it."""
+"""`device-sim setup` names each missing part in one line with its fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The counts of bundles that are shipped: readable, whole, and of a core that decided as it should."""
+"""The shipped counts of bundles: readable, whole, and of a core that made the expected decisions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from device_sim.counts import counts as counts_module
-from device_sim.counts.counts import IMAGES, STAGES, read_bundle_counts
+from device_sim.counts.counts import IMAGES, STAGES, BundleCounts
 from device_sim.emulation import machine
 from device_sim.emulation.counting import LEFT_OVER_MAX
 from device_sim.emulation.workload_plan import OPERATIONS
@@ -23,7 +23,7 @@ def test_wealth_is_there_for_every_core() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_they_are_whole(file: Path) -> None:
-    counts = read_bundle_counts(file)
+    counts = BundleCounts.read_json(file)
     assert file.name == f"{counts.scene}.{counts.core}.json"
     assert counts.caches == machine.core_named(counts.core).caches
     assert tuple(counts.operations) == OPERATIONS
@@ -39,7 +39,7 @@ def test_they_are_whole(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_core_decided_as_it_should_and_the_stages_added_up(file: Path) -> None:
-    found = read_bundle_counts(file).conformance
+    found = BundleCounts.read_json(file).conformance
     assert found["golden_differences"] == 0
     assert found["golden_decisions"] == 127
     assert found["workload_same_order"] == found["workload_decisions"] == 64

@@ -1,4 +1,4 @@
-"""apt works on files of its own, and the host's settings only tell it where the mirror is."""
+"""apt works on files of its own; the host's settings only give the mirror."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guest's packages are those of the host."""
+"""The guest's packages have the versions of the host's."""
 
 from __future__ import annotations
 

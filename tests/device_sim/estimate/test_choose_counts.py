@@ -1,4 +1,4 @@
-"""Which counts serve a bundle, and what is said when they are not its own."""
+"""The choice of counts for a bundle, and the remarks when they are not its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from device_sim.cores import COUNTS_CORE
-from device_sim.counts.counts import BundleCounts, Operation, write
+from device_sim.counts.counts import BundleCounts, Operation
 from device_sim.estimate.choose_counts import (
     INSTEAD,
     BundleIdentity,
@@ -85,7 +85,7 @@ def test_there_is_an_order_for_every_core_that_is_counted() -> None:
 
 
 def test_shipped_counts_are_read_from_their_folder(tmp_path: Path) -> None:
-    write(counted(), tmp_path / "wealth.cortex-a55.json")
+    counted().write_json(tmp_path / "wealth.cortex-a55.json")
     for other in ("lzma.json", "ncnn.cortex-a55.json"):  # what else lies there is not of a bundle
         (tmp_path / other).write_text("{}", encoding="utf-8")
     assert [found.core for found in shipped_counts(tmp_path)] == ["cortex-a55"]

@@ -1,4 +1,4 @@
-"""From counts to cycles by given coefficients, and calibration files that are not usable."""
+"""The cycle model by given coefficients, and unusable calibration files."""
 
 from __future__ import annotations
 

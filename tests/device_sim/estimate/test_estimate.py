@@ -1,4 +1,4 @@
-"""Counts to time: figures that can be reckoned in the head, and what must hold for all."""
+"""Estimates from counts: figures that can be computed in the head, and properties of all estimates."""
 
 from __future__ import annotations
 

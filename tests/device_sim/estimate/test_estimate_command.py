@@ -1,4 +1,4 @@
-"""`device-sim estimate`: what it prints, writes and refuses."""
+"""`device-sim estimate`: its output, its files and its errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from device_sim.cli import app
-from device_sim.counts.counts import Operation, write
+from device_sim.counts.counts import Operation
 from device_sim.emulation.count_command import CountRequest
 from device_sim.estimate.profile import SHIPPED, profile_names
 from device_sim.estimate.scenarios import SCENARIOS
@@ -24,7 +24,7 @@ NEW_BASE = Operation(parts=(python_part(2e6), kernel_part(5e4, 1e5, l2=20)))
 
 
 def estimate(*arguments: str | Path) -> Result:
-    runner = CliRunner(env={"COLUMNS": "200"})
+    runner = CliRunner(env={"COLUMNS": "80"})
     return runner.invoke(app, ["estimate", *map(str, arguments)])
 
 
@@ -35,7 +35,7 @@ def counted(small: Small, tmp_path: Path) -> Path:
     operations = {"record": Operation(parts=(python_part(1e4),)), "rank": RANK, "rank_new_base": NEW_BASE,
                   "rank_cold": COLD}  # fmt: skip
     file = tmp_path / "counts.json"
-    write(bundle_counts(operations, core="cortex-a76", sha256=sha256), file)
+    bundle_counts(operations, core="cortex-a76", sha256=sha256).write_json(file)
     return file
 
 
@@ -47,9 +47,8 @@ def test_the_list_shows_every_profile() -> None:
 
 def test_devices_in_all_scenarios_with_evidence(small: Small, counted: Path, tmp_path: Path) -> None:
     out = tmp_path / "estimate.json"
-    done = estimate(
-        small.bundle, "--device", "pi-5", "--device", "snapdragon-865", "--counts", counted, "--json", out
-    )  # fmt: skip
+    arguments = ("--device", "pi-5", "--device", "snapdragon-865", "--counts", counted, "--json", out)
+    done = estimate(small.bundle, *arguments)
     assert done.exit_code == 0, done.output
     assert "estimated µs, scenario typical" in done.output
     for scenario in SCENARIOS.values():
@@ -58,6 +57,15 @@ def test_devices_in_all_scenarios_with_evidence(small: Small, counted: Path, tmp
     assert "rank, onnxruntime's kernels: " in done.output
     assert "µs (policy " in done.output
     assert "no other core" in done.output
+
+
+def test_square_brackets_in_a_file_name_are_kept(small: Small, counted: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "[red]scene[1].edge"
+    bundle.write_bytes(small.bundle.read_bytes())
+    done = estimate(bundle, "--device", "pi-5", "--counts", counted, "--json", tmp_path / "[bold].json")
+    assert done.exit_code == 0, done.output
+    assert "[red]scene[1].edge: estimated µs, scenario typical" in done.output.splitlines()
+    assert f"written: {tmp_path / '[bold].json'}" in done.output.splitlines()
 
 
 def test_the_json_holds_the_figures_and_their_evidence(small: Small, counted: Path, tmp_path: Path) -> None:

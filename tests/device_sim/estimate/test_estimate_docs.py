@@ -1,4 +1,4 @@
-"""docs/device_sim.md says what the code does: its tables and its example are held against it."""
+"""docs/device_sim.md and docs/cycle_model.md agree with the code: formula, tables and example."""
 
 from __future__ import annotations
 
@@ -7,18 +7,34 @@ from pathlib import Path
 
 import pytest
 
+from device_sim.estimate.cycle_model import read_calibration
 from device_sim.estimate.profile import Figure, read_profile
 from device_sim.estimate.scalar_ipc import read_scalar_ipc
 from device_sim.estimate.scenarios import SCENARIOS
 from tests.support.paths import DOCS
 
 PAGE = (DOCS / "device_sim.md").read_text(encoding="utf-8")
+MODEL_PAGE = (DOCS / "cycle_model.md").read_text(encoding="utf-8")
 
 
 def _span(pair: tuple[float, float] | None) -> str:
     assert pair is not None
     low, high = f"{pair[0]:.2f}", f"{pair[1]:.2f}"
     return low if low == high else f"{low}–{high}"
+
+
+@pytest.mark.parametrize("page", [PAGE, MODEL_PAGE], ids=["device_sim.md", "cycle_model.md"])
+def test_the_formula_has_the_terms_of_every_shipped_cycle_model(page: str) -> None:
+    (formula,) = re.findall(r"cycles = ([a-z]·.*?)[,;]", page)
+    terms = [term.partition("·")[2] for term in formula.split(" + ")]
+    for core, model in read_calibration().cores.items():
+        assert terms == list(model.cycles_per), core
+
+
+def test_every_term_is_explained() -> None:
+    explained = set(re.findall(r"`([a-z0-9_]+)`", "".join(re.findall(r"^\| (`.*?) \|", MODEL_PAGE, re.MULTILINE))))
+    for model in read_calibration().cores.values():
+        assert set(model.cycles_per) <= explained
 
 
 @pytest.mark.parametrize("number", ["A53", "A55", "A72", "A73", "A76", "A78", "X1", "X925"])

@@ -1,4 +1,4 @@
-"""The shipped profiles, and what is said of wrong ones."""
+"""The shipped profiles, and the messages for wrong ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The orders of the arms, the homes that events go to, and figures from decisions: without engines."""
+"""The orders of the arms, the routing of events, and figures from decisions: without engines."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from cloud_export.scene.load import load_scene
 from device_sim.fleet.arms import Moment, cloud_order, oracle_order, random_order
 from device_sim.fleet.closed_loop import ArmLog, FleetDays
-from device_sim.fleet.event_routing import Home, Homes
+from device_sim.fleet.event_routing import EventRouter, UserDevice
 from device_sim.fleet.figures import arm_figures, gap_closed, lifts
-from device_sim.fleet.rule_audit import Ledger, rules_of
+from device_sim.fleet.rule_audit import RuleAudit, rules_of
 from device_sim.fleet.settings import FleetSettingsError, checked_settings
 from edge_sdk import BaseDecision
 from tests.support.simulator.fleet_examples import SETTINGS, row
@@ -32,14 +32,14 @@ def moment(value: list[float], free: list[int], base_order: list[int], seed: int
     )  # fmt: skip
 
 
-def homes(count: int = 1, *, uploads: bool = False) -> Homes:
+def router(count: int = 1, *, uploads: bool = False) -> EventRouter:
     offers = pl.DataFrame(
         {"offer": NAMES, "category": ["money_fund", "bond_fund"], "rankable": [True, True],
          "valid_from": [None, None], "valid_until": [None, None]},
         schema_overrides={"valid_from": pl.Datetime("ms"), "valid_until": pl.Datetime("ms")},
     )  # fmt: skip
     rules = rules_of(load_scene("wealth"), offers)
-    return Homes([Home(Ledger(rules), None) for _ in range(count)], NAMES, EPOCH_MS, uploads=uploads)
+    return EventRouter([UserDevice(RuleAudit(rules), None) for _ in range(count)], NAMES, EPOCH_MS, uploads=uploads)
 
 
 # ---- orders ----
@@ -74,11 +74,11 @@ def test_streams_are_named_by_what_they_are_for() -> None:
     assert replace(days, seed=8).stream(1).integers(1 << 40) not in drawn
 
 
-# ---- homes ----
+# ---- event routing ----
 
 
 def test_the_cloud_gets_its_own_events_and_no_others() -> None:
-    sink = homes()
+    sink = router()
     one = np.array([0])
     for place, kind in enumerate(("page_view", "item_view", "search", "click", "convert", "dismiss", "session_start")):
         sink.add(kind, one, np.array([1000 + place]), np.array([1]), np.array([5.0]))
@@ -92,7 +92,7 @@ def test_the_cloud_gets_its_own_events_and_no_others() -> None:
 
 
 def test_where_phones_upload_the_cloud_gets_everything() -> None:
-    sink = homes(uploads=True)
+    sink = router(uploads=True)
     sink.add("page_view", np.array([0]), np.array([1000]), np.array([1]))
     sink.add("impression", np.array([0, 0]), np.array([1001, 1002]), np.array([0, 1]))
     assert list(sink.known().kind) == ["page_view", "impression", "impression"]
@@ -100,16 +100,16 @@ def test_where_phones_upload_the_cloud_gets_everything() -> None:
 
 
 def test_notices_wait_until_their_time_and_come_in_order() -> None:
-    sink = homes(2)
+    sink = router(2)
     both = np.array([0, 0, 1])
     sink.add("price_change", both, np.array([9000, 5000, 7000]), np.array([0, 1, 0]), np.array([1.0, 2.0, 3.0]))
-    home = sink.homes[0]
-    assert [notice.time_ms - EPOCH_MS for notice in home.waiting] == [5000, 9000]
-    home.catch_up(EPOCH_MS + 9000)  # strictly before
-    assert [notice.time_ms - EPOCH_MS for notice in home.waiting] == [9000]
+    device = sink.devices[0]
+    assert [notice.time_ms - EPOCH_MS for notice in device.pending] == [5000, 9000]
+    device.deliver_pending(EPOCH_MS + 9000)  # strictly before
+    assert [notice.time_ms - EPOCH_MS for notice in device.pending] == [9000]
     sink.add("page_view", np.array([0]), np.array([9001]), np.array([0]))
-    assert not home.waiting
-    assert len(sink.homes[1].waiting) == 1
+    assert not device.pending
+    assert len(sink.devices[1].pending) == 1
 
 
 # ---- figures ----

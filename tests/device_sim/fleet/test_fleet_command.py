@@ -1,4 +1,4 @@
-"""The fleet's result as a file, as tables, and the command around it."""
+"""The fleet's result as a file and as tables, and the command."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cloud_export.console import print_table, results
 from device_sim.cli import app
-from device_sim.fleet import cloud, command, run
+from device_sim.fleet import cloud, run
 from device_sim.fleet.arms import ARMS
-from device_sim.fleet.result import FleetFileError, read_fleet_result, write_fleet_result
+from device_sim.fleet.result import FleetFileError, FleetResult
 from device_sim.fleet.run import emptied
 from device_sim.fleet.table import tables_of
 from tests.support.paths import ROOT
@@ -26,8 +27,8 @@ from tests.support.simulator.fleet_examples import hand_made
 
 def test_the_result_is_written_and_read_back(tmp_path: Path) -> None:
     path = tmp_path / "fleet.json"
-    write_fleet_result(hand_made(), path)
-    assert read_fleet_result(path) == hand_made()
+    hand_made().write_json(path)
+    assert FleetResult.read_json(path) == hand_made()
     assert [one.name for one in tmp_path.iterdir()] == ["fleet.json"]
     assert json.loads(path.read_text())["settings"]["start"] == "2026-01-05"
     with pytest.raises(KeyError):
@@ -45,14 +46,14 @@ def test_a_file_that_is_no_result_is_refused(content: str | None, message: str, 
     if content is not None:
         path.write_text(content)
     with pytest.raises(FleetFileError, match=message):
-        read_fleet_result(path)
+        FleetResult.read_json(path)
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "fleet.json"
-    write_fleet_result(hand_made().model_copy(update={"format": 2}), path)
+    hand_made().model_copy(update={"format": 2}).write_json(path)
     with pytest.raises(FleetFileError, match="format 2, this program reads 1"):
-        read_fleet_result(path)
+        FleetResult.read_json(path)
 
 
 KILLED = """
@@ -60,15 +61,15 @@ import os, signal, sys
 from pathlib import Path
 from device_sim.fleet import result
 os.replace = lambda *_paths: os.kill(os.getpid(), signal.SIGKILL)
-found = result.read_fleet_result(Path(sys.argv[1]))
-result.write_fleet_result(found, Path(sys.argv[2]))
+found = result.FleetResult.read_json(Path(sys.argv[1]))
+found.write_json(Path(sys.argv[2]))
 """
 
 
 @pytest.mark.parametrize("before", [None, "what was there\n"])
 def test_who_is_killed_while_writing_leaves_the_old_file(before: str | None, tmp_path: Path) -> None:
     whole_file, path = tmp_path / "whole.json", tmp_path / "fleet.json"
-    write_fleet_result(hand_made(), whole_file)
+    hand_made().write_json(whole_file)
     if before is not None:
         path.write_text(before)
     command = [sys.executable, "-c", KILLED, str(whole_file), str(path)]
@@ -88,7 +89,7 @@ def unwrapped(output: str) -> str:
 
 def test_the_tables_say_what_the_result_says(capsys: pytest.CaptureFixture[str]) -> None:
     for table in tables_of(hand_made()):
-        command._out.print(table)
+        print_table(results(), table)
     text = unwrapped(capsys.readouterr().out)
     assert "2 phones, 2 days, seed 1" in text
     assert "device 0.750 +50.0% (+50.0 to +50.0) 0.250 4 0 0" in text
@@ -103,7 +104,7 @@ def test_the_command_writes_the_result(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(run, "run_fleet", lambda *_arguments: hand_made())
     ended = CliRunner().invoke(app, ["fleet", "--out", str(tmp_path / "a" / "b")])
     assert ended.exit_code == 0, ended.output
-    assert read_fleet_result(tmp_path / "a" / "b" / "fleet.json") == hand_made()
+    assert FleetResult.read_json(tmp_path / "a" / "b" / "fleet.json") == hand_made()
 
 
 def test_the_command_fails_where_something_must_be_zero_and_is_not(
@@ -113,7 +114,7 @@ def test_the_command_fails_where_something_must_be_zero_and_is_not(
     monkeypatch.setattr(run, "run_fleet", lambda *_arguments: bad)
     ended = CliRunner().invoke(app, ["fleet", "--out", str(tmp_path), "--json", str(tmp_path / "x" / "found.json")])
     assert ended.exit_code == 1
-    assert read_fleet_result(tmp_path / "x" / "found.json").cap_violations == 1  # the figures are kept
+    assert FleetResult.read_json(tmp_path / "x" / "found.json").cap_violations == 1  # the figures are kept
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A tiny fleet, whole: real engines, a trained cloud, every arm; and the command around it."""
+"""A tiny whole fleet: real engines, a trained cloud, every arm."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cloud_export.scene.load import Scene, load_scene
 from device_sim.fleet import cloud, phone, run
 from device_sim.fleet.arms import ARMS, ArmRules
 from device_sim.fleet.closed_loop import Row
-from device_sim.fleet.event_routing import Homes
+from device_sim.fleet.event_routing import EventRouter
 from device_sim.fleet.network_watch import watching
 from device_sim.fleet.phone import Phone
 from device_sim.fleet.result import FleetResult
-from device_sim.fleet.rule_audit import Ledger
+from device_sim.fleet.rule_audit import RuleAudit
 from device_sim.fleet.run import ArmRun, Fleet, live_arm, prepare_fleet, run_fleet
 from device_sim.fleet.settings import checked_settings
 from edge_sdk import BaseDecision, Engine
@@ -88,7 +88,7 @@ def test_no_rule_is_broken_nothing_is_sent_and_no_decision_fails(whole: Whole) -
         "dismissed",
         "bought",
     ]
-    assert sum(result.arm("base").rules_broken.values()) > 0  # who counts nothing breaks rules: the ledger is awake
+    assert sum(result.arm("base").rules_broken.values()) > 0  # an arm that counts nothing breaks rules: the audit works
 
 
 def test_every_decision_of_the_device_arm_came_from_an_engine(whole: Whole) -> None:
@@ -148,9 +148,9 @@ def test_the_totals_add_up(whole: Whole) -> None:
 
 
 def test_the_base_arm_is_an_engine_without_events(whole: Whole, tmp_path: Path) -> None:
-    trained, homes = whole.fleet.cloud, Homes([], (), 0, uploads=False)
+    trained, router = whole.fleet.cloud, EventRouter([], (), 0, uploads=False)
     midnight_ms = whole.fleet.epoch_ms + SETTINGS.panel_days * 86_400_000
-    bases = trained.refresh(whole.fleet.users, homes.known(), midnight_ms)
+    bases = trained.refresh(whole.fleet.users, router.known(), midnight_ms)
     assert len(bases) == SETTINGS.devices
     context = {"surface": "home", "stage": "active"}
     key = trained.packed.public_key
@@ -158,7 +158,7 @@ def test_the_base_arm_is_an_engine_without_events(whole: Whole, tmp_path: Path) 
         for base in bases:
             assert base.refreshed_ms == midnight_ms
             decision = engine.rank(base, context=context)
-            free = [name for name in base.offers if not Ledger(whole.fleet.rules).broken(name, midnight_ms, context)]
+            free = [name for name in base.offers if not RuleAudit(whole.fleet.rules).broken(name, midnight_ms, context)]
             assert [offer.id for offer in decision.offers] == free
 
 
@@ -205,7 +205,7 @@ def test_one_seed_gives_the_same_lives(whole: Whole, tmp_path: Path) -> None:
 
 
 def test_a_failed_decision_is_counted_and_shown_in_base_order(whole: Whole, tmp_path: Path) -> None:
-    def broken(day: int, _homes: object) -> list[BaseDecision]:
+    def broken(day: int, _router: object) -> list[BaseDecision]:
         names = whole.fleet.world.catalogue.names[:60]
         return [BaseDecision(names, np.full((60, 2), np.nan)) for _ in range(SETTINGS.devices)]
 
@@ -219,8 +219,8 @@ def test_a_failed_decision_is_counted_and_shown_in_base_order(whole: Whole, tmp_
 def test_an_engine_that_breaks_a_rule_is_found_out(whole: Whole, tmp_path: Path) -> None:
     """A phone that forgets what it was told shows what was dismissed and bought."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Phone, "acted", lambda *_arguments: None)
-        patch.setattr(Phone, "saw", lambda *_arguments: None)
+        patch.setattr(Phone, "feedback", lambda *_arguments: None)
+        patch.setattr(Phone, "shown", lambda *_arguments: None)
         found = lived(whole.fleet, "device", tmp_path)
     assert sum(found.log.broken.values()) > 0
 

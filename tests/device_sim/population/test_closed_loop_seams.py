@@ -1,4 +1,4 @@
-"""What the closed loop needs of the population: pages from elsewhere, users one by one; and what must not change."""
+"""The population's interface for the closed loop: other rankers, single users; and the unchanged default."""
 
 from __future__ import annotations
 

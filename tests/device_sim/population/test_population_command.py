@@ -1,4 +1,4 @@
-"""`device-sim population`: what it writes, what it refuses; and the document that explains its constants."""
+"""`device-sim population`: its files and its errors; and the page that explains its constants."""
 
 from __future__ import annotations
 

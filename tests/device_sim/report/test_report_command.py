@@ -1,4 +1,4 @@
-"""`device-sim report` from the command line: with nothing, with files, with files that are wrong."""
+"""`device-sim report` from the command line: without files, with files, with wrong files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from device_sim.bench.bench_types import write_bench
 from device_sim.cli import app
-from device_sim.counts.counts import BundleCounts, Caches, Counts, Operation, Part, write
-from device_sim.report.estimate_types import EstimatesFileError, read_estimates
+from device_sim.counts.counts import BundleCounts, Caches, Counts, Operation, Part
+from device_sim.report.estimate_types import Estimates, EstimatesFileError
 from tests.support.simulator.bench_files import bench_of, counts_of
 from tests.support.simulator.report_inputs import fleet_of, points_of
 
@@ -27,8 +26,8 @@ def test_it_works_without_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_it_draws_what_the_files_hold(tmp_path: Path) -> None:
-    write(_counted(), tmp_path / "counts.json")
-    write_bench(bench_of(), tmp_path / "bench.json")
+    _counted().write_json(tmp_path / "counts.json")
+    bench_of().write_json(tmp_path / "bench.json")
     (tmp_path / "fleet.json").write_text(fleet_of().model_dump_json())
     (tmp_path / "points.json").write_text(points_of("0" * 64).model_dump_json())
     files = {"--counts": "counts", "--bench": "bench", "--fleet": "fleet", "--validation": "points"}
@@ -63,7 +62,7 @@ def test_an_interval_that_ends_before_it_begins_is_refused(tmp_path: Path) -> No
         '"estimates": [{"operation": "rank", "scenario": "typical", "low_us": 2, "high_us": 1}]}]}]}'
     )
     with pytest.raises(EstimatesFileError, match=r"devices\.0\.cores\.0\.estimates\.0: .*above high_us"):
-        read_estimates(file)
+        Estimates.read_json(file)
 
 
 def _counted() -> BundleCounts:

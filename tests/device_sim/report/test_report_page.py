@@ -1,4 +1,4 @@
-"""The page of pictures: what it shows, what it says where something is missing, and that it stands alone."""
+"""The report page: its pictures, its placeholders, and no external resources."""
 
 from __future__ import annotations
 

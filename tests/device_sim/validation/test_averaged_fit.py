@@ -1,4 +1,4 @@
-"""The mean of many small fits: by hand where all agree, never negative, and only levels that were simulated."""
+"""The mean of many small fits: by hand where all agree, never negative, and only simulated cache levels."""
 
 from __future__ import annotations
 

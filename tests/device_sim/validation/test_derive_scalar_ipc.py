@@ -1,4 +1,4 @@
-"""Ranges of instructions per cycle from board results."""
+"""The ranges of instructions per cycle from board results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published tables: what is read, what is left out with which reason, and what is an error."""
+"""Published tables: the usable entries, the exclusions with their reasons, and the errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real published table: the targets, and that what is shipped is what validating gives."""
+"""The real published table: the targets, and the shipped files are the result of validating."""
 
 from __future__ import annotations
 

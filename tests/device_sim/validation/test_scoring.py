@@ -1,4 +1,4 @@
-"""What is fitted on and what is scored: never the same model, never the same device."""
+"""Fitted and scored points: never the same model, never the same device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bench that nobody measured, for tests of what is made of one."""
+"""A made-up bench, for tests of everything that reads one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts, cores and ranges with round numbers, so that what must come out can be reckoned in the head."""
+"""Counts, cores and ranges with round numbers, so that expected figures can be computed in the head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A result made by hand, for what reads and shows results."""
+"""A hand-made fleet result, for tests of everything that reads one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 from device_sim.fleet.arms import ARMS
 from device_sim.fleet.closed_loop import ArmLog, Row
 from device_sim.fleet.figures import arm_figures, gap_closed, lifts, runtime_figures
-from device_sim.fleet.network_watch import Watch
+from device_sim.fleet.network_watch import NetworkWatch
 from device_sim.fleet.phone import EngineTally
 from device_sim.fleet.result import FleetResult, Settings
 
@@ -36,7 +36,7 @@ def hand_made() -> FleetResult:
         cap_violations=0,
         uploaded_bytes=0,
         runtime=runtime_figures(tally, logs["device"], 2.0, [100, 300]),
-        traffic=Watch().traffic(),
+        traffic=NetworkWatch().traffic(),
         seconds={"all": 1.5},
         versions={"python": "3.11.0"},
         bundle_sha256="0" * 64,

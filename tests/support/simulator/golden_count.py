@@ -1,4 +1,4 @@
-"""The golden bundle, counted as `make instructions` counts it: once a session, for all tests that look at counts."""
+"""The golden bundle, counted as `make instructions` counts it: once a session, for all tests of counts."""
 
 from __future__ import annotations
 

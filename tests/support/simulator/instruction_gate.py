@@ -1,4 +1,4 @@
-"""Did an operation come to take more instructions than the committed baseline says, and where?"""
+"""The instruction gate: names the operations that take more instructions than the committed baseline, by stage."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from device_sim.counts.counts import Caches, Counts, ReferenceCounts, write
-from device_sim.counts.host_times import HostTimes, ModelTime, write_host_times
+from device_sim.counts.counts import Caches, Counts, ReferenceCounts
+from device_sim.counts.host_times import HostTimes, ModelTime
 from device_sim.validation.points import References
 
 MODELS = tuple(f"model_{number:02d}" for number in range(16))
@@ -41,10 +41,10 @@ def write_references(folder: Path) -> References:
     """The same as the files that `read_references` reads."""
     made = references()
     for core, counts in made.counts.items():
-        write(counts, folder / f"ncnn.{core}.json")
+        counts.write_json(folder / f"ncnn.{core}.json")
     times = {model: ModelTime(median_ms=1.5 * least, min_ms=least) for model, least in made.x86_ms.items()}
     host = HostTimes(processor="made up", rounds=1, runs_per_round=1, models=times, versions={})
-    write_host_times(host, folder / "ncnn.x86_64.json")
+    host.write_json(folder / "ncnn.x86_64.json")
     return made
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for the emulated core: runs the guest's scripts here, and gives made-up counts of the loops they ran."""
+"""A stand-in for the emulated core: runs the guest's scripts natively, and gives made-up counts of their loops."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from device_sim.counts.counts import INSTRUCTION_CLASSES
+from device_sim.emulation.differences import PROBE_COST
 from device_sim.emulation.errors import GuestFailedError
 from device_sim.emulation.images import ImageMap, read_maps
 from device_sim.emulation.plugin_output import Dump, PageCounts, Region
@@ -23,7 +24,7 @@ MAPS = (
     "20000-30000 r-xp 00000000 00:00 2 /usr/bin/python3.11\n"
 )
 ORT_PAGE, PYTHON_PAGE = 0x10, 0x20
-STAGE_COST = {"window": 30, "model": 200, "policy": 40, "result": 50}  # of a pass, in onnxruntime for the model
+STAGE_COST = {"window": 30, "model": 200, "policy": 40, "result": 50}  # of an entry, in onnxruntime for the model
 
 
 @dataclass
@@ -59,7 +60,7 @@ def _images() -> ImageMap:
 def _regions(loop: dict[str, Any]) -> dict[int, Region]:
     rounds = loop["length"]
     engine, costs = 1000 + 10 * rounds, dict.fromkeys(STAGE_COST, 0)
-    if loop["loop"] != "idle" and loop["operation"] != "door":
+    if loop["loop"] != "idle" and loop["operation"] != PROBE_COST:
         engine += 100 * rounds
         for stage, cost in STAGE_COST.items():
             if loop["loop"] == "staged":
@@ -67,7 +68,7 @@ def _regions(loop: dict[str, Any]) -> dict[int, Region]:
             else:
                 engine += 0 if stage == "model" else cost * rounds
     pages = [_page(PYTHON_PAGE, engine)]
-    if loop["loop"] == "plain" and loop["operation"] != "door":
+    if loop["loop"] == "plain" and loop["operation"] != PROBE_COST:
         pages.append(_page(ORT_PAGE, STAGE_COST["model"] * rounds))
     found = {5: Region(1, tuple(pages))}
     for number, (stage, cost) in enumerate(costs.items(), 1):

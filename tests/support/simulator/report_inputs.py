@@ -1,4 +1,4 @@
-"""Inputs of the report that nobody measured: every field filled, so that what is drawn can be looked for."""
+"""Made-up inputs of the report with every field filled, so that the page can be searched for each."""
 
 from __future__ import annotations
 

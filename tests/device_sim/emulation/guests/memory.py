@@ -1,4 +1,4 @@
-"""The same 16 KiB read again and again: warm, after the caches were emptied, warm again; then 8 MiB, twice."""
+"""Reads the same 16 KiB repeatedly: warm, after the caches were emptied, warm again; then 8 MiB, twice."""
 
 from device_sim.emulation import markers
 

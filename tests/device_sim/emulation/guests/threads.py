@@ -1,4 +1,4 @@
-"""The same work in four threads, one after the other and all at once. It holds no lock, so they do run at once."""
+"""Does the same work in four threads, one after the other and in parallel: the work releases the interpreter lock."""
 
 import threading
 import zlib

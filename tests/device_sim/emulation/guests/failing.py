@@ -1,4 +1,4 @@
-"""Ends as its argument says."""
+"""Fails in the way that its argument names."""
 
 import os
 import signal

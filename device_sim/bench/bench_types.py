@@ -1,4 +1,4 @@
-"""What `device-sim bench` measured, as a JSON file: times of this machine, sizes, and counts where there are any."""
+"""The types of a `device-sim bench` file: times of one machine, sizes, and counted instructions where there are any."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from device_sim.counts.counts import BundleCounts
 from device_sim.files import read_json, write_json
 
 FORMAT: Final = 1
-LADDER: Final = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)  # percentiles, of which a distribution is drawn
+LADDER: Final = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)  # percentiles that the picture of a distribution is drawn from
 
 Timed = Literal["record", "rank", "rank_new_base"]
 TIMED: Final[tuple[Timed, ...]] = get_args(Timed)
@@ -27,7 +27,7 @@ CONDITIONS: Final[Mapping[ConditionName, str]] = {
 
 
 class BenchFileError(Exception):
-    """A file of an earlier bench is not usable; the message names the file, the field and the fix."""
+    """A file of an earlier bench cannot be used; the message names the file, the field and the fix."""
 
 
 class _Frozen(BaseModel):
@@ -43,10 +43,10 @@ class Spread(_Frozen):
 
 
 class Latency(_Frozen):
-    """Single calls of one operation, all rounds together, in microseconds.
+    """The distribution of single calls of one operation, all rounds together, in microseconds.
 
     Attributes:
-        calls: How many were timed.
+        calls: Number of timed calls.
         ladder_us: The percentiles named in LADDER.
         to_quiet: This condition's figure by that of `quiet` in the same round: `p50`, `p99` and `mean`; empty for
             `quiet` itself.
@@ -63,7 +63,7 @@ class Latency(_Frozen):
 
 
 class Condition(_Frozen):
-    """Under what the calls were timed.
+    """The calls that were timed under one condition of the machine.
 
     Attributes:
         unavailable: Why this machine cannot make the condition; empty = it was measured.
@@ -78,12 +78,12 @@ class Condition(_Frozen):
 
 
 class ColdStart(_Frozen):
-    """Fresh processes, compiled and in the page cache as after a first start, in milliseconds.
+    """The runtime's own steps in fresh processes, in milliseconds; modules are compiled and in the page cache.
 
     Attributes:
-        import_ms: `import edge_sdk`, with numpy and onnxruntime.
+        import_ms: `from edge_sdk import Engine`, with numpy and onnxruntime.
         open_ms: `Engine.open` on an empty state folder, which plays the bundle's golden vectors.
-        first_decision_ms: The first `rank`.
+        first_decision_ms: The first base decision and the first `rank`.
         total_ms: The three together.
     """
 
@@ -98,9 +98,9 @@ class Memory(_Frozen):
     """Medians over fresh processes that made the same calls.
 
     Attributes:
-        bare_bytes: Resident, of a process that imports numpy and onnxruntime and does nothing.
-        extra_bytes: Resident beyond that, after 2,000 events and 200 decisions.
-        state_bytes: Length of all files of the state folder then.
+        bare_bytes: Resident memory of a process that imports numpy and onnxruntime and does nothing.
+        extra_bytes: Resident memory of the runtime beyond that, after 2,000 events and 200 decisions.
+        state_bytes: Length of all files of the state folder after the same work.
     """
 
     bare_bytes: int
@@ -108,8 +108,68 @@ class Memory(_Frozen):
     state_bytes: int
 
 
+class FirstCall(_Frozen):
+    """One way to do a task: its first call after other work, with cold caches, beside the repeated, warm call.
+
+    Attributes:
+        task: What all contestants of one group do: "record" or "rank".
+        missing: Why it was not measured, with the fix; empty = it was.
+        reference: Key of the contestant that the ratios are taken against; empty = that one is missing.
+        cold_us: Medians of the rounds; each call came directly after `other_work.OtherWork.do`.
+        warm_us: Medians of the rounds, nothing between the calls.
+        cold_ratio: `cold_us` by that of the reference in the same round.
+        warm_ratio: `warm_us` by that of the reference in the same round.
+    """
+
+    task: str
+    key: str
+    label: str
+    missing: str = ""
+    reference: str = ""
+    cold_us: Spread | None = None
+    warm_us: Spread | None = None
+    cold_ratio: Spread | None = None
+    warm_ratio: Spread | None = None
+
+
+class Resident(_Frozen):
+    """Resident memory of a process, or its distance from another's.
+
+    Attributes:
+        rss_bytes: All pages in memory, those of shared libraries too.
+        pss_bytes: A page shared by several processes counts by its share; None = the kernel does not tell.
+        private_bytes: Pages that no other process has; None = the kernel does not tell.
+    """
+
+    rss_bytes: Spread
+    pss_bytes: Spread | None = None
+    private_bytes: Spread | None = None
+
+
+class WholeProcess(_Frozen):
+    """A program in processes of its own, from the start of the interpreter on.
+
+    Attributes:
+        missing: Why it was not measured, with the fix; empty = it was.
+        phases_ms: Milliseconds of each phase, in order; the first is the start of the interpreter.
+        total_ms: All phases together.
+        to_bare: `total_ms` by that of a bare interpreter in the same turn.
+        resident: Memory after all phases and some more of the same work.
+        beyond_bare: The same beyond a bare interpreter; numpy, onnxruntime and all else are included.
+    """
+
+    key: str
+    label: str
+    missing: str = ""
+    phases_ms: Mapping[str, Spread] = {}
+    total_ms: Spread | None = None
+    to_bare: Spread | None = None
+    resident: Resident | None = None
+    beyond_bare: Resident | None = None
+
+
 class BundleFacts(_Frozen):
-    """Which bundle; everything but the hash and the size must agree for two files to be compared."""
+    """The bundle's identity; all but the hash and the size must agree for two files to be comparable."""
 
     scene: str
     items: int
@@ -120,7 +180,7 @@ class BundleFacts(_Frozen):
 
 
 class Workload(_Frozen):
-    """What was asked of the bundle; times are only comparable where all of it agrees."""
+    """The measured calls; two files are comparable in time only where all of this agrees."""
 
     id: str
     candidates: int
@@ -129,7 +189,7 @@ class Workload(_Frozen):
 
 
 class Machine(_Frozen):
-    """Where it was measured."""
+    """The machine of a measurement."""
 
     processor: str
     cpus: int
@@ -138,10 +198,12 @@ class Machine(_Frozen):
 
 
 class Bench(_Frozen):
-    """One run of `device-sim bench`.
+    """The result of one `device-sim bench`.
 
     Attributes:
-        counts: What `device-sim count` counted for this bundle, by core; not of this machine.
+        first_calls: Cold and warm calls of the runtime and its peers; empty = a file of an earlier version.
+        processes: Whole processes of the runtime and its peers; empty = a file of an earlier version.
+        counts: Instructions that `device-sim count` counted for this bundle, by core; independent of this machine.
     """
 
     format: int = FORMAT
@@ -151,16 +213,18 @@ class Bench(_Frozen):
     conditions: tuple[Condition, ...]
     cold_start: ColdStart
     memory: Memory
+    first_calls: tuple[FirstCall, ...] = ()
+    processes: tuple[WholeProcess, ...] = ()
     counts: Mapping[str, BundleCounts] = {}
 
     def latency(self, condition: ConditionName, operation: Timed) -> Latency | None:
-        """What was timed, if it was."""
+        """Returns the timed calls; None if the condition or the operation was not measured."""
         found = (one.operations.get(operation) for one in self.conditions if one.name == condition)
         return next(found, None)
 
 
 def read_bench(path: Path) -> Bench:
-    """Read what `write_bench` wrote.
+    """Reads a file of `write_bench`.
 
     Raises:
         BenchFileError: The file is not readable or not in the format.
@@ -170,7 +234,7 @@ def read_bench(path: Path) -> Bench:
 
 
 def write_bench(bench: Bench, path: Path) -> None:
-    """Write as JSON; a reader sees the old file or the new one, never half of it.
+    """Writes a bench as JSON; a reader sees the old file or the new one, never half of one.
 
     Raises:
         OSError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""Latency by condition as a picture: one row a condition, the calls from their 1st to their 99th percentile."""
+"""Draws latency by condition: one row a condition, the calls from their 1st to their 99th percentile."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ DESCRIPTION: Final = "Latencies of record and rank on the benched machine under 
 
 
 def latencies_svg(bench: Bench) -> str:
-    """The picture for a page."""
+    """Returns the picture as SVG for a page."""
     return as_svg(_drawn(bench), "bench", DESCRIPTION)
 
 
 def write_plot(bench: Bench, path: Path) -> None:
-    """The picture as a file of its own.
+    """Writes the picture as a file of its own.
 
     Args:
-        bench: what was measured.
-        path: its suffix says what it becomes: .svg or .png.
+        bench: the figures.
+        path: the file; its suffix, .svg or .png, decides the format.
 
     Raises:
         OSError: The file cannot be written.
@@ -54,7 +54,7 @@ def _drawn(bench: Bench) -> Figure:
 
 
 def log_time_axis(axes: Axes) -> None:
-    """The x axis counts microseconds by factors; call it when all is drawn."""
+    """Makes the x axis logarithmic in microseconds; to be called after everything is drawn."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
     axes.set_xlim(low * 0.8, high * 1.1)

@@ -1,21 +1,40 @@
-"""A bench and a comparison, for a terminal."""
+"""Prints a bench and a comparison to a terminal."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from device_sim.bench.bench_types import TIMED, Bench, Latency
+from device_sim.bench.bench_types import TIMED, Bench, FirstCall, Latency, Spread, WholeProcess
 from device_sim.bench.bench_words import CONDITION_LABELS, OPERATION_LABELS, duration
 from device_sim.bench.compare import Comparison, Line
+from device_sim.bench.other_work import WALK_BYTES
+
+PHASE_LABELS: Final[Mapping[str, str]] = {
+    "start": "start",
+    "imports": "import",
+    "open": "open",
+    "record": "1st record",
+    "rank": "1st decision",
+    "offers": "offers read",
+}
+NOISE: Final = "A shared machine's times move by themselves: compare within this table."
 
 _VERDICTS = {"same": "ok", "rose": "[red]WORSE[/red]", "fell": "[green]lower[/green]", "shown": "[dim]shown only[/dim]"}
 
 
 def print_bench(console: Console, bench: Bench) -> None:
-    """Latencies by condition, then the rest."""
+    """Prints latencies by condition, first calls, whole processes, then sizes and counts."""
     console.print(_latencies(bench))
+    if bench.first_calls:
+        console.print(first_calls_table(bench.first_calls))
+    if bench.processes:
+        console.print(processes_table(bench.processes))
+        console.print(memory_table(bench.processes))
     cold, memory = bench.cold_start, bench.memory
     rows = {
         f"cold start, median of {cold.processes} fresh processes": f"{cold.total_ms.median:.0f} ms "
@@ -39,7 +58,7 @@ def print_bench(console: Console, bench: Bench) -> None:
 
 
 def print_comparison(console: Console, compared: Comparison) -> None:
-    """Every figure then and now, the verdict, and what has to be known beside it."""
+    """Prints every figure of both files, the verdict, and the notes."""
     table = Table("figure", "then", "now", "change", "verdict", title="against the earlier file")
     for line in compared.lines:
         table.add_row(
@@ -55,6 +74,79 @@ def print_comparison(console: Console, compared: Comparison) -> None:
     if worse := compared.regressions:
         names = ", ".join(line.name for line in worse)
         console.print(f"WORSE beyond the tolerance: {names}", style="bold red", markup=False, highlight=False)
+
+
+def first_calls_table(found: Sequence[FirstCall]) -> Table:
+    """Returns cold and warm calls of all contestants, one group a task; a missing contestant's row has the reason."""
+    table = Table("task", "contestant", title="first call after other work, beside the same call repeated")
+    table.caption = (
+        f"First: after a walk over {WALK_BYTES >> 20} MiB of other memory and about 2 ms of unrelated Python. "
+        f"Medians of rounds (lowest to highest); ÷ within a round. {NOISE}"
+    )
+    for head in ("first", "÷", "repeated", "÷"):
+        table.add_column(head, justify="right")
+    task = ""
+    for one in found:
+        if one.task != task:
+            table.add_section()
+        shown, task = ("" if one.task == task else one.task), one.task
+        if one.missing:
+            table.add_row(shown, escape(one.label), escape(f"missing: {one.missing}"))
+            continue
+        times = (
+            _between(one.cold_us, "µs"),
+            _ratio(one.cold_ratio),
+            _between(one.warm_us, "µs"),
+            _ratio(one.warm_ratio),
+        )
+        table.add_row(shown, escape(one.label), *times)
+    return table
+
+
+def processes_table(found: Sequence[WholeProcess]) -> Table:
+    """Returns start-up by phase of all programs, in milliseconds."""
+    table = Table("fresh process", title="whole process, ms: medians (of the total also lowest to highest)")
+    table.caption = f"start: from the call that starts the process to its first line. {NOISE}"
+    names = list(dict.fromkeys(name for one in found for name in one.phases_ms))
+    for head in (*(PHASE_LABELS.get(name, name) for name in names), "total", "÷ bare"):
+        table.add_column(head, justify="right")
+    for one in found:
+        if one.missing:
+            table.add_row(escape(one.label), escape(f"missing: {one.missing}"))
+            continue
+        phases = [f"{one.phases_ms[name].median:.3g}" if name in one.phases_ms else "" for name in names]
+        table.add_row(escape(one.label), *phases, _between(one.total_ms), _ratio(one.to_bare))
+    return table
+
+
+def memory_table(found: Sequence[WholeProcess]) -> Table:
+    """Returns the resident memory of all programs, in megabytes."""
+    table = Table("fresh process", title="whole process, MB beyond a bare interpreter: medians (lowest to highest)")
+    table.caption = (
+        "RSS counts shared library pages in full, PSS by their share, private pages belong to no other process."
+    )
+    for head in ("RSS", "PSS", "private", "RSS in all"):
+        table.add_column(head, justify="right")
+    for one in found:
+        if one.beyond_bare is None or one.resident is None:
+            table.add_row(escape(one.label), escape(f"missing: {one.missing}"))
+            continue
+        beyond = one.beyond_bare
+        sizes = (beyond.rss_bytes, beyond.pss_bytes, beyond.private_bytes, one.resident.rss_bytes)
+        table.add_row(escape(one.label), *(_between(size, scale=1e-6) for size in sizes))
+    return table
+
+
+def _between(found: Spread | None, unit: str = "", scale: float = 1.0) -> str:
+    """Median with the lowest and the highest: "1.2 µs (1.1 to 1.4)"."""
+    if found is None:
+        return "not known"
+    median, low, high = (f"{value * scale:.3g}" for value in (found.median, found.low, found.high))
+    return f"{median}{unit and ' ' + unit} ({low} to {high})"
+
+
+def _ratio(found: Spread | None) -> str:
+    return "" if found is None else f"{found.median:.2f}"
 
 
 def _latencies(bench: Bench) -> Table:

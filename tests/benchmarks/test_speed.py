@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.peers import ALL
+from benchmarks.peers.all_peers import ALL
 from benchmarks.peers.ours import opened
 from benchmarks.peers.peer import TOLERANCE, Peer, PeerMissingError, Ready, kept
 from benchmarks.peers.typical import filled

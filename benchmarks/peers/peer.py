@@ -45,7 +45,7 @@ class Peer:
 
     def versions(self) -> str:
         """Returns names and versions of the packages it runs on; empty where that is this project alone."""
-        return ", ".join(f"{name} {_version(name)}" for name in self.packages)
+        return ", ".join(f"{name} {version(name)}" for name in self.packages)
 
 
 def needed(module: str, package: str) -> ModuleType:
@@ -68,7 +68,8 @@ def kept(work: Work, name: str) -> Path:
     return folder / f"window_{work.window}_{name}"
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
+    """Returns the version of an installed distribution, or the words "(not installed)"."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

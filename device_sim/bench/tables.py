@@ -22,6 +22,7 @@ PHASE_LABELS: Final[Mapping[str, str]] = {
     "rank": "1st decision",
     "offers": "offers read",
 }
+_MISSING: Final = "missing"
 NOISE: Final = "A shared machine's times move by themselves: compare within this table."
 
 _VERDICTS = {"same": "ok", "rose": "[red]WORSE[/red]", "fell": "[green]lower[/green]", "shown": "[dim]shown only[/dim]"}
@@ -30,11 +31,8 @@ _VERDICTS = {"same": "ok", "rose": "[red]WORSE[/red]", "fell": "[green]lower[/gr
 def print_bench(console: Console, bench: Bench) -> None:
     """Prints latencies by condition, first calls, whole processes, then sizes and counts."""
     console.print(_latencies(bench))
-    if bench.first_calls:
-        console.print(first_calls_table(bench.first_calls))
-    if bench.processes:
-        console.print(processes_table(bench.processes))
-        console.print(memory_table(bench.processes))
+    if bench.first_calls or bench.processes:
+        print_startup(console, bench.first_calls, bench.processes)
     cold, memory = bench.cold_start, bench.memory
     rows = {
         f"cold start, median of {cold.processes} fresh processes": f"{cold.total_ms.median:.0f} ms "
@@ -57,6 +55,17 @@ def print_bench(console: Console, bench: Bench) -> None:
     console.print(table)
 
 
+def print_startup(console: Console, first_calls: Sequence[FirstCall], processes: Sequence[WholeProcess]) -> None:
+    """Prints first calls, whole processes and their memory, then the reason and the fix for all that is missing."""
+    console.print(_first_calls(first_calls))
+    console.print(_processes(processes))
+    console.print(_memory(processes))
+    reasons = {one.label: one.missing for one in first_calls} | {one.label: one.missing for one in processes}
+    for label, reason in reasons.items():
+        if reason:
+            console.print(f"{label}: missing: {reason}", markup=False, highlight=False, soft_wrap=True)
+
+
 def print_comparison(console: Console, compared: Comparison) -> None:
     """Prints every figure of both files, the verdict, and the notes."""
     table = Table("figure", "then", "now", "change", "verdict", title="against the earlier file")
@@ -76,8 +85,8 @@ def print_comparison(console: Console, compared: Comparison) -> None:
         console.print(f"WORSE beyond the tolerance: {names}", style="bold red", markup=False, highlight=False)
 
 
-def first_calls_table(found: Sequence[FirstCall]) -> Table:
-    """Returns cold and warm calls of all contestants, one group a task; a missing contestant's row has the reason."""
+def _first_calls(found: Sequence[FirstCall]) -> Table:
+    """Returns cold and warm calls of all contestants, one group a task."""
     table = Table("task", "contestant", title="first call after other work, beside the same call repeated")
     table.caption = (
         f"First: after a walk over {WALK_BYTES >> 20} MiB of other memory and about 2 ms of unrelated Python. "
@@ -91,7 +100,7 @@ def first_calls_table(found: Sequence[FirstCall]) -> Table:
             table.add_section()
         shown, task = ("" if one.task == task else one.task), one.task
         if one.missing:
-            table.add_row(shown, escape(one.label), escape(f"missing: {one.missing}"))
+            table.add_row(shown, escape(one.label), _MISSING)
             continue
         times = (
             _between(one.cold_us, "µs"),
@@ -103,7 +112,7 @@ def first_calls_table(found: Sequence[FirstCall]) -> Table:
     return table
 
 
-def processes_table(found: Sequence[WholeProcess]) -> Table:
+def _processes(found: Sequence[WholeProcess]) -> Table:
     """Returns start-up by phase of all programs, in milliseconds."""
     table = Table("fresh process", title="whole process, ms: medians (of the total also lowest to highest)")
     table.caption = f"start: from the call that starts the process to its first line. {NOISE}"
@@ -112,14 +121,14 @@ def processes_table(found: Sequence[WholeProcess]) -> Table:
         table.add_column(head, justify="right")
     for one in found:
         if one.missing:
-            table.add_row(escape(one.label), escape(f"missing: {one.missing}"))
+            table.add_row(escape(one.label), _MISSING)
             continue
         phases = [f"{one.phases_ms[name].median:.3g}" if name in one.phases_ms else "" for name in names]
         table.add_row(escape(one.label), *phases, _between(one.total_ms), _ratio(one.to_bare))
     return table
 
 
-def memory_table(found: Sequence[WholeProcess]) -> Table:
+def _memory(found: Sequence[WholeProcess]) -> Table:
     """Returns the resident memory of all programs, in megabytes."""
     table = Table("fresh process", title="whole process, MB beyond a bare interpreter: medians (lowest to highest)")
     table.caption = (
@@ -129,7 +138,7 @@ def memory_table(found: Sequence[WholeProcess]) -> Table:
         table.add_column(head, justify="right")
     for one in found:
         if one.beyond_bare is None or one.resident is None:
-            table.add_row(escape(one.label), escape(f"missing: {one.missing}"))
+            table.add_row(escape(one.label), _MISSING)
             continue
         beyond = one.beyond_bare
         sizes = (beyond.rss_bytes, beyond.pss_bytes, beyond.private_bytes, one.resident.rss_bytes)

@@ -1,4 +1,4 @@
-"""The benchmark of growth measures what it says; nothing here is about how long anything takes."""
+"""The benchmark of growth measures every figure it names; no test here depends on time."""
 
 from __future__ import annotations
 

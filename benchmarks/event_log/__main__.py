@@ -60,12 +60,12 @@ def main() -> None:
 
 def table(figures: dict[str, list[float]]) -> list[str]:
     """Returns the lines to print: median, lowest to highest round, target, and whether the target is met."""
-    lines = [f"{'figure':26}{'median':>12}   {'lowest..highest round':24}"]
+    lines = [f"{'figure':26}{'median':>12}   {'lowest..highest round':30}"]
     for name, values in figures.items():
         middle, target = statistics.median(values), TARGETS.get(name)
         spread = f"{min(values):,.2f}..{max(values):,.2f}"
         verdict = target.verdict(middle) if target else ""
-        lines.append(f"{name:26}{middle:12,.2f}   {spread:24}{verdict}".rstrip())
+        lines.append(f"{name:26}{middle:12,.2f}   {spread:30} {verdict}".rstrip())
     return lines
 
 

@@ -153,6 +153,7 @@ class WholeProcess(_Frozen):
         missing: Why it was not measured, with the fix; empty = it was.
         phases_ms: Milliseconds of each phase, in order; the first is the start of the interpreter.
         total_ms: All phases together.
+        cpu_ms: CPU time of all threads until then; other processes disturb it much less than `total_ms`.
         to_bare: `total_ms` by that of a bare interpreter in the same turn.
         resident: Memory after all phases and some more of the same work.
         beyond_bare: The same beyond a bare interpreter; numpy, onnxruntime and all else are included.
@@ -163,6 +164,7 @@ class WholeProcess(_Frozen):
     missing: str = ""
     phases_ms: Mapping[str, Spread] = {}
     total_ms: Spread | None = None
+    cpu_ms: Spread | None = None
     to_bare: Spread | None = None
     resident: Resident | None = None
     beyond_bare: Resident | None = None

@@ -114,17 +114,17 @@ def _first_calls(found: Sequence[FirstCall]) -> Table:
 
 def _processes(found: Sequence[WholeProcess]) -> Table:
     """Returns start-up by phase of all programs, in milliseconds."""
-    table = Table("fresh process", title="whole process, ms: medians (of the total also lowest to highest)")
-    table.caption = f"start: from the call that starts the process to its first line. {NOISE}"
+    table = Table("fresh process", title="whole process, ms: medians (lowest to highest)")
+    table.caption = f"start: from the call that starts the process to its first line. CPU: of all threads. {NOISE}"
     names = list(dict.fromkeys(name for one in found for name in one.phases_ms))
-    for head in (*(PHASE_LABELS.get(name, name) for name in names), "total", "÷ bare"):
+    for head in (*(PHASE_LABELS.get(name, name) for name in names), "total", "÷ bare", "CPU"):
         table.add_column(head, justify="right")
     for one in found:
         if one.missing:
             table.add_row(escape(one.label), _MISSING)
             continue
         phases = [f"{one.phases_ms[name].median:.3g}" if name in one.phases_ms else "" for name in names]
-        table.add_row(escape(one.label), *phases, _between(one.total_ms), _ratio(one.to_bare))
+        table.add_row(escape(one.label), *phases, _between(one.total_ms), _ratio(one.to_bare), _between(one.cpu_ms))
     return table
 
 

@@ -43,6 +43,7 @@ class ProcessRun(NamedTuple):
     """What one process reported, and what it left in its folder."""
 
     phases_ms: Mapping[str, float]  # in order; the first is from the call that starts the process to its first line
+    cpu_ms: float  # of all threads, until the end of the last phase
     resident_bytes: Mapping[str, int]
     stored_bytes: int
 
@@ -97,6 +98,7 @@ def _run(program: Program, folder: Path, environment: Mapping[str, str]) -> Proc
     before = [start_ns, *moments.values()]
     return ProcessRun(
         {name: (moment - earlier) / 1e6 for (name, moment), earlier in zip(moments.items(), before, strict=False)},
+        sum(int(value) for sort, _, value in words if sort == "cpu") / 1e6,
         {name: int(value) for sort, name, value in words if sort == "bytes"},
         sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
     )
@@ -124,6 +126,7 @@ def _figures(program: Program, runs: Sequence[ProcessRun], bare: Sequence[Proces
         label=program.label,
         phases_ms={name: spread([run.phases_ms[name] for run in runs]) for name in names},
         total_ms=spread([run.total_ms for run in runs]),
+        cpu_ms=spread([run.cpu_ms for run in runs]),
         to_bare=spread([run.total_ms / floor.total_ms for run, floor in zip(runs, bare, strict=True)]),
         resident=_resident(own),
         beyond_bare=_resident(beyond),

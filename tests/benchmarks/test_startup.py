@@ -103,6 +103,8 @@ def test_a_process_reports_its_phases_in_order(found: Startup, key: str, phases:
     assert list(one.phases_ms) == phases
     assert all(phase.low > 0 for phase in one.phases_ms.values())
     assert one.total_ms is not None
+    assert one.cpu_ms is not None
+    assert one.cpu_ms.low > 0
     assert one.total_ms.high >= sum(phase.low for phase in one.phases_ms.values())
 
 

@@ -1,7 +1,7 @@
 """A process that runs the converted module in LiteRT and does nothing else: no events, no rules, no checks."""
 
 import sys
-from time import perf_counter_ns
+from time import perf_counter_ns, process_time_ns
 
 
 def main() -> None:
@@ -14,11 +14,12 @@ def main() -> None:
     opened = perf_counter_ns()
     interpreter.invoke()
     ran = perf_counter_ns()
+    cpu = process_time_ns()
     for _ in range(int(sys.argv[2])):
         interpreter.invoke()
     from device_sim.bench.programs.report import report
 
-    report(start=begun, imports=imported, open=opened, rank=ran)
+    report(cpu, start=begun, imports=imported, open=opened, rank=ran)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A process that writes events with a peer of the event log and does nothing else."""
 
 import sys
-from time import perf_counter_ns
+from time import perf_counter_ns, process_time_ns
 
 
 def main() -> None:
@@ -39,11 +39,12 @@ def main() -> None:
     opened = perf_counter_ns()
     write(0)
     recorded = perf_counter_ns()
+    cpu = process_time_ns()
     for number in range(1, events + 1):
         write(number)
     from device_sim.bench.programs.report import report
 
-    report(start=begun, imports=imported, open=opened, record=recorded)
+    report(cpu, start=begun, imports=imported, open=opened, record=recorded)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,17 @@ from __future__ import annotations
 import resource
 
 
-def report(**moments_ns: int) -> None:
+def report(cpu_ns: int, /, **moments_ns: int) -> None:
     """Prints one line a figure: name and value.
 
     Args:
+        cpu_ns: CPU time of the process when the last moment was passed, of `time.process_time_ns`.
         moments_ns: by the name of what was done just before, in order; of `time.perf_counter_ns`, which on Linux counts
             the same in all processes. The first is the interpreter's own start.
     """
     for name, moment_ns in moments_ns.items():
         print(f"moment {name} {moment_ns}")  # noqa: T201 - read by the parent
+    print(f"cpu process {cpu_ns}")  # noqa: T201
     for name, size in resident().items():
         print(f"bytes {name} {size}")  # noqa: T201
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from device_sim.bench.programs.report import report
 begun = time.perf_counter_ns()
 Path(sys.argv[2], "file").write_bytes(b"12345")
-report(start=begun, work=begun + int(sys.argv[1]))
+report(7000000, start=begun, work=begun + int(sys.argv[1]))
 """
 
 
@@ -38,6 +38,7 @@ def test_phases_lie_between_the_moments_that_a_program_reports(tmp_path: Path) -
         assert run.phases_ms["work"] == 2.5
         assert run.phases_ms["start"] > 0
         assert run.total_ms == pytest.approx(run.phases_ms["start"] + 2.5)
+        assert run.cpu_ms == 7.0
         assert run.stored_bytes == 5
         assert run.resident_bytes["rss"] > 1 << 20
 
@@ -98,7 +99,8 @@ def test_a_kernel_without_a_summary_of_the_map_gives_resident_alone(monkeypatch:
 
 
 def test_a_report_has_a_line_for_each_figure(capsys: pytest.CaptureFixture[str]) -> None:
-    report(start=1, open=4)
+    report(9, start=1, open=4)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[:2] == [["moment", "start", "1"], ["moment", "open", "4"]]
-    assert {words[1] for words in lines[2:]} == {"rss", "pss", "private"}
+    assert lines[2] == ["cpu", "process", "9"]
+    assert {words[1] for words in lines[3:]} == {"rss", "pss", "private"}

@@ -64,7 +64,9 @@ def write(path: Path, content: str) -> None:
     try:
         write_whole(path, content.encode())
     except OSError as problem:
-        raise SystemExit(f"{path}: {problem.strerror}; the figures stand above, the file was not written") from None
+        raise SystemExit(
+            f"{path}: {problem.strerror}; the figures are printed above, the file was not written"
+        ) from None
 
 
 def write_json(path: Path | None, content: Mapping[str, object]) -> None:

@@ -24,7 +24,7 @@ from edge_sdk.types import F32, F64
 CANDIDATES = 50
 EVENTS = 800  # of all kinds; more than a fourth of them enter the window
 STEP_MS = 60_000  # between two events
-_START_MS = 1_768_478_400_000  # 2026-01-15 12:00 UTC, where a bundle does not say what it knows
+_START_MS = 1_768_478_400_000  # 2026-01-15 12:00 UTC, for a bundle without `known_until`
 ModelArray = npt.NDArray[np.float32] | npt.NDArray[np.int32]
 
 

@@ -95,7 +95,7 @@ def limit_task(model: EdgeModel, inputs: ModelInputs, work_floats: int) -> Limit
     Args:
         model: its weights are copied.
         inputs: of one decision; the number of events need not be a multiple of anything.
-        work_floats: what `limit_work_floats` says for the padded events and these candidates.
+        work_floats: the result of `limit_work_floats` for the padded events and these candidates.
     """
     tables = _tables(model)
     candidates, objectives = len(inputs.candidate), model.config.objectives

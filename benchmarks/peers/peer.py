@@ -12,7 +12,7 @@ from types import ModuleType
 from benchmarks.work import Work
 from edge_sdk.types import F32
 
-TOLERANCE = 1e-4  # fused logits; the same that parity is held to
+TOLERANCE = 1e-4  # of fused logits; the tolerance of the exporter's parity check
 
 
 class PeerMissingError(Exception):

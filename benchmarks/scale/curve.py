@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-Row = dict[str, float]  # the size, then each figure's median and its `_low` and `_high` round; units stand in the names
+Row = dict[str, float]  # the size, then each figure's median and its `_low` and `_high` round; names end in units
 
 
 @dataclass(frozen=True, slots=True)

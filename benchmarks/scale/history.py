@@ -47,7 +47,7 @@ def history_curve(settings: Settings, bundles: Bundles) -> Curve:
         figures=_FIGURES,
         rows=rows,
         fits=fitted(rows, _OVER, _FIGURES),
-        notes=(f"The ring holds {rings[0]:,} events; older ones live on in counters, caps and states.",),
+        notes=(f"The ring has {rings[0]:,} events; older ones still count in counters, caps and states.",),
         method=f"The log at its default size, a window of 32 events, {CANDIDATES} candidates. While it is measured a "
         f"history grows by {settings.ranks + settings.records:,} events a round, each by the same. open ends with "
         "the first decision, after a clean close.",

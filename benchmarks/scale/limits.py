@@ -36,8 +36,8 @@ def limits(items: Curve, candidates: Curve) -> tuple[Limit, ...]:
     """Returns all limits.
 
     Args:
-        items: what was measured over items; its bundle sizes say where a file would become too large.
-        candidates: what was measured over candidates; its notes say what happened beyond the limit.
+        items: the curve over items; its bundle sizes give the number of items at which a file is too large.
+        candidates: the curve over candidates; its notes tell what happened beyond the limit.
     """
     return (
         *(Limit("candidates of one decision", *note.split(" candidates: ", 1)) for note in candidates.notes),

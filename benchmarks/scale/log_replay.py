@@ -41,7 +41,7 @@ def log_curve(settings: Settings, bundles: Bundles) -> Curve:
         ),
         method=f"`device-sim population`, {settings.log_days} days of more and more users; `cloud-export`'s own "
         "reading, checks and layout (read), then the replay of all events into one example a decision (replay); each "
-        "in a fresh process, one thread but for what polars reads with. peak is the most that the process held.",
+        "in a fresh process, one thread except for polars' reading. peak is the process's largest memory.",
         plots=(("events_per_s", "read_per_s", "replay_per_s"), ("peak_mb",)),
     )
 

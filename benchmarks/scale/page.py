@@ -77,8 +77,8 @@ def _section(curve: Curve) -> str:
         for names in curve.plots
     )
     rows = [[f"{row[curve.over]:,.0f}", *(cell(row, name) for name in curve.figures)] for row in curve.rows]
-    said = "".join(f"<li>{escape(words)}</li>" for words in (*(line(fit, curve) for fit in curve.fits), *curve.notes))
-    words = table([curve.title, *map(head, curve.figures)], rows) + (f"<ul class=note>{said}</ul>" if said else "")
+    notes = "".join(f"<li>{escape(words)}</li>" for words in (*(line(fit, curve) for fit in curve.fits), *curve.notes))
+    words = table([curve.title, *map(head, curve.figures)], rows) + (f"<ul class=note>{notes}</ul>" if notes else "")
     if len(curve.plots) == 1:
         pictures, words = f"{pictures}<div>{words}</div>", ""
     return section(curve.title, f'<p>{escape(curve.method)}</p><div class="charts two">{pictures}</div>{words}')
@@ -87,4 +87,4 @@ def _section(curve: Curve) -> str:
 def _limits(found: Sequence[Limit]) -> str:
     """Returns the limits as a list: sentences do not fit a table of figures."""
     words = [(f"{limit.at} {limit.what}", limit.happens) for limit in found]
-    return definitions("Each limit was exceeded while this page was made, unless it says otherwise", words)
+    return definitions("Each limit was exceeded while this page was made, unless noted otherwise", words)

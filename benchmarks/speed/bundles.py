@@ -69,7 +69,7 @@ def trained_scene(items: int = OWN_ITEMS, folder: Path = FOLDER) -> TrainedScene
     """Returns the training for a number of items; trains now if there is none or if the code has changed since.
 
     Raises:
-        SystemExit: training failed; its own message stands above.
+        SystemExit: training failed; its own message is printed above.
     """
     scene = TrainedScene(folder / str(items))
     made_by, sources = scene.folder / "made_by", _sources_id()

@@ -70,7 +70,7 @@ def measure_first_calls(
         references: by task, the key of the contestant that ratios are taken against.
         rounds: how many count; one before them warms up.
         other_work: done before each cold call.
-        after: told what was just done.
+        after: is called after each step, with its name.
     """
     taking_part = [one for one in contestants if not one.missing]
     times = {(one.task, one.key): _Times() for one in taking_part}

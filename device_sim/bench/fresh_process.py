@@ -50,7 +50,7 @@ def measure_fresh(
         work: the bundle and its events.
         processes: how many of each program.
         peers: programs beside those of the runtime and of the log's peers.
-        after: told what was just done.
+        after: is called after each step, with its name.
     """
     with TemporaryDirectory(prefix="edge-bench-") as folder:
         order = Path(folder) / "order"

@@ -54,7 +54,7 @@ def small_work(small: Small, folder: Path, seed: int = 11, events: int = 60) -> 
 
 @pytest.fixture(scope="module")
 def rows(work: Work) -> list[Row]:
-    """Every competitor, in two rounds of two calls; the one task stands for both windows."""
+    """Every competitor, in two rounds of two calls; the one task is used for both windows."""
     return timed_rows([replace(work, window=window) for window in (128, 32)], ALL, rounds=2, calls=2)
 
 

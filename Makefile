@@ -44,7 +44,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# The peers of benchmarks/speed/__main__.py. LiteRT's converter has a virtual environment of its own, which sees this one's torch:
+# The peers of benchmarks/speed and benchmarks/startup. LiteRT's converter has a virtual environment of its own, which sees this one's torch:
 # it resolves with nothing else here. Without it the benchmark still runs, and says that this peer is missing.
 BESIDE := import sysconfig; print(sysconfig.get_path("purelib"))
 $(VENV)/.bench: $(VENV)/.ready benchmarks/peers/litert_converter.txt
@@ -58,6 +58,7 @@ $(VENV)/.bench: $(VENV)/.ready benchmarks/peers/litert_converter.txt
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.speed --json build/benchmarks/speed.json
+	$(BIN)/python -m benchmarks.startup --json build/benchmarks/startup.json
 	$(BIN)/python -m benchmarks.runtime --json build/benchmarks/runtime.json
 	$(BIN)/python -m benchmarks.event_log --json build/benchmarks/event_log.json
 	$(BIN)/python -m benchmarks.decision --json build/benchmarks/decision.json

@@ -1,1 +1,1 @@
-"""Scripts that print what they measured on this machine; `make bench` runs them."""
+"""Benchmarks: scripts that print and write measurements of this machine; `make bench` runs them all."""

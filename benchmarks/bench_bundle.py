@@ -1,10 +1,11 @@
-"""The bundle that benchmarks run on: the one named, that of `make demo`, or one trained in a minute on a small log."""
+"""Finds the bundle that a benchmark runs on: the named one, that of `make demo`, or a small one trained in a minute."""
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
+
+from benchmarks.processes import run_command
 
 _DEMO = Path("build/demo")
 _SMALL = Path("build/benchmarks/bundle")
@@ -12,10 +13,10 @@ _USERS, _DAYS = 300, 6
 
 
 def bench_bundle(named: Path | None) -> tuple[Path, bytes]:
-    """The `.edge` file and the public key that signed it.
+    """Returns the `.edge` file and the public key that signed it.
 
     Args:
-        named: the folder that holds both; None = the demo's if there is one, else a small one, made if need be.
+        named: the folder of both; None = the demo's if there is one, else that of a small bundle, made if need be.
 
     Raises:
         SystemExit: the folder named has no bundle.
@@ -31,17 +32,12 @@ def bench_bundle(named: Path | None) -> tuple[Path, bytes]:
 
 
 def _make(folder: Path) -> None:
-    """In processes of their own: what training needs of memory is not the runtime's."""
+    """Trains in processes of their own: the memory that training needs is not the runtime's."""
     log = folder / "log"
-    _call("device_sim", "population", "--users", str(_USERS), "--days", str(_DAYS), "--out", str(log))
+    run_command("device_sim", ["population", "--users", str(_USERS), "--days", str(_DAYS), "--out", str(log)])
     files = [
         part
         for name in ("events", "decisions", "offers", "users")
         for part in (f"--{name}", str(log / f"{name}.parquet"))
     ]
-    _call("cloud_export", "run", "wealth.toml", *files, "--out", str(folder))
-
-
-def _call(package: str, *arguments: str) -> None:
-    program = f"import {package}.entry; {package}.entry.main()"
-    subprocess.run([sys.executable, "-c", program, *arguments], check=True, stdout=subprocess.DEVNULL)
+    run_command("cloud_export", ["run", "wealth.toml", *files, "--out", str(folder)])

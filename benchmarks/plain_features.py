@@ -1,4 +1,4 @@
-"""The model's inputs as an app's engineer would make them without this project: a deque, dictionaries and numpy.
+"""Makes the model's inputs as an app's engineer would without this project: a deque, dictionaries and numpy.
 
 The definitions are the model's (docs/format.md); the code shares nothing with `edge_sdk`. The competitors' inputs come
 from here, and `benchmarks.peers.typical` is timed on it. With one table by row instead of the dictionaries of counters
@@ -22,7 +22,7 @@ SECONDS = 1000.0  # milliseconds in one
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeviceTables:
-    """What such an engineer would be given as a JSON file beside the model."""
+    """The tables that such an engineer would get as a JSON file beside the model."""
 
     window: int
     item_row: dict[str, int]
@@ -39,7 +39,7 @@ class DeviceTables:
 
     @classmethod
     def of(cls, content: Bundle) -> DeviceTables:
-        """The tables of a bundle."""
+        """Returns the tables of a bundle."""
         layout, policy = content.layout, content.policy
         items, offers = layout.items.names(), layout.offers.names()
         categories = ("", *content.categories)
@@ -61,7 +61,7 @@ class DeviceTables:
 
 
 class PlainFeatures:
-    """The last events in a deque, decayed counters in dictionaries."""
+    """Keeps the last events in a deque and decayed counters in dictionaries."""
 
     def __init__(self, tables: DeviceTables) -> None:
         self._tables = tables
@@ -74,7 +74,7 @@ class PlainFeatures:
         self._ticks: dict[tuple[str, str], F64] = {}
 
     def add(self, time_ms: int, kind: str, item: str, value: float) -> None:
-        """Take in an event."""
+        """Ingests an event."""
         tables = self._tables
         if kind in tables.window_kind_row:
             self._recent.appendleft(
@@ -95,7 +95,7 @@ class PlainFeatures:
     def model_inputs(
         self, offers: Sequence[str], context: Mapping[str, str], now_ms: int
     ) -> tuple[I32, I32, F32, F32, F32, F32, I32]:
-        """The first seven inputs of `DeviceModel.forward`: window, counters, context, candidates."""
+        """Returns the first seven inputs of `DeviceModel.forward`: window, counters, context, candidates."""
         item, kind, age_s, value = self._window(now_ms)
         rows = np.array([self._tables.offer_row.get(offer, 0) for offer in offers], dtype=np.int32)
         return item, kind, age_s, value, self._counters(offers, now_ms), self._one_hot(context), rows
@@ -123,7 +123,7 @@ class PlainFeatures:
         self._counts[target], self._ticks[target] = counts, ticks
 
     def _counters(self, offers: Sequence[str], now_ms: int) -> F32:
-        """(C, 2 · kinds · half-lives): each offer's own, then its category's."""
+        """Returns counters (C, 2 · kinds · half-lives): each offer's own, then its category's."""
         ticks_now = now_ms // self._tick_ms
         categories = self._tables.offer_category
         targets = [target for offer in offers for target in (("offer", offer), ("category", categories.get(offer, "")))]

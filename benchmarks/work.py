@@ -1,4 +1,4 @@
-"""The one task that all competitors are given: a user's events, 50 candidates, a moment, and the trained weights."""
+"""The task of all competitors: a user's events, 50 candidates, a time, and the trained weights."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from edge_sdk.types import F32, F64
 CANDIDATES = 50
 EVENTS = 800  # of all kinds; more than a fourth of them enter the window
 STEP_MS = 60_000  # between two events
-_START_MS = 1_768_478_400_000  # 2026-01-15 12:00 UTC, where a bundle does not say what it knows
+_START_MS = 1_768_478_400_000  # 2026-01-15 12:00 UTC, for a bundle without `known_until`
 ModelArray = npt.NDArray[np.float32] | npt.NDArray[np.int32]
 
 
 class PlainEvent(NamedTuple):
-    """One event as an app gives it."""
+    """One event as an app records it."""
 
     time_ms: int
     kind: str
@@ -39,7 +39,7 @@ class PlainEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
-    """One window's task."""
+    """The task for one window."""
 
     window: int
     model: DeviceModel  # trained, in evaluation mode, its window that of the task
@@ -58,7 +58,7 @@ class Work:
     log: Path | None  # folder of the log that the weights were trained on; None = not kept
 
     def window_events(self) -> list[PlainEvent]:
-        """Those of the history whose kinds enter the window."""
+        """Returns the events whose kinds enter the window."""
         return [event for event in self.events if event.kind in self.tables.window_kind_row]
 
 
@@ -75,7 +75,7 @@ def make_work(
     events: int = EVENTS,
     seed: int = 11,
 ) -> Work:
-    """The task for one bundle.
+    """Returns the task for one bundle.
 
     Args:
         model: the module that the bundle's graph was exported from.
@@ -120,7 +120,7 @@ def make_work(
 
 
 def with_window(model: DeviceModel, window: int) -> DeviceModel:
-    """The same weights over another window: no weight depends on it."""
+    """Returns the same weights over another window; no weight depends on the window."""
     config: DeviceModelConfig = replace(model.config, window=window)
     wider = DeviceModel(config)
     wider.load_state_dict(model.state_dict())
@@ -128,7 +128,7 @@ def with_window(model: DeviceModel, window: int) -> DeviceModel:
 
 
 def model_id(model: DeviceModel) -> str:
-    """First 12 hex digits of the SHA-256 of all trained numbers and of the code that computes with them."""
+    """Returns 12 hex digits of the SHA-256 of all trained numbers and of the code that computes with them."""
     digest = hashlib.sha256(Path(device_model.__file__).read_bytes())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode() + tensor.numpy().tobytes())
@@ -138,7 +138,7 @@ def model_id(model: DeviceModel) -> str:
 def _events(
     content: Bundle, random: np.random.Generator, offers: list[str], count: int, now_ms: int
 ) -> tuple[PlainEvent, ...]:
-    """Kinds by the shares of a simulated log where the scene has them; what is shown and answered is about offers."""
+    """Returns events with the kinds' shares of a simulated log; impressions and feedback are about offers."""
     shares = {"impression": 0.55, "page_view": 0.15, "item_view": 0.15, "search": 0.05, "click": 0.05}
     kinds, items = sorted(content.kind_ids), content.layout.items.names()
     weights: F64 = np.array([shares.get(kind, 0.01) for kind in kinds])
@@ -154,7 +154,7 @@ def _events(
 
 
 def _expected(model: DeviceModel, inputs: tuple[ModelArray, ...]) -> F32:
-    """In float64, so that every competitor's rounding is measured against the same numbers."""
+    """Returns the module's fused logits, computed in float64: the reference for every competitor's rounding."""
     wide = with_window(model, model.config.window).double()
     tensors = [torch.from_numpy(array) for array in inputs]
     with torch.no_grad():

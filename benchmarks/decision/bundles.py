@@ -1,4 +1,4 @@
-"""One trained bundle under two policies: every sort of rule, and none. Only the rules differ, not the model."""
+"""Packs one trained model twice: under a policy with every sort of rule, and under none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SCENE = Path(__file__).parents[2] / "cloud_export" / "scenes" / "wealth.toml"
 
 @dataclass(frozen=True, slots=True)
 class Bundles:
-    """Files that differ in their policy alone."""
+    """Bundle files that differ in their policy alone."""
 
     full: Path
     bare: Path
@@ -29,11 +29,11 @@ class Bundles:
 
 
 def decision_bundles(trained: Path, key: bytes, folder: Path) -> Bundles:
-    """Write both into a folder, signed with the scene's development key.
+    """Writes both bundles into a folder, signed with the scene's development key.
 
     Args:
         trained: a bundle of the scene `wealth`.
-        key: who signed it.
+        key: the public key that signed it.
         folder: made if absent.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,61 +1,35 @@
-"""What the phone's memory costs: `python -m benchmarks.event_log [--bundle DIR] [--json FILE] [--rounds N]`.
+"""Measures the event log and memory: `python -m benchmarks.event_log [--bundle DIR] [--json FILE] [--rounds N]`.
 
-One process; every round measures every contestant, in turns; printed are medians over the rounds, with the lowest and
-the highest round beside them. A ratio is taken within each round.
+All contestants run in one process and take turns in every round. Printed are medians over the rounds with the lowest
+and the highest round. A ratio is taken within each round. The first call with cold caches is in `benchmarks.startup`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import platform
 import sqlite3
 import statistics
 from collections import defaultdict
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.bench_bundle import bench_bundle
 from benchmarks.event_log.parts import Sizes, catching_up, ingesting, opening, ranking, recording
+from benchmarks.output import make_folder, parser, positive, write_json
+from benchmarks.targets import targets
 from device_sim.bench.event_workload import WORKLOAD, Workload
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What issue 3 asks of a figure."""
-
-    bound: float
-    at_least: bool = False
-
-    def met(self, figure: float) -> bool:
-        """Whether the figure keeps it."""
-        return figure >= self.bound if self.at_least else figure <= self.bound
-
-    def __str__(self) -> str:
-        return f"{'≥' if self.at_least else '≤'} {self.bound:,.10g}"
-
-
-TARGETS = {
-    "record_us": Target(2),
-    "ratio_sqlite": Target(5, at_least=True),
-    "ratio_pack_into": Target(10),
-    "record_many_per_s": Target(20e6, at_least=True),
-    "day_bulk_s": Target(60),
-    "rank_history_ratio": Target(1.1),
-    "open_full_log_ms": Target(10),
-    "memory_growth_mb": Target(1.05),  # "flat": no more than the pages of a 1 MiB log becoming resident
-}
+TARGETS = targets("event_log")
 
 
 def measure(bundle: Path, public_key: bytes, sizes: Sizes) -> dict[str, list[float]]:
-    """All figures, one value a round; of memory one value in all.
+    """Returns all figures, one value a round; the growth of memory has one value in all.
 
     Args:
         bundle: the `.edge` file.
-        public_key: that signed it.
-        sizes: how much to measure.
+        public_key: the key that signed it.
+        sizes: the length of the measurement.
     """
     work = Workload.of(bundle, public_key)
     figures: dict[str, list[float]] = defaultdict(list)
@@ -72,36 +46,31 @@ def measure(bundle: Path, public_key: bytes, sizes: Sizes) -> dict[str, list[flo
 
 
 def main() -> None:
-    """Measure, print, and write the JSON file if one is named."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--bundle", type=Path, help="folder of scene.edge and scene.pub; default: the demo's, or a small one"
-    )
-    parser.add_argument("--rounds", type=int, default=Sizes().rounds)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    """Measures, prints, and writes the JSON file if one is named."""
+    options = parser(__doc__, bundle=True)
+    options.add_argument("--rounds", type=positive, default=Sizes().rounds)
+    arguments = options.parse_args()
+    make_folder(arguments.json)
     path, key = bench_bundle(arguments.bundle)
     sizes = Sizes(rounds=arguments.rounds)
     figures = measure(path, key, sizes)
     print("\n".join(table(figures)))
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(as_json(figures), indent=2) + "\n")
+    write_json(arguments.json, as_json(figures))
 
 
 def table(figures: dict[str, list[float]]) -> list[str]:
-    """Lines to print: median, lowest to highest round, target, met or missed."""
-    lines = [f"{'figure':26}{'median':>12}   {'lowest..highest round':24}{'target':>14}"]
+    """Returns the lines to print: median, lowest to highest round, target, and whether the target is met."""
+    lines = [f"{'figure':26}{'median':>12}   {'lowest..highest round':30}"]
     for name, values in figures.items():
         middle, target = statistics.median(values), TARGETS.get(name)
         spread = f"{min(values):,.2f}..{max(values):,.2f}"
-        verdict = f"{target!s:>14}  {'met' if target.met(middle) else 'missed'}" if target else ""
-        lines.append(f"{name:26}{middle:12,.2f}   {spread:24}{verdict}".rstrip())
+        verdict = target.verdict(middle) if target else ""
+        lines.append(f"{name:26}{middle:12,.2f}   {spread:30} {verdict}".rstrip())
     return lines
 
 
 def as_json(figures: dict[str, list[float]]) -> dict[str, object]:
-    """Medians by name; lowest and highest rounds; targets."""
+    """Returns medians by name, the lowest and highest rounds, and the targets."""
     medians = {name: statistics.median(values) for name, values in figures.items()}
     return {
         "workload": WORKLOAD,

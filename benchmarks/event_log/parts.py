@@ -1,4 +1,4 @@
-"""The parts of `benchmarks.event_log.__main__`: each sets its contestants up and hands out what measures one round."""
+"""The parts of `benchmarks.event_log`: each sets its contestants up and yields the function that measures one round."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.event_log.writers import insert, open_database, pack, record, write_lines
+from benchmarks.event_log.writers import insert, pack, record, write_lines
 from device_sim.bench.event_workload import STEP_MS, HistoryClock, Workload
+from device_sim.bench.log_peers import open_sqlite
 from edge_sdk import Engine
 from edge_sdk.clock import system_clock
 from edge_sdk.limits import LOG_BYTES, PENDING_MAX
@@ -34,14 +35,14 @@ Measure = Callable[[], Round]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured."""
+    """The length of a measurement."""
 
     rounds: int = 7
     batches: int = 4  # a round
-    batch: int = 8 * PENDING_MAX  # calls; memory takes the events in so many times, SQLite makes its checkpoints
+    batch: int = 8 * PENDING_MAX  # calls; enough for memory to ingest several times and for SQLite to make checkpoints
     singles: int = 3000  # calls timed one by one, a round
     histories: tuple[int, ...] = (100, 10_000, 1_000_000, 10_000_000)
-    memory_from: int = 10_000  # events of the longest history after which memory should stand still
+    memory_from: int = 10_000  # events of the longest history after which memory should not grow
     ranks: int = 200  # a round and history
     fresh: tuple[int, ...] = (0, 12, 1000)  # events recorded since the decision before
     day_events: int = DAY_EVENTS
@@ -52,13 +53,12 @@ class Sizes:
 
 @contextmanager
 def recording(work: Workload, sizes: Sizes, folder: Path) -> Iterator[Measure]:
-    """`Engine.record` in plain, encrypted, and written out every second; an SQLite insert, a flushed JSON line, and
-    bare bytes into a map."""
+    """Compares `Engine.record`, plain, encrypted and with power durability, with SQLite, JSON lines and bare bytes."""
     with (
         work.open(folder / "record", sizes.log_bytes) as plain,
         work.open(folder / "encrypted", sizes.log_bytes, storage_key=os.urandom(32)) as encrypted,
         work.open(folder / "power", sizes.log_bytes, durability="power") as power,
-        closing(open_database(folder / "events.db")) as database,
+        closing(open_sqlite(folder / "events.db", "NORMAL")) as database,
         (folder / "events.jsonl").open("w") as lines,
         (folder / "events.map").open("w+b") as file,
     ):
@@ -76,8 +76,10 @@ def recording(work: Workload, sizes: Sizes, folder: Path) -> Iterator[Measure]:
 
 
 def _recording_round(writers: dict[str, Callable[[slice], None]], sizes: Sizes) -> Round:
-    """Medians over batches: no timer's cost, but SQLite's checkpoints. Percentiles over calls timed one by one: p50 is
-    with the timer and without a checkpoint."""
+    """Returns medians over batches and percentiles over calls timed one by one.
+
+    A batch's median has no timer in it, but SQLite's checkpoints; a single call's p50 has the timer, but no checkpoint.
+    """
     spent: dict[str, list[float]] = {name: [] for name in writers}
     for index in range(sizes.batches):
         part = slice(index * sizes.batch, (index + 1) * sizes.batch)
@@ -100,7 +102,7 @@ def _recording_round(writers: dict[str, Callable[[slice], None]], sizes: Sizes) 
 
 @contextmanager
 def opening(work: Workload, sizes: Sizes, folder: Path) -> Iterator[Measure]:
-    """From nothing, and from a ring that is full and has wrapped, to the first decision; and the log alone."""
+    """Times opening to the first decision, from nothing and from a full ring that has wrapped; and the log alone."""
     keys = {"": None, "encrypted_": os.urandom(32)}
     for name, key in keys.items():
         events = sizes.log_bytes // 32 * 3 // 2
@@ -144,10 +146,10 @@ def _first_decision_ms(work: Workload, state: Path, sizes: Sizes, key: bytes | N
 
 @contextmanager
 def ranking(work: Workload, sizes: Sizes, folder: Path) -> Iterator[Measure]:
-    """Ranking after histories of different lengths, and what the longest one added to the process's memory.
+    """Times ranking after histories of different lengths; measures the memory that the longest one added.
 
-    All histories end in the same events, after a rest in which every cap ran out: the decisions differ in nothing but
-    in how much was recorded before. No event comes between two measured decisions, so a history keeps its length.
+    All histories end in the same events, after a rest in which every cap ran out, so decisions differ only in the
+    number of events recorded before. No event comes between two measured decisions, so a history keeps its length.
     """
     with ExitStack() as stack:
         engines: dict[int, Engine] = {}
@@ -187,7 +189,7 @@ def _ranking_round(work: Workload, sizes: Sizes, engines: dict[int, Engine]) -> 
 
 @contextmanager
 def catching_up(work: Workload, sizes: Sizes, folder: Path) -> Iterator[Measure]:
-    """Ranking when events came since the decision before: memory takes them in then."""
+    """Times ranking when events came since the decision before: memory ingests them in the ranking call."""
     with work.open(folder / "fresh", sizes.log_bytes) as engine:
 
         def one_round() -> Round:
@@ -204,7 +206,7 @@ def catching_up(work: Workload, sizes: Sizes, folder: Path) -> Iterator[Measure]
 
 @contextmanager
 def ingesting(work: Workload, sizes: Sizes, folder: Path) -> Iterator[Measure]:
-    """A day of events through `record_many`; they lie evenly over the day."""
+    """Times a day of events, spread evenly over the day, through `record_many`."""
     start_ms = system_clock() - DAY_MS
     columns = work.columns(sizes.day_call)
     offsets = np.arange(sizes.day_call)

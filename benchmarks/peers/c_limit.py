@@ -1,4 +1,4 @@
-"""The same maths in C by the system's compiler: the practical limit of the model call."""
+"""The same maths in C, built by the system's compiler: the practical limit of the model call."""
 
 from __future__ import annotations
 

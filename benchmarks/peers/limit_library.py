@@ -40,7 +40,7 @@ class LimitLibrary:
 
     @property
     def lanes(self) -> int:
-        """Floats in a vector."""
+        """Returns the number of floats in a vector."""
         lanes: int = self.library.limit_lanes()
         return lanes
 
@@ -50,14 +50,14 @@ class LimitLibrary:
         return limit_task(model, inputs, floats)
 
     def bound(self, entry: str, task: LimitTask) -> Callable[[], object]:
-        """A call of an entry point whose one argument is converted already."""
+        """Returns a call of an entry point; its one argument is converted already."""
         function = getattr(self.library, entry)
         function.argtypes, function.restype = None, None
         return partial(function, ctypes.c_void_p(ctypes.addressof(task.structure)))
 
 
 def built(build: Build, dimension: int, objectives: int, folder: Path) -> LimitLibrary:
-    """The library of a build; compiled unless the folder has it from the same source, flags and compiler.
+    """Returns the library of a build; compiles it unless the folder has it from the same source, flags and compiler.
 
     Raises:
         PeerMissingError: there is no C compiler, or it does not take this source or these flags, or this processor does

@@ -1,4 +1,4 @@
-"""What the C of the model is given: weights, kept state and inputs, laid out as suits it."""
+"""The arguments of the model in C: weights, kept state and inputs, laid out for its vectors."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class ModelInputs(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LimitTask:
-    """The structure and what its pointers point to."""
+    """The structure, and the arrays that its pointers point to."""
 
     structure: CTask
     arrays: dict[str, ModelArray]
@@ -95,7 +95,7 @@ def limit_task(model: DeviceModel, inputs: ModelInputs, work_floats: int) -> Lim
     Args:
         model: its weights are copied.
         inputs: of one decision; the number of events need not be a multiple of anything.
-        work_floats: what `limit_work_floats` says for the padded events and these candidates.
+        work_floats: the result of `limit_work_floats` for the padded events and these candidates.
     """
     tables = _tables(model)
     candidates, objectives = len(inputs.candidate), model.config.objectives
@@ -125,12 +125,12 @@ def limit_task(model: DeviceModel, inputs: ModelInputs, work_floats: int) -> Lim
 
 
 def padded_count(count: int) -> int:
-    """The next multiple of the widest vector."""
+    """Returns the next multiple of the widest vector."""
     return -(-count // LANES_AT_MOST) * LANES_AT_MOST
 
 
 def _tables(model: DeviceModel) -> dict[str, F32]:
-    """Everything that depends on the weights alone."""
+    """Returns everything that depends on the weights alone."""
     with torch.no_grad():
         offers = model.offers().double()
         tables = {
@@ -152,11 +152,11 @@ def _tables(model: DeviceModel) -> dict[str, F32]:
 
 
 def _state(tables: dict[str, F32], inputs: ModelInputs) -> dict[str, F32]:
-    """What a runtime keeps from one decision to the next; events along the last axis."""
+    """Returns the state that a runtime keeps from one decision to the next; events along the last axis."""
     scale = tables["scales"][inputs.kind]
-    said = tables["items"][inputs.item] + np.arcsinh(inputs.value)[:, None] * tables["age_weights"][-1]
+    mixed = tables["items"][inputs.item] + np.arcsinh(inputs.value)[:, None] * tables["age_weights"][-1]
     return {
-        "term": _aligned(_padded((said * scale + tables["shifts"][inputs.kind]).T)),
+        "term": _aligned(_padded((mixed * scale + tables["shifts"][inputs.kind]).T)),
         "scale": _aligned(_padded(scale.T)),
         "fading": _aligned(_padded(tables["fadings"][inputs.kind].T)),
         "context_row": _aligned(inputs.context @ tables["contexts"]),

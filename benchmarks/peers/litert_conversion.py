@@ -1,4 +1,4 @@
-"""torch → LiteRT in a Python of its own: `python -m benchmarks.peers.litert_conversion WEIGHTS WINDOW CANDIDATES OUT`.
+"""Converts a torch module for LiteRT: `python -m benchmarks.peers.litert_conversion WEIGHTS WINDOW CANDIDATES OUT`.
 
 litert-torch's own dependencies do not resolve together with this project's (its converter needs typing-extensions
 below 4.13), so it lives in a virtual environment of its own; `make bench` sets it up. It needs nothing of this project
@@ -16,13 +16,13 @@ from cloud_export.models.device_model import DeviceModel, DeviceModelConfig
 
 
 def main() -> None:
-    """Convert, with all shapes fixed."""
+    """Converts with all shapes fixed."""
     weights, window, candidates, out = sys.argv[1:]
     convert(Path(weights), int(window), int(candidates), Path(out))
 
 
 def convert(weights: Path, window: int, candidates: int, out: Path) -> None:
-    """Write the .tflite file.
+    """Writes the .tflite file.
 
     Args:
         weights: `weights.pt` of benchmarks.speed.training.

@@ -1,7 +1,7 @@
 """MNN on the naive ONNX export, by its own converter.
 
 A session takes its inputs' memory for what follows, so a call is their copies (about 1 µs) and the run: the bare run
-alone has other scores from the second time on. The other door, a module's `forward`, takes 156 µs where this takes 17.
+alone has other scores from the second time on. The other way, a module's `forward`, takes 156 µs where this takes 17.
 """
 
 from __future__ import annotations

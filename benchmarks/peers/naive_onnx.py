@@ -1,4 +1,4 @@
-"""The untouched module through torch's exporter as it comes, in an ONNX Runtime session as it comes (one thread)."""
+"""The unchanged module through torch's exporter and ONNX Runtime, both with default options but one thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edge_sdk.types import F32
 
 
 def naive_export(work: Work) -> Path:
-    """The exported graph's file, of raw events, its shapes those of the task."""
+    """Returns the file of the exported graph; its inputs are raw events, its shapes those of the task."""
     path = kept(work, "naive.onnx")
     if not path.exists():
         with warnings.catch_warnings(), torch.no_grad():
@@ -34,7 +34,7 @@ def naive_export(work: Work) -> Path:
 
 
 def naive_session(work: Work) -> onnxruntime.InferenceSession:
-    """A session with the default options but for its threads."""
+    """Returns a session with default options but one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -42,7 +42,7 @@ def naive_session(work: Work) -> onnxruntime.InferenceSession:
 
 
 def feed(session: onnxruntime.InferenceSession, inputs: tuple[ModelArray, ...]) -> dict[str, ModelArray]:
-    """The inputs that the graph kept, by name."""
+    """Returns the inputs that the exporter kept in the graph, by name."""
     wanted = {graph_input.name for graph_input in session.get_inputs()}
     return {name: array for name, array in zip(INPUT_NAMES, inputs, strict=True) if name in wanted}
 

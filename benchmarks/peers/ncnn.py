@@ -1,6 +1,6 @@
 """ncnn on the traced module, by pnnx.
 
-pnnx takes the first axis of every input for a batch: traced as it stands, the module comes out with a layer that ncnn
+pnnx takes the first axis of every input for a batch: traced unchanged, the module gets a layer that ncnn
 lacks and other scores. So it is traced with a batch of one, which `DeviceModel` takes too; ncnn's net has no batch.
 """
 

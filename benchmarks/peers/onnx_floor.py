@@ -1,4 +1,4 @@
-"""What ONNX Runtime takes for a call, and for as many nodes as our graph has, when there is nothing to compute."""
+"""ONNX Runtime's floor: a call of one empty node, and of as many empty nodes as our graph has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edge_sdk.types import F32
 
 
 def nodes_run(model: bytes) -> int:
-    """Nodes of a graph after ONNX Runtime's optimiser: those that it runs."""
+    """Returns the number of nodes that ONNX Runtime runs, those after its optimiser."""
     with tempfile.TemporaryDirectory(prefix="edge-nodes-") as folder:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -44,7 +44,7 @@ def _as_many(work: Work) -> Iterator[Ready]:
 
 
 def _bound(operators: list[str]) -> Ready:
-    """A chain of operators on one number, pre-bound as our own call is."""
+    """Sets up a chain of operators on one number, pre-bound as our own call is."""
     names = ["given", *(f"after_{place}" for place in range(len(operators)))]
     value = partial(onnx.helper.make_tensor_value_info, elem_type=onnx.TensorProto.FLOAT, shape=[1])
     nodes = [

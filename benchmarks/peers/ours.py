@@ -1,4 +1,4 @@
-"""This project: `Engine.rank` through the public API, and its model call by itself."""
+"""This project's rows: `Engine.rank` through the public API, and the model call alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOG_BYTES = 1 << 20
 
 
 class TickingClock:
-    """Moves on by `step_ms` at each look, so that no two timed decisions are of the same moment."""
+    """A clock that moves by `step_ms` at each look, so that no two timed decisions have the same time."""
 
     def __init__(self, now_ms: int) -> None:
         self.now_ms, self.step_ms = now_ms, 0
@@ -31,7 +31,7 @@ class TickingClock:
 
 @contextmanager
 def opened(work: Work) -> Iterator[tuple[Engine, TickingClock]]:
-    """An engine that has recorded the task's events, and its clock, which stands at the task's moment."""
+    """Yields an engine with the task's events and its clock, set to the task's time."""
     clock = TickingClock(work.now_ms)
     with (
         tempfile.TemporaryDirectory(prefix="edge-speed-") as folder,
@@ -48,7 +48,7 @@ def opened(work: Work) -> Iterator[tuple[Engine, TickingClock]]:
 
 def _rank(work: Work, engine: Engine, limit: int | None = None) -> Decision:
     decision = engine.rank(work.base, context=work.context, limit=limit)
-    if decision.error:  # would be fast
+    if decision.error:  # its time would be too short
         raise RuntimeError(f"{decision.error.name}: {decision.detail}")
     return decision
 
@@ -84,7 +84,7 @@ def _rank_all(work: Work) -> Callable[[Engine], object]:
 
 @contextmanager
 def _model(work: Work) -> Iterator[Ready]:
-    """The ranker's own bound call; its inputs are those of the decision made just before."""
+    """Sets up the session's bound call; its inputs are those of the decision made just before."""
     with opened(work) as (engine, _):
         _rank(work, engine)
         call = internals(engine).session.bound_inputs(len(work.base.offers))

@@ -1,4 +1,4 @@
-"""What every competitor is given and what it gives back."""
+"""The interface of a competitor: the task it is given and the call it returns."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from types import ModuleType
 from benchmarks.work import Work
 from edge_sdk.types import F32
 
-TOLERANCE = 1e-4  # fused logits; the same that parity is held to
+TOLERANCE = 1e-4  # of fused logits; the tolerance of the exporter's parity check
 
 
 class PeerMissingError(Exception):
-    """A competitor cannot take part here."""
+    """A competitor cannot run on this machine; the message has the reason and the fix."""
 
     def __init__(self, reason: str, fix: str) -> None:
         self.reason, self.fix = reason, fix
@@ -25,9 +25,9 @@ class PeerMissingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A competitor set up for one window."""
+    """A competitor that is set up for one window."""
 
-    call: Callable[[], object]  # what is timed
+    call: Callable[[], object]  # the timed call
     scores: Callable[[], F32 | None]  # (C,) fused logits before any policy, by the same path; None = another model
     before: Callable[[], object] | None = None  # done before each call, not timed
     note: str = ""
@@ -41,18 +41,18 @@ class Peer:
     label: str
     prepare: Callable[[Work], AbstractContextManager[Ready]]
     packages: Sequence[str] = ()  # distributions whose versions are printed
-    same_maths: bool = True  # its scores have to be those of torch
+    same_maths: bool = True  # whether its scores have to be those of torch
 
     def versions(self) -> str:
-        """Names and versions of what it runs on; empty where that is this project alone."""
-        return ", ".join(f"{name} {_version(name)}" for name in self.packages)
+        """Returns names and versions of the packages it runs on; empty where that is this project alone."""
+        return ", ".join(f"{name} {version(name)}" for name in self.packages)
 
 
 def needed(module: str, package: str) -> ModuleType:
-    """Import what a competitor runs on.
+    """Imports the library of a competitor.
 
     Raises:
-        PeerMissingError: it is not installed, or does not load on this machine.
+        PeerMissingError: the library is not installed, or does not load on this machine.
     """
     try:
         return import_module(module)
@@ -62,13 +62,14 @@ def needed(module: str, package: str) -> ModuleType:
 
 
 def kept(work: Work, name: str) -> Path:
-    """Where a converted model is kept from one run to the next: made anew when weights, code or sizes change."""
+    """Returns the path of a converted model, the same for the same weights, code and sizes; its folder exists."""
     folder = work.folder / "converted" / work.model_id
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"window_{work.window}_{name}"
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
+    """Returns the version of an installed distribution, or the words "(not installed)"."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

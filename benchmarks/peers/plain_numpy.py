@@ -1,6 +1,6 @@
-"""The model in plain numpy: what an engineer writes who wants no runtime at all.
+"""The model in plain numpy, as an engineer writes it who wants no runtime at all.
 
-What depends on the weights alone (tables of items and of offers, projected tables) is worked out once, as it is in
+Everything that depends on the weights alone (tables of items and of offers, projected tables) is computed once, as in
 every exported graph; nothing is kept from one call to the next.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,20 @@ from benchmarks.peers.peer import Peer, Ready
 from benchmarks.work import Work
 from cloud_export.models.device_model import AGE_EXPONENTS, FADING_S, VALUE_SCALE, DeviceModel
 from edge_sdk.types import F32, I32
+
+
+class NumpyInputs(NamedTuple):
+    """The inputs of `DeviceModel.forward` in its order, without batch dimensions."""
+
+    item: I32
+    kind: I32
+    age_s: F32
+    value: F32
+    counters: F32
+    context: F32
+    candidate: I32
+    base_logits: F32
+    weights: F32
 
 
 class NumpyModel:
@@ -39,24 +54,15 @@ class NumpyModel:
         self._exponents = -np.array(AGE_EXPONENTS, np.float32)
         self._objectives, self._dimension = model.config.objectives, model.config.dimension
 
-    def __call__(
-        self,
-        item: I32,
-        kind: I32,
-        age_s: F32,
-        value: F32,
-        counters: F32,
-        context: F32,
-        candidate: I32,
-        base_logits: F32,
-        weights: F32,
-    ) -> F32:
-        """Fused logits (C,); the arguments are those of `DeviceModel.forward`, without batch dimensions."""
-        events = self._embedded(item, kind, age_s, value, context)
+    def __call__(self, inputs: NumpyInputs) -> F32:
+        """Returns fused logits (C,)."""
+        events = self._embedded(inputs.item, inputs.kind, inputs.age_s, inputs.value, inputs.context)
+        candidate = inputs.candidate
         gates = 1.0 / (1.0 + np.exp(-(self._query[candidate] @ events.T + self._gate_bias)))
         readout = self._readout[candidate].reshape(len(candidate), self._objectives, self._dimension)
         residual = (readout @ (gates @ events)[:, :, None])[:, :, 0]
-        fused: F32 = (base_logits + residual + counters @ self._counter_weights) @ weights
+        counted = inputs.counters @ self._counter_weights
+        fused: F32 = (inputs.base_logits + residual + counted) @ inputs.weights
         return fused
 
     def _embedded(self, item: I32, kind: I32, age_s: F32, value: F32, context: F32) -> F32:
@@ -80,10 +86,11 @@ def _behind_zero(rows: F32) -> F32:
 
 @contextmanager
 def _numpy(work: Work) -> Iterator[Ready]:
-    model, inputs = NumpyModel(work.model), work.inputs
+    model = NumpyModel(work.model)
+    inputs = NumpyInputs(*work.inputs)  # type: ignore[arg-type]  # a tuple of both types
 
     def call() -> F32:
-        return model(*inputs)  # type: ignore[arg-type]  # a tuple of both types
+        return model(inputs)
 
     yield Ready(call, call)
 

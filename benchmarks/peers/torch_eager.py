@@ -1,4 +1,4 @@
-"""The untouched module in torch itself."""
+"""The unchanged module in torch."""
 
 from __future__ import annotations
 

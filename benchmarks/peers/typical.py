@@ -1,4 +1,4 @@
-"""What a mobile engineer would write around the exported model: numpy features, `session.run`, the rules in Python."""
+"""A mobile engineer's usual code around the exported model: numpy features, `session.run`, rules in Python."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class CountRule(NamedTuple):
 
 
 class TypicalRanker:
-    """Remembers what happened, and ranks."""
+    """Keeps the user's events and ranks candidates."""
 
     def __init__(self, scene: Mapping[str, Any], tables: DeviceTables, session: onnxruntime.InferenceSession) -> None:
-        """`scene` is scene.toml as a table."""
+        """Takes scene.toml as a table, the device's tables, and the model's session."""
         self._tables, self._session = tables, session
         self._features = PlainFeatures(tables)
         policy = scene["policy"]
@@ -45,7 +45,7 @@ class TypicalRanker:
         self._inputs = {graph_input.name for graph_input in session.get_inputs()}
 
     def record(self, time_ms: int, kind: str, item: str, value: float) -> None:
-        """Take in an event."""
+        """Ingests an event."""
         self._features.add(time_ms, kind, item, value)
         for rule, times in zip(self._rules, self._times, strict=True):
             if rule.kind == kind:
@@ -54,7 +54,7 @@ class TypicalRanker:
                     times.setdefault(target, deque(maxlen=rule.limit)).append(time_ms)
 
     def scores(self, base: BaseDecision, context: Mapping[str, str], now_ms: int) -> F32:
-        """The model's fused logits (C,), before any rule."""
+        """Returns the model's fused logits (C,), before any rule."""
         item, kind, age_s, value, counters, one_hot, rows = self._features.model_inputs(base.offers, context, now_ms)
         inputs = {
             "event_item": item,
@@ -73,17 +73,17 @@ class TypicalRanker:
     def rank(
         self, base: BaseDecision, context: Mapping[str, str], now_ms: int, limit: int | None = None
     ) -> list[tuple[str, float]]:
-        """The offers that may be shown with their scores, best first."""
+        """Returns the eligible offers with their scores, best first."""
         scores = self.scores(base, context, now_ms).tolist()
         ranked = [
             (offer, score)
             for offer, score in zip(base.offers, scores, strict=True)
-            if self._may_stand(offer, context, now_ms)
+            if self._is_eligible(offer, context, now_ms)
         ]
         ranked.sort(key=lambda pair: pair[1], reverse=True)
         return ranked[:limit]
 
-    def _may_stand(self, offer: str, context: Mapping[str, str], now_ms: int) -> bool:
+    def _is_eligible(self, offer: str, context: Mapping[str, str], now_ms: int) -> bool:
         tables = self._tables
         if now_ms < tables.valid_from_ms[offer]:
             return False
@@ -102,14 +102,14 @@ class TypicalRanker:
         return True
 
     def _target(self, rule: CountRule, item: str) -> str:
-        """What an event counts for under a rule; "" = nothing."""
+        """Returns the offer or category that an event counts for under a rule; "" = none."""
         if rule.per == "offer":
             return item if item in self._tables.offer_row else ""
         return self._tables.offer_category.get(item) or self._tables.item_category.get(item) or ""
 
 
 def filled(work: Work) -> TypicalRanker:
-    """One that has taken in the task's events."""
+    """Returns a ranker that has ingested the task's events."""
     ranker = TypicalRanker(work.scene, work.tables, naive_session(work))
     for event in work.events:
         ranker.record(event.time_ms, event.kind, event.item, event.value)

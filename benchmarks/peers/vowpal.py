@@ -1,7 +1,7 @@
-"""VowpalWabbit: a contextual bandit of about 30 equivalent features an action, trained on the same log's decisions.
+"""VowpalWabbit: a contextual bandit with about 30 equivalent features an action, trained on the same log's decisions.
 
-Another model, so its scores are compared with nobody's. What it reads are the graph's own inputs: the 24 decayed
-counters of each candidate, offer and category, and of the user the context, the newest event's kind and item.
+It is another model, so its scores are not compared. Its features are the graph's own inputs: the 24 decayed counters,
+offer and category of each candidate, the context, and the kind and item of the newest event.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def _with_text(work: Work) -> Iterator[Ready]:
 
 
 def user_line(context: Mapping[str, str], newest_kind: str, newest_item: str) -> str:
-    """The shared part of a decision: four features."""
-    told = " ".join(f"{name}={value}" for name, value in context.items())
-    return f"shared |U {told} kind={newest_kind} item={newest_item}"
+    """Returns the shared part of a decision: four features."""
+    fields = " ".join(f"{name}={value}" for name, value in context.items())
+    return f"shared |U {fields} kind={newest_kind} item={newest_item}"
 
 
 def lines(
@@ -63,7 +63,7 @@ def lines(
     counters: Sequence[Sequence[float]],
     labels: Mapping[int, str] | None = None,
 ) -> list[str]:
-    """A decision in VowpalWabbit's text: 26 features an action.
+    """Returns a decision in VowpalWabbit's text format: 26 features an action.
 
     Args:
         user: the shared line.
@@ -98,7 +98,9 @@ def _trained(work: Work) -> Any:
     model = kept(work, "vowpal.model")
     if not model.exists():
         if work.log is None:
-            raise PeerMissingError("there is no log to train it on", "run benchmarks.speed.__main__, which makes one")
+            raise PeerMissingError(
+                "there is no log to train it on", "run `python -m benchmarks.speed`, which makes one"
+            )
         learner = vowpal.Workspace(_OPTIONS)
         for decision in _decisions(work.log, work.tables):
             learner.learn(decision)
@@ -108,7 +110,7 @@ def _trained(work: Work) -> Any:
 
 
 def _decisions(log: Path, tables: DeviceTables) -> Iterator[list[str]]:
-    """The log's first decisions with what was known then; of each the first shown offer's click counts."""
+    """Yields the log's first decisions with the features of their time; the label is the first shown offer's click."""
     decisions = pl.read_parquet(log / "decisions.parquet").sort("user", "time").head(DECISIONS)
     events = pl.read_parquet(log / "events.parquet").with_columns(time_ms=pl.col("time").dt.epoch("ms"))
     by_user = events.partition_by("user", as_dict=True)

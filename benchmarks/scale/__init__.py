@@ -1,1 +1,1 @@
-"""How costs grow: `python -m benchmarks.scale`; one module a question."""
+"""`python -m benchmarks.scale`: growth of costs with sizes; one module a question."""

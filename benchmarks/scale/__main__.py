@@ -1,13 +1,11 @@
-"""How costs grow: `python -m benchmarks.scale [--json FILE] [--html FILE] [--quick]`.
+"""Measures how costs grow: `python -m benchmarks.scale [--json FILE] [--html FILE] [--quick]`.
 
-Cost against events in the window, candidates, items, history, threads, and log size. One process for all that is
-timed, sizes interleaved in rounds; fresh processes for memory and for logs.
+The sizes are events in the window, candidates, items, history, threads, and the length of a log. All times are taken in
+one process, the sizes interleaved in rounds; memory and logs are measured in fresh processes.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import platform
 import time
@@ -19,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.output import make_folder, write
+from benchmarks.output import make_folder, parser, write, write_json
 from benchmarks.scale.bundles import Bundles
 from benchmarks.scale.candidates import candidates_curve
 from benchmarks.scale.curve import Curve, Fit, unit
@@ -46,25 +44,21 @@ _QUESTIONS: Final[tuple[Callable[[Settings, Bundles], Curve], ...]] = (
 
 
 def main(words: list[str] | None = None) -> None:
-    """Measure, print, and write the files that are named."""
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.scale", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", type=Path, help="where the figures go")
-    parser.add_argument("--html", type=Path, help="where the page goes")
-    parser.add_argument("--quick", action="store_true", help="small sizes and few rounds, to see that all works")
-    arguments = parser.parse_args(words)
-    for path in filter(None, (arguments.json, arguments.html)):
-        make_folder(path)
+    """Measures, prints, and writes the files that are named."""
+    options = parser(__doc__)
+    options.add_argument("--html", type=Path, help="write the page into this file")
+    options.add_argument("--quick", action="store_true", help="small sizes and few rounds, to see that all works")
+    arguments = options.parse_args(words)
+    make_folder(arguments.json)
+    make_folder(arguments.html)
     curves, found, machine = _measure(QUICK if arguments.quick else Settings(), quick=arguments.quick)
-    if arguments.json:
-        write(arguments.json, json.dumps(as_json(curves, found, machine), indent=2) + "\n")
+    write_json(arguments.json, as_json(curves, found, machine))
     if arguments.html:
         write(arguments.html, render(curves, found, machine))
 
 
 def as_json(curves: list[Curve], found: tuple[Limit, ...], machine: Mapping[str, str | int]) -> dict[str, object]:
-    """The machine, and for each question its rows, its lines and its notes; units stand in the names."""
+    """Returns the machine, and for each question its rows, fits and notes; names end in units."""
     answers = {
         curve.name: {
             "over": curve.over,
@@ -89,7 +83,7 @@ def _fit(fit: Fit, curve: Curve) -> dict[str, str | float]:
 
 
 def _measure(settings: Settings, *, quick: bool) -> tuple[list[Curve], tuple[Limit, ...], dict[str, str | int]]:
-    """Ask every question, and print each answer when it is there."""
+    """Measures every curve and prints each as soon as it is complete."""
     start, load = time.perf_counter(), os.getloadavg()[0]
     curves = []
     with TemporaryDirectory(prefix="edge-scale-") as folder:

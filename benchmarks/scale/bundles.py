@@ -1,4 +1,4 @@
-"""Bundles of any size, packed by `cloud_export` itself. Weights are drawn, not trained: no cost depends on them."""
+"""Packs bundles of any size with `cloud_export` itself; weights are drawn, not trained: no cost depends on them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEUTRAL_KINDS = ("item_view", "page_view", "search", "item_view", "click")  # fi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """What a bundle is made for."""
+    """The sizes of a bundle."""
 
     window: int = 32
     items: int = 2000  # the offers among them
@@ -34,7 +34,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packed:
-    """A signed bundle on the disk, and names to use it with."""
+    """A signed bundle on the disk, with some of its names."""
 
     path: Path
     public_key: bytes
@@ -44,31 +44,31 @@ class Packed:
     pack_s: float
 
     def open(self, state: Path) -> Engine:
-        """An engine on this bundle, everything at its default."""
+        """Opens an engine on this bundle with default options."""
         return Engine.open(state, bundle=self.path, trusted_keys=[self.public_key])
 
     def base(self, candidates: int) -> BaseDecision:
-        """A base decision of so many of its offers."""
+        """Returns a base decision with a number of the bundle's offers."""
         if candidates > len(self.offers):
             raise ValueError(f"{candidates} candidates of {len(self.offers)} offers; pack a bundle with more")
         return BaseDecision(self.offers[:candidates], np.linspace(1, -1, candidates))
 
     def record(self, engine: Engine, events: int, *, first: int = 0) -> None:
-        """Record so many events that fill the window and trip no rule."""
+        """Records a number of events that enter the window and count for no rule."""
         items, kinds = self.items, NEUTRAL_KINDS
         for number in range(first, first + events):
             engine.record(kinds[number % len(kinds)], item=items[number * 7 % len(items)], value=1.0)
 
 
 class Bundles:
-    """Bundles by their sizes, each packed once, in a folder that other files may lie in too."""
+    """Keeps bundles by their sizes and packs each once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._packed: dict[Sizes, Packed] = {}
 
     def of(self, sizes: Sizes) -> Packed:
-        """The bundle of these sizes, packed at the first call."""
+        """Returns the bundle of these sizes; packs it at the first call."""
         if sizes not in self._packed:
             name = f"bundle-{sizes.window}-{sizes.items}-{sizes.offers}"
             self._packed[sizes] = pack_bundle(self.folder / name, sizes)
@@ -76,11 +76,11 @@ class Bundles:
 
 
 def pack_bundle(folder: Path, sizes: Sizes) -> Packed:
-    """Lay out, export, prove, pack and sign: all of `cloud_export run` but reading and training.
+    """Does all of `cloud-export run` but reading and training: layout, export, parity, packing, signature.
 
     Args:
-        folder: the bundle's own; made if absent.
-        sizes: of what.
+        folder: the bundle's own folder; made if absent.
+        sizes: the sizes of the bundle.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
@@ -102,24 +102,24 @@ def pack_bundle(folder: Path, sizes: Sizes) -> Packed:
 
 
 def scene_of(sizes: Sizes) -> Scene:
-    """The scene `wealth`, with every rule of its policy, at another window."""
+    """Returns the scene `wealth`, with every rule of its policy, at another window."""
     scene = load_scene("wealth")
     return replace_model(scene, window=sizes.window, min_item_count=1)
 
 
 def replace_model(scene: Scene, **fields: int) -> Scene:
-    """The scene with other fields of [model]."""
+    """Returns the scene with other fields of [model]."""
     return scene.model_copy(update={"model": scene.model.model_copy(update=fields)})
 
 
 def category_names(scene: Scene) -> tuple[str, ...]:
-    """Those of the scene's offers, sorted."""
+    """Returns the categories of the scene's offers, sorted."""
     named = (key.partition(".") for key in scene.texts["en"])
     return tuple(sorted(name for sort, _, name in named if sort == "category"))
 
 
 def _untrained(run: Run) -> Trained:
-    """What training would have given, at its first step; the counters' weights drawn too, so that no term is 0."""
+    """Returns an untrained model in the place of a trained one; no weight is 0, so that no term is skipped."""
     log, layout = run.log, run.layout
     points = decision_points(log, run.split.test)
     test = make_examples(log, layout, run.split.test, points, progress=lambda done, of: None)
@@ -140,7 +140,7 @@ def _untrained(run: Run) -> Trained:
 
 
 def model_config(scene: Scene, layout: DeviceLayout) -> DeviceModelConfig:
-    """The sizes that `cloud_export.pipeline` gives to the device model of a scene."""
+    """Returns the sizes that `cloud_export.pipeline` gives to the device model of a scene."""
     memory, policy = layout.memory, layout.policy
     return DeviceModelConfig(
         items=len(memory.items) + 1,
@@ -158,5 +158,5 @@ def model_config(scene: Scene, layout: DeviceLayout) -> DeviceModelConfig:
 
 
 def _smallest_base(layout: DeviceLayout) -> BaseModel:
-    """The cloud's own ranker has no part in a bundle; packing wants none of it."""
+    """Returns the smallest base model: the cloud's ranker is no part of a bundle."""
     return BaseModel(BaseModelConfig(1, 1, 2, 1, 1, (), len(layout.policy.objectives), dimension=1, hidden=1))

@@ -1,4 +1,4 @@
-"""One round of an engine's calls, and one of openings, as several questions ask for them."""
+"""Measures one round of an engine's calls, and one round of openings, for several curves."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from benchmarks.scale.settings import Settings
 from edge_sdk import BaseDecision, Engine
 
 CANDIDATES = 50
-FILLED = 64  # events that an engine has seen before its first round: more than its window holds
+FILLED = 64  # events before the first round: more than the window's length
 
 
 def base_of(packed: Packed) -> BaseDecision:
-    """The decision that is ranked: 50 candidates, or as many as there are."""
+    """Returns the base decision to rank: 50 candidates, or all offers if there are fewer."""
     return packed.base(min(CANDIDATES, len(packed.offers)))
 
 
 def calls(packed: Packed, engine: Engine, settings: Settings) -> Measure:
-    """`rank` and `record` on one engine."""
+    """Returns the function that times `rank` and `record` on one engine."""
     bases = [base_of(packed)] * settings.ranks
 
     def one_round(number: int) -> dict[str, float]:
@@ -35,7 +35,7 @@ def calls(packed: Packed, engine: Engine, settings: Settings) -> Measure:
 
 
 def openings(packed: Packed, state: Path, settings: Settings) -> Measure:
-    """From the call of `Engine.open` to its first decision, on a state that was closed."""
+    """Returns the function that times `Engine.open` to the first decision, on a state that was closed."""
     base = base_of(packed)
 
     def one_round(_: int) -> dict[str, float]:

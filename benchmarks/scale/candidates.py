@@ -1,4 +1,4 @@
-"""What a decision costs with more candidates, and what happens beyond the limit."""
+"""Measures decisions with more and more candidates, up to and beyond the limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ITEMS = CANDIDATES_MAX + 1000
 
 
 def candidates_curve(settings: Settings, bundles: Bundles) -> Curve:
-    """`Engine.rank` of a base decision that it has seen, and of a new one; an engine for each number of candidates."""
+    """Times `Engine.rank` on a known base decision and on a new one, with an engine for each number of candidates."""
     offers = CANDIDATES_MAX + 1
     packed = bundles.of(Sizes(items=_ITEMS, offers=offers))
     with ExitStack() as stack:
@@ -58,7 +58,7 @@ def _measure(packed: Packed, engine: Engine, settings: Settings, size: int) -> M
 
 
 def _beyond(packed: Packed, engine: Engine, candidates: int) -> str:
-    """What the engine answers to so many, asked and not assumed."""
+    """Returns the engine's actual answer to a number of candidates, in words."""
     decision = engine.rank(packed.base(candidates), context=CONTEXT, limit=LIMIT)
     if decision.error:
         return f"{candidates:,} candidates: the base order, {decision.error.name} ({decision.detail})"

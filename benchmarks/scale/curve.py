@@ -1,4 +1,4 @@
-"""What one question found: rows of figures over a size, straight lines through them, and notes."""
+"""The result of one question: rows of figures over a size, straight lines through them, and notes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-Row = dict[str, float]  # the size, then each figure's median and its `_low` and `_high` round; units stand in the names
+Row = dict[str, float]  # the size, then each figure's median and its `_low` and `_high` round; names end in units
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +37,21 @@ class Curve:
 
 
 def unit(figure: str) -> str:
-    """The unit that a figure's name ends in."""
+    """Returns the unit that a figure's name ends in."""
     ends = {"us": "µs", "ms": "ms", "s": "s", "mb": "MB"}
     return "per s" if figure.endswith("_per_s") else ends[figure.split("_")[-1]]
 
 
 def fitted(rows: Sequence[Row], over: str, figures: Sequence[str]) -> tuple[Fit, ...]:
-    """A straight line through each figure; none through a single row."""
+    """Returns a straight line through each figure; none through a single row."""
     sizes = [row[over] for row in rows]
     return tuple(fit_line(figure, sizes, [row[figure] for row in rows]) for figure in figures if len(rows) > 1)
 
 
 def fit_line(figure: str, sizes: Sequence[float], values: Sequence[float]) -> Fit:
-    """The line with the least squares of relative errors: noise grows with what is measured, and sizes grow by factors,
-    so absolute errors would see the largest size alone.
+    """Returns the line with the least squares of relative errors.
+
+    Noise grows with the figure and sizes grow by factors, so absolute errors would weigh the largest size alone.
 
     Args:
         figure: its name.

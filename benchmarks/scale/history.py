@@ -1,4 +1,4 @@
-"""What calls and openings cost after a longer history: the ring is bounded, and so should they be."""
+"""Measures calls and openings after longer histories: the ring is bounded, and so should the costs be."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS = ("impression",) * 14 + ("page_view", "page_view", "item_view", "item_vi
 
 
 def history_curve(settings: Settings, bundles: Bundles) -> Curve:
-    """Engines with different pasts; all end in the same events, so their decisions differ in nothing else."""
+    """Measures engines with different histories that all end in the same events."""
     packed = bundles.of(Sizes())
     opening: dict[int, Measure] = {}
     calling: dict[int, Measure] = {}
@@ -47,7 +47,7 @@ def history_curve(settings: Settings, bundles: Bundles) -> Curve:
         figures=_FIGURES,
         rows=rows,
         fits=fitted(rows, _OVER, _FIGURES),
-        notes=(f"The ring holds {rings[0]:,} events; older ones live on in counters, caps and states.",),
+        notes=(f"The ring has {rings[0]:,} events; older ones still count in counters, caps and states.",),
         method=f"The log at its default size, a window of 32 events, {CANDIDATES} candidates. While it is measured a "
         f"history grows by {settings.ranks + settings.records:,} events a round, each by the same. open ends with "
         "the first decision, after a clean close.",
@@ -56,7 +56,7 @@ def history_curve(settings: Settings, bundles: Bundles) -> Curve:
 
 
 def _live(packed: Packed, engine: Engine, events: int) -> None:
-    """A past with two thirds impressions, a rest, and the window filled today."""
+    """Records a history with two thirds impressions, a rest, and today's events that fill the window."""
     random = np.random.default_rng(1)
     if events:
         times_ms = system_clock() - _REST_MS - _STEP_MS * np.arange(events, 0, -1, dtype=np.int64)

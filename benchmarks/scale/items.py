@@ -1,4 +1,4 @@
-"""What a bundle costs with more items in it: its file, its memory, opening it, and the calls on it."""
+"""Measures a bundle with more and more items: file, memory, opening and calls."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 
+from benchmarks.processes import figures_of
 from benchmarks.scale.bundles import Bundles, Packed, Sizes
 from benchmarks.scale.calls import CANDIDATES, FILLED, calls, openings
 from benchmarks.scale.curve import Curve, Row, fitted
-from benchmarks.scale.fresh import in_fresh_process
 from benchmarks.scale.rounds import Measure, interleaved, row
 from benchmarks.scale.settings import Settings
 
@@ -19,7 +19,7 @@ _FIGURES = ("rank_us", "record_us", "open_ms", "resident_mb", "peak_mb", "bundle
 
 
 def items_curve(settings: Settings, bundles: Bundles) -> Curve:
-    """Calls and openings in this process, in turns; memory in fresh ones."""
+    """Measures calls and openings in this process, in turns, and memory in fresh ones."""
     packed_by_size = {size: bundles.of(Sizes(items=size, offers=min(size, _OFFERS))) for size in settings.items}
     with ExitStack() as stack:
         calling: dict[int, Measure] = {}
@@ -62,7 +62,7 @@ def _resident(packed: Packed, size: int, settings: Settings) -> Row:
     found = []
     for _ in range(settings.fresh_processes):
         with TemporaryDirectory() as state:
-            found.append(in_fresh_process("open_child", json.dumps({**order, "state": state})))
+            found.append(figures_of("benchmarks.scale.open_child", [json.dumps({**order, "state": state})]))
     return row(_OVER, size, found)
 
 

@@ -1,4 +1,4 @@
-"""Where growing ends: each limit is driven into, and what then happened is reported."""
+"""Exceeds each limit on purpose and reports what happened."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMPUTED = "by the measured bytes an item the file reaches 2 GiB, where FlatBuf
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One end of growing."""
+    """One limit and what happens at it."""
 
     what: str
     at: str
@@ -33,11 +33,11 @@ class Limit:
 
 
 def limits(items: Curve, candidates: Curve) -> tuple[Limit, ...]:
-    """All that were found.
+    """Returns all limits.
 
     Args:
-        items: what was measured over items; its bundle sizes say where a file would become too large.
-        candidates: what was measured over candidates; its notes say what happened beyond the limit.
+        items: the curve over items; its bundle sizes give the number of items at which a file is too large.
+        candidates: the curve over candidates; its notes tell what happened beyond the limit.
     """
     return (
         *(Limit("candidates of one decision", *note.split(" candidates: ", 1)) for note in candidates.notes),
@@ -51,12 +51,12 @@ def limits(items: Curve, candidates: Curve) -> tuple[Limit, ...]:
 
 
 def colliding_pairs(names: int) -> float:
-    """How many pairs of so many random names share one 32-bit id, on average: n·(n − 1) / 2 / 2³²."""
+    """Returns the expected number of pairs of random names that share a 32-bit id: n·(n − 1) / 2 / 2³²."""
     return names * (names - 1) / 2 / _IDS
 
 
 def _window_refusal() -> str:
-    """What a scene with a longer window is told."""
+    """Returns the message that refuses a scene with a longer window."""
     fields = tomllib.loads((resources.files("cloud_export") / "scenes" / "wealth.toml").read_text())
     fields["model"]["window"] = 1025
     try:
@@ -67,7 +67,7 @@ def _window_refusal() -> str:
 
 
 def _layout_of(offers: int, *, own_ids: bool = False) -> str:
-    """What laying out so many offers gives."""
+    """Returns the outcome of laying out a number of offers, in words."""
     scene = scene_of(Sizes())
     made_up = made_up_log(scene, offers, offers, category_names(scene), own_ids=own_ids)
     ids = np.array([item_id(name) for name in made_up.log.items], np.uint32)
@@ -91,7 +91,7 @@ def _shared_rows(items: Curve) -> str:
 
 
 def _items_of_largest_file(items: Curve) -> float:
-    """From the two largest bundles measured."""
+    """Returns the number of items at which a file reaches its largest size, from the two largest measured bundles."""
     one, other = items.rows[-2:]
     per_item_mb = (other["bundle_mb"] - one["bundle_mb"]) / (other[items.over] - one[items.over])
     return _FLATBUFFER_MAX_BYTES / 1e6 / per_item_mb

@@ -1,12 +1,12 @@
-"""How fast `cloud-export` turns a log into training examples, and what memory that takes."""
+"""Measures the speed and the memory with which `cloud-export` turns a log into training examples."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.processes import figures_of, run_command
 from benchmarks.scale.bundles import Bundles
 from benchmarks.scale.curve import Curve, Row, fitted
-from benchmarks.scale.fresh import in_fresh_process, make_population
 from benchmarks.scale.rounds import row
 from benchmarks.scale.settings import Settings
 
@@ -15,10 +15,11 @@ _FITTED = ("read_s", "replay_s", "peak_mb")
 
 
 def log_curve(settings: Settings, bundles: Bundles) -> Curve:
-    """Logs of `device-sim population`, each read and replayed in fresh processes, in turns."""
+    """Reads and replays logs of `device-sim population` in fresh processes, in turns."""
     logs = {users: bundles.folder / f"log-{users}" for users in settings.log_users}
     for users, log in logs.items():
-        make_population(log, users, settings.log_days)
+        days = str(settings.log_days)
+        run_command("device_sim", ["population", "--users", str(users), "--days", days, "--out", str(log)])
     found: dict[int, list[Row]] = {users: [] for users in logs}
     for number in range(settings.log_rounds):
         for users, log in logs.items():
@@ -40,13 +41,13 @@ def log_curve(settings: Settings, bundles: Bundles) -> Curve:
         ),
         method=f"`device-sim population`, {settings.log_days} days of more and more users; `cloud-export`'s own "
         "reading, checks and layout (read), then the replay of all events into one example a decision (replay); each "
-        "in a fresh process, one thread but for what polars reads with. peak is the most that the process held.",
+        "in a fresh process, one thread except for polars' reading. peak is the process's largest memory.",
         plots=(("events_per_s", "read_per_s", "replay_per_s"), ("peak_mb",)),
     )
 
 
 def _figures(log: Path) -> Row:
-    figures = in_fresh_process("replay_child", str(log))
+    figures = figures_of("benchmarks.scale.replay_child", [str(log)])
     read_s, replay_s, events = figures["read_s"], figures["replay_s"], figures["events"]
     return {
         **figures,
@@ -57,7 +58,7 @@ def _figures(log: Path) -> Row:
 
 
 def _row(rounds: list[Row]) -> Row:
-    """Of one log: what is the same in every round stands there once."""
+    """Returns the row of one log; a figure that is the same in every round is in it once."""
     constant = {"decisions": rounds[0]["decisions"], "runs": float(len(rounds))}
     measured = [{name: one[name] for name in one if name not in ("events", "decisions")} for one in rounds]
     return {**row(_OVER, rounds[0]["events"], measured), **constant}

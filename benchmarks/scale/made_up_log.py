@@ -1,4 +1,4 @@
-"""A log of any size in memory: as many items and offers as asked for, just enough decisions to prove a graph with."""
+"""Makes a log of any size in memory, with just enough decisions to check a graph."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MadeUpLog:
 def made_up_log(
     scene: Scene, items: int, offers: int, categories: tuple[str, ...], *, own_ids: bool = False
 ) -> MadeUpLog:
-    """Make it; the same arguments give the same log.
+    """Returns a log; the same arguments give the same log.
 
     Args:
         scene: whose kinds, objectives and context the log has.
@@ -65,7 +65,7 @@ def made_up_log(
 
 
 def _decisions(scene: Scene, random: np.random.Generator, rankable: npt.NDArray[np.int32]) -> Decisions:
-    """All of the second user, after all events; the first five candidates of each were shown."""
+    """Returns decisions of the second user, after all events; the first five candidates of each were shown."""
     each, objectives = min(CANDIDATES, len(rankable)), len(scene.objective_order)
     candidate = np.concatenate([random.choice(rankable, each, False) for _ in range(DECISIONS)])
     shown = np.arange(len(candidate)) % each < 5
@@ -86,7 +86,7 @@ def _decisions(scene: Scene, random: np.random.Generator, rankable: npt.NDArray[
 
 
 def _catalogue(names: tuple[str, ...], rankable: npt.NDArray[np.int32], categories: tuple[str, ...]) -> Catalogue:
-    """Offers that are always valid and cost nothing; items take the categories in turns."""
+    """Returns offers that are always valid and cost nothing; items take the categories in turns."""
     return Catalogue(
         offers=tuple(names[item] for item in rankable.tolist()),
         offer_item=rankable,
@@ -98,7 +98,7 @@ def _catalogue(names: tuple[str, ...], rankable: npt.NDArray[np.int32], categori
 
 
 def item_names(count: int) -> tuple[str, ...]:
-    """So many different names, sorted: ten random letters and digits each, as the ids of a shop's articles are.
+    """Returns a number of different sorted names, ten random letters and digits each, like a shop's article ids.
 
     Numbers in a row would not do: crc32 spreads them more evenly than names.
     """
@@ -109,14 +109,14 @@ def item_names(count: int) -> tuple[str, ...]:
 
 
 def names_with_own_ids(count: int) -> tuple[str, ...]:
-    """So many names of which no two share an id."""
+    """Returns a number of names of which no two share an id."""
     names = item_names(count + count // 100)
     _, first = np.unique(np.array([item_id(name) for name in names], np.uint32), return_index=True)
     return tuple(names[index] for index in np.sort(first)[:count].tolist())
 
 
 def _everything_known(events: int) -> Split:
-    """Every event may be learned from, so that every item has a row; every decision proves the graph."""
+    """Returns a split with every event in training, so that every item has a row, and every decision in the test."""
     return Split(
         training=np.arange(0),
         test=np.arange(DECISIONS),

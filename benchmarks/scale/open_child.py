@@ -1,4 +1,4 @@
-"""The program of a fresh process: open an engine, use it a little, say what is resident; imported by nothing else."""
+"""The program of a fresh process: opens an engine, uses it, prints its resident memory. Imported by nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All curves on one page that loads nothing."""
+"""Renders all curves on one page that loads nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HOW = (
 
 
 def render(curves: Sequence[Curve], found: Sequence[Limit], machine: Mapping[str, str | int]) -> str:
-    """The page as text: pure, and the same figures give the same page."""
+    """Returns the page as text; the same figures give the same page."""
     by_name = {curve.name: curve for curve in curves}
     body = (
         _tiles(by_name)
@@ -45,7 +45,7 @@ def _headline(curves: Mapping[str, Curve]) -> str:
 
 
 def _tiles(curves: Mapping[str, Curve]) -> str:
-    """What each question comes to, in one figure."""
+    """Returns the answer of each question in one figure."""
     candidates, items, threads, log = (curves[name] for name in ("candidates", "items", "threads", "log"))
     largest, last_log = items.rows[-1], log.rows[-1]
     tiles = [
@@ -71,20 +71,20 @@ def _tiles(curves: Mapping[str, Curve]) -> str:
 
 
 def _section(curve: Curve) -> str:
-    """Pictures, table, lines and notes of one question; a single picture has the rest beside it."""
+    """Returns the pictures, table, fits and notes of one question; a single picture has the rest beside it."""
     pictures = "".join(
         figure(", ".join(LABELS[name] for name in names).capitalize(), unit(names[0]), picture(curve, names))
         for names in curve.plots
     )
     rows = [[f"{row[curve.over]:,.0f}", *(cell(row, name) for name in curve.figures)] for row in curve.rows]
-    said = "".join(f"<li>{escape(words)}</li>" for words in (*(line(fit, curve) for fit in curve.fits), *curve.notes))
-    words = table([curve.title, *map(head, curve.figures)], rows) + (f"<ul class=note>{said}</ul>" if said else "")
+    notes = "".join(f"<li>{escape(words)}</li>" for words in (*(line(fit, curve) for fit in curve.fits), *curve.notes))
+    words = table([curve.title, *map(head, curve.figures)], rows) + (f"<ul class=note>{notes}</ul>" if notes else "")
     if len(curve.plots) == 1:
         pictures, words = f"{pictures}<div>{words}</div>", ""
     return section(curve.title, f'<p>{escape(curve.method)}</p><div class="charts two">{pictures}</div>{words}')
 
 
 def _limits(found: Sequence[Limit]) -> str:
-    """Sentences do not fit a table of figures."""
+    """Returns the limits as a list: sentences do not fit a table of figures."""
     words = [(f"{limit.at} {limit.what}", limit.happens) for limit in found]
-    return definitions("Each was driven into while this page was made, unless it says otherwise", words)
+    return definitions("Each limit was exceeded while this page was made, unless noted otherwise", words)

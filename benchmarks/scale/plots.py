@@ -1,4 +1,4 @@
-"""A curve as pictures: medians with their lowest and highest round, and the straight line through them."""
+"""Draws a curve: medians with their lowest and highest round, and the straight line through them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from benchmarks.scale.words import LABELS, amount
 from cloud_export.html.canvas import ACCENT, BAD, GOOD, LINE, SECOND, as_svg, canvas, legend_above
 
 _COLOURS: Final = (ACCENT, BAD, GOOD, SECOND)
-_MARKERS: Final = "osD^"  # nothing hangs on colour alone
+_MARKERS: Final = "osD^"  # so that lines differ in more than colour
 
 
 def picture(curve: Curve, figures: Sequence[str]) -> str:
-    """An inline SVG of figures that share a unit.
+    """Returns an inline SVG of figures that share a unit.
 
     Args:
         curve: the rows.
@@ -68,7 +68,7 @@ def _axes(axes: Axes, curve: Curve, figures: Sequence[str]) -> None:
 
 
 def _size_axis(axes: Axes, sizes: Sequence[float], label: str) -> None:
-    """By factors; nothing at all, where it was measured, stands before the smallest size."""
+    """Makes the x axis logarithmic; a size of 0, where it was measured, is placed before the smallest size."""
     if sizes[0]:
         axes.set_xscale("log")
         axes.set_xlim(sizes[0] * 0.8, sizes[-1] * 1.25)
@@ -83,7 +83,7 @@ def _size_axis(axes: Axes, sizes: Sequence[float], label: str) -> None:
 
 
 def _short(value: float) -> str:
-    """A tick: "20", "1,024", "5k", "1M"."""
+    """Returns a tick's label: "20", "1,024", "5k", "1M"."""
     for letter, size in (("M", 1e6), ("k", 1e3)):
         if abs(value) >= size and value % (size / 10) == 0:
             return f"{value / size:g}{letter}"

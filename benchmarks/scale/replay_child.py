@@ -1,4 +1,4 @@
-"""The program of a fresh process: read one log, replay all of it into training examples; imported by nothing else."""
+"""The program of a fresh process: reads one log and replays it into training examples. Imported by nothing else."""
 
 from __future__ import annotations
 

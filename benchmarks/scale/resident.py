@@ -1,4 +1,4 @@
-"""What a process holds in memory, as Linux counts it."""
+"""Reads the memory figures of this process from Linux."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def megabytes(field: str) -> float:
-    """A figure of /proc/self/status, in MB (10⁶ bytes): "VmRSS" is resident now, "VmHWM" was the most so far.
+    """Returns a figure of /proc/self/status, in MB (10⁶ bytes): "VmRSS" is resident now, "VmHWM" is the peak so far.
 
-    `ru_maxrss` would not do: a child begins with its parent's.
+    `ru_maxrss` would be wrong: a child begins with its parent's.
 
     Raises:
         ValueError: the kernel has no such figure.

@@ -1,15 +1,14 @@
-"""Rounds that interleave all sizes, so that what disturbs the machine disturbs all of them; and medians over rounds."""
+"""Measures all sizes in interleaved rounds, so that a disturbance of the machine meets all of them; takes medians."""
 
 from __future__ import annotations
 
-import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 from benchmarks.scale.bundles import Packed
 from benchmarks.scale.curve import Row
+from device_sim.bench.first_calls import undisturbed
 from edge_sdk import BaseDecision, Engine
 
 CONTEXT = {"surface": "home"}
@@ -19,12 +18,12 @@ Measure = Callable[[int], dict[str, float]]  # number of the round -> figures
 
 
 def interleaved(contestants: Mapping[int, Measure], over: str, rounds: int) -> tuple[Row, ...]:
-    """Measure every size in every round, in turns from small to large and back; one round before them warms up.
+    """Measures every size in every round, in turns from small to large and back; one round before them warms up.
 
     Args:
-        contestants: size -> what measures it once.
+        contestants: by size, the function that measures one round.
         over: the name of the size.
-        rounds: how many count.
+        rounds: number of rounds that count.
     """
     found: dict[int, list[dict[str, float]]] = {size: [] for size in contestants}
     with undisturbed():
@@ -35,7 +34,7 @@ def interleaved(contestants: Mapping[int, Measure], over: str, rounds: int) -> t
 
 
 def row(over: str, size: float, rounds: list[dict[str, float]]) -> Row:
-    """Each figure's median over rounds, the lowest and the highest beside it."""
+    """Returns each figure's median over rounds with the lowest and the highest."""
     made: Row = {over: size}
     for figure in rounds[0]:
         values = [one[figure] for one in rounds]
@@ -44,16 +43,16 @@ def row(over: str, size: float, rounds: list[dict[str, float]]) -> Row:
 
 
 def rank_us(packed: Packed, engine: Engine, bases: list[BaseDecision], first: int) -> float:
-    """The median time of one decision, its offers read, one new event before each.
+    """Returns the median time of one decision and of reading its offers; one new event comes before each.
 
     Args:
         packed: the engine's bundle.
-        engine: to ask.
-        bases: what to rank, one after the other.
+        engine: the timed engine.
+        bases: the base decisions to rank, one after the other.
         first: number of the first event to record.
 
     Raises:
-        RuntimeError: a decision failed or is empty: it would be fast.
+        RuntimeError: a decision failed or is empty; its time would be too short.
     """
     spent_ns = []
     for number, base in enumerate(bases, first):
@@ -68,18 +67,7 @@ def rank_us(packed: Packed, engine: Engine, bases: list[BaseDecision], first: in
 
 
 def record_us(packed: Packed, engine: Engine, calls: int, first: int) -> float:
-    """The mean time of one `record`: what memory now and then takes in is in it, the timer is not."""
+    """Returns the mean time of one `record`; memory's ingestion is in it, the timer is not."""
     start = time.perf_counter_ns()
     packed.record(engine, calls, first=first)
     return (time.perf_counter_ns() - start) / 1000 / calls
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Without Python's garbage collector, whose turn would fall on one size or another."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

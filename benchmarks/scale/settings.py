@@ -1,4 +1,4 @@
-"""How much is measured: in full, or as little as a test needs."""
+"""The sizes of `benchmarks.scale`: full, or as small as a test needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Sizes of each question, and how often it is asked."""
+    """Sizes and repetitions of each question."""
 
     rounds: int = 15
     ranks: int = 100  # of a size and round

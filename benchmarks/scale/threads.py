@@ -1,4 +1,4 @@
-"""What many threads get out of one engine that they record into and rank with at once."""
+"""Measures the throughput of one engine that many threads use at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIGURES = ("ranks_per_s", "records_per_s", "rank_p50_us", "rank_p99_us", "recor
 
 
 def threads_curve(settings: Settings, bundles: Bundles) -> Curve:
-    """The same number of calls, shared among more and more threads, which do nothing else."""
+    """Measures the same number of calls shared among more and more threads."""
     packed = bundles.of(Sizes())
     with packed.open(bundles.folder / "threads-state") as engine:
         packed.record(engine, FILLED)
@@ -39,7 +39,7 @@ def threads_curve(settings: Settings, bundles: Bundles) -> Curve:
         method=f"Each thread records {RECORDS_PER_RANK} events, then ranks 50 candidates, and again; in all threads "
         f"together {settings.thread_decisions:,} decisions a round, each call timed by itself, so the timer is in it.",
         notes=(
-            "An engine does one call at a time, and so does Python: what a call waits for the others is in its time.",
+            "An engine does one call at a time, and so does Python: a call's time includes waiting for the others.",
         ),
         plots=(("ranks_per_s", "records_per_s"), ("rank_p50_us", "rank_p99_us", "record_p50_us", "record_p99_us")),
     )
@@ -61,7 +61,7 @@ def _measure(packed: Packed, engine: Engine, threads: int, settings: Settings) -
         ranks_ns = np.concatenate([worker.ranks_ns for worker in workers])
         records_ns = np.concatenate([worker.records_ns for worker in workers])
         if len(ranks_ns) != share * threads:
-            raise RuntimeError("a thread failed; its trouble is printed above")
+            raise RuntimeError("a thread failed; its error is printed above")
         percentiles = {
             f"{name}_p{percent}_us": float(np.percentile(spent, percent)) / 1000
             for name, spent in (("rank", ranks_ns), ("record", records_ns))
@@ -73,7 +73,7 @@ def _measure(packed: Packed, engine: Engine, threads: int, settings: Settings) -
 
 
 class _Worker(threading.Thread):
-    """Does its share of the calls, and keeps how long each took."""
+    """Makes its share of the calls and keeps the time of each."""
 
     def __init__(self, packed: Packed, engine: Engine, decisions: int, number: int, begin: Callable[[], int]) -> None:
         super().__init__()

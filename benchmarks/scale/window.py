@@ -1,4 +1,4 @@
-"""What a decision costs with more events in the window."""
+"""Measures decisions with more and more events in the window."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OVER = "events_in_window"
 
 
 def window_curve(settings: Settings, bundles: Bundles) -> Curve:
-    """`Engine.rank` over full windows, each of a bundle of its own."""
+    """Times `Engine.rank` over full windows, each with a bundle of its own."""
     with ExitStack() as stack:
         contestants: dict[int, Measure] = {}
         for size in settings.windows:

@@ -1,4 +1,4 @@
-"""Figures in words: with their unit, and no digit that was not measured."""
+"""Writes figures in words, with their unit and without digits that were not measured."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ _STEPS: Final[Mapping[str, int]] = {"each ": 1, "a thousand ": 1000, "a million 
 
 
 def amount(value: float) -> str:
-    """Three digits, thousands set apart: 0.0123, 1.23, 123, 12,300."""
+    """Returns three digits, thousands set apart: 0.0123, 1.23, 123, 12,300."""
     if value == 0 or abs(value) >= 100:
         return f"{float(f'{value:.3g}'):,.0f}"
     return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1e}"
 
 
 def head(figure: str) -> str:
-    """A column's head: what it is and its unit."""
+    """Returns a column's head: the figure's name and its unit."""
     return f"{LABELS[figure]}, {unit(figure)}"
 
 
 def cell(row: Row, figure: str) -> str:
-    """A median with its lowest and highest round, where they differ."""
+    """Returns a median with its lowest and highest round, where they differ."""
     low, high = (amount(row.get(f"{figure}_{end}", row[figure])) for end in ("low", "high"))
     return amount(row[figure]) + (f" ({low} to {high})" if low != high else "")
 
 
 def line(fit: Fit, curve: Curve) -> str:
-    """A fit as a formula: "rank = 130 µs + 0.19 µs for each event (every row within 2.0%)"."""
+    """Returns a fit as a formula: "rank = 130 µs + 0.19 µs for each event (every row within 2.0%)"."""
     sign = "−" if fit.b < 0 else "+"
     measure = unit(fit.figure)
     step = next((name for name in _STEPS if abs(fit.b) * _STEPS[name] >= 0.01), "a million ")
@@ -61,7 +61,7 @@ def line(fit: Fit, curve: Curve) -> str:
 
 
 def printed(curve: Curve) -> list[str]:
-    """The lines of a table for the terminal: title, method, rows, fits, notes."""
+    """Returns the lines of a table for the terminal: title, method, rows, fits, notes."""
     columns = [[curve.over, *(f"{row[curve.over]:,.0f}" for row in curve.rows)]]
     columns += [[head(figure), *(cell(row, figure) for row in curve.rows)] for figure in curve.figures]
     widths = [max(map(len, column)) for column in columns]

@@ -1,4 +1,4 @@
-"""The trained weights and bundles of `benchmarks.speed.__main__`: made once, kept under build/benchmarks/speed."""
+"""Trains the weights and packs the bundles of `benchmarks.speed` once, and keeps them under build/benchmarks/speed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.speed.training import OWN_ITEMS, WINDOWS, scene_file
-from benchmarks.work import with_window
+from benchmarks.work import Work, make_work, with_window
 from cloud_export.models.device_model import DeviceModel, DeviceModelConfig
 
 FOLDER = Path("build/benchmarks/speed")
@@ -24,40 +24,52 @@ CONTEXT = {"surface": "home", "stage": "active"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedScene:
-    """One training's files."""
+    """The files of one training."""
 
     folder: Path
 
     def bundle(self, window: int) -> Path:
-        """The signed bundle of a window."""
+        """Returns the signed bundle of a window."""
         return self.folder / f"window_{window}" / "scene.edge"
 
     def public_key(self) -> bytes:
-        """That signed them."""
+        """Returns the public key that signed the bundles."""
         return (self.folder / f"window_{WINDOWS[0]}" / "scene.pub").read_bytes()
 
     def model(self, window: int) -> DeviceModel:
-        """The trained module with a window."""
+        """Returns the trained module with a window."""
         saved: dict[str, Any] = torch.load(self.folder / "weights.pt", weights_only=True)
         model = DeviceModel(DeviceModelConfig(**saved["config"]))
         model.load_state_dict(saved["weights"])
         return with_window(model, window)
 
     def items(self) -> int:
-        """So many have a row of the model's own."""
+        """Returns the number of items that have a row of their own in the model."""
         items: int = torch.load(self.folder / "weights.pt", weights_only=True)["config"]["items"]
         return items - 1
 
     def scene(self) -> Mapping[str, object]:
-        """scene.toml as a table."""
+        """Returns scene.toml as a table."""
         return tomllib.loads(scene_file().read_text())
+
+    def work(self, window: int) -> Work:
+        """Returns the task of a window, for all competitors."""
+        return make_work(
+            model=self.model(window),
+            bundle=self.bundle(window),
+            public_key=self.public_key(),
+            scene=self.scene(),
+            context=CONTEXT,
+            folder=FOLDER,
+            log=self.folder / "log",
+        )
 
 
 def trained_scene(items: int = OWN_ITEMS, folder: Path = FOLDER) -> TrainedScene:
-    """What was trained for so many items; trained now if it was not, or if code that packs has changed since.
+    """Returns the training for a number of items; trains now if there is none or if the code has changed since.
 
     Raises:
-        SystemExit: training failed; its own message stands above.
+        SystemExit: training failed; its own message is printed above.
     """
     scene = TrainedScene(folder / str(items))
     made_by, sources = scene.folder / "made_by", _sources_id()
@@ -71,10 +83,12 @@ def trained_scene(items: int = OWN_ITEMS, folder: Path = FOLDER) -> TrainedScene
 
 
 def _sources_id() -> str:
-    """SHA-256 of the code and the scene that bundles come from."""
+    """Returns the SHA-256 of the code and the scene that bundles depend on."""
     digest, root = hashlib.sha256(), Path(__file__).parents[2]
     files = [
-        path for package in ("cloud_export", "device_sim/users", "edge_sdk") for path in (root / package).rglob("*.py")
+        path
+        for package in ("cloud_export", "device_sim/population", "edge_sdk")
+        for path in (root / package).rglob("*.py")
     ]
     for path in sorted([*files, Path(__file__).with_name("training.py"), scene_file()]):
         digest.update(path.read_bytes())

@@ -1,15 +1,18 @@
-"""Start-up, imports, memory, sizes and arm64 instructions: what one long-lived process cannot say of itself."""
+"""Measures start-up, imports and memory in fresh processes, and counts arm64 instructions.
+
+These figures are beyond numpy and onnxruntime, as their targets are; `benchmarks.startup` measures whole processes.
+"""
 
 from __future__ import annotations
 
 import statistics
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.peers.naive_onnx import naive_export
+from benchmarks.processes import command_line
 from benchmarks.work import Work
 from cloud_export.evaluate.speed import BARE_IMPORTS, RESIDENT_BYTES, fresh_python, in_new_folder
 from device_sim.counts.counts import BundleCounts
@@ -62,7 +65,7 @@ session.run(None, {given.name: numpy.zeros(given.shape, types[given.type]) for g
 
 @dataclass(frozen=True, slots=True)
 class ProcessFigures:
-    """Medians over processes of their own, in turn."""
+    """Medians over fresh processes, which take turns."""
 
     open_to_first_decision_ms: float  # imports excluded
     import_ms_beyond: float  # with `Engine`, behind numpy and onnxruntime, with compiled modules
@@ -72,11 +75,11 @@ class ProcessFigures:
 
 
 def process_figures(work: Work, processes: int = PROCESSES) -> ProcessFigures:
-    """Start so many processes of each sort, the sorts in turn.
+    """Starts so many processes of each sort, the sorts in turn.
 
     Args:
-        work: for the bundle, and the naive export beside it.
-        processes: of each sort that is timed; of those that are weighed a third.
+        work: the task, for its bundle and its naive export.
+        processes: number of processes of each timed sort; memory is measured in a third as many.
     """
     kind = next(iter(work.tables.window_kind_row))
     arguments = [str(work.bundle), work.public_key.hex(), kind, "\n".join(work.base.offers)]
@@ -103,28 +106,15 @@ def process_figures(work: Work, processes: int = PROCESSES) -> ProcessFigures:
 
 
 def arm64_instructions(work: Work) -> tuple[float | None, str]:
-    """Instructions of one `rank` on an emulated core, and, where they are not known, why and the fix."""
+    """Returns the instructions of one `rank` on an emulated core; None with the reason and the fix if not counted."""
     trouble = problems()
     if trouble:
         return None, "; ".join(trouble)
     with tempfile.TemporaryDirectory(prefix="edge-count-") as folder:
         key, out = Path(folder) / "scene.pub", Path(folder) / "counts.json"
         key.write_bytes(work.public_key)
-        program = "import device_sim.entry; device_sim.entry.main()"
-        call = [
-            sys.executable,
-            "-c",
-            program,
-            "count",
-            str(work.bundle),
-            "--core",
-            CORE,
-            "--no-caches",
-            "--key",
-            str(key),
-            "--out",
-            str(out),
-        ]
+        files = ["--key", str(key), "--out", str(out)]
+        call = command_line("device_sim", ["count", str(work.bundle), "--core", CORE, "--no-caches", *files])
         try:
             run = subprocess.run(call, capture_output=True, text=True, check=False, timeout=COUNT_LIMIT_S)
         except subprocess.TimeoutExpired:

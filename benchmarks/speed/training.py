@@ -1,9 +1,9 @@
-"""Trains the weights that `benchmarks.speed.__main__` gives to everyone, and packs them: run in a process of its own.
+"""Trains the weights of all competitors and packs them, in a process of its own.
 
     python -m benchmarks.speed.training --out build/benchmarks/speed/360 [--items 2000]
 
-One training serves all windows: no weight depends on the window. Written are `weights.pt` (the torch module's numbers
-and sizes) and a signed bundle for each window, all through cloud_export's own pipeline.
+One training serves all windows: no weight depends on the window. The program writes `weights.pt` (the torch module's
+numbers and sizes) and a signed bundle for each window, all through cloud_export's own pipeline.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SEED = 1
 
 
 def main() -> None:
-    """Make the files, unless they are there."""
+    """Simulates the log, trains, and writes all files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--items", type=int, default=OWN_ITEMS, help="items of the scene, 360 or more")
@@ -49,13 +49,15 @@ def main() -> None:
 
 
 def scene_file() -> Path:
-    """The scene as TOML."""
+    """Returns the scene's TOML file."""
     return Path(__file__).parents[2] / "cloud_export" / "scenes" / f"{SCENE}.toml"
 
 
 def with_items(population: Population, items: int) -> Population:
-    """The same log over more items: those that are not ranked become several each, busy ones more, and the events
-    about one are about its parts in turn."""
+    """Returns the same log over more items.
+
+    Each item that is not ranked is split into several, a busy one into more; its events go to its parts in turn.
+    """
     others = population.offers.filter(~pl.col("rankable"))["offer"].to_list()
     counts = dict(population.events["item"].value_counts().iter_rows())
     parts = dict.fromkeys(others, 1)
@@ -77,7 +79,7 @@ def with_items(population: Population, items: int) -> Population:
 
 def _train(out: Path) -> None:
     table = tomllib.loads(scene_file().read_text())
-    table["model"]["min_item_count"] = 1  # also those that a small log speaks of once
+    table["model"]["min_item_count"] = 1  # a small log has some items once only
     scene = scene_from_table(table)
     events, decisions, offers, users = (
         out / "log" / f"{name}.parquet" for name in ("events", "decisions", "offers", "users")

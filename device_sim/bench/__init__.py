@@ -1,1 +1,1 @@
-"""The command `bench`: times a bundle on this machine."""
+"""`device-sim bench`: times, start-up and memory of a bundle on this machine, quiet and disturbed."""

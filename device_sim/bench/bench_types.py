@@ -1,4 +1,4 @@
-"""The JSON file of `device-sim bench`: times of this machine, sizes, and counts if there are any."""
+"""The types of a `device-sim bench` file: times of one machine, sizes, and counted instructions where there are any."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from device_sim.counts.counts import BundleCounts
 from device_sim.files import Frozen, JsonFile
 
 FORMAT: Final = 1
-LADDER: Final = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)  # the percentiles of a drawn distribution
+LADDER: Final = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)  # percentiles that the picture of a distribution is drawn from
 
 Timed = Literal["record", "rank", "rank_new_base"]
 TIMED: Final[tuple[Timed, ...]] = get_args(Timed)
@@ -24,7 +24,7 @@ CONDITIONS: Final[Mapping[ConditionName, str]] = {
 
 
 class BenchFileError(Exception):
-    """A file of an earlier bench is not usable; the message names the file, the field and the fix."""
+    """A file of an earlier bench cannot be used; the message names the file, the field and the fix."""
 
 
 class Spread(Frozen):
@@ -36,10 +36,10 @@ class Spread(Frozen):
 
 
 class Latency(Frozen):
-    """Single calls of one operation, all rounds together, in microseconds.
+    """The distribution of single calls of one operation, all rounds together, in microseconds.
 
     Attributes:
-        calls: How many calls were timed.
+        calls: Number of timed calls.
         ladder_us: The percentiles named in LADDER.
         to_quiet: This condition's figure divided by that of `quiet` in the same round: `p50`, `p99` and `mean`;
             empty for `quiet` itself.
@@ -56,7 +56,7 @@ class Latency(Frozen):
 
 
 class Condition(Frozen):
-    """The condition of the machine during timed calls, and the times.
+    """The calls that were timed under one condition of the machine.
 
     Attributes:
         unavailable: Why this machine cannot make the condition; empty = it was measured.
@@ -71,12 +71,12 @@ class Condition(Frozen):
 
 
 class ColdStart(Frozen):
-    """Start times of fresh processes in milliseconds, with compiled modules and a warm page cache.
+    """The runtime's own steps in fresh processes, in milliseconds; modules are compiled and in the page cache.
 
     Attributes:
-        import_ms: `import edge_sdk`, with numpy and onnxruntime.
+        import_ms: `from edge_sdk import Engine`, with numpy and onnxruntime.
         open_ms: `Engine.open` on an empty state folder, which plays the bundle's golden vectors.
-        first_decision_ms: The first `rank`.
+        first_decision_ms: The first base decision and the first `rank`.
         total_ms: The three together.
     """
 
@@ -91,9 +91,9 @@ class Memory(Frozen):
     """Medians over fresh processes that made the same calls.
 
     Attributes:
-        bare_bytes: Resident, of a process that imports numpy and onnxruntime and does nothing.
-        extra_bytes: Resident beyond that, after 2,000 events and 200 decisions.
-        state_bytes: Length of all files of the state folder then.
+        bare_bytes: Resident memory of a process that imports numpy and onnxruntime and does nothing.
+        extra_bytes: Resident memory of the runtime beyond that, after 2,000 events and 200 decisions.
+        state_bytes: Length of all files of the state folder after the same work.
     """
 
     bare_bytes: int
@@ -101,8 +101,70 @@ class Memory(Frozen):
     state_bytes: int
 
 
+class FirstCall(Frozen):
+    """One way to do a task: its first call after other work, with cold caches, beside the repeated, warm call.
+
+    Attributes:
+        task: What all contestants of one group do: "record" or "rank".
+        missing: Why it was not measured, with the fix; empty = it was.
+        reference: Key of the contestant that the ratios are taken against; empty = that one is missing.
+        cold_us: Medians of the rounds; each call came directly after `other_work.OtherWork.do`.
+        warm_us: Medians of the rounds, nothing between the calls.
+        cold_ratio: `cold_us` by that of the reference in the same round.
+        warm_ratio: `warm_us` by that of the reference in the same round.
+    """
+
+    task: str
+    key: str
+    label: str
+    missing: str = ""
+    reference: str = ""
+    cold_us: Spread | None = None
+    warm_us: Spread | None = None
+    cold_ratio: Spread | None = None
+    warm_ratio: Spread | None = None
+
+
+class Resident(Frozen):
+    """Resident memory of a process, or its distance from another's.
+
+    Attributes:
+        rss_bytes: All pages in memory, those of shared libraries too.
+        pss_bytes: A page shared by several processes counts by its share; None = the kernel does not tell.
+        private_bytes: Pages that no other process has; None = the kernel does not tell.
+    """
+
+    rss_bytes: Spread
+    pss_bytes: Spread | None = None
+    private_bytes: Spread | None = None
+
+
+class WholeProcess(Frozen):
+    """A program in processes of its own, from the start of the interpreter on.
+
+    Attributes:
+        missing: Why it was not measured, with the fix; empty = it was.
+        phases_ms: Milliseconds of each phase, in order; the first is the start of the interpreter.
+        total_ms: All phases together.
+        cpu_ms: CPU time of all threads until then; other processes disturb it much less than `total_ms`.
+        to_bare: `total_ms` by that of a bare interpreter in the same turn.
+        resident: Memory after all phases and some more of the same work.
+        beyond_bare: The same beyond a bare interpreter; numpy, onnxruntime and all else are included.
+    """
+
+    key: str
+    label: str
+    missing: str = ""
+    phases_ms: Mapping[str, Spread] = {}
+    total_ms: Spread | None = None
+    cpu_ms: Spread | None = None
+    to_bare: Spread | None = None
+    resident: Resident | None = None
+    beyond_bare: Resident | None = None
+
+
 class BundleFacts(Frozen):
-    """The measured bundle; two files are comparable if all but the hash and the size agree."""
+    """The bundle's identity; all but the hash and the size must agree for two files to be comparable."""
 
     scene: str
     items: int
@@ -113,7 +175,7 @@ class BundleFacts(Frozen):
 
 
 class Workload(Frozen):
-    """The measured workload; times are comparable only where all of it agrees."""
+    """The measured calls; two files are comparable in time only where all of this agrees."""
 
     id: str
     candidates: int
@@ -122,7 +184,7 @@ class Workload(Frozen):
 
 
 class Machine(Frozen):
-    """The machine of the measurement."""
+    """The machine of a measurement."""
 
     processor: str
     cpus: int
@@ -131,10 +193,12 @@ class Machine(Frozen):
 
 
 class Bench(JsonFile):
-    """One run of `device-sim bench`.
+    """The result of one `device-sim bench`.
 
     Attributes:
-        counts: The counts of `device-sim count` for this bundle, by core; they do not depend on this machine.
+        first_calls: Cold and warm calls of the runtime and its peers; empty = a file of an earlier version.
+        processes: Whole processes of the runtime and its peers; empty = a file of an earlier version.
+        counts: Instructions that `device-sim count` counted for this bundle, by core; independent of this machine.
     """
 
     file_error: ClassVar = BenchFileError
@@ -148,9 +212,11 @@ class Bench(JsonFile):
     conditions: tuple[Condition, ...]
     cold_start: ColdStart
     memory: Memory
+    first_calls: tuple[FirstCall, ...] = ()
+    processes: tuple[WholeProcess, ...] = ()
     counts: Mapping[str, BundleCounts] = {}
 
     def latency(self, condition: ConditionName, operation: Timed) -> Latency | None:
-        """Returns the times of an operation, if it was timed under the condition."""
+        """Returns the timed calls; None if the condition or the operation was not measured."""
         found = (one.operations.get(operation) for one in self.conditions if one.name == condition)
         return next(found, None)

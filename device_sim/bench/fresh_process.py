@@ -1,69 +1,108 @@
-"""Measures cold start, memory and disk use: medians over fresh processes that all do the same work."""
+"""Fresh processes of the runtime and of its peers: start-up, memory, and what lies on the disk then."""
 
 from __future__ import annotations
 
-import json
+import marshal
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
-from cloud_export.evaluate.speed import BARE_IMPORTS, RESIDENT_BYTES, fresh_python
-from device_sim.bench.bench_types import ColdStart, Memory
+from device_sim.bench.bench_types import ColdStart, Memory, WholeProcess
 from device_sim.bench.event_workload import Workload
 from device_sim.bench.latencies import START_MS, STEP_MS, spread
+from device_sim.bench.whole_process import (
+    PROGRAMS,
+    ProcessRun,
+    Program,
+    bare_interpreter,
+    run_in_turns,
+    whole_processes,
+)
 
 EVENTS: Final = 2000
 RANKS: Final = 200
-_CALLS = 200  # that the events repeat: they are passed on the command line and must be small in memory
-_CHILD = f"from device_sim.bench.first_decision import main; engine = main(); {RESIDENT_BYTES}"
+OURS: Final = "edge_sdk"
+IMPORTS: Final = "imports"
+_CALLS: Final = 200  # that the events repeat: not to weigh in the memory
+_LOG_PEERS: Final = {"sqlite": ("SQLite alone", "sqlite3"), "lmdb": ("LMDB alone", "lmdb")}
 
 
-def measure_fresh(work: Workload, processes: int) -> tuple[ColdStart, Memory]:
-    """Starts processes one after the other, each beside a process that only imports numpy and onnxruntime.
+class FreshProcesses(NamedTuple):
+    """The figures of all fresh processes of one measurement."""
+
+    cold_start: ColdStart
+    memory: Memory
+    processes: tuple[WholeProcess, ...]
+
+
+def measure_fresh(
+    work: Workload,
+    processes: int,
+    peers: Sequence[Program] = (),
+    after: Callable[[str], None] = lambda _: None,
+) -> FreshProcesses:
+    """Starts so many processes of each program, the programs in turn.
 
     Args:
-        work: The bundle and its events.
-        processes: How many; one more before them compiles, as pip does at installation, and warms the page cache.
+        work: the bundle and its events.
+        processes: how many of each program.
+        peers: programs beside those of the runtime and of the log's peers.
+        after: is called after each step, with its name.
     """
-    words = _order(work)
-    bare, runs = [], []
     with TemporaryDirectory(prefix="edge-bench-") as folder:
-        bytecode = str(Path(folder) / "bytecode")
-        for number in range(processes + 1):
-            bare.append(int(fresh_python(f"{BARE_IMPORTS}; {RESIDENT_BYTES}", [], bytecode)[0]))
-            state = Path(folder) / f"state-{number}"
-            figures = [float(word) for word in fresh_python(_CHILD, [words, str(state)], bytecode)]
-            runs.append((*figures, sum(file.stat().st_size for file in state.rglob("*") if file.is_file())))
-    imported, opened, decided, resident, stored = zip(*runs[1:], strict=True)
-    cold = ColdStart(
-        processes=processes,
-        import_ms=spread([1000 * one for one in imported]),
-        open_ms=spread([1000 * one for one in opened]),
-        first_decision_ms=spread([1000 * one for one in decided]),
-        total_ms=spread([1000 * sum(parts) for parts in zip(imported, opened, decided, strict=True)]),
-    )
-    bare_bytes = round(median(bare[1:]))
-    memory = Memory(
-        bare_bytes=bare_bytes,
-        extra_bytes=round(median(resident)) - bare_bytes,
-        state_bytes=round(median(stored)),
-    )
-    return cold, memory
+        order = Path(folder) / "order"
+        write_order(work, order)
+        programs = [*_programs(order), *peers]
+        runs = run_in_turns(programs, processes, after)
+    cold_start, memory = _of_the_runtime(runs)
+    return FreshProcesses(cold_start, memory, whole_processes(programs, runs))
 
 
-def _order(work: Workload) -> str:
-    """Returns the order for `first_decision.main`."""
-    return json.dumps(
-        {
-            "bundle": str(work.path),
-            "key": work.public_key.hex(),
-            "offers": work.base.offers,
-            "logits": work.base.logits.tolist(),
-            "calls": work.calls[:_CALLS],
-            "events": EVENTS,
-            "ranks": RANKS,
-            "start_ms": START_MS,
-            "step_ms": STEP_MS,
-        }
+def write_order(work: Workload, path: Path) -> None:
+    """Writes what `programs/first_decision.py` is to do."""
+    order = {
+        "bundle": str(work.path),
+        "key": work.public_key,
+        "offers": list(work.base.offers),
+        "logits": work.base.logits.tolist(),
+        "calls": work.calls[:_CALLS],
+        "events": EVENTS,
+        "ranks": RANKS,
+        "start_ms": START_MS,
+        "step_ms": STEP_MS,
+    }
+    path.write_bytes(marshal.dumps(order))
+
+
+def _programs(order: Path) -> list[Program]:
+    return [
+        bare_interpreter(),
+        Program(IMPORTS, "numpy and onnxruntime imported", PROGRAMS / "bare_imports.py"),
+        Program(OURS, "edge_sdk, to the first decision", PROGRAMS / "first_decision.py", [str(order)]),
+        *(_log_peer(key, label, module) for key, (label, module) in _LOG_PEERS.items()),
+    ]
+
+
+def _log_peer(key: str, label: str, module: str) -> Program:
+    fix = f"{module} is not installed; install it: pip install 'edge-sdk[bench]'"
+    path = PROGRAMS / "log_alone.py"
+    return Program(key, label, path, [key, str(EVENTS)], missing="" if find_spec(module) else fix)
+
+
+def _of_the_runtime(runs: Mapping[str, Sequence[ProcessRun]]) -> tuple[ColdStart, Memory]:
+    ours, imports = runs[OURS], runs[IMPORTS]
+    phases = [run.phases_ms for run in ours]
+    cold_start = ColdStart(
+        processes=len(ours),
+        import_ms=spread([one["imports"] for one in phases]),
+        open_ms=spread([one["open"] for one in phases]),
+        first_decision_ms=spread([one["rank"] for one in phases]),
+        total_ms=spread([one["imports"] + one["open"] + one["rank"] for one in phases]),
     )
+    bare_bytes = round(median(run.resident_bytes["rss"] for run in imports))
+    resident_bytes = round(median(run.resident_bytes["rss"] for run in ours))
+    stored_bytes = round(median(run.stored_bytes for run in ours))
+    return cold_start, Memory(bare_bytes=bare_bytes, extra_bytes=resident_bytes - bare_bytes, state_bytes=stored_bytes)

@@ -21,7 +21,7 @@ from edge_sdk.limits import LOG_BYTES
 Round: TypeAlias = Mapping[Timed, Sequence[float]]  # microseconds of each call
 
 START_MS: Final = 1_790_000_000_000  # 2026-09-21 13:33 UTC
-STEP_MS: Final = 600_000  # between two events: at ten minutes, caps and cooldowns suppress some offers and leave most
+STEP_MS: Final = 600_000  # between two events: at ten minutes, caps and cooldowns suppress some offers, not most
 HISTORY: Final = 4096  # events before the first timed call: any window is full
 CALLS_AT_LEAST: Final = 20
 _WARM_UP = 300
@@ -29,7 +29,7 @@ _BASES = 64  # base decisions made at a time, outside of what is timed
 
 
 class Stopwatch:
-    """One engine with a history, on which every operation is timed in turn."""
+    """Times every operation in turn on one engine that has a history."""
 
     def __init__(self, work: Workload, engine: Engine) -> None:
         self._work, self._engine = work, engine
@@ -42,7 +42,7 @@ class Stopwatch:
     @classmethod
     @contextmanager
     def of(cls, work: Workload) -> Iterator[Stopwatch]:
-        """Opens an engine on a temporary state folder."""
+        """Yields a stopwatch; its state folder is removed at the end."""
         with (
             TemporaryDirectory(prefix="edge-bench-") as folder,
             work.open(Path(folder) / "state", LOG_BYTES, HistoryClock(START_MS, STEP_MS)) as engine,
@@ -50,7 +50,7 @@ class Stopwatch:
             yield cls(work, engine)
 
     def time(self, seconds: float) -> Round:
-        """Times every operation for a third of the seconds, and for at least CALLS_AT_LEAST calls."""
+        """Times every operation for a third of the seconds, and for CALLS_AT_LEAST calls at least."""
         ways: dict[Timed, Callable[[], float]] = {
             "record": self._record,
             "rank": lambda: self._after_an_event(self._work.base),
@@ -65,7 +65,7 @@ class Stopwatch:
         return (time.perf_counter_ns() - start) / 1000
 
     def _after_an_event(self, base: BaseDecision) -> float:
-        """Times a decision after a new event, as on a phone."""
+        """Times a decision after one new event: new events are why a phone ranks again."""
         self._record()
         return self._work.rank(self._engine, base)
 
@@ -81,11 +81,11 @@ class Stopwatch:
 
 
 def latency(rounds: Sequence[Sequence[float]], quiet: Sequence[Sequence[float]] | None) -> Latency:
-    """Summarises the calls of several rounds.
+    """Summarises the calls of some rounds.
 
     Args:
-        rounds: Microseconds of each call, by round.
-        quiet: The same rounds under the condition `quiet`; None = `rounds` are these.
+        rounds: microseconds of each call, by round.
+        quiet: the same rounds under the condition `quiet`; None = `rounds` are the quiet ones.
     """
     values = np.concatenate([np.asarray(one, np.float64) for one in rounds])
     p50, p95, p99 = (percentile(values, share) for share in (50, 95, 99))
@@ -110,12 +110,12 @@ def latency(rounds: Sequence[Sequence[float]], quiet: Sequence[Sequence[float]] 
 
 
 def percentile(values: Sequence[float] | np.ndarray, share: float) -> float:
-    """Returns the percentile by linear interpolation between the two nearest values, as numpy does."""
+    """Returns a percentile by linear interpolation between the two nearest values, as numpy does."""
     return float(np.percentile(values, share))
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Returns median, lowest and highest value."""
+    """Returns the median with the lowest and the highest value."""
     return Spread(median=statistics.median(values), low=min(values), high=max(values))
 
 

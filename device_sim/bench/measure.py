@@ -1,4 +1,4 @@
-"""Runs one bench of one bundle: the conditions in turns, then the fresh processes."""
+"""Measures one bundle: calls under each condition, first calls with cold caches, then fresh processes."""
 
 from __future__ import annotations
 
@@ -6,30 +6,49 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 from cloud_export.evaluate.speed import processor
-from device_sim.bench.bench_types import CONDITIONS, TIMED, Bench, BundleFacts, Condition, ConditionName, Machine
+from device_sim.bench.bench_types import (
+    CONDITIONS,
+    TIMED,
+    Bench,
+    BundleFacts,
+    Condition,
+    ConditionName,
+    FirstCall,
+    Machine,
+)
 from device_sim.bench.bench_types import Workload as WorkloadFacts
 from device_sim.bench.event_workload import CANDIDATES, WORKLOAD, Workload
+from device_sim.bench.first_calls import Contestant, measure_first_calls
 from device_sim.bench.fresh_process import measure_fresh
 from device_sim.bench.interference import UnavailableError, condition
-from device_sim.bench.latencies import Round, Stopwatch, latency
+from device_sim.bench.latencies import HISTORY, Round, Stopwatch, latency
+from device_sim.bench.log_peers import RECORD, log_contestants
+from device_sim.bench.other_work import OtherWork
 from device_sim.counts.counts import BundleCounts
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
+from edge_sdk.limits import LOG_BYTES
+
+RANK: Final = "rank"
+REFERENCES: Final = {RECORD: "sqlite"}  # a bundle alone has no other way to rank
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """The effort of a measurement.
+    """The length of a measurement.
 
     Attributes:
-        rounds: How many rounds; each has every condition once.
-        seconds: The time of a condition in a round.
-        processes: How many fresh processes, for cold start and memory.
+        rounds: Every condition, and every contestant of the first calls, has its turn in each round.
+        seconds: Time for one condition in a round.
+        processes: Number of fresh processes of each program.
         interference: Whether conditions other than `quiet` are measured.
     """
 
@@ -49,21 +68,21 @@ def measure_bench(
     """Measures a bundle on this machine.
 
     Args:
-        bundle: The `.edge` file.
-        public_key: The key that signed the bundle.
-        effort: The effort.
-        counts: The counts of the bundle, by core.
-        after: Called with the name of each finished step.
+        bundle: the `.edge` file.
+        public_key: the key that signed it.
+        effort: the length of the measurement.
+        counts: instructions counted for the bundle, by core.
+        after: is called after each step, with its name.
 
     Raises:
-        EdgeError: The bundle is not usable.
-        DecisionFailedError: The bundle makes no decision of the workload's base.
+        EdgeError: the bundle cannot be opened.
+        DecisionFailedError: the workload's decision fails with this bundle.
     """
     work = Workload.of(bundle, public_key)
     content = read_bundle(bundle, open_container(bundle, trusted_keys=[public_key], allow_unsigned=False))
     conditions = _conditions(work, effort, after)
-    cold, memory = measure_fresh(work, effort.processes)
-    after("fresh processes")
+    called_first = _first_calls(work, effort, after)
+    fresh = measure_fresh(work, effort.processes, after=after)
     raw = bundle.read_bytes()
     return Bench(
         bundle=BundleFacts(
@@ -79,14 +98,16 @@ def measure_bench(
         ),
         machine=this_machine(),
         conditions=conditions,
-        cold_start=cold,
-        memory=memory,
+        cold_start=fresh.cold_start,
+        memory=fresh.memory,
+        first_calls=called_first,
+        processes=fresh.processes,
         counts=counts,
     )
 
 
 def this_machine() -> Machine:
-    """Returns this machine and its versions."""
+    """Returns the processor, the system and the versions that a measurement depends on."""
     packages = ("edge-sdk", "numpy", "onnxruntime")
     return Machine(
         processor=processor(),
@@ -94,6 +115,20 @@ def this_machine() -> Machine:
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         versions={"python": platform.python_version(), **{name: metadata.version(name) for name in packages}},
     )
+
+
+def _first_calls(work: Workload, effort: Effort, after: Callable[[str], None]) -> tuple[FirstCall, ...]:
+    with (
+        TemporaryDirectory(prefix="edge-bench-") as folder,
+        work.open(Path(folder) / "state", LOG_BYTES) as engine,
+        ExitStack() as stack,
+    ):
+        work.fill(engine, HISTORY)
+        contestants = [
+            *log_contestants(work, engine, Path(folder), stack),
+            Contestant(RANK, "edge_sdk", "Engine.rank and its offers", lambda: work.rank(engine)),
+        ]
+        return measure_first_calls(contestants, REFERENCES, effort.rounds, OtherWork(), after)
 
 
 def _conditions(work: Workload, effort: Effort, after: Callable[[str], None]) -> tuple[Condition, ...]:
@@ -126,7 +161,7 @@ def _conditions(work: Workload, effort: Effort, after: Callable[[str], None]) ->
 
 
 def _turned(names: Sequence[ConditionName], number: int) -> list[ConditionName]:
-    """Returns the names with another one first in each round, so that the order has no influence."""
+    """Returns the names rotated, so that another condition is first in each round."""
     first = number % len(names)
     return [*names[first:], *names[:first]]
 

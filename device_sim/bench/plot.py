@@ -1,4 +1,4 @@
-"""Draws latency by condition: one row a condition, from the 1st to the 99th percentile of the calls."""
+"""Draws latency by condition: one row a condition, the calls from their 1st to their 99th percentile."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ DESCRIPTION: Final = "Latencies of record and rank on the benched machine under 
 
 
 def latencies_svg(bench: Bench) -> str:
-    """Returns the picture for a page."""
+    """Returns the picture as SVG for a page."""
     return as_svg(_drawn(bench), "bench", DESCRIPTION)
 
 
 def write_plot(bench: Bench, path: Path) -> None:
-    """Writes the picture to a file.
+    """Writes the picture as a file of its own.
 
     Args:
-        bench: The measurement.
-        path: The file; its suffix is the format, .svg or .png.
+        bench: the figures.
+        path: the file; its suffix, .svg or .png, decides the format.
 
     Raises:
         OSError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""What `benchmarks.speed.__main__` trains, keeps and starts beside its rows."""
+"""The training, the files and the fresh processes of `benchmarks.speed`."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_processes_of_their_own_give_every_figure(work: Work) -> None:
     assert figures.memory_mb_beyond > figures.memory_mb_beyond_session
 
 
-def test_without_the_emulator_the_mend_is_told(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_emulator_the_fix_is_told(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed_processes, "problems", lambda: ["run `device-sim setup`"])
     assert arm64_instructions(work) == (None, "run `device-sim setup`")
 

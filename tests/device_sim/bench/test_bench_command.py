@@ -43,6 +43,21 @@ def test_it_measures_every_condition_or_says_why_not(measured: Path) -> None:
     assert (bench.bundle.window, bench.bundle.offers) == (8, 6)
     assert bench.memory.state_bytes > 1 << 20
     assert bench.cold_start.total_ms.median >= bench.cold_start.open_ms.median > 0
+    assert [(one.task, one.key) for one in bench.first_calls] == [
+        ("record", "edge_sdk"), ("record", "sqlite"), ("record", "lmdb"), ("rank", "edge_sdk"),
+    ]  # fmt: skip
+    assert all(one.missing or (one.cold_us and one.warm_us) for one in bench.first_calls)
+    assert [one.key for one in bench.processes] == ["bare", "imports", "edge_sdk", "sqlite", "lmdb"]
+
+
+def test_it_prints_first_calls_and_whole_processes(small: Small, key: Path) -> None:
+    result = bench(small, key, *TINY, "--no-interference")
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.output.replace("│", " ").split())
+    assert "first call after other work" in words
+    assert "64 MiB of other memory" in words
+    assert "MB beyond a bare interpreter" in words
+    assert "Compare within this table" in words or "compare within this table" in words
 
 
 def test_the_picture_is_a_drawing_that_stands_alone(measured: Path) -> None:

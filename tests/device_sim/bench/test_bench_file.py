@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -31,6 +32,15 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["bench.json"]
 
 
+def test_a_file_of_an_earlier_version_has_no_first_calls_and_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    earlier = json.loads(bench_of().model_dump_json())
+    del earlier["first_calls"], earlier["processes"]
+    path.write_text(json.dumps(earlier))
+    bench = Bench.read_json(path)
+    assert (bench.first_calls, bench.processes) == ((), ())
+
+
 def test_a_process_that_dies_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
     bench_of().write_json(path)
@@ -49,7 +59,7 @@ def test_a_process_that_dies_while_writing_leaves_the_old_file(tmp_path: Path) -
         (('"bundle": {', '"bundel": {'), "bundle: Field required"),
     ],
 )
-def test_what_is_wrong_is_named_with_the_mend(tmp_path: Path, change: tuple[str, str], words: str) -> None:
+def test_what_is_wrong_is_named_with_the_fix(tmp_path: Path, change: tuple[str, str], words: str) -> None:
     path = tmp_path / "old.json"
     bench_of().write_json(path)
     path.write_text(path.read_text().replace(*change, 1))

@@ -134,7 +134,7 @@ def test_what_the_log_no_longer_holds_cannot_be_explained(
             engine.record("view", item="fund_a")
         sums_up(decision, engine)
         engine.record("view", item="fund_a")
-        with pytest.raises(ExplanationGoneError, match=r"open with a larger log_bytes"):
+        with pytest.raises(ExplanationGoneError, match="call rank again and explain the new decision"):
             engine.explain(decision)
 
 

@@ -100,6 +100,48 @@ def test_a_fake_engine_refuses_what_an_engine_refuses() -> None:
     assert engine.events == []
 
 
+def test_one_string_is_no_list_of_names() -> None:
+    engine = FakeEngine()
+    engine.record("view", item="a")
+
+    with pytest.raises(TypeError, match=r"kinds is one string; pass a list of names: kinds=\['view'\]"):
+        FakeEngine(kinds="view")
+    with pytest.raises(TypeError, match=r"offers is one string; pass a list of names: offers=\['abc'\]"):
+        make_decision("abc")
+    with pytest.raises(InvalidValueError, match="kind_names='view'"):
+        engine.record_many([1], [0], kind_names="view")
+    with pytest.raises(InvalidValueError, match="item_names='ab'"):
+        engine.record_many([1], [0], [1], kind_names=["view"], item_names="ab")
+    with pytest.raises(InvalidValueError, match="items='a'"):
+        engine.erase(items="a")
+    with pytest.raises(InvalidValueError, match="kinds='view'"):
+        engine.erase(kinds="view")
+    assert [event.item for event in engine.events] == ["a"]
+
+
+def test_the_storage_of_a_fake_engine_does_nothing_until_it_is_closed() -> None:
+    engine = FakeEngine()
+    storage = engine.storage
+    storage.resize(4096)
+    storage.rotate_key(None)
+    storage.sync()
+    assert engine.status().events == 0
+    engine.close()
+    for call in (storage.sync, lambda: storage.resize(4096), lambda: storage.rotate_key(bytes(16))):
+        with pytest.raises(RuntimeError, match="the engine is closed"):
+            call()
+
+
+def test_a_candidate_in_two_channels_stays_valid() -> None:
+    engine = FakeEngine()
+    decision = engine.rank(BaseDecision(["a", "b", "a"], [3.0, 2.0, 1.0], channels=["sms", "", ""]))
+
+    assert [offer.reasons for offer in decision.dropped] == [Reason.OTHER_TREATMENT | Reason.KEPT]
+    assert engine.is_still_valid(decision)
+    engine.dropped = {"b": Reason.QUIET}
+    assert not engine.is_still_valid(decision)
+
+
 def test_a_fake_engine_erases_the_events_that_fit_all_that_is_given() -> None:
     clock = SettableClock(1000)
     engine = FakeEngine(clock=clock)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 import edge_sdk
 from tests.support.scene import Small
+from tests.support.sdk_sources import PACKAGE, listed_rooms, room_of, sources
 
 NEVER = (
     "torch", "onnx", "onnxscript", "polars", "pydantic", "typer", "rich", "matplotlib", "cloud_export", "device_sim",
@@ -24,7 +27,7 @@ REFUSED = frozenset(
 )
 # Ways to load or start something that an import statement does not show.
 HIDDEN = frozenset({"__import__", "exec", "eval", "system", "popen", "execv", "execve", "fork", "posix_spawn"})
-SOURCES = sorted(Path(edge_sdk.__file__).parent.rglob("*.py"))
+SOURCES = sources()
 
 OPENED = """
 from edge_sdk import Engine
@@ -50,8 +53,8 @@ def forbidden(modules: frozenset[str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def beneath() -> frozenset[str]:
-    """What numpy and onnxruntime bring along."""
-    return loaded("import numpy, onnxruntime")
+    """What numpy, onnxruntime and `pathlib` bring along; some ways of installing load `pathlib` before any program."""
+    return loaded("import numpy, onnxruntime, pathlib")
 
 
 def test_importing_the_sdk_adds_no_network_and_no_cloud_side(beneath: frozenset[str]) -> None:
@@ -167,14 +170,28 @@ def is_allowed(module: str) -> bool:
     return first not in REFUSED and (first in OUTSIDE or first in sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_source_imports_only_what_the_device_has(path: Path) -> None:
     assert offences(path.read_text()) == []
 
 
 def test_all_sources_are_read_the_generated_one_too() -> None:
-    assert len(SOURCES) >= 20
+    assert len(SOURCES) >= 80
     assert {"engine.py", "container.py", "edge_generated.py"} <= {path.name for path in SOURCES}
+    assert {room_of(path) for path in SOURCES} - {"__init__"} == listed_rooms()
+
+
+def test_an_offence_is_found_in_every_folder(tmp_path: Path) -> None:
+    package = tmp_path / "edge_sdk"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    folders = [Path(folder) for folder, _, _ in os.walk(package)]
+    for folder in folders:
+        (folder / "planted.py").write_text("import socket\n")
+
+    found = {path.parent for path in sources(package) if offences(path.read_text())}
+
+    assert found == set(folders)
+    assert len(folders) > 10
 
 
 @pytest.mark.parametrize(

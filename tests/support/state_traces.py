@@ -46,8 +46,8 @@ def on_disk(folder: Path, *, name: str = "*") -> set[str]:
     return {trace for trace, raw in TRACES.items() if any(raw in file for file in content)}
 
 
-def in_process(engine: Engine) -> set[str]:
-    """Which traces the engine holds, in whatever object: but for the bundle's own, which knows its items."""
+def in_process(engine: object) -> set[str]:
+    """Which traces an engine or a client holds, in whatever object: but for the bundle's own, which knows its items."""
     found: set[str] = set()
     seen: set[int] = set()
     todo: list[object] = [engine]

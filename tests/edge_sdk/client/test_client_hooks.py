@@ -57,7 +57,7 @@ def test_before_goes_forth_and_the_others_back() -> None:
     ]  # fmt: skip
 
 
-def test_hooks_see_the_request_and_the_trouble() -> None:
+def test_hooks_see_the_request_and_the_problem() -> None:
     hook = HookLedger()
     client = Client(FakeEngine, hooks=[hook])
 

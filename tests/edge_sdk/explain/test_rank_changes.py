@@ -32,7 +32,7 @@ def decision(stages: Stages, standing: I64, drawn: I64, dropped: I64 | None, err
         policy_version=0,
         error=error,
         detail="",
-        base=BaseDecision(names, stages.base),
+        base=BaseDecision(tuple(names), stages.base),
         stages=stages,
         base_ranking=by_score(stages.base),
         dropped_bits=dropped,

@@ -1,4 +1,4 @@
-"""What the SDK imports, in a fresh process and by its sources: no way to the network, nothing of the cloud side."""
+"""The SDK's imports, in a fresh process and in its sources: no network module, and nothing of the cloud side."""
 
 from __future__ import annotations
 

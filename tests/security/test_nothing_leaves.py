@@ -1,4 +1,4 @@
-"""Nothing leaves the device: shown by the kernel, which kills a process of the SDK at its first network call."""
+"""Nothing leaves the device: the kernel kills a process of the SDK at its first network call."""
 
 from __future__ import annotations
 

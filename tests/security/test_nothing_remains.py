@@ -1,4 +1,4 @@
-"""What was erased, or has been kept long enough, is in no byte of the state folder and in no object of the process.
+"""Erased and expired events are in no byte of the state folder and in no object of the process.
 
 Looked for are the ids, names, values, decision ids and times of two secret events: in plain mode all but the names are
 found before, in the log and in what was kept of memory, and nothing after.

@@ -1,4 +1,4 @@
-"""A client from its first line to its last: states, answers, errors. It never raises for the environment."""
+"""A client's states, answers and errors, from its creation to its closing."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_states_are_told_in_order_even_to_a_hook_that_closes() -> None:
 
 
 @pytest.mark.parametrize("problem", [OSError(5, "Input/output error"), SystemExit(3), KeyError("key")])
-def test_whatever_an_opener_raises_the_client_stands(problem: BaseException) -> None:
+def test_whatever_an_opener_raises_the_client_answers(problem: BaseException) -> None:
     opener = GatedOpener(FakeEngine(), problem)
     opener.gate.set()
     client = Client(opener)

@@ -1,4 +1,4 @@
-"""The same request within `cache_s` gets the same decision, as long as its offers still stand."""
+"""The cache: an equal request within `cache_s` gets the same decision while it is valid."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_a_few_answers_are_kept(client: Client[FakeEngine], engine: FakeEngine) 
     assert len(engine.requests) == 18  # the oldest of the 17 had to go
 
 
-def test_a_fake_decision_stands_by_what_it_dropped(engine: FakeEngine) -> None:
+def test_a_fake_decision_is_valid_while_the_same_offers_are_dropped(engine: FakeEngine) -> None:
     decision = make_decision(["fund_a", "fund_b"], dropped={"fund_a": Reason.CAPPED})
 
     assert not engine.is_still_valid(decision)

@@ -1,4 +1,4 @@
-"""A client on a real engine: what the fake engine stands for holds."""
+"""A client with a real engine."""
 
 from __future__ import annotations
 

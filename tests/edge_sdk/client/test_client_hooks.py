@@ -1,4 +1,4 @@
-"""Hooks: their order, what they are told, and that none of them costs an answer."""
+"""Hooks: their order, their arguments, and that a failing hook changes no answer."""
 
 from __future__ import annotations
 

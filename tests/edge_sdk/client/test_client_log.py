@@ -1,4 +1,4 @@
-"""What a client logs and hands out says what to fix, and nothing of what the user did."""
+"""A client's log and diagnostics name the fix, and nothing that the user did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is recorded before the engine is open: nothing is lost, in order, with its own time."""
+"""Events recorded before the engine is open: all are written, in order, with their own times."""
 
 from __future__ import annotations
 

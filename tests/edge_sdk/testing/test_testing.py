@@ -1,4 +1,4 @@
-"""What embedders test with stands behind the real interface."""
+"""The test helpers for embedders have the interface of the real engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_sdk.testing import NOON_MS, FakeEngine, FakeEvent, SettableClock, make
 
 
 @pytest.mark.parametrize("name", sorted(name for name in vars(Engine) if not name.startswith("_") and name != "open"))
-def test_a_fake_engine_has_the_doors_of_an_engine(name: str) -> None:
+def test_a_fake_engine_has_the_interface_of_an_engine(name: str) -> None:
     real, fake = inspect.getattr_static(Engine, name), getattr(FakeEngine, name, None)
 
     if isinstance(real, property):
@@ -27,7 +27,7 @@ def test_a_fake_engine_has_the_doors_of_an_engine(name: str) -> None:
         }
 
 
-def test_a_clock_stands_still_until_it_is_set() -> None:
+def test_a_settable_clock_only_moves_when_it_is_set() -> None:
     clock = SettableClock()
     clock.advance(0.25)
 
@@ -50,7 +50,7 @@ def test_a_made_decision() -> None:
     assert failed.offers[0].reasons is Reason.BASE_ORDER
 
 
-def test_a_fake_engine_remembers_what_it_was_told() -> None:
+def test_a_fake_engine_stores_the_calls_it_got() -> None:
     clock = SettableClock()
     with FakeEngine(clock=clock) as engine:
         decision = engine.rank(BaseDecision(["a", "b"], [2.0, 1.0]), context={"surface": "home"}, limit=1)
@@ -60,7 +60,7 @@ def test_a_fake_engine_remembers_what_it_was_told() -> None:
         engine.record("view", item="page")
         engine.record_many([5, 6], [1, 0], kind_names=["view", "click"])
         assert engine.explain(decision) == ()
-        engine.sync()
+        engine.storage.sync()
         status = engine.status()
 
     assert engine.requests[0].context == {"surface": "home"}

@@ -144,13 +144,13 @@ def policy(
     """Pack a scene's objectives and policy alone: they replace those of an installed bundle, without a new model."""
     from cloud_export.atomic_write import write_whole
     from cloud_export.export.container_writer import development_key
-    from cloud_export.export.policy_file import sign_policy, try_on
+    from cloud_export.export.policy_file import check_policy_file, sign_policy_file
     from cloud_export.scene.load import load_scene
 
     with _errors():
         checked = load_scene(scene)
-        content = sign_policy(checked, _load_key(key) or development_key(checked.name))
-        notes = try_on(checked, str(out), content, bundle) if bundle else []
+        content = sign_policy_file(checked, _load_key(key) or development_key(checked.name))
+        notes = check_policy_file(checked, str(out), content, bundle) if bundle else []
         write_whole(out, content)
     for note in notes:
         _err.print(note, markup=False, highlight=False)

@@ -13,14 +13,9 @@ from cloud_export.data.log import Log
 from cloud_export.data.read_log import read_log
 from cloud_export.errors import BadRow
 from cloud_export.evaluate.assess import assess
-from cloud_export.export.bundle_writer import (
-    Content,
-    model_version,
-    pack_payload,
-    public_bytes,
-    sign_container,
-    write_base_decisions,
-)
+from cloud_export.export.base_decisions import write_base_decisions
+from cloud_export.export.bundle_writer import Content, model_version, pack_payload
+from cloud_export.export.container_writer import public_bytes, sign_container
 from cloud_export.export.golden import make_golden
 from cloud_export.export.onnx_graphs import export_explainer, export_ranker, export_tables
 from cloud_export.export.parity import check_explainer, check_parity

@@ -12,7 +12,7 @@ from typing import Literal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cloud_export.data.log import Log
-from cloud_export.export.bundle_writer import development_key
+from cloud_export.export.container_writer import development_key
 from cloud_export.export.parity import ParityResult
 from cloud_export.features.examples import PointsInTime
 from cloud_export.features.layout import DeviceLayout

@@ -9,7 +9,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
-from edge_sdk.limits import LOG_BYTES_MAX, LOG_BYTES_MIN
+from edge_sdk.limits import EXPLAINABLE_DECISIONS, LOG_BYTES_MAX, LOG_BYTES_MIN
 
 
 class ErrorCode(IntEnum):
@@ -252,12 +252,13 @@ class UnknownOutcomeError(EdgeError, ValueError):
 
 
 class ExplanationGoneError(EdgeError):
-    """The inputs of the decision were erased, so no exact explanation exists."""
+    """The inputs of the decision are no longer stored, so no exact explanation exists."""
 
     code = ErrorCode.EXPLANATION_GONE
 
     def __init__(self, decision: int) -> None:
         super().__init__(
-            f"decision {decision}: its inputs were erased, or another engine made it; "
+            f"decision {decision}: its inputs were erased, over {EXPLAINABLE_DECISIONS} newer decisions are kept, or "
+            "another engine made it; "
             "call rank again and explain the new decision"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-FORMAT_VERSION: Final = 3  # newest format of an `.edge` file that this runtime reads
+FORMAT_VERSION: Final = 4  # newest format of an `.edge` file that this runtime reads
 POLICY_VERSION: Final = 2  # newest format of a policy file that this runtime reads
 LOG_VERSION: Final = 1  # format of the event log
 
@@ -19,6 +19,7 @@ CANDIDATES_MAX: Final = 4096  # in one decision; with more the answer is the bas
 PREPARED_BASES: Final = 4  # base decisions whose candidate set is cached
 CONTEXTS_KEPT: Final = 16  # contexts whose encoding and evaluated rules are cached, for each base decision
 BOUND_SIZES: Final = 4  # numbers of candidates whose bound tensors are cached
+EXPLAINABLE_DECISIONS: Final = 256  # newest decisions of those that the app keeps; older ones cannot be explained
 MOMENTS_LOOKED_AT: Final = 16  # ends of suppressions that are tried, one after the other, to find `retry_at_ms`
 NAMES_CACHED: Final = 4096  # item names whose id is cached; also the most unknown items that `status` counts
 

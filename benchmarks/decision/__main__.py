@@ -34,7 +34,7 @@ import numpy as np
 from benchmarks.bench_bundle import bench_bundle
 from benchmarks.decision.bundles import Bundles, decision_bundles
 from edge_sdk import BaseDecision, Decision, Engine
-from edge_sdk.policy.pipeline import arrange
+from edge_sdk.policy.pipeline import apply_policy
 from edge_sdk.testing.white_box import internals
 
 _CANDIDATES, _PUSHED = 50, 15
@@ -89,14 +89,11 @@ class Steps:
     """A decision's two halves by themselves, as `DecisionMaker` puts them together."""
 
     def __init__(self, engine: Engine, decision: Decision) -> None:
-        maker, trace = internals(engine).maker, decision.trace
-        assert trace is not None
-        prepared = maker.prepared(decision.base)
-        self._call = maker._ranker.bound(len(prepared.rows))
-        memory, now_ms = internals(engine).state.memory, decision.time_ms
-        evaluated = prepared.evaluated(trace.policy, memory, trace.situation, now_ms)
-        self._setting = maker._setting(memory, prepared, evaluated, now_ms, 0, decision.limit, 7, decision.id)
-        self._stages, self._say = decision.stages, trace.model_weight
+        evidence = decision.trace.evidence
+        assert evidence is not None
+        self._call = internals(engine).session.bound(len(decision.candidates))
+        self._inputs, self._stages = evidence.inputs, decision.trace.result.stages
+        self._model_weight = decision.trace.model_weight
 
     def run_model(self) -> None:
         """The graph."""
@@ -104,7 +101,7 @@ class Steps:
 
     def arrange(self) -> None:
         """The policy."""
-        arrange(self._setting, self._stages.base, self._stages.model, self._say)
+        apply_policy(self._inputs, self._stages.base, self._stages.model, self._model_weight)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import flatbuffers
 
-from cloud_export.export.bundle_writer import development_key, public_bytes, sign_container
+from cloud_export.export.container_writer import development_key, public_bytes, sign_container
 from cloud_export.scene.load import scene_from_table
 from cloud_export.scene.policy_table import policy_table
 from edge_sdk.bundle.container import open_container

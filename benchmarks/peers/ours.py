@@ -56,7 +56,7 @@ def _rank(work: Work, engine: Engine, limit: int | None = None) -> Decision:
 @contextmanager
 def _ranking(work: Work, answer: Callable[[Engine], object], *, new_event: bool = False) -> Iterator[Ready]:
     with opened(work) as (engine, clock):
-        scores: F32 = _rank(work, engine).stages.model.copy()
+        scores: F32 = _rank(work, engine).trace.result.stages.model.copy()
         clock.step_ms = 1
         events = cycle(work.window_events())
 

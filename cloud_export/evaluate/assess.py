@@ -12,7 +12,8 @@ from cloud_export.evaluate import faithfulness
 from cloud_export.evaluate import replay as evaluation
 from cloud_export.evaluate.metrics import gap_closed, quality, random_scores
 from cloud_export.evaluate.speed import RECORDS, measure_speed
-from cloud_export.export.bundle_writer import Content, pack_payload, sign_container
+from cloud_export.export.bundle_writer import Content, pack_payload
+from cloud_export.export.container_writer import sign_container
 from cloud_export.export.onnx_graphs import export_ranker, export_tables
 from cloud_export.features.examples import F32, decision_moments, make_states, with_base
 from cloud_export.json_types import JsonValue

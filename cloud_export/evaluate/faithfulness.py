@@ -138,7 +138,7 @@ def explanation_examples(scorer: Scorer, *, count: int, seed: int) -> list[JsonV
                     "score": float(scores[first]),
                     "base_place": base_place,
                     "place": 1,
-                    "terms": _largest(contributions),
+                    "contributions": _largest(contributions),
                 },
             )
         )
@@ -171,8 +171,8 @@ def window_rows(log: Log, layout: DeviceLayout, rows: I64) -> I64:
 def _largest(contributions: list[tuple[str, float]]) -> list[JsonValue]:
     """The largest terms, and the sum of the others as one, so that the page's numbers add up."""
     contributions.sort(key=lambda term: -abs(term[1]))
-    shown: list[JsonValue] = [{"label": label, "contribution": value} for label, value in contributions[:_TERMS_SHOWN]]
+    shown: list[JsonValue] = [{"label": label, "value": value} for label, value in contributions[:_TERMS_SHOWN]]
     if len(contributions) > _TERMS_SHOWN:
         others = contributions[_TERMS_SHOWN:]
-        shown.append({"label": f"{len(others)} smaller terms", "contribution": sum(value for _, value in others)})
+        shown.append({"label": f"{len(others)} smaller contributions", "value": sum(value for _, value in others)})
     return shown

@@ -1,24 +1,18 @@
-"""Layout + policy + graphs + self-tests -> a signed `.edge` file; and the base decisions as Parquet.
+"""Packs a bundle's payload: the scene, the layout and its policy, the two graphs, the tables, the golden vectors.
 
-The reader is edge_sdk/bundle/bundle.py; both follow edge_sdk/bundle/format/edge.fbs, and docs/format.md explains it.
+The reader is edge_sdk/bundle/reader.py; both follow edge_sdk/bundle/format/edge.fbs, and docs/format.md explains it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import flatbuffers
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 import edge_sdk
-from cloud_export.atomic_write import write_whole
-from cloud_export.export.container_writer import development_key, public_bytes, sign_container
 from cloud_export.features.layout import DeviceLayout
 from cloud_export.scene.load import Scene
 from cloud_export.scene.policy_table import policy_table
@@ -27,26 +21,17 @@ from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.bundle.golden import Golden
 from edge_sdk.limits import FORMAT_VERSION
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_rules import DwellRule, IgnoredRule, SessionRule
+from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.model.projection import ModelTables
-from edge_sdk.types import F32, I64
+from edge_sdk.policy.rules import Policy
+from edge_sdk.types import I64
 from edge_sdk.vocabulary import Vocabulary, kind_id
-
-__all__ = [
-    "Content",
-    "development_key",
-    "model_version",
-    "pack_payload",
-    "public_bytes",
-    "sign_container",
-    "write_base_decisions",
-]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Content:
-    """What goes into a bundle."""
+    """The content of a bundle."""
 
     scene: Scene
     layout: DeviceLayout
@@ -58,7 +43,7 @@ class Content:
 
 
 def model_version(model: bytes, explainer: bytes, tables: ModelTables) -> str:
-    """First 12 hex digits of the SHA-256 of the two graphs and the tables, in the order of their fields."""
+    """Returns the first 12 hex digits of the SHA-256 of the two graphs and the tables, in the order of their fields."""
     digest = hashlib.sha256(model + explainer)
     for table in tables:
         digest.update(table.tobytes())
@@ -66,82 +51,81 @@ def model_version(model: bytes, explainer: bytes, tables: ModelTables) -> str:
 
 
 def pack_payload(content: Content) -> bytes:
-    """The unsigned bundle, as bytes; the same content gives the same bytes."""
+    """Returns the unsigned bundle; the same content gives the same bytes.
+
+    `edge_sdk.bundle.reader.unpack_payload` is the inverse.
+    """
     scene, layout = content.scene, content.layout
     memory, policy = layout.memory, layout.policy
     bundle = fb.BundleT(
         formatVersion=FORMAT_VERSION,
         scene=scene.name,
-        modelVersion=model_version(content.model, content.explainer, content.tables),
         createdBy=f"cloud-export {edge_sdk.__version__}",
         window=memory.window,
         kinds=[_kind(layout, name) for name in layout.kinds],
         items=_vocabulary(memory.items),
-        offers=fb.OffersT(
-            names=_vocabulary(memory.offers),
-            validFromS=_seconds(policy.valid_from_ms),
-            validUntilS=_seconds(policy.valid_until_ms),
-            costs=policy.offer_costs[1:] if policy.offer_costs.any() else None,
-        ),
+        offers=_offers(memory.offers, policy),
         categories=list(layout.categories),
         context=[fb.ContextFieldT(name=field.name, values=list(field.values)) for field in policy.context],
         counterKinds=memory.counter_kinds,
         decays=[_decay(decay) for decay in memory.decays],
-        policy=policy_table(scene),
-        shownKind=kind_id(scene.events.shown) if scene.events.shown else 0,
-        feedback=[fb.FeedbackT(outcome=name, kind=kind_id(kind)) for name, kind in scene.events.feedback.items()],
-        model=np.frombuffer(content.model, np.uint8),
-        explainer=np.frombuffer(content.explainer, np.uint8),
-        golden=[_golden(golden) for golden in content.golden],
-        session=_session(memory.derived.session) if memory.derived.session else None,
-        dwell=[_dwell(rule) for rule in memory.derived.dwell] or None,
-        ignored=[_ignored(rule) for rule in memory.derived.ignored] or None,
-        channels=[
-            fb.ChannelT(name=channel.name, shownKind=channel.shown_kind, cost=channel.cost)
-            for channel in policy.channels[1:]
-        ]
-        or None,
-        variants=list(policy.variants) or None,
         machines=[_machine(rule) for rule in memory.machines] or None,
+        policy=policy_table(scene),
+        channels=_channels(policy) or None,
+        variants=list(policy.variants) or None,
         attributes=list(policy.attributes) or None,
-        texts=[
-            fb.TextsT(language=language, keys=list(texts), texts=list(texts.values()))
-            for language, texts in merged_texts(scene).items()
-        ],
         knownUntilS=content.known_until_ms // 1000,
-        tables=_tables(content.tables),
     )
+    _add_derived(bundle, memory.derived)
+    _add_feedback_and_texts(bundle, scene)
+    _add_model(bundle, content)
     builder = flatbuffers.Builder(len(content.model) + len(content.explainer) + 65536)
     builder.Finish(bundle.Pack(builder))
     return bytes(builder.Output())
 
 
-def write_base_decisions(
-    path: Path, users: Sequence[str], layout: DeviceLayout, logits: F32, refreshed_ms: int
-) -> None:
-    """Write one row a user: offers best first (by the policy's weights), and a list of base logits an objective.
+# ---- groups of fields ----
 
-    Args:
-        path: the Parquet file; columns user, refreshed, offers, and logits_<objective> each.
-        users: U names.
-        layout: the scene's offers and policy.
-        logits: (U, O, K).
-        refreshed_ms: the moment that the logits know everything up to, ms since 1970.
-    """
-    policy = layout.policy
-    order = np.argsort(-(logits @ policy.weights), axis=1, kind="stable")
-    names = np.array(layout.memory.offers.names(), dtype=object)
-    columns: dict[str, pl.Series] = {
-        "user": pl.Series(users, dtype=pl.String),
-        "refreshed": pl.Series([refreshed_ms] * len(users), dtype=pl.Int64).cast(pl.Datetime("ms")),
-        "offers": pl.Series(names[order].tolist(), dtype=pl.List(pl.String)),
-    }
-    for index, objective in enumerate(policy.objectives):
-        ordered = np.take_along_axis(logits[..., index], order, axis=1)
-        columns[f"logits_{objective}"] = pl.Series(ordered.tolist(), dtype=pl.List(pl.Float32))
-    buffer = io.BytesIO()
-    pl.DataFrame(columns).write_parquet(buffer)
-    write_whole(path, buffer.getvalue())
+
+def _add_derived(bundle: fb.BundleT, rules: DerivedRules) -> None:
+    bundle.session = _session(rules.session) if rules.session else None
+    bundle.dwell = [_dwell(rule) for rule in rules.dwell] or None
+    bundle.ignored = [_ignored(rule) for rule in rules.ignored] or None
+
+
+def _add_feedback_and_texts(bundle: fb.BundleT, scene: Scene) -> None:
+    events = scene.events
+    bundle.shownKind = kind_id(events.shown) if events.shown else 0
+    bundle.feedback = [fb.FeedbackT(outcome=name, kind=kind_id(kind)) for name, kind in events.feedback.items()]
+    bundle.texts = [
+        fb.TextsT(language=language, keys=list(texts), texts=list(texts.values()))
+        for language, texts in merged_texts(scene).items()
+    ]
+
+
+def _add_model(bundle: fb.BundleT, content: Content) -> None:
+    bundle.modelVersion = model_version(content.model, content.explainer, content.tables)
+    bundle.model = np.frombuffer(content.model, np.uint8)
+    bundle.explainer = np.frombuffer(content.explainer, np.uint8)
+    bundle.tables = _tables(content.tables)
+    bundle.golden = [_golden(golden) for golden in content.golden]
+
+
+# ---- one table each ----
+
+
+def _offers(offers: Vocabulary, policy: Policy) -> fb.OffersT:
+    return fb.OffersT(
+        names=_vocabulary(offers),
+        validFromS=_seconds(policy.valid_from_ms),
+        validUntilS=_seconds(policy.valid_until_ms),
+        costs=policy.offer_costs[1:] if policy.offer_costs.any() else None,
+    )
+
+
+def _channels(policy: Policy) -> list[fb.ChannelT]:
+    """All channels but the first, which is the app itself."""
+    return [fb.ChannelT(name=one.name, shownKind=one.shown_kind, cost=one.cost) for one in policy.channels[1:]]
 
 
 def _kind(layout: DeviceLayout, name: str) -> fb.KindT:

@@ -1,4 +1,7 @@
-"""A payload -> a signed bundle or policy file; and the keys. The reader is edge_sdk/bundle/container.py."""
+"""Writes the signed container of bundles and policy files, and makes its keys.
+
+The reader is edge_sdk/bundle/container.py.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from edge_sdk.bundle.container import BUNDLE, key_id
 from edge_sdk.bundle.format.generated import edge_generated as fb
 
-_ALIGNMENT = 16  # of the payload in the file, so that its vectors can be used where they lie
+_ALIGNMENT = 16  # of the payload in the file, so that its vectors can be used in place
 
 
 def sign_container(payload: bytes, keys: Sequence[Ed25519PrivateKey], identifier: bytes = BUNDLE) -> bytes:
-    """A bundle's or a policy's file: the payload, its SHA-256, and a signature by each key."""
+    """Returns a bundle's or a policy's file: the payload, its SHA-256, and a signature by each key.
+
+    `edge_sdk.bundle.container.check_container` is the inverse.
+    """
     builder = flatbuffers.Builder(len(payload) + 1024)
     signatures = []
     for key in keys:
@@ -41,17 +47,17 @@ def sign_container(payload: bytes, keys: Sequence[Ed25519PrivateKey], identifier
 
 
 def development_key(scene: str) -> Ed25519PrivateKey:
-    """A key that anyone can make again: it says who packed a file on a laptop, and protects nothing."""
+    """Returns a key that anyone can derive from the scene's name, for files packed on a laptop: it protects nothing."""
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"edge-sdk development key " + scene.encode()).digest())
 
 
 def public_bytes(key: Ed25519PrivateKey) -> bytes:
-    """The 32 bytes that `Engine.open` takes in `trusted_keys`."""
+    """Returns the 32 bytes that `Engine.open` takes in `trusted_keys`."""
     return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def _aligned_bytes(builder: flatbuffers.Builder, content: bytes) -> int:
-    """A byte vector whose content starts at a multiple of 16 in the file."""
+    """Adds a byte vector whose content starts at a multiple of 16 in the file."""
     builder.StartVector(1, len(content), _ALIGNMENT)
     builder.head -= len(content)
     builder.Bytes[builder.head : builder.head + len(content)] = content

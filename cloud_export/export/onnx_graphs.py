@@ -1,10 +1,10 @@
-"""The device's two graphs and the tables beside them; `parity.py` proves that together they say what torch says.
+"""Exports the device's two ONNX graphs and the tables beside them; `parity.py` compares them with torch.
 
     logits = base + counters·w + Σ_d readout ⊙ (gates @ h)           gates = sigmoid(query @ hᵀ + b)
     h      = (e + relu(e·A)·B) ⊙ exp(age·fading)                      e = tanh((ages·T + context) ⊙ scale + term)
 
-The graphs are put together node by node, not traced: ONNX Runtime spends 0.3 µs and more on each node, so which nodes
-there are is the model's speed. Their bytes depend on the weights alone, not on the version of torch.
+The graphs are built node by node, not traced: ONNX Runtime spends 0.3 µs and more on each node, so the choice of nodes
+decides the model's speed. Their bytes depend on the weights alone, not on the version of torch.
 Times below: ONNX Runtime 1.31, one thread, pre-bound, 50 candidates, d = 16, K = 2, of 13.8 µs at N = 32.
 """
 
@@ -27,7 +27,7 @@ OPSET = 18
 IR_VERSION = 8  # the oldest that knows opset 18; ONNX Runtime 1.20 takes up to 10
 RANKER_OUTPUTS = ("logits",)
 EXPLAINER_OUTPUTS = ("event_contribution", "counter_contribution")
-# What a port has to implement; checked whenever a graph is exported.
+# The operators that a port must implement; checked at every export.
 ALLOWED_OPERATORS = frozenset(
     {"Add", "Exp", "Gemm", "Log", "MatMul", "Mul", "ReduceSum", "Relu", "Sigmoid", "Tanh", "Unsqueeze"}
 )
@@ -39,7 +39,7 @@ class ExportError(CloudError):
 
 
 class ForeignOperatorError(ExportError):
-    """The graph needs operators that the device does not promise."""
+    """The graph needs operators outside `ALLOWED_OPERATORS`."""
 
     def __init__(self, operators: tuple[str, ...]) -> None:
         self.operators = operators
@@ -50,7 +50,7 @@ class ForeignOperatorError(ExportError):
 
 
 def export_ranker(model: EdgeModel) -> bytes:
-    """The graph that runs at every decision.
+    """Returns the graph that runs at every decision.
 
     Args:
         model: any mode; it is exported as in evaluation.
@@ -60,7 +60,7 @@ def export_ranker(model: EdgeModel) -> bytes:
         window is fixed, the number of candidates free.
 
     Raises:
-        ForeignOperatorError: a node is none that a device promises.
+        ForeignOperatorError: a node's operator is outside `ALLOWED_OPERATORS`.
     """
     nodes = [
         *_events(model),
@@ -82,9 +82,10 @@ def export_ranker(model: EdgeModel) -> bytes:
 
 
 def export_explainer(model: EdgeModel) -> bytes:
-    """The graph that runs on `explain` only: ONNX Runtime computes every output of a graph, so it is one of its own.
+    """Returns the graph that runs on `explain` only.
 
-    Gates and events as further outputs of the ranking graph would cost each decision 2%.
+    ONNX Runtime computes every output of a graph, so the contributions have a graph of their own: as further outputs of
+    the ranking graph, gates and events would cost each decision 2%.
 
     Args:
         model: any mode; it is exported as in evaluation.
@@ -95,9 +96,9 @@ def export_explainer(model: EdgeModel) -> bytes:
         the weights. With base_logits · weights they sum to the fused logit.
 
     Raises:
-        ForeignOperatorError: a node is none that a device promises.
+        ForeignOperatorError: a node's operator is outside `ALLOWED_OPERATORS`.
     """
-    # What `EdgeModel.contributions` gives, with the objectives fused first: no N × C table for each of them.
+    # `EdgeModel.contributions` with the objectives fused first: no N × C table for each objective.
     nodes = [
         *_events(model),
         *_gates("h", "query"),
@@ -124,7 +125,7 @@ def export_explainer(model: EdgeModel) -> bytes:
 
 
 def export_tables(model: EdgeModel) -> ModelTables:
-    """What the device projects events and candidates with, beside the graphs."""
+    """Returns the tables with which the device projects events and candidates."""
     size, objectives = model.config.dimension, model.config.objectives
     with torch.no_grad():
         return ModelTables(
@@ -141,7 +142,7 @@ def export_tables(model: EdgeModel) -> ModelTables:
 
 
 def foreign_operators(onnx_bytes: bytes) -> tuple[str, ...]:
-    """Names of the operators outside `ALLOWED_OPERATORS`, sorted; those of another domain as `domain::name`."""
+    """Returns the operators outside `ALLOWED_OPERATORS`, sorted; those of another domain as `domain::name`."""
     proto = onnx.load_from_string(onnx_bytes)
     nodes = {f"{node.domain}::{node.op_type}" if node.domain else node.op_type for node in proto.graph.node}
     functions = {f"{function.domain}::{function.name}" for function in proto.functions}
@@ -149,11 +150,11 @@ def foreign_operators(onnx_bytes: bytes) -> tuple[str, ...]:
 
 
 def node_count(onnx_bytes: bytes) -> int:
-    """Nodes of the graph; ONNX Runtime spends about 0.3 µs on each."""
+    """Returns the number of nodes; ONNX Runtime spends about 0.3 µs on each."""
     return len(onnx.load_from_string(onnx_bytes).graph.node)
 
 
-# ---- below: the parts that both graphs have ----
+# ---- parts that both graphs have ----
 
 
 def _events(model: EdgeModel) -> list[onnx.NodeProto]:
@@ -169,7 +170,7 @@ def _events(model: EdgeModel) -> list[onnx.NodeProto]:
         _node("Mul", ["aged", "event_scale"], "scaled"),
         _node("Add", ["scaled", "event_term"], "sum"),
         _node("Tanh", ["sum"], "e"),
-        # Gemm, not MatMul: ONNX Runtime makes one node of it and the Relu, 3%; so of the gates' Gemm and Sigmoid.
+        # Gemm, not MatMul: ONNX Runtime fuses Gemm and Relu into one node, 3%; and the gates' Gemm and Sigmoid.
         _node("Gemm", ["e", "hidden_in"], "hidden"),
         _node("Relu", ["hidden"], "rectified"),
         _node("Gemm", ["rectified", "hidden_out", "e"], "unfaded"),
@@ -180,7 +181,7 @@ def _events(model: EdgeModel) -> list[onnx.NodeProto]:
 
 
 def _gates(rows: str, columns: str) -> list[onnx.NodeProto]:
-    """`EdgeModel.gates`, (C, N); or with the two turned round (N, C)."""
+    """`EdgeModel.gates`, (C, N); with rows and columns exchanged (N, C)."""
     return [
         _node("Gemm", [rows, columns, "gate_bias"], "gate_logits", transB=1),
         _node("Sigmoid", ["gate_logits"], "gates"),

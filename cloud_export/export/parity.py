@@ -1,6 +1,7 @@
-"""The proof that the exported graphs and tables say what torch says, on real decisions and on the edge cases.
+"""Compares the exported graphs and tables with torch, on real decisions and on edge cases.
 
-Rows become the graphs' inputs through the device's own code (edge_sdk/model/projection.py), so that is proved too.
+Rows become the graphs' inputs through the device's own code (edge_sdk/model/projection.py), so the comparison covers
+that code.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ TOLERANCE = 1e-4  # logits; gaps below it are ties
 
 
 class ParityError(CloudError):
-    """ONNX Runtime and torch disagree about a score."""
+    """ONNX Runtime and torch compute different scores."""
 
     def __init__(self, output: str, decision: int, difference: float, tolerance: float) -> None:
         self.output, self.decision, self.difference, self.tolerance = output, decision, difference, tolerance
@@ -56,11 +57,11 @@ def check_parity(
 
     Args:
         model: the module that was exported.
-        onnx_bytes: what `export_ranker` gave.
-        tables: what `export_tables` gave.
+        onnx_bytes: the result of `export_ranker`.
+        tables: the result of `export_tables`.
         examples: real decisions; an even sample is taken.
-        weights: float32 (K,), ones if not given.
-        decisions: size of the sample. Three cases come on top: an empty window, one candidate, all columns.
+        weights: float32 (K,); None = ones.
+        decisions: size of the sample. Three edge cases are added: an empty window, one candidate, all columns.
         tolerance: largest allowed absolute difference, in logits.
 
     Returns:
@@ -98,12 +99,12 @@ def check_explainer(
     decisions: int = 50,
     tolerance: float = TOLERANCE,
 ) -> float:
-    """Checks that the explainer's contributions sum to what the ranker says.
+    """Checks that the explainer's contributions sum to the ranker's fused logits.
 
     Args:
-        ranker_bytes: what `export_ranker` gave.
-        explainer_bytes: what `export_explainer` gave.
-        tables: what `export_tables` gave.
+        ranker_bytes: the result of `export_ranker`.
+        explainer_bytes: the result of `export_explainer`.
+        tables: the result of `export_tables`.
         examples: real decisions; an even sample is taken, with the edge cases of `check_parity`.
         weights: float32 (K,).
         decisions: size of the sample.

@@ -1,4 +1,7 @@
-"""A scene's policy in a file of its own: packed, signed, and tried on a bundle as a device would."""
+"""Writes a scene's policy as a file of its own, and checks such a file against a bundle as a device does.
+
+The reader is edge_sdk/bundle/policy_reader.py.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from edge_sdk.limits import POLICY_VERSION
 from edge_sdk.vocabulary import item_id
 
 
-def pack_policy(scene: Scene) -> bytes:
-    """The payload of a policy file: the same scene gives the same bytes."""
+def pack_policy_file(scene: Scene) -> bytes:
+    """Returns the unsigned policy file; the same scene gives the same bytes."""
     file = fb.PolicyFileT(
         formatVersion=POLICY_VERSION,
         scene=scene.name,
@@ -33,33 +36,36 @@ def pack_policy(scene: Scene) -> bytes:
     return bytes(builder.Output())
 
 
-def sign_policy(scene: Scene, *keys: Ed25519PrivateKey) -> bytes:
-    """The policy file, with a signature by each key."""
-    return sign_container(pack_policy(scene), keys, POLICY)
+def sign_policy_file(scene: Scene, *keys: Ed25519PrivateKey) -> bytes:
+    """Returns the policy file, with a signature by each key.
+
+    `edge_sdk.bundle.policy_reader.read_policy_file` is the inverse.
+    """
+    return sign_container(pack_policy_file(scene), keys, POLICY)
 
 
-def try_on(scene: Scene, source: str, content: bytes, bundle: Path) -> list[str]:
-    """Read a policy file against a bundle; who signed either is not asked.
+def check_policy_file(scene: Scene, source: str, content: bytes, bundle: Path) -> list[str]:
+    """Reads a policy file against a bundle; the signatures of both are not checked.
 
     Returns:
-        What a device takes, but a person may not have meant.
+        Notes on what a device accepts although it is probably a mistake.
 
     Raises:
         EdgeError: the bundle cannot be read, or the policy does not fit it.
     """
     installed = read_bundle(bundle, open_container(bundle, trusted_keys=(), allow_unsigned=True))
-    read = read_policy_file(source, content, installed.scene, installed.words, trusted_keys=(), allow_unsigned=True)
+    read = read_policy_file(source, content, installed.scene, installed.symbols, trusted_keys=(), allow_unsigned=True)
     notes = unknown_names(scene, installed)
-    if read.policy.version <= installed.policy.version:
+    if read.version <= installed.policy.version:
         notes.append(
-            f"policy.version is {read.policy.version} and the bundle's is {installed.policy.version}: "
+            f"policy.version is {read.version} and the bundle's is {installed.policy.version}: "
             "a device takes a higher one only; raise it in the scene"
         )
     return notes
 
 
 def unknown_names(scene: Scene, bundle: Bundle) -> list[str]:
-    """A note for each offer or category that rules name and the bundle does not know: they match nothing."""
+    """Returns a note for each offer or category that a rule names and the bundle does not know."""
     policy = scene.policy
     rules = (*policy.eligibility, *policy.blocks, *policy.pins, *policy.boosts)
     categories = {*(name for rule in rules for name in rule.category), *policy.category_limits} - {"*"}

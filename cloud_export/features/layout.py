@@ -115,10 +115,10 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
     offer_row[catalogue.offer_item] = [offers.row(int(ids[item])) for item in catalogue.offer_item]
     words = _words(scene, log, memory, offer_row[catalogue.offer_item])
     # The same way that a device takes: packed, then read. So the cloud's rules cannot differ from the device's.
-    read = read_policy(policy_table(scene), words, _refuse)
+    policy = read_policy(policy_table(scene), words, _refuse)
     return DeviceLayout(
-        memory=memory._replace(caps=read.caps, budget=read.budget),
-        policy=read.policy,
+        memory=policy.counted_in(memory),
+        policy=policy,
         words=words,
         item_ids=ids,
         kind_ids=np.array([kind_id(kind) for kind in scene.events.kinds], np.uint16),

@@ -1,8 +1,8 @@
-"""What every plot is drawn on: matplotlib figures as inline SVG whose colours follow the page's light or dark theme.
+"""Draws matplotlib figures as inline SVG whose colours follow the page's light or dark theme.
 
 The figures are as wide as a phone (about 360 units), so their text stays readable where the page shows one a line.
-Text stays text: the browser sets it in the page's own font, it can be searched, and writing that matplotlib's font
-lacks (an offer named in Chinese) still appears.
+Text stays text: the browser sets it in the page's own font, readers can search it, and characters that matplotlib's
+font lacks (an offer named in Chinese) still appear.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cloud_export.html.page import LIGHT, THEME_RULES
 WIDTH_IN = 5.0  # 360 SVG units at 72 an inch
 _UNIT_IN = 1 / 72
 
-# matplotlib knows no CSS variables: it draws in these stand-ins, which are exchanged in the SVG.
+# matplotlib knows no CSS variables: it draws in these placeholder colours, which are replaced in the SVG.
 _THEME = {
     "#010101": "var(--ink)",
     "#020202": "var(--muted)",
@@ -39,10 +39,10 @@ INK, MUTED, LINE, ACCENT, SECOND, QUIET, GOOD, BAD = _THEME
 
 
 def canvas(height: float, *, left: float, right: float, bottom: float = 26, top: float = 0) -> tuple[Figure, Axes]:
-    """A figure with one frameless axes ``height`` SVG units high.
+    """Returns a figure with one frameless axes ``height`` SVG units high.
 
     Args:
-        height: of what is drawn in.
+        height: of the axes.
         left: margin, as a share of the width.
         right: margin, as a share of the width.
         bottom: units below, for the axis and its label.
@@ -60,12 +60,12 @@ def canvas(height: float, *, left: float, right: float, bottom: float = 26, top:
     return figure, axes
 
 
-def row_label(axes: Axes, x: float, row: float, words: str, align: str, *, colour: str) -> None:
-    """Text at a row, x being a share of the axes' width."""
+def row_label(axes: Axes, x: float, row: float, text: str, align: str, *, colour: str) -> None:
+    """Draws text at a row; x is a share of the axes' width."""
     axes.text(
         x,
         row,
-        words,
+        text,
         ha=align,
         va="center",
         color=colour,
@@ -76,13 +76,13 @@ def row_label(axes: Axes, x: float, row: float, words: str, align: str, *, colou
 
 
 def draw_legend(axes: Axes) -> None:
-    """Names for what was labelled, where there is room."""
+    """Draws the legend of the labelled artists where there is room."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=11, labelcolor=INK, loc="best")
 
 
 def legend_above(axes: Axes, columns: int) -> None:
-    """Names for what was labelled, over the whole width, in the room that ``canvas(top=…)`` left: 18 units a line."""
+    """Draws the legend over the whole width, in the room of ``canvas(top=…)``: 18 units a line."""
     handles, labels = axes.get_legend_handles_labels()
     figure = axes.get_figure()
     if handles and figure is not None:
@@ -103,7 +103,7 @@ def legend_above(axes: Axes, columns: int) -> None:
 
 
 def as_svg(figure: Figure, name: str, description: str) -> str:
-    """The figure as an inline ``<svg>``: same figure, same text; nothing in it points outside the page."""
+    """Returns the figure as an inline ``<svg>``: same figure, same text; nothing in it points outside the page."""
     buffer = io.StringIO()
     with warnings.catch_warnings(), mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": f"{name} {description}"}):
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the browser has its own fonts
@@ -112,7 +112,7 @@ def as_svg(figure: Figure, name: str, description: str) -> str:
     body = drawn[drawn.index(">", drawn.index("<svg")) + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r'<g id="[^"]*"/>|font-family: [^;"]*; | transform="rotate\(-0 [^"]*"', "", body)
-    body = re.sub(r'<g id="[^"]*">', "<g>", body)  # the same ids come again in the next figure
+    body = re.sub(r'<g id="[^"]*">', "<g>", body)  # the next figure has the same ids
     body = re.sub("(?<=: )(" + "|".join(_THEME) + ")", lambda found: _THEME[found[0]], body)
     body = re.sub(r"\s+", " ", body)
     width, height = (side / _UNIT_IN for side in figure.get_size_inches())
@@ -123,10 +123,10 @@ def as_svg(figure: Figure, name: str, description: str) -> str:
 
 
 def write_picture(figure: Figure, path: Path, description: str) -> None:
-    """A figure drawn on `canvas` as a file of its own: .svg, which follows light and dark themes, or .png.
+    """Writes a figure drawn on `canvas` as a file: .svg, which follows light and dark themes, or .png.
 
     Raises:
-        OSError: The file cannot be written.
+        OSError: the file cannot be written.
     """
     if path.suffix.lower() == ".svg":
         drawn = as_svg(figure, path.stem, description)
@@ -141,14 +141,14 @@ def write_picture(figure: Figure, path: Path, description: str) -> None:
 
 
 def _recoloured(figure: Figure) -> Figure:
-    """A picture of points knows no theme: the stand-ins become the colours of the light one."""
+    """Replaces the placeholder colours by those of the light theme: a PNG has no theme."""
     for artist in figure.findobj():
         for part in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
             get, set_ = getattr(artist, f"get_{part}", None), getattr(artist, f"set_{part}", None)
             if get is None or set_ is None:
                 continue
             with suppress(ValueError):  # "none", "auto", or many colours in one
-                stand_in = mpl.colors.to_hex(get())
-                if stand_in in _THEME:
-                    set_(LIGHT[_THEME[stand_in][6:-1]])
+                placeholder = mpl.colors.to_hex(get())
+                if placeholder in _THEME:
+                    set_(LIGHT[_THEME[placeholder][6:-1]])
     return figure

@@ -1,4 +1,4 @@
-"""The page's HTML elements: they escape every text; only a body or a picture is HTML already."""
+"""Builds the page's HTML elements; escapes every text except a body or a picture, which is HTML already."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from html import escape
 
 
 def section(title: str, body: str) -> str:
-    """A headed part of the page; the body is HTML already."""
+    """Returns a part of the page with a heading; the body is HTML already."""
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
-def figure(title: str, words: str, picture: str) -> str:
-    """A picture (SVG) below its caption."""
-    return f"<figure><figcaption><b>{escape(title)}</b> {escape(words)}</figcaption>{picture}</figure>"
+def figure(title: str, caption: str, picture: str) -> str:
+    """Returns a picture (SVG) below its caption."""
+    return f"<figure><figcaption><b>{escape(title)}</b> {escape(caption)}</figcaption>{picture}</figure>"
 
 
 def table(heads: Iterable[str], cells: list[list[str]], *, marked: int = 0) -> str:
-    """A table whose first column heads the rows; row number ``marked`` (from 1) stands out."""
-    head = "".join(f"<th>{escape(words)}</th>" for words in heads)
+    """Returns a table whose first column heads the rows; row number ``marked`` (from 1) is highlighted."""
+    head = "".join(f"<th>{escape(label)}</th>" for label in heads)
     lines = ""
     for place, row in enumerate(cells, start=1):
         kind = " class=marked" if place == marked else ""
@@ -28,15 +28,15 @@ def table(heads: Iterable[str], cells: list[list[str]], *, marked: int = 0) -> s
 
 
 def definitions(title: str, pairs: list[tuple[str, str]], *, kind: str = "meanings") -> str:
-    """A headed list of terms; ``kind`` is its CSS class."""
-    items = "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(words)}</dd></div>" for term, words in pairs)
+    """Returns a list of terms with a heading; ``kind`` is its CSS class."""
+    items = "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(meaning)}</dd></div>" for term, meaning in pairs)
     return f'<div><h3>{escape(title)}</h3><dl class="{kind}">{items}</dl></div>'
 
 
-def _cell(words: str) -> str:
-    """Escaped, with an interval in brackets set small: a narrow screen puts it below the mean."""
-    mean, bracket, rest = words.partition(" (")
-    return f"{escape(mean)} <small>({escape(rest)}</small>" if bracket else escape(words)
+def _cell(cell: str) -> str:
+    """Escapes a cell and sets an interval in brackets small: a narrow screen puts it below the mean."""
+    mean, bracket, rest = cell.partition(" (")
+    return f"{escape(mean)} <small>({escape(rest)}</small>" if bracket else escape(cell)
 
 
 def _verdict_class(cell: str) -> str:

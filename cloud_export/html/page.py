@@ -1,6 +1,6 @@
-"""The frame of every page of pictures: its head and its style.
+"""Builds the frame of every report page: its head and its style.
 
-A page loads nothing: style, plots and words are in the one file, so it can be mailed, archived and printed.
+A page loads nothing: style, plots and text are in one file, so it can be mailed, archived and printed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LIGHT: Final = dict(re.findall(r"--(\w+):(#\w+)", THEME_RULES.partition("@media"
 
 
 def page(title: str, headline: str, body: str) -> str:
-    """A whole page as text; the body is HTML already, the rest is escaped here."""
+    """Returns a whole page; the body is HTML already, the rest is escaped here."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

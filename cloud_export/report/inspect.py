@@ -1,4 +1,4 @@
-"""What `cloud-export inspect` says of a bundle."""
+"""Describes a bundle in rows of text, for `cloud-export inspect`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edge_sdk.policy.rules import Explore, Policy
 
 
 def bundle_rows(content: Bundle, *, size_bytes: int) -> dict[str, str]:
-    """Label -> what stands there, in printing order."""
+    """Returns label -> value of each row, in printing order."""
     layout, policy = content.layout, content.policy
     derived = [name for name in content.kind_names if name not in content.kind_ids]
     return {
@@ -17,7 +17,7 @@ def bundle_rows(content: Bundle, *, size_bytes: int) -> dict[str, str]:
         "model version": content.model_version,
         "made by": content.created_by,
         "file": f"{size_bytes:,} bytes",
-        "model": f"{len(content.model):,} bytes (explainer {len(content.explainer):,}, {_tables_words(content)})",
+        "model": f"{len(content.model):,} bytes (explainer {len(content.explainer):,}, {_tables_place(content)})",
         "window": f"{layout.window} events",
         "kinds": _listed(content.kind_ids),
         "derived kinds": _listed(derived),
@@ -32,26 +32,26 @@ def bundle_rows(content: Bundle, *, size_bytes: int) -> dict[str, str]:
         "variants": _listed(policy.variants),
         **policy_rows(content),
         "texts": _listed(content.languages),
-        "golden vectors": f"{len(content.golden)}, all come out on this machine",
+        "golden vectors": f"{len(content.golden)}, all reproduced on this machine",
     }
 
 
-def _tables_words(content: Bundle) -> str:
-    """Where the tables are, and how large."""
+def _tables_place(content: Bundle) -> str:
+    """Names where the tables are, and their size."""
     if content.tables is None:
         return "tables in both"
     return f"tables {sum(table.nbytes for table in content.tables):,}"
 
 
 def policy_rows(content: Bundle) -> dict[str, str]:
-    """The rules in short: their names, and the numbers that are set."""
-    policy, caps = content.policy, content.layout.caps
+    """Returns the rules in short: their names, and the numbers that are set."""
+    policy = content.policy
     return {
         "policy version": str(policy.version),
         "eligibility": _listed(rule.name for rule in policy.drops if not rule.drops_when),
         "blocks": _listed(rule.name for rule in policy.drops if rule.drops_when),
-        "caps": _listed(cap.name for cap in caps if not cap.cooldown),
-        "cooldowns": _listed(cap.name for cap in caps if cap.cooldown),
+        "caps": _listed(cap.name for cap in policy.caps if not cap.counted.cooldown),
+        "cooldowns": _listed(cap.name for cap in policy.caps if cap.counted.cooldown),
         "quiet hours": _listed(
             f"{rule.name} {_clock(rule.from_minute)}–{_clock(rule.until_minute)}" for rule in policy.quiet_hours
         ),
@@ -65,19 +65,19 @@ def policy_rows(content: Bundle) -> dict[str, str]:
 def _numbers(policy: Policy) -> list[str]:
     exploring = policy.exploration
     budget = policy.budget
-    said = {
-        f"{policy.min_events} to {policy.full_events} events for the device's full say": policy.full_events > 0,
-        f"largest shift {policy.max_score_change}": policy.max_score_change is not None,
-        f"largest move {policy.max_rank_change}": policy.max_rank_change is not None,
-        f"cost price {policy.cost_weight:g}": policy.cost_weight > 0,
+    rows = {
+        f"{policy.min_events} to {policy.full_events} events for the model's full weight": policy.full_events > 0,
+        f"max score change {policy.max_score_change}": policy.max_score_change is not None,
+        f"max rank change {policy.max_rank_change}": policy.max_rank_change is not None,
+        f"cost weight {policy.cost_weight:g}": policy.cost_weight > 0,
         f"budget {budget.amount:g} in {budget.period_s} s" if budget else "": budget is not None,
         f"diversity {policy.diversity:g}": policy.diversity > 0,
         "category limits": policy.category_limits is not None,
-        f"null score {policy.minimum_score}": policy.minimum_score is not None,
+        f"minimum score {policy.minimum_score}": policy.minimum_score is not None,
         f"epsilon {exploring.epsilon:g}": exploring.mode == Explore.EPSILON_GREEDY,
         f"temperature {exploring.temperature:g}": exploring.mode == Explore.SOFTMAX,
     }
-    return [words for words, is_set in said.items() if is_set]
+    return [text for text, is_set in rows.items() if is_set]
 
 
 def _clock(minute: int) -> str:

@@ -1,4 +1,4 @@
-"""The report's plots, drawn on `plot_canvas`."""
+"""Draws the report's plots on `html.canvas`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _BAR_COLOUR = {"device": ACCENT, "base": SECOND}
 
 
 def ranking_bars(quality: Report, key: str, description: str) -> str:
-    """One bar with its interval for each ranking, and a line at the base's height.
+    """Draws one bar with its interval for each ranking, and a line at the base's height.
 
     Args:
         quality: the report's ``quality`` block.
-        key: which metric.
-        description: what the picture shows, for those who cannot see it.
+        key: the metric.
+        description: text of the picture, for screen readers.
     """
     names = [name for name in rankings_of(quality) if number(block(block(quality, name), key), "mean") is not None]
     figure, axes = canvas(24 * len(names) + 30, left=0.43, right=0.12)
@@ -56,11 +56,11 @@ def ranking_bars(quality: Report, key: str, description: str) -> str:
 
 
 def by_events(groups: Sequence[Report], description: str) -> str:
-    """Base and device quality by how many events the session already had.
+    """Draws the quality of base and device by the number of events in the session so far.
 
     Args:
         groups: the report's ``quality_by_events`` rows.
-        description: what the picture shows, for those who cannot see it.
+        description: text of the picture, for screen readers.
     """
     figure, axes = canvas(210, left=0.1, right=0.03, bottom=44)
     for key, colour, marker in (("base", SECOND, "s"), ("device", ACCENT, "o")):
@@ -76,11 +76,11 @@ def by_events(groups: Sequence[Report], description: str) -> str:
 
 
 def waterfall(example: Report, description: str) -> str:
-    """How one offer came from its base logit to its score, a step for each term, read from top to bottom.
+    """Draws how one offer came from its base logit to its score: a step for each contribution, from top to bottom.
 
     Args:
         example: one of the report's ``explanation_examples``.
-        description: what the picture shows, for those who cannot see it.
+        description: text of the picture, for screen readers.
     """
     steps = waterfall_steps(example)
     figure, axes = canvas(38 * len(steps), left=0.02, right=0.16, bottom=44)
@@ -101,24 +101,24 @@ def waterfall(example: Report, description: str) -> str:
 
 
 def waterfall_steps(example: Report) -> list[tuple[str, float, float]]:
-    """(label, from, to) of each step, first and last from 0; what the listed terms leave open is a step of its own."""
+    """Returns (label, from, to) of each step, first and last from 0; the contributions not listed are one step."""
     base, score = number(example, "base_logit") or 0.0, number(example, "score")
     steps, level = [("Cloud's ranking (base logit)", 0.0, base)], base
-    for term in rows(example, "terms"):
-        following = level + (number(term, "contribution") or 0.0)
-        steps.append((text(term, "label"), level, following))
+    for row in rows(example, "contributions"):
+        following = level + (number(row, "value") or 0.0)
+        steps.append((text(row, "label"), level, following))
         level = following
     if score is not None and abs(score - level) > 5e-4:
-        steps.append(("all other terms together", level, score))
+        steps.append(("all other contributions together", level, score))
     return [*steps, ("Score on the phone", 0.0, level if score is None else score)]
 
 
 def calibration(bins: Sequence[Report], description: str) -> str:
-    """Observed against predicted probability, with intervals; on the diagonal a prediction means what it says.
+    """Draws observed against predicted probability, with intervals; the diagonal is perfect calibration.
 
     Args:
         bins: the rows of one objective in the report's ``calibration`` block.
-        description: what the picture shows, for those who cannot see it.
+        description: text of the picture, for screen readers.
     """
     figure, axes = canvas(300, left=0.12, right=0.04, bottom=44)
     points = [
@@ -141,11 +141,11 @@ def calibration(bins: Sequence[Report], description: str) -> str:
 
 
 def training_curve(epochs: Sequence[Report], description: str) -> str:
-    """Training and validation loss by epoch.
+    """Draws training and validation loss by epoch.
 
     Args:
         epochs: the report's ``training`` rows.
-        description: what the picture shows, for those who cannot see it.
+        description: text of the picture, for screen readers.
     """
     figure, axes = canvas(300, left=0.13, right=0.03, bottom=44)
     for key, label, colour in (("loss", "training", SECOND), ("validation_loss", "validation", ACCENT)):
@@ -161,5 +161,5 @@ def training_curve(epochs: Sequence[Report], description: str) -> str:
     return as_svg(figure, "training", description)
 
 
-def _shortened(words: str) -> str:
-    return words if len(words) <= 52 else f"{words[:51]}…"
+def _shortened(label: str) -> str:
+    return label if len(label) <= 52 else f"{label[:51]}…"

@@ -1,7 +1,4 @@
-"""The report of an export: ``report.json`` for programs, ``report.html`` for people, a table for the terminal.
-
-The page loads nothing: style, plots and words are in the one file, so it can be mailed, archived and printed.
-"""
+"""Writes the report of an export: ``report.json``, ``report.html``, and a table for the terminal."""
 
 from __future__ import annotations
 
@@ -34,14 +31,14 @@ __all__ = ["JsonValue", "Report", "render_html", "summary_table", "write_report"
 
 
 def write_report(report: Report, folder: Path) -> None:
-    """Write ``report.json`` and ``report.html``, each in one step: a reader never sees half a file.
+    """Writes ``report.json`` and ``report.html``, each in one step: no reader sees half a file.
 
     Args:
         report: plain JSON values and numpy scalars; any block may be missing; NaN is written as null.
-        folder: made if it is not there.
+        folder: created if it does not exist.
 
     Raises:
-        TypeError: the report holds something that is no JSON value.
+        TypeError: the report contains a value that is no JSON value.
         OSError: the folder cannot be written.
     """
     cleaned = _cleaned(report)
@@ -52,13 +49,13 @@ def write_report(report: Report, folder: Path) -> None:
 
 
 def render_html(report: Report) -> str:
-    """The page as text: pure, and the same report gives the same page.
+    """Returns the page; the same report gives the same page.
 
     Args:
         report: as for ``write_report``.
 
     Raises:
-        TypeError: the report holds something that is no JSON value.
+        TypeError: the report contains a value that is no JSON value.
     """
     cleaned = _cleaned(report)
     scene = text(cleaned, "scene")
@@ -81,7 +78,7 @@ def render_html(report: Report) -> str:
 
 
 def summary_table(report: Report) -> Table:
-    """The rankings and their intervals for a terminal, the headline below."""
+    """Returns the rankings and their intervals as a table, the headline below."""
     cleaned = _cleaned(report)
     quality = block(cleaned, "quality")
     closed = number(cleaned, "oracle_gap_closed")

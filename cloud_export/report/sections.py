@@ -1,6 +1,6 @@
-"""The sections of the report page: each takes the whole report and gives its HTML, or "" where its block is missing.
+"""Builds the sections of the report page: each returns its HTML, or "" where its block of the report is missing.
 
-Every text that comes from the report is escaped here, at the last moment, by ``html.escape``.
+Every text of the report is escaped here by ``html.escape``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SPEED = (
 
 
 def tiles(report: Report) -> str:
-    """The figures that a reader looks for first."""
+    """Returns the main figures."""
     change = block(block(block(report, "quality"), "device_minus_base"), "ndcg5")
     speed, same = block(report, "speed"), block(report, "empty_log_is_base_order")
     rank, closed, bundle = number(speed, "rank_us_p50"), number(report, "oracle_gap_closed"), _bundle_bytes(report)
@@ -64,7 +64,7 @@ def tiles(report: Report) -> str:
 
 
 def quality(report: Report) -> str:
-    """The rankings side by side: three charts, all figures, and what each ranking is."""
+    """Returns the comparison of the rankings: three charts, all figures, and the meaning of each ranking."""
     measured = block(report, "quality")
     names = rankings_of(measured)
     if not names:
@@ -89,7 +89,7 @@ def quality(report: Report) -> str:
 
 
 def freshness(report: Report) -> str:
-    """How much of the way to the oracle, when events count at once and when they come late."""
+    """Returns the share of the gap to the oracle that is closed with fresh events and with late ones."""
     bars = [
         ("Events count at once (device)", number(report, "oracle_gap_closed")),
         ("The same model, events 60 s late", number(report, "oracle_gap_closed_60s_late")),
@@ -109,7 +109,7 @@ def freshness(report: Report) -> str:
 
 
 def session_events(report: Report) -> str:
-    """Quality by how much the session already told."""
+    """Returns the quality by the number of events in the session so far."""
     groups = rows(report, "quality_by_events")
     if not groups:
         return ""
@@ -131,31 +131,31 @@ def session_events(report: Report) -> str:
 
 
 def explanations(report: Report) -> str:
-    """One decision explained term by term, the other examples folded away."""
+    """Returns one decision explained contribution by contribution, and the other examples folded."""
     examples = rows(report, "explanation_examples")
     if not examples:
         return ""
     faithful = number(report, "explanation_faithfulness")
     check = (
-        f" Removing each event for real moves the score as explained: rank correlation {faithful:.2f}."
+        f" When an event is removed, the score changes as explained: rank correlation {faithful:.2f}."
         if faithful is not None
         else ""
     )
     others = "".join(f'<div class="charts two">{_explained(example)}</div>' for example in examples[1:])
     folded = f"<details><summary>More examples: {len(examples) - 1}</summary>{others}</details>" if others else ""
     return section(
-        "Why an offer moved",
-        f"<p>The phone can say why, exactly: the terms below add up to the score.{check}</p>"
+        "Why an offer's rank changed",
+        f"<p>The phone explains each score exactly: the contributions below add up to the score.{check}</p>"
         f'<div class="charts two">{_explained(examples[0])}</div>{folded}',
     )
 
 
 def calibration_and_training(report: Report) -> str:
-    """Whether a predicted probability can be taken at its word, and how the fit went."""
+    """Returns the calibration of the predicted probabilities, and the losses of the training."""
     charts = [
         figure(
             f"Calibration: {objective}",
-            "on the dashed line, a prediction is what happens",
+            "on the dashed line, predicted and observed rate are equal",
             plots.calibration(bins, f"Observed rate against predicted probability of {objective}"),
         )
         for objective in block(report, "calibration")
@@ -168,7 +168,7 @@ def calibration_and_training(report: Report) -> str:
 
 
 def speed(report: Report) -> str:
-    """What was timed, beside its target."""
+    """Returns the measured times and sizes beside their targets."""
     timed = {**block(report, "speed")}
     if "bundle_bytes" not in timed and timed:
         timed["bundle_bytes"] = report.get("bundle_bytes")
@@ -185,7 +185,7 @@ def speed(report: Report) -> str:
 
 
 def facts(report: Report) -> str:
-    """The model, the data and the run, as plain lists."""
+    """Returns facts about the model, the data and the run, as lists."""
     data, same = block(report, "data"), block(report, "empty_log_is_base_order")
     model = [
         ("Parameters", plain(number(report, "parameters"))),
@@ -206,7 +206,7 @@ def facts(report: Report) -> str:
 
 
 def method(report: Report) -> str:
-    """How it was measured, its limits, and how to make the page again."""
+    """Returns the method, its limits, and the command that makes the page again."""
     split, created = text(block(report, "data"), "split"), block(report, "created_with")
     parts = [f"<p><b>What was held back.</b> {escape(split)}</p>"] if split else []
     if block(report, "quality"):
@@ -229,20 +229,20 @@ def method(report: Report) -> str:
 
 
 def _explained(example: Report) -> str:
-    """One offer's waterfall beside the same in words."""
+    """Returns one offer's waterfall beside the same contributions in words."""
     offer, place, before = text(example, "offer"), number(example, "place"), number(example, "base_place")
-    moved = f"from place {plain(before)} to place {plain(place)}" if place is not None and before is not None else ""
+    change = f"from place {plain(before)} to place {plain(place)}" if place is not None and before is not None else ""
     words = ""
     for direction, sign in (("Raised by", 1), ("Lowered by", -1)):
         strengths = [
-            (sign * (number(row, "contribution") or 0.0), text(row, "label")) for row in rows(example, "terms")
+            (sign * (number(row, "value") or 0.0), text(row, "label")) for row in rows(example, "contributions")
         ]
         listed = "".join(f"<li>{escape(label)}</li>" for strength, label in sorted(strengths)[::-1] if strength > 0)
         words += f"<h3>{direction}</h3><ul>{listed}</ul>" if listed else ""
     base, score = (metric(number(example, key), signed=True) for key in ("base_logit", "score"))
     words += f"<p class=note>From {base}, the cloud's logit, to {score}, the score on the phone. Strongest first.</p>"
-    picture = plots.waterfall(example, f"Terms of the score of {offer} {moved}")
-    return figure(offer, moved, picture) + f"<div>{words}</div>"
+    picture = plots.waterfall(example, f"Contributions to the score of {offer} {change}")
+    return figure(offer, change, picture) + f"<div>{words}</div>"
 
 
 def _known(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:

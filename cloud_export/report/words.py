@@ -1,4 +1,4 @@
-"""What the report says in words: reading its blocks, writing its numbers, its headline and its glossary.
+"""Reads the blocks of a report, formats its numbers, and writes its headline and glossary.
 
 The report is plain JSON; any block may be missing, and any number may be null.
 """
@@ -18,7 +18,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 METRICS = {
     "ndcg5": ("NDCG@5", "how much of the possible gain the first five places collect, earlier places counting more"),
     "hr1": ("HR@1", "how often the first place is one the user responds to"),
-    "gauc": ("GAUC", "how often a good candidate stands above another one within a decision; 0.5 is chance"),
+    "gauc": ("GAUC", "how often a good candidate is ranked above another one within a decision; 0.5 is chance"),
 }
 
 RANKINGS = {
@@ -37,10 +37,10 @@ RANKINGS = {
 
 
 def clean(value: JsonValue) -> JsonValue:
-    """The same value as strict JSON: NaN and infinities become null, numpy scalars become Python's.
+    """Returns the value as strict JSON: NaN and infinities become null, numpy scalars become Python's.
 
     Raises:
-        TypeError: something is no JSON value.
+        TypeError: a value is no JSON value.
     """
     if isinstance(value, np.generic):
         return clean(value.item())
@@ -52,17 +52,17 @@ def clean(value: JsonValue) -> JsonValue:
         return {str(key): clean(inner) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [clean(inner) for inner in value]
-    raise TypeError(f"the report holds a {type(value).__name__}: write it as text, a number, a list or a dict")
+    raise TypeError(f"the report contains a {type(value).__name__}: write it as text, a number, a list or a dict")
 
 
 def block(source: Report, key: str) -> Report:
-    """The mapping at ``key``; empty if there is none."""
+    """Returns the mapping at ``key``; empty if there is none."""
     value = source.get(key)
     return value if isinstance(value, Mapping) else {}
 
 
 def rows(source: Report, key: str) -> list[Report]:
-    """The mappings listed at ``key``; empty if there are none."""
+    """Returns the mappings listed at ``key``; empty if there are none."""
     value = source.get(key)
     if not isinstance(value, Sequence) or isinstance(value, str):
         return []
@@ -70,7 +70,7 @@ def rows(source: Report, key: str) -> list[Report]:
 
 
 def number(source: Report, key: str) -> float | None:
-    """The finite number at ``key``, or None."""
+    """Returns the finite number at ``key``, or None."""
     value = source.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -78,7 +78,7 @@ def number(source: Report, key: str) -> float | None:
 
 
 def text(source: Report, key: str) -> str:
-    """What stands at ``key``, as one line of text; empty if nothing does."""
+    """Returns the value at ``key`` as one line of text; empty if there is none."""
     value = source.get(key)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return plain(number(source, key))
@@ -86,18 +86,18 @@ def text(source: Report, key: str) -> str:
 
 
 def rankings_of(quality: Report) -> list[str]:
-    """The rankings that were measured: the known ones in the order of the glossary, then any other."""
+    """Returns the measured rankings: the known ones in the order of the glossary, then any other."""
     others = [name for name in quality if name not in RANKINGS and name != "device_minus_base"]
     return [name for name in (*RANKINGS, *others) if block(quality, name)]
 
 
 def ranking_label(name: str) -> str:
-    """The name of a ranking as people read it."""
+    """Returns the displayed name of a ranking."""
     return RANKINGS.get(name, (name.replace("_", " "), ""))[0]
 
 
 def plain(value: float | None) -> str:
-    """A count or figure as text: whole numbers with thousands separators, others with three significant digits."""
+    """Returns a number as text: whole numbers with thousands separators, others with three significant digits."""
     if value is None:
         return MISSING
     if value == int(value) or abs(value) >= 1000:
@@ -109,12 +109,12 @@ def plain(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """A fraction as a percentage."""
+    """Returns a fraction as a percentage."""
     return MISSING if value is None else f"{_minus(f'{value * 100:.0f}')}%"
 
 
 def size(bytes_: float | None) -> str:
-    """A size in bytes as text, in decimal kilobytes or megabytes."""
+    """Returns a size in bytes as text, in decimal kilobytes or megabytes."""
     if bytes_ is None:
         return MISSING
     if bytes_ < 1000:
@@ -123,20 +123,20 @@ def size(bytes_: float | None) -> str:
 
 
 def metric(value: float | None, *, signed: bool = False) -> str:
-    """A metric with three decimals."""
+    """Returns a metric with three decimals."""
     if value is None:
         return MISSING
     return _minus(f"{value:+.3f}" if signed else f"{value:.3f}")
 
 
 def span(interval: Report, *, signed: bool = False) -> str:
-    """The bounds of an interval: "0.409 to 0.415"."""
+    """Returns the bounds of an interval: "0.409 to 0.415"."""
     low, high = number(interval, "low"), number(interval, "high")
     return MISSING if low is None or high is None else f"{metric(low, signed=signed)} to {metric(high, signed=signed)}"
 
 
 def headline(report: Report) -> str:
-    """What came out, in one or two sentences that claim no more than the interval allows."""
+    """Returns the result in one or two sentences that claim no more than the interval allows."""
     quality = block(report, "quality")
     base, device, change = (block(block(quality, name), "ndcg5") for name in ("base", "device", "device_minus_base"))
     before, after = number(base, "mean"), number(device, "mean")
@@ -168,7 +168,7 @@ def headline(report: Report) -> str:
 
 
 def _where(data: Report) -> str:
-    """What the comparison was made on, as far as the report tells."""
+    """Names the decisions and users of the comparison, as far as the report has them."""
     decisions, users = number(data, "test_decisions"), number(data, "test_users")
     if decisions is None:
         return "In the decisions it was tested on"
@@ -184,7 +184,7 @@ def _model_size(report: Report) -> str:
 
 
 def _minus(digits: str) -> str:
-    """With a real minus sign, and none before a zero."""
+    """Writes a real minus sign, and none before a zero."""
     if digits.startswith("-") and float(digits) == 0:
         digits = digits[1:]
     return digits.replace("-", "−")

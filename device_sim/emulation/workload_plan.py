@@ -127,7 +127,7 @@ def _events(bundle: Bundle, held_about: tuple[str, ...]) -> tuple[tuple[str, str
     `held_about`: about candidates they would take one after the other off the slate.
     """
     layout = bundle.layout
-    held = {kind for cap in layout.caps for kind in cap.kinds} | set(layout.budget.kinds if layout.budget else ())
+    held = {kind for cap in layout.caps for kind in cap.kinds} | set(layout.spending.kinds if layout.spending else ())
     kinds = [
         (name, number in held)
         for name, number in bundle.kind_ids.items()
@@ -162,7 +162,7 @@ def _fewest_standing(bundle: Bundle, plan: Plan) -> int:
             fewest = len(plan.candidates)
             for _ in range(plan.decisions):
                 workload.go_on()
-                fewest = min(fewest, len(workload.ask().standing))
+                fewest = min(fewest, len(workload.ask().trace.result.eligible_order))
                 workload.clock.now_ms += loops_ms // plan.decisions  # as long as the count will last
         finally:
             workload.close()

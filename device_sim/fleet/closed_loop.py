@@ -194,7 +194,7 @@ class ArmLife:
         if phone is None:
             raise RuntimeError("this arm's users have no phones; give them some")
         decision = phone.rank(moment.base, moment.context, moment.time_ms)
-        standing = {decision.candidates[index] for index in decision.standing.tolist()}
+        standing = {decision.candidates[index] for index in decision.trace.result.eligible_order.tolist()}
         self.log.withheld += sum(self._names[offer] not in standing for offer in moment.free)
         return [self._number[decision.candidates[index]] for index in decision.order.tolist()]
 

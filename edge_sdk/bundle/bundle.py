@@ -1,4 +1,4 @@
-"""What a bundle says, checked field by field; its model stays in the mapped file until the session takes it."""
+"""A bundle as read and checked; its model stays in the mapped file until a session loads it."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from typing import NamedTuple
 
 from edge_sdk.bundle.container import PARSE_ERRORS
 from edge_sdk.bundle.golden import Golden
-from edge_sdk.bundle.policy_reader import ReadPolicy
 from edge_sdk.bundle.policy_symbols import PolicySymbols
 from edge_sdk.bundle.texts import BundleTexts
 from edge_sdk.errors import BundleInvalidError
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.model.projection import ModelTables
+from edge_sdk.policy.conditions import MachineField
 from edge_sdk.policy.rules import Channel, Policy
 
 
 class Bundle(NamedTuple):
-    """Everything a scene's devices share."""
+    """Everything that all devices of a scene share."""
 
     path: Path
     scene: str
     model_version: str
     created_by: str
-    known_until_ms: int  # newest event or decision in the log that it was made from, ms since 1970; 0 = not known
+    known_until_ms: int  # time of the newest event or decision in the training log, ms since 1970; 0 = not known
     layout: MemoryLayout
     kind_names: tuple[str, ...]  # all kinds in row order, row 1 first
-    kind_ids: dict[str, int]  # what an app may record: without the derived kinds
+    kind_ids: dict[str, int]  # of the kinds that an app may record, which the derived ones are not
     categories: tuple[str, ...]  # row order, row 1 first
-    policy: Policy  # in force: the bundle's own, or one that came after it
-    words: PolicySymbols  # what a policy may refer to
-    machine_fields: tuple[tuple[int, int, tuple[int, ...]], ...]  # machine, context field it gives, value of each state
+    policy: Policy  # in force: the bundle's own, or one installed later
+    symbols: PolicySymbols  # what a policy may refer to
+    machine_fields: tuple[MachineField, ...]
     shown_kind: int  # 0 = the scene declares none
     feedback: dict[str, int]  # outcome -> kind id
     model: memoryview
     explainer: memoryview
-    tables: ModelTables | None  # None = the graphs have them, as up to format 2
+    tables: ModelTables | None  # None = the graphs contain them, as up to format 2
     golden: tuple[Golden, ...]
     text_tables: BundleTexts
 
@@ -46,16 +46,16 @@ class Bundle(NamedTuple):
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """The ways to reach the user; the first is the app itself, named ""."""
-        return self.words.channels
+        """Channels to the user; the first is the app itself, named ""."""
+        return self.symbols.channels
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """BCP 47 tags of the languages that it has texts in."""
+        """BCP 47 tags of the languages with texts."""
         return self.text_tables.languages
 
     def texts(self, language: str) -> dict[str, str]:
-        """The texts of one language by key, read from the file at each call; empty where it has none.
+        """Returns the texts of one language by key, read from the file at each call; empty where there are none.
 
         Raises:
             BundleInvalidError: the table of that language is not readable.
@@ -68,7 +68,6 @@ class Bundle(NamedTuple):
             ) from problem
 
 
-def with_policy(bundle: Bundle, read: ReadPolicy) -> Bundle:
-    """The bundle with another policy in force."""
-    layout = bundle.layout._replace(caps=read.caps, budget=read.budget)
-    return bundle._replace(policy=read.policy, layout=layout)
+def with_policy(bundle: Bundle, policy: Policy) -> Bundle:
+    """Returns the bundle with another policy in force."""
+    return bundle._replace(policy=policy, layout=policy.counted_in(bundle.layout))

@@ -1,4 +1,7 @@
-"""A signed file, a bundle or a policy: is it whole, and does a trusted key vouch for it? Only then is it read."""
+"""The signed container of bundles and policy files: checks that a file is whole and signed by a trusted key.
+
+Nothing of the payload is parsed before. The writer is cloud_export/export/container_writer.py.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import mmap
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from edge_sdk._sha256 import sha256
 from edge_sdk.bundle.format.generated.edge_generated import Container
@@ -14,32 +17,38 @@ from edge_sdk.errors import BundleDamagedError, BundleUnreadableError, BundleUnt
 
 BUNDLE: Final = b"EDGE"  # file identifiers
 POLICY: Final = b"EDGP"
-SIGNATURES_MAX: Final = 16  # a length of the file is only believed within bounds: a damaged one could be 4 billion
+_PAYLOAD: Final = 4  # offset of the first field of `table Container` in its vtable
+SIGNATURES_MAX: Final = 16  # lengths in a damaged file can be 4 billion, so each is checked against a bound
 
-# What flatbuffers' Python reader raises on a file that is no FlatBuffer; it has no verifier of its own.
+# Raised by flatbuffers' Python reader on a file that is no FlatBuffer; the reader has no verifier of its own.
 PARSE_ERRORS = (struct.error, IndexError, ValueError, TypeError, OverflowError, MemoryError, AttributeError)
 
 
 def key_id(public_key: bytes) -> str:
-    """The name of a 32-byte Ed25519 public key: the first 16 hex digits of its SHA-256."""
+    """Returns the name of a 32-byte Ed25519 public key: the first 16 hex digits of its SHA-256."""
     return sha256(public_key).hexdigest()[:16]
 
 
+def table_of(accessor: Any) -> Any:
+    """Returns the `flatbuffers.table.Table` behind a generated accessor: its bytes, its position, its vectors."""
+    return accessor._tab
+
+
 def open_container(path: Path, *, trusted_keys: Sequence[bytes], allow_unsigned: bool) -> memoryview:
-    """Map a `.edge` file and check it.
+    """Maps a `.edge` file and checks it.
 
     Args:
         path: the file. It must not be overwritten in place while the engine is open; replace it by rename.
         trusted_keys: raw Ed25519 public keys, 32 bytes each; one of them must have signed.
-        allow_unsigned: take a whole file without asking who made it.
+        allow_unsigned: accept a whole file without checking its signatures.
 
     Returns:
         The payload, a view into the mapped file.
 
     Raises:
         BundleUnreadableError: the file cannot be opened.
-        BundleDamagedError: it is truncated, altered or something else.
-        BundleUntrustedError: no trusted key signed it.
+        BundleDamagedError: the file is truncated, altered or no bundle.
+        BundleUntrustedError: no trusted key signed the file.
     """
     view = _mapped(path)
     return check_container(path, view, identifier=BUNDLE, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
@@ -48,21 +57,21 @@ def open_container(path: Path, *, trusted_keys: Sequence[bytes], allow_unsigned:
 def check_container(
     source: Path | str, view: memoryview, *, identifier: bytes, trusted_keys: Sequence[bytes], allow_unsigned: bool
 ) -> memoryview:
-    """Check a signed file that is in memory or mapped.
+    """Checks a signed file that is in memory or mapped.
 
     Args:
-        source: its name, for messages.
-        view: its bytes.
+        source: the file's name, for messages.
+        view: the file's bytes.
         identifier: `BUNDLE` or `POLICY`.
         trusted_keys: raw Ed25519 public keys, 32 bytes each; one of them must have signed.
-        allow_unsigned: take a whole file without asking who made it.
+        allow_unsigned: accept a whole file without checking its signatures.
 
     Returns:
         The payload, a part of the view.
 
     Raises:
-        BundleDamagedError: it is truncated, altered or something else.
-        BundleUntrustedError: no trusted key signed it.
+        BundleDamagedError: the file is truncated, altered or no file of this sort.
+        BundleUntrustedError: no trusted key signed the file.
     """
     is_policy = identifier == POLICY
     size = len(view)
@@ -72,19 +81,19 @@ def check_container(
         found = f"{bytes(view[4:8])!r} instead of {identifier!r}"
         raise BundleDamagedError(source, "file identifier", found, is_policy=is_policy)
     try:
-        release = Container.GetRootAs(view)
-        length = release.PayloadLength()
-        at = release._tab.Vector(release._tab.Offset(4)) if length else 0
-        digest = bytes(release.Sha256(i) for i in range(min(release.Sha256Length(), 33)))
+        container = Container.GetRootAs(view)
+        length, table = container.PayloadLength(), table_of(container)
+        at = table.Vector(table.Offset(_PAYLOAD)) if length else 0
+        digest = bytes(container.Sha256(i) for i in range(min(container.Sha256Length(), 33)))
     except PARSE_ERRORS as problem:
-        raise BundleDamagedError(source, "release", f"not readable ({problem})", is_policy=is_policy) from problem
+        raise BundleDamagedError(source, "container", f"not readable ({problem})", is_policy=is_policy) from problem
     if not 0 < length <= size or at + length > size:
         raise BundleDamagedError(source, "payload", f"{length} bytes at {at} of a file of {size}", is_policy=is_policy)
     payload = view[at : at + length]
     if sha256(payload).digest() != digest:
         raise BundleDamagedError(source, "sha256", "the payload has changed since it was packed", is_policy=is_policy)
     if not allow_unsigned:
-        _require_signature(source, release, payload, trusted_keys, is_policy=is_policy)
+        _require_signature(source, container, payload, trusted_keys, is_policy=is_policy)
     return payload
 
 
@@ -100,22 +109,22 @@ def _mapped(path: Path) -> memoryview:
 
 
 def _require_signature(
-    source: Path | str, release: Container, payload: memoryview, trusted_keys: Sequence[bytes], *, is_policy: bool
+    source: Path | str, container: Container, payload: memoryview, trusted_keys: Sequence[bytes], *, is_policy: bool
 ) -> None:
-    # Imported here: an embedder who lets the app store vouch for the bundle need not pay for it.
+    # Imported here: an embedder that accepts unsigned bundles does not load it.
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    trusted = {key_id(key): key for key in trusted_keys if len(key) == 32}  # anything else is nobody's key
+    trusted = {key_id(key): key for key in trusted_keys if len(key) == 32}  # other lengths are no keys
     signers: list[str] = []
     try:
-        count = release.SignaturesLength()
+        count = container.SignaturesLength()
         if count > SIGNATURES_MAX:
             raise BundleDamagedError(
                 source, "signatures", f"{count}, at most {SIGNATURES_MAX} are read", is_policy=is_policy
             )
         for index in range(count):
-            signature = release.Signatures(index)
+            signature = container.Signatures(index)
             signer = (signature.KeyId() or b"")[:16].decode("ascii", "replace")
             signers.append(signer)
             if signer in trusted:

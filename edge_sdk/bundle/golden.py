@@ -1,4 +1,7 @@
-"""A bundle's self-tests: events, a decision, and the arrays that must come out."""
+"""A bundle's golden vectors: events, one decision, and the arrays that every device must compute for it.
+
+`selftest` runs them. The cloud makes them in cloud_export/export/golden.py.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from edge_sdk.types import F32, I32
 
 
 class Golden(NamedTuple):
-    """One self-test: these events, then this decision, give these arrays."""
+    """One golden vector: a decision after these events gives these arrays."""
 
     times_ms: tuple[int, ...]
     kinds: tuple[int, ...]
@@ -35,7 +38,7 @@ class Golden(NamedTuple):
 
 
 def read_golden(raw: GoldenT, layout: MemoryLayout, policy: Policy, fail: Fail) -> Golden:
-    """One self-test of a bundle, its arrays of the sizes that its layout says."""
+    """Returns one golden vector, its arrays checked against the sizes of the layout."""
     events: Records = raw.events
     candidates = numbers(raw.candidates, np.int32)
     if len(candidates) and not 0 <= candidates.min() <= candidates.max() <= len(layout.offers):

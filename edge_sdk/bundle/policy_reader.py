@@ -1,10 +1,13 @@
-"""A policy as packed -> compiled rules, checked field by field against what the scene knows."""
+"""Reads a policy: checks each field against the scene's symbols and compiles the rules.
+
+The writer is cloud_export/export/policy_file.py.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NoReturn
 
 import numpy as np
 
@@ -14,13 +17,13 @@ from edge_sdk.bundle.policy_symbols import Fail, PolicySymbols, RuleReader, deco
 from edge_sdk.errors import BundleDamagedError, BundleTooNewError, PolicyInvalidError
 from edge_sdk.limits import POLICY_VERSION
 from edge_sdk.memory.caps import CapRule
-from edge_sdk.memory.spending import BudgetRule
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import Conditions, ContextCondition, OfferSelector
+from edge_sdk.policy.frequency_caps import FrequencyCap
 from edge_sdk.policy.rules import (
     NO_LIMIT,
     Boost,
-    BudgetTerms,
+    Budget,
     DropRule,
     Exploration,
     Explore,
@@ -36,46 +39,38 @@ MINUTES: Final = 1440  # of a day
 _BY_OPERATOR, _BY_USER = 0, 1
 
 
-class ReadPolicy(NamedTuple):
-    """A compiled policy, and what memory must count for it."""
-
-    policy: Policy
-    caps: tuple[CapRule, ...]
-    budget: BudgetRule | None
-
-
-def read_policy(raw: PolicyT, words: PolicySymbols, fail: Fail) -> ReadPolicy:
-    """Check and compile a policy.
+def read_policy(raw: PolicyT, symbols: PolicySymbols, fail: Fail) -> Policy:
+    """Checks and compiles a policy.
 
     Offers and categories that the scene does not know match nothing; any other unknown name, and any number without a
     meaning, is refused.
 
     Args:
         raw: the table.
-        words: what it may refer to.
-        fail: called with a field's path and what stands there; it raises.
+        symbols: the names and ids that the policy may refer to.
+        fail: raises the error for a field's path and the value found there.
     """
-    return _Reader(raw, words, fail).policy()
+    return _PolicyReader(raw, symbols, fail).policy()
 
 
 def read_policy_file(
-    source: str, data: bytes, scene: str, words: PolicySymbols, *, trusted_keys: Sequence[bytes], allow_unsigned: bool
-) -> ReadPolicy:
-    """Check and compile a policy that came on its own, as `cloud-export policy` makes it.
+    source: str, data: bytes, scene: str, symbols: PolicySymbols, *, trusted_keys: Sequence[bytes], allow_unsigned: bool
+) -> Policy:
+    """Checks and compiles a policy file, as `cloud-export policy` makes it.
 
     Args:
-        source: what messages call it.
+        source: the file's name, for messages.
         data: the file's bytes.
         scene: name of the installed bundle's scene.
-        words: what a policy of that scene may refer to.
+        symbols: the names and ids that a policy of that scene may refer to.
         trusted_keys: raw Ed25519 public keys, 32 bytes each; one of them must have signed.
-        allow_unsigned: take it without asking who made it.
+        allow_unsigned: accept the file without checking its signatures.
 
     Raises:
-        BundleDamagedError: it is truncated, altered or no policy.
-        BundleUntrustedError: no trusted key signed it.
-        BundleTooNewError: its format is later than this runtime's.
-        PolicyInvalidError: it is of another scene, or a field of it does not fit the bundle.
+        BundleDamagedError: the file is truncated, altered or no policy.
+        BundleUntrustedError: no trusted key signed the file.
+        BundleTooNewError: the file's format is later than this runtime's.
+        PolicyInvalidError: the policy is of another scene, or a field of it does not fit the bundle.
     """
 
     def fail(field: str, found: str) -> NoReturn:
@@ -94,36 +89,37 @@ def read_policy_file(
             fail("scene", f"{decoded(raw.scene)!r}, and the bundle is of {scene!r}")
         if raw.policy is None:
             fail("policy", "absent")
-        return read_policy(raw.policy, words, fail)
+        return read_policy(raw.policy, symbols, fail)
     except PARSE_ERRORS as problem:
         raise PolicyInvalidError(source, "policy", f"{type(problem).__name__}: {problem}") from problem
 
 
-class _Reader:
-    def __init__(self, raw: PolicyT, words: PolicySymbols, fail: Fail) -> None:
+class _PolicyReader:
+    def __init__(self, raw: PolicyT, symbols: PolicySymbols, fail: Fail) -> None:
         self.raw = raw
-        self.words = words
+        self.symbols = symbols
         self.fail = fail
-        self.rules = RuleReader(words, fail)
+        self.rules = RuleReader(symbols, fail)
 
-    def policy(self) -> ReadPolicy:
-        raw, words = self.raw, self.words
+    def policy(self) -> Policy:
+        raw, symbols = self.raw, self.symbols
         budget = self._budget()
-        if raw.minEvents > raw.fullEvents or raw.fullEvents > words.window:
-            found = f"{raw.minEvents}, full_events {raw.fullEvents}, in a window of {words.window}"
+        if raw.minEvents > raw.fullEvents or raw.fullEvents > symbols.window:
+            found = f"{raw.minEvents}, full_events {raw.fullEvents}, in a window of {symbols.window}"
             self.fail("policy.min_events", found)
-        policy = Policy(
-            objectives=words.objectives,
+        return Policy(
+            objectives=symbols.objectives,
             weights=self._weights(),
-            context=words.context,
-            valid_from_ms=words.valid_from_ms,
-            valid_until_ms=words.valid_until_ms,
-            offer_costs=words.offer_costs,
+            context=symbols.context,
+            valid_from_ms=symbols.valid_from_ms,
+            valid_until_ms=symbols.valid_until_ms,
+            offer_costs=symbols.offer_costs,
             version=raw.version,
-            channels=words.channels,
-            variants=words.variants,
-            attributes=words.attributes,
+            channels=symbols.channels,
+            variants=symbols.variants,
+            attributes=symbols.attributes,
             drops=(*self._former_eligibility(), *self._eligibility(), *self._blocks()),
+            caps=tuple(self._cap(f"policy.caps[{index}]", cap) for index, cap in enumerate(raw.caps or ())),
             quiet_hours=tuple(self._quiet_hours()),
             weight_rules=tuple(self._weight_rules()),
             boosts=tuple(self._boosts()),
@@ -142,8 +138,6 @@ class _Reader:
             category_limits=self._category_limits(raw.categoryLimits),
             pins=tuple(self._pins()),
         )
-        caps = tuple(self._cap(f"policy.caps[{index}]", cap) for index, cap in enumerate(raw.caps or ()))
-        return ReadPolicy(policy, caps, BudgetRule(words.shown_kinds, budget.period_s) if budget else None)
 
     # ---- numbers ----
 
@@ -161,8 +155,8 @@ class _Reader:
 
     def _weights(self) -> F32:
         given = tuple(decoded(objective.name) for objective in self.raw.objectives or ())
-        if given != self.words.objectives:
-            found = f"{', '.join(given) or 'none'}; the bundle has {', '.join(self.words.objectives)}"
+        if given != self.symbols.objectives:
+            found = f"{', '.join(given) or 'none'}; the bundle has {', '.join(self.symbols.objectives)}"
             self.fail("policy.objectives", found)
         return self._all_finite("objectives", [objective.weight for objective in self.raw.objectives])
 
@@ -172,15 +166,15 @@ class _Reader:
     # ---- rules about candidates ----
 
     def _former_eligibility(self) -> Iterator[DropRule]:
-        """As bundles of edge-sdk 0.1 hold it: by rows and indices."""
+        """Eligibility by rows and indices, as in bundles of edge-sdk 0.1."""
         for index, rule in enumerate(self.raw.eligibility or ()):
             name = f"eligibility[{index}]"
-            mask = np.zeros(len(self.words.offers) + 1, np.bool_)
+            mask = np.zeros(len(self.symbols.offers) + 1, np.bool_)
             rows, allowed = numbers(rule.offers, np.uint16), numbers(rule.allowed, np.uint16)
             if len(rows) and int(rows.max()) >= len(mask):
-                self.fail(f"policy.{name}.offers", f"row {rows.max()} of {len(self.words.offers)}")
+                self.fail(f"policy.{name}.offers", f"row {rows.max()} of {len(self.symbols.offers)}")
             mask[rows.tolist()] = True
-            if rule.field >= len(self.words.context):
+            if rule.field >= len(self.symbols.context):
                 self.fail(f"policy.{name}.field", str(rule.field))
             when = Conditions((ContextCondition(rule.field, frozenset(allowed.tolist())),))
             yield DropRule(name, OfferSelector(offers=mask), when, drops_when=False, reason=Reason.NOT_ELIGIBLE)
@@ -220,14 +214,14 @@ class _Reader:
             self.fail(f"{field}.by", str(party))
         return party == _BY_USER
 
-    # ---- the others ----
+    # ---- other rules ----
 
     def _weight_rules(self) -> Iterator[WeightRule]:
         for index, rule in enumerate(self.raw.weightRules or ()):
             field = f"weight_rules[{index}]"
             given = numbers(rule.weights, np.float32).tolist()
-            if len(given) != len(self.words.objectives):
-                self.fail(f"policy.{field}.weights", f"{len(given)} numbers, not {len(self.words.objectives)}")
+            if len(given) != len(self.symbols.objectives):
+                self.fail(f"policy.{field}.weights", f"{len(given)} numbers, not {len(self.symbols.objectives)}")
             when = self.rules.when(f"policy.{field}", rule.when, of_user_only=True)
             yield WeightRule(decoded(rule.name), when, self._all_finite(f"{field}.weights", given))
 
@@ -239,28 +233,30 @@ class _Reader:
             channels = self.rules.channels(f"{field}.channels", rule.channels)
             yield QuietHours(decoded(rule.name), channels, start, end)
 
-    def _cap(self, field: str, raw: CapT) -> CapRule:
+    def _cap(self, field: str, raw: CapT) -> FrequencyCap:
         kinds = (raw.kind, *numbers(raw.moreKinds, np.uint16).tolist())
         for kind in kinds:
-            if kind not in self.words.kinds:
+            if kind not in self.symbols.kinds:
                 self.fail(f"{field}.kind", f"{kind} is not the id of a declared kind")
         if raw.per not in tuple(Scope):
             self.fail(f"{field}.per", str(raw.per))
         channels = self.rules.channels(f"{field}.channels", raw.channels) or frozenset()
         name = decoded(raw.name) or field.removeprefix("policy.")
         limit = max(1, raw.limit)  # as docs/format.md has always said
-        return CapRule(kinds, Scope(raw.per), limit, raw.withinS, raw.cooldown, name, channels)
+        counted = CapRule(kinds, Scope(raw.per), limit, raw.withinS, raw.cooldown)
+        return FrequencyCap(counted, name, channels)
 
-    def _budget(self) -> BudgetTerms | None:
+    def _budget(self) -> Budget | None:
         raw = self.raw.budget
         if raw is None:
             return None
         if raw.periodS < 1:
             self.fail("policy.budget.period_s", str(raw.periodS))
-        if not self.words.shown_kinds:
+        if not self.symbols.shown_kinds:
             self.fail("policy.budget", "given, and no kind of event says that an offer was shown")
         amount = self._amount("budget.amount", raw.amount)
-        return BudgetTerms(amount, raw.periodS, self._amount("budget.pacing_gain", raw.pacingGain))
+        gain = self._amount("budget.pacing_gain", raw.pacingGain)
+        return Budget(amount, raw.periodS, gain, self.symbols.shown_kinds)
 
     def _exploration(self, raw: ExplorationT | None) -> Exploration:
         mode = Explore.OFF if raw is None else raw.mode
@@ -279,12 +275,12 @@ class _Reader:
         return Exploration(Explore.SOFTMAX, temperature=temperature)
 
     def _category_limits(self, raw: Sequence[CategoryLimitT] | None) -> I64 | None:
-        """By category row; the limit of category 0 is that of each category without its own."""
+        """Limits by category row; that of category 0 is for each category without its own."""
         if not raw:
             return None
         given = {entry.category: entry.limit for entry in raw}
         if min(given.values()) < 1:
             self.fail("policy.category_limits", "a limit of 0")
         others = given.get(0, NO_LIMIT)
-        limits = [given.get(identifier, others) for identifier in self.words.category_ids]
+        limits = [given.get(identifier, others) for identifier in self.symbols.category_ids]
         return np.array([NO_LIMIT, *limits], np.int64)

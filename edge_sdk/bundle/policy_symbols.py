@@ -1,4 +1,4 @@
-"""What a policy may refer to, and its selections and conditions resolved against it."""
+"""The symbol table of a policy: the names and ids that its rules may refer to, and how a rule resolves them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Number = TypeVar("Number", bound=np.generic)
 
 
 class Fail(Protocol):
-    """How a reader refuses a field: it raises the error of what is being read."""
+    """Refuses a field: raises the error of the file that is read."""
 
     def __call__(self, field: str, found: str, /) -> NoReturn:
-        """`found` is what stands there."""
+        """`found` describes the value of the field."""
 
 
 class PolicySymbols(NamedTuple):
-    """What a policy of a scene may refer to."""
+    """The names and ids that a policy of a scene may refer to."""
 
     objectives: tuple[str, ...]
     window: int  # N
@@ -52,18 +52,18 @@ class PolicySymbols(NamedTuple):
 
     @property
     def shown_kinds(self) -> frozenset[int]:
-        """The kinds that say an offer was shown, in the app or on a channel."""
+        """Kinds of the events that an offer was shown, in the app or on a channel."""
         return frozenset(channel.shown_kind for channel in self.channels) - {0}
 
 
 class RuleReader(NamedTuple):
-    """Resolves what a rule is about and when it holds."""
+    """Resolves the selections and conditions of rules."""
 
-    words: PolicySymbols
+    symbols: PolicySymbols
     fail: Fail
 
     def selection(self, field: str, raw: OfferSelectorT | None) -> OfferSelector:
-        """Offers or categories listed, of the channels listed."""
+        """Returns a selection: the listed offers and categories, on the listed channels."""
         if raw is None:
             return OfferSelector()
         return OfferSelector(
@@ -71,55 +71,55 @@ class RuleReader(NamedTuple):
         )
 
     def channels(self, field: str, raw: Sequence[bytes] | None) -> frozenset[int] | None:
-        """Indices of named channels; None = any."""
+        """Returns the indices of named channels; None = any."""
         if not raw:
             return None
-        known = [channel.name for channel in self.words.channels]
+        known = [channel.name for channel in self.symbols.channels]
         return frozenset(self.one_of(field, decoded(name), known) for name in raw)
 
     def when(self, field: str, raw: Sequence[ConditionT] | None, *, of_user_only: bool = False) -> Conditions:
-        """Conditions by whom they look at."""
+        """Returns conditions, those on the user apart from those on an offer or category."""
         of_user: list[ContextCondition | StateCondition | NumberCondition] = []
         of_target: list[StateCondition] = []
         for index, condition in enumerate(raw or ()):
             read = self._condition(f"{field}.when[{index}]", condition)
-            if not isinstance(read, StateCondition) or self.words.machines[read.machine].per == Scope.USER:
+            if not isinstance(read, StateCondition) or self.symbols.machines[read.machine].per == Scope.USER:
                 of_user.append(read)
             elif of_user_only:
-                found = "a machine per offer or category, and here only the user may be asked for"
+                found = "a machine per offer or category, and here only the user's are allowed"
                 self.fail(f"{field}.when[{index}].name", f"{decoded(condition.name)!r}: {found}")
             else:
                 of_target.append(read)
         return Conditions(tuple(of_user), tuple(of_target))
 
     def one_of(self, field: str, name: str, known: Sequence[str]) -> int:
-        """The index of a name."""
+        """Returns the index of a name among the known ones."""
         if name not in known:
             self.fail(field, f"{name!r} is none of {', '.join(known) or '(none)'}")
         return known.index(name)
 
     def _mask(self, raw: OfferSelectorT) -> Mask | None:
-        """Ids that the bundle does not know match nothing: a policy may speak of offers that come later."""
+        """Ids that the bundle does not know match nothing: a policy may name offers that come later."""
         offers, categories = numbers(raw.offers, np.uint32), numbers(raw.categories, np.uint32)
         if not len(offers) and not len(categories):
             return None
-        rows = [row for row, known in enumerate(self.words.category_ids, 1) if known in categories]
-        mask = np.isin(self.words.offers.row_category, rows)
-        mask[[self.words.offers.row(identifier) for identifier in offers.tolist()]] = True
+        rows = [row for row, known in enumerate(self.symbols.category_ids, 1) if known in categories]
+        mask = np.isin(self.symbols.offers.row_category, rows)
+        mask[[self.symbols.offers.row(identifier) for identifier in offers.tolist()]] = True
         mask[0] = False
         return mask
 
     def _condition(self, field: str, raw: ConditionT) -> ContextCondition | StateCondition | NumberCondition:
-        name, words = decoded(raw.name), self.words
+        name, symbols = decoded(raw.name), self.symbols
         if raw.source == 0:
-            place = self.one_of(f"{field}.name", name, [known.name for known in words.context])
-            return ContextCondition(place, self._values(field, raw, words.context[place].values))
+            place = self.one_of(f"{field}.name", name, [known.name for known in symbols.context])
+            return ContextCondition(place, self._values(field, raw, symbols.context[place].values))
         if raw.source == 1:
-            place = self.one_of(f"{field}.name", name, [known.name for known in words.machines])
-            return StateCondition(place, self._values(field, raw, words.machines[place].states))
+            place = self.one_of(f"{field}.name", name, [known.name for known in symbols.machines])
+            return StateCondition(place, self._values(field, raw, symbols.machines[place].states))
         if raw.source != 2:
             self.fail(f"{field}.source", str(raw.source))
-        place = self.one_of(f"{field}.name", name, words.attributes)
+        place = self.one_of(f"{field}.name", name, symbols.attributes)
         at_least = -math.inf if raw.atLeast is None else single(raw.atLeast)
         below = math.inf if raw.below is None else single(raw.below)
         if not at_least < below:  # NaN too
@@ -135,16 +135,16 @@ class RuleReader(NamedTuple):
 
 
 def decoded(raw: bytes | str | None) -> str:
-    """A text of the file; bytes where it was read from one, str where it is about to be packed."""
+    """Returns a text of the file, which is bytes where it was read and str where it is about to be packed."""
     return raw.decode() if isinstance(raw, bytes) else raw or ""
 
 
 def numbers(raw: object, kind: type[Number]) -> np.ndarray[tuple[int, ...], np.dtype[Number]]:
-    """A vector of the file as an array (a view where its type is right); absent = empty."""
+    """Returns a vector of the file as an array, a view where its type is right; absent = empty."""
     return np.zeros(0, kind) if raw is None else np.asarray(raw, kind)
 
 
 def single(value: float) -> float:
-    """As the file holds it: the cloud compiles a policy before it is packed and must see the same number."""
+    """Returns a number rounded to float32, as files have it: the cloud compiles a policy before packing it."""
     with np.errstate(over="ignore"):  # too large becomes infinite, which each reader refuses
         return float(np.float32(value))

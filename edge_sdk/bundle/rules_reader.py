@@ -1,4 +1,4 @@
-"""A bundle's rules of derived events and its state machines, read and checked."""
+"""Reads and checks a bundle's rules of derived events and its state machines."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from edge_sdk.bundle.policy_symbols import Fail, decoded, numbers
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
 from edge_sdk.memory.targets import Scope
-from edge_sdk.policy.conditions import ContextField
+from edge_sdk.policy.conditions import ContextField, MachineField
 
 
-def derived_rules(raw: BundleT, fail: Fail) -> DerivedRules:
-    """The rules that make events from recorded ones."""
+def read_derived_rules(raw: BundleT, fail: Fail) -> DerivedRules:
+    """Returns the rules that make events from recorded ones."""
     recorded = frozenset(kind.id for kind in raw.kinds if not kind.derived)
 
-    def looked_at(field: str, vector: object) -> frozenset[int]:
+    def recorded_kinds(field: str, vector: object) -> frozenset[int]:
         kinds = frozenset(numbers(vector, np.uint16).tolist())
         if not kinds or not kinds <= recorded:
             fail(field, f"{sorted(kinds)}: none, or one that is not declared or itself derived")
@@ -26,19 +26,19 @@ def derived_rules(raw: BundleT, fail: Fail) -> DerivedRules:
 
     session = None
     if raw.session is not None:
-        activity = looked_at("session.activity", raw.session.activity)
+        activity = recorded_kinds("session.activity", raw.session.activity)
         session = SessionRule(raw.session.startKind, raw.session.endKind, activity, raw.session.gapS)
     dwell, ignored = [], []
-    for index, stay in enumerate(raw.dwell or []):
-        of = looked_at(f"dwell[{index}].of", stay.of)
-        activity = looked_at(f"dwell[{index}].activity", stay.activity)
-        dwell.append(DwellRule(stay.kind, of, activity, stay.longestS))
-    for index, passed in enumerate(raw.ignored or []):
-        if not passed.count:
+    for index, rule in enumerate(raw.dwell or []):
+        of = recorded_kinds(f"dwell[{index}].of", rule.of)
+        activity = recorded_kinds(f"dwell[{index}].activity", rule.activity)
+        dwell.append(DwellRule(rule.kind, of, activity, rule.longestS))
+    for index, rule in enumerate(raw.ignored or []):
+        if not rule.count:
             fail(f"ignored[{index}].count", "0")
-        seen = looked_at(f"ignored[{index}].seen", passed.seen)
-        touched = looked_at(f"ignored[{index}].touched", passed.touched)
-        ignored.append(IgnoredRule(passed.kind, seen, touched, passed.count))
+        seen = recorded_kinds(f"ignored[{index}].seen", rule.seen)
+        touched = recorded_kinds(f"ignored[{index}].touched", rule.touched)
+        ignored.append(IgnoredRule(rule.kind, seen, touched, rule.count))
     rules = DerivedRules(session, tuple(dwell), tuple(ignored))
     declared = {kind.id for kind in raw.kinds if kind.derived}
     if len(set(rules.kinds)) < len(rules.kinds) or not {*rules.kinds} <= declared:
@@ -49,24 +49,24 @@ def derived_rules(raw: BundleT, fail: Fail) -> DerivedRules:
     return rules
 
 
-def machine_rules(raw: Sequence[MachineT], kinds: frozenset[int], fail: Fail) -> tuple[MachineRule, ...]:
-    """The state machines; `kinds` are the ids of all declared kinds."""
-    found: list[MachineRule] = []
+def read_machines(raw: Sequence[MachineT], kinds: frozenset[int], fail: Fail) -> tuple[MachineRule, ...]:
+    """Returns the state machines; `kinds` are the ids of all declared kinds."""
+    machines: list[MachineRule] = []
     for index, machine in enumerate(raw):
         name, field = decoded(machine.name), f"machines[{index}]"
-        if not name or name in [other.name for other in found]:
-            fail(f"{field}.name", f"{name!r}: none, or one that stands there twice")
+        if not name or name in [other.name for other in machines]:
+            fail(f"{field}.name", f"{name!r}: none, or one that is listed twice")
         if machine.per not in tuple(Scope):
             fail(f"{field}.per", str(machine.per))
         states = tuple(decoded(state) for state in machine.states or [])
         if not states or len(set(states)) < len(states):
-            fail(f"{field}.states", "none, or one that stands there twice")
+            fail(f"{field}.states", "none, or one that is listed twice")
         steps = tuple(_steps(field, machine.steps or [], len(states), kinds, fail))
         rule = MachineRule(name, Scope(machine.per), states, steps)
         if time_cycle(rule):
             fail(f"{field}.steps", "those by time lead from a state back to it")
-        found.append(rule)
-    return tuple(found)
+        machines.append(rule)
+    return tuple(machines)
 
 
 def _steps(
@@ -84,16 +84,12 @@ def _steps(
         yield MachineStep(sources, step.on, max(1, step.count), step.afterS, step.to)
 
 
-def machine_fields(
+def read_machine_fields(
     machines: Sequence[MachineRule], context: Sequence[ContextField], fail: Fail
-) -> tuple[tuple[int, int, tuple[int, ...]], ...]:
-    """Machines that give a context field where the app does not: those of its name.
-
-    Returns:
-        For each: the machine's index, the field's, and the index of the field's value for each state.
-    """
+) -> tuple[MachineField, ...]:
+    """Returns the context fields that a machine of the same name gives where the app does not."""
     names = [field.name for field in context]
-    found = []
+    fields: list[MachineField] = []
     for index, machine in enumerate(machines):
         if machine.name not in names:
             continue
@@ -101,5 +97,5 @@ def machine_fields(
         values = context[place].values
         if machine.per != Scope.USER or not {*machine.states} <= {*values}:
             fail(f"machines[{index}]", f"{machine.name!r} is a context field, whose values are {', '.join(values)}")
-        found.append((index, place, tuple(values.index(state) for state in machine.states)))
-    return tuple(found)
+        fields.append((index, place, tuple(values.index(state) for state in machine.states)))
+    return tuple(fields)

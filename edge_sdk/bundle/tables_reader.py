@@ -1,4 +1,4 @@
-"""A bundle's model tables: views of the mapped file, of the sizes that its layout says."""
+"""Reads a bundle's model tables: views of the mapped file, checked against the sizes of its layout."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from edge_sdk.model.projection import ModelTables
 from edge_sdk.policy.rules import Policy
 from edge_sdk.types import F32
 
-TABLES_FROM: Final = 3  # format; before, the graphs held the tables
+TABLES_FROM: Final = 3  # format; before, the graphs contained the tables
 
 
-def read_tables(bundle: BundleT, layout: MemoryLayout, policy: Policy, fail: Fail) -> ModelTables | None:
-    """The tables of a bundle; None = its graphs hold them."""
+def read_model_tables(bundle: BundleT, layout: MemoryLayout, policy: Policy, fail: Fail) -> ModelTables | None:
+    """Returns the tables of a bundle; None where its graphs contain them, as up to format 2."""
     if bundle.formatVersion < TABLES_FROM:
         return None
     raw = bundle.tables

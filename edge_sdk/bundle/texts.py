@@ -1,14 +1,53 @@
-"""A bundle's texts, which stay in the file until somebody reads them: opening must not pay for sentences."""
+"""A bundle's texts: decoded from the mapped file when a language is read, so that opening does not pay for them.
+
+Texts of former formats are given the keys and slots of the newest one here, and nowhere else.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from edge_sdk.bundle.format.generated.edge_generated import Bundle as Table
 
+CURRENT_KEYS_FROM: Final = 4  # format; before, texts had the keys and slots below
+
+# Key of formats 1 to 3 -> key since format 4. Every other key is the same in all formats; `term.learner` had no use.
+FORMER_KEYS: Final[Mapping[str, str]] = {
+    "reason.NOT_WORTH": "reason.BELOW_MINIMUM",
+    "reason.OTHER_TOUCH": "reason.OTHER_TREATMENT",
+    "term.event": "contribution.event",
+    "term.others": "contribution.others",
+    "term.earlier": "contribution.earlier",
+    "term.counter": "contribution.counter",
+    "term.counter_category": "contribution.counter_category",
+    "term.rule": "contribution.rule",
+    "term.gate": "contribution.score_bound",
+    "term.cost": "contribution.cost",
+    "term.influence": "contribution.rank_bound",
+    "term.diversity": "contribution.diversity",
+    "step.standing": "step.eligibility",
+    "step.gate": "step.score_bound",
+    "step.influence": "step.rank_bound",
+    "move.step": "rank_change.step",
+    "obstacle.rule": "suppression.rule",
+    "obstacle.until": "suppression.until",
+    "touch.channel": "treatment.channel",
+    "explanation.moves": "explanation.rank_changes",
+    "explanation.terms": "explanation.contributions",
+}
+
+# Key since format 4 -> its slot in formats 1 to 3 and since format 4.
+FORMER_SLOTS: Final[Mapping[str, tuple[str, str]]] = {
+    "suppression.until": ("{obstacle}", "{suppression}"),
+    "explanation.dropped": ("{obstacles}", "{suppressions}"),
+    "explanation.rank_changes": ("{moves}", "{rank_changes}"),
+    "explanation.contributions": ("{terms}", "{contributions}"),
+}
+
 
 class BundleTexts(NamedTuple):
-    """Where the texts of a bundle lie."""
+    """The texts of a bundle by language."""
 
     payload: memoryview
 
@@ -19,12 +58,27 @@ class BundleTexts(NamedTuple):
         return tuple((table.Texts(index).Language() or b"").decode() for index in range(table.TextsLength()))
 
     def read(self, language: str) -> dict[str, str]:
-        """The texts of a language by key; empty where there is none."""
+        """Returns the texts of a language by key, under the keys of the newest format; empty where there is none.
+
+        Raises:
+            ValueError: the language has not as many texts as keys.
+        """
         languages = self.languages
         if language not in languages:
             return {}
-        table = Table.GetRootAs(self.payload).Texts(languages.index(language))
+        bundle = Table.GetRootAs(self.payload)
+        table = bundle.Texts(languages.index(language))
         keys, texts = table.KeysLength(), table.TextsLength()
         if keys != texts:
             raise ValueError(f"{keys} keys, {texts} texts")
-        return {table.Keys(index).decode(): table.Texts(index).decode() for index in range(keys)}
+        read = {table.Keys(index).decode(): table.Texts(index).decode() for index in range(keys)}
+        return read if bundle.FormatVersion() >= CURRENT_KEYS_FROM else translated(read)
+
+
+def translated(former: Mapping[str, str]) -> dict[str, str]:
+    """Returns texts of formats 1 to 3 under the keys, and with the slots, of format 4."""
+    renamed = {FORMER_KEYS.get(key, key): text for key, text in former.items()}
+    for key, (old, new) in FORMER_SLOTS.items():
+        if key in renamed:
+            renamed[key] = renamed[key].replace(old, new)
+    return renamed

@@ -15,7 +15,7 @@ from edge_sdk.client.result_cache import ResultCache, key_of
 from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.clock import Clock
 from edge_sdk.decision.decision import Decision
-from edge_sdk.decision.fallback import base_answer
+from edge_sdk.decision.fallback import fallback_decision
 from edge_sdk.engine.status import Status
 from edge_sdk.errors import ErrorCode
 from edge_sdk.limits import LATENCIES_KEPT
@@ -130,7 +130,7 @@ class Answers(Generic[EngineT]):
         if not isinstance(base, BaseDecision):
             raise TypeError(f"base is a {type(base).__name__}; pass BaseDecision(offers, logits)")
         self._refreshed_ms = base.refreshed_ms
-        decision = base_answer(
+        decision = fallback_decision(
             base, error=ErrorCode.NOT_READY, detail=self._why_not(), limit=limit, time_ms=self._clock()
         )
         self._reporter.base_order(decision)

@@ -162,8 +162,8 @@ class Client(Generic[EngineT]):
         decision = self.rank(base, context=context, attributes=attributes, limit=limit, weights=weights)
         if not names or not decision.error:
             return decision.offers
-        if decision.limit is not None:
-            names = names[: max(0, decision.limit)]
+        if isinstance(limit, int) and not isinstance(limit, bool):
+            names = names[: max(0, limit)]
         return tuple([RankedOffer(name, _NAN, place, 0, Reason(0)) for place, name in enumerate(names, 1)])
 
     # ---- events ----

@@ -107,7 +107,7 @@ def shown_offers(decision: Decision, count: int | None) -> list[ShownOffer]:
     """Returns the first `count` offers of a decision's list; None = all."""
     order = decision.order if count is None else decision.order[: max(0, count)]
     return [
-        ShownOffer(decision.candidates[index], decision.base.channel(index), float(decision.costs[index]))
+        ShownOffer(decision.candidates[index], decision.base.channel(index), float(decision.trace.costs[index]))
         for index in order.tolist()
     ]
 

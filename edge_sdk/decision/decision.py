@@ -1,4 +1,4 @@
-"""The answer of `Engine.rank`. What a person reads of it is made when first asked for."""
+"""The answer of `Engine.rank`. What a person reads of it is made when it is first asked for."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from edge_sdk.base_decision import BaseDecision
+from edge_sdk.decision.evidence import Evidence
 from edge_sdk.errors import ErrorCode
-from edge_sdk.policy.exploration import Draw
-from edge_sdk.policy.stages import Stages
+from edge_sdk.policy.pipeline import PolicyResult
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, F64, I64, Mask, by_score
-
-if TYPE_CHECKING:
-    from edge_sdk.policy.conditions import TargetingContext
-    from edge_sdk.policy.rules import Policy
 
 
 class RankedOffer(NamedTuple):
@@ -27,27 +23,24 @@ class RankedOffer(NamedTuple):
 
     id: str
     score: float  # logit after all steps; NaN when the base logits were unusable
-    place: int  # 1 = first; 0 = a rule took it out
-    base_place: int  # its place in the base order, 1 = first
+    place: int  # 1 = first; 0 = a rule suppressed it
+    base_place: int  # its place in the base order of all candidates, 1 = first
     reasons: Reason
     channel: str = ""  # "" = in the app
     variant: str = ""  # wording; "" = the offer's own
 
 
 class Trace(NamedTuple):
-    """What a decision was made from, besides the events in the log."""
+    """How a decision came about: for this project's own rooms, ports and evaluations. It may change with any version."""
 
-    last_seq: int  # newest event that the memory held
-    generation: object  # of the state folder: between two erasures; decisions of another cannot be explained
-    policy: Policy
-    situation: TargetingContext  # context fields that a machine gave included
-    given: tuple[int, ...]  # value index of each context field as the app gave it; -1 = not given
-    weights: F32  # (K,)
-    weight_rule: str  # name of the rule that set them; "" = none
-    model_weight: float  # the weight of the model's adjustment, 0 to 1
-    cost_weight: float  # λ in force
-    budget_left: float  # before the decision; infinity = no budget
-    utc_offset_s: int
+    result: PolicyResult
+    base_order: I64  # (C,) candidate indices by the fused base logits
+    costs: F32  # (C,) of showing each once
+    known: Mask | None  # (C,) whether the bundle knows each candidate; None = all
+    limit: int | None
+    weight_rule: str = ""  # name of the rule that set the weights; "" = none
+    model_weight: float = 1.0  # how much the model's adjustment counted, 0 to 1
+    evidence: Evidence | None = None  # None when the answer is the bare base order
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,65 +58,65 @@ class Decision:
     error: ErrorCode
     detail: str  # what to fix; empty without an error
     base: BaseDecision
-    stages: Stages
-    base_ranking: I64  # (C,) candidate indices in the base order
-    dropped_bits: I64 | None  # (C,) why a rule takes an offer out, 0 = it stands; None = all stand
-    standing: I64  # (S,) candidate indices of those that stand, in their final order, before `limit`
-    pinned: tuple[int, ...]  # candidate indices that a rule gave their places
-    draw: Draw  # how the order was drawn, and the probabilities that follow
-    costs: F32  # (C,) of showing each once
-    known: Mask | None  # (C,) whether the bundle knows each candidate; None = all
-    limit: int | None
-    retry_at_ms: int | None  # where no offer stands: when to ask again; None = not known
-    trace: Trace | None  # None when the answer is the bare base order
+    retry_at_ms: int | None  # where no offer is eligible: when to ask again; None = not known
+    trace: Trace
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """Names of the offers, as given; one may stand there with several channels or variants."""
+        """Names of the offers, as given; an offer may be there with several channels or variants."""
         return self.base.offers
 
     @property
     def scores(self) -> F32:
         """(C,) after all steps."""
-        return self.stages.final
+        return self.trace.result.stages.final
+
+    @property
+    def base_order(self) -> I64:
+        """(C,) candidate indices in the base order."""
+        return self.trace.base_order
 
     @property
     def order(self) -> I64:
         """Candidate indices of the offers to show, best first, at most `limit`."""
-        return self.standing if self.limit is None else self.standing[: max(0, self.limit)]
+        eligible, limit = self.trace.result.eligible_order, self.trace.limit
+        return eligible if limit is None else eligible[: max(0, limit)]
 
     @property
     def is_empty(self) -> bool:
         """Nothing is to be shown; `retry_at_ms` says when to ask again."""
-        return len(self.standing) == 0
-
-    @cached_property
-    def ranking(self) -> I64:
-        """(C,) all candidates as the device alone would order them: no rules but the gate and the largest shift."""
-        return self.base_ranking if self.error else by_score(self.stages.adjusted)
+        return len(self.trace.result.eligible_order) == 0
 
     @cached_property
     def offers(self) -> tuple[RankedOffer, ...]:
         """The offers to show, best first."""
-        return self._ranked(self.order, range(1, len(self.standing) + 1), self._policy_bits())
+        shown = self.order
+        reasons = self._event_reasons(shown)
+        bits = self._policy_bits()
+        if bits is not None:
+            reasons = [one | other for one, other in zip(reasons, bits.take(shown).tolist(), strict=True)]
+        return self._ranked(shown, range(1, len(self.trace.result.eligible_order) + 1), reasons)
 
     @cached_property
     def dropped(self) -> tuple[RankedOffer, ...]:
-        """The candidates that a rule took out (place 0), in base order; their reasons say which."""
-        if self.dropped_bits is None:
+        """The candidates that a rule suppressed (place 0), in base order; their reasons say which."""
+        dropped_bits = self.trace.result.dropped_bits
+        if dropped_bits is None:
             return ()
-        out = self.base_ranking[self.dropped_bits[self.base_ranking] != 0]
-        return self._ranked(out, repeat(0, len(out)), self.policy_bits | self.dropped_bits)
+        order = self.trace.base_order
+        out = order[dropped_bits[order] != 0]
+        bits = self.policy_bits | dropped_bits | (_BASE_ORDER if self.error else 0)
+        return self._ranked(out, repeat(0, len(out)), bits.take(out).tolist())
 
     @cached_property
-    def first_propensity(self) -> F64:
-        """(C,) the probability of each candidate to stand first, before the draw; they sum to 1 where any stands."""
-        return self.draw.first_propensity()
+    def propensity(self) -> F64:
+        """(C,) the probability of each candidate to be first, before the draw; they sum to 1 where any is eligible."""
+        return self.trace.result.draw.first_propensity()
 
     @cached_property
     def inclusion(self) -> F64:
         """(C,) the probability of each candidate to be on the slate (within `limit`), before the draw."""
-        return self.draw.inclusion(self.limit)
+        return self.trace.result.draw.inclusion(self.trace.limit)
 
     @cached_property
     def policy_bits(self) -> I64:
@@ -133,13 +126,12 @@ class Decision:
 
     def _policy_bits(self) -> I64 | None:
         """None = the policy did nothing: mostly."""
-        stages, trace = self.stages, self.trace
-        is_drawn = self.draw.order is not self.draw.slate.best_first
-        has_say = trace is None or trace.model_weight == 1.0
-        if self.error or (stages.final is stages.model and has_say and not is_drawn and not self.pinned):
+        (stages, _, _, _, pinned, draw), model_weight = self.trace.result, self.trace.model_weight
+        is_drawn = draw.order is not draw.slate.best_first
+        if self.error or (stages.final is stages.model and model_weight == 1.0 and not is_drawn and not pinned):
             return None
         bits = np.zeros(len(self.candidates), np.int64)
-        if self.trace is not None and self.trace.model_weight < 1.0:
+        if model_weight < 1.0:
             bits |= _TOO_FEW_EVENTS
         elif stages.adjusted is not stages.model:
             bits |= _changed(stages.adjusted, stages.model, _BOUNDED)
@@ -152,27 +144,38 @@ class Decision:
             if after is not before:
                 bits |= _changed(after, before, bit)
         if is_drawn:
-            bits[self.draw.raised()] |= _EXPLORED
-        if self.pinned:
-            bits[list(self.pinned)] |= _PINNED
+            bits[draw.raised()] |= _EXPLORED
+        if pinned:
+            bits[list(pinned)] |= _PINNED
         return bits
 
-    def _ranked(self, shown: I64, numbers: Iterable[int], bits: I64 | None) -> tuple[RankedOffer, ...]:
-        """Candidates (S,) with their places, and the reason bits (C,) of what rules did; None = nothing."""
-        before = _places(self.base_ranking, shown)
+    def _event_reasons(self, shown: I64) -> list[int]:
+        """Returns how the user's events moved each of these eligible candidates (S,), among all that are eligible.
+
+        This is the step "events" of an explanation (`explain/rank_changes.py`): from the base order to the order of the
+        model's scores.
+        """
         if self.error:
-            reasons = [_BASE_ORDER] * len(before)
-        else:
-            after = _places(self.ranking, shown)
-            reasons = [
-                _KEPT if now == then else _RAISED if now < then else _LOWERED
-                for now, then in zip(after, before, strict=True)
-            ]
-        if bits is not None:
-            reasons = [one | other for one, other in zip(reasons, bits.take(shown).tolist(), strict=True)]
-        if self.known is not None:
-            known = self.known.take(shown).tolist()
-            reasons = [one if is_known else one | _UNKNOWN_OFFER for one, is_known in zip(reasons, known, strict=True)]
+            return [_BASE_ORDER] * len(shown)
+        stages, eligible = self.trace.result.stages, self.trace.result.eligible_order
+        before, after = self.trace.base_order, by_score(stages.model)
+        if len(eligible) < len(before):
+            mask = np.zeros(len(before), np.bool_)
+            mask[eligible] = True
+            before, after = before[mask[before]], after[mask[after]]
+        return [
+            _KEPT if now == then else _RAISED if now < then else _LOWERED
+            for now, then in zip(
+                _places(after, shown, len(stages.model)), _places(before, shown, len(stages.model)), strict=True
+            )
+        ]
+
+    def _ranked(self, shown: I64, places: Iterable[int], reasons: list[int]) -> tuple[RankedOffer, ...]:
+        """Returns candidates (S,) with their places and reasons."""
+        known, base_order = self.trace.known, self.trace.base_order
+        if known is not None:
+            of = known.take(shown).tolist()
+            reasons = [one if is_known else one | _UNKNOWN_OFFER for one, is_known in zip(reasons, of, strict=True)]
         indices, base = shown.tolist(), self.base
         channels: Iterable[str] = repeat("")
         variants: Iterable[str] = repeat("")
@@ -181,8 +184,8 @@ class Decision:
         rows = zip(
             [base.offers[index] for index in indices],
             self.scores.take(shown).tolist(),
-            numbers,
-            [place + 1 for place in before],
+            places,
+            [place + 1 for place in _places(base_order, shown, len(base_order))],
             map(_as_reason, reasons),
             channels,
             variants,
@@ -201,9 +204,14 @@ _as_reason = cache(Reason)
 _as_tuple = tuple.__new__  # 50 offers take 4 µs less than by the named tuple's own constructor, 5% of their decision
 
 
-def _places(order: I64, of: I64) -> list[int]:
-    """The place (0 = first) of some candidates in an order that holds them all."""
-    places: list[int] = order.argsort().take(of).tolist()
+def _places(order: I64, of: I64, count: int) -> list[int]:
+    """Returns the place (0 = first) of some candidates in an order that has them all; `count`: of all candidates."""
+    if len(order) == count:
+        places: list[int] = order.argsort().take(of).tolist()
+        return places
+    table = np.zeros(count, np.int64)
+    table[order] = np.arange(len(order))
+    places = table.take(of).tolist()
     return places
 
 

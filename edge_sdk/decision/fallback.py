@@ -1,13 +1,14 @@
-"""The answer where no engine gives one: the cloud's order as it came."""
+"""The fallback decision: the cloud's order as it came, where no engine answers."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from edge_sdk.base_decision import BaseDecision
-from edge_sdk.decision.decision import Decision
+from edge_sdk.decision.decision import Decision, Trace
 from edge_sdk.errors import ErrorCode
 from edge_sdk.policy.exploration import Draw
+from edge_sdk.policy.pipeline import PolicyResult
 from edge_sdk.policy.rules import Exploration
 from edge_sdk.policy.slate import Slate
 from edge_sdk.policy.stages import Stages
@@ -15,7 +16,7 @@ from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, by_score
 
 
-def base_answer(
+def fallback_decision(
     base: BaseDecision,
     *,
     error: ErrorCode,
@@ -28,11 +29,11 @@ def base_answer(
     policy_version: int = 0,
     dropped_bits: I64 | None = None,
 ) -> Decision:
-    """The base order as a decision.
+    """Returns the base order as a decision.
 
     With one logit an offer the order is theirs, as the engine's base order is. With one an objective it is the order
-    of the list: only a bundle has the weights that make one score of them. Without a bundle no rule holds either,
-    but one: an offer stands once, in the first of its channels and wordings.
+    of the list: only a bundle has the weights that make one score of them. Without a bundle only one rule
+    applies: an offer is listed once, in its first treatment (channel and wording).
 
     Args:
         base: the cloud's ranking.
@@ -44,12 +45,13 @@ def base_answer(
         scene: of the bundle, if there is one.
         model_version: of the bundle.
         policy_version: of the policy.
-        dropped_bits: (C,) why an offer does not stand, 0 = it does; None = by the rule above.
+        dropped_bits: (C,) why an offer is suppressed, 0 = eligible; None = by the rule above.
     """
     scores, order = _scored(base)
-    bits = _other_touches(base, order) if dropped_bits is None else dropped_bits
-    standing = order if bits is None else order[bits[order] == 0]
-    whole = isinstance(limit, int) and not isinstance(limit, bool)
+    bits = _other_treatments(base, order) if dropped_bits is None else dropped_bits
+    eligible = order if bits is None else order[bits[order] == 0]
+    is_whole = isinstance(limit, int) and not isinstance(limit, bool)
+    draw = Draw(Exploration(), scores, Slate(eligible, (), (), None, None), eligible)
     return Decision(
         id=number,
         time_ms=time_ms,
@@ -59,17 +61,14 @@ def base_answer(
         error=error,
         detail=detail,
         base=base,
-        stages=Stages.of_base(scores),
-        base_ranking=order,
-        dropped_bits=bits,
-        standing=standing,
-        pinned=(),
-        draw=Draw(Exploration(), scores, Slate(standing, (), (), None, None), standing),
-        costs=_costs(base),
-        known=None,
-        limit=limit if whole else None,
         retry_at_ms=None,
-        trace=None,
+        trace=Trace(
+            result=PolicyResult(Stages.of_base(scores), bits, None, eligible, (), draw),
+            base_order=order,
+            costs=_costs(base),
+            known=None,
+            limit=limit if is_whole else None,
+        ),
     )
 
 
@@ -88,7 +87,7 @@ def _costs(base: BaseDecision) -> F32:
     return base.costs if base.costs is not None and usable else np.zeros(count, np.float32)
 
 
-def _other_touches(base: BaseDecision, order: I64) -> I64 | None:
+def _other_treatments(base: BaseDecision, order: I64) -> I64 | None:
     bits, met = np.zeros(len(base.offers), np.int64), set[str]()
     for index in order.tolist():
         offer = base.offers[index]

@@ -1,326 +1,345 @@
-"""From memory and a base decision to a `Decision`: situation, logits, policy (`policy/pipeline.py`)."""
+"""The decision maker: from memory and a base decision to a `Decision`, by the model and the policy."""
 
 from __future__ import annotations
 
 from math import isfinite
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.clock import NEVER_MS
+from edge_sdk.decision.candidate_cache import CachedCandidates, CandidateCache
 from edge_sdk.decision.decision import Decision, Trace
+from edge_sdk.decision.evidence import Evidence, EvidenceStore
 from edge_sdk.decision.request import Request, RequestError, RequestReader
 from edge_sdk.errors import ErrorCode
-from edge_sdk.limits import MOMENTS_LOOKED_AT, PREPARED_BASES
+from edge_sdk.limits import MOMENTS_LOOKED_AT
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.targets import Scope
 from edge_sdk.model.inputs import ModelInputs
 from edge_sdk.model.session import BoundInputs, ModelSession
-from edge_sdk.policy.candidates import CandidateSet, prepare
+from edge_sdk.policy.candidates import CandidateSet
+from edge_sdk.policy.compiled import CompiledPolicy
 from edge_sdk.policy.conditions import TargetingContext
-from edge_sdk.policy.eligibility import EvaluatedRules
-from edge_sdk.policy.pipeline import Arranged, Setting, arrange, base_arranged, dropped, is_plain, still_allowed
-from edge_sdk.policy.scoring import fused, price_in_force, warm_up_weight
-from edge_sdk.policy.slate_caps import rations
+from edge_sdk.policy.pipeline import (
+    Moment,
+    PolicyInputs,
+    PolicyResult,
+    SlateRequest,
+    Spend,
+    apply_policy,
+    apply_without_model,
+    is_still_allowed,
+    suppressed,
+)
+from edge_sdk.policy.scoring import current_cost_weight, fused, warm_up_weight
 from edge_sdk.reasons import Reason
-from edge_sdk.types import F32, I64, Mask, by_score
+from edge_sdk.types import F32, I64, by_score
 
 _COUNTED: Final = int(Reason.CAPPED | Reason.COOLING_DOWN)
 
 
-class DecisionMaker:
-    """Scores and orders for one bundle. Not thread-safe: the ranker's buffers are shared; the engine serialises."""
+class _Targeting(NamedTuple):
+    """Who asks: the user's context as rules read it, and as the app gave it."""
 
-    def __init__(self, bundle: Bundle, ranker: ModelSession) -> None:
-        self._bundle = bundle
-        self._policy = bundle.policy
+    context: TargetingContext
+    given: tuple[int, ...]  # value index of each context field; -1 = not given
+
+
+class _Scored(NamedTuple):
+    """Base and model scores of all candidates under the weights in force."""
+
+    weights: F32  # (K,)
+    base: F32  # (C,)
+    base_order: I64  # (C,)
+    model: F32  # (C,)
+
+
+class DecisionMaker:
+    """Makes the decisions of one bundle. Not thread-safe: the session's buffers are shared; the engine serialises."""
+
+    def __init__(self, bundle: Bundle, session: ModelSession, evidence: EvidenceStore) -> None:
+        """Compiles the bundle's policy.
+
+        Args:
+            bundle: with the policy in force.
+            session: of the bundle's model.
+            evidence: of the engine; it outlives a change of policy.
+        """
+        self._bundle, self._session, self._evidence = bundle, session, evidence
+        self.policy = CompiledPolicy(bundle.policy, bundle.layout)
         self._reader = RequestReader(bundle.policy)
-        self._ranker = ranker
-        self._rations = rations(bundle.policy, bundle.layout.caps)
-        self._is_plain = is_plain(bundle.policy, self._rations)
+        self._cache = CandidateCache(bundle.layout, self.policy)
         self._user_machines = [rule.per is Scope.USER for rule in bundle.layout.machines]
-        self._prepared: dict[int, CandidateSet] = {}
-        self._row_of: dict[str, int] = {}  # offers met so far: a new base need not hash their names again
-        self.looks_at_local_time = bool(bundle.policy.quiet_hours)  # any rule does
+        self._has_user_machines = any(self._user_machines)
+        self.reads_local_time = self.policy.reads_local_time
 
     def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
-        """The decision; on any trouble the base order with an error code. Never raises for data."""
-        prepared, situation, given = self._prepare(base), None, self._reader.no_context
+        """Returns the decision; on any problem the base order with an error code. Never raises for data."""
+        cached, targeting = self._cache.of(base), None
         try:
-            chosen, numbers = self._reader.chosen(request.context), self._reader.numbers(request.attributes)
-            situation, given = self._situation(memory, request.now_ms, chosen, numbers), chosen
-            if not _is_limit(request.limit):
-                raise RequestError(ErrorCode.BAD_LIMIT, f"limit {request.limit!r}; pass a whole number or None")
-            if prepared.error:
-                raise RequestError(prepared.error, prepared.detail)
-            return self._adjusted(memory, prepared, request, situation, given)
-        except RequestError as trouble:
-            code, detail = trouble.code, str(trouble)
+            given, numbers = self._reader.chosen(request.context), self._reader.numbers(request.attributes)
+            targeting = self._targeting(memory, request.moment.now_ms, given, numbers)
+            if not _is_limit(request.slate.limit):
+                found = f"limit {request.slate.limit!r}; pass a whole number or None"
+                raise RequestError(ErrorCode.BAD_LIMIT, found)
+            if cached.candidates.error:
+                raise RequestError(cached.candidates.error, cached.candidates.detail)
+            return self._adjusted(memory, cached, request, targeting)
+        except RequestError as problem:
+            code, detail = problem.code, str(problem)
         except Exception as problem:  # the promise: ranking answers, whatever happens
             code = ErrorCode.MODEL_FAILED
             detail = f"{type(problem).__name__}: {problem}; report it with the model version"
-        if situation is None:  # the context or the attributes are unusable: the rules hold as if none was given
-            situation = self._situation(memory, request.now_ms, given, self._reader.no_numbers)
-        return self._base_order(memory, prepared, request, situation, given, code, detail)
+        if targeting is None:  # context or attributes are unusable: rules are evaluated as if none was given
+            no_context, no_numbers = self._reader.no_context, self._reader.no_numbers
+            targeting = self._targeting(memory, request.moment.now_ms, no_context, no_numbers)
+        return self._base_order(memory, cached, request, targeting, code, detail)
 
-    def is_still_valid(self, memory: Memory, decision: Decision, now_ms: int, utc_offset_s: int) -> bool:
-        """Whether its list may be shown again: no rule would take an offer out now, and the user's situation is the
-        same."""
-        trace = decision.trace
-        if trace is None or trace.policy is not self._policy:
+    def is_still_valid(self, memory: Memory, decision: Decision, moment: Moment) -> bool:
+        """Returns whether its list may be shown again: no rule would suppress an offer of it now, and the user's
+        context is the same."""
+        evidence = decision.trace.evidence
+        if evidence is None or evidence.inputs.policy is not self.policy:
             return False
-        situation = self._situation(memory, now_ms, trace.given, trace.situation.numbers)
-        if situation != trace.situation:
+        context, now_ms = evidence.inputs.evaluated.context, moment.now_ms
+        targeting = self._targeting(memory, now_ms, evidence.given, context.numbers)
+        if targeting.context != context:
             return False
-        prepared = self._prepare(decision.base)
-        evaluated = prepared.evaluated(self._policy, memory, situation, now_ms)
-        setting = self._setting(memory, prepared, evaluated, now_ms, utc_offset_s, decision.limit)
-        return still_allowed(setting, decision.standing)
+        slate = evidence.inputs.slate
+        inputs = self.policy_inputs(memory, self._cache.of(decision.base), targeting.context, moment, slate)
+        return is_still_allowed(inputs, decision.trace.result.eligible_order)
 
-    def prepared(self, base: BaseDecision) -> CandidateSet:
-        """A base decision made ready: to explain a decision."""
-        return self._prepare(base)
+    def policy_inputs(
+        self,
+        memory: Memory,
+        cached: CachedCandidates,
+        context: TargetingContext,
+        moment: Moment,
+        slate: SlateRequest,
+    ) -> PolicyInputs:
+        """Returns what the steps of the policy read at this moment."""
+        policy = self.policy.rules
+        spend = Spend(policy.cost_weight, _NO_BUDGET)
+        if policy.budget is not None:
+            spent = memory.spent(moment.now_ms)
+            weight = current_cost_weight(policy.cost_weight, policy.budget, spent, moment.now_ms)
+            spend = Spend(weight, max(0.0, policy.budget.amount - spent))
+        return PolicyInputs(
+            policy=self.policy,
+            candidates=cached.candidates,
+            evaluated=cached.evaluated(memory, context, moment.now_ms),
+            memory=memory,
+            moment=moment,
+            spend=spend,
+            slate=slate,
+        )
 
-    def fill(self, inputs: ModelInputs, memory: Memory, decision: Decision) -> None:
-        """Write everything that the decision was made from into `inputs`."""
-        trace = decision.trace
-        assert trace is not None
-        one_hot = self._reader.one_hot(trace.situation.context)
-        _fill_rows(inputs, memory, self._prepare(decision.base), decision.time_ms, one_hot, trace.weights)
+    def cached(self, base: BaseDecision) -> CachedCandidates:
+        """Returns the candidate set of a base decision: for benchmarks and explanations."""
+        return self._cache.of(base)
 
     def forget(self) -> None:
-        """Drop what is kept of earlier decisions."""
-        self._prepared.clear()
+        """Overwrites and drops everything that is kept of earlier decisions, their evidence included."""
+        self._evidence.erase()
+        self._cache.clear()
         self._reader.forget()
-        self._ranker.forget()
+        self._session.forget()
 
     # ---- below: helpers ----
 
-    def _prepare(self, base: BaseDecision) -> CandidateSet:
-        prepared = self._prepared.get(id(base))
-        if prepared is None:  # `prepared.base` keeps the object alive, so its id cannot come to mean another
-            if len(self._prepared) >= PREPARED_BASES:
-                del self._prepared[next(iter(self._prepared))]
-            prepared = prepare(base, self._bundle.layout, self._policy, self._row_of)
-            self._prepared[id(base)] = prepared
-        return prepared
-
-    def _situation(
-        self, memory: Memory, now_ms: int, given: tuple[int, ...], numbers: tuple[float, ...]
-    ) -> TargetingContext:
-        """What conditions look at; a machine gives its context field where the app does not."""
+    def _targeting(self, memory: Memory, now_ms: int, given: tuple[int, ...], numbers: tuple[float, ...]) -> _Targeting:
+        """Returns what conditions read; a machine gives its context field where the app does not."""
         if not self._user_machines:
-            return TargetingContext(given, (), numbers)
+            return _Targeting(TargetingContext(given, (), numbers), given)
         state = memory.machines.state
         states = tuple([state(index, now_ms) if is_user else -1 for index, is_user in enumerate(self._user_machines)])
         context = given
         for machine, field, values in self._bundle.machine_fields:
             if given[field] < 0:
                 context = (*context[:field], values[states[machine]], *context[field + 1 :])
-        return TargetingContext(context, states, numbers)
+        return _Targeting(TargetingContext(context, states, numbers), given)
 
-    def _setting(
-        self,
-        memory: Memory,
-        prepared: CandidateSet,
-        evaluated: EvaluatedRules,
-        now_ms: int,
-        utc_offset_s: int,
-        limit: int | None,
-        seed: int = 0,
-        number: int = 0,
-    ) -> Setting:
-        policy = self._policy
-        price, left = policy.cost_weight, float("inf")
-        if policy.budget is not None:
-            spent = memory.spent(now_ms)
-            price, left = price_in_force(price, policy.budget, spent, now_ms), max(0.0, policy.budget.amount - spent)
-        is_plain = self._is_plain and evaluated.boost is None and not evaluated.pins and not prepared.has_repeats
-        return Setting(
-            policy,
-            self._rations,
-            is_plain,
-            prepared,
-            memory,
-            evaluated,
-            now_ms,
-            utc_offset_s,
-            price,
-            left,
-            limit,
-            seed,
-            number,
-        )
-
-    def _adjusted(
-        self,
-        memory: Memory,
-        prepared: CandidateSet,
-        request: Request,
-        situation: TargetingContext,
-        given: tuple[int, ...],
-    ) -> Decision:
-        policy, now_ms, own = self._policy, request.now_ms, request.weights
-        evaluated = prepared.evaluated(policy, memory, situation, now_ms)
+    def _adjusted(self, memory: Memory, cached: CachedCandidates, request: Request, targeting: _Targeting) -> Decision:
+        """Returns the decision by the model and the whole policy."""
+        inputs = self.policy_inputs(memory, cached, targeting.context, request.moment, request.slate)
+        own, evaluated = request.weights, inputs.evaluated
         weights = evaluated.weights if own is None else self._reader.weights(own)
-        call = self._ranker.bound(len(prepared.rows))
-        self._fill(call, memory, prepared, now_ms, self._reader.one_hot(situation.context), weights)
+        one_hot = self._reader.one_hot(targeting.context.context)
+        call = self._session.bound(len(cached.candidates.rows))
+        self._fill(call, inputs, one_hot, weights)
         call.run()
-        if own is None:
-            scores = fused(call.logits, weights)
-            base, base_ranking = prepared.weighted_by(weights)
-        else:
-            with np.errstate(over="ignore", invalid="ignore"):
-                base, scores = fused(prepared.logits, weights), fused(call.logits, weights)
-            base_ranking = by_score(base)
-        if not _are_finite(scores):
-            if own is not None and np.isfinite(call.logits).all():
-                raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {own!r} overflow; pass smaller ones")
-            raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
-        setting = self._setting(
-            memory, prepared, evaluated, now_ms, request.utc_offset_s, request.limit, request.seed, request.number
-        )
+        scored = _scored(call.logits, cached, weights, own)
+        policy = self.policy.rules
         model_weight = warm_up_weight(policy, call.events_held()) if policy.full_events else 1.0
-        arranged = arrange(setting, base, scores, model_weight)
-        if arranged.stages.final is not scores and not _are_finite(arranged.stages.final):
+        result = apply_policy(inputs, scored.base, scored.model, model_weight)
+        final = result.stages.final
+        if final is not scored.model and not _are_finite(final):
             raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
-        rule = evaluated.weight_rule if own is None else ""
-        trace = Trace(
-            request.last_seq,
-            request.generation,
-            policy,
-            situation,
-            given,
+        evidence = Evidence(
+            inputs,
+            targeting.given,
+            self._evidence.window(memory.window),
+            call.counters.copy(),
+            one_hot,
             weights,
-            rule,
-            model_weight,
-            setting.cost_weight,
-            setting.budget_left,
-            request.utc_offset_s,
+            user_states=memory.machines.user_states() if self._has_user_machines else (),
+            free_at_ms=result.free_at_ms,
         )
-        return self._decision(setting, arranged, base_ranking, given, trace=trace)
+        self._evidence.add(evidence)
+        trace = Trace(
+            result=result,
+            base_order=scored.base_order,
+            costs=cached.candidates.costs,
+            known=None,
+            limit=request.slate.limit,
+            weight_rule=evaluated.weight_rule if own is None else "",
+            model_weight=model_weight,
+            evidence=evidence,
+        )
+        return self._decision(inputs, targeting, trace)
 
     def _base_order(
         self,
         memory: Memory,
-        prepared: CandidateSet,
+        cached: CachedCandidates,
         request: Request,
-        situation: TargetingContext,
-        given: tuple[int, ...],
+        targeting: _Targeting,
         code: ErrorCode,
         detail: str,
     ) -> Decision:
-        limit = request.limit if _is_limit(request.limit) else None
-        now_ms = request.now_ms
-        evaluated = prepared.evaluated(self._policy, memory, situation, now_ms)
-        setting = self._setting(
-            memory, prepared, evaluated, now_ms, request.utc_offset_s, limit, request.seed, request.number
+        """Returns the base order under the rules that need no scores."""
+        slate, candidates = request.slate, cached.candidates
+        if not _is_limit(slate.limit):
+            slate = slate._replace(limit=None)
+        inputs = self.policy_inputs(memory, cached, targeting.context, request.moment, slate)
+        trace = Trace(
+            result=apply_without_model(inputs),
+            base_order=candidates.order,
+            costs=candidates.costs,
+            known=candidates.rows > 0,
+            limit=slate.limit,
         )
-        arranged = base_arranged(setting)
-        return self._decision(
-            setting, arranged, prepared.order, given, error=code, detail=detail, known=prepared.rows > 0
-        )
+        return self._decision(inputs, targeting, trace, code, detail)
 
     def _decision(
         self,
-        setting: Setting,
-        arranged: Arranged,
-        base_ranking: I64,
-        given: tuple[int, ...],
-        *,
+        inputs: PolicyInputs,
+        targeting: _Targeting,
+        trace: Trace,
         error: ErrorCode = ErrorCode.NONE,
         detail: str = "",
-        known: Mask | None = None,
-        trace: Trace | None = None,
     ) -> Decision:
-        bundle, prepared = self._bundle, setting.prepared
+        bundle, result = self._bundle, trace.result
         return Decision(
-            id=setting.number,
-            time_ms=setting.now_ms,
+            id=inputs.slate.number,
+            time_ms=inputs.moment.now_ms,
             scene=bundle.scene,
             model_version=bundle.model_version,
-            policy_version=self._policy.version,
+            policy_version=self.policy.rules.version,
             error=error,
             detail=detail,
-            base=prepared.base,
-            stages=arranged.stages,
-            base_ranking=base_ranking,
-            dropped_bits=arranged.dropped_bits,
-            standing=arranged.standing,
-            pinned=arranged.pinned,
-            draw=arranged.draw,
-            costs=prepared.costs,
-            known=known,
-            limit=setting.limit,
-            retry_at_ms=None if len(arranged.standing) else self._retry_at_ms(setting, arranged, given),
+            base=inputs.candidates.base,
+            retry_at_ms=None if len(result.eligible_order) else self._retry_at_ms(inputs, result, targeting),
             trace=trace,
         )
 
-    def _retry_at_ms(self, setting: Setting, arranged: Arranged, given: tuple[int, ...]) -> int | None:
-        """Where nobody stands, the first moment at which time alone lets one stand.
+    def _retry_at_ms(self, inputs: PolicyInputs, result: PolicyResult, targeting: _Targeting) -> int | None:
+        """Returns the first moment at which time alone makes a candidate eligible, where none is now.
 
-        When one rule lets go another may hold by then, so each moment is looked at anew.
+        When one rule frees a candidate another may suppress it by then, so each moment is evaluated anew.
         """
-        memory, prepared, bits = setting.memory, setting.prepared, arranged.dropped_bits
+        memory, bits = inputs.memory, result.dropped_bits
+        cached, numbers = self._cache.of(inputs.candidates.base), targeting.context.numbers
         for _ in range(MOMENTS_LOOKED_AT):
-            at_ms = None if bits is None else self._first_free_ms(setting, bits, given)
+            at_ms = None if bits is None else self._first_free_ms(inputs, bits, targeting.given)
             if at_ms is None:
                 return None
-            situation = self._situation(memory, at_ms, given, setting.evaluated.situation.numbers)
-            evaluated = prepared.evaluated(self._policy, memory, situation, at_ms)
-            setting = self._setting(memory, prepared, evaluated, at_ms, setting.utc_offset_s, setting.limit)
-            bits, _ = dropped(setting)
+            context = self._targeting(memory, at_ms, targeting.given, numbers).context
+            moment = inputs.moment._replace(now_ms=at_ms)
+            inputs = self.policy_inputs(memory, cached, context, moment, inputs.slate)
+            bits = suppressed(inputs).bits
             if bits is None or not bits.all():
                 return at_ms
         return None  # such as quiet hours all around the clock
 
-    def _first_free_ms(self, setting: Setting, bits: I64, given: tuple[int, ...]) -> int | None:
-        """When the rules that hold one of the candidates now have let it go, if only time passes; all are dropped."""
-        prepared, now_ms = setting.prepared, setting.now_ms
-        ends = setting.memory.caps.free_at(prepared.cap_cells, now_ms)
+    def _first_free_ms(self, inputs: PolicyInputs, bits: I64, given: tuple[int, ...]) -> int | None:
+        """Returns when the rules that suppress one of the candidates free it, if only time passes; all are suppressed."""
+        candidates, now_ms = inputs.candidates, inputs.moment.now_ms
+        free_at_ms = inputs.memory.caps.free_times(candidates.cap_cells)
+        ends = self.policy.caps.capped_until(free_at_ms, now_ms).max(axis=0, initial=0)
         # Of most candidates caps and cooldowns are all there is to say; rules are named only for the others.
         is_counted = ((bits & ~_COUNTED) == 0) & (ends > 0)
         first = int(ends[is_counted].min(initial=NEVER_MS))
         if not is_counted.all():
-            from edge_sdk.policy.suppressions import Held, Suppressions  # seldom needed: 2 ms of an import
+            from edge_sdk.policy.suppressions import SuppressionInputs, Suppressions  # seldom needed: 2 ms of an import
 
-            held = Held(
-                setting.policy,
-                setting.memory,
-                prepared.candidates,
-                setting.evaluated.situation,
-                given,
-                self._bundle.machine_fields,
-                now_ms,
-                setting.utc_offset_s,
-                prepared.costs,
+            asked = SuppressionInputs(
+                policy=self.policy,
+                candidates=candidates.candidates,
+                context=inputs.evaluated.context,
+                given=given,
+                machine_fields=self._bundle.machine_fields,
+                states=inputs.memory.machines,
+                free_at_ms=free_at_ms,
+                moment=inputs.moment,
+                costs=candidates.costs,
             )
-            found = Suppressions.found(held, np.where(is_counted, 0, bits)).first_free_ms()
+            found = Suppressions.found(asked, np.where(is_counted, 0, bits)).first_free_ms()
             first = first if found is None else min(first, found)
         return None if first >= NEVER_MS else first
 
-    def _fill(
-        self, call: BoundInputs, memory: Memory, prepared: CandidateSet, now_ms: int, one_hot: F32, weights: F32
-    ) -> None:
+    def _fill(self, call: BoundInputs, inputs: PolicyInputs, one_hot: F32, weights: F32) -> None:
+        """Writes what the graph reads into its bound inputs."""
+        candidates, memory, now_ms = inputs.candidates, inputs.memory, inputs.moment.now_ms
         if call.takes_rows:
-            _fill_rows(call.inputs, memory, prepared, now_ms, one_hot, weights)
+            raw = call.inputs
+            memory.fill_window(now_ms, raw.event_item, raw.event_kind, raw.event_age_s, raw.event_value)
+            memory.fill_counters(now_ms, candidates.slots, raw.counters)
+            fill_candidates(raw, candidates, one_hot, weights)
             return
         call.follow(memory.window, now_ms)
-        memory.fill_counters(now_ms, prepared.slots, call.counters)
-        call.hold(prepared.rows, prepared.logits, one_hot)
+        memory.fill_counters(now_ms, candidates.slots, call.counters)
+        call.hold(candidates.rows, candidates.logits, one_hot)
 
 
-def _fill_rows(
-    inputs: ModelInputs, memory: Memory, prepared: CandidateSet, now_ms: int, one_hot: F32, weights: F32
-) -> None:
-    memory.fill_window(now_ms, inputs.event_item, inputs.event_kind, inputs.event_age_s, inputs.event_value)
-    memory.fill_counters(now_ms, prepared.slots, inputs.counters)
+_NO_BUDGET: Final = float("inf")
+
+
+def fill_candidates(inputs: ModelInputs, candidates: CandidateSet, one_hot: F32, weights: F32) -> None:
+    """Writes candidates, context and weights into a graph's inputs."""
     inputs.context[:] = one_hot
-    inputs.candidate[:] = prepared.rows
-    inputs.base_logits[:] = prepared.logits
+    inputs.candidate[:] = candidates.rows
+    inputs.base_logits[:] = candidates.logits
     inputs.weights[:] = weights
+
+
+def _scored(logits: F32, cached: CachedCandidates, weights: F32, own: object) -> _Scored:
+    """Returns base and model scores.
+
+    Args:
+        logits: (C, K) of the model.
+        cached: the candidates.
+        weights: (K,) in force.
+        own: the weights that the caller gave; None = the policy's.
+
+    Raises:
+        RequestError: the scores are not finite.
+    """
+    if own is None:
+        model = fused(logits, weights)
+        base, base_order = cached.weighted_by(weights)
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            base, model = fused(cached.candidates.logits, weights), fused(logits, weights)
+        base_order = by_score(base)
+    if not _are_finite(model):
+        if own is not None and np.isfinite(logits).all():
+            raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {own!r} overflow; pass smaller ones")
+        raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
+    return _Scored(weights, base, base_order, model)
 
 
 def _are_finite(scores: F32) -> bool:

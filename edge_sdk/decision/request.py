@@ -1,4 +1,4 @@
-"""What `Engine.rank` was asked, and how a policy reads it."""
+"""The request: what `Engine.rank` was asked, and how a policy reads it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_sdk.errors import ErrorCode
 from edge_sdk.limits import CONTEXTS_KEPT
+from edge_sdk.policy.pipeline import Moment, SlateRequest
 from edge_sdk.policy.rules import Policy
 from edge_sdk.types import F32
 
@@ -20,15 +21,10 @@ _NOT_GIVEN: Final = float("inf")
 class Request(NamedTuple):
     """What `Engine.rank` was asked, and when."""
 
-    number: int  # the decision's id
-    now_ms: int
-    utc_offset_s: int  # of local time
-    seed: int
-    last_seq: int  # newest event that the memory holds
-    generation: object  # of the trace
+    moment: Moment
+    slate: SlateRequest  # its limit is as the app gave it, not checked yet
     context: Mapping[str, str] | None
     attributes: Mapping[str, float] | None
-    limit: int | None
     weights: Mapping[str, float] | None
 
 
@@ -41,7 +37,7 @@ class RequestError(Exception):
 
 
 class RequestReader:
-    """Of one policy. What an app asks again and again is kept read."""
+    """Reads requests under one policy. What an app asks again and again is cached."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -115,6 +111,6 @@ class RequestReader:
         return vector
 
     def forget(self) -> None:
-        """Drop what is kept of earlier requests."""
+        """Drops what is cached of earlier requests."""
         self._chosen.clear()
         self._one_hot.clear()

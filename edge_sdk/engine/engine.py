@@ -20,9 +20,10 @@ from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
-from edge_sdk.bundle.selftest import model_shape, tested_session
+from edge_sdk.bundle.selftest import tested_session
 from edge_sdk.clock import Clock, system_clock
 from edge_sdk.decision.decision import Decision
+from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.decision.request import Request
 from edge_sdk.errors import (
@@ -35,9 +36,9 @@ from edge_sdk.errors import (
 )
 from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S, TIME_MS_MAX
 from edge_sdk.log.event_input import FLOAT32_MAX, as_float32, checked_columns, id_of, listed, within_range
-from edge_sdk.model.inputs import ModelInputs
 from edge_sdk.model.session import ModelSession
 from edge_sdk.policy.conditions import ContextField
+from edge_sdk.policy.pipeline import Moment, SlateRequest
 from edge_sdk.state.durability import DURABILITIES, Durability
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.state.policy_file import PolicyStore, Trust
@@ -76,7 +77,8 @@ class Engine:
         self._state, self._bundle, self._ranker, self._policies = state, bundle, ranker, policies
         self._clock, self._utc_offset_s, self._durability, self._seed = clock, utc_offset_s, durability, seed
         self._policy_error = policy_error
-        self._maker = DecisionMaker(bundle, ranker)
+        self._evidence = EvidenceStore()
+        self._maker = DecisionMaker(bundle, ranker, self._evidence)
         self._lock = threading.Lock()
         self._acquire, self._release = self._lock.acquire, self._lock.release
         self._closed = False
@@ -280,19 +282,8 @@ class Engine:
             state, maker, now_ms = self._state, self._maker, within_range(self._clock())
             state.last_decision = number = state.last_decision % 0xFFFFFFFF + 1
             seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
-            offset_s = self._local_offset_s(now_ms) if maker.looks_at_local_time else 0
-            request = Request(
-                number,
-                now_ms,
-                offset_s,
-                seed,
-                state.log.last_seq,
-                state.generation,
-                context,
-                attributes,
-                limit,
-                weights,
-            )
+            offset_s = self._local_offset_s(now_ms) if maker.reads_local_time else 0
+            request = Request(Moment(now_ms, offset_s), SlateRequest(limit, seed, number), context, attributes, weights)
             decision = maker.decide(state.memory, base, request)
             self._decisions += 1
             if decision.error:
@@ -310,10 +301,12 @@ class Engine:
         with self._lock:
             if self._closed:
                 self._refuse()
-            if decision.trace is None or decision.trace.generation is not self._state.generation:
+            evidence = decision.trace.evidence
+            if evidence is None or evidence.is_gone or not self._evidence.owns(evidence):
                 return False
             now_ms = self._now()
-            return self._maker.is_still_valid(self._state.memory, decision, now_ms, self._local_offset_s(now_ms))
+            moment = Moment(now_ms, self._local_offset_s(now_ms))
+            return self._maker.is_still_valid(self._state.memory, decision, moment)
 
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
         """Record that the first `count` offers of a decision were on the screen, or sent (None = all of them).
@@ -331,7 +324,7 @@ class Engine:
             kind = self._shown_kinds.get(channel)
             if kind is None:
                 raise UnknownOutcomeError(f"shown in {channel}" if channel else "shown", ())
-            cost = float(decision.costs[index])
+            cost = float(decision.trace.costs[index])
             self.record(kind, item=decision.candidates[index], value=cost, decision=decision.id)
 
     def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:
@@ -350,36 +343,34 @@ class Engine:
         self.record(kind, item=offer, value=value, decision=decision.id)
 
     def explain(self, decision: Decision) -> Explanations:
-        """Take a decision's scores and places apart: base logit, what each event added, what the policy did, and why a
-        rule left an offer out.
+        """Explains a decision: base logit, what each event added, what the policy did, and why a rule suppressed an offer.
 
-        The state at the decision is rebuilt from the event log if events came after it.
+        A decision explains itself: what it was made from is kept as long as the app keeps the decision, whatever was
+        recorded, shown or installed since. Only `erase` ends it. An app that keeps more than 256 decisions can have the
+        newest 256 explained.
 
         Returns:
             One for each of `decision.offers`, in their order, then one for each of the dropped.
 
         Raises:
             InvalidValueError: the decision is the bare base order (`error` is set): there is nothing to take apart.
-            ExplanationGoneError: events came after the decision, and the log has dropped some that it was made from;
-                or the log was erased or another policy installed since, or another engine made the decision.
+            ExplanationGoneError: events were erased since, another engine made the decision, or the app keeps more than
+                256 newer ones.
             RuntimeError: the engine is closed.
         """
         with self._lock:
             if self._closed:
                 self._refuse()
-            trace = decision.trace
-            if trace is None:
+            evidence = decision.trace.evidence
+            if evidence is None:
                 raise InvalidValueError("decision", decision.error.name)
-            memory = self._state.memory_at(trace.last_seq) if trace.generation is self._state.generation else None
-            if memory is None:
+            if evidence.is_gone or not self._evidence.owns(evidence):
                 raise ExplanationGoneError(decision.id)
             if self._explainer is None:
                 from edge_sdk.explain.explainer import Explainer  # many an app never explains: 4 ms of the import
 
                 self._explainer = Explainer(self._bundle)
-            inputs = ModelInputs.empty(model_shape(self._bundle), len(decision.candidates))
-            self._maker.fill(inputs, memory, decision)
-            return self._explainer.explain(decision, inputs, memory)
+            return self._explainer.explain(decision, evidence)
 
     def message(self, decision: Decision, offer: str, *, language: str = "en") -> str:
         """The sentence for an offer of a decision: its variant's text, the slots filled from what this device knows.
@@ -407,8 +398,9 @@ class Engine:
     def install_policy(self, policy: bytes) -> None:
         """Put another policy in force, without a new model: what `cloud-export policy` wrote, signed.
 
-        Counters, caps and states go on where both policies count the same. It holds after a restart too, and under a
-        new bundle, until a bundle's own policy is as new. Killed in between, the former or the new one is in force.
+        Counters, caps and states go on. Where both policies count the same events the same way, nothing else happens:
+        the cost does not depend on how much the log holds. The policy stays in force after a restart, and under a new
+        bundle until that bundle's own policy is as new. Killed in between, the former or the new one is in force.
 
         Raises:
             PolicyNotNewerError: its version is not above that of the policy in force.
@@ -422,16 +414,19 @@ class Engine:
                 self._refuse()
             bundle = with_policy(self._bundle, self._policies.check(policy, self._bundle))
             self._policies.prepare(policy)
-            self._state.adopt(bundle.layout)
+            counts_differently = bundle.layout.counts_differently(self._bundle.layout)
+            if counts_differently:
+                self._state.adopt(bundle.layout)
             try:
                 self._policies.activate()
             except StateUnusableError:
-                try:
-                    self._state.adopt(self._bundle.layout)
-                except StateUnusableError:  # then the new one is in force until the engine is opened again
-                    self._rule_by(bundle)
+                if counts_differently:
+                    try:
+                        self._state.adopt(self._bundle.layout)
+                    except StateUnusableError:  # then the new policy is in force until the engine is opened again
+                        self._put_in_force(bundle)
                 raise
-            self._rule_by(bundle)
+            self._put_in_force(bundle)
 
     def erase(
         self,
@@ -593,14 +588,14 @@ class Engine:
     def _now(self) -> int:
         return within_range(self._clock())
 
-    def _rule_by(self, bundle: Bundle) -> None:
-        """Put a bundle's policy in force; memory is of its layout already."""
-        self._bundle, self._policy_error, self._explainer, self._messenger = bundle, "", None, None
-        self._maker = DecisionMaker(bundle, self._ranker)
+    def _put_in_force(self, bundle: Bundle) -> None:
+        """Puts a bundle's policy in force; memory counts what it needs already."""
+        self._bundle, self._policy_error, self._messenger = bundle, "", None
+        self._maker = DecisionMaker(bundle, self._ranker, self._evidence)
 
     def _local_offset_s(self, now_ms: int) -> int:
         """Asked for only where a rule looks at local time: the system's answer takes a microsecond."""
-        return int(self._utc_offset_s(now_ms)) if self._maker.looks_at_local_time else 0
+        return int(self._utc_offset_s(now_ms)) if self._maker.reads_local_time else 0
 
     def _name(self, item: str) -> int:
         """The id of an item name not met lately."""

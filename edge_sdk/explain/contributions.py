@@ -9,12 +9,9 @@ import numpy as np
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.explain.contribution import Contribution, ContributionSource, age_in_words
 from edge_sdk.memory.decay import TICKS_A_HALF_LIFE
-from edge_sdk.memory.memory import Memory
 from edge_sdk.model.inputs import ModelInputs
-from edge_sdk.policy.conditions import TargetingContext
 from edge_sdk.policy.rules import Boost
-from edge_sdk.policy.targeting import Candidates, match_targets, selected
-from edge_sdk.types import F32, F64, I64, Mask
+from edge_sdk.types import F32, F64, I64
 from edge_sdk.vocabulary import U32
 
 
@@ -135,20 +132,8 @@ def counter_labels(tables: WindowTables) -> tuple[str, ...]:
     return tuple(f"earlier {kind} of the {whose}" for whose in ("offer", "offer's category") for kind in tables.counted)
 
 
-# ---- the operator's boosts ----
-
-
-def boosts_applied(
-    boosts: tuple[Boost, ...], candidates: Candidates, situation: TargetingContext, memory: Memory, now_ms: int
-) -> list[tuple[Contribution, Mask]]:
-    """The boosts that are in force, each as a term with the candidates (C,) that it was added to."""
-    applied = []
-    for boost in boosts:
-        if boost.when.match_user(situation):
-            mask = selected(boost.selection, candidates)
-            if boost.when.of_target:
-                mask = mask & match_targets(boost.when, memory, candidates.rows, now_ms)
-            has_conditions = bool(boost.when.of_user or boost.when.of_target)
-            source = ContributionSource.CONTEXT if has_conditions else ContributionSource.BIAS
-            applied.append((Contribution(boost.name, float(boost.add), source), mask))
-    return applied
+def boost_contribution(rule: Boost) -> Contribution:
+    """Returns what a boost in force adds to the score of each candidate that it applies to."""
+    has_conditions = bool(rule.when.of_user or rule.when.of_target)
+    source = ContributionSource.CONTEXT if has_conditions else ContributionSource.BIAS
+    return Contribution(rule.name, float(rule.add), source)

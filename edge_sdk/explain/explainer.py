@@ -11,20 +11,18 @@ import numpy as np
 
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.decision.decision import Decision
+from edge_sdk.decision.evidence import Evidence
 from edge_sdk.errors import BundleInvalidError, InvalidValueError
 from edge_sdk.explain.contribution import Contribution, ContributionSource
-from edge_sdk.explain.contributions import WindowTables, boosts_applied, counter_labels, decomposed, events_named
+from edge_sdk.explain.contributions import WindowTables, boost_contribution, counter_labels, decomposed, events_named
 from edge_sdk.explain.explanation import Explanation
 from edge_sdk.explain.rank_changes import PlacesByStep, places_by_step
 from edge_sdk.explain.wording import Phrasebook
-from edge_sdk.memory.memory import Memory
 from edge_sdk.model.inputs import ModelInputs, graph_inputs
 from edge_sdk.model.projection import Projection
 from edge_sdk.model.session import make_session
-from edge_sdk.policy.rules import Policy
-from edge_sdk.policy.suppressions import Held, Suppressions
-from edge_sdk.policy.targeting import Candidates
-from edge_sdk.types import F32, F64, I64, Mask
+from edge_sdk.policy.suppressions import SuppressionInputs, Suppressions
+from edge_sdk.types import F32, F64, Mask
 
 
 class Explanations(Sequence[Explanation]):
@@ -43,13 +41,13 @@ class Explanations(Sequence[Explanation]):
         words: Callable[[str], Phrasebook],
     ) -> None:
         """Use `Engine.explain`."""
-        self._decision, self._share, self._boosts, self._obstacles = decision, share, boosts, suppressions
+        self._decision, self._share, self._boosts, self._suppressions = decision, share, boosts, suppressions
         self._words = words
         self._indices = decision.order.tolist()
         self._listed = len(self._indices)
-        if decision.dropped_bits is not None:
-            ranking = decision.base_ranking
-            self._indices += ranking[decision.dropped_bits[ranking] != 0].tolist()
+        bits, base_order = decision.trace.result.dropped_bits, decision.base_order
+        if bits is not None:
+            self._indices += base_order[bits[base_order] != 0].tolist()
 
     def of(self, offer: str) -> Explanation:
         """The first of that offer.
@@ -77,6 +75,7 @@ class Explanations(Sequence[Explanation]):
         if isinstance(at, slice):
             return tuple(self[number] for number in range(*at.indices(len(self))))
         decision, index = self._decision, self._indices[at]
+        stages = decision.trace.result.stages
         channels, variants = decision.base.channels, decision.base.variants
         place = range(len(self))[at] + 1
         return Explanation(
@@ -85,11 +84,11 @@ class Explanations(Sequence[Explanation]):
             variant=variants[index] if variants else "",
             place=place if place <= self._listed else 0,
             base_place=int(self._places.places[0, index]),
-            base=float(decision.stages.base[index]),
-            score=float(decision.stages.final[index]),
-            contributions=tuple(sorted(self._terms(index), key=lambda term: -abs(term.value))),
+            base=float(stages.base[index]),
+            score=float(stages.final[index]),
+            contributions=tuple(sorted(self._contributions(index), key=lambda term: -abs(term.value))),
             rank_changes=self._places.rank_changes(index),
-            suppressions=self._obstacles.of(index),
+            suppressions=self._suppressions.of(index),
             time_ms=decision.time_ms,
             words=self._words,
         )
@@ -106,10 +105,10 @@ class Explanations(Sequence[Explanation]):
     def _places(self) -> PlacesByStep:
         return places_by_step(self._decision)
 
-    def _terms(self, index: int) -> list[Contribution]:
+    def _contributions(self, index: int) -> list[Contribution]:
         contributions = self._share.contributions(index)
         contributions += [term for term, mask in self._boosts if mask[index]]
-        stages = self._decision.stages
+        stages = self._decision.trace.result.stages
         steps = (
             ("score_bound", stages.model, stages.adjusted),
             ("cost", stages.boosted, stages.priced),
@@ -187,37 +186,49 @@ class Explainer:
         """What each event brings with its share of the counters (N, C); what the counters bring beyond (C, 2·KC)."""
         return decomposed(self.tables, inputs, *self.contributions(inputs))
 
-    def explain(self, decision: Decision, inputs: ModelInputs, memory: Memory) -> Explanations:
-        """Take a decision apart.
+    def explain(self, decision: Decision, evidence: Evidence) -> Explanations:
+        """Explains a decision from its evidence alone: nothing that happened since plays a part.
 
         Args:
-            decision: one with a trace.
-            inputs: those that it was made from; kept, so nobody else may write to them.
-            memory: as it was at the decision.
+            decision: one with evidence.
+            evidence: of the decision.
         """
-        trace, now_ms = decision.trace, decision.time_ms
-        assert trace is not None
-        share = ModelShare(self.tables, inputs, *self.decomposed(inputs))
-        candidates = Candidates(inputs.candidate.astype(np.int64), _channels(decision, trace.policy))
-        boosts = boosts_applied(trace.policy.boosts, candidates, trace.situation, memory, now_ms)
-        held = Held(
-            trace.policy,
-            memory,
-            candidates,
-            trace.situation,
-            trace.given,
-            self._machine_fields,
-            now_ms,
-            trace.utc_offset_s,
-            decision.costs,
+        inputs = evidence.inputs
+        read = model_inputs(evidence)
+        asked = SuppressionInputs(
+            policy=inputs.policy,
+            candidates=inputs.candidates.candidates,
+            context=inputs.evaluated.context,
+            given=evidence.given,
+            machine_fields=self._machine_fields,
+            states=inputs.memory.machines.frozen(
+                evidence.user_states, inputs.candidates.rows, inputs.evaluated.target_states
+            ),
+            free_at_ms=evidence.free_at_ms,
+            moment=inputs.moment,
+            costs=decision.trace.costs,
         )
-        suppressions = Suppressions.found(held, decision.dropped_bits)
-        return Explanations(decision, share, boosts, suppressions, self._words)
+        return Explanations(
+            decision,
+            ModelShare(self.tables, read, *self.decomposed(read)),
+            [(boost_contribution(rule), mask) for rule, mask in inputs.evaluated.boosts],
+            Suppressions.found(asked, decision.trace.result.dropped_bits),
+            self._words,
+        )
 
 
-def _channels(decision: Decision, policy: Policy) -> I64 | None:
-    names = decision.base.channels
-    if names is None:
-        return None
-    index = {channel.name: at for at, channel in enumerate(policy.channels)}
-    return np.array([index[name] for name in names], np.int64)
+def model_inputs(evidence: Evidence) -> ModelInputs:
+    """Returns what the model read for a decision, as rows."""
+    candidates = evidence.inputs.candidates
+    item, kind, age_s, value = evidence.window.read(evidence.inputs.moment.now_ms)
+    return ModelInputs(
+        event_item=item,
+        event_kind=kind,
+        event_age_s=age_s,
+        event_value=value,
+        counters=evidence.counters,
+        context=evidence.one_hot,
+        candidate=candidates.rows.astype(np.int32),
+        base_logits=candidates.logits,
+        weights=evidence.weights,
+    )

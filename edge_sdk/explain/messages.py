@@ -135,8 +135,8 @@ class Messenger:
             memory: as it is now.
             now_ms: the clock.
         """
-        standing, names = decision.standing.tolist(), decision.candidates
-        index = next((at for at in (*standing, *range(len(names))) if names[at] == offer), None)
+        eligible, names = decision.trace.result.eligible_order.tolist(), decision.candidates
+        index = next((at for at in (*eligible, *range(len(names))) if names[at] == offer), None)
         variants = decision.base.variants
         variant = variants[index] if variants is not None and index is not None and index < len(variants) else ""
         row = self._rows.get(offer, 0)
@@ -154,9 +154,11 @@ class Messenger:
                 states[rule.name] = rule.states[memory.machines.state(index, now_ms)]
             elif row:
                 states[rule.name] = rule.states[int(memory.machines.states(index, np.array([row]), now_ms)[0])]
-        trace = decision.trace
-        numbers = {} if trace is None else dict(zip(trace.policy.attributes, trace.situation.numbers, strict=True))
-        given = {name: number for name, number in numbers.items() if isfinite(number)}
+        given: dict[str, float] = {}
+        evidence = decision.trace.evidence
+        if evidence is not None and not evidence.is_gone:
+            names, numbers = evidence.inputs.policy.rules.attributes, evidence.inputs.evaluated.context.numbers
+            given = {name: number for name, number in zip(names, numbers, strict=True) if isfinite(number)}
         return LocalState(window_events(self._tables, kind, item, age_s, value), states, given)
 
 

@@ -12,12 +12,12 @@ from edge_sdk.decision.decision import Decision
 from edge_sdk.types import I64, by_score
 
 STEPS: Final = (
-    "eligibility",  # others do not stand, so those behind them close up
+    "eligibility",  # suppressed candidates leave, so those behind them move up
     "events",  # the model
-    "score_bound",  # too few events for the device's full say; the largest shift of a score
+    "score_bound",  # warm-up weight and max_score_change
     "boosts",
     "cost",
-    "rank_bound",  # the largest move
+    "rank_bound",  # max_rank_change
     "diversity",
     "exploration",
     "pins",
@@ -29,7 +29,7 @@ class RankChange:
     """A step that changed an offer's place."""
 
     step: str  # one of STEPS
-    before: int  # place, 1 = first; before the step "eligibility" among all candidates, then among those that stand
+    before: int  # place, 1 = first; before the step "eligibility" among all candidates, later among the eligible
     after: int
 
 
@@ -38,10 +38,10 @@ class PlacesByStep:
     """Every candidate's place after each step that can have moved it."""
 
     steps: tuple[str, ...]  # (T,)
-    places: I64  # (T + 1, C) from 1; the first row is the base order of all; 0 = it does not stand
+    places: I64  # (T + 1, C) from 1; the first row is the base order of all; 0 = it is not eligible
 
     def rank_changes(self, index: int) -> tuple[RankChange, ...]:
-        """A candidate's way from its base place to its place on the list; () when it does not stand."""
+        """Returns how a candidate came from its base place to its place on the list; () when it is not eligible."""
         column = self.places[:, index].tolist()
         if not column[-1]:
             return ()
@@ -50,20 +50,20 @@ class PlacesByStep:
 
 
 def places_by_step(decision: Decision) -> PlacesByStep:
-    """Places after each step: by the score of each stage, lower index first; then as drawn; then the list itself."""
-    stages, count = decision.stages, len(decision.candidates)
+    """Returns places after each step: by the score of each stage, lower index first; then as drawn; then as listed."""
+    (stages, _, _, eligible, _, draw), count = decision.trace.result, len(decision.candidates)
     scores = (stages.base, stages.model, stages.adjusted, stages.boosted, stages.priced, stages.bounded, stages.final)
-    orders = {STEPS[0]: decision.base_ranking}
+    orders = {STEPS[0]: decision.base_order}
     if not decision.error:
         for step, (before, after) in zip(STEPS[1:], pairwise(scores), strict=False):
             if after is not before:
                 orders[step] = by_score(after)
-        orders["exploration"] = decision.draw.order
-    orders["pins"] = decision.standing
-    stands = np.zeros(count, np.bool_)
-    stands[decision.standing] = True
+        orders["exploration"] = draw.order
+    orders["pins"] = eligible
+    is_eligible = np.zeros(count, np.bool_)
+    is_eligible[eligible] = True
     table = np.zeros((len(orders) + 1, count), np.int64)
-    table[0, decision.base_ranking] = np.arange(1, count + 1)
+    table[0, decision.base_order] = np.arange(1, count + 1)
     for row, order in zip(table[1:], orders.values(), strict=True):
-        row[order[stands[order]]] = np.arange(1, len(decision.standing) + 1)
+        row[order[is_eligible[order]]] = np.arange(1, len(eligible) + 1)
     return PlacesByStep(tuple(orders), table)

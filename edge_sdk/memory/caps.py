@@ -15,7 +15,6 @@ import numpy as np
 
 from edge_sdk.clock import NEVER_MS
 from edge_sdk.memory.targets import USER_ROW, Scope, target_rows
-from edge_sdk.reasons import Reason
 from edge_sdk.types import I32, I64, Mask
 
 # Index, per, limit, time in ms (0 = for ever), next places, times.
@@ -27,20 +26,13 @@ _versions: Final = counting(1)
 
 
 class CapRule(NamedTuple):
-    """One line of `[[policy.caps]]` or `[[policy.cooldowns]]`; a cooldown is a cap of limit 1."""
+    """What a frequency cap or a cooldown counts; a cooldown is a cap of limit 1."""
 
     kinds: tuple[int, ...]  # kind ids; an event of any of them counts
     per: Scope  # USER: every such event counts, also one about no item
     limit: int
     within_s: int  # 0 = for ever
     cooldown: bool
-    name: str = ""
-    channels: frozenset[int] = frozenset()  # the rule keeps out candidates of these alone; empty = of all
-
-    @property
-    def reason(self) -> Reason:
-        """The reason code of an offer that this rule takes out."""
-        return Reason.COOLING_DOWN if self.cooldown else Reason.CAPPED
 
 
 class CapCounts:
@@ -58,17 +50,12 @@ class CapCounts:
         # gathers all its candidates under all rules at once. 0 = free.
         self._free_of_all = np.zeros(1 + sum(sizes), np.int64)
         ends = _ends(sizes)
-        self._starts = ends[:-1]
         self._free_at_ms = [self._free_of_all[start:end] for start, end in pairwise(ends)]
         self._free_views = [column.data for column in self._free_at_ms]  # element writes at a third of numpy's cost
         self._all_free_at_ms = [0] * len(sizes)  # when the last target of a rule is free: mostly nothing to look at
-        self._last_free_ms = 0  # the last of these
-        self._newest_ms = 0  # of all events counted
-        self.version = next(_versions)  # another one, of all memories', whenever a target is held or let go
-        self._reaches = [_reach(rule.channels) for rule in self._rules]
-        self._bits = np.array([int(rule.reason) for rule in self._rules], np.int64)[:, None]
-        within = [2000 * rule.within_s if rule.within_s else NEVER_MS for rule in self._rules]
-        self._longest_ms = np.array(within, np.int64)[:, None]  # a hold that ends later is none
+        self.last_free_ms = 0  # the last of these: from then on no target of any rule is capped
+        self.newest_ms = 0  # time of the newest event that any rule counted
+        self.version = next(_versions)  # unique across memories; changes whenever a target becomes capped or free
         # All that one event needs in one tuple a rule: attribute look-ups would cost as much as the counting.
         self._counted: list[CountedRule] = [
             (index, int(rule.per), rule.limit, rule.within_s * 1000, self._next[index].data, self._times[index].data)
@@ -95,16 +82,16 @@ class CapCounts:
             for column in (self._times[index], self._next[index]):
                 column[:] = np.frombuffer(raw, np.int64, len(column), at)
                 at += column.nbytes
-            self._newest_ms = max(self._newest_ms, int(self._times[index].max(initial=0)))
-            self._hold_many(index, np.arange(1, len(self._next[index])))
+            self.newest_ms = max(self.newest_ms, int(self._times[index].max(initial=0)))
+            self._set_free_times(index, np.arange(1, len(self._next[index])))
         return at
 
     # ---- counting ----
 
     def add(self, rules: tuple[CountedRule, ...], time_ms: int, offer_row: int, category_row: int) -> None:
         """Count one event for the rules of its kind (`by_kind`); row 0 stands for none and is not counted."""
-        if time_ms > self._newest_ms:
-            self._newest_ms = time_ms
+        if time_ms > self.newest_ms:
+            self.newest_ms = time_ms
         for index, per, limit, within_ms, places, times in rules:
             row = offer_row if per == _OFFER else category_row if per == _CATEGORY else USER_ROW
             if row:
@@ -116,7 +103,7 @@ class CapCounts:
                 self._free_views[index][row] = free_at_ms
                 if free_at_ms > self._all_free_at_ms[index]:
                     self._all_free_at_ms[index] = free_at_ms
-                    self._last_free_ms = max(self._last_free_ms, free_at_ms)
+                    self.last_free_ms = max(self.last_free_ms, free_at_ms)
                 self.version = next(_versions)
 
     def add_many(self, index: int, times_ms: I64, rows: I32) -> None:
@@ -131,7 +118,7 @@ class CapCounts:
             for time_ms, row in zip(times_ms.tolist(), rows.tolist(), strict=True):
                 self.add((self._counted[index],), time_ms, row, row)
             return
-        self._newest_ms = max(self._newest_ms, int(times_ms.max()))
+        self.newest_ms = max(self.newest_ms, int(times_ms.max()))
         limit, places, times = self._rules[index].limit, self._next[index], self._times[index]
         counts = np.bincount(rows, minlength=len(places))
         start = _tail(rows, counts, limit)
@@ -146,7 +133,7 @@ class CapCounts:
         times[:limit] = counts[0] = 0  # row 0 is no target
         touched = np.flatnonzero(counts)
         places[touched] = (places.take(touched) + counts.take(touched)) % limit
-        self._hold_many(index, touched)
+        self._set_free_times(index, touched)
 
     def newest(self, index: int, rows: I64) -> I64:
         """Times of the newest events of some targets of a rule, (R, limit) oldest first; 0 = fewer so far."""
@@ -171,12 +158,12 @@ class CapCounts:
             theirs = np.pad(times_ms, ((0, 0), (limit - times_ms.shape[1], 0)))
             knows_more = np.count_nonzero(mine, axis=1) > np.count_nonzero(theirs, axis=1)
             times_ms = np.where(knows_more[:, None], mine, theirs)
-        self._newest_ms = max(self._newest_ms, int(times_ms.max(initial=0)))
+        self.newest_ms = max(self.newest_ms, int(times_ms.max(initial=0)))
         self._times[index].reshape(-1, limit)[rows] = times_ms[:, -limit:]
         self._next[index][rows] = 0
-        self._hold_many(index, rows)
+        self._set_free_times(index, rows)
 
-    def _hold_many(self, index: int, rows: I64) -> None:
+    def _set_free_times(self, index: int, rows: I64) -> None:
         """A rule holds a target until the oldest of its newest `limit` events is out of the rule's time."""
         rule = self._rules[index]
         oldest = self._times[index].take(rows * rule.limit + self._next[index].take(rows))
@@ -184,62 +171,21 @@ class CapCounts:
         self.version = next(_versions)
         self._free_at_ms[index][rows] = free_at_ms
         self._all_free_at_ms[index] = max(self._all_free_at_ms[index], int(free_at_ms.max(initial=0)))
-        self._last_free_ms = max(self._last_free_ms, self._all_free_at_ms[index])
+        self.last_free_ms = max(self.last_free_ms, self._all_free_at_ms[index])
 
     # ---- asking ----
 
-    def reasons_at(self, cells: I64, now_ms: int) -> tuple[I64 | None, int]:
-        """Reason bits of each candidate that a rule takes out now.
+    def free_times(self, cells: I64) -> I64:
+        """Returns when each candidate is free again under each rule, (R, C) in ms; 0 = it is not capped.
 
         Args:
             cells: (R, C) `cap_cells` of the candidates.
-            now_ms: the clock.
-
-        Returns:
-            (C,) 0 = free, None = all are free; and until when (exclusive) that holds, in ms, while `version` stays.
         """
-        if self._last_free_ms <= now_ms:
-            return None, NEVER_MS
-        free_at_ms = self._free_of_all.take(cells)
-        is_held: Mask = free_at_ms > now_ms
-        until_ms = int(free_at_ms[is_held].min(initial=NEVER_MS))
-        if self._newest_ms > now_ms:
-            # An event further ahead than the rule's own time was stamped by a clock that was wrong: it holds nothing.
-            is_held &= free_at_ms - now_ms <= self._longest_ms
-            until_ms = now_ms
-        bits: I64 = np.bitwise_or.reduce(is_held * self._bits, axis=0)
-        return (bits if bits.any() else None), until_ms
+        free_at_ms: I64 = self._free_of_all.take(cells)
+        return free_at_ms
 
-    def free_at(self, cells: I64, now_ms: int) -> I64:
-        """When the last of the rules that hold each candidate now lets it go, in ms; 0 = none holds it; (C,)."""
-        free_at_ms = self._free_of_all.take(cells)
-        is_held = (free_at_ms > now_ms) & (free_at_ms - now_ms <= self._longest_ms)
-        latest: I64 = (free_at_ms * is_held).max(axis=0, initial=0)
-        return latest
-
-    def reasons(self, offer_rows: I64, channels: I64 | None, now_ms: int) -> I64 | None:
-        """The same for candidates that are asked about once.
-
-        Args:
-            offer_rows: (C,) of the candidates.
-            channels: (C,) index of each candidate's channel; None = all 0.
-            now_ms: the clock.
-        """
-        cells = _cells(self._rules, self._offer_categories, self._starts, offer_rows, channels)
-        return self.reasons_at(cells, now_ms)[0]
-
-    def held_until(self, index: int, offer_rows: I64, channels: I64 | None, now_ms: int) -> I64:
-        """Until when a rule holds each candidate: in ms, 0 = it does not hold it now, `NEVER_MS` = for ever; (C,).
-
-        What it says of a rule is what `reasons` says: a candidate is held while `now_ms` is before its time.
-        """
-        is_held = self._is_held(index, offer_rows, channels, now_ms)
-        if is_held is None:
-            return np.zeros(len(offer_rows), np.int64)
-        return np.where(is_held, self._free_at_ms[index].take(self._targets(index, offer_rows)), 0)
-
-    def left(self, index: int, offer_rows: I64, size: int, now_ms: int) -> I64 | None:
-        """How many more events a rule lets each candidate's target have now.
+    def remaining(self, index: int, offer_rows: I64, size: int, now_ms: int) -> I64 | None:
+        """Returns how many more events a rule allows each candidate's target now.
 
         Of the ring of a target's newest events, those that are out of the rule's time, from the oldest on, may be
         followed by as many new ones.
@@ -283,61 +229,29 @@ class CapCounts:
         if not rule.within_s:
             never: Mask = times_ms == 0
             return never
-        if self._newest_ms <= now_ms:
+        if self.newest_ms <= now_ms:
             past: Mask = times_ms <= now_ms - rule.within_s * 1000
             return past
         over: Mask = (times_ms + rule.within_s * 1000 <= now_ms) | (times_ms > now_ms + rule.within_s * 1000)
         return over
 
-    def _is_held(self, index: int, offer_rows: I64, channels: I64 | None, now_ms: int) -> Mask | None:
-        """Whether a rule holds each candidate, (C,); None = none of them."""
-        # An event further ahead than the rule's own time was stamped by a clock that was wrong: it holds nothing.
-        within_s = self._rules[index].within_s
-        latest_ms = now_ms + 2000 * within_s if within_s else NEVER_MS
-        if self._rules[index].per == Scope.USER:  # one answer for all
-            if not now_ms < self._free_views[index][USER_ROW] <= latest_ms:
-                return None
-            is_held: Mask = np.ones(len(offer_rows), np.bool_)
-        else:
-            free_at_ms = self._free_at_ms[index].take(self._targets(index, offer_rows))
-            is_held = (free_at_ms > now_ms) & (free_at_ms <= latest_ms)
-        reach = self._reaches[index]
-        if reach is None:
-            return is_held
-        if channels is None:
-            return is_held if reach[0] else None
-        return is_held & reach.take(channels, mode="clip")
-
     def _targets(self, index: int, offer_rows: I64) -> I64:
         return _targets_of(self._rules[index].per, self._offer_categories, offer_rows)
 
 
-def cap_cells(
-    rules: Sequence[CapRule], offer_categories: I64, category_rows: int, offer_rows: I64, channels: I64 | None
-) -> I64:
-    """Where `CapCounts.reasons_at` finds each candidate under each rule, (R, C): the same in every memory of a layout.
+def cap_cells(rules: Sequence[CapRule], offer_categories: I64, category_rows: int, offer_rows: I64) -> I64:
+    """Returns where `CapCounts.free_times` finds each candidate under each rule, (R, C): one table for all memories.
 
     Args:
         rules: of the layout.
         offer_categories: category row of each offer row, (offers + 1,).
         category_rows: with row 0.
         offer_rows: (C,) of the candidates.
-        channels: (C,) index of each candidate's channel; None = all 0.
     """
-    sizes = [target_rows(rule.per, len(offer_categories), category_rows) for rule in rules]
-    return _cells(rules, offer_categories, _ends(sizes), offer_rows, channels)
-
-
-def _cells(
-    rules: Sequence[CapRule], offer_categories: I64, starts: list[int], offer_rows: I64, channels: I64 | None
-) -> I64:
-    of = np.zeros(len(offer_rows), np.int64) if channels is None else channels
+    starts = _ends([target_rows(rule.per, len(offer_categories), category_rows) for rule in rules])
     cells = np.zeros((len(rules), len(offer_rows)), np.int64)
     for row, rule, start in zip(cells, rules, starts, strict=False):
         row[:] = start + _targets_of(rule.per, offer_categories, offer_rows)
-        reach = _reach(rule.channels)
-        if reach is not None:
-            row[~reach.take(of, mode="clip")] = 0
     return cells
 
 
@@ -350,15 +264,6 @@ def _targets_of(per: Scope, offer_categories: I64, offer_rows: I64) -> I64:
     if per == Scope.OFFER:
         return offer_rows
     return offer_categories.take(offer_rows) if per == Scope.CATEGORY else np.full_like(offer_rows, USER_ROW)
-
-
-def _reach(channels: frozenset[int]) -> Mask | None:
-    """Whether a rule is about each channel, and at the end about every channel beyond; None = about all."""
-    if not channels:
-        return None
-    reach = np.zeros(max(channels) + 2, np.bool_)
-    reach[list(channels)] = True
-    return reach
 
 
 def _tail(rows: I32, counts: I64, limit: int) -> int:

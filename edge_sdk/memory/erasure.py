@@ -59,7 +59,7 @@ def inherit_untouched(
     for index, machine in enumerate(memory.layout.machines):
         rows = reach.untouched_rows(machine.kinds, machine.per)
         memory.machines.inherit(index, rows, old.machines.standing(index, rows))
-    budget = memory.layout.budget
+    budget = memory.layout.spending
     if budget and len(reach.untouched_rows(budget.kinds, Scope.USER)):
         memory.spending.inherit(old.spending)
 

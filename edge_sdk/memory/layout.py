@@ -1,4 +1,4 @@
-"""What a bundle says of memory: rows, kinds, half-lives, rules. Data without behaviour."""
+"""The layout of memory: rows, kinds, half-lives and the rules that count events. Data without behaviour."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules
-from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule
 from edge_sdk.memory.targets import Scope, target_rows
 from edge_sdk.types import I32, I64
@@ -26,7 +26,7 @@ class KindRule(NamedTuple):
 
 
 class MemoryLayout(NamedTuple):
-    """What a bundle says of memory."""
+    """What a bundle and the policy in force make memory count."""
 
     window: int  # N
     kinds: dict[int, KindRule]  # by kind id
@@ -39,9 +39,13 @@ class MemoryLayout(NamedTuple):
     derived: DerivedRules = NOTHING_DERIVED
     category_ids: tuple[int, ...] = ()  # crc32 of names, row 1 first; () = the rows stand for themselves
     machines: tuple[MachineRule, ...] = ()
-    budget: BudgetRule | None = None
+    spending: SpendingRule | None = None
     # crc32 of each machine's name and then of its states' names; () = the names are there to take them from
     machine_ids: tuple[tuple[int, ...], ...] = ()
+
+    def counts_differently(self, other: MemoryLayout) -> bool:
+        """Returns whether the caps or the budget of another policy of the same bundle count other events."""
+        return self.caps != other.caps or self.spending != other.spending
 
     @property
     def counter_features(self) -> int:

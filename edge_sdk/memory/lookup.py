@@ -39,7 +39,7 @@ class EventRows:
         # Of each cap, each machine, and the budget: index, which kind codes it looks at, what its targets are.
         self.capped = _looking(((rule.kinds, rule.per) for rule in layout.caps), codes)
         self.stepped = _looking(((rule.kinds, rule.per) for rule in layout.machines), codes)
-        self.spent = _looking([(layout.budget.kinds, Scope.USER)] if layout.budget else [], codes)
+        self.spent = _looking([(layout.spending.kinds, Scope.USER)] if layout.spending else [], codes)
         item_ids = _joined(layout.items.ids, layout.offers.ids)
         self._items = _Finder(item_ids)
         self.item_row = _with_unknown(_Finder(layout.items.ids).places(item_ids))

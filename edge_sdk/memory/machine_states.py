@@ -84,14 +84,21 @@ class States:
             self._shown_until_ms = due_ms
 
     def settled(self, row: int, now_ms: int) -> tuple[int, int]:
-        """The state that a target has by then, and since when."""
-        state, since_ms = self._views[0][row], self._views[1][row]
+        """Returns the state that a target has by then, and since when."""
+        return self.settle(self._views[0][row], self._views[1][row], now_ms)
+
+    def settle(self, state: int, since_ms: int, now_ms: int) -> tuple[int, int]:
+        """Returns what time alone makes of a state that was entered then, and since when."""
         step = self._timed[state]
         while step is not None and since_ms and now_ms - since_ms >= step[0]:
             since_ms += step[0]
             state = step[1]
             step = self._timed[state]
         return state, since_ms
+
+    def entered(self, row: int) -> tuple[int, int]:
+        """Returns the state that the newest event left a target in, and since when in ms."""
+        return self._views[0][row], self._views[1][row]
 
     def due_ms(self, state: int, since_ms: int) -> int:
         """When time steps a target that entered a state then; `NEVER_MS` = not at all."""

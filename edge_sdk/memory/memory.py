@@ -49,7 +49,7 @@ class Memory:
         self._refs: dict[int, tuple[int, int, int]] = {}
         self.caps = CapCounts(layout.caps, layout.offers.row_category, layout.category_rows)
         self.machines = Machines(layout.machines, layout.offers.row_category, layout.category_rows)
-        self.spending = Spending(layout.budget)
+        self.spending = Spending(layout.spending)
         self.deriver = Deriver(layout.derived)
         self._derived = frozenset(layout.derived.kinds)
         # What a kind feeds, in one look-up: its window row (0 = none), its counter (-1 = none), its caps, the rest.
@@ -99,7 +99,7 @@ class Memory:
                 self.spending.add(time_ms, value)
 
     def _rest(self, kind: int) -> tuple[tuple[Stepped, ...], bool] | None:
-        stepped, budget = self.machines.by_kind.get(kind, ()), self.layout.budget
+        stepped, budget = self.machines.by_kind.get(kind, ()), self.layout.spending
         is_spent = budget is not None and kind in budget.kinds
         return (stepped, is_spent) if stepped or is_spent else None
 

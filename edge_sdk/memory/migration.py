@@ -54,7 +54,11 @@ def inherit(memory: Memory, old: Memory) -> None:
     _take_counters(memory, old, match)
     _take_caps(memory, old, match)
     _take_machines(memory, old, match)
-    if memory.layout.budget and old.layout.budget and memory.layout.budget.period_s == old.layout.budget.period_s:
+    if (
+        memory.layout.spending
+        and old.layout.spending
+        and memory.layout.spending.period_s == old.layout.spending.period_s
+    ):
         memory.spending.inherit(old.spending)
     _take_states(memory, old)
 

@@ -12,7 +12,7 @@ from edge_sdk.types import F32, I64
 _STATE: Final = struct.Struct("<qd")  # period, spent in it
 
 
-class BudgetRule(NamedTuple):
+class SpendingRule(NamedTuple):
     """What counts as spending."""
 
     kinds: frozenset[int]  # kind ids of shown events; their value is the cost
@@ -27,7 +27,7 @@ class Spending:
     when it was ahead: then the meter starts anew, else it would stand still for as long as the clock had been wrong.
     """
 
-    def __init__(self, rule: BudgetRule | None) -> None:
+    def __init__(self, rule: SpendingRule | None) -> None:
         """Nothing spent; without a rule, for ever."""
         self.rule = rule
         self._period_ms = 1000 * max(1, rule.period_s) if rule else 1

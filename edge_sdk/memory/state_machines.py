@@ -7,7 +7,7 @@ them, ADR 13 why they are so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,7 +18,9 @@ from edge_sdk.types import I32, I64
 
 # Per, what the kind does in each state, the machine's states.
 Stepped = tuple[int, KindSteps, States]
+UserStates = tuple[tuple[int, int], ...]  # of each machine: state, and since when in ms
 STATES_MAX: Final = 255  # of one machine
+_NO_STATE: Final = (0, 0)  # of a machine per offer or category
 _OFFER, _CATEGORY = int(Scope.OFFER), int(Scope.CATEGORY)
 
 
@@ -84,6 +86,9 @@ class Machines:
         self._rules = tuple(rules)
         self._offer_categories = offer_categories
         self._states = [_states(rule, target_rows(rule.per, len(offer_categories), category_rows)) for rule in rules]
+        self._of_user = [
+            states if rule.per == Scope.USER else None for rule, states in zip(rules, self._states, strict=True)
+        ]
         self._steps = [{kind: _kind_steps(rule, kind) for kind in rule.kinds} for rule in self._rules]
         self.by_kind: dict[int, tuple[Stepped, ...]] = {
             kind: tuple(
@@ -165,6 +170,24 @@ class Machines:
             return offer_rows
         return self._offer_categories.take(offer_rows) if per == Scope.CATEGORY else np.full_like(offer_rows, USER_ROW)
 
+    def target_states(self, index: int, offer_rows: I64) -> TargetStates:
+        """Returns the states of each offer, or of its category, (C,), as the newest event left them."""
+        return self._states[index].standing(self._targets(index, offer_rows))
+
+    def user_states(self) -> UserStates:
+        """Returns the state of each machine of the user, as the newest event left it, and since when in ms."""
+        return tuple([states.entered(USER_ROW) if states is not None else _NO_STATE for states in self._of_user])
+
+    def frozen(self, user: UserStates, rows: I64, targets: Mapping[int, TargetStates]) -> FrozenStates:
+        """Returns a reader of states as they were: `user_states` and, by machine, `target_states` of some rows.
+
+        Args:
+            user: of every machine.
+            rows: (C,) the offer rows that `targets` is about.
+            targets: of the machines per offer or category that are read.
+        """
+        return FrozenStates(self._states, user, {row: at for at, row in enumerate(rows.tolist())}, targets)
+
     # ---- keeping ----
 
     def standing(self, index: int, rows: I64) -> TargetStates:
@@ -189,6 +212,42 @@ class Machines:
         for states in self._states:
             at += states.load(raw[at:])
         return at
+
+
+class FrozenStates:
+    """The states of the user's machines and of some targets at one moment; later events do not change them."""
+
+    def __init__(
+        self,
+        machines: Sequence[States],
+        user: UserStates,
+        places: Mapping[int, int],
+        targets: Mapping[int, TargetStates],
+    ) -> None:
+        """Use `Machines.frozen`."""
+        self._machines, self._user, self._places, self._targets = machines, user, places, targets
+
+    def state(self, index: int, at_ms: int) -> int:
+        """Returns the state of a machine of the user, if nothing but time has passed by then."""
+        return self._machines[index].settle(*self._user[index], at_ms)[0]
+
+    def user_changes_at(self, index: int, at_ms: int) -> int:
+        """Returns when the next step by time of a machine of the user is due, in ms; `NEVER_MS` = none."""
+        machine = self._machines[index]
+        return machine.due_ms(*machine.settle(*self._user[index], at_ms))
+
+    def state_of(self, index: int, offer_row: int, at_ms: int) -> int:
+        """Returns the state of an offer, or of its category, if nothing but time has passed by then."""
+        return self._machines[index].settle(*self._target(index, offer_row), at_ms)[0]
+
+    def changes_of(self, index: int, offer_row: int, at_ms: int) -> int:
+        """Returns when the next step by time of an offer, or of its category, is due, in ms; `NEVER_MS` = none."""
+        machine = self._machines[index]
+        return machine.due_ms(*machine.settle(*self._target(index, offer_row), at_ms))
+
+    def _target(self, index: int, offer_row: int) -> tuple[int, int]:
+        states, at = self._targets[index], self._places[offer_row]
+        return int(states.states[at]), int(states.since_ms[at])
 
 
 def _states(rule: MachineRule, rows: int) -> States:

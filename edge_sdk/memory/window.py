@@ -10,6 +10,7 @@ import numpy.typing as npt
 from edge_sdk.types import F32, I32, I64, Mask
 
 _NEVER: Final = 1 << 62  # time of an empty place: its age clamps to 0
+_EVENT_BYTES: Final = 20  # time 8, item 4, kind 4, value 4
 
 
 class Window:
@@ -27,10 +28,10 @@ class Window:
         self._shortest_ms = 0 if keep_ms is None else int(keep_ms.min())
         self._oldest_ms = _NEVER  # no event in the window is older: looking at all of them takes 3% of a decision
         # Written twice, N apart and backwards, so that "newest first" is always one contiguous slice.
-        self._item = np.zeros(2 * size, np.int32)
-        self._kind = np.zeros(2 * size, np.int32)
-        self._value = np.zeros(2 * size, np.float32)
-        self._time = np.full(2 * size, _NEVER, np.int64)
+        # One block, so that one move copies all of it.
+        self._block = np.zeros(2 * size * _EVENT_BYTES, np.uint8)
+        self._time, self._item, self._kind, self._value = _columns_of(self._block, size)
+        self._time.fill(_NEVER)
         self._columns: tuple[npt.NDArray[np.generic], ...] = (self._item, self._kind, self._value, self._time)
         self._at = 0
         # Whoever keeps something of each event knows by these what is new: as many events as `changes` grew by, all of
@@ -111,6 +112,10 @@ class Window:
             self.token = object()
         return bool(expired.any())
 
+    def copy(self) -> WindowCopy:
+        """Returns the events as they are now."""
+        return WindowCopy(self._block.copy(), self._at, self._size, self._keep_ms, (self.changes, self.token))
+
     def dump(self) -> bytes:
         """Items, kinds, values, times, newest first; the length depends on N alone."""
         return b"".join(column[self._at : self._at + self._size].tobytes() for column in self._columns)
@@ -125,3 +130,43 @@ class Window:
         self._oldest_ms = int(self._time.min())
         self.token = object()
         return at
+
+
+class WindowCopy:
+    """The last N events as they were at one moment."""
+
+    __slots__ = ("_at", "_block", "_keep_ms", "_size", "_version")
+
+    def __init__(
+        self, block: npt.NDArray[np.uint8], at: int, size: int, keep_ms: I64 | None, version: tuple[int, object]
+    ) -> None:
+        """Use `Window.copy`."""
+        self._block, self._at, self._size, self._keep_ms, self._version = block, at, size, keep_ms, version
+
+    def is_of(self, window: Window) -> bool:
+        """Returns whether no event came into the window, and none left it, since the copy was made."""
+        changes, token = self._version
+        return changes == window.changes and token is window.token
+
+    def read(self, now_ms: int) -> tuple[I32, I32, F32, F32]:
+        """Returns items, kinds, ages in seconds and values, each (N,), as `Window.fill` would have given them."""
+        part = slice(self._at, self._at + self._size)
+        times, items, kinds, values = _columns_of(self._block, self._size)
+        item, kind, value = items[part].copy(), kinds[part].copy(), values[part].copy()
+        ages_ms = np.maximum(now_ms - times[part], 0)
+        age_s = (ages_ms / 1000.0).astype(np.float32)
+        if self._keep_ms is not None:
+            expired = ages_ms > self._keep_ms.take(kind)
+            item[expired] = kind[expired] = 0
+            age_s[expired] = value[expired] = 0
+        return item, kind, age_s, value
+
+    def erase(self) -> None:
+        """Overwrites the events."""
+        self._block.fill(0)
+
+
+def _columns_of(block: npt.NDArray[np.uint8], size: int) -> tuple[I64, I32, I32, F32]:
+    """Returns times, items, kinds and values, each (2N,), as views of one block."""
+    times, rest = block[: 16 * size].view(np.int64), block[16 * size :].reshape(3, -1)
+    return times, rest[0].view(np.int32), rest[1].view(np.int32), rest[2].view(np.float32)

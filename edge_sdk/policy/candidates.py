@@ -1,6 +1,7 @@
-"""A base decision made ready for a bundle and its policy, and whether it can be adjusted at all.
+"""Candidate sets: a base decision checked against a bundle and its policy.
 
-All that can be known before the user is looked at: table rows, logits an objective, costs, whom each rule is about.
+A candidate set holds everything that does not depend on the user: table rows, logits of each objective, costs, and the
+candidates that each rule selects.
 """
 
 from __future__ import annotations
@@ -11,12 +12,10 @@ import numpy as np
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.errors import ErrorCode
-from edge_sdk.limits import CANDIDATES_MAX, CONTEXTS_KEPT
-from edge_sdk.memory.caps import cap_cells
+from edge_sdk.limits import CANDIDATES_MAX
 from edge_sdk.memory.layout import MemoryLayout
-from edge_sdk.memory.memory import Memory
-from edge_sdk.policy.conditions import TargetingContext
-from edge_sdk.policy.eligibility import EvaluatedRules, Masks, evaluate_rules, machines_looked_at
+from edge_sdk.policy.compiled import CompiledPolicy
+from edge_sdk.policy.eligibility import Masks
 from edge_sdk.policy.rules import Policy
 from edge_sdk.policy.scoring import fused
 from edge_sdk.policy.targeting import Candidates, selected
@@ -25,13 +24,13 @@ from edge_sdk.vocabulary import Vocabulary, item_id
 
 _NAMED_MAX = 5  # unknown names that an error message lists
 
-_Problem = list[tuple[ErrorCode, str]]  # what is wrong, if anything: at most one code with its detail
+_Problem = tuple[ErrorCode, str] | None  # what is wrong: a code and its detail; None = nothing
 
 
 class CandidateSet(NamedTuple):
     """What is computed once for each base decision. With `error` set, `order` is all there is to answer."""
 
-    base: BaseDecision  # kept alive: the engine finds this object by the base's identity
+    base: BaseDecision  # kept alive: the decision maker finds this record by the base's identity
     candidates: Candidates  # (C,) offer rows and channels
     slots: I64  # (C, 2) of their counters
     categories: I64  # (C,) category rows
@@ -39,95 +38,75 @@ class CandidateSet(NamedTuple):
     scores: F32  # (C,) base logits fused with the policy's own weights
     order: I64  # (C,) base order by these scores
     costs: F32  # (C,)
-    dearest: float  # the highest of them
-    dearest_slates: F64  # (C + 1,) what the dearest slate of so many places costs
-    cap_cells: I64  # (R, C) where the caps' answers for them stand
-    has_repeats: bool  # an offer stands there with several channels or variants
-    machines: tuple[int, ...]  # whose states of candidates some rule looks at
+    highest_cost: float
+    highest_slate_costs: F64  # (C + 1,) what the most expensive slate of each size costs
+    cap_cells: I64  # (R, C) where their counts lie under each cap
+    has_treatments: bool  # an offer is there with several channels or variants
     masks: Masks
     error: ErrorCode
     detail: str
-    kept: dict[TargetingContext, EvaluatedRules]  # `situated` fills it
-    weighted: dict[int, tuple[F32, I64]]  # `weighted_by` fills it
+
+    @classmethod
+    def of(
+        cls, base: BaseDecision, layout: MemoryLayout, policy: CompiledPolicy, row_of: dict[str, int]
+    ) -> CandidateSet:
+        """Checks a base decision against a bundle; never raises for its content.
+
+        Args:
+            base: the cloud's ranking.
+            layout: of the bundle.
+            policy: the one in force.
+            row_of: offer rows already looked up, by name; known ones are added.
+        """
+        rules, count = policy.rules, len(base.offers)
+        rows, unknown = _rows(base.offers, layout.offers, row_of)
+        logits, problem = _logits(base.logits, count, len(rules.weights))
+        channels, treatment_problem = _channels(base, rules)
+        costs, cost_problem = _costs(base, rules, rows, channels)
+        scores, problem = _base_scores(logits, rules.weights, problem)
+        candidates = Candidates(rows, channels)
+        problems = [_count_problem(count), problem, _unknown_problem(unknown), treatment_problem, cost_problem]
+        error, detail = next((found for found in problems if found), (ErrorCode.NONE, ""))
+        return cls(
+            base=base,
+            candidates=candidates,
+            slots=layout.counter_slots(rows),
+            categories=layout.offers.row_category[rows],
+            logits=logits,
+            scores=scores,
+            order=np.arange(count) if problem else by_score(scores),
+            costs=costs,
+            highest_cost=float(costs.max(initial=0.0)),
+            highest_slate_costs=np.concatenate([[0.0], np.cumsum(np.sort(costs.astype(np.float64))[::-1])]),
+            cap_cells=policy.caps.cells(rows, channels),
+            has_treatments=_has_repeats(rows),
+            masks=Masks(
+                drops=[selected(rule.selection, candidates) for rule in rules.drops],
+                boosts=[selected(rule.selection, candidates) for rule in rules.boosts],
+                pins=[selected(rule.selection, candidates) for rule in rules.pins],
+            ),
+            error=error,
+            detail=detail,
+        )
 
     @property
     def rows(self) -> I64:
         """(C,) offer rows; 0 = unknown."""
         return self.candidates.rows
 
-    def dearest_slate(self, size: int) -> float:
-        """What the dearest slate of so many places costs."""
-        return float(self.dearest_slates[size])
-
-    def evaluated(self, policy: Policy, memory: Memory, situation: TargetingContext, now_ms: int) -> EvaluatedRules:
-        """What the policy says of these candidates in this situation; made when what it looks at has changed."""
-        versions = tuple([memory.machines.version(index, now_ms) for index in self.machines])
-        known = self.kept.get(situation)
-        if known is None or not known.holds(now_ms, versions):
-            if len(self.kept) >= CONTEXTS_KEPT:
-                self.kept.clear()
-            known = evaluate_rules(policy, self.candidates, self.masks, memory, situation, now_ms, versions)
-            self.kept[situation] = known
-        return known
-
-    def weighted_by(self, weights: F32) -> tuple[F32, I64]:
-        """Base scores (C,) and base order under a policy's weights, which live as long as the policy does."""
-        known = self.weighted.get(id(weights))
-        if known is None:
-            with np.errstate(over="ignore", invalid="ignore"):
-                scores = fused(self.logits, weights)
-            known = self.weighted[id(weights)] = scores, by_score(scores)
-        return known
+    def highest_slate_cost(self, size: int) -> float:
+        """Returns what the most expensive slate of this size costs."""
+        return float(self.highest_slate_costs[size])
 
 
-def prepare(base: BaseDecision, layout: MemoryLayout, policy: Policy, row_of: dict[str, int]) -> CandidateSet:
-    """Check a base decision against a bundle; never raises for its content.
-
-    Args:
-        base: the cloud's ranking.
-        layout: of the bundle.
-        policy: the one in force.
-        row_of: offer rows already looked up, by name; known ones are added.
-    """
-    count = len(base.offers)
-    rows, unknown = _rows(base.offers, layout.offers, row_of)
-    logits, trouble = _logits(base.logits, count, len(policy.weights))
-    channels, touch_trouble = _channels(base, policy)
-    costs, cost_trouble = _costs(base, policy, rows, channels)
+def _base_scores(logits: F32, weights: F32, problem: _Problem) -> tuple[F32, _Problem]:
+    """Returns the fused base logits (C,), NaN where they overflow, and what is wrong with the logits."""
     with np.errstate(over="ignore", invalid="ignore"):  # absurd logits become infinite, without a warning on stderr
-        scores = fused(logits, policy.weights)
-    if count and not trouble and not np.isfinite(scores).all():
-        detail = "base logits that overflow when weighted; fix the base decision where it is made"
-        trouble = _trouble(ErrorCode.BAD_BASE_LOGITS, detail)
-        scores = np.full_like(scores, np.nan)  # as of other unusable logits: no number that a rule could look at
-    order = np.arange(count) if trouble else by_score(scores)
-    first = [_count_trouble(count), trouble, _unknown_trouble(unknown), touch_trouble, cost_trouble]
-    error, found_detail = next((found[0] for found in first if found), (ErrorCode.NONE, ""))
-    candidates = Candidates(rows, channels)
-    return CandidateSet(
-        base=base,
-        candidates=candidates,
-        slots=layout.counter_slots(rows),
-        categories=layout.offers.row_category[rows],
-        logits=logits,
-        scores=scores,
-        order=order,
-        costs=costs,
-        dearest=float(costs.max(initial=0.0)),
-        dearest_slates=np.concatenate([[0.0], np.cumsum(np.sort(costs.astype(np.float64))[::-1])]),
-        cap_cells=cap_cells(layout.caps, layout.offers.row_category, layout.category_rows, rows, channels),
-        has_repeats=_has_repeats(rows),
-        machines=machines_looked_at(policy),
-        masks=Masks(
-            drops=[selected(rule.selection, candidates) for rule in policy.drops],
-            boosts=[selected(rule.selection, candidates) for rule in policy.boosts],
-            pins=[selected(rule.selection, candidates) for rule in policy.pins],
-        ),
-        error=error,
-        detail=found_detail,
-        kept={},
-        weighted={},
-    )
+        scores = fused(logits, weights)
+    if problem or np.isfinite(scores).all():
+        return scores, problem
+    detail = "base logits that overflow when weighted; fix the base decision where it is made"
+    return np.full_like(scores, np.nan), (ErrorCode.BAD_BASE_LOGITS, detail)  # NaN: no number that a rule could read
 
 
 def _has_repeats(rows: I64) -> bool:
@@ -136,24 +115,20 @@ def _has_repeats(rows: I64) -> bool:
     return len({*known}) < len(known)
 
 
-def _trouble(code: ErrorCode, detail: str) -> _Problem:
-    return [(code, detail)]
-
-
-def _count_trouble(count: int) -> _Problem:
+def _count_problem(count: int) -> _Problem:
     if not count:
-        return _trouble(ErrorCode.NO_CANDIDATES, "the base decision is empty; pass the offers to choose from")
+        return (ErrorCode.NO_CANDIDATES, "the base decision is empty; pass the offers to choose from")
     if count > CANDIDATES_MAX:
         detail = f"{count} candidates, {CANDIDATES_MAX} at most; let the cloud keep the best"
-        return _trouble(ErrorCode.TOO_MANY_CANDIDATES, detail)
-    return []
+        return (ErrorCode.TOO_MANY_CANDIDATES, detail)
+    return None
 
 
-def _unknown_trouble(unknown: list[object]) -> _Problem:
+def _unknown_problem(unknown: list[object]) -> _Problem:
     if not unknown:
-        return []
+        return None
     detail = f"the bundle does not know {_listed(unknown)}; install the bundle that was exported with these offers"
-    return _trouble(ErrorCode.UNKNOWN_OFFER, detail)
+    return (ErrorCode.UNKNOWN_OFFER, detail)
 
 
 def _rows(names: tuple[str, ...], offers: Vocabulary, row_of: dict[str, int]) -> tuple[I64, list[object]]:
@@ -179,11 +154,11 @@ def _logits(given: F32, count: int, objectives: int) -> tuple[F32, _Problem]:
         given = np.repeat(given[:, None], objectives, axis=1)
     if given.shape != (count, objectives):
         detail = f"base logits of shape {given.shape}; pass ({count},) or ({count}, {objectives})"
-        return nothing, _trouble(ErrorCode.BAD_BASE_LOGITS, detail)
+        return nothing, (ErrorCode.BAD_BASE_LOGITS, detail)
     if not np.isfinite(given).all():
         detail = "base logits that are NaN or infinite; fix the base decision where it is made"
-        return nothing, _trouble(ErrorCode.BAD_BASE_LOGITS, detail)
-    return np.ascontiguousarray(given), []
+        return nothing, (ErrorCode.BAD_BASE_LOGITS, detail)
+    return np.ascontiguousarray(given), None
 
 
 def _channels(base: BaseDecision, policy: Policy) -> tuple[I64 | None, _Problem]:
@@ -196,15 +171,15 @@ def _channels(base: BaseDecision, policy: Policy) -> tuple[I64 | None, _Problem]
             continue
         if len(given) != len(base.offers):
             detail = f"{len(given)} {field_name} for {len(base.offers)} offers; pass one for each"
-            return None, _trouble(ErrorCode.UNKNOWN_TREATMENT, detail)
+            return None, (ErrorCode.UNKNOWN_TREATMENT, detail)
         unknown: list[object] = [name for name in given if name not in known]
         if unknown:
             detail = f"the bundle does not know {_listed(unknown)}; it declares the {field_name} {known[1:]}"
-            return None, _trouble(ErrorCode.UNKNOWN_TREATMENT, detail)
+            return None, (ErrorCode.UNKNOWN_TREATMENT, detail)
     if base.channels is None or not any(base.channels):
-        return None, []
+        return None, None
     index = {channel.name: number for number, channel in enumerate(policy.channels)}
-    return np.array([index[name] for name in base.channels], np.int64), []
+    return np.array([index[name] for name in base.channels], np.int64), None
 
 
 def _costs(base: BaseDecision, policy: Policy, rows: I64, channels: I64 | None) -> tuple[F32, _Problem]:
@@ -213,11 +188,11 @@ def _costs(base: BaseDecision, policy: Policy, rows: I64, channels: I64 | None) 
     if channels is not None:
         own = own + np.array([channel.cost for channel in policy.channels], np.float32)[channels]
     if base.costs is None:
-        return own, []
+        return own, None
     if base.costs.shape != rows.shape or not (np.isfinite(base.costs) & (base.costs >= 0)).all():
         detail = f"costs of shape {base.costs.shape}, or below 0, NaN or infinite; pass one number for each candidate"
-        return own, _trouble(ErrorCode.BAD_COSTS, detail)
-    return base.costs, []
+        return own, (ErrorCode.BAD_COSTS, detail)
+    return base.costs, None
 
 
 def _listed(names: list[object]) -> str:

@@ -1,4 +1,4 @@
-"""When a rule applies: conditions on the user and on candidates."""
+"""When a rule applies, and to which candidates: conditions on the user and on each candidate, and offer selectors."""
 
 from __future__ import annotations
 
@@ -14,34 +14,39 @@ class ContextField(NamedTuple):
     values: tuple[str, ...]
 
 
+# Machine, the context field that it gives, and the index of the field's value for each state. A plain tuple: `rank`
+# unpacks it, and unpacking a NamedTuple takes more instructions.
+MachineField = tuple[int, int, tuple[int, ...]]
+
+
 class TargetingContext(NamedTuple):
-    """What the conditions of the user look at; equal situations get equal answers, so it serves as a cache's key."""
+    """What conditions on the user read. Equal contexts get equal answers, so a context serves as a cache key."""
 
     context: tuple[int, ...]  # value index of each context field; -1 = not given
     states: tuple[int, ...]  # state index of each machine; -1 = a machine per offer or category
-    numbers: tuple[float, ...]  # each attribute; infinity = not given, and then no condition on it holds
+    numbers: tuple[float, ...]  # each attribute; infinity = not given: a condition on it is false
 
 
 class ContextCondition(NamedTuple):
-    """A context field has one of these values."""
+    """A context field has one of the allowed values."""
 
     field: int
     allowed: frozenset[int]
 
-    def holds(self, situation: TargetingContext) -> bool:
-        """In this situation."""
-        return situation.context[self.field] in self.allowed
+    def matches(self, context: TargetingContext) -> bool:
+        """Returns whether the condition is true in this context."""
+        return context.context[self.field] in self.allowed
 
 
 class StateCondition(NamedTuple):
-    """A machine is in one of these states."""
+    """A machine is in one of the allowed states."""
 
     machine: int
     allowed: frozenset[int]
 
-    def holds(self, situation: TargetingContext) -> bool:
-        """In this situation; for a machine of the user."""
-        return situation.states[self.machine] in self.allowed
+    def matches(self, context: TargetingContext) -> bool:
+        """Returns whether the condition is true in this context; for a machine of the user."""
+        return context.states[self.machine] in self.allowed
 
 
 class NumberCondition(NamedTuple):
@@ -51,24 +56,24 @@ class NumberCondition(NamedTuple):
     at_least: float
     below: float
 
-    def holds(self, situation: TargetingContext) -> bool:
-        """In this situation."""
-        return self.at_least <= situation.numbers[self.attribute] < self.below
+    def matches(self, context: TargetingContext) -> bool:
+        """Returns whether the condition is true in this context."""
+        return self.at_least <= context.numbers[self.attribute] < self.below
 
 
 class Conditions(NamedTuple):
-    """Conditions that must all hold: those that look at the user, and those that look at each candidate."""
+    """Conditions that must all be true: those that read the user, and those that read each candidate."""
 
     of_user: tuple[ContextCondition | StateCondition | NumberCondition, ...] = ()
     of_target: tuple[StateCondition, ...] = ()  # machines per offer or category
 
-    def match_user(self, situation: TargetingContext) -> bool:
-        """Whether all conditions that look at the user hold."""
-        return all(condition.holds(situation) for condition in self.of_user)
+    def match_user(self, context: TargetingContext) -> bool:
+        """Returns whether all conditions that read the user are true."""
+        return all(condition.matches(context) for condition in self.of_user)
 
 
 class OfferSelector(NamedTuple):
-    """Which candidates a rule is about."""
+    """The candidates that a rule applies to."""
 
     offers: Mask | None = None  # (offers + 1,) by row; None = every one
     channels: frozenset[int] | None = None  # indices into `Policy.channels`; None = any

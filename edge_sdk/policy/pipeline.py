@@ -1,8 +1,12 @@
-"""The policy, step by step: who stands, final scores, the draw, the list. Pure over a memory and arrays.
+"""The policy pipeline: which candidates are eligible, their final scores, the draw, the list. Pure over memory and arrays.
 
-    who may stand (`eligibility.py`, `memory/caps.py`) → gate, largest shift, boosts, cost (`scoring.py`)
-    → one touch an offer, as many as caps and budget have room for (`slate_caps.py`) → largest move (`rank_bound.py`)
-    → diversity → the null option → the draw (`exploration.py`) → category limits and pins (`slate.py`)
+The steps, in their order:
+
+1. Rules suppress candidates: dates, eligibility, blocks, caps, quiet hours, budget (`eligibility.py`, `targeting.py`).
+2. Scores change: the model's weight and bounds, boosts, cost (`scoring.py`).
+3. Each offer keeps one treatment, and the slate fits what caps and budget have left (`slate_caps.py`).
+4. The model moves no offer further than the policy allows (`rank_bound.py`); then diversity (`scoring.py`).
+5. The minimum score, the draw (`exploration.py`), category limits and pins (`slate.py`).
 
 ADR 17 says why in this order. A step that the policy does not ask for costs a comparison.
 """
@@ -15,9 +19,10 @@ import numpy as np
 
 from edge_sdk.memory.memory import Memory
 from edge_sdk.policy.candidates import CandidateSet
+from edge_sdk.policy.compiled import CompiledPolicy
 from edge_sdk.policy.eligibility import EvaluatedRules
 from edge_sdk.policy.exploration import Draw, drawn_order
-from edge_sdk.policy.rules import Exploration, Explore, Policy
+from edge_sdk.policy.rules import Exploration, Explore
 from edge_sdk.policy.scoring import adjusted, bounded, diversified
 from edge_sdk.policy.slate import Slate, earlier_of_same, pin_places
 from edge_sdk.policy.slate_caps import over_budget, over_caps
@@ -29,148 +34,167 @@ from edge_sdk.types import F32, I64, Mask, by_score
 _NO_DRAW: Final = Exploration()
 
 
-class Setting(NamedTuple):
-    """All that the steps look at, besides scores."""
+class Moment(NamedTuple):
+    """When a decision is made."""
 
-    policy: Policy
-    rations: tuple[int, ...]  # `rationing.rations`
-    is_plain: bool  # nothing is asked for but weights and who may stand: `arrange` takes a short way
-    prepared: CandidateSet
-    memory: Memory
-    evaluated: EvaluatedRules
     now_ms: int
-    utc_offset_s: int
+    utc_offset_s: int  # local time is so far ahead of UTC
+
+
+class Spend(NamedTuple):
+    """What costs weigh at this moment, and what the budget has left."""
+
     cost_weight: float  # λ in force
     budget_left: float  # infinity = no budget
-    limit: int | None
+
+
+class SlateRequest(NamedTuple):
+    """The list that was asked for, and the noise of its draw."""
+
+    limit: int | None  # at most so many offers; None = all
     seed: int
     number: int  # the decision's
+
+
+class PolicyInputs(NamedTuple):
+    """All that the steps read, besides scores. Built by keyword."""
+
+    policy: CompiledPolicy
+    candidates: CandidateSet
+    evaluated: EvaluatedRules
+    memory: Memory
+    moment: Moment
+    spend: Spend
+    slate: SlateRequest
 
     @property
     def size(self) -> int:
         """Places on the slate."""
-        count = len(self.prepared.rows)
-        return count if self.limit is None else min(count, max(0, self.limit))
+        count, limit = len(self.candidates.rows), self.slate.limit
+        return count if limit is None else min(count, max(0, limit))
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing but weights and rules that suppress offers applies: most steps have nothing to do."""
+        evaluated = self.evaluated
+        if not self.policy.is_plain or evaluated.boost is not None or evaluated.pins:
+            return False
+        return not self.candidates.has_treatments
 
 
-class Arranged(NamedTuple):
-    """What becomes of the candidates."""
+class PolicyResult(NamedTuple):
+    """What the policy made of the candidates."""
 
     stages: Stages
-    dropped_bits: I64 | None  # (C,) None = all stand
-    standing: I64  # (S,) in their final order
+    dropped_bits: I64 | None  # (C,) why rules suppress a candidate; None = all are eligible
+    free_at_ms: I64 | None  # (R, C) when each cap frees each candidate; None = no cap suppresses anything
+    eligible_order: I64  # (S,) the eligible candidates in their final order
     pinned: tuple[int, ...]  # candidate indices
     draw: Draw
 
 
-def dropped(setting: Setting) -> tuple[I64 | None, Mask | None]:
-    """Reason bits (C,) of the candidates that rules about who may stand take out, None = all may; and who may, (C,)."""
-    policy, prepared, now_ms = setting.policy, setting.prepared, setting.now_ms
-    held = setting.evaluated.held_now(setting.memory.caps, prepared.cap_cells, now_ms)
-    bits = held.bits
-    if policy.quiet_hours:
-        bits = _both(bits, quiet_bits(policy, prepared.candidates, now_ms, setting.utc_offset_s))
-    if setting.budget_left < prepared.dearest:
-        bits = _both(bits, budget_bits(prepared.costs, setting.budget_left))
-    if bits is held.bits:
-        return bits, held.stands
-    return bits, None if bits is None else bits == 0
+class Suppressed(NamedTuple):
+    """What the rules that suppress candidates say, before any score is looked at."""
+
+    bits: I64 | None  # (C,) None = all candidates are eligible
+    mask: Mask | None  # (C,) which are eligible; None = all
+    free_at_ms: I64 | None  # (R, C)
 
 
-def arrange(setting: Setting, base: F32, model: F32, model_weight: float) -> Arranged:
-    """The whole policy.
+def suppressed(inputs: PolicyInputs) -> Suppressed:
+    """Returns which candidates dates, eligibility, blocks, caps, quiet hours and the budget suppress."""
+    policy, candidates, moment = inputs.policy, inputs.candidates, inputs.moment
+    answer = inputs.evaluated.eligibility(policy.caps, inputs.memory.caps, candidates.cap_cells, moment.now_ms)
+    bits = answer.bits
+    if policy.reads_local_time:
+        bits = _both(bits, quiet_bits(policy.rules, candidates.candidates, moment.now_ms, moment.utc_offset_s))
+    if inputs.spend.budget_left < candidates.highest_cost:
+        bits = _both(bits, budget_bits(candidates.costs, inputs.spend.budget_left))
+    if bits is answer.bits:
+        return Suppressed(bits, answer.mask, answer.free_at_ms)
+    return Suppressed(bits, None if bits is None else bits == 0, answer.free_at_ms)
+
+
+def apply_policy(inputs: PolicyInputs, base: F32, model: F32, model_weight: float) -> PolicyResult:
+    """Applies the whole policy.
 
     Args:
-        setting: what the steps look at.
+        inputs: what the steps read.
         base: (C,) fused base logits.
         model: (C,) the model's fused logits.
-        say: the device's, 0 to 1.
+        model_weight: how much the model's adjustment counts, 0 to 1.
     """
-    policy, prepared = setting.policy, setting.prepared
-    if setting.is_plain and model_weight == 1.0:
-        return _plainly_arranged(setting, base, model)
+    policy, candidates = inputs.policy.rules, inputs.candidates
+    if model_weight == 1.0 and inputs.is_plain:
+        return _plain_result(inputs, base, model)
     shifted = adjusted(base, model, model_weight, policy.max_score_change)
     boosted, anchor = shifted, base
-    boost = setting.evaluated.boost
+    boost = inputs.evaluated.boost
     if boost is not None:
         boosted, anchor = shifted + boost, base + boost
     priced = boosted
-    if setting.cost_weight and prepared.dearest:
-        cost = np.float32(setting.cost_weight) * prepared.costs
+    if inputs.spend.cost_weight and candidates.highest_cost:
+        cost = np.float32(inputs.spend.cost_weight) * candidates.costs
         priced, anchor = boosted - cost, anchor - cost
-    taken = _Taken(*dropped(setting), len(base))
-    order, pins = _fitting(setting, by_score(priced), taken)
-    held = priced
+    eligible = _Eligible(suppressed(inputs), len(base))
+    order, pins = _fit_slate(inputs, by_score(priced), eligible)
+    near = priced
     if policy.max_rank_change is not None and len(order) > policy.max_rank_change + 1:
-        held, order = bounded(priced, order, taken.standing(by_score(anchor)), policy.max_rank_change)
-    final = held
+        near, order = bounded(priced, order, eligible.of(by_score(anchor)), policy.max_rank_change)
+    final = near
     if policy.diversity and len(order):
-        final = diversified(held, order, prepared.categories, policy.diversity)
-        order = taken.standing(by_score(final))
-    stages = Stages(base, model, shifted, boosted, priced, held, final)
-    return _listed(setting, stages, order, pins, taken, policy.exploration)
+        final = diversified(near, order, candidates.categories, policy.diversity)
+        order = eligible.of(by_score(final))
+    stages = Stages(base, model, shifted, boosted, priced, near, final)
+    return _list(inputs, stages, order, pins, eligible, policy.exploration)
 
 
-def is_plain(policy: Policy, rations: tuple[int, ...]) -> bool:
-    """Whether a policy asks for nothing but weights and who may stand; boosts and pins are of a situation."""
-    asks = (
-        policy.quiet_hours,
-        policy.budget,
-        policy.cost_weight,
-        policy.diversity,
-        policy.full_events,
-        rations,
-        policy.exploration.mode is not Explore.OFF,
-    )
-    bounds = (policy.max_score_change, policy.max_rank_change, policy.minimum_score, policy.category_limits)
-    return not any(asks) and all(bound is None for bound in bounds)
+def apply_without_model(inputs: PolicyInputs) -> PolicyResult:
+    """Applies the rules that suppress candidates and the slate's rules to the base order: nothing that needs scores."""
+    candidates = inputs.candidates
+    eligible = _Eligible(suppressed(inputs), len(candidates.rows))
+    order, pins = _fit_slate(inputs, candidates.order, eligible)
+    return _list(inputs, Stages.of_base(candidates.scores), order, pins, eligible, _NO_DRAW)
 
 
-def base_arranged(setting: Setting) -> Arranged:
-    """The base order under the rules that take offers out and the slate's rules: nothing that needs scores."""
-    prepared = setting.prepared
-    taken = _Taken(*dropped(setting), len(prepared.rows))
-    order, pins = _fitting(setting, prepared.order, taken)
-    return _listed(setting, Stages.of_base(prepared.scores), order, pins, taken, _NO_DRAW)
-
-
-def still_allowed(setting: Setting, standing: I64) -> bool:
-    """Whether no rule takes out any of these candidates (S,), or leaves too little room for them together."""
-    _, stands = dropped(setting)
-    if stands is not None and not stands[standing].all():
+def is_still_allowed(inputs: PolicyInputs, listed: I64) -> bool:
+    """Returns whether no rule suppresses any of these candidates (S,), and the slate still has room for all of them."""
+    mask = suppressed(inputs).mask
+    if mask is not None and not mask[listed].all():
         return False
-    return not _beyond(setting, standing, ())
+    return not _over_slate(inputs, listed, ())
 
 
-def _plainly_arranged(setting: Setting, base: F32, model: F32) -> Arranged:
-    """The same where nothing is asked for: 4% of a decision less than asking each step."""
-    bits, stands = dropped(setting)
+def _plain_result(inputs: PolicyInputs, base: F32, model: F32) -> PolicyResult:
+    """Returns what `apply_policy` would for a plain policy: asking each step costs 4% of a decision more."""
+    bits, mask, free_at_ms = suppressed(inputs)
     order = by_score(model)
-    if stands is not None:
-        order = order[stands[order]]
+    if mask is not None:
+        order = order[mask[order]]
     draw = Draw(_NO_DRAW, model, Slate(order, (), (), None, None), order)
-    return Arranged(Stages(base, model, model, model, model, model, model), bits, order, (), draw)
+    return PolicyResult(Stages(base, model, model, model, model, model, model), bits, free_at_ms, order, (), draw)
 
 
-class _Taken:
-    """Reason bits that grow from step to step; the array that came in is not changed."""
+class _Eligible:
+    """The eligible candidates; steps suppress further ones. The array that came in is not changed."""
 
-    def __init__(self, bits: I64 | None, stands: Mask | None, count: int) -> None:
-        self.bits, self._stands, self._count, self._is_own = bits, stands, count, False
+    def __init__(self, start: Suppressed, count: int) -> None:
+        self.bits, self._mask, self.free_at_ms = start
+        self._count, self._is_own = count, False
 
-    def out(self, candidates: I64, reason: Reason) -> None:
-        """Take these out, for this reason."""
+    def suppress(self, candidates: I64, reason: Reason) -> None:
+        """Suppresses these candidates, for this reason."""
         if not len(candidates):
             return
         if self.bits is None or not self._is_own:
             self.bits = np.zeros(self._count, np.int64) if self.bits is None else self.bits.copy()
             self._is_own = True
         self.bits[candidates] |= int(reason)
-        self._stands = self.bits == 0
+        self._mask = self.bits == 0
 
-    def standing(self, order: I64) -> I64:
-        """Those of an order that stand, (S,)."""
-        return order if self._stands is None else order[self._stands[order]]
+    def of(self, order: I64) -> I64:
+        """Returns the eligible candidates of an order, (S,)."""
+        return order if self._mask is None else order[self._mask[order]]
 
 
 def _both(one: I64 | None, other: I64 | None) -> I64 | None:
@@ -181,7 +205,7 @@ def _both(one: I64 | None, other: I64 | None) -> I64 | None:
 
 
 class _Pins(NamedTuple):
-    """Who has a place of its own, by place."""
+    """The pinned candidates and their places, by place."""
 
     candidates: tuple[int, ...]
     places: tuple[int, ...]
@@ -190,96 +214,99 @@ class _Pins(NamedTuple):
 _NO_PINS: Final = _Pins((), ())
 
 
-def _fitting(setting: Setting, best_first: I64, taken: _Taken) -> tuple[I64, _Pins]:
-    """One touch of each offer, so that all of them fit into one slate under what caps and budget have left.
+def _fit_slate(inputs: PolicyInputs, best_first: I64, eligible: _Eligible) -> tuple[I64, _Pins]:
+    """Keeps one treatment of each offer, so that a whole slate stays within what caps and budget have left.
 
-    Where an offer's best touch does not fit, its next one has its turn.
+    Where an offer's best treatment does not fit, its next one is tried.
 
     Args:
-        setting: what the steps look at.
+        inputs: what the steps read.
         best_first: (C,) candidate indices.
-        taken: who does not stand.
+        eligible: further candidates are suppressed in here.
 
     Returns:
-        (S,) candidate indices that stand, best first, and who of them is pinned.
+        (S,) eligible candidate indices, best first, and which of them are pinned.
     """
-    prepared = setting.prepared
+    candidates = inputs.candidates
     while True:
-        order, others = taken.standing(best_first), None
-        if prepared.has_repeats:
-            of = prepared.rows[order]
-            is_other = (earlier_of_same(of) > 0) & (of > 0)  # of unknown offers nobody can say
+        order, others = eligible.of(best_first), None
+        if candidates.has_treatments:
+            of = candidates.rows[order]
+            is_other = (earlier_of_same(of) > 0) & (of > 0)  # unknown offers share row 0: none is another's treatment
             order, others = order[~is_other], order[is_other]
-        pins = _pins(setting, order) if setting.evaluated.pins else _NO_PINS
-        beyond = _beyond(setting, order, pins.candidates) if setting.rations or setting.policy.budget else ()
-        for candidates, reason in beyond:
-            taken.out(candidates, reason)
-        if not beyond:
+        pins = _pins(inputs, order) if inputs.evaluated.pins else _NO_PINS
+        over = _over_slate(inputs, order, pins.candidates) if inputs.policy.fits_slates else ()
+        for group, reason in over:
+            eligible.suppress(group, reason)
+        if not over:
             if others is not None:
-                taken.out(others, Reason.OTHER_TREATMENT)
+                eligible.suppress(others, Reason.OTHER_TREATMENT)
             return order, pins
 
 
-def _listed(
-    setting: Setting, stages: Stages, order: I64, pins: _Pins, taken: _Taken, exploration: Exploration
-) -> Arranged:
-    """The null option, the draw, category limits and pins.
+def _list(
+    inputs: PolicyInputs, stages: Stages, order: I64, pins: _Pins, eligible: _Eligible, exploration: Exploration
+) -> PolicyResult:
+    """Applies the minimum score, the draw, category limits and pins.
 
     Args:
-        setting: what the steps look at.
+        inputs: what the steps read.
         stages: scores.
-        order: (S,) candidate indices that stand, best first.
-        pins: who of them has a place.
-        taken: who does not stand.
+        order: (S,) eligible candidate indices, best first.
+        pins: which of them have a place.
+        eligible: further candidates are suppressed in here.
         exploration: how the order is drawn.
     """
-    policy, prepared = setting.policy, setting.prepared
+    policy, candidates = inputs.policy.rules, inputs.candidates
     if policy.minimum_score is not None and len(order) and stages.final[order[-1]] < np.float32(policy.minimum_score):
         is_below = stages.final < np.float32(policy.minimum_score)
-        is_below[list(pins.candidates)] = False  # whoever is pinned stays
-        taken.out(order[is_below[order]], Reason.BELOW_MINIMUM)
-        order = taken.standing(order)
+        is_below[list(pins.candidates)] = False  # a pinned candidate stays
+        eligible.suppress(order[is_below[order]], Reason.BELOW_MINIMUM)
+        order = eligible.of(order)
     limits = policy.category_limits
-    slate = Slate(order, pins.candidates, pins.places, None if limits is None else prepared.categories, limits)
+    slate = Slate(order, pins.candidates, pins.places, None if limits is None else candidates.categories, limits)
     drawn = order
     if exploration.mode is not Explore.OFF:
-        drawn = drawn_order(exploration, stages.final, slate, setting.seed, setting.number)
-    standing = slate.listed(drawn)
-    if len(standing) < len(drawn):
-        is_out = np.ones(len(prepared.rows), np.bool_)
-        is_out[standing] = False
-        taken.out(drawn[is_out[drawn]], Reason.CATEGORY_FULL)
+        drawn = drawn_order(exploration, stages.final, slate, inputs.slate.seed, inputs.slate.number)
+    listed = slate.listed(drawn)
+    if len(listed) < len(drawn):
+        is_out = np.ones(len(candidates.rows), np.bool_)
+        is_out[listed] = False
+        eligible.suppress(drawn[is_out[drawn]], Reason.CATEGORY_FULL)
     draw = Draw(exploration, stages.final, slate, drawn)
-    return Arranged(stages, taken.bits, standing, pins.candidates, draw)
+    return PolicyResult(stages, eligible.bits, eligible.free_at_ms, listed, pins.candidates, draw)
 
 
-def _pins(setting: Setting, order: I64) -> _Pins:
-    """Who is pinned, of those that stand (best first)."""
+def _pins(inputs: PolicyInputs, order: I64) -> _Pins:
+    """Returns the pinned candidates among the eligible ones (best first)."""
     wanted: list[tuple[int, int]] = []
-    for rule, mask in setting.evaluated.pins:
+    for rule, mask in inputs.evaluated.pins:
         best = order[mask[order]][: rule.count].tolist()
         wanted += [(candidate, rule.place + number) for number, candidate in enumerate(best)]
     return _Pins(*pin_places(wanted))
 
 
-def _beyond(setting: Setting, order: I64, pinned: tuple[int, ...]) -> list[tuple[I64, Reason]]:
-    """Those that one slate has no room for under caps and budget, and why; whoever is pinned comes first."""
-    prepared, size, caps = setting.prepared, setting.size, setting.memory.caps
+def _over_slate(inputs: PolicyInputs, order: I64, pinned: tuple[int, ...]) -> list[tuple[I64, Reason]]:
+    """Returns the candidates that one slate has no room for under caps and budget, and why; pinned ones come first."""
+    candidates, size, counts = inputs.candidates, inputs.size, inputs.memory.caps
     if not size:
-        return []  # nothing is shown, so nothing goes beyond
-    rooms = [(caps.rules[index], caps.left(index, prepared.rows, size, setting.now_ms)) for index in setting.rations]
-    is_dear = prepared.dearest_slate(size) > setting.budget_left
-    if not is_dear and all(room is None for _, room in rooms):
+        return []  # nothing is shown, so nothing is exceeded
+    now_ms, caps = inputs.moment.now_ms, inputs.policy.caps.rules
+    rooms = [
+        (caps[index], counts.remaining(index, candidates.rows, size, now_ms)) for index in inputs.policy.slate_caps
+    ]
+    is_expensive = candidates.highest_slate_cost(size) > inputs.spend.budget_left
+    if not is_expensive and all(room is None for _, room in rooms):
         return []  # mostly
-    is_out = np.zeros(len(prepared.rows), np.bool_)
+    is_out = np.zeros(len(candidates.rows), np.bool_)
     by_right = np.array([*pinned, *(index for index in order.tolist() if index not in pinned)], np.int64)
     found = []
-    for rule, room in rooms:
+    for cap, room in rooms:
         if room is not None:
-            beyond = over_caps(by_right[~is_out[by_right]], rule, room, setting.policy, prepared)
-            is_out[beyond] = True
-            found.append((beyond, rule.reason))
-    if is_dear:
+            over = over_caps(by_right[~is_out[by_right]], cap, room, inputs.policy.rules, candidates)
+            is_out[over] = True
+            found.append((over, cap.reason))
+    if is_expensive:
         left = by_right[~is_out[by_right]]
-        found.append((over_budget(left, size, prepared.costs, setting.budget_left), Reason.OVER_BUDGET))
-    return [(candidates, reason) for candidates, reason in found if len(candidates)]
+        found.append((over_budget(left, size, candidates.costs, inputs.spend.budget_left), Reason.OVER_BUDGET))
+    return [(group, reason) for group, reason in found if len(group)]

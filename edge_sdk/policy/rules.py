@@ -1,8 +1,8 @@
-"""What a person set, as data: goals, limits and rules, resolved against a bundle's rows. No behaviour but look-ups.
+"""Policy rules as data, resolved against a bundle's rows: goals, limits and rules. No behaviour but look-ups.
 
-The steps that follow these rules, in their order: `eligibility.py` (who may stand), `scoring.py` (scores),
-`rank_bound.py` (how far the model may move an offer), `exploration.py`, `slate.py` (the list). docs/policy.md explains
-them to a person; `bundle/policy_reader.py` reads them from a file.
+The steps that apply the rules, in their order: `eligibility.py` and `frequency_caps.py` (which candidates are
+suppressed), `scoring.py` (scores), `rank_bound.py` (how far the model may move an offer), `exploration.py` (the draw),
+`slate.py` (the list). docs/policy.md explains them to a person; `bundle/policy_reader.py` reads them from a file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from edge_sdk.memory.layout import MemoryLayout
+from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.policy.conditions import Conditions, ContextField, OfferSelector
+from edge_sdk.policy.frequency_caps import FrequencyCap
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64
 
@@ -21,31 +24,31 @@ NO_LIMIT: Final = 1 << 30  # offers of one category in a slate
 
 
 class Channel(NamedTuple):
-    """A way to reach the user; index 0 of a policy's channels is the app itself, named ""."""
+    """A way to reach the user. Index 0 of a policy's channels is the app itself, named ""."""
 
     name: str
     shown_kind: int  # kind id that `Engine.shown` records for it; 0 = none
     cost: float  # of showing one offer, beside the offer's own
 
 
-# ---- what rules are about, and when they hold ----
+# ---- targeting: which candidates a rule applies to, and when ----
 
 
 # ---- rules ----
 
 
 class DropRule(NamedTuple):
-    """The selected candidates do not stand while the conditions hold (a block), or unless they do (eligibility)."""
+    """Suppresses the selected candidates while the conditions match (a block), or unless they do (eligibility)."""
 
     name: str
     selection: OfferSelector
     when: Conditions
-    drops_when: bool  # True: while the conditions hold; False: unless they do
+    drops_when: bool  # True: while the conditions match; False: unless they do
     reason: Reason
 
 
 class QuietHours(NamedTuple):
-    """Candidates of these channels do not stand in these minutes of the local day."""
+    """Suppresses candidates of some channels in some minutes of the local day."""
 
     name: str
     channels: frozenset[int] | None  # None = all
@@ -54,7 +57,7 @@ class QuietHours(NamedTuple):
 
 
 class WeightRule(NamedTuple):
-    """Weights while the conditions hold; the first rule that does is taken."""
+    """Sets the objective weights while the conditions match; the first rule that matches is taken."""
 
     name: str
     when: Conditions  # of the user only
@@ -62,7 +65,7 @@ class WeightRule(NamedTuple):
 
 
 class Boost(NamedTuple):
-    """Added to the score of the selected while the conditions hold. Without conditions it is a bias."""
+    """Adds to the score of the selected candidates while the conditions match. A boost without conditions is a bias."""
 
     name: str
     selection: OfferSelector
@@ -71,7 +74,7 @@ class Boost(NamedTuple):
 
 
 class Pin(NamedTuple):
-    """While the conditions hold, the best `count` of the selected that stand take the places from `place` on."""
+    """Gives the best `count` eligible candidates of the selected the places from `place` on, while the conditions match."""
 
     name: str
     selection: OfferSelector
@@ -81,16 +84,17 @@ class Pin(NamedTuple):
     by_user: bool
 
 
-class BudgetTerms(NamedTuple):
-    """How the cost price follows what the device spends in a period."""
+class Budget(NamedTuple):
+    """What the device may spend in a period, and how the cost weight follows what it has spent."""
 
     amount: float  # of costs, in one period
     period_s: int  # periods begin at whole multiples since 1970-01-01 UTC
-    pacing_gain: float  # 0 = the price does not follow
+    pacing_gain: float  # 0 = the cost weight does not follow
+    kinds: frozenset[int] = frozenset()  # kind ids of shown events: their values are what was spent
 
 
 class Explore(IntEnum):
-    """How offers get a chance that the scores do not give them."""
+    """How an offer gets a chance that its score does not give it."""
 
     OFF = 0
     EPSILON_GREEDY = 1
@@ -106,7 +110,7 @@ class Exploration(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """What a person set (caps and the budget's spending live in memory, beside their counts)."""
+    """Everything that a person set for a scene: goals, limits and rules."""
 
     objectives: tuple[str, ...]
     weights: F32  # (K,)
@@ -119,6 +123,7 @@ class Policy(NamedTuple):
     variants: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
     drops: tuple[DropRule, ...] = ()  # eligibility, then blocks
+    caps: tuple[FrequencyCap, ...] = ()  # and cooldowns
     quiet_hours: tuple[QuietHours, ...] = ()
     weight_rules: tuple[WeightRule, ...] = ()
     boosts: tuple[Boost, ...] = ()
@@ -127,7 +132,7 @@ class Policy(NamedTuple):
     max_score_change: float | None = None  # logit
     max_rank_change: int | None = None  # places
     cost_weight: float = 0.0  # λ
-    budget: BudgetTerms | None = None
+    budget: Budget | None = None
     diversity: float = 0.0  # logit for each better one of its category
     minimum_score: float | None = None
     retry_after_s: int = 0
@@ -139,6 +144,11 @@ class Policy(NamedTuple):
     def context_features(self) -> int:
         """X: one place a value; at least 1, because a graph input may not be empty."""
         return max(1, sum(len(field.values) for field in self.context))
+
+    def counted_in(self, layout: MemoryLayout) -> MemoryLayout:
+        """Returns the layout of a memory that counts what this policy's caps and budget need."""
+        spending = None if self.budget is None else SpendingRule(self.budget.kinds, self.budget.period_s)
+        return layout._replace(caps=tuple([cap.counted for cap in self.caps]), spending=spending)
 
     def chosen(self, context: Mapping[str, str]) -> tuple[int, ...]:
         """The value index of each context field; -1 = not given.

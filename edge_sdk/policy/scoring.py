@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from edge_sdk.policy.rank_bound import bounded_order
-from edge_sdk.policy.rules import BudgetTerms, Policy
+from edge_sdk.policy.rules import Budget, Policy
 from edge_sdk.policy.slate import earlier_of_same
 from edge_sdk.types import F32, I64
 
 
 def fused(logits: F32, weights: F32) -> F32:
-    """Logits (C, K) as one score each, (C,): products added in the order of the objectives, each step in float32.
+    """Returns logits (C, K) fused to one score each, (C,): products added in the order of the objectives, each step in float32.
 
     One arithmetic for the base's and the device's logits: where events say nothing the two are equal to the bit, and so
     are equal candidates wherever they stand (a matrix product rounds by position).
@@ -26,7 +26,7 @@ def fused(logits: F32, weights: F32) -> F32:
 
 
 def warm_up_weight(policy: Policy, events: int) -> float:
-    """The weight of the model's adjustment, 0 to 1, for this many events in the window.
+    """Returns the weight of the model's adjustment, 0 to 1, for this many events in the window.
 
     Below `min_events` 0; from `full_events` on 1; in between it grows evenly, and counts from `min_events` on.
     """
@@ -38,7 +38,7 @@ def warm_up_weight(policy: Policy, events: int) -> float:
 
 
 def adjusted(base: F32, model: F32, model_weight: float, max_score_change: float | None) -> F32:
-    """base + say · (model − base), the difference held within ±max_score_change."""
+    """Returns base + model_weight · clip(model − base, ±max_score_change)."""
     if model_weight == 1.0 and max_score_change is None:
         return model  # to the bit
     if model_weight == 0.0:
@@ -52,22 +52,22 @@ def adjusted(base: F32, model: F32, model_weight: float, max_score_change: float
     return shifted
 
 
-def price_in_force(price: float, budget: BudgetTerms | None, spent: float, now_ms: int) -> float:
-    """λ now: the policy's price, higher the further spending runs ahead of an even pace through the period.
+def current_cost_weight(cost_weight: float, budget: Budget | None, spent: float, now_ms: int) -> float:
+    """Returns λ now: it rises the further spending runs ahead of an even pace through the period.
 
     λ · max(0, 1 + gain · (spent / amount − elapsed / period)): proportional control of the pace. With an amount of 0
     nothing that costs may be shown, and there is no pace to keep.
     """
     if budget is None or not budget.pacing_gain or not budget.amount:
-        return price
+        return cost_weight
     elapsed = now_ms % (budget.period_s * 1000) / (budget.period_s * 1000)
-    return price * max(0.0, 1.0 + budget.pacing_gain * (spent / budget.amount - elapsed))
+    return cost_weight * max(0.0, 1.0 + budget.pacing_gain * (spent / budget.amount - elapsed))
 
 
 def bounded(scores: F32, order: I64, anchor: I64, max_rank_change: int) -> tuple[F32, I64]:
-    """Scores under which nobody who stands is further than `max_rank_change` places from the order of the anchor.
+    """Returns scores that rank no eligible candidate more than `max_rank_change` places from its place in the anchor.
 
-    The order changes, the set of scores does not: who moves gets the score of the place.
+    The order changes, the set of scores does not: a candidate that moves takes the score of its new place.
 
     Args:
         scores: (C,)
@@ -81,13 +81,13 @@ def bounded(scores: F32, order: I64, anchor: I64, max_rank_change: int) -> tuple
     near = bounded_order(order, anchor, max_rank_change, len(scores))
     if near is order:
         return scores, order
-    held = scores.copy()
-    held[near] = scores[order]
-    return held, near
+    moved = scores.copy()
+    moved[near] = scores[order]
+    return moved, near
 
 
 def diversified(scores: F32, order: I64, categories: I64, diversity: float) -> F32:
-    """Each offer loses `diversity` for every better one of its category that stands.
+    """Returns scores from which each offer lost `diversity` for every better eligible one of its category.
 
     Args:
         scores: (C,)

@@ -1,6 +1,7 @@
-"""What caps and the budget have left for one slate: showing all of it at once must not go beyond them.
+"""Slate-level caps: showing a whole slate at once must not exceed what caps and the budget have left.
 
-Who does not fit is taken out before an order is drawn, best scores first, so that the draw's probabilities stay exact.
+Candidates that do not fit are suppressed before an order is drawn, lowest scores first, so that the draw's probabilities
+stay exact.
 """
 
 from __future__ import annotations
@@ -9,50 +10,44 @@ from bisect import insort
 
 import numpy as np
 
-from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.candidates import CandidateSet
+from edge_sdk.policy.frequency_caps import FrequencyCap
 from edge_sdk.policy.rules import Policy
 from edge_sdk.policy.slate import earlier_of_same
 from edge_sdk.policy.targeting import Candidates, in_channels
 from edge_sdk.types import F32, I64, Mask
 
 
-def rations(policy: Policy, caps: tuple[CapRule, ...]) -> tuple[int, ...]:
-    """Indices of the caps that one slate can go beyond: they count what is shown, for more than one offer together."""
-    shown = {channel.shown_kind for channel in policy.channels}
-    return tuple(index for index, rule in enumerate(caps) if rule.per is not Scope.OFFER and shown & {*rule.kinds})
-
-
-def over_caps(order: I64, rule: CapRule, room: I64, policy: Policy, prepared: CandidateSet) -> I64:
-    """Candidates that a slate of the better ones leaves no room for under a cap.
+def over_caps(order: I64, cap: FrequencyCap, room: I64, policy: Policy, candidates: CandidateSet) -> I64:
+    """Returns the candidates that a slate of better ones leaves no room for under a cap.
 
     Args:
         order: (S,) candidate indices, best first.
-        rule: the cap.
-        room: (C,) how many more events it lets each candidate's target have, `CapCounts.left`.
+        cap: the rule.
+        room: (C,) `CapCounts.remaining`: how many more events the rule allows each candidate's target.
         policy: for the channels.
-        prepared: the candidates.
+        candidates: C of them.
     """
-    counted = order[_counts_for(rule, policy, prepared.candidates)[order]]
-    if rule.per is not Scope.CATEGORY:
+    counted = order[_counts_for(cap, policy, candidates.candidates)[order]]
+    if cap.counted.per is not Scope.CATEGORY:
         return counted[np.arange(len(counted)) >= room[counted]]
-    groups = prepared.categories[counted]
+    groups = candidates.categories[counted]
     return counted[(groups > 0) & (earlier_of_same(groups) >= room[counted])]
 
 
-def _counts_for(rule: CapRule, policy: Policy, candidates: Candidates) -> Mask:
-    """Whether showing a candidate is counted by a rule that may keep it out, (C,)."""
+def _counts_for(cap: FrequencyCap, policy: Policy, candidates: Candidates) -> Mask:
+    """Returns whether showing a candidate is counted by a rule that may suppress it, (C,)."""
     counting = frozenset(
         number
         for number, channel in enumerate(policy.channels)
-        if channel.shown_kind in rule.kinds and (not rule.channels or number in rule.channels)
+        if channel.shown_kind in cap.counted.kinds and (not cap.channels or number in cap.channels)
     )
     return in_channels(counting, candidates)
 
 
 def over_budget(order: I64, size: int, costs: F32, left: float) -> I64:
-    """Candidates with which the dearest slate would cost more than is left.
+    """Returns the candidates with which the most expensive slate would cost more than is left.
 
     Args:
         order: (S,) candidate indices, best first.

@@ -1,6 +1,6 @@
-"""Why a candidate does not stand: every rule that holds it, and until when. Pure; for explanations, not for ranking.
+"""Suppressions: every rule that keeps a candidate off the list, and until when. Pure; for explanations, not for ranking.
 
-A time is given where time alone ends the rule's hold, if nothing else happens until then. Where an event must come
+A time is given where time alone ends the suppression, if nothing else happens until then. Where an event must come
 first, or the app must pass something else, there is none.
 """
 
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from edge_sdk.clock import NEVER_MS
-from edge_sdk.memory.memory import Memory
-from edge_sdk.policy.conditions import ContextCondition, OfferSelector, StateCondition, TargetingContext
+from edge_sdk.policy.compiled import CompiledPolicy
+from edge_sdk.policy.conditions import ContextCondition, MachineField, OfferSelector, StateCondition, TargetingContext
+from edge_sdk.policy.pipeline import Moment
 from edge_sdk.policy.rules import DropRule, Policy, QuietHours
 from edge_sdk.policy.targeting import Candidates, is_quiet, selected
 from edge_sdk.reasons import Reason
@@ -29,43 +30,59 @@ _CHANGES_MAX: Final = 8  # of machines, that are followed into the future
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """A rule that keeps an offer from standing."""
+    """A rule that keeps an offer off the list."""
 
     reason: Reason  # one bit
     rule: str  # its name; "" = it has none
     until_ms: int | None  # milliseconds since 1970; None = time alone does not end it
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Held:
-    """What the rules looked at in a decision."""
+class StateReader(Protocol):
+    """States of machines now and at later moments, if nothing but time passes: `Machines` and `FrozenStates`."""
 
-    policy: Policy
-    memory: Memory  # as it was
+    def state(self, index: int, at_ms: int, /) -> int:
+        """Returns the state of a machine of the user."""
+
+    def user_changes_at(self, index: int, at_ms: int, /) -> int:
+        """Returns when time changes the state of a machine of the user, in ms."""
+
+    def state_of(self, index: int, offer_row: int, at_ms: int, /) -> int:
+        """Returns the state of an offer, or of its category."""
+
+    def changes_of(self, index: int, offer_row: int, at_ms: int, /) -> int:
+        """Returns when time changes the state of an offer, or of its category, in ms."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class SuppressionInputs:
+    """What the rules read in one decision."""
+
+    policy: CompiledPolicy
     candidates: Candidates
-    situation: TargetingContext
+    context: TargetingContext
     given: tuple[int, ...]  # value index of each context field as the app gave it; -1 = not given
-    machine_fields: tuple[tuple[int, int, tuple[int, ...]], ...]  # machine, field that it gives, value of each state
-    now_ms: int
-    utc_offset_s: int
+    machine_fields: tuple[MachineField, ...]
+    states: StateReader
+    free_at_ms: I64 | None  # (R, C) `CapCounts.free_times`; None = no cap suppresses anything
+    moment: Moment
     costs: F32  # (C,) of showing each once
 
 
 class Suppressions:
-    """Every suppression of every dropped candidate of a decision; made at once, because memory goes on."""
+    """Every suppression of every dropped candidate of a decision."""
 
     def __init__(self, by_candidate: Mapping[int, tuple[Suppression, ...]]) -> None:
         """Use `found`."""
         self._by_candidate = by_candidate
 
     @classmethod
-    def found(cls, held: Held, bits: I64 | None) -> Suppressions:
-        """Look at each rule.
+    def found(cls, inputs: SuppressionInputs, bits: I64 | None) -> Suppressions:
+        """Asks each rule.
 
         Args:
-            held: what the rules looked at.
-            bits: (C,) the decision's word on each candidate, 0 = it stands; None = all stand. The rules looked at here
-                only name and date it; a bit that none of them explains was set by a step after the scores.
+            inputs: what the rules read.
+            bits: (C,) the decision's reason bits, 0 = eligible; None = all are. The rules asked here only name and date
+                a bit; a bit that none of them explains was set by a step after the scores.
         """
         if bits is None:
             return cls({})
@@ -73,15 +90,16 @@ class Suppressions:
         words, indices = bits[out], out.tolist()
         found: list[list[Suppression]] = [[] for _ in indices]
         missing = words.tolist()
-        channels = held.candidates.channels
-        some = Candidates(held.candidates.rows[out], None if channels is None else channels[out])
-        for bit, suppression, places in _findings(held, some, words):
+        channels = inputs.candidates.channels
+        some = Candidates(inputs.candidates.rows[out], None if channels is None else channels[out])
+        free_at_ms = None if inputs.free_at_ms is None else inputs.free_at_ms[:, out]
+        for bit, suppression, places in _findings(inputs, some, free_at_ms, words):
             for at in places:
                 found[at].append(suppression)
                 missing[at] &= ~bit
         for at, left in enumerate(missing):
             if left:
-                found[at] += [_later_step(reason, held, indices[at]) for bit, reason in _REASONS if left & bit]
+                found[at] += [_later_step(reason, inputs, indices[at]) for bit, reason in _REASONS if left & bit]
         return cls({index: tuple(suppressions) for index, suppressions in zip(indices, found, strict=True)})
 
     def of(self, index: int) -> tuple[Suppression, ...]:
@@ -102,27 +120,29 @@ class Suppressions:
 _Finding = tuple[int, Suppression, list[int]]  # its bit, and the places of the candidates among those asked about
 
 
-def _findings(held: Held, candidates: Candidates, words: I64) -> Iterator[_Finding]:
-    """What the rules say whose reason is among the candidates' words, (C,)."""
-    policy, memory, now_ms = held.policy, held.memory, held.now_ms
+def _findings(
+    inputs: SuppressionInputs, candidates: Candidates, free_at_ms: I64 | None, words: I64
+) -> Iterator[_Finding]:
+    """Yields what the rules say whose reason is among the candidates' words, (C,)."""
+    policy, caps, moment = inputs.policy.rules, inputs.policy.caps, inputs.moment
+    now_ms = moment.now_ms
     said = int(np.bitwise_or.reduce(words))
     if said & _DATES:
         yield from _dates(policy, candidates, now_ms)
     for drop in policy.drops:
         bit = int(drop.reason)
         if said & bit:
-            yield from _drops(drop, bit, held, candidates, words)
-    for index, cap in enumerate(memory.caps.rules):
-        reason = cap.reason
-        bit = int(reason)
-        if said & bit:
-            ends = memory.caps.held_until(index, candidates.rows, candidates.channels, now_ms).tolist()
-            for at, end_ms in enumerate(ends):
+            yield from _drops(drop, bit, inputs, candidates, words)
+    until = None if free_at_ms is None else caps.capped_until(free_at_ms, now_ms)
+    for index, cap in enumerate(caps.rules):
+        bit = int(cap.reason)
+        if until is not None and said & bit:
+            for at, end_ms in enumerate(until[index].tolist()):
                 if end_ms:
-                    yield bit, Suppression(reason, cap.name, end_ms if end_ms < NEVER_MS else None), [at]
+                    yield bit, Suppression(cap.reason, cap.name, end_ms if end_ms < NEVER_MS else None), [at]
     for quiet in policy.quiet_hours if said & _QUIET else ():
-        if is_quiet(quiet, now_ms, held.utc_offset_s):
-            suppression = Suppression(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, held.utc_offset_s))
+        if is_quiet(quiet, now_ms, moment.utc_offset_s):
+            suppression = Suppression(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, moment.utc_offset_s))
             yield (
                 _QUIET,
                 suppression,
@@ -145,30 +165,33 @@ def quiet_until_ms(quiet: QuietHours, now_ms: int, utc_offset_s: int) -> int:
     return now_ms + (quiet.until_minute * 60_000 - into_day_ms) % _DAY_MS
 
 
-def _later_step(reason: Reason, held: Held, index: int) -> Suppression:
-    """Budget, null option, room on the list."""
-    until_ms, policy, budget = None, held.policy, held.policy.budget
+def _later_step(reason: Reason, inputs: SuppressionInputs, index: int) -> Suppression:
+    """Returns the suppression by the budget, the minimum score or the room on the list."""
+    policy, now_ms = inputs.policy.rules, inputs.moment.now_ms
+    until_ms, budget = None, policy.budget
     if reason is Reason.OVER_BUDGET and budget is not None:
         period_ms = budget.period_s * 1000
-        if held.costs[index] <= budget.amount:  # else no period has enough
-            until_ms = (held.now_ms // period_ms + 1) * period_ms
+        if inputs.costs[index] <= budget.amount:  # else no period has enough
+            until_ms = (now_ms // period_ms + 1) * period_ms
     elif reason is Reason.BELOW_MINIMUM and policy.retry_after_s:
-        until_ms = held.now_ms + policy.retry_after_s * 1000
+        until_ms = now_ms + policy.retry_after_s * 1000
     return Suppression(reason, "", until_ms)
 
 
 # ---- conditions, now and later ----
 
 
-def _drops(rule: DropRule, bit: int, held: Held, candidates: Candidates, words: I64) -> Iterator[_Finding]:
+def _drops(
+    rule: DropRule, bit: int, inputs: SuppressionInputs, candidates: Candidates, words: I64
+) -> Iterator[_Finding]:
     about = np.flatnonzero(selected(rule.selection, candidates) & ((words & bit) > 0)).tolist()
-    if not rule.when.of_target:  # what looks at the user alone is the same for all
-        drops, until_ms = _Watch(rule, held, 0).answer() if about else (False, None)
+    if not rule.when.of_target:  # conditions on the user alone are the same for all
+        drops, until_ms = _Watch(rule, inputs, 0).answer() if about else (False, None)
         if drops:
             yield bit, Suppression(rule.reason, rule.name, until_ms), about
         return
     for at in about:
-        drops, until_ms = _Watch(rule, held, int(candidates.rows[at])).answer()
+        drops, until_ms = _Watch(rule, inputs, int(candidates.rows[at])).answer()
         if drops:
             yield bit, Suppression(rule.reason, rule.name, until_ms), [at]
 
@@ -176,13 +199,15 @@ def _drops(rule: DropRule, bit: int, held: Held, candidates: Candidates, words: 
 class _Watch:
     """The conditions of one rule for one offer: which of them time can change, and what it makes of them."""
 
-    def __init__(self, rule: DropRule, held: Held, row: int) -> None:
-        self._drops_when, self._machines, self._now_ms = rule.drops_when, held.memory.machines, held.now_ms
+    def __init__(self, rule: DropRule, inputs: SuppressionInputs, row: int) -> None:
+        self._drops_when, self._states, self._now_ms = rule.drops_when, inputs.states, inputs.moment.now_ms
         self._row = row
         self._of_target = rule.when.of_target
         self._of_user: list[StateCondition] = []
-        self._rest_holds = True  # of the conditions that time does not change
-        by_field = {field: (machine, values) for machine, field, values in held.machine_fields if held.given[field] < 0}
+        self._rest_matches = True  # of the conditions that time does not change
+        by_field = {
+            field: (machine, values) for machine, field, values in inputs.machine_fields if inputs.given[field] < 0
+        }
         for condition in rule.when.of_user:
             if isinstance(condition, StateCondition):
                 self._of_user.append(condition)
@@ -191,7 +216,7 @@ class _Watch:
                 allowed = frozenset(state for state, value in enumerate(values) if value in condition.allowed)
                 self._of_user.append(StateCondition(machine, allowed))
             else:
-                self._rest_holds &= condition.holds(held.situation)
+                self._rest_matches &= condition.matches(inputs.context)
 
     def answer(self) -> tuple[bool, int | None]:
         """Whether the rule drops the offer, and when time alone makes it let go."""
@@ -207,16 +232,16 @@ class _Watch:
         return True, None
 
     def _drops(self, at_ms: int) -> bool:
-        machines, row = self._machines, self._row
-        holds = (
-            self._rest_holds
-            and all(machines.state(c.machine, at_ms) in c.allowed for c in self._of_user)
-            and all(machines.state_of(c.machine, row, at_ms) in c.allowed for c in self._of_target)
+        states, row = self._states, self._row
+        matches = (
+            self._rest_matches
+            and all(states.state(c.machine, at_ms) in c.allowed for c in self._of_user)
+            and all(states.state_of(c.machine, row, at_ms) in c.allowed for c in self._of_target)
         )
-        return holds is self._drops_when
+        return matches is self._drops_when
 
     def _changes_at(self, at_ms: int) -> int:
-        machines, row = self._machines, self._row
-        of_user = [machines.user_changes_at(condition.machine, at_ms) for condition in self._of_user]
-        of_target = [machines.changes_of(condition.machine, row, at_ms) for condition in self._of_target]
+        states, row = self._states, self._row
+        of_user = [states.user_changes_at(condition.machine, at_ms) for condition in self._of_user]
+        of_target = [states.changes_of(condition.machine, row, at_ms) for condition in self._of_target]
         return min([*of_user, *of_target], default=NEVER_MS)

@@ -1,4 +1,7 @@
-"""Whom a rule is about and whether its conditions hold; quiet hours and budget. Pure."""
+"""Targeting: which candidates a rule applies to and whether its conditions match. Also quiet hours and the budget check.
+
+Pure functions over arrays.
+"""
 
 from __future__ import annotations
 
@@ -17,37 +20,37 @@ _DAY_S = 86_400
 
 
 class Candidates(NamedTuple):
-    """What rules look at of each candidate."""
+    """What rules read of each candidate."""
 
     rows: I64  # (C,) offer rows; 0 = unknown
     channels: I64 | None  # (C,) indices into `Policy.channels`; None = all in the app
 
 
-def selected(selection: OfferSelector, candidates: Candidates) -> Mask:
-    """Which candidates a rule is about, (C,)."""
+def selected(selector: OfferSelector, candidates: Candidates) -> Mask:
+    """Returns which candidates a selector selects, (C,)."""
     count = len(candidates.rows)
-    mask = np.ones(count, np.bool_) if selection.offers is None else selection.offers[candidates.rows]
-    if selection.channels is not None:
-        mask = mask & in_channels(selection.channels, candidates)
+    mask = np.ones(count, np.bool_) if selector.offers is None else selector.offers[candidates.rows]
+    if selector.channels is not None:
+        mask = mask & in_channels(selector.channels, candidates)
     return mask
 
 
 def in_channels(channels: frozenset[int], candidates: Candidates) -> Mask:
-    """Which candidates are of one of these channels, (C,)."""
+    """Returns which candidates use one of these channels, (C,)."""
     of = np.zeros(len(candidates.rows), np.int64) if candidates.channels is None else candidates.channels
     return _table(channels)[of]
 
 
-def match_targets(when: Conditions, memory: Memory, rows: I64, now_ms: int) -> Mask:
-    """Whether the conditions on each candidate's own state hold, (C,)."""
-    holds = np.ones(len(rows), np.bool_)
-    for condition in when.of_target:
-        holds &= _table(condition.allowed)[memory.machines.states(condition.machine, rows, now_ms)]
-    return holds
+def match_targets(conditions: Conditions, memory: Memory, rows: I64, now_ms: int) -> Mask:
+    """Returns whether the conditions on each candidate's own state are true, (C,)."""
+    matches = np.ones(len(rows), np.bool_)
+    for condition in conditions.of_target:
+        matches &= _table(condition.allowed)[memory.machines.states(condition.machine, rows, now_ms)]
+    return matches
 
 
 def quiet_bits(policy: Policy, candidates: Candidates, now_ms: int, utc_offset_s: int) -> I64 | None:
-    """Quiet hours; None = all may stand."""
+    """Returns the reason bits (C,) of candidates in quiet hours; None = none is."""
     bits: I64 | None = None
     for rule in policy.quiet_hours:
         if is_quiet(rule, now_ms, utc_offset_s):
@@ -59,7 +62,7 @@ def quiet_bits(policy: Policy, candidates: Candidates, now_ms: int, utc_offset_s
 
 
 def is_quiet(rule: QuietHours, now_ms: int, utc_offset_s: int) -> bool:
-    """Whether the local time of day is within the hours."""
+    """Returns whether the local time of day is within the rule's hours."""
     minute = (now_ms // 1000 + utc_offset_s) % _DAY_S // 60
     if rule.from_minute <= rule.until_minute:
         return rule.from_minute <= minute < rule.until_minute
@@ -67,14 +70,14 @@ def is_quiet(rule: QuietHours, now_ms: int, utc_offset_s: int) -> bool:
 
 
 def budget_bits(costs: F32, left: float) -> I64 | None:
-    """Who costs more than is left to spend; None = nobody."""
+    """Returns the reason bits (C,) of candidates that cost more than is left; None = none does."""
     is_over = costs > np.float64(left)  # a Python float would be rounded to float32
     return np.where(is_over, int(Reason.OVER_BUDGET), 0) if is_over.any() else None
 
 
 @cache
 def _table(allowed: frozenset[int]) -> Mask:
-    """Whether each index is among the allowed ones; states and channels number at most 256."""
+    """Returns whether each index is allowed; states and channels number at most 256."""
     table = np.zeros(256, np.bool_)
     table[list(allowed)] = True
     return table

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge_sdk.bundle.bundle import Bundle, with_policy
-from edge_sdk.bundle.policy_reader import ReadPolicy, read_policy_file
+from edge_sdk.bundle.policy_reader import read_policy_file
 from edge_sdk.errors import EdgeError, PolicyNotNewerError, StateUnusableError
 from edge_sdk.log import atomic_file as replacing
+from edge_sdk.policy.rules import Policy
 
 
 class Trust(NamedTuple):
@@ -37,17 +38,17 @@ class PolicyStore:
             return bundle, ""
         except (OSError, EdgeError) as problem:  # a phone must start with what it has
             return bundle, str(problem)
-        return (with_policy(bundle, read), "") if read.policy.version > bundle.policy.version else (bundle, "")
+        return (with_policy(bundle, read), "") if read.version > bundle.policy.version else (bundle, "")
 
-    def check(self, data: bytes, bundle: Bundle) -> ReadPolicy:
+    def check(self, data: bytes, bundle: Bundle) -> Policy:
         """Read a policy that is to replace the one in force.
 
         Raises:
             EdgeError: it is not signed, damaged, does not fit the bundle, or is not newer.
         """
         read = self._read("policy", data, bundle)
-        if read.policy.version <= bundle.policy.version:
-            raise PolicyNotNewerError(read.policy.version, bundle.policy.version)
+        if read.version <= bundle.policy.version:
+            raise PolicyNotNewerError(read.version, bundle.policy.version)
         return read
 
     def prepare(self, data: bytes) -> None:
@@ -77,8 +78,8 @@ class PolicyStore:
                 return
             raise StateUnusableError(self.path, problem.strerror or str(problem)) from problem
 
-    def _read(self, source: str, data: bytes, bundle: Bundle) -> ReadPolicy:
+    def _read(self, source: str, data: bytes, bundle: Bundle) -> Policy:
         trust = self._trust
         return read_policy_file(
-            source, data, bundle.scene, bundle.words, trusted_keys=trust.keys, allow_unsigned=trust.allow_unsigned
+            source, data, bundle.scene, bundle.symbols, trusted_keys=trust.keys, allow_unsigned=trust.allow_unsigned
         )

@@ -23,7 +23,7 @@ from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
-from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.vocabulary import U32, Vocabulary
@@ -68,8 +68,8 @@ def pack_tables(layout: MemoryLayout) -> bytes:
             for rule, names in zip(layout.machines, layout.machine_names, strict=True)
             for part in _machine(rule, names)
         ),
-        (layout.budget.period_s,) if layout.budget else (),
-        sorted(layout.budget.kinds) if layout.budget else (),
+        (layout.spending.period_s,) if layout.spending else (),
+        sorted(layout.spending.kinds) if layout.spending else (),
     ]
     return b"".join(_packed(numbers) for numbers in lists)
 
@@ -108,7 +108,7 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
         derived=derived,
         category_ids=tuple(categories.tolist()),
         machines=machines,
-        budget=reader.budget() if version == VERSION else None,
+        spending=reader.budget() if version == VERSION else None,
         machine_ids=names,
     )
     return layout, reader.at
@@ -184,9 +184,9 @@ class _Reader:
             names.append((name, *states))
         return tuple(rules), tuple(names)
 
-    def budget(self) -> BudgetRule | None:
+    def budget(self) -> SpendingRule | None:
         period, kinds = self.numbers().tolist(), self.kinds()
-        return BudgetRule(kinds, period[0]) if period else None
+        return SpendingRule(kinds, period[0]) if period else None
 
     def derived(self) -> DerivedRules:
         of_session, activity = self.rows(3), self.kinds()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.decision.decision import Decision
-from edge_sdk.decision.fallback import base_answer
+from edge_sdk.decision.fallback import fallback_decision
 from edge_sdk.errors import ErrorCode
 from edge_sdk.reasons import Reason
 from edge_sdk.testing.fake_engine import NOON_MS, FakeEngine, FakeEvent, reason_bits
@@ -65,7 +65,7 @@ def make_decision(
     """
     scores = np.arange(len(offers), 0, -1) if logits is None else logits
     base = BaseDecision(offers, scores)
-    return base_answer(
+    return fallback_decision(
         base,
         error=error,
         detail=detail,

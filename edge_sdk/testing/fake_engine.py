@@ -16,7 +16,7 @@ from edge_sdk.client.hooks import RankRequest
 from edge_sdk.client.pending import shown_offers
 from edge_sdk.clock import Clock
 from edge_sdk.decision.decision import Decision
-from edge_sdk.decision.fallback import base_answer
+from edge_sdk.decision.fallback import fallback_decision
 from edge_sdk.engine.status import Status
 from edge_sdk.errors import ErrorCode, InvalidValueError, UnknownKindError, UnknownOutcomeError
 from edge_sdk.explain.explanation import Explanation
@@ -111,7 +111,7 @@ class FakeEngine:
             number = len(self.requests)
             if self.error:
                 self._errors[self.error] += 1
-        return base_answer(
+        return fallback_decision(
             base,
             error=self.error,
             detail="as the test asked" if self.error else "",

@@ -118,8 +118,10 @@ def test_policy_writes_a_signed_file_that_fits_the_bundle(tmp_path: Path, small:
     assert out.read_bytes()[4:8] == b"EDGP"
     opened = read_bundle(small.bundle, open_container(small.bundle, trusted_keys=(), allow_unsigned=True))
     key = public_bytes(development_key("small"))
-    read = read_policy_file("a", out.read_bytes(), opened.scene, opened.words, trusted_keys=[key], allow_unsigned=False)
-    assert (read.policy.version, [rule.name for rule in read.policy.drops]) == (3, ["blocks[0]", "no z"])
+    read = read_policy_file(
+        "a", out.read_bytes(), opened.scene, opened.symbols, trusted_keys=[key], allow_unsigned=False
+    )
+    assert (read.version, [rule.name for rule in read.drops]) == (3, ["blocks[0]", "no z"])
 
 
 def test_policy_says_that_a_device_takes_a_higher_version_only(tmp_path: Path, small: Small) -> None:
@@ -160,8 +162,8 @@ def test_inspect_says_every_rule_in_short(tmp_path: Path) -> None:
         "boosts": "boosts[0] -0.5",
         "pins": "pins[0] at 2",
         "numbers": (
-            "2 to 8 events for the device's full say, largest shift 0.75, largest move 3, cost price 0.5, "
-            "budget 10 in 86400 s, diversity 0.125, category limits, null score -1.5, epsilon 0.25"
+            "2 to 8 events for the model's full weight, max score change 0.75, max rank change 3, cost weight 0.5, "
+            "budget 10 in 86400 s, diversity 0.125, category limits, minimum score -1.5, epsilon 0.25"
         ),
     }
 

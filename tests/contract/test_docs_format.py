@@ -30,17 +30,18 @@ from edge_sdk.memory.derived_events import Deriver
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory, replay
-from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.model.projection import ModelTables, Projection
 from edge_sdk.policy.exploration import Draw, drawn_order, uniforms
 from edge_sdk.policy.rank_bound import bounded_order
-from edge_sdk.policy.rules import NO_LIMIT, BudgetTerms, Exploration, Explore, Policy
-from edge_sdk.policy.scoring import price_in_force, warm_up_weight
+from edge_sdk.policy.rules import NO_LIMIT, Budget, Exploration, Explore, Policy
+from edge_sdk.policy.scoring import current_cost_weight, warm_up_weight
 from edge_sdk.policy.slate import Slate, pin_places
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
+from tests.support.cap_answers import cap_bits
 from tests.support.paths import DOCS
 from tests.support.scene import SettableClock, Small
 
@@ -212,7 +213,7 @@ def test_cap() -> None:
         if "event_ms" in step:
             memory.add(step["event_ms"], CLICK, FUND, 0.0)
         else:
-            bits = memory.caps.reasons(np.array([1]), None, step["now_ms"])
+            bits = cap_bits(memory, np.array([1]), None, step["now_ms"])
             assert (bits is not None and bool(bits[0])) == step["out"], step
 
 
@@ -237,8 +238,8 @@ def test_machine() -> None:
 
 def test_budget() -> None:
     documented = example("budget")
-    rule = BudgetRule(frozenset({CLICK}), documented["period_s"])
-    memory = Memory(layout(DecayTables.of(300))._replace(budget=rule))
+    rule = SpendingRule(frozenset({CLICK}), documented["period_s"])
+    memory = Memory(layout(DecayTables.of(300))._replace(spending=rule))
 
     for step in documented["walk"]:
         if "event_ms" in step:
@@ -338,13 +339,13 @@ def test_say_and_price() -> None:
     documented = example("policy")
     model_weight, price = documented["say"], documented["price"]
     policy = bare_policy(min_events=model_weight["min_events"], full_events=model_weight["full_events"])
-    budget = BudgetTerms(price["amount"], price["period_s"], price["pacing_gain"])
+    budget = Budget(price["amount"], price["period_s"], price["pacing_gain"])
 
     assert [warm_up_weight(policy, events) for events in range(len(model_weight["by_events"]))] == model_weight[
         "by_events"
     ]
     for step in price["walk"]:
-        assert price_in_force(price["cost_weight"], budget, step["spent"], step["now_ms"]) == step["price"], step
+        assert current_cost_weight(price["cost_weight"], budget, step["spent"], step["now_ms"]) == step["price"], step
 
 
 def test_largest_move() -> None:

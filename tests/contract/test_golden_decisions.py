@@ -77,9 +77,9 @@ def test_this_runtime_decides_as_the_file_states(name: str, tmp_path: Path) -> N
         assert differences([act["expect"] for act in request["then"]], outcomes) == [], at
         # The probabilities are functions of the scores: from the file's own scores they are nearly bits.
         final = np.array(expected["scores"]["final"], np.float32)
-        draw = decision.draw._replace(scores=final)
+        draw = decision.trace.result.draw._replace(scores=final)
         np.testing.assert_allclose(draw.first_propensity(), expected["first_propensity"], rtol=0, atol=1e-9)
-        np.testing.assert_allclose(draw.inclusion(decision.limit), expected["inclusion"], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(draw.inclusion(decision.trace.limit), expected["inclusion"], rtol=0, atol=1e-9)
 
     assert player.close() == scenario["log"]
 
@@ -174,7 +174,7 @@ def test_together_they_show_every_source_of_a_score_and_everything_that_may_happ
     }
     assert acts == {"record", "shown", "feedback", "erase", "install", "reopen", "is_still_valid"}
     assert any(request["expect"]["retry_at_ms"] for request in requests())
-    assert any(-1 in held for request in requests() for held in request["expect"]["held_until_ms"].values())
+    assert any(-1 in held for request in requests() for held in request["expect"]["capped_until_ms"].values())
 
 
 def test_every_place_can_be_compared() -> None:
@@ -202,11 +202,11 @@ def test_files_stay_small() -> None:
 
 def test_places_nearer_than_the_gap_are_not_compared() -> None:
     scores = {"base": [0, 0, 0, 0], "adjusted": [3, 1, 1.00009, 2], "final": [3, 1, 1.00009, 2]}
-    stated: dict[str, Any] = {"standing": [0, 3, 2, 1], "keys": None, "scores": scores}
+    stated: dict[str, Any] = {"eligible_order": [0, 3, 2, 1], "keys": None, "scores": scores}
     assert comparable(stated) == [True, True, False, False]
-    other = {**stated, "standing": [0, 3, 1, 2]}
+    other = {**stated, "eligible_order": [0, 3, 1, 2]}
     assert decision_differences(stated, other) == []
-    assert decision_differences(stated, {**stated, "standing": [3, 0, 2, 1]}) == ["standing[0]", "standing[1]"]
+    assert decision_differences(stated, {**stated, "eligible_order": [3, 0, 2, 1]}) == ["standing[0]", "standing[1]"]
 
     assert comparable({**stated, "keys": [0, 0.00005, 1, 2]}) == [False, True, True, False]
     assert comparable({**stated, "scores": {**scores, "base": scores["adjusted"]}}) == [True] * 4

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from cloud_export.data.log import Log
 from cloud_export.features.examples import Examples, decision_moments, make_examples
 from edge_sdk import BaseDecision, Decision, Engine
-from edge_sdk.bundle.selftest import model_shape
 from edge_sdk.model.inputs import ModelInputs, graph_inputs
 from edge_sdk.model.projection import Projection
 from edge_sdk.testing.white_box import internals
+from tests.support.engine_acts import inputs_of
 from tests.support.scene import HOME, ITEMS, KINDS, NOW_MS, OFFERS, SettableClock, Small, log_of
 
 STAGES = ("event_item", "event_kind", "event_age_s", "event_value", "counters", "context", "candidate")
@@ -125,8 +125,7 @@ def base_of(step: Step) -> BaseDecision:
 
 def made_from(engine: Engine, decision: Decision) -> ModelInputs:
     """The arrays of the engine's latest decision; what the graph was bound to is exactly what they say."""
-    inputs = ModelInputs.empty(model_shape(internals(engine).bundle), len(decision.candidates))
-    internals(engine).maker.fill(inputs, internals(engine).state.memory, decision)
+    inputs = inputs_of(decision)
     tables = internals(engine).bundle.tables
     assert tables is not None
     bound = internals(engine).session.bound(len(decision.candidates))._arrays

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.memory.targets import Scope
-from edge_sdk.policy.pipeline import Setting, arrange, dropped
+from edge_sdk.policy.pipeline import PolicyInputs, apply_policy, suppressed
 from edge_sdk.policy.rules import NO_LIMIT, Explore
 from tests.support.random_policies import Table, policies
 from tests.support.random_settings import Case
@@ -25,43 +25,44 @@ Bits = dict[int, int]
 @settings(max_examples=300, deadline=None)
 def test_a_port_from_the_document_arranges_the_same(rich: Small, policy: Table, seed: int) -> None:
     case = Case(rich, seed)
-    setting, scores = case.setting(policy), case.scores
-    arranged = arrange(setting, scores.base, scores.model, scores.model_weight)
-    ported = Ported(setting)
+    inputs, scores = case.inputs(policy), case.scores
+    result = apply_policy(inputs, scores.base, scores.model, scores.model_weight)
+    ported = Ported(inputs)
 
-    final, listed = ported.arranged(list(scores.base), list(scores.model), scores.model_weight)
+    final, listed = ported.result(list(scores.base), list(scores.model), scores.model_weight)
 
-    assert np.array(final, F).tobytes() == arranged.stages.final.tobytes()
-    assert listed == arranged.standing.tolist()
-    found = np.zeros(len(final), np.int64) if arranged.dropped_bits is None else arranged.dropped_bits
+    assert np.array(final, F).tobytes() == result.stages.final.tobytes()
+    assert listed == result.eligible_order.tolist()
+    found = np.zeros(len(final), np.int64) if result.dropped_bits is None else result.dropped_bits
     assert [ported.bits[c] for c in range(len(final))] == found.tolist()
 
 
 class Ported:
     """Steps 3 to 13; what boosts add and the bits of step 6 are taken as they are."""
 
-    def __init__(self, setting: Setting) -> None:
-        self.of, self.policy, self.memory = setting, setting.policy, setting.memory
-        self.rows, self.costs = setting.prepared.rows.tolist(), list(setting.prepared.costs)
-        self.category = setting.prepared.categories.tolist()
-        channels = setting.prepared.candidates.channels
+    def __init__(self, inputs: PolicyInputs) -> None:
+        self.of, self.policy, self.memory = inputs, inputs.policy.rules, inputs.memory
+        self.rows, self.costs = inputs.candidates.rows.tolist(), list(inputs.candidates.costs)
+        self.category = inputs.candidates.categories.tolist()
+        channels = inputs.candidates.candidates.channels
         self.channel = [0] * len(self.rows) if channels is None else channels.tolist()
-        out, _ = dropped(setting)
+        out = suppressed(inputs).bits
         self.bits: Bits = defaultdict(int, {} if out is None else dict(enumerate(out.tolist())))
-        self.size = len(self.rows) if setting.limit is None else max(0, min(setting.limit, len(self.rows)))
+        limit = inputs.slate.limit
+        self.size = len(self.rows) if limit is None else max(0, min(limit, len(self.rows)))
 
     def by(self, scores: list[F]) -> list[int]:
         """Who stands, by these scores."""
         return sorted((c for c in range(len(scores)) if not self.bits[c]), key=lambda c: (-scores[c], c))
 
-    def arranged(self, base: list[F], model: list[F], model_weight: float) -> tuple[list[F], list[int]]:
+    def result(self, base: list[F], model: list[F], model_weight: float) -> tuple[list[F], list[int]]:
         policy, all_of = self.policy, range(len(base))
         scores = self.shifted(base, model, model_weight)
         anchor = base
         if self.of.evaluated.boost is not None:
             t = self.of.evaluated.boost
             scores, anchor = [scores[c] + t[c] for c in all_of], [base[c] + t[c] for c in all_of]
-        price = self.of.cost_weight
+        price = self.of.spend.cost_weight
         if price != 0 and any(self.costs):
             scores = [scores[c] - F(price) * self.costs[c] for c in all_of]
             anchor = [anchor[c] - F(price) * self.costs[c] for c in all_of]
@@ -121,7 +122,8 @@ class Ported:
     def beyond(self, by_right: list[int]) -> Bits:
         found: Bits = {}
         shown = {channel.shown_kind for channel in self.policy.channels}
-        for index, rule in enumerate(self.memory.caps.rules):
+        for index, cap in enumerate(self.policy.caps):
+            rule = cap.counted
             if rule.per is Scope.OFFER or not shown & {*rule.kinds}:
                 continue
             if self.passes(index):
@@ -131,13 +133,13 @@ class Ported:
                 channel = self.channel[c]
                 if c in found or self.policy.channels[channel].shown_kind not in rule.kinds:
                     continue
-                if rule.channels and channel not in rule.channels:
+                if cap.channels and channel not in cap.channels:
                     continue
                 target = 1 if rule.per is Scope.USER else self.category[c]
                 if target and counts[target] >= self.room(index, target):
                     found[c] = 256 if rule.cooldown else 128
                 counts[target] += 1
-        left = self.of.budget_left
+        left = self.of.spend.budget_left
         if sum(sorted(map(float, self.costs), reverse=True)[: self.size]) > left:
             kept: list[float] = []
             for c in [c for c in by_right if c not in found]:
@@ -150,7 +152,7 @@ class Ported:
 
     def over(self, index: int, target: int) -> list[bool]:
         """Of the target's ring, oldest first."""
-        within_ms, now_ms = self.memory.caps.rules[index].within_s * 1000, self.of.now_ms
+        within_ms, now_ms = self.memory.caps.rules[index].within_s * 1000, self.of.moment.now_ms
         times = self.memory.caps.newest(index, np.array([target]))[0].tolist()
         if not within_ms:
             return [time_ms == 0 for time_ms in times]
@@ -161,7 +163,7 @@ class Ported:
 
     def passes(self, index: int) -> bool:
         rule = self.memory.caps.rules[index]
-        targets = 2 if rule.per is Scope.USER else int(max(self.memory.caps._offer_categories)) + 1
+        targets = 2 if rule.per is Scope.USER else int(max(self.memory.layout.offers.row_category)) + 1
         return self.size <= rule.limit and all(self.over(index, t)[self.size - 1] for t in range(1, targets))
 
     # ---- steps 9, 12, 13 ----
@@ -189,7 +191,7 @@ class Ported:
             quota |= {row: limit - sum(self.category[c] == row for c in pinned) for row, limit in enumerate(limits)}
         order, exploration = self.by(final), self.policy.exploration
         free = [c for c in order if c not in pinned and quota[self.category[c]] > 0]
-        u = [(n + 0.5) / 2**24 for n in numbers(self.of.seed, self.of.number, len(final) + 2)]
+        u = [(n + 0.5) / 2**24 for n in numbers(self.of.slate.seed, self.of.slate.number, len(final) + 2)]
         if exploration.mode is Explore.EPSILON_GREEDY and free and u[0] < exploration.epsilon:
             led = free[floor(u[1] * len(free))]
             order = [led, *(c for c in order if c != led)]

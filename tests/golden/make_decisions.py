@@ -41,7 +41,7 @@ def with_expectations(scenario: Scenario, files: Path) -> Scenario:
     with tempfile.TemporaryDirectory() as state:
         player = Player(scenario, files, Path(state))
         for request, (decision, expect, outcomes) in zip(scenario["requests"], player.play(), strict=True):
-            minimum_score = None if decision.trace is None else decision.trace.policy.minimum_score
+            minimum_score = player.minimum_score if decision.trace.evidence is not None else None
             if near := fragile(expect, minimum_score):
                 raise ValueError(f"{scenario['about']} decision {expect['id']}: {near}")
             acts = [{**act, "expect": found} for act, found in zip(request.get("then", ()), outcomes, strict=True)]

@@ -10,8 +10,8 @@ Stated = dict[str, Any]  # `expect` of a request
 GAP: Final = 1e-4  # scores nearer to each other than this may come in another order elsewhere
 SCORE: Final = 1e-5
 PROBABILITY: Final = 1e-4  # from one's own scores; from the scores in the file 1e-9
-_PLACED: Final = ("standing", "order", "reasons")  # one entry a place
-_NEAR: Final = {"scores": SCORE, "keys": GAP, "first_propensity": PROBABILITY, "inclusion": PROBABILITY}
+_PLACED: Final = ("eligible_order", "order", "reasons")  # one entry a place
+_NEAR: Final = {"scores": SCORE, "keys": GAP, "propensity": PROBABILITY, "inclusion": PROBABILITY}
 
 
 def differences(expected: Any, found: Any, path: str = "", within: float | None = None) -> list[str]:
@@ -48,16 +48,16 @@ def decision_differences(expected: Stated, found: Stated) -> list[str]:
 
 
 def comparable(expected: Stated) -> list[bool]:
-    """Of each place in `standing`, whether who stands there can be compared.
+    """Of each place in `eligible`, whether who stands there can be compared.
 
     It can where its score (its key, where softmax drew the order) is at least `GAP` from that of every other one that
     stands. Where the device said nothing, scores are the base's to the bit, and all places can.
     """
-    standing = expected["standing"]
+    eligible = expected["eligible_order"]
     if _is_of_base(expected):
-        return [True] * len(standing)
+        return [True] * len(eligible)
     values = expected["keys"] or expected["scores"]["final"]
-    return [all(abs(values[one] - values[other]) >= GAP for other in standing if other != one) for one in standing]
+    return [all(abs(values[one] - values[other]) >= GAP for other in eligible if other != one) for one in eligible]
 
 
 def fragile(expected: Stated, minimum_score: float | None) -> list[str]:
@@ -65,10 +65,10 @@ def fragile(expected: Stated, minimum_score: float | None) -> list[str]:
     what follows from it, may differ."""
     if _is_of_base(expected):
         return []
-    scores, standing = expected["scores"], expected["standing"]
-    stages = {stage: [values[c] for c in standing] for stage, values in scores.items() if stage != "base"}
+    scores, eligible = expected["scores"], expected["eligible_order"]
+    stages = {stage: [values[c] for c in eligible] for stage, values in scores.items() if stage != "base"}
     stages |= {"adjusted of all": scores["adjusted"], "priced of all": scores["priced"]}
-    stages["keys"] = [expected["keys"][c] for c in standing] if expected["keys"] else []
+    stages["keys"] = [expected["keys"][c] for c in eligible] if expected["keys"] else []
     found = [stage for stage, values in stages.items() if any(b - a < GAP for a, b in pairwise(sorted(values)))]
     if minimum_score is not None and any(abs(score - minimum_score) < GAP for score in scores["final"]):
         found.append("null")

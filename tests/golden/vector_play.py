@@ -81,6 +81,7 @@ class Player:
                 weights=request.get("weights"),
             )
             stated = self._stated(decision)
+            self.minimum_score = internals(self._engine).maker.policy.rules.minimum_score
             yield decision, stated, [self._act(act, decision) for act in request.get("then", ())]
 
     def close(self) -> dict[str, int]:
@@ -144,63 +145,63 @@ class Player:
     # ---- what came out ----
 
     def _stated(self, decision: Decision) -> dict[str, Any]:
-        trace = decision.trace
+        trace, result, evidence = decision.trace, decision.trace.result, decision.trace.evidence
         stated: dict[str, Any] = {
             "id": decision.id,
             "policy_version": decision.policy_version,
             "error": int(decision.error),
             **self._memory(decision),
-            "weights": None if trace is None else numbers(trace.weights),
-            "weight_rule": None if trace is None else trace.weight_rule,
-            "say": None if trace is None else trace.model_weight,
-            "cost_weight": None if trace is None else trace.cost_weight,
-            "costs": numbers(decision.costs),
-            "scores": {stage: numbers(getattr(decision.stages, stage)) for stage in STAGES},
-            "dropped_bits": None if decision.dropped_bits is None else decision.dropped_bits.tolist(),
+            "weights": None if evidence is None else numbers(evidence.weights),
+            "weight_rule": None if evidence is None else trace.weight_rule,
+            "model_weight": None if evidence is None else trace.model_weight,
+            "cost_weight": None if evidence is None else evidence.inputs.spend.cost_weight,
+            "costs": numbers(trace.costs),
+            "scores": {stage: numbers(getattr(result.stages, stage)) for stage in STAGES},
+            "dropped_bits": None if result.dropped_bits is None else result.dropped_bits.tolist(),
             "is_empty": decision.is_empty,
             "retry_at_ms": decision.retry_at_ms,
             **self._draw(decision),
-            "standing": decision.standing.tolist(),
+            "eligible_order": result.eligible_order.tolist(),
             "order": decision.order.tolist(),
             "reasons": [int(offer.reasons) for offer in decision.offers],
             "dropped_reasons": [int(offer.reasons) for offer in decision.dropped],
-            "first_propensity": decision.first_propensity.tolist(),
+            "propensity": decision.propensity.tolist(),
             "inclusion": decision.inclusion.tolist(),
-            "explanation": None if trace is None or not len(decision.order) else self._terms(decision),
+            "explanation": None if evidence is None or not len(decision.order) else self._terms(decision),
         }
         return stated
 
     def _memory(self, decision: Decision) -> dict[str, Any]:
         """What the device knew: the graph's inputs, machines, caps, spending."""
         engine, now_ms = self._engine, decision.time_ms
-        memory, prepared = internals(engine).state.memory, internals(engine).maker.prepared(decision.base)
-        rows, channels, count = prepared.rows, prepared.candidates.channels, len(prepared.rows)
+        memory, candidates = internals(engine).state.memory, internals(engine).maker.cached(decision.base).candidates
+        rows, count = candidates.rows, len(candidates.rows)
         window = memory.layout.window
         items, kinds = np.zeros((2, window), np.int32)
         ages, values = np.zeros((2, window), np.float32)
         memory.fill_window(now_ms, items, kinds, ages, values)
         counters = np.zeros((count, memory.layout.counter_features), np.float32)
-        memory.fill_counters(now_ms, prepared.slots, counters)
+        memory.fill_counters(now_ms, candidates.slots, counters)
         states = {}
         for index, rule in enumerate(memory.layout.machines):
             of_each = memory.machines.states(index, rows, now_ms).tolist()
             is_user = rule.per is Scope.USER
             states[rule.name] = memory.machines.state(index, now_ms) if is_user else of_each
-        held = {}
-        for index, cap in enumerate(memory.caps.rules):
-            until_ms = memory.caps.held_until(index, rows, channels, now_ms)
-            held[cap.name] = np.where(until_ms == NEVER_MS, -1, until_ms).tolist()
+        caps = internals(engine).maker.policy.caps
+        until_ms = caps.capped_until(memory.caps.free_times(candidates.cap_cells), now_ms)
+        until = np.where(until_ms == NEVER_MS, -1, until_ms).tolist()
+        capped = {cap.name: row for cap, row in zip(caps.rules, until, strict=True)}
         return {
             "window": [numbers(column) for column in (items, kinds, ages, values)],
             "counters": [numbers(row) for row in counters],
             "states": states,
-            "held_until_ms": held,
+            "capped_until_ms": capped,
             "spent": memory.spent(now_ms),
         }
 
     def _draw(self, decision: Decision) -> dict[str, Any]:
         """The 24-bit numbers of the draw, and what softmax orders by; None = nothing is drawn, or not so."""
-        exploration = decision.draw.exploration
+        exploration = decision.trace.result.draw.exploration
         if exploration.mode is Explore.OFF:
             return {"noise": None, "keys": None}
         noise = uniforms(self._scenario["seed"], decision.id, len(decision.candidates) + 2)

@@ -11,7 +11,7 @@ from cloud_export.export.bundle_writer import Content, pack_payload
 from cloud_export.export.container_writer import development_key, sign_container
 from cloud_export.export.golden import make_golden
 from cloud_export.export.onnx_graphs import export_explainer, export_ranker, export_tables
-from cloud_export.export.policy_file import sign_policy
+from cloud_export.export.policy_file import sign_policy_file
 from cloud_export.features.layout import build_layout
 from cloud_export.scene.load import scene_from_table
 from tests.support.scene import DERIVED_SCENE, random_model, small_log
@@ -154,5 +154,5 @@ def policy_files() -> dict[str, bytes]:
     files = {}
     for version, (name, policy) in enumerate(POLICIES.items(), 2):
         scene = scene_from_table({**SCENE, "policy": {**policy, "version": version}})
-        files[f"{name}.policy"] = sign_policy(scene, KEY)
+        files[f"{name}.policy"] = sign_policy_file(scene, KEY)
     return files

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud_export.export.bundle_writer import sign_container
+from cloud_export.export.container_writer import sign_container
 from edge_sdk import EdgeError
 from edge_sdk.bundle.container import open_container
 from edge_sdk.errors import BundleDamagedError, BundleUnreadableError

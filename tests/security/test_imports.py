@@ -89,12 +89,12 @@ OF_THE_ENGINE = {
     "memory": "bulk caps decay derived_bulk derived_events derived_rules layout lookup machine_states memory spending "
     "state_machines targets window",
     "model": "inputs onnx_runtime projection session",
-    "policy": "candidates conditions eligibility exploration inclusion pipeline rank_bound rules scoring slate "
-    "slate_caps stages targeting",
+    "policy": "candidates compiled conditions eligibility exploration frequency_caps inclusion pipeline rank_bound "
+    "rules scoring slate slate_caps stages targeting",
     "bundle": "bundle container golden policy_reader policy_symbols reader rules_reader selftest tables_reader texts "
-    "unpack format format.generated format.generated.edge_generated",
+    "format format.generated format.generated.edge_generated",
     "state": "durability folder lock policy_file retention snapshot snapshot_tables",
-    "decision": "decision maker request",
+    "decision": "candidate_cache decision evidence maker request",
     "engine": "engine",
 }
 FOREIGN_OF_THE_ENGINE = frozenset(

@@ -1,6 +1,6 @@
-"""A packed bundle, the key that signed it, and the trying of bad ones on state folders.
+"""Fixtures of a packed bundle, and a helper that opens bad bundles on state folders.
 
-The fixtures are imported under their own names by the tests that use them.
+Tests import the fixtures under their own names.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloud_export.export.bundle_writer import development_key
+from cloud_export.export.container_writer import development_key
 from edge_sdk import BaseDecision, EdgeError, Engine, ErrorCode
 from edge_sdk.bundle.container import open_container
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
@@ -20,32 +20,32 @@ KEY = development_key("small")
 
 @pytest.fixture(scope="module")
 def whole(small: Small) -> bytes:
-    """The file as it was packed."""
+    """The packed file."""
     return small.bundle.read_bytes()
 
 
 @pytest.fixture(scope="module")
 def payload(small: Small) -> bytes:
-    """Its payload."""
+    """The payload of the packed file."""
     return bytes(open_container(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False))
 
 
 def written(path: Path, content: bytes) -> Path:
-    """A new file each time: an earlier one may still be mapped."""
+    """Writes a new file each time: an earlier one may still be mapped."""
     path.unlink(missing_ok=True)
     path.write_bytes(content)
     return path
 
 
 def snapshot(folder: Path) -> dict[str, bytes] | None:
-    """Every file below a folder; None when there is no such folder."""
+    """Returns every file below a folder; None if there is no such folder."""
     if not folder.exists():
         return None
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 class Refuser:
-    """Opens a bad bundle on an absent, an empty and a used state folder, and a good one after it."""
+    """Opens a bad bundle on an absent, an empty and a used state folder, and a good bundle after it."""
 
     def __init__(self, small: Small, folder: Path) -> None:
         self.small, self.folder, self.count = small, folder, 0
@@ -55,7 +55,7 @@ class Refuser:
             engine.record("click", item="fund_b")
 
     def refuse(self, bundle: bytes | Path, error: type[EdgeError], *words: str, **options: Any) -> None:
-        """Expect this error, with these words, and untouched folders."""
+        """Expects this error, with these words, and unchanged folders."""
         path = bundle if isinstance(bundle, Path) else written(self.folder / "other.edge", bundle)
         options = options or {"trusted_keys": [self.small.public_key]}
         self.count += 1
@@ -73,7 +73,7 @@ class Refuser:
                 assert engine.status().events == events
 
     def accept(self, bundle: bytes, **options: Any) -> None:
-        """Expect a bundle to open and rank."""
+        """Expects a bundle to open and rank."""
         path = written(self.folder / "other.edge", bundle)
         options = options or {"trusted_keys": [self.small.public_key]}
         with Engine.open(self.used, bundle=path, clock=SettableClock(), log_bytes=4096, **options) as engine:

@@ -8,6 +8,8 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from edge_sdk import Decision, Engine, Reason
+from edge_sdk.explain.explainer import model_inputs
+from edge_sdk.model.inputs import ModelInputs
 from edge_sdk.testing.white_box import internals
 from tests.support.scene import ITEMS, KINDS, SettableClock, Small
 
@@ -47,3 +49,10 @@ def dropped(decision: Decision) -> dict[str, Reason]:
 def tape(engine: Engine) -> bytes:
     """Every record of the log, as bytes."""
     return internals(engine).state.log.read().tobytes()
+
+
+def inputs_of(decision: Decision) -> ModelInputs:
+    """What the model read for a decision, as rows."""
+    evidence = decision.trace.evidence
+    assert evidence is not None
+    return model_inputs(evidence)

@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 
 from edge_sdk.limits import TIME_MS_MAX
+from edge_sdk.memory.caps import cap_cells
 from edge_sdk.memory.derived_events import Deriver
 from edge_sdk.memory.derived_rules import NOTHING_DERIVED
 from edge_sdk.memory.layout import MemoryLayout
@@ -180,7 +181,7 @@ class Composed:
         layout = layout._replace(derived=NOTHING_DERIVED)
         recent = Memory(layout)
         self.window = recent.window
-        self.layout = layout._replace(caps=())  # for when a decision may be asked for again: not compared
+        self.layout, self._counted = layout, layout.caps
         self.machines, self.rules = recent.machines, ()
         self._recent = recent
         self._offers = Memory(layout._replace(caps=tuple(cap for cap in layout.caps if cap.per == Scope.OFFER)))
@@ -202,21 +203,29 @@ class Composed:
         self._categories.fill_counters(now_ms, slots, of_categories)
         out[:, out.shape[1] // 2 :] = of_categories[:, out.shape[1] // 2 :]
 
-    def free_at(self, cells: I64, now_ms: int) -> I64:
-        """Of when a decision may be asked for again; not compared."""
-        return np.zeros(cells.shape[1], np.int64)
-
     @property
     def version(self) -> int:
-        """Never the same: nothing is kept of what `reasons_at` said."""
+        """Never the same: no answer is cached."""
         return next(_versions)
 
-    def reasons_at(self, _: I64, now_ms: int) -> tuple[I64 | None, int]:
+    @property
+    def newest_ms(self) -> int:
+        """No clock was wrong."""
+        return max(memory.caps.newest_ms for memory in (self._offers, self._categories))
+
+    @property
+    def last_free_ms(self) -> int:
+        """The later one."""
+        return max(memory.caps.last_free_ms for memory in (self._offers, self._categories))
+
+    def free_times(self, cells: I64) -> I64:
         """Of all offers in their order, whatever the cells: each of the memories has cells of its own."""
-        rows = np.array([self.layout.offers.row(item_id(offer)) for offer in OFFERS])
-        held = [memory.caps.reasons(rows, None, now_ms) for memory in (self._offers, self._categories)]
-        found = [bits for bits in held if bits is not None]
-        return (None if not found else cast("I64", np.bitwise_or.reduce(found))), now_ms
+        layout, rows = self.layout, np.array([self.layout.offers.row(item_id(offer)) for offer in OFFERS])
+        of = {}
+        for per, memory in ((Scope.OFFER, self._offers), (Scope.CATEGORY, self._categories)):
+            own = cap_cells(memory.layout.caps, layout.offers.row_category, layout.category_rows, rows)
+            of[per] = iter(memory.caps.free_times(own))
+        return np.array([next(of[rule.per]) for rule in self._counted], np.int64).reshape(cells.shape)
 
 
 KIND_NAMES = ("view", "click", "impression", "dismiss", "convert", "note")

@@ -105,7 +105,11 @@ class Month:
     # ---- what must hold of every decision ----
 
     def check(self, decision: Decision, one_of: list[Candidate], moment: Moment) -> None:
-        bits = np.zeros(len(one_of), np.int64) if decision.dropped_bits is None else decision.dropped_bits
+        bits = (
+            np.zeros(len(one_of), np.int64)
+            if decision.trace.result.dropped_bits is None
+            else decision.trace.result.dropped_bits
+        )
         early = [why_not(self.policy, self.ledger, moment, one) for one in one_of]
         self.check_standing(decision, bits, early)
         self.check_room(decision, one_of, moment.now_ms)
@@ -115,7 +119,7 @@ class Month:
 
     def check_standing(self, decision: Decision, bits: np.ndarray, early: list[set[str]]) -> None:
         """Who stands, and why others do not."""
-        assert sorted(decision.standing.tolist()) == np.flatnonzero(bits == 0).tolist()
+        assert sorted(decision.trace.result.eligible_order.tolist()) == np.flatnonzero(bits == 0).tolist()
         for index, why in enumerate(early):
             given = {reason.name for reason in Reason if reason & DROPS & int(bits[index])}
             assert why <= given, (index, why, given)
@@ -133,7 +137,7 @@ class Month:
                 }
         names = [offer.id for offer in decision.offers]
         assert len(set(names)) == len(names)
-        assert decision.limit is None or len(names) <= decision.limit
+        assert decision.trace.limit is None or len(names) <= decision.trace.limit
 
     def check_room(self, decision: Decision, one_of: list[Candidate], now_ms: int) -> None:
         """Showing all of it at once goes beyond no cap and no budget."""
@@ -159,22 +163,24 @@ class Month:
         most = self.policy.get("model_bounds", {}).get("max_rank_change")
         if most is None:
             return
-        anchor = decision.stages.base.copy()
+        anchor = decision.trace.result.stages.base.copy()
         boosts = [np.float32(sum(boosted(self.policy, self.ledger, moment, one))) for one in one_of]
         anchor += np.array(boosts, np.float32)
-        assert decision.trace is not None
-        anchor -= np.float32(decision.trace.cost_weight) * np.array([one.cost for one in one_of], np.float32)
-        held = decision.stages.bounded[standing]
+        assert decision.trace.evidence is not None
+        anchor -= np.float32(decision.trace.evidence.inputs.spend.cost_weight) * np.array(
+            [one.cost for one in one_of], np.float32
+        )
+        held = decision.trace.result.stages.bounded[standing]
         if len(set(held.tolist())) == len(held):
             moved = np.abs(places(by_score(held)) - places(by_score(anchor[standing])))
             assert moved.max(initial=0) <= most
 
     def check_list(self, decision: Decision, one_of: list[Candidate], moment: Moment, standing: np.ndarray) -> None:
         """The null option, pins and category limits."""
-        final = decision.stages.final
-        order = standing[by_score(decision.stages.priced[standing])]
+        final = decision.trace.result.stages.final
+        order = standing[by_score(decision.trace.result.stages.priced[standing])]
         pins = pinned(self.policy, self.ledger, moment, [one_of[index] for index in order.tolist()])
-        listed = [one_of[index] for index in decision.standing.tolist()]
+        listed = [one_of[index] for index in decision.trace.result.eligible_order.tolist()]
         others = [one for one in listed if one not in pins]
         expected = others.copy()
         for one, place in sorted(pins.items(), key=lambda entry: entry[1]):

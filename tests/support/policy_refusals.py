@@ -1,4 +1,4 @@
-"""The scene with one rule of every sort, packed; and its bundle, read."""
+"""Fixtures of the scene with one rule of every sort: packed, and its bundle as read."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def bundle(payload: bytes) -> Bundle:
 
 
 def names(bundle: Bundle, mask: np.ndarray | None) -> list[str] | None:
-    """The offers that a selection is about."""
+    """Returns the names of the selected offers."""
     return None if mask is None else sorted(np.array(["", *bundle.layout.offers.names()])[mask].tolist())
 
 
-def payload_of(release: bytes) -> bytes:
-    """What a signed file carries, unchecked."""
-    payload: bytes = fb.Container.GetRootAs(release).PayloadAsNumpy().tobytes()
+def payload_of(container: bytes) -> bytes:
+    """Returns the payload of a signed file, unchecked."""
+    payload: bytes = fb.Container.GetRootAs(container).PayloadAsNumpy().tobytes()
     return payload

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from edge_sdk.memory.caps import CapRule
-from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
 from edge_sdk.memory.targets import Scope
 
@@ -47,7 +47,7 @@ def _machines(draw: st.DrawFn, kinds: Sequence[int], after_s: int, name: str) ->
     return MachineRule(name, draw(st.sampled_from(Scope)), tuple(states), tuple(steps))
 
 
-def budgets(kinds: Sequence[int], periods_s: Sequence[int]) -> st.SearchStrategy[BudgetRule | None]:
+def budgets(kinds: Sequence[int], periods_s: Sequence[int]) -> st.SearchStrategy[SpendingRule | None]:
     """One of these periods, or none at all."""
     of_kinds = st.frozensets(st.sampled_from(kinds), min_size=1)
-    return st.one_of(st.none(), st.builds(BudgetRule, of_kinds, st.sampled_from(periods_s)))
+    return st.one_of(st.none(), st.builds(SpendingRule, of_kinds, st.sampled_from(periods_s)))

@@ -1,4 +1,4 @@
-"""Decisions without an engine: a random memory, random candidates and scores, arranged under any policy."""
+"""Decisions without an engine: a random memory, random candidates and scores, under any policy."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.policy_reader import read_policy_file
 from edge_sdk.bundle.reader import read_bundle
+from edge_sdk.decision.candidate_cache import CachedCandidates
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.targets import Scope
-from edge_sdk.policy.candidates import prepare
+from edge_sdk.policy import pipeline
+from edge_sdk.policy.candidates import CandidateSet
+from edge_sdk.policy.compiled import CompiledPolicy
 from edge_sdk.policy.conditions import TargetingContext
-from edge_sdk.policy.pipeline import Arranged, Setting, arrange, is_plain
-from edge_sdk.policy.scoring import price_in_force
-from edge_sdk.policy.slate_caps import rations
+from edge_sdk.policy.pipeline import PolicyInputs, PolicyResult, SlateRequest, Spend, apply_policy
+from edge_sdk.policy.scoring import current_cost_weight
 from edge_sdk.types import F32
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.support.naive_policy import Candidate, Ledger, Moment
@@ -70,41 +72,34 @@ class Case:
     def one_of(self) -> list[Candidate]:
         return candidates(self.base)
 
-    def setting(self, policy: Table, base: BaseDecision | None = None) -> Setting:
+    def inputs(self, policy: Table, base: BaseDecision | None = None) -> PolicyInputs:
         """All but the scores."""
         bundle = with_policy(self.bundle, read_policy_file(
-            "policy", signed(policy), self.bundle.scene, self.bundle.words, trusted_keys=(), allow_unsigned=True,
+            "policy", signed(policy), self.bundle.scene, self.bundle.symbols, trusted_keys=(), allow_unsigned=True,
         ))  # fmt: skip
         rules, memory = bundle.policy, Memory(bundle.layout)
         for time_ms, kind, item, value in self.events:
             memory.add(time_ms, kind_id(kind), item_id(item), value)
         spent = memory.spent(self.now_ms)
-        prepared = prepare(base or self.base, bundle.layout, rules, {})
-        rationed = rations(rules, bundle.layout.caps)
-        evaluated = prepared.evaluated(rules, memory, self._situation(bundle, memory), self.now_ms)
-        plain = (
-            is_plain(rules, rationed) and evaluated.boost is None and not evaluated.pins and not prepared.has_repeats
-        )
-        return Setting(
-            policy=rules,
-            rations=rationed,
-            is_plain=plain,
-            prepared=prepared,
+        compiled = CompiledPolicy(rules, bundle.layout)
+        cached = CachedCandidates(CandidateSet.of(base or self.base, bundle.layout, compiled, {}), compiled)
+        return PolicyInputs(
+            policy=compiled,
+            candidates=cached.candidates,
+            evaluated=cached.evaluated(memory, self._context(bundle, memory), self.now_ms),
             memory=memory,
-            evaluated=evaluated,
-            now_ms=self.now_ms,
-            utc_offset_s=self.offset_s,
-            cost_weight=price_in_force(rules.cost_weight, rules.budget, spent, self.now_ms),
-            budget_left=float("inf") if rules.budget is None else max(0.0, rules.budget.amount - spent),
-            limit=self.limit,
-            seed=5,
-            number=7,
+            moment=pipeline.Moment(self.now_ms, self.offset_s),
+            spend=Spend(
+                current_cost_weight(rules.cost_weight, rules.budget, spent, self.now_ms),
+                float("inf") if rules.budget is None else max(0.0, rules.budget.amount - spent),
+            ),
+            slate=SlateRequest(self.limit, seed=5, number=7),
         )
 
-    def arranged(self, policy: Table) -> Arranged:
-        return arrange(self.setting(policy), self.scores.base, self.scores.model, self.scores.model_weight)
+    def result(self, policy: Table) -> PolicyResult:
+        return apply_policy(self.inputs(policy), self.scores.base, self.scores.model, self.scores.model_weight)
 
-    def permuted(self, policy: Table, order: np.ndarray) -> Arranged:
+    def permuted(self, policy: Table, order: np.ndarray) -> PolicyResult:
         """The same with the candidates in another order."""
         base = self.base
         assert base.channels is not None
@@ -114,9 +109,9 @@ class Case:
             costs=None if base.costs is None else base.costs[order],
         )  # fmt: skip
         scores = self.scores
-        return arrange(self.setting(policy, turned), scores.base[order], scores.model[order], scores.model_weight)
+        return apply_policy(self.inputs(policy, turned), scores.base[order], scores.model[order], scores.model_weight)
 
-    def _situation(self, bundle: Bundle, memory: Memory) -> TargetingContext:
+    def _context(self, bundle: Bundle, memory: Memory) -> TargetingContext:
         machines, context = memory.machines, list(bundle.policy.chosen(self.context))
         states = tuple(
             machines.state(index, self.now_ms) if rule.per is Scope.USER else -1

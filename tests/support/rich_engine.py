@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cloud_export.export.container_writer import development_key
-from cloud_export.export.policy_file import sign_policy
+from cloud_export.export.policy_file import sign_policy_file
 from cloud_export.scene.load import scene_from_table
 from edge_sdk import BaseDecision, Engine
 from tests.support.random_policies import CHANNELS, RICH, Table
@@ -36,7 +36,7 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Small:
 
 def signed(policy: Table, version: int = 1) -> bytes:
     """A policy file of the rich scene."""
-    return sign_policy(scene_from_table({**RICH, "policy": {**policy, "version": version}}), KEY)
+    return sign_policy_file(scene_from_table({**RICH, "policy": {**policy, "version": version}}), KEY)
 
 
 def opened(

@@ -11,7 +11,8 @@ import torch
 from hypothesis.vendor.pretty import RepresentationPrinter
 
 from cloud_export.data.log import Catalogue, Decisions, Log
-from cloud_export.export.bundle_writer import Content, development_key, pack_payload, public_bytes, sign_container
+from cloud_export.export.bundle_writer import Content, pack_payload
+from cloud_export.export.container_writer import development_key, public_bytes, sign_container
 from cloud_export.export.golden import make_golden
 from cloud_export.export.onnx_graphs import export_explainer, export_ranker, export_tables
 from cloud_export.features.layout import DeviceLayout, build_layout

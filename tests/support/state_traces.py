@@ -12,6 +12,7 @@ import numpy as np
 
 from edge_sdk import Engine
 from edge_sdk.bundle.bundle import Bundle
+from edge_sdk.explain.contributions import WindowTables
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.lookup import EventRows
 from edge_sdk.vocabulary import Vocabulary, item_id
@@ -29,7 +30,7 @@ TRACES = {
     "unknown item's name": UNKNOWN.encode(),
     "known item's name": KNOWN.encode(),
 }
-OF_THE_BUNDLE = Bundle | MemoryLayout | Vocabulary | EventRows
+OF_THE_BUNDLE = Bundle | MemoryLayout | Vocabulary | EventRows | WindowTables
 OF_PYTHON = type | types.ModuleType | types.FunctionType
 IN_LOG = {"unknown item's id", "known item's id", "value", "decision", "time in seconds"}
 

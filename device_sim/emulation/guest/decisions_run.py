@@ -28,7 +28,9 @@ def main(folder: Path, output: Path) -> None:
         for _ in range(plan["decisions"]):
             workload.go_on()
             decision = workload.ask()
-            decisions.append({"order": decision.standing.tolist(), "scores": decision.scores.tolist()})
+            decisions.append(
+                {"order": decision.trace.result.eligible_order.tolist(), "scores": decision.scores.tolist()}
+            )
         golden_vectors = len(
             internals(workload.engine).bundle.golden
         )  # all passed, or the engine would not have opened

@@ -1,4 +1,4 @@
-"""The exported graphs: small, plain, deterministic, and equal to torch."""
+"""The exported graphs are small and deterministic, use the allowed operators only, and equal torch."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_ranker_equals_torch_on_examples_and_edge_cases(ranker: bytes, table
     assert max(*result.objectives, result.fused) < 2e-5
 
 
-def test_a_wrong_weight_fails_parity_with_the_mend(ranker: bytes, tables: ModelTables) -> None:
+def test_a_wrong_weight_fails_parity_and_the_error_names_a_fix(ranker: bytes, tables: ModelTables) -> None:
     model = build_model()
     with torch.no_grad():
         model.counter[0, 1].add_(5.0)

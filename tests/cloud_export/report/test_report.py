@@ -1,4 +1,4 @@
-"""The report: what it claims, that it copes with missing blocks, and that the page stands alone."""
+"""The report claims no more than its figures, renders without any block, and loads nothing."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ FULL: dict[str, JsonValue] = {
             "score": -0.4,
             "base_place": 9,
             "place": 1,
-            "terms": [
-                {"label": "item_view fund_017, 12 s ago", "contribution": 0.8},
-                {"label": "recent counters", "contribution": -0.1},
+            "contributions": [
+                {"label": "item_view fund_017, 12 s ago", "value": 0.8},
+                {"label": "recent counters", "value": -0.1},
             ],
         },
         {"offer": "稳健理财 $5 off $10"},
@@ -92,7 +92,7 @@ FULL: dict[str, JsonValue] = {
 
 
 class Page(HTMLParser):
-    """Checks that elements close in order, and gathers what the page loads."""
+    """Checks that elements close in order, and collects the resources that the page loads."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ def test_the_full_page_shows_every_block() -> None:
         "14%",
         "1,000 of 1,000",
         "item_view fund_017, 12 s ago",
-        "all other terms together",
+        "all other contributions together",
         "from place 9 to place 1",
         "1.90 µs ≤ 3 µs ✓ met",
         "61.2 ms ≤ 50 ms ✗ missed",
@@ -186,7 +186,7 @@ def test_the_full_page_shows_every_block() -> None:
     assert "nan" not in shown.lower()
 
 
-def test_the_page_stands_alone() -> None:
+def test_the_page_loads_nothing() -> None:
     page = render_html(FULL)
     assert Page(page).loads == []
     assert "http" not in page
@@ -224,7 +224,7 @@ HOSTILE = "<script>alert('x')</script>&\"'[bold]"
 
 
 def hostile(value: JsonValue) -> JsonValue:
-    """The same report with every text and every free name turned hostile."""
+    """Replaces every text and every free name of a report by hostile text."""
     if isinstance(value, str):
         return HOSTILE
     if isinstance(value, list):
@@ -249,16 +249,16 @@ def test_every_text_is_escaped() -> None:
 @settings(max_examples=10, deadline=None)
 @given(st.text(max_size=40))
 def test_any_label_can_be_drawn(label: str) -> None:
-    Page(render_html({"explanation_examples": [{"offer": label, "terms": [{"label": label, "contribution": 1.0}]}]}))
+    Page(render_html({"explanation_examples": [{"offer": label, "contributions": [{"label": label, "value": 1.0}]}]}))
 
 
 def test_waterfall_steps_end_at_the_score() -> None:
-    example: Report = {"base_logit": -1.0, "score": 0.5, "terms": [{"label": "view", "contribution": 1.2}]}
+    example: Report = {"base_logit": -1.0, "score": 0.5, "contributions": [{"label": "view", "value": 1.2}]}
     steps = plots.waterfall_steps(example)
     assert [label for label, _, _ in steps] == [
         "Cloud's ranking (base logit)",
         "view",
-        "all other terms together",
+        "all other contributions together",
         "Score on the phone",
     ]
     assert [start for _, start, _ in steps] == pytest.approx([0, -1.0, 0.2, 0])
@@ -279,7 +279,7 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_the_old_report(tmp_path: Path) -> None:
     write_report({"scene": "old"}, tmp_path)
-    with pytest.raises(TypeError, match="holds a set"):
+    with pytest.raises(TypeError, match="contains a set"):
         write_report({"scene": {1, 2}}, tmp_path)  # type: ignore[dict-item]
     assert json.loads((tmp_path / "report.json").read_text()) == {"scene": "old"}
     assert len(list(tmp_path.iterdir())) == 2

@@ -1,4 +1,4 @@
-"""Derived events and retention on their way: scene file -> layout -> bundle -> what the device reads."""
+"""Derived events and retention pass unchanged from scene file to layout, to bundle, to the device's reader."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_device_reads_what_was_packed(derived: Small, derived_payload: bytes
 
 
 def test_golden_vectors_prove_derived_events_on_the_device(derived_payload: bytes, refuser: Refuser) -> None:
-    """They hold recorded events only; a device that derived otherwise would fail them."""
+    """Golden vectors contain recorded events only; a device that derives other events fails them."""
     bundle = read(derived_payload)
     rows = {row for golden in bundle.golden for row in golden.event_kind.tolist()}
     assert {bundle.kind_names[row - 1] for row in rows if row > len(KINDS)} == {"visit_end", "stay", "passed_over"}
@@ -106,7 +106,7 @@ def test_an_app_cannot_record_what_is_derived(derived_engine: Engine) -> None:
 
 def test_a_scene_without_rules_is_packed_without_their_fields(refuser: Refuser, payload: bytes) -> None:
     bundle = fb.Bundle.GetRootAs(payload)
-    assert (bundle.Session(), bundle.DwellIsNone(), bundle.PassedOverIsNone()) == (None, True, True)
+    assert (bundle.Session(), bundle.DwellIsNone(), bundle.IgnoredIsNone()) == (None, True, True)
 
     refuser.accept(changed(payload, lambda bundle: None))
     assert read(payload).layout.derived == NOTHING_DERIVED
@@ -119,7 +119,7 @@ VIEW, NOTE, STAY, VISIT_END = map(kind_id, ("view", "note", "stay", "visit_end")
 
 
 def undeclared(bundle: Any, name: str) -> None:
-    """A derived kind that is said to be recorded."""
+    """Declares a derived kind as recorded."""
     kind = next(kind for kind in bundle.kinds if kind.name.decode() == name)
     put(kind, "derived", False)
 

@@ -1,7 +1,7 @@
-"""A bundle that is whole and signed, but wrong, is refused by the field that is wrong.
+"""A bundle that is whole and signed, but inconsistent, is refused, and the error names the field.
 
-A contradiction between fields, a later format and a golden vector that this device computes otherwise are each named,
-and leave the state folder as it was.
+A contradiction between fields, a later format and a golden vector with other results on this device are each named,
+and leave the state folder unchanged.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import onnx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cloud_export.export.bundle_writer import sign_container
+from cloud_export.export.container_writer import sign_container
 from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError, SelfTestError
 from tests.support.bundle_refusals import KEY, Refuser
 from tests.support.bundle_refusals import payload as payload
 from tests.support.bundle_refusals import refuser as refuser
 
-Change = Callable[[Any], object]  # alters an unpacked Bundle
+Change = Callable[[Any], object]  # changes an unpacked Bundle
 
 
 def changed(payload: bytes, change: Change, keys: Sequence[Ed25519PrivateKey] = (KEY,)) -> bytes:
-    """The bundle with a change, packed and signed again."""
+    """Returns the bundle with a change, packed and signed again."""
     bundle = fb.BundleT.InitFromPackedBuf(payload)
     change(bundle)
     builder = flatbuffers.Builder(len(payload))
@@ -35,13 +35,13 @@ def changed(payload: bytes, change: Change, keys: Sequence[Ed25519PrivateKey] = 
 
 
 def put(owner: Any, field: str, value: object) -> None:
-    """setattr, for a field that is sure to exist."""
+    """Sets a field and checks that it exists."""
     assert hasattr(owner, field)
     setattr(owner, field, value)
 
 
 def bumped(owner: Any, field: str, by: float, place: int = 0) -> None:
-    """Add to one number of a vector."""
+    """Adds to one number of a vector."""
     array = getattr(owner, field).copy()
     array[place] += by
     put(owner, field, array)
@@ -52,7 +52,7 @@ def without_last(owner: Any, field: str) -> None:
 
 
 def wider_window(bundle: Any) -> None:
-    """A graph that wants one more event than the bundle's window has."""
+    """Makes the graph's window one event larger than the bundle's."""
     model = onnx.load_from_string(bytes(bundle.model))
     wanted = next(entry for entry in model.graph.input if entry.name == "event_term")
     assert wanted.type.tensor_type.shape.dim[0].dim_value == 8
@@ -116,17 +116,17 @@ def test_a_contradiction_is_named(refuser: Refuser, payload: bytes, case: str) -
 
 
 def test_a_later_format_is_named_with_ours(refuser: Refuser, payload: bytes) -> None:
-    later = changed(payload, lambda bundle: put(bundle, "formatVersion", 4))
-    refuser.refuse(later, BundleTooNewError, "format_version 4, this runtime reads up to 3")
+    later = changed(payload, lambda bundle: put(bundle, "formatVersion", 5))
+    refuser.refuse(later, BundleTooNewError, "format_version 5, this runtime reads up to 4")
 
 
 def test_a_later_format_is_named_whatever_else_is_new_in_it(refuser: Refuser, payload: bytes) -> None:
     def later(bundle: Any) -> None:
-        put(bundle, "formatVersion", 4)
+        put(bundle, "formatVersion", 5)
         put(bundle, "kinds", None)
         put(bundle, "model", None)
 
-    refuser.refuse(changed(payload, later), BundleTooNewError, "format_version 4, this runtime reads up to 3")
+    refuser.refuse(changed(payload, later), BundleTooNewError, "format_version 5, this runtime reads up to 4")
 
 
 def test_a_signed_payload_that_is_no_bundle_is_damaged(refuser: Refuser) -> None:

@@ -1,4 +1,4 @@
-"""Models and tables of an open bundle stay where they lie: read-only views into the mapped file, never copies."""
+"""The models and tables of an open bundle are read-only views into the mapped file, never copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a device makes of a packed policy, of machines, channels and texts; and of a bundle from before all these."""
+"""A packed policy, machines, channels and texts are read as written; and so is a bundle of edge-sdk 0.1."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import BundleInvalidError
 from edge_sdk.memory.caps import CapRule
-from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import Conditions, ContextCondition, NumberCondition, StateCondition
-from edge_sdk.policy.rules import NO_LIMIT, BudgetTerms, Channel, Exploration, Explore
+from edge_sdk.policy.frequency_caps import FrequencyCap
+from edge_sdk.policy.rules import NO_LIMIT, Budget, Channel, Exploration, Explore
 from edge_sdk.reasons import Reason
 from edge_sdk.vocabulary import kind_id
 from tests.edge_sdk.bundle.test_bundle_fields import changed
@@ -34,7 +35,7 @@ FORMER = GOLDEN / "bundle_of_0_1.edge"
 FORMER_KEY = bytes.fromhex("83af7e33a833c3737c6a8cba0d5967384c562a752288e68619a7f527d4c46f6d")
 
 
-def test_what_takes_offers_out(bundle: Bundle) -> None:
+def test_rules_that_suppress_offers(bundle: Bundle) -> None:
     first, second, third, fourth = bundle.policy.drops
     assert [rule.name for rule in bundle.policy.drops] == ["eligibility[0]", "calm", "no pushes", "not this"]
     assert [rule.drops_when for rule in bundle.policy.drops] == [False, False, True, True]
@@ -53,7 +54,7 @@ def test_what_takes_offers_out(bundle: Bundle) -> None:
     assert fourth.when == Conditions()
 
 
-def test_what_moves_offers(bundle: Bundle) -> None:
+def test_rules_that_change_scores_and_places(bundle: Bundle) -> None:
     policy = bundle.policy
     (rule,), (boost,), (pin,), (night,) = policy.weight_rules, policy.boosts, policy.pins, policy.quiet_hours
     assert (rule.name, rule.when, rule.weights.tolist()) == (
@@ -78,9 +79,9 @@ def test_numbers(bundle: Bundle) -> None:
         0.125,
     )
     assert (policy.minimum_score, policy.retry_after_s) == (-1.5, 600)
-    assert policy.budget == BudgetTerms(10.0, 86_400, 0.25)
     shown = frozenset(map(kind_id, ("impression", "push_shown", "sms_shown")))
-    assert bundle.layout.budget == BudgetRule(shown, 86_400)
+    assert policy.budget == Budget(10.0, 86_400, 0.25, shown)
+    assert bundle.layout.spending == SpendingRule(shown, 86_400)
     assert policy.exploration == Exploration(Explore.EPSILON_GREEDY, epsilon=0.25)
     assert policy.category_limits is not None
     assert policy.category_limits.tolist() == [NO_LIMIT, 3, 2]  # coupon, fund
@@ -91,16 +92,17 @@ def test_caps(bundle: Bundle) -> None:
     impression, push, sms, convert, dismiss = map(
         kind_id, ("impression", "push_shown", "sms_shown", "convert", "dismiss")
     )
-    assert bundle.layout.caps == (
-        CapRule((impression, push), Scope.USER, 9, 604_800, False, "caps[0]"),
-        CapRule((push,), Scope.USER, 2, 86_400, False, "few pushes", frozenset({1})),
-        CapRule((sms,), Scope.USER, 2, 86_400, False, "few pushes", frozenset({2})),
-        CapRule((convert,), Scope.CATEGORY, 3, 7200, False, "caps[2]", frozenset({2})),
-        CapRule((dismiss,), Scope.OFFER, 1, 1800, True, "cooldowns[0]"),
+    assert bundle.policy.caps == (
+        FrequencyCap(CapRule((impression, push), Scope.USER, 9, 604_800, False), "caps[0]"),
+        FrequencyCap(CapRule((push,), Scope.USER, 2, 86_400, False), "few pushes", frozenset({1})),
+        FrequencyCap(CapRule((sms,), Scope.USER, 2, 86_400, False), "few pushes", frozenset({2})),
+        FrequencyCap(CapRule((convert,), Scope.CATEGORY, 3, 7200, False), "caps[2]", frozenset({2})),
+        FrequencyCap(CapRule((dismiss,), Scope.OFFER, 1, 1800, True), "cooldowns[0]"),
     )
+    assert bundle.layout.caps == tuple(cap.counted for cap in bundle.policy.caps)
 
 
-def test_machines_channels_and_words(bundle: Bundle) -> None:
+def test_machines_channels_variants_and_attributes(bundle: Bundle) -> None:
     click, convert, dismiss = map(kind_id, ("click", "convert", "dismiss"))
     assert bundle.layout.machines == (
         MachineRule("stage", Scope.USER, ("new", "active"), (
@@ -135,7 +137,7 @@ def test_texts_are_merged_and_read_on_demand(bundle: Bundle, payload: bytes) -> 
 
 def test_the_cloud_and_the_device_have_the_same_policy(scene: Small, bundle: Bundle) -> None:
     assert scene.layout.memory.caps == bundle.layout.caps
-    assert scene.layout.memory.budget == bundle.layout.budget
+    assert scene.layout.memory.spending == bundle.layout.spending
     assert scene.layout.memory.machines == bundle.layout.machines
     for name in ("version", "channels", "quiet_hours", "budget", "exploration", "cost_weight", "max_score_change"):
         assert str(getattr(scene.layout.policy, name)) == str(getattr(bundle.policy, name)), name
@@ -143,7 +145,7 @@ def test_the_cloud_and_the_device_have_the_same_policy(scene: Small, bundle: Bun
     assert scene.layout.policy.offer_costs.tolist() == bundle.policy.offer_costs.tolist() == [0.0] * 7
 
 
-def test_what_an_offer_costs_travels_by_row(scene: Small) -> None:
+def test_offer_costs_are_packed_by_row(scene: Small) -> None:
     catalogue = replace(scene.log.catalogue, cost=np.array([0.5, 0, 1, 2, 3, 4.25], np.float32))
     log = replace(scene.log, catalogue=catalogue)
     layout = build_layout(scene.scene, log, training_events=np.ones(len(log.event_item), np.bool_))
@@ -173,8 +175,8 @@ def test_a_bundle_of_0_1_reads_as_it_did() -> None:
         ((kind_id("stay"),), Scope.OFFER, 4, 600, False),
         ((kind_id("dismiss"),), Scope.OFFER, 1, 1800, True),
     ]
-    assert [cap.name for cap in bundle.layout.caps] == ["caps[0]", "caps[1]", "caps[2]", "caps[3]"]
+    assert [cap.name for cap in bundle.policy.caps] == ["caps[0]", "caps[1]", "caps[2]", "caps[3]"]
     assert bundle.channels == (Channel("", kind_id("impression"), 0.0),)
     assert (bundle.layout.machines, bundle.machine_fields, bundle.languages, bundle.texts("en")) == ((), (), (), {})
-    assert (bundle.policy.exploration, bundle.layout.budget) == (Exploration(), None)
+    assert (bundle.policy.exploration, bundle.layout.spending) == (Exploration(), None)
     assert (bundle.policy.version, bundle.policy.max_rank_change, bundle.policy.category_limits) == (0, None, None)

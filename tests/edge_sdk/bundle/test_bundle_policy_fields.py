@@ -1,4 +1,4 @@
-"""A policy, machine or channel that contradicts the rest of its bundle is named by the field that is wrong."""
+"""A policy, machine or channel that contradicts the rest of its bundle is refused, and the error names the field."""
 
 from __future__ import annotations
 
@@ -94,14 +94,14 @@ INVALID: dict[str, Case] = {
     "a cap of no channel": (lambda p: put(p.caps[1], channels=["fax"]), "caps[1].channels: 'fax'"),
     "min above full": (lambda p: put(p, minEvents=9), "min_events: 9, full_events 8"),
     "full above the window": (lambda p: put(p, fullEvents=9), "min_events: 2, full_events 9, in a window of 8"),
-    "a shift below 0": (lambda p: put(p, maxScoreChange=-0.5), "max_score_change: -0.5"),
-    "a price of NaN": (lambda p: put(p, costWeight=NAN), "cost_weight: nan"),
-    "a price below 0": (lambda p: put(p, costWeight=-1.0), "cost_weight: -1"),
+    "a max score change below 0": (lambda p: put(p, maxScoreChange=-0.5), "max_score_change: -0.5"),
+    "a cost weight of NaN": (lambda p: put(p, costWeight=NAN), "cost_weight: nan"),
+    "a cost weight below 0": (lambda p: put(p, costWeight=-1.0), "cost_weight: -1"),
     "a diversity below 0": (lambda p: put(p, diversity=-1.0), "diversity: -1"),
-    "a null score of NaN": (lambda p: put(p, minimumScore=NAN), "minimum_score: nan"),
+    "a minimum score of NaN": (lambda p: put(p, minimumScore=NAN), "minimum_score: nan"),
     "a period of 0": (lambda p: put(p.budget, periodS=0), "budget.period_s: 0"),
     "an amount below 0": (lambda p: put(p.budget, amount=-1.0), "budget.amount: -1"),
-    "a gain of NaN": (lambda p: put(p.budget, pacingGain=NAN), "budget.pacing_gain: nan"),
+    "a pacing gain of NaN": (lambda p: put(p.budget, pacingGain=NAN), "budget.pacing_gain: nan"),
     "epsilon above 1": (lambda p: put(p.exploration, epsilon=1.5), "exploration.epsilon: 1.5"),
     "epsilon of NaN": (lambda p: put(p.exploration, epsilon=NAN), "exploration.epsilon: nan"),
     "temperature 0": (lambda p: put(p.exploration, mode=2, temperature=0.0), "exploration.temperature: 0"),
@@ -122,9 +122,9 @@ def test_a_contradiction_in_the_policy_is_named(payload: bytes, case: str) -> No
 
 
 def refused(payload: bytes, change: Callable[[Any], object], words: str) -> None:
-    release = changed(payload, change)
+    container = changed(payload, change)
     with pytest.raises(BundleInvalidError) as caught:
-        read_bundle(Path("a.edge"), memoryview(payload_of(release)))
+        read_bundle(Path("a.edge"), memoryview(payload_of(container)))
     assert str(caught.value).startswith(f"a.edge: {words}")
 
 
@@ -162,13 +162,13 @@ def test_a_contradiction_beside_the_policy_is_named(payload: bytes, case: str) -
 
 
 def test_a_cap_of_0_is_one_of_1(payload: bytes) -> None:
-    """As format.md has said since before there were policies."""
-    release = changed(payload, lambda bundle: put(bundle.policy.caps[0], limit=0))
-    assert read_bundle(Path("a.edge"), memoryview(payload_of(release))).layout.caps[0].limit == 1
+    """docs/format.md defines a limit of 0 as 1."""
+    container = changed(payload, lambda bundle: put(bundle.policy.caps[0], limit=0))
+    assert read_bundle(Path("a.edge"), memoryview(payload_of(container))).layout.caps[0].limit == 1
 
 
 def test_ids_of_a_selection_outlive_the_rows(payload: bytes) -> None:
-    """Offers and categories that the bundle does not know yet are no contradiction."""
+    """Offers and categories that the bundle does not know are no contradiction."""
 
     def change(bundle: Any) -> None:
         ids = [category_id("fund"), category_id("to come")]

@@ -1,7 +1,7 @@
-"""Who vouches for a bundle.
+"""The signatures of a bundle.
 
-It opens if one trusted key signed exactly this payload, or unsigned on demand. A signature that is altered, forged,
-by a stranger or by a key of another length opens nothing, and leaves the state folder as it was.
+A bundle opens if one trusted key signed exactly this payload, or unsigned on demand. A signature that is altered,
+forged, by an unknown key or by a key of another length is refused, and the state folder is unchanged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cloud_export.export.bundle_writer import development_key, public_bytes, sign_container
+from cloud_export.export.container_writer import development_key, public_bytes, sign_container
 from edge_sdk.bundle.container import key_id
 from edge_sdk.errors import BundleDamagedError, BundleUntrustedError
 from tests.support.bundle_refusals import KEY, Refuser
@@ -30,14 +30,14 @@ def test_an_unsigned_bundle_opens_only_on_demand(refuser: Refuser, payload: byte
     refuser.accept(unsigned, allow_unsigned=True)
 
 
-def test_a_signature_by_another_key_vouches_for_nothing(refuser: Refuser, payload: bytes) -> None:
+def test_a_signature_by_another_key_is_refused(refuser: Refuser, payload: bytes) -> None:
     foreign = sign_container(payload, [OTHER])
     refuser.refuse(foreign, BundleUntrustedError, f"signed by {key_id(public_bytes(OTHER))}")
     refuser.accept(foreign, trusted_keys=[public_bytes(OTHER)])
     refuser.accept(foreign, allow_unsigned=True)
 
 
-def test_no_trusted_keys_trust_nobody(refuser: Refuser, whole: bytes) -> None:
+def test_without_trusted_keys_nothing_opens(refuser: Refuser, whole: bytes) -> None:
     refuser.refuse(whole, BundleUntrustedError, f"signed by {key_id(public_bytes(KEY))}", trusted_keys=[])
 
 
@@ -78,14 +78,14 @@ def test_a_signature_that_names_a_trusted_key_must_be_by_it(refuser: Refuser, pa
     refuser.refuse(forged, BundleDamagedError, "signature: ", "did not sign this payload")
 
 
-def test_a_key_of_another_length_is_nobodys(refuser: Refuser, small: Small, whole: bytes) -> None:
+def test_a_key_of_another_length_is_ignored(refuser: Refuser, small: Small, whole: bytes) -> None:
     key = small.public_key
     for wrong in (b"", key[:-1], key + b"\0", key.hex().encode(), key * 2):
         refuser.refuse(whole, BundleUntrustedError, trusted_keys=[wrong])
     refuser.accept(whole, trusted_keys=[b"short", key])
 
 
-def test_a_key_of_another_length_is_nobodys_even_if_the_file_names_it(
+def test_a_key_of_another_length_is_ignored_even_if_the_file_names_it(
     refuser: Refuser, whole: bytes, small: Small
 ) -> None:
     named = whole.replace(key_id(small.public_key).encode(), key_id(b"short").encode())

@@ -1,4 +1,4 @@
-"""A policy in a file of its own: who signed it, whether it is whole, and whether it fits the installed bundle."""
+"""A policy file is read only if it is whole, signed by a trusted key, and fits the installed bundle."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_export.export.container_writer import development_key, public_bytes, sign_container
-from cloud_export.export.policy_file import pack_policy, sign_policy
+from cloud_export.export.policy_file import pack_policy_file, sign_policy_file
 from cloud_export.scene.load import scene_from_table
 from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.bundle.container import POLICY, key_id, open_container
 from edge_sdk.bundle.format.generated import edge_generated as fb
-from edge_sdk.bundle.policy_reader import ReadPolicy, read_policy_file
+from edge_sdk.bundle.policy_reader import read_policy_file
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import (
     BundleDamagedError,
@@ -26,6 +26,7 @@ from edge_sdk.errors import (
     BundleUntrustedError,
     PolicyInvalidError,
 )
+from edge_sdk.policy.rules import Policy
 from tests.support.policy_refusals import bundle as bundle
 from tests.support.policy_refusals import names
 from tests.support.policy_refusals import payload as payload
@@ -39,12 +40,12 @@ KEY, OTHER = development_key("small"), development_key("another")
 @pytest.fixture(scope="module")
 def raw() -> bytes:
     """The payload of the scene's policy file."""
-    return pack_policy(scene_from_table(POLICY_SCENE))
+    return pack_policy_file(scene_from_table(POLICY_SCENE))
 
 
-def read(data: bytes, bundle: Bundle, *, unsigned: bool = False) -> ReadPolicy:
+def read(data: bytes, bundle: Bundle, *, unsigned: bool = False) -> Policy:
     return read_policy_file(
-        "new.policy", data, bundle.scene, bundle.words, trusted_keys=[public_bytes(KEY)], allow_unsigned=unsigned
+        "new.policy", data, bundle.scene, bundle.symbols, trusted_keys=[public_bytes(KEY)], allow_unsigned=unsigned
     )
 
 
@@ -56,26 +57,26 @@ def changed(raw: bytes, change: Callable[[Any], object]) -> bytes:
     return sign_container(bytes(builder.Output()), [KEY], POLICY)
 
 
-def test_the_file_says_what_the_bundle_says(bundle: Bundle) -> None:
-    data = sign_policy(scene_from_table(POLICY_SCENE), KEY)
-    assert data == sign_policy(scene_from_table(POLICY_SCENE), KEY)
+def test_the_file_has_the_same_policy_as_the_bundle(bundle: Bundle) -> None:
+    data = sign_policy_file(scene_from_table(POLICY_SCENE), KEY)
+    assert data == sign_policy_file(scene_from_table(POLICY_SCENE), KEY)
     assert data[4:8] == b"EDGP"
 
     found = read(data, bundle)
 
-    assert found.caps == bundle.layout.caps
-    assert found.budget == bundle.layout.budget
-    assert [rule.when for rule in found.policy.drops] == [rule.when for rule in bundle.policy.drops]
-    assert (found.policy.version, found.policy.exploration) == (7, bundle.policy.exploration)
+    assert found.caps == bundle.policy.caps
+    assert found.budget == bundle.policy.budget
+    assert [rule.when for rule in found.drops] == [rule.when for rule in bundle.policy.drops]
+    assert (found.version, found.exploration) == (7, bundle.policy.exploration)
 
 
-def test_another_policy_takes_its_place(bundle: Bundle) -> None:
+def test_another_policy_replaces_it(bundle: Bundle) -> None:
     table = POLICY_SCENE | {"objectives": {"click": 0.0, "convert": 3.0}, "policy": {"version": 8}}
-    changed_bundle = with_policy(bundle, read(sign_policy(scene_from_table(table), KEY), bundle))
+    changed_bundle = with_policy(bundle, read(sign_policy_file(scene_from_table(table), KEY), bundle))
 
     assert changed_bundle.policy.weights.tolist() == [0.0, 3.0]
     assert (changed_bundle.policy.version, changed_bundle.policy.drops) == (8, ())
-    assert (changed_bundle.layout.caps, changed_bundle.layout.budget) == ((), None)
+    assert (changed_bundle.layout.caps, changed_bundle.layout.spending) == ((), None)
     assert changed_bundle.layout.machines == bundle.layout.machines
     assert bundle.policy.version == 7
 
@@ -85,9 +86,9 @@ def test_over_other_offers_it_finds_those_that_it_names(tmp_path: Path) -> None:
     view = open_container(other.bundle, trusted_keys=[other.public_key], allow_unsigned=False)
     installed = read_bundle(other.bundle, view)
 
-    found = read(sign_policy(other.scene, KEY), installed)
+    found = read(sign_policy_file(other.scene, KEY), installed)
 
-    assert [names(installed, rule.selection.offers) for rule in found.policy.drops] == [
+    assert [names(installed, rule.selection.offers) for rule in found.drops] == [
         ["coupon_b"], [], None, ["fund_b"],
     ]  # fmt: skip
 
@@ -115,7 +116,7 @@ def test_a_later_format_is_refused(raw: bytes, bundle: Bundle) -> None:
         read(changed(raw, lambda f: setattr(f, "formatVersion", 3)), bundle)
 
 
-def test_who_signed_it_is_asked(raw: bytes, bundle: Bundle) -> None:
+def test_the_signature_is_checked(raw: bytes, bundle: Bundle) -> None:
     foreign = sign_container(raw, [OTHER], POLICY)
     with pytest.raises(BundleUntrustedError) as caught:
         read(foreign, bundle)
@@ -126,7 +127,7 @@ def test_who_signed_it_is_asked(raw: bytes, bundle: Bundle) -> None:
     )
     with pytest.raises(BundleUntrustedError, match="signed by nobody"):
         read(sign_container(raw, [], POLICY), bundle)
-    assert read(foreign, bundle, unsigned=True).policy.version == 7
+    assert read(foreign, bundle, unsigned=True).version == 7
 
 
 def test_a_bundle_is_no_policy_and_a_policy_no_bundle(scene: Small, raw: bytes, bundle: Bundle) -> None:
@@ -153,4 +154,4 @@ def test_any_signed_bytes_are_a_policy_or_a_typed_error(
     spliced = raw[:place] + new + raw[place + gone :]
     data = sign_container(spliced or b"\0", [KEY], POLICY)
     with contextlib.suppress(BundleDamagedError, BundleTooNewError, PolicyInvalidError):
-        assert read(data, bundle).policy.weights.shape == (2,)
+        assert read(data, bundle).weights.shape == (2,)

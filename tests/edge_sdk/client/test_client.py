@@ -11,7 +11,7 @@ import pytest
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.client import Client
 from edge_sdk.client.states import ClientState
-from edge_sdk.decision.fallback import base_answer
+from edge_sdk.decision.fallback import fallback_decision
 from edge_sdk.errors import BundleUnreadableError, ErrorCode, StateUnusableError
 from edge_sdk.reasons import Reason
 from edge_sdk.testing import NOON_MS, FakeEngine, SettableClock
@@ -41,7 +41,7 @@ def test_before_it_is_started_it_answers_the_base_order() -> None:
     assert decision.offers[0].reasons is Reason.BASE_ORDER
     assert (decision.error, decision.id, decision.time_ms) == (ErrorCode.NOT_READY, 0, NOON_MS)
     assert decision.detail == "the client is not started; call start()"
-    assert decision.first_propensity.tolist() == [1.0, 0.0, 0.0]
+    assert decision.propensity.tolist() == [1.0, 0.0, 0.0]
     assert decision.inclusion.tolist() == [1.0, 1.0, 0.0]
     assert ids(client.offers(BASE, limit=2)) == ("fund_a", "fund_b")
     assert ids(client.offers(BASE, limit=2, default=["house_ad"])) == ("house_ad",)
@@ -161,7 +161,7 @@ def test_answers_are_the_engines() -> None:
     decision = client.rank(BASE, context=context, limit=1, weights=weights, attributes=attributes)
 
     assert [offer.id for offer in decision.offers] == ["fund_b"]
-    assert [(offer.id, offer.reasons) for offer in decision.dropped] == [("fund_a", Reason.CAPPED | Reason.KEPT)]
+    assert [(offer.id, offer.reasons) for offer in decision.dropped] == [("fund_a", Reason.CAPPED)]
     assert ids(client.offers(BASE, default=["house_ad"])) == ("fund_b", "fund_c")
     asked = engine.requests[0]
     assert (asked.base, asked.context, asked.limit, asked.weights, asked.attributes) == (
@@ -346,7 +346,7 @@ def test_old_base_decisions_and_old_bundles_are_stale() -> None:
 
 def test_base_order_of_every_shape() -> None:
     def answer(base: BaseDecision) -> list[str]:
-        decision = base_answer(base, error=ErrorCode.NOT_READY, time_ms=NOON_MS)
+        decision = fallback_decision(base, error=ErrorCode.NOT_READY, time_ms=NOON_MS)
         return [offer.id for offer in decision.offers]
 
     assert answer(BaseDecision([], [])) == []

@@ -35,7 +35,7 @@ def test_erase_leaves_nothing_of_the_user(
     decision = engine.rank(base, context=HOME)
     assert decision.id == 1
     assert decision.dropped == ()
-    assert decision.order.tolist() == decision.base_ranking.tolist()
+    assert decision.order.tolist() == decision.base_order.tolist()
     engine.close()
     assert not any(trace in content(tmp_path / "s") for trace in traces)
 

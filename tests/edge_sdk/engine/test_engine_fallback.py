@@ -153,4 +153,4 @@ def test_a_model_that_gives_nan_gives_the_base_order(
     decision = engine.rank(base, context=HOME)
     assert decision.error is ErrorCode.MODEL_FAILED
     assert decision.detail == "the model gave NaN or infinity; export it again"
-    assert decision.order.tolist() == decision.base_ranking.tolist()
+    assert decision.order.tolist() == decision.base_order.tolist()

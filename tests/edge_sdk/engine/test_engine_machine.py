@@ -28,10 +28,12 @@ from edge_sdk import BaseDecision, Decision
 from edge_sdk.bundle import selftest
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
+from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.decision.request import Request
 from edge_sdk.errors import ExplanationGoneError
 from edge_sdk.limits import TIME_MS_MAX
+from edge_sdk.policy.pipeline import Moment, SlateRequest
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.contract.test_no_skew import made_from
@@ -200,7 +202,7 @@ class Life(RuleBasedStateMachine):
             self.the_log_holds_exactly_these_events()
             self.memory_is_made_of_these_events()
             self.it_decides_by_these_events()
-            self.it_explains_exactly_or_not_at_all()
+            self.it_explains_exactly_until_an_erase()
 
     def the_log_holds_exactly_these_events(self) -> None:
         records = internals(self.engine).state.log.read()
@@ -225,20 +227,17 @@ class Life(RuleBasedStateMachine):
         assert np.isfinite(decision.scores).all()
         assert (made_from(self.engine, decision).event_age_s >= 0).all()
         if not self.model.is_blurred:
-            request = Request(
-                number=decision.id, now_ms=decision.time_ms, utc_offset_s=0, seed=0, last_seq=0, generation=object(),
-                context=HOME, attributes=None, limit=None, weights=None,
-            )  # fmt: skip
+            moment, slate = Moment(decision.time_ms, 0), SlateRequest(None, 0, decision.id)
+            request = Request(moment, slate, context=HOME, attributes=None, weights=None)
             expected = self.maker.decide(self.model.memory(), BASE, request)
             assert decision.scores.tobytes() == expected.scores.tobytes()
             assert decision.order.tolist() == expected.order.tolist()
             assert bits(decision) == bits(expected)
 
-    def it_explains_exactly_or_not_at_all(self) -> None:
+    def it_explains_exactly_until_an_erase(self) -> None:
         if self.decision is None:
             return
-        has_events_since = self.decided_at != self.model.last_seq
-        if self.is_gone or (has_events_since and not self.model.is_whole):
+        if self.is_gone:
             with pytest.raises(ExplanationGoneError):
                 self.engine.explain(self.decision)
             return
@@ -248,7 +247,9 @@ class Life(RuleBasedStateMachine):
 
 
 def bits(decision: Decision) -> list[int]:
-    return [0] * len(OFFERS) if decision.dropped_bits is None else decision.dropped_bits.tolist()
+    return (
+        [0] * len(OFFERS) if decision.trace.result.dropped_bits is None else decision.trace.result.dropped_bits.tolist()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +264,7 @@ def test_an_engine_lives_as_its_model(scene: str, request: pytest.FixtureRequest
     subject: Small = request.getfixturevalue(scene)
     payload = open_container(subject.bundle, trusted_keys=[subject.public_key], allow_unsigned=False)
     bundle = read_bundle(subject.bundle, payload)
-    members = {"scene": subject, "maker": DecisionMaker(bundle, selftest.tested_session(bundle))}
+    members = {"scene": subject, "maker": DecisionMaker(bundle, selftest.tested_session(bundle), EvidenceStore())}
     life = type(f"LifeOf{scene}", (Life,), members)
     limits = settings(max_examples=20, stateful_step_count=40, deadline=None)
     run_state_machine_as_test(life, settings=limits)

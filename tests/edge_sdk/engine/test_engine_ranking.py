@@ -34,7 +34,7 @@ def test_without_events_the_order_is_the_base_order(
     pairs = flat.reshape(count, 2) if per_objective else np.stack([flat, flat], axis=1)
     assert decision.error is ErrorCode.NONE
     assert decision.scores.tolist() == (pairs[:, 0] + pairs[:, 1] * np.float32(0.5)).tolist()
-    assert decision.order.tolist() == decision.base_ranking.tolist()
+    assert decision.order.tolist() == decision.base_order.tolist()
     assert [offer.reasons for offer in decision.offers] == [Reason.KEPT] * count
     assert [(offer.place, offer.base_place) for offer in decision.offers] == [(n, n) for n in range(1, count + 1)]
 
@@ -67,7 +67,7 @@ def test_weights_of_the_call_replace_those_of_the_bundle(engine: Engine) -> None
     decision = engine.rank(base, context=HOME, weights={"convert": 2.0})
     assert names(decision) == ["fund_b", "fund_a"]
     assert decision.scores.tolist() == [0.0, 3.0]
-    assert decision.base_ranking.tolist() == [1, 0]
+    assert decision.base_order.tolist() == [1, 0]
     assert names(engine.rank(base, context=HOME, weights={})) == ["fund_a", "fund_b"]  # all 0: the order given
 
 

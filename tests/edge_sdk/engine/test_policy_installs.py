@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cloud_export.export.container_writer import development_key, sign_container
-from cloud_export.export.policy_file import pack_policy, sign_policy
+from cloud_export.export.policy_file import pack_policy_file, sign_policy_file
 from cloud_export.scene.load import scene_from_table
 from edge_sdk import BaseDecision, Decision, Engine, Reason
 from edge_sdk.bundle.container import POLICY
@@ -25,6 +25,7 @@ from edge_sdk.errors import (
 )
 from edge_sdk.log import atomic_file as replacing
 from edge_sdk.state.policy_file import PolicyStore
+from edge_sdk.testing.white_box import internals
 from tests.support.random_policies import RICH, Table
 from tests.support.rich_engine import KEY, opened, signed
 from tests.support.rich_engine import rich as rich
@@ -75,18 +76,18 @@ def user(rich: Small, tmp_path: Path) -> Iterator[Opened]:
 
 
 def other_scene() -> bytes:
-    return sign_policy(scene_from_table({**RICH, "scene": {**RICH["scene"], "name": "other"}}), KEY)
+    return sign_policy_file(scene_from_table({**RICH, "scene": {**RICH["scene"], "name": "other"}}), KEY)
 
 
 def foreign_words() -> bytes:
     """Of a scene of this name that has one channel more."""
     channels = {**RICH["channels"], "mail": {"shown": "note"}}
     policy = {"version": 9, "blocks": [{"channel": ["mail"]}]}
-    return sign_policy(scene_from_table({**RICH, "channels": channels, "policy": policy}), KEY)
+    return sign_policy_file(scene_from_table({**RICH, "channels": channels, "policy": policy}), KEY)
 
 
 def payload() -> bytes:
-    return pack_policy(scene_from_table({**RICH, "policy": {**THRICE, "version": 9}}))
+    return pack_policy_file(scene_from_table({**RICH, "policy": {**THRICE, "version": 9}}))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_policy_that_is_refused_changes_nothing(
     before = user.rank()
     with pytest.raises(error):
         user.engine.install_policy(made())
-    assert user.rank().standing.tolist() == before.standing.tolist()
+    assert user.rank().trace.result.eligible_order.tolist() == before.trace.result.eligible_order.tolist()
     user.holds(5, room=1)
 
 

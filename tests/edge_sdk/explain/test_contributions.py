@@ -8,14 +8,13 @@ from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.bundle.selftest import model_shape
 from edge_sdk.explain.contributions import counter_labels, counter_shares, decomposed, events_named
 from edge_sdk.explain.explainer import Explainer
 from edge_sdk.memory.decay import TICKS_A_HALF_LIFE
 from edge_sdk.model.inputs import ModelInputs
 from edge_sdk.testing.white_box import internals
 from edge_sdk.types import F32, F64
-from tests.support.engine_acts import ACTS, Act, do, fresh
+from tests.support.engine_acts import ACTS, Act, do, fresh, inputs_of
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 
 BASE = BaseDecision(OFFERS, np.linspace(1, 0, 6))
@@ -58,8 +57,7 @@ def test_shares_are_those_of_the_loop(derived: Small, acts: list[Act], later_ms:
         do(engine, clock, acts)
         clock.now_ms += later_ms
         bundle, decision = internals(engine).bundle, engine.rank(BASE, context=HOME)
-        inputs = ModelInputs.empty(model_shape(bundle), len(OFFERS))
-        internals(engine).maker.fill(inputs, internals(engine).state.memory, decision)
+        inputs = inputs_of(decision)
         tables = Explainer(bundle).tables
     random = np.random.default_rng(seed)
     counters = random.normal(size=inputs.counters.shape).astype(np.float32) * (inputs.counters > 0)
@@ -84,8 +82,7 @@ def test_labels(small: Small) -> None:
         engine.record("view")
         clock.now_ms += 12_000
         explainer = Explainer(internals(engine).bundle)
-        inputs = ModelInputs.empty(model_shape(internals(engine).bundle), len(OFFERS))
-        internals(engine).maker.fill(inputs, internals(engine).state.memory, engine.rank(BASE, context=HOME))
+        inputs = inputs_of(engine.rank(BASE, context=HOME))
     assert events_named(explainer.tables, inputs) == [
         ("view (an item not in the bundle), 12 s ago", 0, "view", "", 12.0),
         ("click fund_a, 12 s ago", 1, "click", "fund_a", 12.0),

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from edge_sdk import BaseDecision, Decision, ErrorCode
+from edge_sdk.decision.decision import Trace
 from edge_sdk.explain.rank_changes import RankChange, places_by_step
 from edge_sdk.policy.exploration import Draw
+from edge_sdk.policy.pipeline import PolicyResult
 from edge_sdk.policy.rules import Exploration
 from edge_sdk.policy.slate import Slate
 from edge_sdk.policy.stages import Stages
@@ -33,17 +35,21 @@ def decision(stages: Stages, standing: I64, drawn: I64, dropped: I64 | None, err
         error=error,
         detail="",
         base=BaseDecision(tuple(names), stages.base),
-        stages=stages,
-        base_ranking=by_score(stages.base),
-        dropped_bits=dropped,
-        standing=standing,
-        pinned=(),
-        draw=Draw(Exploration(), stages.final, Slate(drawn, (), (), None, None), drawn),
-        costs=scores(*[0.0] * len(names)),
-        known=None,
-        limit=None,
         retry_at_ms=None,
-        trace=None,
+        trace=Trace(
+            result=PolicyResult(
+                stages=stages,
+                dropped_bits=dropped,
+                free_at_ms=None,
+                eligible_order=standing,
+                pinned=(),
+                draw=Draw(Exploration(), stages.final, Slate(drawn, (), (), None, None), drawn),
+            ),
+            base_order=by_score(stages.base),
+            costs=scores(*[0.0] * len(names)),
+            known=None,
+            limit=None,
+        ),
     )
 
 

@@ -18,10 +18,11 @@ from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
+from tests.support.cap_answers import cap_bits
 from tests.support.random_rules import budgets, machines
 from tests.support.random_rules import caps as cap_rules
 from tests.support.scene import ITEMS, KINDS, NOW_MS, OFFERS, Small
@@ -61,7 +62,7 @@ FULL = MemoryLayout(
         CapRule((TIRED,), Scope.OFFER, limit=3, within_s=1800, cooldown=True),
         CapRule((9,), Scope.OFFER, limit=1, within_s=60, cooldown=True),  # of a kind that is not known
         CapRule((CLICK, 9, SHOWN), Scope.USER, limit=4, within_s=0, cooldown=False),
-        CapRule((TIRED, VIEW), Scope.CATEGORY, limit=2, within_s=60, cooldown=False, channels=frozenset({1})),
+        CapRule((TIRED, VIEW), Scope.CATEGORY, limit=2, within_s=60, cooldown=False),
     ),
     machines=(
         MachineRule("stage", Scope.USER, ("new", "growing", "active", "at risk", "lost"), (
@@ -85,7 +86,7 @@ FULL = MemoryLayout(
         )),
         MachineRule("idle", Scope.USER, ("only",), (MachineStep(frozenset(), 9, 1, 0, 0),)),
     ),
-    budget=BudgetRule(frozenset({SHOWN, CLICK, 9}), 86_400),
+    spending=SpendingRule(frozenset({SHOWN, CLICK, 9}), 86_400),
 )  # fmt: skip
 DERIVED = DerivedRules(
     SessionRule(START, END, frozenset({VIEW, CLICK, SHOWN}), gap_s=60),
@@ -144,7 +145,7 @@ def visible(memory: Memory, now_ms: int) -> tuple[bytes, ...]:
     rows = np.arange(len(memory.layout.offers) + 1)
     counters = np.zeros((len(rows), memory.layout.counter_features), np.float32)
     memory.fill_counters(now_ms, memory.layout.counter_slots(rows), counters)
-    held = memory.caps.reasons(rows, None, now_ms)
+    held = cap_bits(memory, rows, None, now_ms)
     capped = np.zeros(len(rows), np.int64) if held is None else held
     of_machines = [
         array
@@ -213,10 +214,10 @@ LOOKED_AT = [VIEW, CLICK, SHOWN, START, STAY, TIRED, 9]
 @settings(max_examples=300, deadline=None)
 def test_with_any_rules_at_once_is_as_one_by_one(
     events: list[Event], cut: int, sizes: tuple[int, int, int], derives: bool,
-    rules: tuple[list[CapRule], list[MachineRule], BudgetRule | None],
+    rules: tuple[list[CapRule], list[MachineRule], SpendingRule | None],
 ) -> None:  # fmt: skip
     layout = FULL._replace(derived=DERIVED if derives else FULL.derived, caps=tuple(rules[0]),
-                     machines=tuple(rules[1]), budget=rules[2])  # fmt: skip
+                     machines=tuple(rules[1]), spending=rules[2])  # fmt: skip
     expected, found = one_by_one(layout, events), one_by_one(layout, events[:cut])
     with pytest.MonkeyPatch.context() as patch:
         of_sizes(patch, sizes)

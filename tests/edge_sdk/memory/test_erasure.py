@@ -17,11 +17,12 @@ from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, 
 from edge_sdk.memory.erasure import inherit_untouched
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.types import F32
 from edge_sdk.vocabulary import Vocabulary
+from tests.support.cap_answers import cap_bits
 
 START_MS = 1_768_478_400_000
 VIEW, CLICK, SHOWN, SESSION, STAY, TIRED = 1, 2, 3, 4, 5, 6
@@ -50,7 +51,7 @@ PLAIN = MemoryLayout(
         MachineRule("liking", Scope.CATEGORY, ("none", "some"), (
             MachineStep(frozenset(), STAY, 1, 0, 1), MachineStep(frozenset({1}), 0, 1, 600, 0))),
     ),
-    budget=BudgetRule(frozenset({SHOWN}), 3600),
+    spending=SpendingRule(frozenset({SHOWN}), 3600),
 )  # fmt: skip
 DERIVING = PLAIN._replace(
     derived=DerivedRules(
@@ -205,6 +206,6 @@ def test_a_cap_of_another_offer_goes_on_holding(kinds: Chosen) -> None:
     story = [(START_MS + n, kind, item, 0.0) for n, (kind, item) in enumerate([(SHOWN, 10), (SHOWN, 20)] * 2)]
     memory = Memory(PLAIN)
     inherit_untouched(memory, taken_in(PLAIN, story), kinds, frozenset({20}))
-    held = memory.caps.reasons(np.array([1, 2]), None, START_MS + 10)
+    held = cap_bits(memory, np.array([1, 2]), None, START_MS + 10)
     assert held is not None
     assert (held > 0).tolist() == [True, kinds is not None]

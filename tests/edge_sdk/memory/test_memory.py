@@ -18,6 +18,7 @@ from edge_sdk.memory.targets import Scope
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64
 from edge_sdk.vocabulary import Vocabulary
+from tests.support.cap_answers import cap_bits, capped_until
 
 START = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC
 SEEN, COUNTED, BOTH, NEITHER = 1, 2, 3, 4  # kind ids
@@ -217,8 +218,10 @@ RULES = (
 )
 
 
-def held(memory: Memory, now_ms: int, channels: I64 | None = None) -> list[int]:
-    bits = memory.caps.reasons(OFFER_ROWS, channels, now_ms)
+def held(
+    memory: Memory, now_ms: int, channels: I64 | None = None, of: dict[int, frozenset[int]] | None = None
+) -> list[int]:
+    bits = cap_bits(memory, OFFER_ROWS, channels, now_ms, of)
     return [0, 0, 0] if bits is None else [int(bit) for bit in bits]
 
 
@@ -256,7 +259,7 @@ def test_a_total_holds_for_ever_whatever_the_clock_says() -> None:
         memory.add(START, SEEN, 10, 0.0)
     for now_ms in (START, 0, START + 10**12):
         assert held(memory, now_ms) == [0, Reason.CAPPED, 0]
-        assert memory.caps.held_until(0, OFFER_ROWS, None, now_ms).tolist() == [0, NEVER_MS, 0]
+        assert capped_until(memory, OFFER_ROWS, None, now_ms)[0].tolist() == [0, NEVER_MS, 0]
 
 
 def test_a_cap_of_the_user_counts_events_of_all_its_kinds_about_anything_or_nothing() -> None:
@@ -264,20 +267,21 @@ def test_a_cap_of_the_user_counts_events_of_all_its_kinds_about_anything_or_noth
     memory = Memory(LAYOUT._replace(caps=(rule,)))
     for kind, item in ((SEEN, 0), (COUNTED, 10), (BOTH, 99)):
         memory.add(START, kind, item, 0.0)
-    assert memory.caps.reasons(OFFER_ROWS, None, START) is None
+    assert cap_bits(memory, OFFER_ROWS, None, START) is None
     memory.add(START + 1000, SEEN, 20, 0.0)
     assert held(memory, START + 599_999) == [Reason.CAPPED] * 3
-    assert memory.caps.reasons(OFFER_ROWS, None, START + 600_000) is None
+    assert cap_bits(memory, OFFER_ROWS, None, START + 600_000) is None
     assert memory.caps.rules == (rule,)
 
 
 def test_a_cap_of_a_channel_keeps_out_its_candidates_alone() -> None:
-    rule = CapRule((SEEN,), Scope.USER, limit=1, within_s=600, cooldown=False, channels=frozenset({1, 2}))
+    rule = CapRule((SEEN,), Scope.USER, limit=1, within_s=600, cooldown=False)
+    of = {0: frozenset({1, 2})}
     memory = Memory(LAYOUT._replace(caps=(rule,)))
     memory.add(START, SEEN, 0, 0.0)
-    assert held(memory, START, np.array([0, 2, 3])) == [0, Reason.CAPPED, 0]
-    assert memory.caps.reasons(OFFER_ROWS, None, START) is None  # all in the app, which is channel 0
-    assert memory.caps.held_until(0, OFFER_ROWS, np.array([1, 0, 9]), START).tolist() == [START + 600_000, 0, 0]
+    assert held(memory, START, np.array([0, 2, 3]), of) == [0, Reason.CAPPED, 0]
+    assert cap_bits(memory, OFFER_ROWS, None, START, of) is None  # all in the app, which is channel 0
+    assert capped_until(memory, OFFER_ROWS, np.array([1, 0, 9]), START, of)[0].tolist() == [START + 600_000, 0, 0]
 
 
 @given(
@@ -285,23 +289,29 @@ def test_a_cap_of_a_channel_keeps_out_its_candidates_alone() -> None:
     later_ms=st.integers(0, 4_000_000),
     channels=st.one_of(st.none(), st.tuples(*[st.integers(0, 3)] * 3)),
     rules=st.lists(
-        st.builds(
-            CapRule,
-            kinds=st.sets(st.sampled_from([SEEN, COUNTED, BOTH, NEITHER]), min_size=1).map(tuple),
-            per=st.sampled_from(Scope),
-            limit=st.integers(1, 5),
-            within_s=st.integers(0, 3600),
-            cooldown=st.booleans(),
-            channels=st.frozensets(st.integers(0, 2)),
+        st.tuples(
+            st.builds(
+                CapRule,
+                kinds=st.sets(st.sampled_from([SEEN, COUNTED, BOTH, NEITHER]), min_size=1).map(tuple),
+                per=st.sampled_from(Scope),
+                limit=st.integers(1, 5),
+                within_s=st.integers(0, 3600),
+                cooldown=st.booleans(),
+            ),
+            st.frozensets(st.integers(0, 2)),
         ),
         max_size=4,
     ),
 )
 @settings(max_examples=300)
 def test_caps_are_a_count_of_the_events_within_their_time(
-    events: list[tuple[int, int, int]], later_ms: int, channels: tuple[int, ...] | None, rules: list[CapRule]
+    events: list[tuple[int, int, int]],
+    later_ms: int,
+    channels: tuple[int, ...] | None,
+    rules: list[tuple[CapRule, frozenset[int]]],
 ) -> None:
-    memory = Memory(LAYOUT._replace(caps=tuple(rules)))
+    memory = Memory(LAYOUT._replace(caps=tuple(rule for rule, _ in rules)))
+    of = {index: only for index, (_, only) in enumerate(rules)}
     times = list(accumulate((gap for gap, _, _ in events), initial=START))[1:]
     for at, (_, kind, item) in zip(times, events, strict=True):
         memory.add(at, kind, item, 0.0)
@@ -309,13 +319,13 @@ def test_caps_are_a_count_of_the_events_within_their_time(
     category = {10: 1, 20: 2, 30: 1}
     expected = [0, 0, 0]
     given_channels = None if channels is None else np.array(channels)
-    for index, rule in enumerate(rules):
+    for index, (rule, only) in enumerate(rules):
         recent = [
             (at, item)
             for at, (_, kind, item) in zip(times, events, strict=True)
             if kind in rule.kinds and (not rule.within_s or at > now_ms - rule.within_s * 1000)
         ]
-        until = memory.caps.held_until(index, OFFER_ROWS, given_channels, now_ms).tolist()
+        until = capped_until(memory, OFFER_ROWS, given_channels, now_ms, of)[index].tolist()
         for row in (0, 1, 2):
             items = {
                 Scope.OFFER: {row * 10} - {0},
@@ -324,8 +334,8 @@ def test_caps_are_a_count_of_the_events_within_their_time(
             }[rule.per]
             about = [at for at, item in recent if item in items][-rule.limit :]
             channel = 0 if channels is None else channels[row]
-            if len(about) == rule.limit and (not rule.channels or channel in rule.channels):
-                expected[row] |= int(rule.reason)
+            if len(about) == rule.limit and (not only or channel in only):
+                expected[row] |= int(Reason.COOLING_DOWN if rule.cooldown else Reason.CAPPED)
                 assert until[row] == (about[0] + rule.within_s * 1000 if rule.within_s else NEVER_MS)
             else:
                 assert until[row] == 0

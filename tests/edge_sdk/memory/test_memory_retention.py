@@ -9,7 +9,7 @@ from hypothesis import given
 from edge_sdk.memory.derived_rules import DerivedRules, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory, replay
-from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import fingerprint
@@ -92,7 +92,7 @@ MACHINES = (
         LAYOUT._replace(caps=RULES),
         LAYOUT._replace(derived=DerivedRules(SessionRule(SEEN, 0, frozenset({BOTH}), 60))),
         LAYOUT._replace(derived=DerivedRules(ignored=(IgnoredRule(SEEN, frozenset({BOTH}), frozenset(), 3),))),
-        LAYOUT._replace(budget=BudgetRule(frozenset({SEEN}), 60)),
+        LAYOUT._replace(spending=SpendingRule(frozenset({SEEN}), 60)),
         *(LAYOUT._replace(machines=(rule,)) for rule in MACHINES),
     ],
 )
@@ -103,11 +103,6 @@ def test_a_dump_is_of_one_layout(other: MemoryLayout) -> None:
 
 def test_no_two_machines_are_one() -> None:
     assert len({fingerprint(LAYOUT._replace(machines=(rule,))) for rule in MACHINES}) == len(MACHINES)
-
-
-def test_whom_a_cap_keeps_out_and_its_name_are_no_part_of_what_is_counted() -> None:
-    named = tuple(rule._replace(name="often", channels=frozenset({1})) for rule in RULES)
-    assert fingerprint(LAYOUT._replace(caps=named)) == fingerprint(LAYOUT._replace(caps=RULES))
 
 
 def test_the_order_of_a_set_is_no_part_of_the_layout() -> None:

@@ -80,7 +80,7 @@ def layouts(draw: st.DrawFn, derived: DerivedRules) -> MemoryLayout:
         derived=derived,
         category_ids=tuple(categories),
         machines=tuple(draw(machines(kinds, after_s=60_000, name=name)) for name in draw(st.permutations(("m", "n")))),
-        budget=draw(budgets(kinds, [600, 86_400])),
+        spending=draw(budgets(kinds, [600, 86_400])),
     )
 
 
@@ -214,7 +214,7 @@ def go_on(memory: Memory, old: Memory) -> None:
                     ]
                     found = TargetStates(np.array([rule.states.index(name)]), standing.since_ms, np.array([counts]))
                     memory.machines.inherit(index, np.array([row]), found)
-    if new_layout.budget and old_layout.budget and new_layout.budget.period_s == old_layout.budget.period_s:
+    if new_layout.spending and old_layout.spending and new_layout.spending.period_s == old_layout.spending.period_s:
         memory.spending.load(old.spending.dump())
 
 

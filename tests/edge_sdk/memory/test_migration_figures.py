@@ -11,7 +11,7 @@ from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.migration import inherit
-from edge_sdk.memory.spending import BudgetRule
+from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import fingerprint
@@ -29,6 +29,7 @@ from tests.edge_sdk.memory.test_migration import (  # fmt: skip
     times,
     vocabulary,
 )
+from tests.support.cap_answers import cap_bits
 
 DAY_MS = 86_400_000
 ONE = MemoryLayout(
@@ -55,7 +56,7 @@ def carried(new: MemoryLayout, story: list[Event], *, old: MemoryLayout = ONE) -
 def held(memory: Memory, now_ms: int) -> list[bool]:
     """By offer."""
     offers = np.arange(1, len(memory.layout.offers) + 1)
-    bits = memory.caps.reasons(offers, None, now_ms)
+    bits = cap_bits(memory, offers, None, now_ms)
     return [False] * len(offers) if bits is None else (bits > 0).tolist()
 
 
@@ -182,7 +183,7 @@ def test_states_go_by_name_and_one_that_is_no_more_starts_anew() -> None:
 
 @pytest.mark.parametrize(("period_s", "spent"), [(86_400, 2.5), (3600, 0.0)])
 def test_a_budget_goes_on_if_its_period_is_the_same(period_s: int, spent: float) -> None:
-    old, new = (ONE._replace(budget=BudgetRule(frozenset({SHOWN}), each)) for each in (86_400, period_s))
+    old, new = (ONE._replace(spending=SpendingRule(frozenset({SHOWN}), each)) for each in (86_400, period_s))
     assert carried(new, [(START_MS, SHOWN, 10, 2.5)], old=old).spent(START_MS) == spent
 
 

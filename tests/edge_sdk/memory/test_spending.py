@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_sdk.memory.spending import BudgetRule, Spending
+from edge_sdk.memory.spending import Spending, SpendingRule
 
 DAY_MS, TODAY = 86_400_000, 20_000  # days since 1970
-RULE = BudgetRule(frozenset({1}), 86_400)
+RULE = SpendingRule(frozenset({1}), 86_400)
 NOON_MS = TODAY * DAY_MS + DAY_MS // 2
 
 

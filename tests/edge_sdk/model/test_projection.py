@@ -16,6 +16,7 @@ from edge_sdk.model.projection import ModelTables, ProjectedEvents, Projection
 from edge_sdk.model.session import BoundInputs
 from edge_sdk.testing.white_box import internals
 from edge_sdk.types import F32
+from tests.support.engine_acts import inputs_of
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 
 N, D, ITEMS, KINDS = 5, 3, 4, 3
@@ -149,8 +150,7 @@ def test_what_rank_is_made_from_is_what_the_raw_arrays_say(small: Small, tmp_pat
             engine.record("click", item=OFFERS[number], value=float(number))
             clock.now_ms += 1_234
             decision = engine.rank(base, context=context)
-            raw = ModelInputs.empty(model_shape(internals(engine).bundle), len(OFFERS))
-            internals(engine).maker.fill(raw, internals(engine).state.memory, decision)
+            raw = inputs_of(decision)
             tables = internals(engine).bundle.tables
             assert tables is not None
             expected = graph_inputs(Projection(tables), raw)
@@ -188,5 +188,5 @@ def test_a_replay_in_between_does_not_disturb_the_engine(engine: Engine, base: B
     call: BoundInputs = internals(engine).session.bound(6)
     call.take(ModelInputs.empty(model_shape(internals(engine).bundle), 6))
     call.run()
-    assert not np.array_equal(call.logits, before.stages.model)
+    assert not np.array_equal(call.logits, before.trace.result.stages.model)
     assert engine.rank(base, context=HOME).scores.tobytes() == before.scores.tobytes()

@@ -128,16 +128,16 @@ def test_a_budget_is_over_until_its_period_is(rich: Small, budget: Table, seed: 
     with under(rich, {"budget": budget}, clock) as engine:
         asked = Asked(engine, clock, seed)
         decision = asked.at(clock.now_ms)
-        assert decision.trace is not None
-        left, costs = decision.trace.budget_left, decision.costs.tolist()
+        assert decision.trace.evidence is not None
+        left, costs = decision.trace.evidence.inputs.spend.budget_left, decision.trace.costs.tolist()
         for index, suppressions in held(asked, clock.now_ms).items():
             for suppression in (one for one in suppressions if one.reason is Reason.OVER_BUDGET):
                 assert (suppression.until_ms is None) == (costs[index] > budget["amount"])
                 if suppression.until_ms is not None and costs[index] > left:
                     assert is_over(asked, suppression.until_ms - 1, index)
                     later = asked.at(suppression.until_ms)
-                    assert later.trace is not None
-                    assert later.trace.budget_left == budget["amount"]
+                    assert later.trace.evidence is not None
+                    assert later.trace.evidence.inputs.spend.budget_left == budget["amount"]
 
 
 def is_over(asked: Asked, now_ms: int, index: int) -> bool:
@@ -265,14 +265,14 @@ def test_what_is_not_shown_counts_for_nothing(rich: Small, policy: Table, seed: 
 
 def answer(decision: Decision) -> tuple[Any, ...]:
     """All of it, to the bit; the number first."""
-    stages = decision.stages
+    stages = decision.trace.result.stages
     arrays = (
         stages.base, stages.model, stages.adjusted, stages.boosted, stages.priced, stages.bounded, stages.final,
-        decision.standing, decision.dropped_bits, decision.draw.order, decision.policy_bits,
-        decision.first_propensity, decision.inclusion,
+        decision.trace.result.eligible_order, decision.trace.result.dropped_bits, decision.trace.result.draw.order, decision.policy_bits,
+        decision.propensity, decision.inclusion,
     )  # fmt: skip
     raw = [None if array is None else array.tobytes() for array in arrays]
-    return decision.id, *raw, decision.pinned, decision.retry_at_ms
+    return decision.id, *raw, decision.trace.result.pinned, decision.retry_at_ms
 
 
 @given(policies(), seeds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.base_decision import BaseDecision
-from edge_sdk.policy.pipeline import Arranged, arrange
+from edge_sdk.policy.pipeline import PolicyResult, apply_policy
 from edge_sdk.reasons import Reason
 from edge_sdk.types import by_score
 from tests.support.naive_policy import boosted, pinned
@@ -24,18 +25,18 @@ seeds = st.integers(0, 2**32 - 1)
 many = settings(max_examples=100, deadline=None)
 
 
-def bits_of(arranged: Arranged) -> np.ndarray:
+def bits_of(result: PolicyResult) -> np.ndarray:
     """Reason bits (C,), zeros where all stand."""
-    bits = arranged.dropped_bits
-    return np.zeros(len(arranged.stages.base), np.int64) if bits is None else bits
+    bits = result.dropped_bits
+    return np.zeros(len(result.stages.base), np.int64) if bits is None else bits
 
 
-def alike(one: Arranged, other: Arranged) -> None:
+def alike(one: PolicyResult, other: PolicyResult) -> None:
     """To the bit."""
     for stage in STAGES:
         assert getattr(one.stages, stage).tobytes() == getattr(other.stages, stage).tobytes()
     assert bits_of(one).tolist() == bits_of(other).tolist()
-    assert one.standing.tolist() == other.standing.tolist()
+    assert one.eligible_order.tolist() == other.eligible_order.tolist()
 
 
 @given(policies(), seeds)
@@ -43,9 +44,9 @@ def alike(one: Arranged, other: Arranged) -> None:
 def test_a_part_leaves_what_comes_before_it_alone(rich: Small, policy: Table, seed: int) -> None:
     """Without one part, all scores of earlier steps are the same to the bit."""
     case = Case(rich, seed)
-    whole = case.arranged(policy)
+    whole = case.result(policy)
     for part in policy:
-        less = case.arranged({name: rule for name, rule in policy.items() if name != part})
+        less = case.result({name: rule for name, rule in policy.items() if name != part})
         for stage in STAGES[: STAGES.index(before(part, policy)) + 1]:
             assert getattr(whole.stages, stage).tobytes() == getattr(less.stages, stage).tobytes(), (part, stage)
     if not policy:
@@ -63,12 +64,17 @@ PLAIN_RULES = {name: rule for name, rule in STANDING_RULES.items() if name not i
 def test_a_plain_policy_is_arranged_as_any_other(rich: Small, policy: Table, seed: int) -> None:
     """The short way gives what the long one gives, to the bit, the probabilities too."""
     case, random = Case(rich, seed), np.random.default_rng(seed)
-    setting = case.setting(policy, EACH_ONCE)
+    inputs = case.inputs(policy, EACH_ONCE)
     base, model = random.normal(size=(2, len(OFFERS))).astype(np.float32)
-    assume(setting.is_plain or setting.evaluated.boost is not None)
-    if not setting.is_plain:
-        return  # a boost holds: it is not arranged the short way
-    short, long = arrange(setting, base, model, 1.0), arrange(setting._replace(is_plain=False), base, model, 1.0)
+    assume(inputs.is_plain or inputs.evaluated.boost is not None)
+    if not inputs.is_plain:
+        return  # a boost holds: the short way is not taken
+    general = copy.copy(inputs.policy)
+    general.is_plain = False
+    short, long = (
+        apply_policy(inputs, base, model, 1.0),
+        apply_policy(inputs._replace(policy=general), base, model, 1.0),
+    )
     alike(short, long)
     assert short.pinned == long.pinned == ()
     assert short.draw.first_propensity().tolist() == long.draw.first_propensity().tolist()
@@ -95,8 +101,8 @@ def test_a_plain_policy_is_arranged_as_any_other(rich: Small, policy: Table, see
     ids=lambda policy: "-".join(policy),
 )
 def test_a_policy_that_asks_for_more_is_not_plain(rich: Small, policy: Table) -> None:
-    assert Case(rich, 1).setting({}, EACH_ONCE).is_plain
-    assert not Case(rich, 1).setting(policy, EACH_ONCE).is_plain
+    assert Case(rich, 1).inputs({}, EACH_ONCE).is_plain
+    assert not Case(rich, 1).inputs(policy, EACH_ONCE).is_plain
 
 
 def before(part: str, policy: Table) -> str:
@@ -112,8 +118,8 @@ def before(part: str, policy: Table) -> str:
 @many
 def test_scores_go_where_each_step_may_send_them(rich: Small, policy: Table, seed: int) -> None:
     case = Case(rich, seed)
-    arranged, stages = case.arranged(policy), case.arranged(policy).stages
-    one_of, setting = case.one_of, case.setting(policy)
+    result, stages = case.result(policy), case.result(policy).stages
+    one_of, inputs = case.one_of, case.inputs(policy)
     shift = policy.get("model_bounds", {}).get("max_score_change")
     if shift is not None:
         assert (np.abs(stages.adjusted - stages.base) <= np.float32(shift) + np.float32(1e-6)).all()
@@ -122,11 +128,11 @@ def test_scores_go_where_each_step_may_send_them(rich: Small, policy: Table, see
     costs = np.array([one.cost for one in one_of], np.float32)
     assert (stages.priced <= stages.boosted).all()
     assert stages.priced[costs == 0].tolist() == stages.boosted[costs == 0].tolist()
-    assert setting.cost_weight >= 0
+    assert inputs.spend.cost_weight >= 0
     # Diversity lowers later ones of a category among those that stood until then, and nobody else.
     assert (stages.final <= stages.bounded).all()
     early = Reason(sum({reason for reason in Reason if reason.name in BEFORE_SCORES}))
-    held = np.flatnonzero(bits_of(arranged) & int(early))
+    held = np.flatnonzero(bits_of(result) & int(early))
     assert stages.final[held].tolist() == stages.bounded[held].tolist()
 
 
@@ -139,16 +145,16 @@ BEFORE_SCORES = {
 @many
 def test_the_null_option_takes_out_those_below_it_alone(rich: Small, policy: Table, seed: int, null: Table) -> None:
     case = Case(rich, seed)
-    without = case.arranged({name: rule for name, rule in policy.items() if name not in ("minimum", "exploration")})
-    arranged = case.arranged({**policy, "minimum": null})
-    before, after = bits_of(without), bits_of(arranged)
+    without = case.result({name: rule for name, rule in policy.items() if name not in ("minimum", "exploration")})
+    result = case.result({**policy, "minimum": null})
+    before, after = bits_of(without), bits_of(result)
     is_out = (after & int(Reason.BELOW_MINIMUM)) > 0
-    assert (arranged.stages.final[is_out] < null["score"]).all()
+    assert (result.stages.final[is_out] < null["score"]).all()
     late = int(Reason.CAPPED | Reason.OVER_BUDGET | Reason.CATEGORY_FULL)
     assert not (before[is_out] & ~late).any()
-    standing = arranged.standing
-    of_pins = np.array(arranged.pinned, np.int64)
-    assert (arranged.stages.final[np.setdiff1d(standing, of_pins)] >= null["score"]).all()
+    standing = result.eligible_order
+    of_pins = np.array(result.pinned, np.int64)
+    assert (result.stages.final[np.setdiff1d(standing, of_pins)] >= null["score"]).all()
     assert not is_out[of_pins].any()
 
 
@@ -157,14 +163,14 @@ def test_the_null_option_takes_out_those_below_it_alone(rich: Small, policy: Tab
 def test_exploration_changes_neither_scores_nor_how_many_stand(rich: Small, policy: Table, seed: int) -> None:
     """Nor who stands, but for whom a category has room."""
     case = Case(rich, seed)
-    drawn = case.arranged(policy)
-    greedy = case.arranged({name: rule for name, rule in policy.items() if name != "exploration"})
+    drawn = case.result(policy)
+    greedy = case.result({name: rule for name, rule in policy.items() if name != "exploration"})
     full = int(Reason.CATEGORY_FULL)
     assert drawn.stages.final.tobytes() == greedy.stages.final.tobytes()
     assert (bits_of(drawn) & ~full).tolist() == (bits_of(greedy) & ~full).tolist()
-    assert len(drawn.standing) == len(greedy.standing)
+    assert len(drawn.eligible_order) == len(greedy.eligible_order)
     if "category_limits" not in policy:
-        assert sorted(drawn.standing.tolist()) == sorted(greedy.standing.tolist())
+        assert sorted(drawn.eligible_order.tolist()) == sorted(greedy.eligible_order.tolist())
     if "exploration" not in policy:
         alike(drawn, greedy)
 
@@ -185,20 +191,22 @@ def test_rules_about_nobody_change_nothing(rich: Small, policy: Table, seed: int
     case = Case(rich, seed)
     more = {name: [*policy.get(name, []), rule] for name, rule in NOBODY.items()}
     limits = {**policy.get("category_limits", {}), "unheard of": 1}
-    alike(case.arranged(policy), case.arranged({**policy, **more, "category_limits": limits}))
+    alike(case.result(policy), case.result({**policy, **more, "category_limits": limits}))
 
 
 @given(policies({**STANDING_RULES, **LIST_RULES}), seeds)
 @many
 def test_a_device_without_a_say_keeps_the_base_order_to_the_bit(rich: Small, policy: Table, seed: int) -> None:
     case = Case(rich, seed)
-    setting, base = case.setting(policy), case.scores.base
-    silent, other = (arrange(setting, base, model, 0.0) for model in (case.scores.model, -case.scores.model))
+    inputs, base = case.inputs(policy), case.scores.base
+    silent, other = (apply_policy(inputs, base, model, 0.0) for model in (case.scores.model, -case.scores.model))
     assert silent.stages.final.tobytes() == base.tobytes()
-    assert silent.standing.tolist() == other.standing.tolist()
+    assert silent.eligible_order.tolist() == other.eligible_order.tolist()
     if "pins" not in policy:
         ranked = by_score(base).tolist()
-        assert [index for index in ranked if index in set(silent.standing.tolist())] == silent.standing.tolist()
+        assert [
+            index for index in ranked if index in set(silent.eligible_order.tolist())
+        ] == silent.eligible_order.tolist()
 
 
 @given(policies(), seeds)
@@ -206,7 +214,7 @@ def test_a_device_without_a_say_keeps_the_base_order_to_the_bit(rich: Small, pol
 def test_another_order_of_the_candidates_gives_the_same_answer(rich: Small, policy: Table, seed: int) -> None:
     case = Case(rich, seed)
     order = np.random.default_rng(seed).permutation(len(case.base.offers))
-    one, other = case.arranged(policy), case.permuted(policy, order)
+    one, other = case.result(policy), case.permuted(policy, order)
     for stage in STAGES:
         assert getattr(one.stages, stage)[order].tobytes() == getattr(other.stages, stage).tobytes()
     for mine, its in (
@@ -217,7 +225,7 @@ def test_another_order_of_the_candidates_gives_the_same_answer(rich: Small, poli
     assert one.draw.slate.best_first.tolist() == order[other.draw.slate.best_first].tolist()
     if "exploration" not in policy:
         assert bits_of(one)[order].tolist() == bits_of(other).tolist()
-        assert one.standing.tolist() == order[other.standing].tolist()
+        assert one.eligible_order.tolist() == order[other.eligible_order].tolist()
 
 
 @given(policies({**SCORE_RULES, **LIST_RULES, **EXPLORING}), seeds)
@@ -225,12 +233,12 @@ def test_another_order_of_the_candidates_gives_the_same_answer(rich: Small, poli
 def test_pins_are_the_last_word(rich: Small, policy: Table, seed: int) -> None:
     """Who is pinned stands at its place, or at the end of a list that is too short, whatever was drawn."""
     case = Case(rich, seed)
-    arranged, one_of = case.arranged(policy), case.one_of
-    stands = bits_of(arranged) & ~int(Reason.BELOW_MINIMUM | Reason.CATEGORY_FULL) == 0
-    best = [one_of[index] for index in by_score(arranged.stages.priced).tolist() if stands[index]]
+    result, one_of = case.result(policy), case.one_of
+    stands = bits_of(result) & ~int(Reason.BELOW_MINIMUM | Reason.CATEGORY_FULL) == 0
+    best = [one_of[index] for index in by_score(result.stages.priced).tolist() if stands[index]]
     places = pinned(policy, case.ledger, case.moment, best)
-    listed = [one_of[index] for index in arranged.standing.tolist()]
-    assert {one_of[index] for index in arranged.pinned} == set(places)
+    listed = [one_of[index] for index in result.eligible_order.tolist()]
+    assert {one_of[index] for index in result.pinned} == set(places)
     for one, place in places.items():
         later = sum(other > place for other in places.values())
         assert listed.index(one) == min(place, len(listed) - 1 - later)

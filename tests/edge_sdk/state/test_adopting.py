@@ -146,6 +146,6 @@ def test_a_folder_without_a_memory_file_adopts_from_the_log(tmp_path: Path, monk
         patch.setattr("edge_sdk.state.folder.SnapshotFile", full)
         state = opened(tmp_path / "state")
         record(state, range(1, 31))
-        state.adopt(ADOPTED._replace(budget=None))
-        assert state.memory.dump() == memory_of(range(1, 31), ADOPTED._replace(budget=None))
+        state.adopt(ADOPTED._replace(spending=None))
+        assert state.memory.dump() == memory_of(range(1, 31), ADOPTED._replace(spending=None))
         die(state)

@@ -88,7 +88,7 @@ def test_memory_kept_by_the_first_release_goes_on(folder: Path) -> None:
     kept = file.read(None, None)
     assert kept is not None
     assert (kept.seq, file.is_foreign) == (EVENTS, True)
-    former = TINY_LAYOUT._replace(machines=(), budget=None)
+    former = TINY_LAYOUT._replace(machines=(), spending=None)
     assert kept.memory.dump() == memory_of(range(1, EVENTS + 1), former)
     file.close()
 

@@ -38,11 +38,11 @@ def test_a_made_decision() -> None:
     decision = make_decision(["a", "b", "c"], dropped={"b": Reason.COOLING_DOWN}, limit=1, number=9)
 
     assert [(offer.id, offer.score, offer.place, offer.base_place) for offer in decision.offers] == [("a", 3.0, 1, 1)]
-    assert [(offer.id, offer.reasons) for offer in decision.dropped] == [("b", Reason.COOLING_DOWN | Reason.KEPT)]
+    assert [(offer.id, offer.reasons) for offer in decision.dropped] == [("b", Reason.COOLING_DOWN)]
     assert (decision.error, decision.id, decision.is_empty, decision.candidates) == (
         ErrorCode.NONE, 9, False, ("a", "b", "c")
     )  # fmt: skip
-    assert decision.ranking.tolist() == [0, 1, 2]
+    assert decision.base_order.tolist() == [0, 1, 2]
     assert [offer.id for offer in make_decision(["a", "b"], logits=[0.1, 0.2]).offers] == ["b", "a"]
     assert make_decision(["a"], dropped={"a": Reason.QUIET}).is_empty
     failed = make_decision(["a"], error=ErrorCode.UNKNOWN_OFFER, detail="install the bundle")
@@ -136,7 +136,7 @@ def test_a_candidate_in_two_channels_stays_valid() -> None:
     engine = FakeEngine()
     decision = engine.rank(BaseDecision(["a", "b", "a"], [3.0, 2.0, 1.0], channels=["sms", "", ""]))
 
-    assert [offer.reasons for offer in decision.dropped] == [Reason.OTHER_TREATMENT | Reason.KEPT]
+    assert [offer.reasons for offer in decision.dropped] == [Reason.OTHER_TREATMENT]
     assert engine.is_still_valid(decision)
     engine.dropped = {"b": Reason.QUIET}
     assert not engine.is_still_valid(decision)

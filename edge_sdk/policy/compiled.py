@@ -1,0 +1,56 @@
+"""A policy compiled for one memory layout: what its steps need and no decision changes."""
+
+from __future__ import annotations
+
+from edge_sdk.memory.layout import MemoryLayout
+from edge_sdk.memory.targets import Scope
+from edge_sdk.policy.frequency_caps import FrequencyCaps
+from edge_sdk.policy.rules import Explore, Policy
+
+
+class CompiledPolicy:
+    """One policy in force. Made once; read at every decision."""
+
+    def __init__(self, policy: Policy, layout: MemoryLayout) -> None:
+        """Compiles `policy` for a memory that counts what it needs (`Policy.counted_in`)."""
+        self.rules = policy
+        self.caps = FrequencyCaps(policy.caps, layout)
+        self.slate_caps = _slate_caps(policy)
+        self.is_plain = _is_plain(policy) and not self.slate_caps
+        self.target_machines = _target_machines(policy)
+        self.reads_local_time = bool(policy.quiet_hours)
+        self.fits_slates = bool(self.slate_caps or policy.budget)  # a whole slate can exceed a cap or the budget
+
+
+def _slate_caps(policy: Policy) -> tuple[int, ...]:
+    """Returns the indices of the caps that one slate can exceed.
+
+    These caps count what is shown, for more than one offer together.
+    """
+    shown = {channel.shown_kind for channel in policy.channels}
+    return tuple(
+        index
+        for index, cap in enumerate(policy.caps)
+        if cap.counted.per is not Scope.OFFER and shown & {*cap.counted.kinds}
+    )
+
+
+def _is_plain(policy: Policy) -> bool:
+    """Returns whether a policy has nothing but weights and rules that suppress offers; boosts and pins are looked at
+    in each context."""
+    asks = (
+        policy.quiet_hours,
+        policy.budget,
+        policy.cost_weight,
+        policy.diversity,
+        policy.full_events,
+        policy.exploration.mode is not Explore.OFF,
+    )
+    bounds = (policy.max_score_change, policy.max_rank_change, policy.minimum_score, policy.category_limits)
+    return not any(asks) and all(bound is None for bound in bounds)
+
+
+def _target_machines(policy: Policy) -> tuple[int, ...]:
+    """Returns the indices of the machines per offer or category that some rule reads."""
+    conditions = [rule.when for rules in (policy.drops, policy.boosts, policy.pins) for rule in rules]
+    return tuple(sorted({condition.machine for when in conditions for condition in when.of_target}))

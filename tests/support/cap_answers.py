@@ -1,0 +1,36 @@
+"""What frequency caps answer for a memory: the policy's way, without an engine."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_sdk.memory.memory import Memory
+from edge_sdk.policy.frequency_caps import FrequencyCap, FrequencyCaps
+from edge_sdk.types import I64
+
+Channels = frozenset[int]
+
+
+def frequency_caps(memory: Memory, channels: dict[int, Channels] | None = None) -> FrequencyCaps:
+    """The rules that a memory counts, as caps of a policy; `channels` of some of them, by index."""
+    of = channels or {}
+    rules = (FrequencyCap(rule, "", of.get(index, frozenset())) for index, rule in enumerate(memory.layout.caps))
+    return FrequencyCaps(tuple(rules), memory.layout)
+
+
+def cap_bits(
+    memory: Memory, rows: I64, of: I64 | None, now_ms: int, channels: dict[int, Channels] | None = None
+) -> I64 | None:
+    """Reason bits of candidates of these offer rows and channels, (C,); None = all are free."""
+    caps = frequency_caps(memory, channels)
+    return caps.answer(memory.caps, caps.cells(rows, of), now_ms).bits
+
+
+def capped_until(
+    memory: Memory, rows: I64, of: I64 | None, now_ms: int, channels: dict[int, Channels] | None = None
+) -> I64:
+    """Until when each rule caps each candidate, (R, C); 0 = it does not."""
+    caps = frequency_caps(memory, channels)
+    if not len(memory.layout.caps):
+        return np.zeros((0, len(rows)), np.int64)
+    return caps.capped_until(memory.caps.free_times(caps.cells(rows, of)), now_ms)

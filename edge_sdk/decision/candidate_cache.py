@@ -28,7 +28,7 @@ class CachedCandidates:
         self._weighted: dict[int, tuple[F32, I64]] = {}
 
     def evaluated(self, memory: Memory, context: TargetingContext, now_ms: int) -> EvaluatedRules:
-        """Returns the policy's rules evaluated in this context; again only when something that they read has changed."""
+        """Returns the rules evaluated in this context; anew only when something that they read has changed."""
         policy = self._policy
         versions = tuple([memory.machines.version(index, now_ms) for index in policy.target_machines])
         known = self._evaluated.get(context)

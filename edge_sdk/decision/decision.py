@@ -31,7 +31,7 @@ class RankedOffer(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """How a decision came about: for this project's own rooms, ports and evaluations. It may change with any version."""
+    """How a decision came about: for this project's own rooms, ports and evaluations. Not a stable interface."""
 
     result: PolicyResult
     base_order: I64  # (C,) candidate indices by the fused base logits

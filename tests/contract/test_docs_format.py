@@ -335,23 +335,22 @@ def test_a_port_from_the_document_derives_the_same_events(steps: list[tuple[int,
         assert [*before, (now_ms, kind, item, 0.0), *after] == ported.take_in(now_ms, kind, item)
 
 
-def test_say_and_price() -> None:
+def test_warm_up_and_pacing() -> None:
     documented = example("policy")
-    model_weight, price = documented["say"], documented["price"]
-    policy = bare_policy(min_events=model_weight["min_events"], full_events=model_weight["full_events"])
-    budget = Budget(price["amount"], price["period_s"], price["pacing_gain"])
+    warm_up, pacing = documented["warm_up"], documented["pacing"]
+    policy = bare_policy(min_events=warm_up["min_events"], full_events=warm_up["full_events"])
+    budget = Budget(pacing["amount"], pacing["period_s"], pacing["pacing_gain"])
 
-    assert [warm_up_weight(policy, events) for events in range(len(model_weight["by_events"]))] == model_weight[
-        "by_events"
-    ]
-    for step in price["walk"]:
-        assert current_cost_weight(price["cost_weight"], budget, step["spent"], step["now_ms"]) == step["price"], step
+    weights = [warm_up_weight(policy, events) for events in range(len(warm_up["by_events"]))]
+    assert weights == warm_up["by_events"]
+    for step in pacing["walk"]:
+        assert current_cost_weight(pacing["cost_weight"], budget, step["spent"], step["now_ms"]) == step["λ"], step
 
 
-def test_largest_move() -> None:
-    for move in example("policy")["moves"]:
-        order = bounded_order(np.array(move["wanted"]), np.array(move["home"]), move["max_rank_change"], 5)
-        assert order.tolist() == move["order"]
+def test_rank_bound() -> None:
+    for case in example("policy")["rank_bound"]:
+        order = bounded_order(np.array(case["wanted"]), np.array(case["home"]), case["max_rank_change"], 5)
+        assert order.tolist() == case["order"]
 
 
 @given(seed=st.integers(0, 2**32 - 1), number=st.integers(1, 2**32 - 1))
@@ -373,9 +372,9 @@ def test_noise_from_the_document(seed: int, number: int) -> None:
 
 def test_slate() -> None:
     documented = example("policy")
-    slate, wished = documented["slate"], documented["pins"]
-    given_places = pin_places([(candidate, place - 1) for candidate, place in wished["wished"]])
-    assert list(zip(*given_places, strict=True)) == [(candidate, place - 1) for candidate, place in wished["given"]]
+    slate, pins = documented["slate"], documented["pins"]
+    given_places = pin_places([(candidate, place - 1) for candidate, place in pins["requested"]])
+    assert list(zip(*given_places, strict=True)) == [(candidate, place - 1) for candidate, place in pins["given"]]
     scores = np.array(slate["final"], np.float32)
     limits = np.array([limit or NO_LIMIT for limit in slate["limits"]])
     pinned = [tuple(column) for column in zip(*slate["pinned"], strict=True)]

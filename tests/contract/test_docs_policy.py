@@ -140,7 +140,7 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
     assert [before.splitlines()[0], after.splitlines()[0]] == ["policy 0", "policy 1"]
     assert len(before.splitlines()) == len(after.splitlines()) == 4  # fund_b, fund_d and coupon_b
     assert [text.startswith(("fund_", "coupon_b")) for text in sentences] == [True, True]
-    parts = re.fullmatch(r"base (\S+) and \d+ terms: (\S+); score: (\S+)", total)
+    parts = re.fullmatch(r"base (\S+) and \d+ contributions: (\S+); score: (\S+)", total)
     assert parts is not None
     assert float(parts[2]) == pytest.approx(float(parts[3]), abs=2e-4)
     assert "resting after the user's answer: dismissed, for another 7 days." in why
@@ -167,7 +167,7 @@ def test_every_reason_is_named_and_every_name_is_one() -> None:
 
 def test_every_step_and_field_is_named_and_exists() -> None:
     rows = [line[1:-1].split("|") for line in STEPS_TABLE.splitlines()[2:]]
-    fields = set(re.findall(r"\[policy\.(\w+)\]", PAGE))
+    fields = set(re.findall(r"\[policy\.(\w+)\]", PAGE)) | set(re.findall(r"`\[policy\] (\w+)`", PAGE))
 
     assert {step for row in rows for step in re.findall(r"`(\w+)`", row[4])} == set(STEPS)
     assert fields == set(Policy.model_fields) - {"version"}

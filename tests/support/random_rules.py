@@ -21,8 +21,6 @@ def caps(kinds: Sequence[int], *, within_s: int = 3600) -> st.SearchStrategy[Cap
         limit=st.integers(1, 4),
         within_s=st.integers(0, within_s),
         cooldown=st.booleans(),
-        name=st.just(""),
-        channels=st.just(frozenset()),
     )
 
 

@@ -54,7 +54,7 @@ def test_a_base_decision_that_cannot_be_scored(engine: Engine, base: BaseDecisio
     assert fix in decision.detail
     assert names(decision) == list(base.offers)  # the base order: best first, as it was given
     assert all(Reason.BASE_ORDER in offer.reasons for offer in decision.offers)
-    assert decision.trace is None
+    assert decision.trace.evidence is None
     assert tape(engine) == before
     assert engine.status().errors == 1
 

@@ -7,6 +7,7 @@ no longer be explained, because the log has gone round or was erased, is refused
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_sdk import BaseDecision, Decision, Engine
+from edge_sdk import BaseDecision, Decision, Engine, Reason
+from edge_sdk.decision.evidence import Evidence
 from edge_sdk.errors import ExplanationGoneError, InvalidValueError
 from edge_sdk.explain.contribution import ContributionSource
+from edge_sdk.limits import EXPLAINABLE_DECISIONS
 from tests.support.engine_acts import ACTS, Act, do, fresh
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 
@@ -123,19 +126,63 @@ def test_a_bare_base_order_has_no_explanation(engine: Engine) -> None:
         engine.explain(engine.rank(BaseDecision([], [])))
 
 
-def test_what_the_log_no_longer_holds_cannot_be_explained(
+def test_a_decision_explains_itself_whatever_is_shown_and_recorded_since(
     small: Small, clock: SettableClock, base: BaseDecision, tmp_path: Path
 ) -> None:
+    """The natural order is rank, shown, "why?"; and the log goes round many times."""
     with small.open(tmp_path / "s", clock, log_bytes=4096) as engine:
-        for _ in range(100):
-            engine.record("click", item="fund_a")
+        for _ in range(200):
+            engine.record("click", item="fund_a", value=2.0)
+        engine.record("dismiss", item="fund_b")
         decision = engine.rank(base, context=HOME)
-        for _ in range(26):
+        before = engine.explain(decision)
+        engine.shown(decision)
+        for offer in decision.offers:
+            engine.feedback(decision, offer.id, "click")
+        for _ in range(500):
+            clock.now_ms += 60_000
             engine.record("view", item="fund_a")
+        assert engine.explain(decision) == before
         sums_up(decision, engine)
-        engine.record("view", item="fund_a")
-        with pytest.raises(ExplanationGoneError, match="call rank again and explain the new decision"):
+        assert any(found.suppressions for found in before)
+
+
+def test_the_newest_decisions_that_an_app_keeps_can_be_explained(engine: Engine, base: BaseDecision) -> None:
+    engine.record("click", item="fund_a")
+    kept = [engine.rank(base, context=HOME) for _ in range(EXPLAINABLE_DECISIONS + 3)]
+    for decision in (kept[3], kept[-1]):
+        sums_up(decision, engine)
+    for decision in kept[:3]:
+        with pytest.raises(ExplanationGoneError):
             engine.explain(decision)
+
+
+def test_decisions_that_nobody_keeps_take_no_room(engine: Engine, base: BaseDecision) -> None:
+    first = engine.rank(base, context=HOME)
+    for _ in range(3 * EXPLAINABLE_DECISIONS):
+        engine.rank(base, context=HOME)
+    sums_up(first, engine)
+    evidence = [found for found in gc.get_objects() if isinstance(found, Evidence)]
+    assert len(evidence) == 1
+
+
+def test_reasons_and_explanations_tell_one_story(engine: Engine) -> None:
+    """An offer is raised, lowered or kept by events exactly where the explanation's step "events" says so."""
+    random, told = np.random.default_rng(11), set()
+    for number in range(60):
+        engine.record(str(random.choice(["click", "dismiss", "view", "convert"])), item=str(random.choice(OFFERS)))
+        decision = engine.rank(BaseDecision(OFFERS, random.normal(size=(6, 2))), context=HOME if number % 2 else {})
+        explanations = engine.explain(decision)
+        for offer, explanation in zip(decision.offers, explanations, strict=False):
+            moved = [change for change in explanation.rank_changes if change.step == "events"]
+            expected = Reason.KEPT
+            if moved:
+                expected = Reason.RAISED if moved[0].after < moved[0].before else Reason.LOWERED
+            assert offer.reasons & (Reason.RAISED | Reason.LOWERED | Reason.KEPT) == expected
+            told.add(expected)
+        for dropped in decision.dropped:
+            assert not dropped.reasons & (Reason.RAISED | Reason.LOWERED | Reason.KEPT)
+    assert told == {Reason.RAISED, Reason.LOWERED, Reason.KEPT}
 
 
 def test_a_decision_from_before_an_erase_cannot_be_explained(engine: Engine, base: BaseDecision) -> None:

@@ -8,42 +8,53 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Decision, EdgeError, ErrorCode, RankedOffer, Reason, errors
+from edge_sdk.decision.decision import Trace
 from edge_sdk.policy.exploration import Draw
+from edge_sdk.policy.pipeline import PolicyResult
 from edge_sdk.policy.rules import Exploration
 from edge_sdk.policy.slate import Slate
 from edge_sdk.policy.stages import Stages
-from edge_sdk.types import by_score
+from edge_sdk.types import I64, Mask, by_score
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 
 SCORES = np.array([1.0, 0.5, 2.0], np.float32)
 
 
 def decision(**changes: object) -> Decision:
-    """Three candidates; the device moved the last one to the top, a rule takes the middle one out."""
+    """Three candidates; the model moved the last one to the top, a rule suppresses the middle one."""
     fields: dict[str, object] = {
-        "id": 7,
-        "time_ms": 0,
-        "scene": "small",
-        "model_version": "0" * 12,
-        "error": ErrorCode.NONE,
-        "detail": "",
-        "policy_version": 0,
-        "base": BaseDecision(("a", "b", "c"), SCORES),
-        "stages": Stages.of_base(SCORES),
-        "base_ranking": np.array([0, 1, 2]),
         "dropped_bits": np.array([0, int(Reason.CAPPED), 0]),
-        "standing": np.array([2, 0]),
-        "pinned": (),
-        "costs": np.zeros(3, np.float32),
+        "eligible_order": np.array([2, 0]),
         "known": None,
         "limit": None,
-        "retry_at_ms": None,
-        "trace": None,
+        "error": ErrorCode.NONE,
     }
     fields |= changes
-    slate = Slate(fields["standing"], (), (), None, None)  # type: ignore[arg-type]
-    fields["draw"] = Draw(Exploration(), SCORES, slate, slate.best_first)
-    return Decision(**fields)  # type: ignore[arg-type]
+    eligible: I64 = fields["eligible_order"]  # type: ignore[assignment]
+    stages = Stages.of_base(SCORES)
+    draw = Draw(Exploration(), SCORES, Slate(eligible, (), (), None, None), eligible)
+    dropped: I64 | None = fields["dropped_bits"]  # type: ignore[assignment]
+    error: ErrorCode = fields["error"]  # type: ignore[assignment]
+    known: Mask | None = fields["known"]  # type: ignore[assignment]
+    limit: int | None = fields["limit"]  # type: ignore[assignment]
+    return Decision(
+        id=7,
+        time_ms=0,
+        scene="small",
+        model_version="0" * 12,
+        policy_version=0,
+        error=error,
+        detail="",
+        base=BaseDecision(("a", "b", "c"), SCORES),
+        retry_at_ms=None,
+        trace=Trace(
+            result=PolicyResult(stages, dropped, None, eligible, (), draw),
+            base_order=np.array([0, 1, 2]),
+            costs=np.zeros(3, np.float32),
+            known=known,
+            limit=limit,
+        ),
+    )
 
 
 def test_the_offers_and_the_dropped() -> None:
@@ -52,7 +63,7 @@ def test_the_offers_and_the_dropped() -> None:
         RankedOffer("c", 2.0, place=1, base_place=3, reasons=Reason.RAISED),
         RankedOffer("a", 1.0, place=2, base_place=1, reasons=Reason.LOWERED),
     )
-    assert made.dropped == (RankedOffer("b", 0.5, place=0, base_place=2, reasons=Reason.LOWERED | Reason.CAPPED),)
+    assert made.dropped == (RankedOffer("b", 0.5, place=0, base_place=2, reasons=Reason.CAPPED),)
 
 
 def test_a_limit_hides_offers_and_not_the_dropped() -> None:
@@ -62,14 +73,14 @@ def test_a_limit_hides_offers_and_not_the_dropped() -> None:
 
 
 def test_without_rules_all_stand() -> None:
-    made = decision(dropped_bits=None, standing=np.array([2, 0, 1]))
+    made = decision(dropped_bits=None, eligible_order=np.array([2, 0, 1]))
     assert [offer.id for offer in made.offers] == ["c", "a", "b"]
     assert made.dropped == ()
 
 
 def test_the_base_order_says_so_and_marks_the_unknown() -> None:
     made = decision(
-        error=ErrorCode.UNKNOWN_OFFER, dropped_bits=None, standing=np.array([0, 1, 2]),
+        error=ErrorCode.UNKNOWN_OFFER, dropped_bits=None, eligible_order=np.array([0, 1, 2]),
         known=np.array([True, False, True]),
     )  # fmt: skip
     assert [offer.reasons for offer in made.offers] == [

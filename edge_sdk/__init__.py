@@ -1,13 +1,13 @@
-"""Edge SDK, the device runtime: the cloud ranks the offers, the phone re-ranks them from events that never leave it.
+"""The device runtime: the cloud ranks the offers, and the phone re-ranks them by events that never leave it.
 
-A public name is loaded when it is first used, so that an app which only ranks does not pay for the client, explanations
-and sentences (docs/startup.md).
+Each public name is imported at its first use, so that an app which only ranks does not load the client, explanations
+and texts (docs/startup.md).
 """
 
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from edge_sdk import _ort_telemetry as _telemetry  # noqa: F401 - sets what onnxruntime reads at its import, whoever imports it
+from edge_sdk import _ort_telemetry as _telemetry  # noqa: F401 - must run before any import of onnxruntime
 
 if TYPE_CHECKING:
     from edge_sdk.base_decision import BaseDecision
@@ -53,7 +53,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name (PEP 562); Python asks here for what the module has not got yet."""
+    """Imports a public name at its first use (PEP 562)."""
     home: ModuleType
     match name:
         case "Engine":

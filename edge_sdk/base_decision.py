@@ -1,4 +1,4 @@
-"""The cloud's ranking."""
+"""The base decision: the cloud's ranking of the candidates."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.types import F32
+from edge_sdk.types import F32, as_names
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BaseDecision:
-    """The cloud's ranking for this user: candidates with their base logits.
+    """The cloud's ranking for one user: candidates with their base logits.
 
-    A candidate is an offer, or one way to bring an offer to the user: (offer, channel, variant), with its cost.
+    A candidate is an offer, or one treatment of an offer: the offer in a channel, with a wording, at a cost.
 
     Args:
-        offers: names of the candidates, best first.
-        logits: shape (C,) when all objectives share one logit, or (C, K), one column an objective
-            in the scene's order. Copied. Not checked here: `Engine.rank` answers bad ones with the
+        offers: the candidates' names, best first.
+        logits: shape (C,) if all objectives share one logit, or (C, K) with a column for each objective, in the
+            scene's order. The array is copied. Unusable logits raise nothing here: `Engine.rank` answers them with the
             order given and an error code.
         channels: each candidate's channel, "" = in the app itself; None = all in the app.
-        variants: each candidate's wording, "" = the offer's own; None = all.
-        costs: (C,) of showing each once, in the budget's unit; None = the bundle's (the offer's and its channel's).
-        refreshed_ms: what the cloud knew, up to when: milliseconds since 1970; 0 = not known.
+        variants: each candidate's wording, "" = the offer's own; None = all have their own.
+        costs: (C,) the cost of showing each candidate once, in the budget's unit; None = the bundle's costs.
+        refreshed_ms: the end of the cloud's data, in milliseconds since 1970; 0 = unknown.
+
+    Raises:
+        TypeError: `offers`, `channels` or `variants` is one string instead of a list of names.
     """
 
     offers: tuple[str, ...]
@@ -45,28 +48,28 @@ class BaseDecision:
         costs: npt.ArrayLike | None = None,
         refreshed_ms: int = 0,
     ) -> None:
-        object.__setattr__(self, "offers", tuple(offers))
+        object.__setattr__(self, "offers", as_names("offers", offers))
         object.__setattr__(self, "logits", _as_floats(logits, len(self.offers)))
-        object.__setattr__(self, "channels", None if channels is None else tuple(channels))
-        object.__setattr__(self, "variants", None if variants is None else tuple(variants))
+        object.__setattr__(self, "channels", None if channels is None else as_names("channels", channels))
+        object.__setattr__(self, "variants", None if variants is None else as_names("variants", variants))
         object.__setattr__(self, "costs", None if costs is None else _as_floats(costs, len(self.offers)))
         object.__setattr__(self, "refreshed_ms", refreshed_ms)
 
     def channel(self, index: int) -> str:
-        """Of a candidate; "" = in the app, and where the list of channels is too short."""
+        """Returns a candidate's channel; "" = in the app itself, also if the list of channels is too short."""
         return self.channels[index] if self.channels is not None and index < len(self.channels) else ""
 
     def variant(self, index: int) -> str:
-        """Wording of a candidate; "" = the offer's own, and where the list of variants is too short."""
+        """Returns a candidate's wording; "" = the offer's own, also if the list of variants is too short."""
         return self.variants[index] if self.variants is not None and index < len(self.variants) else ""
 
 
 def _as_floats(given: npt.ArrayLike, count: int) -> F32:
-    """A read-only copy; NaN where it is no array of numbers."""
+    """Returns a read-only copy; all NaN if the input is not an array of numbers."""
     try:
         with np.errstate(over="ignore"):  # 1e39 becomes infinite: an error code, not a warning on stderr
             array = np.array(given, dtype=np.float32)
-    except (TypeError, ValueError, OverflowError):  # words, ragged rows: as good as no number
+    except (TypeError, ValueError, OverflowError):  # words, ragged rows
         array = np.full(count, np.nan, np.float32)
     array.setflags(write=False)
     return array

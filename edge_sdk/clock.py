@@ -1,4 +1,4 @@
-"""The time, as everything here takes it: a function, so that a test or a platform gives its own."""
+"""The clock: a function that returns the time, so that a test or a platform can pass its own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-NEVER_MS: Final = 1 << 62  # a time that does not come
+NEVER_MS: Final = 1 << 62  # later than every time that the log can hold
 
 Clock = Callable[[], int]  # milliseconds since 1970-01-01 UTC
 
 
 def system_clock() -> int:
-    """The device's clock, milliseconds since 1970-01-01 UTC."""
+    """Returns the time of the device's clock, in milliseconds since 1970-01-01 UTC."""
     return time.time_ns() // 1_000_000

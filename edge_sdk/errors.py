@@ -1,4 +1,4 @@
-"""What can go wrong, one class each. Set-up raises these; ranking answers with their code (`ErrorCode`).
+"""The errors, one class for each error code. Set-up raises them; ranking returns the code in its decision.
 
 Codes are stable: they are never renumbered, and a retired code is not used again.
 """
@@ -9,11 +9,11 @@ from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
-from edge_sdk.limits import LOG_BYTES_MAX, LOG_BYTES_MIN
+from edge_sdk.limits import EXPLAINABLE_DECISIONS, LOG_BYTES_MAX, LOG_BYTES_MIN
 
 
 class ErrorCode(IntEnum):
-    """The stable number of each trouble, for logs and dashboards."""
+    """The stable number of each error, for logs and dashboards."""
 
     NONE = 0
     # set-up: bundle
@@ -54,7 +54,7 @@ class ErrorCode(IntEnum):
 
 
 class EdgeError(Exception):
-    """The root of every error that this package raises for its environment or its input."""
+    """The base class of every error that this package raises for its environment or its input."""
 
     code: ClassVar[ErrorCode] = ErrorCode.NONE
 
@@ -69,7 +69,7 @@ class BundleUnreadableError(EdgeError):
 
 
 class BundleDamagedError(EdgeError):
-    """A bundle or policy file is truncated, altered, or something else."""
+    """A bundle or policy file is truncated, altered, or of another type."""
 
     code = ErrorCode.BUNDLE_DAMAGED
 
@@ -79,7 +79,7 @@ class BundleDamagedError(EdgeError):
 
 
 class BundleTooNewError(EdgeError):
-    """The bundle or policy was made for a later runtime."""
+    """The bundle or policy was made for a newer runtime."""
 
     code = ErrorCode.BUNDLE_TOO_NEW
 
@@ -91,7 +91,7 @@ class BundleTooNewError(EdgeError):
 
 
 class BundleUntrustedError(EdgeError):
-    """No signature by a trusted key vouches for the bundle or policy."""
+    """The bundle or policy has no signature by a trusted key."""
 
     code = ErrorCode.BUNDLE_UNTRUSTED
 
@@ -108,7 +108,7 @@ class BundleUntrustedError(EdgeError):
 
 
 class BundleInvalidError(EdgeError):
-    """The bundle is intact, but a field contradicts another: its packer is at fault."""
+    """The bundle is intact, but its fields contradict each other: the exporter is at fault."""
 
     code = ErrorCode.BUNDLE_INVALID
 
@@ -117,7 +117,7 @@ class BundleInvalidError(EdgeError):
 
 
 class SelfTestError(EdgeError):
-    """A golden vector of the bundle does not come out on this device."""
+    """A golden vector of the bundle gives another result on this device."""
 
     code = ErrorCode.SELF_TEST_FAILED
 
@@ -141,14 +141,14 @@ class PolicyInvalidError(EdgeError):
 
 
 class PolicyNotNewerError(EdgeError):
-    """A policy whose version is not above that of the policy in force."""
+    """The policy's version is not above that of the active policy."""
 
     code = ErrorCode.POLICY_NOT_NEWER
 
     def __init__(self, found: int, in_force: int) -> None:
         super().__init__(
-            f"policy version {found}, and {in_force} is in force; raise policy.version in scene.toml and make it again "
-            "(to go back, give the former rules a higher version)"
+            f"policy version {found}, but version {in_force} is active; raise policy.version in scene.toml and run "
+            "`cloud-export policy` again (to go back, give the former rules a higher version)"
         )
 
 
@@ -162,7 +162,7 @@ class StateOwnedError(EdgeError):
 
 
 class StateFullError(EdgeError):
-    """The disk has no room for the event log (its full size is reserved when it is made)."""
+    """The disk has no room for the event log, whose full size is reserved at its creation."""
 
     code = ErrorCode.STATE_FULL
 
@@ -171,7 +171,7 @@ class StateFullError(EdgeError):
 
 
 class StateUnusableError(EdgeError):
-    """The state folder or a file in it cannot be made, read or written."""
+    """The state folder or a file in it cannot be created, read or written."""
 
     code = ErrorCode.STATE_UNUSABLE
 
@@ -180,7 +180,7 @@ class StateUnusableError(EdgeError):
 
 
 class LogVersionError(EdgeError):
-    """The file is the event log of another format version, or no event log. It is left untouched."""
+    """The file is an event log of another format version, or not an event log. It is left unchanged."""
 
     code = ErrorCode.LOG_VERSION
 
@@ -192,7 +192,7 @@ class LogVersionError(EdgeError):
 
 
 class WrongKeyError(EdgeError):
-    """The key does not fit the event log: none, another, or one for a log in plain. The log is left untouched."""
+    """The storage key does not fit the event log: missing, wrong, or not needed. The log is left unchanged."""
 
     code = ErrorCode.WRONG_KEY
 
@@ -201,25 +201,26 @@ class WrongKeyError(EdgeError):
 
 
 class UnknownKindError(EdgeError, ValueError):
-    """`record` was given a kind that the scene does not declare."""
+    """The scene does not declare the kind."""
 
     code = ErrorCode.UNKNOWN_KIND
 
     def __init__(self, kind: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"kind {kind!r} is not in the scene; use one of {', '.join(known)}, or add it to scene.toml")
+        kinds = ", ".join(known) or "the scene's kinds"
+        super().__init__(f"kind {kind!r} is not in the scene; use one of {kinds}, or add it to scene.toml")
 
 
 class InvalidValueError(EdgeError, ValueError):
-    """`record` was given something that no event can hold."""
+    """An argument has a value that cannot be used."""
 
     code = ErrorCode.INVALID_VALUE
 
     def __init__(self, field: str, value: object) -> None:
-        super().__init__(f"{field}={value!r} is not usable; {_MENDS[field]}")
+        super().__init__(f"{field}={value!r} is not usable; {_FIXES[field]}")
 
 
-_MENDS = {
-    "item": "pass a str, or nothing for an event about nothing in particular",
+_FIXES = {
+    "item": "pass a str, or leave it out for an event about no item",
     "value": "pass a finite number that a float32 holds",
     "decision": "pass the id of a Decision whose error is NONE",
     "offer": "pass the id of one of the decision's candidates",
@@ -239,7 +240,7 @@ _MENDS = {
 
 
 class UnknownOutcomeError(EdgeError, ValueError):
-    """`feedback` was given an outcome, or `shown` was called, that the scene does not map to a kind."""
+    """The scene maps no kind to the outcome of `feedback`, or to `shown`."""
 
     code = ErrorCode.UNKNOWN_OUTCOME
 
@@ -251,12 +252,13 @@ class UnknownOutcomeError(EdgeError, ValueError):
 
 
 class ExplanationGoneError(EdgeError):
-    """What a decision was made from is no longer all in the log, so no exact explanation can be given."""
+    """The inputs of the decision are no longer stored, so no exact explanation exists."""
 
     code = ErrorCode.EXPLANATION_GONE
 
     def __init__(self, decision: int) -> None:
         super().__init__(
-            f"decision {decision}: the log no longer holds all the events that it was made from; "
-            "explain before recording further events, or open with a larger log_bytes"
+            f"decision {decision}: its inputs were erased, over {EXPLAINABLE_DECISIONS} newer decisions are kept, or "
+            "another engine made it; "
+            "call rank again and explain the new decision"
         )

@@ -1,4 +1,4 @@
-"""Why an offer stands where it stands, or does not stand: stable bits with a text each."""
+"""The reasons for an offer's place, or for its suppression: stable bits, each with a text."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from enum import IntFlag
 
 
 class Reason(IntFlag):
-    """Bits, so that a port can carry them as one integer. They never change their meaning."""
+    """Reason bits, which a port can carry as one integer. Their meaning never changes."""
 
-    BASE_ORDER = 1  # the device did not adjust this decision
-    RAISED = 2  # the user's events put it above its place in the base order
-    LOWERED = 4  # they put it below
-    KEPT = 8  # the device agreed with the cloud
-    # why it does not stand
+    BASE_ORDER = 1  # the answer is the base order: the device adjusted nothing
+    RAISED = 2  # the user's events moved it up from its place in the base order
+    LOWERED = 4  # they moved it down
+    KEPT = 8  # the user's events left its place unchanged
+    # why it is suppressed
     NOT_YET_VALID = 16
     EXPIRED = 32
     NOT_ELIGIBLE = 64
     CAPPED = 128
     COOLING_DOWN = 256
-    UNKNOWN_OFFER = 512  # the bundle does not know it
+    UNKNOWN_OFFER = 512  # not in the bundle
     BLOCKED = 1024  # by the operator
     HIDDEN = 2048  # by the user
     QUIET = 4096  # quiet hours of its channel
@@ -37,7 +37,7 @@ class Reason(IntFlag):
 
     @property
     def text(self) -> str:
-        """The reason in words, e.g. ``raised by recent events``."""
+        """The reasons in words, such as ``raised by recent events``."""
         return "; ".join(text for bit, text in REASON_TEXTS.items() if bit in self)
 
 

@@ -1,6 +1,8 @@
-"""Array types, and orders of candidates."""
+"""Array types, orders of candidates, and lists of names."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +19,24 @@ Mask = npt.NDArray[np.bool_]
 
 
 def by_score(scores: F32) -> I64:
-    """Candidate indices, score descending, then lower index."""
+    """Returns candidate indices by descending score; the lower index first among equal scores."""
     order: I64 = (-scores).argsort(kind="stable")
     return order
 
 
 def places(order: I64) -> I64:
-    """The place (0 = first) of each candidate in an order that holds them all."""
+    """Returns the place (0 = first) of each candidate in an order that holds all of them."""
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     return place
+
+
+def as_names(field: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Returns a list of names as a tuple. A string is refused, because it would count as a list of its letters.
+
+    Raises:
+        TypeError: `names` is one string.
+    """
+    if isinstance(names, str | bytes):
+        raise TypeError(f"{field} is one string; pass a list of names: {field}=[{names!r}]")
+    return tuple(names)

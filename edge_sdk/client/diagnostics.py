@@ -1,4 +1,4 @@
-"""What to attach to a report of trouble: versions, counts, times taken. Nothing that says what a user did, or when."""
+"""The diagnostics of a client for a bug report: versions, counts and latencies, nothing about the user."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 
 from edge_sdk.engine.status import Status
 
-JSON = Union[dict[str, "JSON"], list["JSON"], str, int, float, bool, None]  # noqa: UP007  it refers to itself
+JSON = Union[dict[str, "JSON"], list["JSON"], str, int, float, bool, None]  # noqa: UP007  the type is recursive
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """What runs here."""
+    """The versions of the runtime and of what it runs on."""
 
     sdk: str
     python: str
@@ -28,10 +28,10 @@ class Versions:
 
     @classmethod
     def here(cls) -> Versions:
-        """Of this process."""
+        """Returns the versions of this process."""
         from edge_sdk import __version__
 
-        # Here: whoever asks has an engine that loaded it, or opening one is what fails.
+        # Imported here: an open engine has loaded it already, and without one its import may be the problem.
         from edge_sdk.model.onnx_runtime import onnxruntime
 
         return cls(
@@ -46,25 +46,25 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class ClientCounts:
-    """What a client knows beside its engine's status."""
+    """The counts that a client adds to its engine's status."""
 
     state: str
     open_error: str | None  # the code's name
     errors: Mapping[str, int]  # by the code's name
     cache_hits: int
     hook_failures: int
-    waiting_events: int
+    pending_events: int
     lost_events: int
-    rank_ns: Sequence[int]  # of the last decisions
+    rank_ns: Sequence[int]  # latencies of the latest decisions
 
 
 def diagnostics(status: Status | None, versions: Versions, counts: ClientCounts | None = None) -> dict[str, JSON]:
-    """Everything as JSON holds it.
+    """Returns the diagnostics as a dict for `json.dumps`.
 
     Args:
-        status: of the engine; None = no engine is open.
-        versions: what runs here.
-        counts: of the client; None = there is none.
+        status: the engine's status; None = no engine is open.
+        versions: of this process.
+        counts: the client's counts; None = there is no client.
     """
     found: dict[str, JSON] = {"versions": {name: getattr(versions, name) for name in Versions.__slots__}}
     if status is not None:
@@ -76,7 +76,7 @@ def diagnostics(status: Status | None, versions: Versions, counts: ClientCounts 
             "errors": dict(counts.errors),
             "cache_hits": counts.cache_hits,
             "hook_failures": counts.hook_failures,
-            "waiting_events": counts.waiting_events,
+            "pending_events": counts.pending_events,
             "lost_events": counts.lost_events,
             "rank_us": _quantiles(counts.rank_ns),
         }
@@ -84,12 +84,12 @@ def diagnostics(status: Status | None, versions: Versions, counts: ClientCounts 
 
 
 def _engine(status: Status) -> dict[str, JSON]:
-    """Named one by one: a field that `Status` gains does not leave the device before somebody has looked at it."""
+    """Returns the engine's part. Fields are listed one by one, so that no new `Status` field is here by accident."""
     return {
         "scene": status.scene,
         "model_version": status.model_version,
         "policy_version": status.policy_version,
-        "policy_refused": bool(status.policy_error),  # without its words: they may name offers
+        "policy_refused": bool(status.policy_error),  # without the message: it may name offers
         "events": status.events,
         "capacity": status.capacity,
         "log_bytes": status.log_bytes,
@@ -104,7 +104,7 @@ def _engine(status: Status) -> dict[str, JSON]:
 
 
 def _quantiles(taken_ns: Sequence[int]) -> dict[str, JSON]:
-    """Count, median and 95th percentile in microseconds; None where there is nothing to take them of."""
+    """Returns count, median and 95th percentile in microseconds; None without latencies."""
     if not taken_ns:
         return {"count": 0, "median": None, "p95": None}
     median, p95 = np.percentile(np.array(taken_ns, np.float64) / 1000.0, [50, 95])

@@ -1,11 +1,9 @@
-"""What a `Client` asks of an engine: `Engine` answers it, and so does `testing.FakeEngine`."""
+"""The part of an engine that a `Client` uses. `Engine` and `testing.FakeEngine` both provide it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
-
-import numpy.typing as npt
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.decision.decision import Decision
@@ -13,11 +11,11 @@ from edge_sdk.engine.status import Status
 
 
 class EngineProtocol(Protocol):
-    """See `Engine` for what each call does and raises."""
+    """The calls of a client on its engine; `Engine` documents each of them."""
 
     @property
     def shown_kinds(self) -> Mapping[str, str]:
-        """The kind that `shown` records, by channel; "" = in the app itself. A channel without one is left out."""
+        """The kind that `shown` records, by channel; "" = in the app itself. Channels without a kind are left out."""
 
     @property
     def feedback_kinds(self) -> Mapping[str, str]:
@@ -25,43 +23,43 @@ class EngineProtocol(Protocol):
 
     @property
     def known_until_ms(self) -> int:
-        """Up to when the cloud knew the log that the bundle was made from, milliseconds since 1970; 0 = not known."""
+        """The end of the cloud's data behind the bundle, in milliseconds since 1970; 0 = unknown."""
 
     def rank(
         self,
         base: BaseDecision,
         *,
         context: Mapping[str, str] | None = None,
+        attributes: Mapping[str, float] | None = None,
         limit: int | None = None,
         weights: Mapping[str, float] | None = None,
-        attributes: Mapping[str, float] | None = None,
     ) -> Decision:
-        """Order the candidates of a base decision."""
+        """Orders the candidates of a base decision."""
 
     def is_still_valid(self, decision: Decision) -> bool:
-        """Whether the rules would drop the same offers now. The model is not asked."""
+        """Returns whether the rules would drop the same offers now. The model is not asked."""
 
     def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:
-        """Write down that something happened."""
+        """Records one event."""
 
     def record_many(
         self,
-        times_ms: npt.ArrayLike,
-        kinds: npt.ArrayLike,
-        items: npt.ArrayLike | None = None,
-        values: npt.ArrayLike | None = None,
-        decisions: npt.ArrayLike | None = None,
+        times_ms: Sequence[int],
+        kinds: Sequence[int],
+        items: Sequence[int],
+        values: Sequence[float],
+        decisions: Sequence[int],
         *,
         kind_names: Sequence[str],
-        item_names: Sequence[str] = (),
+        item_names: Sequence[str],
     ) -> int:
-        """Write down many events with times of their own, all or none."""
+        """Records many events with their own times, all or none. A client always passes every column."""
 
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
-        """Record that the first `count` offers of a decision were on the screen."""
+        """Records that the first `count` offers of a decision were on screen."""
 
     def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:
-        """Record what came of an offer of a decision."""
+        """Records the outcome of one offer of a decision."""
 
     def erase(
         self,
@@ -70,13 +68,13 @@ class EngineProtocol(Protocol):
         items: Iterable[str] | None = None,
         kinds: Iterable[str] | None = None,
     ) -> int:
-        """Overwrite events and everything derived from them."""
+        """Overwrites events and everything derived from them."""
 
     def install_policy(self, policy: bytes, /) -> object:
-        """Put another policy in force."""
+        """Activates another policy."""
 
     def status(self) -> Status:
-        """What is installed and how it fares."""
+        """Returns what is installed, and counts."""
 
     def close(self) -> None:
-        """Write the log out and let the folder go."""
+        """Writes the log to the disk and releases the state folder."""

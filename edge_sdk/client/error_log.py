@@ -1,4 +1,4 @@
-"""What a client tells its operator: one line a minute for each error code, through `logging.getLogger("edge_sdk")`."""
+"""Logs a client's problems to `logging.getLogger("edge_sdk")`, at most one line a minute for each error code."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 from edge_sdk.errors import ErrorCode
 
 LOG: Final = logging.getLogger("edge_sdk")
-LOG.addHandler(logging.NullHandler())  # silent until the app sets logging up, as a library should be
+LOG.addHandler(logging.NullHandler())  # a library is silent until the app configures logging
 
 WARNING_EVERY_MS: Final = 60_000
 
 
 class ProblemLog:
-    """Counts troubles by code and logs the first of each in a minute. Thread-safe."""
+    """Counts problems by error code and logs the first of each code in a minute. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,11 +24,11 @@ class ProblemLog:
         self._warned_ms: dict[tuple[str, ErrorCode], int] = {}
 
     def warn(self, topic: str, code: ErrorCode, detail: str, now_ms: int) -> bool:
-        """Count it; whether it was logged.
+        """Counts a problem, and returns whether it was logged.
 
         Args:
-            topic: what was going on; each has a line a minute of its own.
-            code: what went wrong.
+            topic: where the problem happened; each topic has a line a minute of its own.
+            code: the problem's error code.
             detail: what to fix; no item of an event.
             now_ms: milliseconds since 1970.
         """
@@ -42,11 +42,11 @@ class ProblemLog:
         return True
 
     def counts(self) -> dict[str, int]:
-        """How often each happened, by the code's name."""
+        """Returns how often each problem happened, by the code's name."""
         with self._lock:
             return {code.name: count for code, count in sorted(self._counts.items())}
 
     def forget(self) -> None:
-        """Start counting anew."""
+        """Resets the counts."""
         with self._lock:
             self._counts.clear()

@@ -1,4 +1,4 @@
-"""An app's own code around a client's answers: metrics, traces, a journal. It may cost time, never the answer."""
+"""App callbacks around each answer of a client (metrics, tracing, audit). A hook that fails never changes an answer."""
 
 from __future__ import annotations
 
@@ -16,43 +16,44 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankRequest:
-    """What `Client.details` or `Client.offers` was asked."""
+    """The arguments of one call of `Client.rank` or `Client.offers`."""
 
     base: BaseDecision
     context: Mapping[str, str] | None
+    attributes: Mapping[str, float] | None
     limit: int | None
     weights: Mapping[str, float] | None
-    attributes: Mapping[str, float] | None
 
 
 class Hook:
-    """Derive from it and override what you need; pass it as ``Client(…, hooks=[YourHook()])``.
+    """The base class of an app's hooks. Override what you need and pass it as ``Client(…, hooks=[YourHook()])``.
 
-    Around one answer: `before`, then `after` or `error`, then `finally_`. `before` runs in the order of the hooks, the
-    others in the reverse order, as OpenFeature's do. They run in the thread that asks, while no lock is held.
+    Around one answer a client calls `before`, then `after` or `error`, then `finally_`. `before` runs in the order of
+    the hooks, the others in the reverse order, as in OpenFeature. Hooks run in the calling thread while no lock is
+    held.
     """
 
     def before(self, request: RankRequest) -> None:
-        """An answer is asked for."""
+        """Runs before an answer is made."""
 
     def after(self, request: RankRequest, decision: Decision) -> None:
-        """It is a decision of the device (`decision.error` is `NONE`)."""
+        """Runs after an answer of the device (`decision.error` is `NONE`)."""
 
-    def error(self, request: RankRequest | None, error: Problem) -> None:
-        """It is the base order. With None for a request: opening failed, or an event could not be kept."""
+    def error(self, request: RankRequest | None, problem: Problem) -> None:
+        """Runs after an answer in base order. `request` is None for other problems, such as a failed opening."""
 
     def finally_(self, request: RankRequest) -> None:
-        """After the above, whatever happened."""
+        """Runs after `after` and `error`, also if the request was refused."""
 
     def on_state(self, state: ClientState) -> None:
-        """The client's state changed. From the opening thread as well as from those that ask."""
+        """Runs when the client's state changed: in the opening thread, or in a thread that asks."""
 
     def on_disk_failure(self, count: int) -> None:
-        """The disk refused writes that nobody waited for: `count` since the engine was opened."""
+        """Runs when the disk refused background writes; `count` is their number since the engine was opened."""
 
 
 class Hooks:
-    """The hooks of one client. One that raises is logged once, and counted."""
+    """The hooks of one client. The first failure of each hook is logged, and all failures are counted."""
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
         self._forth = tuple(hooks)
@@ -64,58 +65,58 @@ class Hooks:
         return bool(self._forth)
 
     def before(self, request: RankRequest) -> None:
-        """An answer is asked for."""
+        """Runs `before` of each hook."""
         for hook in self._forth:
             self._run(hook, hook.before, request)
 
     def after(self, request: RankRequest, decision: Decision) -> None:
-        """`after`, or `error` where the decision is the base order."""
-        trouble = Problem(decision.error, decision.detail) if decision.error else None
+        """Runs `after` of each hook, or `error` if the decision is the base order."""
+        problem = Problem(decision.error, decision.detail) if decision.error else None
         for hook in self._back:
-            if trouble is None:
+            if problem is None:
                 self._run(hook, hook.after, request, decision)
             else:
-                self._run(hook, hook.error, request, trouble)
+                self._run(hook, hook.error, request, problem)
 
-    def error(self, trouble: Problem) -> None:
-        """Something went wrong that is no answer."""
+    def error(self, problem: Problem) -> None:
+        """Runs `error` of each hook for a problem outside of any answer."""
         for hook in self._back:
-            self._run(hook, hook.error, None, trouble)
+            self._run(hook, hook.error, None, problem)
 
     def finally_(self, request: RankRequest) -> None:
-        """The answer is given, or its request was refused."""
+        """Runs `finally_` of each hook."""
         for hook in self._back:
             self._run(hook, hook.finally_, request)
 
     def on_state(self, state: ClientState) -> None:
-        """The client's state changed."""
+        """Runs `on_state` of each hook."""
         for hook in self._forth:
             self._run(hook, hook.on_state, state)
 
     def on_disk_failure(self, count: int) -> None:
-        """The disk refused a write."""
+        """Runs `on_disk_failure` of each hook."""
         for hook in self._forth:
             self._run(hook, hook.on_disk_failure, count)
 
-    def _run(self, hook: Hook, act: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    def _run(self, hook: Hook, method: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            act(*args, **kwargs)
-        except Exception as problem:
+            method(*args, **kwargs)
+        except Exception as error:
             self.failures += 1
             if id(hook) not in self._reported:
                 self._reported.add(id(hook))
-                # Its type and place, without its words: they are the app's, and may name what the user did.
+                # The exception's type and place without its message, which may name what the user did.
                 LOG.warning(
                     "hook %s raised %s at %s; answers are not affected, its further failures are counted only",
                     type(hook).__name__,
-                    type(problem).__name__,
-                    _place(problem),
+                    type(error).__name__,
+                    _place(error),
                 )
 
 
-def _place(problem: Exception) -> str:
-    """File and line where it was raised."""
-    trace = problem.__traceback__
+def _place(error: Exception) -> str:
+    """Returns the file and line where an exception was raised."""
+    trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return "?" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -1,4 +1,4 @@
-"""From a client's first line to an open engine: the thread that opens, what waits for it, and the state."""
+"""The lifecycle of a client's engine: the thread that opens it, the queue of pending events, and the state."""
 
 from __future__ import annotations
 
@@ -8,118 +8,121 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from edge_sdk.client.engine_protocol import EngineProtocol
-from edge_sdk.client.pending import PendingActs, PendingErasure, PendingEvent, write
+from edge_sdk.client.pending import PendingErasure, PendingEvent, PendingQueue, write
 from edge_sdk.client.states import ClientState, Problem
 
 EngineT = TypeVar("EngineT", bound=EngineProtocol)
 
 
 class Lifecycle(Generic[EngineT]):
-    """Opens an engine in a thread of its own. Thread-safe; calls back while no lock is held."""
+    """Opens an engine in a background thread. Thread-safe; runs callbacks while no lock is held."""
 
     def __init__(
         self,
         opener: Callable[[], EngineT],
         on_state: Callable[[ClientState], None],
-        on_trouble: Callable[[Problem, int], None],
+        on_problem: Callable[[Problem, int], None],
     ) -> None:
-        """Nothing is opened yet.
+        """Stores the callbacks; `start` opens the engine.
 
         Args:
-            opener: gives an open engine, or raises.
-            on_state: told of each new state, in order, one at a time.
-            on_trouble: told what went wrong, and how many events it lost.
+            opener: returns an open engine, or raises.
+            on_state: called with each new state, in order, one at a time.
+            on_problem: called with each problem and the number of events it lost.
         """
-        self._opener, self._on_state, self._on_trouble = opener, on_state, on_trouble
+        self._opener, self._on_state, self._on_problem = opener, on_state, on_problem
         self._lock = threading.Lock()
         self._settled = threading.Event()  # open, failed or closed
-        self._waiting = PendingActs()
-        self._news: deque[ClientState] = deque()  # states to be told
-        self._telling = threading.Lock()
-        self._thread: threading.Thread | None = None  # while it opens
-        self.engine: EngineT | None = None  # while it may be used: everything that waited is written
+        self._pending = PendingQueue()
+        self._new_states: deque[ClientState] = deque()  # states to be announced
+        self._announcing = threading.Lock()
+        self._thread: threading.Thread | None = None  # while the engine is being opened
+        self.engine: EngineT | None = None  # set once every pending event is written
         self.state = ClientState.NOT_READY
         self.error: BaseException | None = None
 
     @property
-    def waiting_events(self) -> int:
-        """How many events wait for the engine."""
-        return self._waiting.events
+    def pending_events(self) -> int:
+        """The number of events that wait for the engine."""
+        return self._pending.events
 
     @property
-    def opening(self) -> bool:
-        """Whether the thread is at work."""
+    def is_opening(self) -> bool:
+        """Whether the engine is being opened."""
         return self._thread is not None
 
     def start(self) -> None:
-        """Open in the background; nothing where that is done, under way, or the client is closed."""
+        """Starts opening the engine. Does nothing if it is open or being opened, or the client is closed."""
         with self._lock:
             if self._thread is not None or self.state not in (ClientState.NOT_READY, ClientState.ERROR):
                 return
             if self.state is ClientState.ERROR:
-                self._turn(ClientState.NOT_READY)
+                self._enter(ClientState.NOT_READY)
             self.error = None
             self._settled.clear()
             self._thread = threading.Thread(target=self._open, name="edge-sdk-open", daemon=True)
-            unstarted = _start(self._thread)
-        self._tell()
-        if unstarted is not None:
-            self._failed(unstarted)
+            start_error = _start(self._thread)
+        self._announce()
+        if start_error is not None:
+            self._fail(start_error)
 
     def wait(self, timeout_s: float) -> bool:
-        """Until it is open, has failed or is closed; whether it is open."""
+        """Waits until the engine is open, opening failed or the client is closed; returns whether it is open."""
         self._settled.wait(timeout_s)
         return self.engine is not None
 
-    def keep(self, *acts: PendingEvent | PendingErasure) -> bool:
-        """Keep what is to be written; False where the engine is open by now and can be told itself."""
+    def enqueue(self, *acts: PendingEvent | PendingErasure) -> bool:
+        """Queues acts for the engine. Returns False if the engine is open by now: then the caller passes them on."""
         with self._lock:
             if self.engine is not None:
                 return False
             closed = self.state is ClientState.CLOSED
-            lost = sum(isinstance(act, PendingEvent) for act in acts) if closed else self._waiting.add(acts)
+            lost = sum(isinstance(act, PendingEvent) for act in acts) if closed else self._pending.add(acts)
         if closed or lost:
-            self._on_trouble(_CLOSED if closed else _NO_ROOM, lost)
+            self._on_problem(_CLOSED if closed else _NO_ROOM, lost)
         return True
 
     def close(self, timeout_s: float) -> None:
-        """Close the engine. One that is being opened still takes what waits for it, then it is closed."""
+        """Closes the engine. An engine that is being opened first gets the pending events."""
         with self._lock:
             if self.state is ClientState.CLOSED:
                 return
-            self._turn(ClientState.CLOSED)
+            self._enter(ClientState.CLOSED)
             engine, self.engine, thread = self.engine, None, self._thread
-            lost, unerased = (0, False) if thread is not None else self._waiting.clear()
+            lost, unerased = (0, False) if thread is not None else self._pending.clear()
         self._settled.set()
-        self._tell()
-        self._tell_left(lost, unerased)
+        self._announce()
+        self._report_dropped(lost, unerased)
         if engine is not None:
-            self._let_go(engine)
+            self._close_engine(engine)
         elif thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
 
     def announce(self, state: ClientState) -> None:
-        """Tell that the open engine's answers are STALE, or READY again."""
+        """Announces that the open engine's answers are STALE, or READY again."""
         with self._lock:
             if self.engine is not None:
-                self._news.append(state)
-        self._tell()
+                self._new_states.append(state)
+        self._announce()
 
     # ---- below: helpers ----
 
-    def _turn(self, state: ClientState) -> None:
-        """The lock is held."""
+    def _enter(self, state: ClientState) -> None:
+        """Sets the state; the caller holds the lock."""
         self.state = state
-        self._news.append(state)
+        self._new_states.append(state)
 
-    def _tell(self) -> None:
-        """Without the lock. Whoever is telling tells this too: the order holds, and nobody waits for others' hooks."""
-        while self._news and self._telling.acquire(blocking=False):
+    def _announce(self) -> None:
+        """Announces new states, without the lock. A thread that is announcing already also announces these.
+
+        So states are announced in order, and no thread waits for another thread's hooks.
+        """
+        while self._new_states and self._announcing.acquire(blocking=False):
             try:
-                while self._news:
-                    self._on_state(self._news.popleft())
+                while self._new_states:
+                    self._on_state(self._new_states.popleft())
             finally:
-                self._telling.release()
+                self._announcing.release()
 
     # ---- below: the thread that opens ----
 
@@ -127,69 +130,69 @@ class Lifecycle(Generic[EngineT]):
         engine: EngineT | None = None
         try:
             engine = self._opener()
-            while not self._published(engine):
+            while not self._publish(engine):
                 self._write(engine)
-        except BaseException as problem:  # whatever it is: the app waits to be told
+        except BaseException as error:  # any exception: the app waits for the outcome
             if engine is not None:
-                self._let_go(engine)
-            self._failed(problem)
+                self._close_engine(engine)
+            self._fail(error)
 
-    def _published(self, engine: EngineT) -> bool:
-        """Whether nothing waits any more; then the engine is everybody's, or closed if the client is."""
+    def _publish(self, engine: EngineT) -> bool:
+        """Makes the engine available if no event is pending, and closes it if the client is closed by now."""
         with self._lock:
-            if self._waiting.any:
+            if self._pending.any:
                 return False
             self._thread = None
             closed = self.state is ClientState.CLOSED
             if not closed:
                 self.engine = engine
-                self._turn(ClientState.READY)
+                self._enter(ClientState.READY)
         self._settled.set()
         if closed:
-            self._let_go(engine)
-        self._tell()
+            self._close_engine(engine)
+        self._announce()
         return True
 
     def _write(self, engine: EngineT) -> None:
         with self._lock:
-            acts = self._waiting.take()
+            acts = self._pending.take()
         unwritten = len(acts)
         try:
-            for count in write(engine, acts, lambda problem, lost: self._on_trouble(Problem.of(problem), lost)):
+            for count in write(engine, acts, lambda error, lost: self._on_problem(Problem.of(error), lost)):
                 unwritten -= count
         finally:
             with self._lock:
-                self._waiting.put_back(unwritten)
+                self._pending.put_back(unwritten)
 
-    def _failed(self, problem: BaseException) -> None:
+    def _fail(self, error: BaseException) -> None:
         with self._lock:
             self._thread = None
-            self.error = problem
+            self.error = error
             closed = self.state is ClientState.CLOSED
-            lost, unerased = self._waiting.clear() if closed else (0, False)
+            lost, unerased = self._pending.clear() if closed else (0, False)
             if not closed:
-                self._turn(ClientState.ERROR)
-        try:  # whoever waits finds the reason in the log already
-            self._on_trouble(Problem.of(problem), 0)
-            self._tell_left(lost, unerased)
+                self._enter(ClientState.ERROR)
+        try:  # before `wait` returns, so that its caller finds the reason in the log
+            self._on_problem(Problem.of(error), 0)
+            self._report_dropped(lost, unerased)
         finally:
             self._settled.set()
-        self._tell()
+        self._announce()
 
-    def _tell_left(self, lost: int, unerased: bool) -> None:
+    def _report_dropped(self, lost: int, unerased: bool) -> None:
         if lost:
-            self._on_trouble(_CLOSED, lost)
+            self._on_problem(_CLOSED, lost)
         if unerased:
-            self._on_trouble(_UNERASED, 0)
+            self._on_problem(_UNERASED, 0)
 
-    def _let_go(self, engine: EngineT) -> None:
+    def _close_engine(self, engine: EngineT) -> None:
         try:
             engine.close()
-        except Exception as problem:  # the folder is let go all the same
-            self._on_trouble(Problem.of(problem), 0)
+        except Exception as error:  # the engine releases its folder all the same
+            self._on_problem(Problem.of(error), 0)
 
 
-_UNERASED: Final = Problem.not_ready("an erasure that waited was not carried out; erase again when an engine is open")
+_UNERASED: Final = Problem.not_ready("a pending erasure was not carried out; erase again when an engine is open")
 _CLOSED: Final = Problem.not_ready("the client is closed and records nothing; make a new one")
 _NO_ROOM: Final = Problem.not_ready("too many events wait for the engine; call start(), or fix what client.error says")
 
@@ -197,6 +200,6 @@ _NO_ROOM: Final = Problem.not_ready("too many events wait for the engine; call s
 def _start(thread: threading.Thread) -> RuntimeError | None:
     try:
         thread.start()
-    except RuntimeError as problem:  # the system gives no thread
-        return problem
+    except RuntimeError as error:  # the system gives no thread
+        return error
     return None

@@ -1,4 +1,4 @@
-"""What is recorded before the engine is open: kept with its own time, written in order once it is."""
+"""The queue of events recorded before the engine is open. Each keeps its own time; all are written in order later."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from itertools import groupby
 from edge_sdk.client.engine_protocol import EngineProtocol
 from edge_sdk.decision.decision import Decision
 from edge_sdk.errors import EdgeError, InvalidValueError, UnknownKindError, UnknownOutcomeError
-from edge_sdk.limits import WAITING_MAX
+from edge_sdk.limits import CLIENT_PENDING_MAX
 from edge_sdk.log.event_input import as_float32, id_of, listed, within_range
 
 
-class Names(Enum):
-    """What the name in a waiting event is; the kind that follows is in the bundle, which is not there yet."""
+class NameRole(Enum):
+    """The role of a pending event's name. The bundle, which gives the kind for it, is not open yet."""
 
     KIND = auto()
     CHANNEL = auto()  # of an offer that was shown
@@ -24,10 +24,10 @@ class Names(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """An event to be written."""
+    """An event to be written once the engine is open."""
 
     time_ms: int
-    names: Names
+    role: NameRole
     name: str
     item: str
     value: float
@@ -35,30 +35,30 @@ class PendingEvent:
 
     @classmethod
     def checked(
-        cls, time_ms: int, name: str, item: str, value: float, decision: int, names: Names = Names.KIND
+        cls, time_ms: int, name: str, item: str, value: float, decision: int, role: NameRole = NameRole.KIND
     ) -> PendingEvent:
-        """Refuse now what no bundle would take, as the engine does.
+        """Returns the event, after the checks of the engine that need no bundle.
 
         Raises:
-            UnknownKindError, UnknownOutcomeError: the name is no str.
-            InvalidValueError: an item, a value or a decision's id that no event can hold.
+            UnknownKindError, UnknownOutcomeError: the name is not a str.
+            InvalidValueError: no event can hold the item, the value or the decision's id.
         """
         if not isinstance(name, str):
-            raise UnknownKindError(name, ()) if names is Names.KIND else UnknownOutcomeError(name, ())
+            raise UnknownKindError(name, ()) if role is NameRole.KIND else UnknownOutcomeError(name, ())
         id_of(item)
         if not isinstance(decision, int) or not 0 <= decision <= 0xFFFFFFFF:
             raise InvalidValueError("decision", decision)
-        return cls(within_range(time_ms), names, name, item, as_float32(value), int(decision))
+        return cls(within_range(time_ms), role, name, item, as_float32(value), int(decision))
 
     def kind(self, engine: EngineProtocol) -> str:
-        """The kind to record.
+        """Returns the kind to record.
 
         Raises:
-            UnknownOutcomeError: the scene maps no kind to it.
+            UnknownOutcomeError: the scene maps no kind to the channel or the outcome.
         """
-        if self.names is Names.KIND:
+        if self.role is NameRole.KIND:
             return self.name
-        shown = self.names is Names.CHANNEL
+        shown = self.role is NameRole.CHANNEL
         kinds = engine.shown_kinds if shown else engine.feedback_kinds
         kind = kinds.get(self.name)
         if kind is None:
@@ -76,10 +76,10 @@ class PendingErasure:
 
     @classmethod
     def checked(cls, before: int | None, items: Iterable[str] | None, kinds: Iterable[str] | None) -> PendingErasure:
-        """Refuse now what no bundle would take, as the engine does.
+        """Returns the erasure, after the checks of the engine that need no bundle.
 
         Raises:
-            InvalidValueError: a time that is no whole number, or a name that is no str.
+            InvalidValueError: the time is not a whole number, or a name is not a str.
         """
         if before is not None and (not isinstance(before, int) or isinstance(before, bool)):
             raise InvalidValueError("before", before)
@@ -89,14 +89,14 @@ class PendingErasure:
         return cls(before, names, None if kinds is None else tuple(listed("kinds", kinds)))
 
     @property
-    def whole(self) -> bool:
-        """Whether it forgets everything."""
+    def is_whole(self) -> bool:
+        """Whether it erases everything."""
         return self.before is None and self.items is None and self.kinds is None
 
 
 @dataclass(frozen=True, slots=True)
 class ShownOffer:
-    """An offer of a decision that was on the screen."""
+    """An offer of a decision that was on screen."""
 
     name: str
     channel: str
@@ -104,7 +104,7 @@ class ShownOffer:
 
 
 def shown_offers(decision: Decision, count: int | None) -> list[ShownOffer]:
-    """The first `count` of a decision's list; None = all."""
+    """Returns the first `count` offers of a decision's list; None = all."""
     order = decision.order if count is None else decision.order[: max(0, count)]
     return [
         ShownOffer(decision.candidates[index], decision.base.channel(index), float(decision.trace.costs[index]))
@@ -116,28 +116,28 @@ Act = PendingEvent | PendingErasure
 Refused = Callable[[EdgeError, int], None]
 
 
-class PendingActs:
-    """The acts in their order, at most `WAITING_MAX` events. Not thread-safe: `Readiness` holds its lock."""
+class PendingQueue:
+    """Events and erasures in their order, at most `CLIENT_PENDING_MAX` events. Its `Lifecycle` holds the lock."""
 
     def __init__(self) -> None:
         self._acts: list[Act] = []
         self._taken: list[Act] = []
-        self.events = 0  # kept and not written
+        self.events = 0  # stored and not yet written
 
     @property
     def any(self) -> bool:
-        """Whether something is still to be taken."""
+        """Whether the queue holds something to take."""
         return bool(self._acts)
 
     def add(self, acts: Sequence[Act]) -> int:
-        """Keep them; how many events found no room. An erasure of everything forgets what waits at once."""
+        """Stores acts, and returns how many events found no room. An erasure of everything empties the queue first."""
         lost = 0
         for act in acts:
             if isinstance(act, PendingErasure):
-                if act.whole:
+                if act.is_whole:
                     self.clear()
                 self._acts.append(act)
-            elif self.events < WAITING_MAX:
+            elif self.events < CLIENT_PENDING_MAX:
                 self._acts.append(act)
                 self.events += 1
             else:
@@ -145,34 +145,34 @@ class PendingActs:
         return lost
 
     def take(self) -> list[Act]:
-        """All that waits, to be written. They come back with `put_back` unless written."""
+        """Returns all acts for writing. `put_back` must follow."""
         self._taken, self._acts = self._acts, []
         return list(self._taken)
 
     def put_back(self, unwritten: int) -> None:
-        """The last so many of those taken could not be written, the others were."""
+        """Stores the last `unwritten` of the taken acts again; the others were written."""
         left = self._taken[len(self._taken) - unwritten :] if unwritten and self._taken else []
         self._acts, self._taken = left + self._acts, []
         self.events = sum(isinstance(act, PendingEvent) for act in self._acts)
 
     def clear(self) -> tuple[int, bool]:
-        """Forget all, what is being written too; how many events that were, and whether an erasure was among it."""
+        """Empties the queue, taken acts included. Returns the number of events, and whether an erasure was there."""
         acts = self._taken + self._acts
-        forgotten = self.events, any(isinstance(act, PendingErasure) for act in acts)
+        cleared = self.events, any(isinstance(act, PendingErasure) for act in acts)
         self._acts, self._taken, self.events = [], [], 0
-        return forgotten
+        return cleared
 
 
 def write(engine: EngineProtocol, acts: Sequence[Act], refused: Refused) -> Iterator[int]:
-    """Write them to an open engine, oldest first.
+    """Writes acts to an open engine, oldest first.
 
     Args:
-        engine: where to.
-        acts: what was taken.
-        refused: told of each act that the scene does not know, and how many events that loses.
+        engine: the open engine.
+        acts: what `PendingQueue.take` returned.
+        refused: called for each act that the scene does not know, with the number of events lost.
 
     Yields:
-        How many of the acts, from where it last was, need no second try.
+        The number of acts done since the last yield; they need no second attempt.
 
     Raises:
         EdgeError: the engine cannot write now.
@@ -193,8 +193,8 @@ def _erase(engine: EngineProtocol, act: Act, refused: Refused) -> int:
     assert isinstance(act, PendingErasure)
     try:
         engine.erase(before=act.before, items=act.items, kinds=act.kinds)
-    except (InvalidValueError, UnknownKindError) as problem:
-        refused(problem, 0)
+    except (InvalidValueError, UnknownKindError) as error:
+        refused(error, 0)
     return 1
 
 
@@ -203,11 +203,11 @@ def _write_events(engine: EngineProtocol, events: list[PendingEvent], refused: R
         _write_together(engine, events)
         yield len(events)
     except (UnknownKindError, UnknownOutcomeError):
-        for event in events:  # one has no kind, and all or none are written: find it
+        for event in events:  # nothing was written, because one event has no kind: write one by one
             try:
                 _write_together(engine, [event])
-            except (UnknownKindError, UnknownOutcomeError) as problem:
-                refused(problem, 1)
+            except (UnknownKindError, UnknownOutcomeError) as error:
+                refused(error, 1)
             yield 1
 
 

@@ -1,4 +1,4 @@
-"""How a client tells what went wrong: counts, the log, the hooks."""
+"""Reports what went wrong in a client: to its counts, to the log and to the hooks."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from edge_sdk.decision.decision import Decision
 
 
 class Reporter:
-    """Thread-safe; calls the hooks while no lock is held."""
+    """Reports the problems of one client. Thread-safe; calls the hooks while no lock is held."""
 
     def __init__(self, hooks: Hooks, clock: Clock) -> None:
         self._hooks, self._clock = hooks, clock
-        self._troubles = ProblemLog()
+        self._problems = ProblemLog()
         self._lock = threading.Lock()
         self.lost_events = 0
 
     def base_order(self, decision: Decision) -> None:
-        """An answer is the base order. Its request's hooks are told by who asked."""
-        self._troubles.warn("base order", decision.error, decision.detail, decision.time_ms)
+        """Reports an answer in base order. The caller tells the hooks, because they belong to the request."""
+        self._problems.warn("base order", decision.error, decision.detail, decision.time_ms)
 
-    def trouble(self, trouble: Problem, lost: int = 0) -> None:
-        """Something that is no answer went wrong, and so many events were lost. The hooks are told when the log is."""
+    def problem(self, problem: Problem, lost: int = 0) -> None:
+        """Reports a problem outside of any answer, with the number of events lost. Hooks hear of what is logged."""
         topic = "events lost" if lost else "client"
         with self._lock:
             self.lost_events += lost
-        if self._troubles.warn(topic, trouble.code, trouble.detail, self._clock()):
-            self._hooks.error(trouble)
+        if self._problems.warn(topic, problem.code, problem.detail, self._clock()):
+            self._hooks.error(problem)
 
     def disk_failures(self, count: int) -> None:
-        """The disk refused writes that nobody waited for."""
+        """Reports background writes that the disk refused."""
         LOG.warning("the disk refused %d writes since the engine was opened; look at its space and its health", count)
 
     def counts(self) -> dict[str, int]:
-        """How often each error happened, by its name."""
-        return self._troubles.counts()
+        """Returns how often each error happened, by the code's name."""
+        return self._problems.counts()
 
     def forget(self) -> None:
-        """Start counting anew: everything about the user is erased."""
-        self._troubles.forget()
+        """Resets all counts, after everything about the user was erased."""
+        self._problems.forget()
         with self._lock:
             self.lost_events = 0

@@ -1,4 +1,4 @@
-"""How far a client is, and what went wrong."""
+"""The states of a client, and the record of a problem that it reports."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from edge_sdk.errors import EdgeError, ErrorCode, InvalidValueError
 
 
 class ClientState(Enum):
-    """How far a client is."""
+    """The lifecycle state of a client."""
 
-    NOT_READY = "not_ready"  # not started, or opening
+    NOT_READY = "not_ready"  # not started, or the engine is being opened
     READY = "ready"
-    STALE = "stale"  # as ready, but what the cloud gave is old
-    ERROR = "error"  # opening failed; `start` tries again
+    STALE = "stale"  # as READY, but the base decision or the bundle is older than `stale_after_s`
+    ERROR = "error"  # opening the engine failed; `start` tries again
     CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What went wrong, for logs and dashboards. It names no item of an event."""
+    """A problem with its error code and its fix, for logs and dashboards. It never names an event's item."""
 
     code: ErrorCode
     detail: str  # what to fix
 
     @classmethod
-    def of(cls, problem: BaseException) -> Problem:
-        """An exception; one that is not ours counts as `NOT_READY`: only opening meets it."""
-        if isinstance(problem, InvalidValueError):  # its words quote the value, which may be an item's name
-            return cls(problem.code, "a value that no event can hold")
-        if isinstance(problem, EdgeError):
-            return cls(problem.code, str(problem))
-        return cls(ErrorCode.NOT_READY, f"{type(problem).__name__}: {problem}")
+    def of(cls, error: BaseException) -> Problem:
+        """Returns the problem of an exception. A foreign exception gets `NOT_READY`: only openers raise those."""
+        if isinstance(error, InvalidValueError):  # its message quotes the value, which may be an item's name
+            return cls(error.code, "a value that no event can hold; pass str items and finite numbers")
+        if isinstance(error, EdgeError):
+            return cls(error.code, str(error))
+        return cls(ErrorCode.NOT_READY, f"{type(error).__name__}: {error}")
 
     @classmethod
     def not_ready(cls, detail: str) -> Problem:
-        """No engine is open."""
+        """Returns the problem that no engine is open."""
         return cls(ErrorCode.NOT_READY, detail)

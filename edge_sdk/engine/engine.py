@@ -89,7 +89,8 @@ class Engine:
         self._item_ids: dict[str, int] = {"": 0}
         self._explainer: Explainer | None = None
         self._messenger: Messenger | None = None
-        self._decisions = self._unknown_items = 0
+        self._decisions = 0
+        self._unknown_ids: set[int] = set()  # of items, for `status`
         self._errors: dict[ErrorCode, int] = {}
 
     @classmethod
@@ -459,12 +460,12 @@ class Engine:
         with self._lock:
             if self._closed:
                 self._refuse()
-            self._item_ids = {"": 0}
+            self._item_ids, self._unknown_ids = {"": 0}, set()
             self._maker.forget()
             if before is None and item_ids is None and kind_ids is None:
                 erased = self._state.log.count
                 self._state.erase()
-                self._decisions = self._unknown_items = 0
+                self._decisions = 0
                 self._errors = {}
                 return erased
             return self._state.erase_chosen(before, item_ids, kind_ids)
@@ -529,7 +530,7 @@ class Engine:
                 durability=self._durability,
                 disk_failures=self._state.disk_failures,
                 damaged=self._state.log.damaged,
-                unknown_items=self._unknown_items,
+                unknown_items=len(self._unknown_ids),
                 decisions=self._decisions,
                 errors=sum(self._errors.values()),
                 errors_by_code={code.name: count for code, count in self._errors.items()},
@@ -600,7 +601,8 @@ class Engine:
             self._item_ids = {"": 0}  # rare, and cheaper than keeping an order of use
         self._item_ids[item] = number
         layout = self._bundle.layout
-        self._unknown_items += not (layout.items.row(number) or layout.offers.row(number))
+        if len(self._unknown_ids) < NAMES_CACHED and not (layout.items.row(number) or layout.offers.row(number)):
+            self._unknown_ids.add(number)
         return number
 
     def _kind_id(self, kind: str) -> int:

@@ -1,4 +1,4 @@
-"""For an embedder's own tests: an engine without a bundle, a clock to set, decisions to order.
+"""Test helpers for embedders: an engine without a bundle, a settable clock, and made-up decisions.
 
 engine = FakeEngine(clock=SettableClock())
 client = Client(lambda: engine)
@@ -22,7 +22,7 @@ __all__ = ["NOON_MS", "FakeEngine", "FakeEvent", "SettableClock", "make_decision
 
 
 class SettableClock:
-    """A clock that stands still until it is set."""
+    """A clock that only moves when a test sets it."""
 
     def __init__(self, now_ms: int = NOON_MS) -> None:
         self.now_ms = now_ms
@@ -31,7 +31,7 @@ class SettableClock:
         return self.now_ms
 
     def advance(self, seconds: float) -> None:
-        """Set it on, or back."""
+        """Moves the clock by some seconds, forwards or backwards."""
         self.now_ms += round(seconds * 1000)
 
 
@@ -47,18 +47,21 @@ def make_decision(
     time_ms: int = NOON_MS,
     model_version: str = "fake",
 ) -> Decision:
-    """A decision that keeps the offers in this order.
+    """Returns a decision with the offers in this order.
 
     Args:
         offers: names, best first.
-        logits: (C,) scores, which then give the order; None = C, C − 1, … 1.
-        dropped: offers that a rule took out, each with why.
-        error: other than NONE: the bare base order.
+        logits: (C,) scores, whose order then counts; None = C, C − 1, … 1.
+        dropped: suppressed offers, each with the reason.
+        error: the decision's error; with any but NONE the decision is the base order.
         detail: what to fix.
-        limit: at most so many offers.
-        number: its id.
-        time_ms: milliseconds since 1970.
-        model_version: of the bundle that it seems to come from.
+        limit: the largest number of offers.
+        number: the decision's id.
+        time_ms: the decision's time, in milliseconds since 1970.
+        model_version: the version of the bundle that made the decision.
+
+    Raises:
+        TypeError: `offers` is one string instead of a list of names.
     """
     scores = np.arange(len(offers), 0, -1) if logits is None else logits
     base = BaseDecision(offers, scores)

@@ -1,10 +1,10 @@
-"""An engine without a bundle, for tests: it answers the base order and remembers what it was told."""
+"""An engine without a bundle, for tests: it answers in base order and stores the calls it got."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,17 +20,17 @@ from edge_sdk.decision.fallback import fallback_decision
 from edge_sdk.engine.status import Status
 from edge_sdk.errors import ErrorCode, InvalidValueError, UnknownKindError, UnknownOutcomeError
 from edge_sdk.explain.explanation import Explanation
-from edge_sdk.log.event_input import as_float32, id_of
+from edge_sdk.log.event_input import as_float32, id_of, listed
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.reasons import Reason
-from edge_sdk.types import I64
+from edge_sdk.types import I64, as_names
 
 NOON_MS: Final = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC
 
 
 @dataclass(frozen=True, slots=True)
 class FakeEvent:
-    """What a `FakeEngine` was told."""
+    """An event that a `FakeEngine` recorded."""
 
     time_ms: int
     kind: str
@@ -40,19 +40,19 @@ class FakeEvent:
 
 
 class FakeEngine:
-    """Stands behind the interface of `Engine`: answers the base order, and remembers what it was told. Thread-safe.
+    """Has the interface of `Engine`, answers in base order and stores the calls it got. Thread-safe.
 
     Attributes:
-        events: what was recorded, oldest first; `shown` and `feedback` too.
-        requests: what `rank` was asked.
-        policies: what was installed.
-        dropped: offers that the rules drop, each with why; set it as your test needs.
-        error: with it other than NONE the next decisions have this error.
-        disk_failures: what `status` says.
-        damaged: what `status` says.
-        policy_error: what `status` says.
-        context_fields: what `rank` seems to take as context; it takes anything.
-        known_until_ms: up to when the cloud knew the log; 0 = not known.
+        events: recorded events, oldest first, those of `shown` and `feedback` too.
+        requests: the arguments of each `rank`.
+        policies: the installed policies.
+        dropped: the offers that the rules suppress, each with the reason; set it as your test needs.
+        error: the error of the next decisions.
+        disk_failures: a field of `status`.
+        damaged: a field of `status`.
+        policy_error: a field of `status`.
+        context_fields: the declared context; `rank` accepts any context.
+        known_until_ms: the end of the cloud's data, in milliseconds since 1970; 0 = unknown.
         closed: whether `close` was called.
     """
 
@@ -64,17 +64,21 @@ class FakeEngine:
         shown_kinds: Mapping[str, str] | None = None,
         feedback_kinds: Mapping[str, str] | None = None,
     ) -> None:
-        """Make one.
+        """Creates an open engine without events.
 
         Args:
-            clock: milliseconds since 1970; None = it is always 2026-01-15 12:00 UTC.
-            kinds: of the scene.
-            shown_kinds: by channel; None = "impression" in the app.
-            feedback_kinds: by outcome; None = click, dismiss and convert, each by its own name.
+            clock: returns milliseconds since 1970; None = the time is always 2026-01-15 12:00 UTC.
+            kinds: the scene's kinds.
+            shown_kinds: the kind that `shown` records, by channel; None = "impression" in the app.
+            feedback_kinds: the kind that `feedback` records, by outcome; None = click, dismiss and convert by their
+                own names.
+
+        Raises:
+            TypeError: `kinds` is one string instead of a list of names.
         """
         self._clock = clock or (lambda: NOON_MS)
         self._lock = threading.Lock()
-        self.kinds = tuple(kinds)
+        self.kinds = as_names("kinds", kinds)
         self.shown_kinds: Mapping[str, str] = {"": "impression"} if shown_kinds is None else dict(shown_kinds)
         outcomes = {outcome: outcome for outcome in ("click", "dismiss", "convert")}
         self.feedback_kinds: Mapping[str, str] = outcomes if feedback_kinds is None else dict(feedback_kinds)
@@ -94,16 +98,16 @@ class FakeEngine:
         base: BaseDecision,
         *,
         context: Mapping[str, str] | None = None,
+        attributes: Mapping[str, float] | None = None,
         limit: int | None = None,
         weights: Mapping[str, float] | None = None,
-        attributes: Mapping[str, float] | None = None,
     ) -> Decision:
-        """The base order without `dropped`, with `error`."""
+        """Returns the base order without the `dropped` offers, with `error`."""
         self._refuse_closed()
         if not isinstance(base, BaseDecision):
             raise TypeError(f"base is a {type(base).__name__}; pass BaseDecision(offers, logits)")
         with self._lock:
-            self.requests.append(RankRequest(base, context, limit, weights, attributes))
+            self.requests.append(RankRequest(base, context, attributes, limit, weights))
             number = len(self.requests)
             if self.error:
                 self._errors[self.error] += 1
@@ -120,16 +124,16 @@ class FakeEngine:
         )
 
     def is_still_valid(self, decision: Decision) -> bool:
-        """Whether `dropped` is as it was."""
+        """Returns whether `dropped` suppresses the same offers as then, for the same reasons."""
         self._refuse_closed()
-        then, now = decision.trace.result.dropped_bits, reason_bits(decision.base, self.dropped)
-        return (then is None or not then.any()) if now is None else then is not None and bool((then == now).all())
+        then = {offer.id: offer.reasons for offer in decision.dropped if Reason.OTHER_TREATMENT not in offer.reasons}
+        now = {offer: self.dropped[offer] for offer in decision.base.offers if offer in self.dropped}
+        return then.keys() == now.keys() and all(now[offer] in then[offer] for offer in now)
 
     def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:
-        """Remember an event; how many there are."""
+        """Stores an event and returns the number of events."""
         self._refuse_closed()
-        if kind not in self.kinds:
-            raise UnknownKindError(kind, self.kinds)
+        self._check_kind(kind)
         id_of(item)
         self.events.append(FakeEvent(self._clock(), kind, item, as_float32(value), decision))
         return len(self.events)
@@ -145,22 +149,26 @@ class FakeEngine:
         kind_names: Sequence[str],
         item_names: Sequence[str] = (),
     ) -> int:
-        """Remember many events, all or none; how many there are."""
+        """Stores many events, all or none, and returns the number of events."""
         self._refuse_closed()
-        for name in kind_names:
-            if name not in self.kinds:
-                raise UnknownKindError(name, self.kinds)
+        for kind in listed("kind_names", kind_names):
+            self._check_kind(kind)
+        for item in listed("item_names", item_names):
+            id_of(item)
         times = np.asarray(times_ms).tolist()
-        named = [kind_names[code] for code in np.asarray(kinds).tolist()]
-        about = [""] * len(times) if items is None else [item_names[code] for code in np.asarray(items).tolist()]
-        amounts = [0.0] * len(times) if values is None else np.asarray(values).tolist()
-        answered = [0] * len(times) if decisions is None else np.asarray(decisions).tolist()
-        rows = zip(times, named, about, amounts, answered, strict=True)
+        rows = zip(
+            times,
+            [kind_names[code] for code in np.asarray(kinds).tolist()],
+            [""] * len(times) if items is None else [item_names[code] for code in np.asarray(items).tolist()],
+            [0.0] * len(times) if values is None else np.asarray(values).tolist(),
+            [0] * len(times) if decisions is None else np.asarray(decisions).tolist(),
+            strict=True,
+        )
         self.events.extend([FakeEvent(*row) for row in rows])
         return len(self.events)
 
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
-        """Remember one event for each offer that was on the screen."""
+        """Stores an event for each offer that was on screen."""
         self._refuse_closed()
         for offer in shown_offers(decision, count):
             if offer.channel not in self.shown_kinds:
@@ -168,7 +176,7 @@ class FakeEngine:
             self.record(self.shown_kinds[offer.channel], item=offer.name, value=offer.cost, decision=decision.id)
 
     def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:
-        """Remember what came of an offer."""
+        """Stores an event for the outcome of an offer."""
         self._refuse_closed()
         if outcome not in self.feedback_kinds:
             raise UnknownOutcomeError(outcome, tuple(self.feedback_kinds))
@@ -177,12 +185,12 @@ class FakeEngine:
         self.record(self.feedback_kinds[outcome], item=offer, value=value, decision=decision.id)
 
     def explain(self, decision: Decision) -> tuple[Explanation, ...]:
-        """Nothing: the base order has nothing to take apart."""
+        """Returns nothing: the base order has no contributions."""
         self._refuse_closed()
         return ()
 
     def message(self, decision: Decision, offer: str, *, language: str = "en") -> str:
-        """The offer's name: there are no texts here."""
+        """Returns the offer's name, because there are no texts."""
         self._refuse_closed()
         return offer
 
@@ -193,13 +201,12 @@ class FakeEngine:
         items: Iterable[str] | None = None,
         kinds: Iterable[str] | None = None,
     ) -> int:
-        """Forget the events that fit all that is given; how many."""
+        """Removes the events that match all arguments, and returns their number."""
         self._refuse_closed()
-        names = None if items is None else frozenset(items)
-        chosen = None if kinds is None else frozenset(kinds)
+        names = None if items is None else frozenset(listed("items", items))
+        chosen = None if kinds is None else frozenset(listed("kinds", kinds))
         for kind in chosen or ():
-            if kind not in self.kinds:
-                raise UnknownKindError(kind, self.kinds)
+            self._check_kind(kind)
         left = [
             event
             for event in self.events
@@ -212,24 +219,29 @@ class FakeEngine:
         return erased
 
     def install_policy(self, policy: bytes) -> None:
-        """Remember it."""
+        """Stores the policy."""
         self._refuse_closed()
         self.policies.append(policy)
 
+    @property
+    def storage(self) -> FakeStorage:
+        """The storage of the engine; its calls change nothing."""
+        return FakeStorage(self._refuse_closed)
+
     def sync(self) -> None:
-        """Nothing: there is no disk."""
+        """Does nothing: there is no disk."""
         self._refuse_closed()
 
     def resize(self, log_bytes: int) -> None:
-        """Nothing: there is no log."""
+        """Does nothing: there is no log."""
         self._refuse_closed()
 
     def rotate_storage_key(self, storage_key: bytes | None) -> None:
-        """Nothing: there is nothing encrypted."""
+        """Does nothing: nothing is encrypted."""
         self._refuse_closed()
 
     def status(self) -> Status:
-        """As an engine's."""
+        """Returns a status with the fields of an engine's."""
         return Status(
             scene="fake",
             model_version="fake",
@@ -249,22 +261,45 @@ class FakeEngine:
         )
 
     def close(self) -> None:
-        """From now on calls but `status` raise `RuntimeError`, as an engine's do."""
+        """Closes the engine. Later calls except `status` raise `RuntimeError`, as an engine's do."""
         self.closed = True
 
     def __enter__(self) -> FakeEngine:
         return self
 
-    def __exit__(self, *problem: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _refuse_closed(self) -> None:
         if self.closed:
             raise RuntimeError("the engine is closed; open a new one with Engine.open")
 
+    def _check_kind(self, kind: str) -> None:
+        if kind not in self.kinds:
+            raise UnknownKindError(kind, self.kinds)
+
+
+class FakeStorage:
+    """Has the interface of an engine's `storage`. A fake engine stores nothing, so no call does anything."""
+
+    def __init__(self, refuse_closed: Callable[[], None]) -> None:
+        self._refuse_closed = refuse_closed
+
+    def sync(self) -> None:
+        """Does nothing: there is no disk."""
+        self._refuse_closed()
+
+    def resize(self, log_bytes: int) -> None:
+        """Does nothing: there is no log."""
+        self._refuse_closed()
+
+    def rotate_key(self, key: bytes | None) -> None:
+        """Does nothing: nothing is encrypted."""
+        self._refuse_closed()
+
 
 def reason_bits(base: BaseDecision, dropped: Mapping[str, Reason]) -> I64 | None:
-    """(C,) why each candidate does not stand; None = all do."""
+    """Returns (C,) the reason bits of each suppressed candidate, 0 = eligible; None if all are eligible."""
     if not any(offer in dropped for offer in base.offers):
         return None
     return np.array([int(dropped.get(offer, 0)) for offer in base.offers], np.int64)

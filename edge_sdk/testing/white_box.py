@@ -1,4 +1,4 @@
-"""The one sanctioned way to an engine's private parts: for this project's own tests and benchmarks."""
+"""Gives this project's own tests and benchmarks the private parts of an engine. No other code may use them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_sdk.state.folder import StateFolder
 
 
 class Internals(NamedTuple):
-    """What an engine is made of. No part of the public interface: each may change with any version."""
+    """The parts of an engine. They are not public: each may change with any version."""
 
     state: StateFolder
     bundle: Bundle
@@ -21,7 +21,7 @@ class Internals(NamedTuple):
 
 
 def internals(engine: Engine) -> Internals:
-    """Returns the parts that an engine uses at this moment; some are replaced by `install_policy`."""
+    """Returns the parts that an engine uses now; `install_policy` replaces some of them."""
     return Internals(engine._state, engine._bundle, engine._maker, engine._ranker)
 
 

@@ -1,14 +1,16 @@
-"""What embedding.md says of the client runs as it stands there."""
+"""The client's part of embedding.md, and its lists of public names, against the code."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
+import edge_sdk.testing
 from cloud_export.scene.load import load_scene
-from edge_sdk import Client, Engine
+from edge_sdk import Client, Engine, RankRequest
 from edge_sdk.client.states import ClientState
 from tests.support.paths import DOCS
 from tests.support.scene import Small
@@ -45,6 +47,36 @@ def test_the_states_are_complete() -> None:
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [state.name for state in ClientState]
 
 
+def listed(name: str) -> list[str]:
+    """The names in the first column of the table below `<!-- name -->`."""
+    table = (DOCS / "embedding.md").read_text().split(f"<!-- {name} -->\n")[1].split("\n\n")[0]
+    return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+
+
+def test_the_public_names_are_documented_and_no_others() -> None:
+    assert sorted(listed("public")) == sorted(edge_sdk.__all__)
+    assert sorted(listed("testing")) == sorted(edge_sdk.testing.__all__)
+
+
+def test_the_public_interface_is_the_decided_one() -> None:
+    assert set(edge_sdk.__all__) == {
+        "Engine", "Client", "BaseDecision", "Decision", "RankedOffer", "Reason", "Explanation", "Explanations",
+        "Contribution", "RankChange", "Suppression", "ClientState", "Hook", "RankRequest", "Problem", "Status",
+        "ContextField", "EdgeError", "ErrorCode", "__version__",
+    }  # fmt: skip
+    assert len(edge_sdk.__all__) == len(set(edge_sdk.__all__))
+
+
+def test_every_answer_of_a_client_takes_the_arguments_of_rank() -> None:
+    rank = inspect.signature(Engine.rank).parameters
+    asked = {name: (one.kind, one.default) for name, one in rank.items()}
+    for call in (Client.rank, Client.offers):
+        parameters = {name: (one.kind, one.default) for name, one in inspect.signature(call).parameters.items()}
+        assert {name: parameters[name] for name in asked} == asked
+        assert set(parameters) - set(asked) <= {"default"}
+    assert list(RankRequest.__slots__) == [name for name in rank if name != "self"]
+
+
 def test_the_example_runs(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,7 +96,7 @@ def test_the_example_runs(
     exec(compile(code, "example_client.py", "exec"), left)
 
     at_once, then, counts = capsys.readouterr().out.splitlines()
-    assert at_once.startswith("at once: ('fund_a'")
+    assert at_once.startswith("at once: ['fund_")
     assert then.startswith("READY NONE ['fund_")
     assert "'lost_events': 0" in counts
     with Engine.open("build/state", bundle=demo / "scene.edge", trusted_keys=[small.public_key]) as engine:

@@ -1,4 +1,4 @@
-"""A `.edge` file that was altered on its way is refused by name, or the alteration was harmless.
+"""An altered `.edge` file is refused with a typed error, or the alteration was harmless.
 
 Cut, flipped, spliced and made-up files never give another payload, any error but the runtime's own, or more work than
 a sound file; foreign, missing and damaged files leave the state folder as it was.

@@ -1,8 +1,10 @@
-"""What the SDK imports, in a fresh process and by its sources: no way to the network, nothing of the cloud side."""
+"""The SDK's imports, in a fresh process and in its sources: no network module, and nothing of the cloud side."""
 
 from __future__ import annotations
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 import edge_sdk
 from tests.support.scene import Small
+from tests.support.sdk_sources import PACKAGE, listed_rooms, room_of, sources
 
 NEVER = (
     "torch", "onnx", "onnxscript", "polars", "pydantic", "typer", "rich", "matplotlib", "cloud_export", "device_sim",
@@ -24,7 +27,7 @@ REFUSED = frozenset(
 )
 # Ways to load or start something that an import statement does not show.
 HIDDEN = frozenset({"__import__", "exec", "eval", "system", "popen", "execv", "execve", "fork", "posix_spawn"})
-SOURCES = sorted(Path(edge_sdk.__file__).parent.rglob("*.py"))
+SOURCES = sources()
 
 OPENED = """
 from edge_sdk import Engine
@@ -50,8 +53,8 @@ def forbidden(modules: frozenset[str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def beneath() -> frozenset[str]:
-    """What numpy and onnxruntime bring along."""
-    return loaded("import numpy, onnxruntime")
+    """What numpy, onnxruntime and `pathlib` bring along; some ways of installing load `pathlib` before any program."""
+    return loaded("import numpy, onnxruntime, pathlib")
 
 
 def test_importing_the_sdk_adds_no_network_and_no_cloud_side(beneath: frozenset[str]) -> None:
@@ -86,12 +89,12 @@ OF_THE_ENGINE = {
     "memory": "bulk caps counters decay derived_bulk derived_events derived_rules layout lookup machine_states memory "
     "spending state_machines targets window",
     "model": "inputs onnx_runtime projection session",
-    "policy": "candidates conditions eligibility exploration inclusion pipeline rank_bound rules scoring slate "
-    "slate_caps stages targeting",
+    "policy": "candidates compiled conditions eligibility exploration frequency_caps inclusion pipeline rank_bound "
+    "rules scoring slate slate_caps stages targeting",
     "bundle": "bundle container golden policy_reader policy_symbols reader rules_reader selftest tables_reader texts "
     "format format.generated format.generated.edge_generated",
     "state": "durability folder lock policy_file recovery retention snapshot snapshot_store snapshot_tables",
-    "decision": "decision maker request",
+    "decision": "candidate_cache decision evidence maker request",
     "engine": "engine",
 }
 FOREIGN_OF_THE_ENGINE = frozenset(
@@ -167,14 +170,28 @@ def is_allowed(module: str) -> bool:
     return first not in REFUSED and (first in OUTSIDE or first in sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_source_imports_only_what_the_device_has(path: Path) -> None:
     assert offences(path.read_text()) == []
 
 
 def test_all_sources_are_read_the_generated_one_too() -> None:
-    assert len(SOURCES) >= 20
+    assert len(SOURCES) >= 80
     assert {"engine.py", "container.py", "edge_generated.py"} <= {path.name for path in SOURCES}
+    assert {room_of(path) for path in SOURCES} - {"__init__"} == listed_rooms()
+
+
+def test_an_offence_is_found_in_every_folder(tmp_path: Path) -> None:
+    package = tmp_path / "edge_sdk"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    folders = [Path(folder) for folder, _, _ in os.walk(package)]
+    for folder in folders:
+        (folder / "planted.py").write_text("import socket\n")
+
+    found = {path.parent for path in sources(package) if offences(path.read_text())}
+
+    assert found == set(folders)
+    assert len(folders) > 10
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What was erased, or has been kept long enough, is in no byte of the state folder and in no object of the process.
+"""Erased and expired events are in no byte of the state folder and in no object of the process.
 
 Looked for are the ids, names, values, decision ids and times of two secret events: in plain mode all but the names are
 found before, in the log and in what was kept of memory, and nothing after.
@@ -11,9 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_sdk import BaseDecision, Engine
+from edge_sdk import BaseDecision, Client, Engine
 from tests.support.scene import DERIVED_SCENE, HOME, OFFERS, SCENE, SettableClock, Small, packed
-from tests.support.state_traces import IN_LOG, KNOWN, SECRET_MS, UNKNOWN, in_process, on_disk, record_secrets
+from tests.support.state_traces import (
+    DECISION,
+    IN_LOG,
+    KNOWN,
+    SECRET_MS,
+    UNKNOWN,
+    VALUE,
+    in_process,
+    on_disk,
+    record_secrets,
+)
 
 BASE = BaseDecision(OFFERS, np.linspace(1, 0, 6))
 ERASURES: dict[str, dict[str, object]] = {
@@ -75,6 +85,27 @@ def test_an_erase_leaves_no_trace_in_the_process(small: Small, tmp_path: Path, e
         assert in_process(engine) == set()  # nor the names of the offers that were ranked
         engine.erase()
         assert in_process(engine) == set()
+
+
+def test_an_erase_leaves_no_trace_in_a_client(small: Small, tmp_path: Path) -> None:
+    clock = SettableClock(SECRET_MS)
+    client = Client(lambda: small.open(tmp_path, clock, log_bytes=4096), clock=clock, cache_s=60.0)
+    pending = {"unknown item's name", "known item's name", "value", "decision", "time in milliseconds"}
+    for item in (UNKNOWN, KNOWN):
+        client.record("convert", item=item, value=VALUE, decision=DECISION)
+    assert in_process(client) >= pending
+    clock.now_ms += 5_000  # the clock is an object of the process too
+    client.erase()
+    assert in_process(client) == set()
+    with client:
+        assert client.wait(30.0), client.error
+        for item in (UNKNOWN, KNOWN):
+            client.record("convert", item=item, value=VALUE, decision=DECISION)
+        client.rank(BaseDecision([KNOWN, "fund_a"], [1.0, 2.0]), context=HOME)  # cached
+        assert in_process(client) >= {"unknown item's name", "known item's name", "unknown item's id", "value"}
+        clock.now_ms += 5_000
+        client.erase()
+        assert in_process(client) == set()
 
 
 @pytest.mark.parametrize("erasure", ["all", "items", "kinds", "before", "kinds and items"])

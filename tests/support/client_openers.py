@@ -1,42 +1,48 @@
-"""Openers for tests of `Client`: they open when they are let, or fail as they are told."""
+"""Openers and hooks for tests of `Client`."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from edge_sdk.client.hooks import Hook, RankRequest
 from edge_sdk.client.states import ClientState, Problem
-from edge_sdk.decision.decision import Decision
+from edge_sdk.decision.decision import Decision, RankedOffer
 from edge_sdk.errors import ErrorCode
 from edge_sdk.testing import FakeEngine
 
 PATIENCE_S = 30.0  # never waited out
 
 
-class GatedOpener:
-    """Gives an engine once `gate` is set; before that it raises what stands in `problems`, one a call."""
+def ids(offers: Sequence[RankedOffer]) -> tuple[str, ...]:
+    """Returns the names of ranked offers, in their order."""
+    return tuple(offer.id for offer in offers)
 
-    def __init__(self, engine: FakeEngine, *problems: BaseException) -> None:
-        self.engine, self.problems = engine, list(problems)
+
+class GatedOpener:
+    """Returns an engine once `gate` is set; the first calls raise `errors`, one each."""
+
+    def __init__(self, engine: FakeEngine, *errors: BaseException) -> None:
+        self.engine, self.errors = engine, list(errors)
         self.gate = threading.Event()
         self.calls = 0
 
     def __call__(self) -> FakeEngine:
         self.calls += 1
         assert self.gate.wait(PATIENCE_S)
-        if self.problems:
-            raise self.problems.pop(0)
+        if self.errors:
+            raise self.errors.pop(0)
         return self.engine
 
 
 class HookLedger(Hook):
-    """Writes down what it is told, into a list that several may share."""
+    """Stores each call, in a list that several hooks may share."""
 
     def __init__(self, name: str = "", ledger: list[str] | None = None) -> None:
         self.name = name
         self.ledger: list[str] = [] if ledger is None else ledger
         self.requests: list[RankRequest] = []
-        self.troubles: list[tuple[ErrorCode, str]] = []
+        self.problems: list[tuple[ErrorCode, str]] = []
         self.states: list[ClientState] = []
         self.disk_failures: list[int] = []
         self._news = threading.Condition()
@@ -48,9 +54,9 @@ class HookLedger(Hook):
     def after(self, request: RankRequest, decision: Decision) -> None:
         self.ledger.append(f"{self.name}after {decision.id}")
 
-    def error(self, request: RankRequest | None, error: Problem) -> None:
-        self.troubles.append((error.code, error.detail))
-        self.ledger.append(f"{self.name}error {error.code.value}")
+    def error(self, request: RankRequest | None, problem: Problem) -> None:
+        self.problems.append((problem.code, problem.detail))
+        self.ledger.append(f"{self.name}error {problem.code.value}")
 
     def finally_(self, request: RankRequest) -> None:
         self.ledger.append(f"{self.name}finally")
@@ -61,7 +67,7 @@ class HookLedger(Hook):
             self._news.notify_all()
 
     def await_states(self, count: int) -> list[ClientState]:
-        """The states, as soon as so many were told."""
+        """Returns the announced states, once there are `count` of them."""
         with self._news:
             assert self._news.wait_for(lambda: len(self.states) >= count, PATIENCE_S), self.states
             return list(self.states)

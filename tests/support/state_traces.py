@@ -12,6 +12,7 @@ import numpy as np
 
 from edge_sdk import Engine
 from edge_sdk.bundle.bundle import Bundle
+from edge_sdk.explain.contributions import WindowTables
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.lookup import LookupTables
 from edge_sdk.vocabulary import Vocabulary, item_id
@@ -29,7 +30,7 @@ TRACES = {
     "unknown item's name": UNKNOWN.encode(),
     "known item's name": KNOWN.encode(),
 }
-OF_THE_BUNDLE = Bundle | MemoryLayout | Vocabulary | LookupTables
+OF_THE_BUNDLE = Bundle | MemoryLayout | Vocabulary | LookupTables | WindowTables
 OF_PYTHON = type | types.ModuleType | types.FunctionType
 IN_LOG = {"unknown item's id", "known item's id", "value", "decision", "time in seconds"}
 
@@ -46,8 +47,8 @@ def on_disk(folder: Path, *, name: str = "*") -> set[str]:
     return {trace for trace, raw in TRACES.items() if any(raw in file for file in content)}
 
 
-def in_process(engine: Engine) -> set[str]:
-    """Returns which traces any object of the engine contains, apart from the bundle, which has its items."""
+def in_process(engine: object) -> set[str]:
+    """Which traces an engine or a client holds, in whatever object: but for the bundle's own, which knows its items."""
     found: set[str] = set()
     seen: set[int] = set()
     todo: list[object] = [engine]

@@ -1,4 +1,4 @@
-"""A client from its first line to its last: states, answers, errors. It never raises for the environment."""
+"""A client's states, answers and errors, from its creation to its closing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge_sdk.decision.fallback import fallback_decision
 from edge_sdk.errors import BundleUnreadableError, ErrorCode, StateUnusableError
 from edge_sdk.reasons import Reason
 from edge_sdk.testing import NOON_MS, FakeEngine, SettableClock
-from tests.support.client_openers import PATIENCE_S, GatedOpener, HookLedger
+from tests.support.client_openers import PATIENCE_S, GatedOpener, HookLedger, ids
 
 BASE = BaseDecision(["fund_a", "fund_b", "fund_c"], [0.3, 0.2, 0.1])
 UNREADABLE = BundleUnreadableError(Path("scene.edge"), FileNotFoundError(2, "No such file or directory"))
@@ -31,7 +31,7 @@ def opened(engine: FakeEngine, **options: object) -> Client[FakeEngine]:
 def test_before_it_is_started_it_answers_the_base_order() -> None:
     client = Client(FakeEngine, clock=SettableClock())
 
-    decision = client.details(BASE, limit=2)
+    decision = client.rank(BASE, limit=2)
 
     assert client.state is ClientState.NOT_READY
     assert client.error is None
@@ -43,9 +43,8 @@ def test_before_it_is_started_it_answers_the_base_order() -> None:
     assert decision.detail == "the client is not started; call start()"
     assert decision.propensity.tolist() == [1.0, 0.0, 0.0]
     assert decision.inclusion.tolist() == [1.0, 1.0, 0.0]
-    assert client.offers(BASE, limit=2) == ("fund_a", "fund_b")
-    assert client.offers(BASE, limit=2, default=["house_ad"]) == ("house_ad",)
-    assert client.offers(BASE, default=()) == ()
+    assert ids(client.offers(BASE, limit=2)) == ("fund_a", "fund_b")
+    assert ids(client.offers(BASE, limit=2, default=["house_ad"])) == ("house_ad",)
 
 
 def test_it_opens_in_the_background() -> None:
@@ -55,7 +54,7 @@ def test_it_opens_in_the_background() -> None:
 
     client.start()
     client.start()  # under way: nothing
-    while_opening = client.details(BASE)
+    while_opening = client.rank(BASE)
     opener.gate.set()
     ready = client.wait(PATIENCE_S)
     client.start()  # done: nothing
@@ -65,7 +64,7 @@ def test_it_opens_in_the_background() -> None:
     assert ready
     assert client.state is ClientState.READY
     assert client.engine is opener.engine
-    assert client.details(BASE).error is ErrorCode.NONE
+    assert client.rank(BASE).error is ErrorCode.NONE
     assert opener.calls == 1
     assert hook.await_states(1) == [ClientState.READY]
 
@@ -88,7 +87,7 @@ def test_an_opener_that_fails_is_told_and_may_try_again() -> None:
 
     client.start()
     assert not client.wait(PATIENCE_S)
-    failed = client.details(BASE)
+    failed = client.rank(BASE)
     assert client.state is ClientState.ERROR
     assert client.error is UNREADABLE
     assert failed.error is ErrorCode.NOT_READY
@@ -96,12 +95,12 @@ def test_an_opener_that_fails_is_told_and_may_try_again() -> None:
         "opening failed with 100 BUNDLE_UNREADABLE: scene.edge: cannot be read (No such file or directory); "
         "ship the .edge file with the app; then call start() again"
     )
-    assert client.offers(BASE, default=["house_ad"]) == ("house_ad",)
+    assert ids(client.offers(BASE, default=["house_ad"])) == ("house_ad",)
     client.start()
     assert client.wait(PATIENCE_S)
     assert client.engine is opener.engine
     assert client.error is None
-    assert hook.troubles[0] == (
+    assert hook.problems[0] == (
         ErrorCode.BUNDLE_UNREADABLE,
         "scene.edge: cannot be read (No such file or directory); ship the .edge file with the app",
     )
@@ -127,7 +126,7 @@ def test_states_are_told_in_order_even_to_a_hook_that_closes() -> None:
 
 
 @pytest.mark.parametrize("problem", [OSError(5, "Input/output error"), SystemExit(3), KeyError("key")])
-def test_whatever_an_opener_raises_the_client_stands(problem: BaseException) -> None:
+def test_whatever_an_opener_raises_the_client_answers(problem: BaseException) -> None:
     opener = GatedOpener(FakeEngine(), problem)
     opener.gate.set()
     client = Client(opener)
@@ -137,7 +136,7 @@ def test_whatever_an_opener_raises_the_client_stands(problem: BaseException) -> 
     assert not client.wait(PATIENCE_S)
     assert client.state is ClientState.ERROR
     assert client.error is problem
-    assert client.details(BASE).detail.startswith(f"opening failed with 411 NOT_READY: {type(problem).__name__}: ")
+    assert client.rank(BASE).detail.startswith(f"opening failed with 411 NOT_READY: {type(problem).__name__}: ")
 
 
 def test_a_system_without_threads_is_an_error_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,11 +158,11 @@ def test_answers_are_the_engines() -> None:
     client = opened(engine)
     context, weights, attributes = {"surface": "home"}, {"click": 2.0}, {"age": 33.0}
 
-    decision = client.details(BASE, context=context, limit=1, weights=weights, attributes=attributes)
+    decision = client.rank(BASE, context=context, limit=1, weights=weights, attributes=attributes)
 
     assert [offer.id for offer in decision.offers] == ["fund_b"]
-    assert [(offer.id, offer.reasons) for offer in decision.dropped] == [("fund_a", Reason.CAPPED | Reason.KEPT)]
-    assert client.offers(BASE, default=["house_ad"]) == ("fund_b", "fund_c")
+    assert [(offer.id, offer.reasons) for offer in decision.dropped] == [("fund_a", Reason.CAPPED)]
+    assert ids(client.offers(BASE, default=["house_ad"])) == ("fund_b", "fund_c")
     asked = engine.requests[0]
     assert (asked.base, asked.context, asked.limit, asked.weights, asked.attributes) == (
         BASE, context, 1, weights, attributes
@@ -175,16 +174,61 @@ def test_an_answer_with_an_error_is_the_default_or_the_base_order() -> None:
     engine.error = ErrorCode.MODEL_FAILED
     client = opened(engine)
 
-    assert client.offers(BASE, default=["house_ad"]) == ("house_ad",)
-    assert client.offers(BASE, limit=2) == ("fund_a", "fund_b")
-    assert client.details(BASE).error is ErrorCode.MODEL_FAILED
+    assert ids(client.offers(BASE, default=["house_ad"])) == ("house_ad",)
+    assert ids(client.offers(BASE, limit=2)) == ("fund_a", "fund_b")
+    assert client.rank(BASE).error is ErrorCode.MODEL_FAILED
+
+
+def test_offers_have_their_channel_and_variant() -> None:
+    base = BaseDecision(["fund_a", "fund_b"], [0.2, 0.1], channels=["push", ""], variants=["short", ""])
+    engine = FakeEngine()
+    client = opened(engine)
+
+    offers = client.offers(base, context={"surface": "home"}, attributes={"age": 33.0}, limit=2, weights={"click": 2.0})
+
+    assert [(offer.id, offer.channel, offer.variant) for offer in offers] == [
+        ("fund_a", "push", "short"),
+        ("fund_b", "", ""),
+    ]
+    assert offers == client.rank(base, limit=2).offers
+    asked = engine.requests[0]
+    assert (asked.context, asked.attributes, asked.limit, asked.weights) == (
+        {"surface": "home"}, {"age": 33.0}, 2, {"click": 2.0}
+    )  # fmt: skip
+    fresh = Client(FakeEngine)  # before the engine is open, too
+    assert [(offer.id, offer.channel, offer.variant) for offer in fresh.offers(base)] == [
+        ("fund_a", "push", "short"), ("fund_b", "", "")
+    ]  # fmt: skip
+
+
+def test_default_offers_are_in_the_app_and_at_most_limit() -> None:
+    first, second = Client(FakeEngine).offers(BASE, default=iter(["house_ad", "fund_a", "fund_b"]), limit=2)  # type: ignore[arg-type]
+
+    assert (first.id, first.place, first.base_place, first.channel, first.variant) == ("house_ad", 1, 0, "", "")
+    assert (second.id, second.place, second.base_place) == ("fund_a", 2, 0)
+    assert np.isnan(first.score)
+    assert first.reasons.text == ""
+
+
+def test_default_offers_do_not_replace_an_answer_of_the_device() -> None:
+    engine = FakeEngine()
+    engine.dropped = {offer: Reason.CAPPED for offer in BASE.offers}
+
+    assert opened(engine).offers(BASE, default=["house_ad"]) == ()  # the rules allow no offer: that is the answer
+
+
+@pytest.mark.parametrize("default", ["house_ad", b"house_ad", ""])
+def test_one_string_is_no_list_of_default_offers_in_any_state(default: str) -> None:
+    for client in (Client(FakeEngine), opened(FakeEngine())):
+        with pytest.raises(TypeError, match=r"default is one string; pass a list of names: default=\[b?'.*'\]"):
+            client.offers(BASE, default=default)
 
 
 def test_what_is_no_base_decision_is_the_apps_mistake_in_every_state() -> None:
     client = Client(FakeEngine)
     for _ in range(3):
         with pytest.raises(TypeError, match="base is a list; pass BaseDecision"):
-            client.details(["fund_a"])  # type: ignore[arg-type]
+            client.rank(["fund_a"])  # type: ignore[arg-type]
         if client.state is ClientState.READY:
             client.close()
         else:
@@ -203,10 +247,10 @@ def test_after_closing_it_answers_the_base_order() -> None:
     assert engine.closed
     assert client.state is ClientState.CLOSED
     assert not client.wait(PATIENCE_S)
-    decision = client.details(BASE, limit=1)
+    decision = client.rank(BASE, limit=1)
     assert decision.error is ErrorCode.NOT_READY
     assert decision.detail == "the client is closed; make a new one"
-    assert client.offers(BASE, limit=1) == ("fund_a",)
+    assert ids(client.offers(BASE, limit=1)) == ("fund_a",)
     assert client.install_policy(b"") is False
 
 
@@ -227,7 +271,7 @@ def test_closing_while_it_opens_waits_for_the_engine_and_closes_it() -> None:
     closing = threading.Thread(target=client.close, args=(PATIENCE_S,))
     closing.start()
     assert hook.await_states(1) == [ClientState.CLOSED]
-    assert client.details(BASE).detail == "the client is closed; make a new one"
+    assert client.rank(BASE).detail == "the client is closed; make a new one"
     opener.gate.set()
     closing.join(PATIENCE_S)
 
@@ -263,7 +307,7 @@ def test_a_disk_that_refuses_at_closing_is_told_not_raised() -> None:
 
     client.close()
 
-    assert hook.troubles == [
+    assert hook.problems == [
         (ErrorCode.STATE_UNUSABLE, "state: no space left; give the engine a folder that this process may write")
     ]
 
@@ -274,24 +318,24 @@ def test_an_engine_closed_behind_the_clients_back_is_a_wrong_call_order() -> Non
     engine.close()
 
     with pytest.raises(RuntimeError, match="the engine is closed"):
-        client.details(BASE)
+        client.rank(BASE)
     with pytest.raises(RuntimeError, match="the engine is closed"):
         client.record("click")
 
 
 def test_old_base_decisions_and_old_bundles_are_stale() -> None:
-    clock, engine, hook = SettableClock(), FakeEngine(), HookLedger()
+    clock, hook = SettableClock(), HookLedger()
+    engine = FakeEngine(clock=clock)
     client = opened(engine, stale_after_s=60.0, clock=clock, hooks=[hook])
-    engine._clock = clock
     fresh, old = (BaseDecision(["fund_a"], [0.1], refreshed_ms=NOON_MS - age) for age in (60_000, 60_001))
 
     seen = [client.state]
     for base in (BASE, fresh, old, fresh):
-        client.details(base)
+        client.rank(base)
         seen.append(client.state)
     clock.advance(0.001)
     seen.append(client.state)
-    client.details(BASE)  # not known when it was refreshed: not stale
+    client.rank(BASE)  # not known when it was refreshed: not stale
     engine.known_until_ms = NOON_MS - 60_000
     seen.append(client.state)
 

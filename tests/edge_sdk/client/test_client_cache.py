@@ -1,4 +1,4 @@
-"""The same request within `cache_s` gets the same decision, as long as its offers still stand."""
+"""The cache: an equal request within `cache_s` gets the same decision while it is valid."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def client(engine: FakeEngine, clock: SettableClock) -> Client[FakeEngine]:
 
 
 def test_it_is_the_same_object_for_two_seconds(client: Client[FakeEngine], clock: SettableClock) -> None:
-    first = client.details(BASE, context={"surface": "home"}, limit=2)
+    first = client.rank(BASE, context={"surface": "home"}, limit=2)
     clock.advance(1.999)
-    again = client.details(BASE, context={"surface": "home"}, limit=2)
+    again = client.rank(BASE, context={"surface": "home"}, limit=2)
     clock.advance(0.001)
-    later = client.details(BASE, context={"surface": "home"}, limit=2)
+    later = client.rank(BASE, context={"surface": "home"}, limit=2)
 
     assert again is first
     assert later is not first
@@ -51,53 +51,53 @@ def test_without_cache_s_each_request_is_ranked(engine: FakeEngine) -> None:
     client.start()
     assert client.wait(PATIENCE_S)
 
-    assert client.details(BASE) is not client.details(BASE)
+    assert client.rank(BASE) is not client.rank(BASE)
 
 
 def test_a_clock_set_back_ends_it(client: Client[FakeEngine], clock: SettableClock) -> None:
-    first = client.details(BASE)
+    first = client.rank(BASE)
     clock.advance(-0.001)
 
-    assert client.details(BASE) is not first
+    assert client.rank(BASE) is not first
 
 
 def test_another_request_is_another_answer(client: Client[FakeEngine], engine: FakeEngine) -> None:
     same = BaseDecision(["fund_a", "fund_b"], [0.2, 0.1])  # equal, but the cloud sent it anew
-    client.details(BASE)
-    client.details(same)
-    client.details(BASE, context={"surface": "home"})
-    client.details(BASE, context={"surface": "wealth"})
-    client.details(BASE, limit=1)
-    client.details(BASE, limit=True)
-    client.details(BASE, weights={"click": 1.0})
-    client.details(BASE, weights={})
-    client.details(BASE, attributes={"age": 33.0})
+    client.rank(BASE)
+    client.rank(same)
+    client.rank(BASE, context={"surface": "home"})
+    client.rank(BASE, context={"surface": "wealth"})
+    client.rank(BASE, limit=1)
+    client.rank(BASE, limit=True)
+    client.rank(BASE, weights={"click": 1.0})
+    client.rank(BASE, weights={})
+    client.rank(BASE, attributes={"age": 33.0})
 
     assert len(engine.requests) == 9
 
 
 def test_a_context_changed_in_place_is_another_request(client: Client[FakeEngine]) -> None:
     context = {"surface": "home"}
-    first = client.details(BASE, context=context)
+    first = client.rank(BASE, context=context)
     context["surface"] = "wealth"
 
-    assert client.details(BASE, context=context) is not first
+    assert client.rank(BASE, context=context) is not first
 
 
 def test_what_rank_refuses_is_asked_each_time(client: Client[FakeEngine], engine: FakeEngine) -> None:
     for _ in range(2):
-        client.details(BASE, context={"surface": ["home"]})  # type: ignore[dict-item]
-        client.details(BASE, context="home")  # type: ignore[arg-type]
+        client.rank(BASE, context={"surface": ["home"]})  # type: ignore[dict-item]
+        client.rank(BASE, context="home")  # type: ignore[arg-type]
     engine.error = ErrorCode.MODEL_FAILED
-    assert client.details(BASE) is not client.details(BASE)  # an error may be fixed by now
+    assert client.rank(BASE) is not client.rank(BASE)  # an error may be fixed by now
     assert len(engine.requests) == 6
 
 
 def test_it_ends_when_a_rule_drops_one_of_its_offers(client: Client[FakeEngine], engine: FakeEngine) -> None:
-    first = client.details(BASE)
+    first = client.rank(BASE)
     engine.dropped = {"fund_a": Reason.CAPPED}
-    second = client.details(BASE)
-    third = client.details(BASE)
+    second = client.rank(BASE)
+    third = client.rank(BASE)
 
     assert [offer.id for offer in first.offers] == ["fund_a", "fund_b"]
     assert [offer.id for offer in second.offers] == ["fund_b"]
@@ -105,11 +105,11 @@ def test_it_ends_when_a_rule_drops_one_of_its_offers(client: Client[FakeEngine],
 
 
 def test_erasing_and_a_new_policy_empty_it(client: Client[FakeEngine], engine: FakeEngine) -> None:
-    first = client.details(BASE)
+    first = client.rank(BASE)
     client.erase()
-    second = client.details(BASE)
+    second = client.rank(BASE)
     assert client.install_policy(b"policy")
-    third = client.details(BASE)
+    third = client.rank(BASE)
 
     assert second is not first
     assert third is not second
@@ -130,20 +130,20 @@ def test_an_answer_under_way_while_all_is_erased_is_not_kept(clock: SettableCloc
     erasing.start()
     assert erasing.wait(PATIENCE_S)
 
-    assert erasing.details(BASE) is not erasing.details(BASE)
+    assert erasing.rank(BASE) is not erasing.rank(BASE)
 
 
 def test_a_few_answers_are_kept(client: Client[FakeEngine], engine: FakeEngine) -> None:
     for limit in range(RESULTS_KEPT + 1):
-        client.details(BASE, limit=limit)
+        client.rank(BASE, limit=limit)
     for limit in reversed(range(RESULTS_KEPT + 1)):
-        client.details(BASE, limit=limit)
+        client.rank(BASE, limit=limit)
 
     assert RESULTS_KEPT == 16
     assert len(engine.requests) == 18  # the oldest of the 17 had to go
 
 
-def test_a_fake_decision_stands_by_what_it_dropped(engine: FakeEngine) -> None:
+def test_a_fake_decision_is_valid_while_the_same_offers_are_dropped(engine: FakeEngine) -> None:
     decision = make_decision(["fund_a", "fund_b"], dropped={"fund_a": Reason.CAPPED})
 
     assert not engine.is_still_valid(decision)

@@ -1,4 +1,4 @@
-"""A client on a real engine: what the fake engine stands for holds."""
+"""A client with a real engine."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_what_waited_is_in_the_log_with_its_own_times(small: Small, tmp_path: Pa
     client.record("view", item="fund_a", value=12.5)
     clock.now_ms += 1500
     client.record("no_such_kind", item="fund_a")
-    decision = client.details(BASE, limit=1)
+    decision = client.rank(BASE, limit=1)
     client.shown(decision)
     client.feedback(decision, "fund_b", "click")
     clock.now_ms += 1500
@@ -57,7 +57,7 @@ def test_what_waited_is_in_the_log_with_its_own_times(small: Small, tmp_path: Pa
         (NOW_MS + 1500, kind_id("click"), item_id("fund_b"), 0.0, 0),
         (NOW_MS + 3000, kind_id("convert"), item_id("fund_c"), 0.0, 0),
     ]
-    assert [code for code, _ in hook.troubles] == [ErrorCode.NOT_READY, ErrorCode.UNKNOWN_KIND]
+    assert [code for code, _ in hook.problems] == [ErrorCode.NOT_READY, ErrorCode.UNKNOWN_KIND]
     with pytest.raises(UnknownKindError):
         client.record("no_such_kind")
     client.close()
@@ -69,15 +69,13 @@ def test_the_answer_is_that_of_the_engine(small: Small, tmp_path: Path) -> None:
         assert client.wait(PATIENCE_S)
         client.record("click", item="fund_c")
         client.record("click", item="fund_c")
-        by_client = client.details(BASE, context=HOME, limit=2, weights={"click": 1.0})
+        by_client = client.rank(BASE, context=HOME, limit=2, weights={"click": 1.0})
         engine = opened(client)
         by_engine = engine.rank(BASE, context=HOME, limit=2, weights={"click": 1.0})
 
         assert by_client.error is ErrorCode.NONE
         assert by_client.offers == by_engine.offers
-        assert client.offers(BASE, context=HOME, limit=2) == tuple(
-            offer.id for offer in client.details(BASE, context=HOME, limit=2).offers
-        )
+        assert client.offers(BASE, context=HOME, limit=2) == client.rank(BASE, context=HOME, limit=2).offers
         assert len(engine.explain(by_client)) >= 2
 
 
@@ -85,18 +83,18 @@ def test_a_kept_answer_ends_when_a_cap_is_reached(small: Small, tmp_path: Path) 
     clock = SettableClock()
     with Client(lambda: small.open(tmp_path, clock), cache_s=60.0, clock=clock) as client:
         assert client.wait(PATIENCE_S)
-        first = client.details(BASE, context=HOME)
+        first = client.rank(BASE, context=HOME)
         client.record("click", item="fund_c")  # the scores change, the rules do not
-        again = client.details(BASE, context=HOME)
+        again = client.rank(BASE, context=HOME)
         for _ in range(2):  # the scene shows an offer twice an hour
             client.record("impression", item="fund_b")
-        capped = client.details(BASE, context=HOME)
+        capped = client.rank(BASE, context=HOME)
 
         assert again is first
         assert {offer.id for offer in first.offers} == {"fund_a", "fund_b", "fund_c"}
         assert {offer.id for offer in capped.offers} == {"fund_a", "fund_c"}
         assert client.erase() == 3
-        assert {offer.id for offer in client.details(BASE, context=HOME).offers} == {"fund_a", "fund_b", "fund_c"}
+        assert {offer.id for offer in client.rank(BASE, context=HOME).offers} == {"fund_a", "fund_b", "fund_c"}
 
 
 def test_an_erasure_that_waits_reaches_the_folder(small: Small, tmp_path: Path) -> None:
@@ -109,7 +107,7 @@ def test_an_erasure_that_waits_reaches_the_folder(small: Small, tmp_path: Path) 
     client.erase(items=["fund_a"])
     client.record("click", item="fund_c")
 
-    log = opened(client)._state.log.read()
+    log = internals(opened(client)).state.log.read()
     items = [item for _, _, item, _, _ in rows(log) if item]
     client.close()
 
@@ -124,13 +122,13 @@ def test_a_folder_that_another_engine_has(small: Small, tmp_path: Path) -> None:
         client.start()
         assert not client.wait(PATIENCE_S)
         assert client.state is ClientState.ERROR
-        assert client.details(BASE).detail.startswith("opening failed with 200 STATE_OWNED: ")
+        assert client.rank(BASE).detail.startswith("opening failed with 200 STATE_OWNED: ")
 
     assert opened(client).status().events == 1
     client.close()
 
 
-def test_touches_that_are_no_touches_raise_in_no_state(small: Small, tmp_path: Path) -> None:
+def test_unusable_treatments_raise_in_no_state(small: Small, tmp_path: Path) -> None:
     with Client(lambda: small.open(tmp_path, SettableClock())) as client:
         broken = [
             BaseDecision(["fund_a", "fund_b"], [2.0, 1.0], channels=[""]),
@@ -138,9 +136,9 @@ def test_touches_that_are_no_touches_raise_in_no_state(small: Small, tmp_path: P
             BaseDecision(["fund_a", "fund_b"], [2.0, 1.0], costs=[1.0]),
         ]
         fresh: Client[Engine] = Client(lambda: small.open(tmp_path, SettableClock()))
-        assert [[offer.id for offer in fresh.details(base).offers] for base in broken] == [["fund_a", "fund_b"]] * 3
+        assert [[offer.id for offer in fresh.rank(base).offers] for base in broken] == [["fund_a", "fund_b"]] * 3
         assert client.wait(PATIENCE_S)
-        answers = [client.details(base, context=HOME) for base in broken]
+        answers = [client.rank(base, context=HOME) for base in broken]
         assert [answer.error for answer in answers] == [
             ErrorCode.UNKNOWN_TREATMENT, ErrorCode.UNKNOWN_TREATMENT, ErrorCode.BAD_COSTS
         ]  # fmt: skip
@@ -154,10 +152,10 @@ def test_diagnostics_hold_nothing_of_the_user(small: Small, tmp_path: Path) -> N
         assert client.wait(PATIENCE_S)
         for item in (*OFFERS, "secret_page"):
             client.record("view", item=item, value=777.25)
-        decision = client.details(BASE, context=HOME)
+        decision = client.rank(BASE, context=HOME)
         client.shown(decision)
         client.feedback(decision, "fund_a", "dismiss")
-        client.details(BASE, context={"surface": "bedroom"})
+        client.rank(BASE, context={"surface": "bedroom"})
         found = client.diagnostics()
     dumped = json.dumps(found)
 
@@ -173,4 +171,4 @@ def test_diagnostics_hold_nothing_of_the_user(small: Small, tmp_path: Path) -> N
 def test_hooks_and_client_are_at_the_front_door() -> None:
     import edge_sdk
 
-    assert {"Client", "ClientState", "Hook", "RankRequest", "Trouble"} <= set(edge_sdk.__all__)
+    assert {"Client", "ClientState", "Hook", "RankRequest", "Problem"} <= set(edge_sdk.__all__)

@@ -1,4 +1,4 @@
-"""Hooks: their order, what they are told, and that none of them costs an answer."""
+"""Hooks: their order, their arguments, and that a failing hook changes no answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.decision.decision import Decision
 from edge_sdk.errors import ErrorCode
 from edge_sdk.testing import FakeEngine, SettableClock
-from tests.support.client_openers import PATIENCE_S, HookLedger
+from tests.support.client_openers import PATIENCE_S, HookLedger, ids
 
 BASE = BaseDecision(["fund_a", "fund_b"], [0.2, 0.1])
 
@@ -27,7 +27,7 @@ class RaisingHook(Hook):
     def after(self, request: RankRequest, decision: Decision) -> None:
         raise ValueError("secret_page")
 
-    def error(self, request: RankRequest | None, error: Problem) -> None:
+    def error(self, request: RankRequest | None, problem: Problem) -> None:
         raise ValueError("secret_page")
 
     def finally_(self, request: RankRequest) -> None:
@@ -47,7 +47,7 @@ def test_before_goes_forth_and_the_others_back() -> None:
     client.start()
     assert client.wait(PATIENCE_S)
 
-    client.details(BASE)
+    client.rank(BASE)
     engine.error = ErrorCode.MODEL_FAILED
     client.offers(BASE)
 
@@ -57,7 +57,7 @@ def test_before_goes_forth_and_the_others_back() -> None:
     ]  # fmt: skip
 
 
-def test_hooks_see_the_request_and_the_trouble() -> None:
+def test_hooks_see_the_request_and_the_problem() -> None:
     hook = HookLedger()
     client = Client(FakeEngine, hooks=[hook])
 
@@ -67,7 +67,7 @@ def test_hooks_see_the_request_and_the_trouble() -> None:
     assert request.base is BASE
     assert (request.context, request.limit) == ({"surface": "home"}, 1)
     assert (request.weights, request.attributes) == ({"click": 2.0}, {"age": 33.0})
-    assert hook.troubles == [(ErrorCode.NOT_READY, "the client is not started; call start()")]
+    assert hook.problems == [(ErrorCode.NOT_READY, "the client is not started; call start()")]
 
 
 def test_a_request_that_is_refused_ends_as_well() -> None:
@@ -75,7 +75,7 @@ def test_a_request_that_is_refused_ends_as_well() -> None:
     client = Client(FakeEngine, hooks=[hook])
 
     with pytest.raises(TypeError):
-        client.details("fund_a")  # type: ignore[arg-type]
+        client.rank("fund_a")  # type: ignore[arg-type]
     assert hook.ledger == ["before", "finally"]
 
 
@@ -88,7 +88,7 @@ def test_a_hook_that_raises_costs_nothing_but_a_line(caplog: pytest.LogCaptureFi
         assert witness.await_states(1)
         engine.disk_failures = 1
         for _ in range(3):
-            assert client.offers(BASE) == ("fund_a", "fund_b")
+            assert ids(client.offers(BASE)) == ("fund_a", "fund_b")
         engine.error = ErrorCode.BAD_LIMIT
         client.offers(BASE)
         client.close()
@@ -114,7 +114,7 @@ def test_a_disk_that_refused_is_told_once_for_each_growth() -> None:
     for failures, seconds in ((0, 0), (2, 59), (2, 1), (2, 60), (3, 60), (3, -3600)):
         engine.disk_failures = failures
         clock.advance(seconds)
-        client.details(BASE)  # looked at once a minute: `status` takes the engine's lock
+        client.rank(BASE)  # looked at once a minute: `status` takes the engine's lock
     engine.disk_failures = 4
     client.status()  # and whenever somebody asks
 
@@ -128,7 +128,7 @@ def test_a_policy_that_is_not_in_force_is_told_once() -> None:
     client.start()
     assert client.wait(PATIENCE_S)
 
-    client.details(BASE)
+    client.rank(BASE)
     client.status()
 
-    assert hook.troubles == [(ErrorCode.POLICY_INVALID, "policy.edge: caps: no kind 'buy'; make it anew")]
+    assert hook.problems == [(ErrorCode.POLICY_INVALID, "policy.edge: caps: no kind 'buy'; make it anew")]

@@ -1,4 +1,4 @@
-"""What a client logs and hands out says what to fix, and nothing of what the user did."""
+"""A client's log and diagnostics name the fix, and nothing that the user did."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def test_one_line_a_minute_for_each_code(caplog: pytest.LogCaptureFixture) -> No
     engine = FakeEngine(clock=clock)
     client = Client(lambda: engine, clock=clock)
     with caplog.at_level(logging.WARNING, "edge_sdk"):
-        client.details(BASE)
+        client.rank(BASE)
         client.start()
         assert client.wait(PATIENCE_S)
         for code in (ErrorCode.MODEL_FAILED, ErrorCode.BAD_LIMIT, ErrorCode.MODEL_FAILED, ErrorCode.NONE):
             engine.error = code
-            client.details(BASE)
+            client.rank(BASE)
         engine.error = ErrorCode.MODEL_FAILED
         for seconds in (59.999, 0.001, 1.0, -3600.0):
             clock.advance(seconds)
-            client.details(BASE)
+            client.rank(BASE)
 
     assert [record.getMessage() for record in caplog.records] == [
         "base order: 411 NOT_READY: the client is not started; call start()",
@@ -56,9 +56,11 @@ def test_one_line_a_minute_for_each_code(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_a_refused_value_is_not_repeated() -> None:
-    trouble = Problem.of(InvalidValueError("item", "secret_page"))
+    problem = Problem.of(InvalidValueError("item", "secret_page"))
 
-    assert (trouble.code, trouble.detail) == (ErrorCode.INVALID_VALUE, "a value that no event can hold")
+    assert (problem.code, problem.detail) == (
+        ErrorCode.INVALID_VALUE, "a value that no event can hold; pass str items and finite numbers"
+    )  # fmt: skip
 
 
 def test_neither_log_nor_hooks_nor_diagnostics_name_what_the_user_did(caplog: pytest.LogCaptureFixture) -> None:
@@ -76,11 +78,11 @@ def test_neither_log_nor_hooks_nor_diagnostics_name_what_the_user_did(caplog: py
         client.start()
         assert client.wait(PATIENCE_S)
         engine.disk_failures = 1
-        decision = client.details(BASE, context={"surface": "bedroom"}, attributes={"age": 88.5})
+        decision = client.rank(BASE, context={"surface": "bedroom"}, attributes={"age": 88.5})
         client.shown(decision)
         client.feedback(decision, "offer_two", "click")
         engine.error = ErrorCode.MODEL_FAILED
-        client.details(BASE)
+        client.rank(BASE)
     dumped = json.dumps(client.diagnostics())
 
     words = set(re.findall(r"\w+", dumped))
@@ -90,7 +92,7 @@ def test_neither_log_nor_hooks_nor_diagnostics_name_what_the_user_did(caplog: py
         assert private not in dumped
     for word in ("secret_page", "hidden_page", "forgotten_page", "777", "88.5", "offer_one"):
         assert word not in caplog.text
-        assert word not in str(hook.troubles)
+        assert word not in str(hook.problems)
 
 
 def test_diagnostics_of_a_client() -> None:
@@ -101,7 +103,7 @@ def test_diagnostics_of_a_client() -> None:
     )  # fmt: skip
     counts = ClientCounts(
         state=ClientState.STALE.value, open_error=None, errors={"MODEL_FAILED": 5}, cache_hits=6, hook_failures=7,
-        waiting_events=8, lost_events=9, rank_ns=[60_000, 70_000, 200_040],
+        pending_events=8, lost_events=9, rank_ns=[60_000, 70_000, 200_040],
     )  # fmt: skip
     versions = Versions("0.1.0", "3.11.7", "2.1.0", "1.20.0", "aarch64", "linux 6.1.0")
 
@@ -118,13 +120,13 @@ def test_diagnostics_of_a_client() -> None:
         },
         "client": {
             "state": "stale", "open_error": None, "errors": {"MODEL_FAILED": 5}, "cache_hits": 6, "hook_failures": 7,
-            "waiting_events": 8, "lost_events": 9, "rank_us": {"count": 3, "median": 70.0, "p95": 187.0},
+            "pending_events": 8, "lost_events": 9, "rank_us": {"count": 3, "median": 70.0, "p95": 187.0},
         },
     }  # fmt: skip
     assert diagnostics(None, versions) == {"versions": diagnostics(status, versions)["versions"]}
     assert diagnostics(None, versions, ClientCounts("not_ready", "STATE_FULL", {}, 0, 0, 0, 0, []))["client"] == {
         "state": "not_ready", "open_error": "STATE_FULL", "errors": {}, "cache_hits": 0, "hook_failures": 0,
-        "waiting_events": 0, "lost_events": 0, "rank_us": {"count": 0, "median": None, "p95": None},
+        "pending_events": 0, "lost_events": 0, "rank_us": {"count": 0, "median": None, "p95": None},
     }  # fmt: skip
 
 
@@ -141,7 +143,7 @@ def test_the_time_of_rank_is_that_of_the_last_256_decisions() -> None:
     client.start()
     assert client.wait(PATIENCE_S)
     for _ in range(300):
-        client.details(BASE)
+        client.rank(BASE)
 
     taken = client.diagnostics()["client"]["rank_us"]  # type: ignore[index,call-overload]
     assert taken["count"] == 256  # type: ignore[index,call-overload]

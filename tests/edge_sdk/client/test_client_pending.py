@@ -1,12 +1,12 @@
-"""What is recorded before the engine is open: nothing is lost, in order, with its own time."""
+"""Events recorded before the engine is open: all are written, in order, with their own times."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +22,7 @@ from edge_sdk.errors import (
     UnknownKindError,
     UnknownOutcomeError,
 )
-from edge_sdk.limits import WAITING_MAX
+from edge_sdk.limits import CLIENT_PENDING_MAX
 from edge_sdk.testing import NOON_MS, FakeEngine, FakeEvent, SettableClock, make_decision
 from tests.support.client_openers import PATIENCE_S, GatedOpener, HookLedger
 
@@ -37,24 +37,12 @@ class RefusingEngine(FakeEngine):
         self.refusals = refusals
         self.on_write: Callable[[], None] = lambda: None
 
-    def record_many(
-        self,
-        times_ms: npt.ArrayLike,
-        kinds: npt.ArrayLike,
-        items: npt.ArrayLike | None = None,
-        values: npt.ArrayLike | None = None,
-        decisions: npt.ArrayLike | None = None,
-        *,
-        kind_names: Sequence[str],
-        item_names: Sequence[str] = (),
-    ) -> int:
+    def record_many(self, *columns: Any, **named: Any) -> int:
         self.on_write()
         if self.refusals:
             self.refusals -= 1
             raise StateUnusableError(Path("state"), "no space left")
-        return super().record_many(
-            times_ms, kinds, items, values, decisions, kind_names=kind_names, item_names=item_names
-        )
+        return super().record_many(*columns, **named)
 
 
 def counted(client: Client[FakeEngine], what: str) -> object:
@@ -75,7 +63,7 @@ def test_what_was_recorded_before_is_written_before_what_comes_after() -> None:
     client.record("view", item="fund_a", value=1200.0)
     clock.advance(1.5)
     client.record("view")
-    decision = client.details(BASE)
+    decision = client.rank(BASE)
     client.shown(decision, count=2)
     clock.advance(-2.0)  # a clock set back: the order is that of the calls
     client.feedback(decision, "fund_b", "click", value=2.0)
@@ -100,20 +88,20 @@ def test_each_channel_is_shown_by_its_own_kind() -> None:
         ["fund_a", "fund_b", "fund_c"], [3.0, 2.0, 1.0], channels=["sms", "", "push"], costs=[0.5, 0.0, 0.1]
     )
 
-    client.shown(client.details(base))
+    client.shown(client.rank(base))
     open_now(client)
 
     assert [(event.kind, event.item, event.value) for event in engine.events] == [
         ("sms_sent", "fund_a", 0.5), ("impression", "fund_b", 0.0)
     ]  # fmt: skip
-    assert [code for code, _ in hook.troubles] == [ErrorCode.NOT_READY, ErrorCode.UNKNOWN_OUTCOME]
+    assert [code for code, _ in hook.problems] == [ErrorCode.NOT_READY, ErrorCode.UNKNOWN_OUTCOME]
     assert counted(client, "lost_events") == 1
 
 
 def test_asking_records_nothing() -> None:
     engine = FakeEngine()
     client = Client(lambda: engine)
-    client.details(BASE)
+    client.rank(BASE)
     open_now(client)
     client.offers(BASE)
 
@@ -131,7 +119,7 @@ def test_a_word_that_the_scene_does_not_know_costs_no_other_event() -> None:
     open_now(client)
 
     assert [event.item for event in engine.events] == ["fund_a", "fund_c"]
-    assert hook.troubles == [
+    assert hook.problems == [
         (
             ErrorCode.UNKNOWN_KIND,
             "kind 'vieuw' is not in the scene; use one of view, click, impression, dismiss, convert, "
@@ -171,18 +159,18 @@ def test_what_does_not_fit_is_counted_and_told() -> None:
     engine, hook = FakeEngine(), HookLedger()
     client = Client(lambda: engine, hooks=[hook], clock=SettableClock())
 
-    for number in range(WAITING_MAX + 3):
+    for number in range(CLIENT_PENDING_MAX + 3):
         client.record("view", value=float(number))
-    told = list(hook.troubles)
+    told = list(hook.problems)
     open_now(client)
 
-    assert WAITING_MAX == 4096
+    assert CLIENT_PENDING_MAX == 4096
     assert told == [  # once a minute, not once an event
         (ErrorCode.NOT_READY, "too many events wait for the engine; call start(), or fix what client.error says")
     ]
     assert [event.value for event in engine.events] == [float(number) for number in range(4096)]
     assert counted(client, "lost_events") == 3
-    assert counted(client, "waiting_events") == 0
+    assert counted(client, "pending_events") == 0
 
 
 def test_a_disk_that_refuses_leaves_them_waiting_for_the_next_start() -> None:
@@ -195,7 +183,7 @@ def test_a_disk_that_refuses_leaves_them_waiting_for_the_next_start() -> None:
     client.start()
     assert not client.wait(PATIENCE_S)
     assert client.state is ClientState.ERROR
-    assert counted(client, "waiting_events") == 2
+    assert counted(client, "pending_events") == 2
     assert engine.closed
     engine.closed = False  # as another opening would
     open_now(client)
@@ -235,9 +223,9 @@ def test_events_left_at_closing_are_told() -> None:
     client.record("view")
 
     assert counted(client, "lost_events") == 2
-    assert hook.troubles[0] == (ErrorCode.NOT_READY, "the client is closed and records nothing; make a new one")
-    assert hook.troubles[1] == (
-        ErrorCode.NOT_READY, "an erasure that waited was not carried out; erase again when an engine is open"
+    assert hook.problems[0] == (ErrorCode.NOT_READY, "the client is closed and records nothing; make a new one")
+    assert hook.problems[1] == (
+        ErrorCode.NOT_READY, "a pending erasure was not carried out; erase again when an engine is open"
     )  # fmt: skip
 
 
@@ -251,10 +239,10 @@ def test_an_engine_that_cannot_write_any_more_is_told_not_raised() -> None:
     open_now(client)
 
     client.record("view")
-    client.shown(client.details(BASE), count=1)
-    client.feedback(client.details(BASE), "fund_a", "click")
+    client.shown(client.rank(BASE), count=1)
+    client.feedback(client.rank(BASE), "fund_a", "click")
 
-    assert hook.troubles == [
+    assert hook.problems == [
         (ErrorCode.STATE_FULL, "events.log: no room for 4096 bytes; free space, or open with a smaller log_bytes")
     ]
     assert counted(client, "lost_events") == 3
@@ -270,7 +258,7 @@ def test_erasing_everything_forgets_what_waits_at_once_and_what_is_stored_when_i
     client.record("view", item="fund_a")
 
     assert client.erase() is None
-    assert counted(client, "waiting_events") == 0
+    assert counted(client, "pending_events") == 0
     client.record("view", item="fund_b")
     open_now(client)
 
@@ -400,7 +388,7 @@ def test_every_event_is_written_or_counted_while_the_client_closes() -> None:
         try:
             for _ in range(500):
                 client.record("view")
-                client.details(BASE)
+                client.rank(BASE)
         except BaseException as problem:
             raised.append(problem)
 

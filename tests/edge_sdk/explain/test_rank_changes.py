@@ -34,7 +34,7 @@ def decision(stages: Stages, standing: I64, drawn: I64, dropped: I64 | None, err
         policy_version=0,
         error=error,
         detail="",
-        base=BaseDecision(names, stages.base),
+        base=BaseDecision(tuple(names), stages.base),
         retry_at_ms=None,
         trace=Trace(
             result=PolicyResult(

@@ -1,4 +1,4 @@
-"""What embedders test with stands behind the real interface."""
+"""The test helpers for embedders have the interface of the real engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_sdk.testing import NOON_MS, FakeEngine, FakeEvent, SettableClock, make
 
 
 @pytest.mark.parametrize("name", sorted(name for name in vars(Engine) if not name.startswith("_") and name != "open"))
-def test_a_fake_engine_has_the_doors_of_an_engine(name: str) -> None:
+def test_a_fake_engine_has_the_interface_of_an_engine(name: str) -> None:
     real, fake = inspect.getattr_static(Engine, name), getattr(FakeEngine, name, None)
 
     if isinstance(real, property):
@@ -27,7 +27,7 @@ def test_a_fake_engine_has_the_doors_of_an_engine(name: str) -> None:
         }
 
 
-def test_a_clock_stands_still_until_it_is_set() -> None:
+def test_a_settable_clock_only_moves_when_it_is_set() -> None:
     clock = SettableClock()
     clock.advance(0.25)
 
@@ -50,7 +50,7 @@ def test_a_made_decision() -> None:
     assert failed.offers[0].reasons is Reason.BASE_ORDER
 
 
-def test_a_fake_engine_remembers_what_it_was_told() -> None:
+def test_a_fake_engine_stores_the_calls_it_got() -> None:
     clock = SettableClock()
     with FakeEngine(clock=clock) as engine:
         decision = engine.rank(BaseDecision(["a", "b"], [2.0, 1.0]), context={"surface": "home"}, limit=1)
@@ -60,7 +60,7 @@ def test_a_fake_engine_remembers_what_it_was_told() -> None:
         engine.record("view", item="page")
         engine.record_many([5, 6], [1, 0], kind_names=["view", "click"])
         assert engine.explain(decision) == ()
-        engine.sync()
+        engine.storage.sync()
         status = engine.status()
 
     assert engine.requests[0].context == {"surface": "home"}
@@ -98,6 +98,48 @@ def test_a_fake_engine_refuses_what_an_engine_refuses() -> None:
     with pytest.raises(RuntimeError, match="the engine is closed"):
         engine.rank(BaseDecision(["a"], [1.0]))
     assert engine.events == []
+
+
+def test_one_string_is_no_list_of_names() -> None:
+    engine = FakeEngine()
+    engine.record("view", item="a")
+
+    with pytest.raises(TypeError, match=r"kinds is one string; pass a list of names: kinds=\['view'\]"):
+        FakeEngine(kinds="view")
+    with pytest.raises(TypeError, match=r"offers is one string; pass a list of names: offers=\['abc'\]"):
+        make_decision("abc")
+    with pytest.raises(InvalidValueError, match="kind_names='view'"):
+        engine.record_many([1], [0], kind_names="view")
+    with pytest.raises(InvalidValueError, match="item_names='ab'"):
+        engine.record_many([1], [0], [1], kind_names=["view"], item_names="ab")
+    with pytest.raises(InvalidValueError, match="items='a'"):
+        engine.erase(items="a")
+    with pytest.raises(InvalidValueError, match="kinds='view'"):
+        engine.erase(kinds="view")
+    assert [event.item for event in engine.events] == ["a"]
+
+
+def test_the_storage_of_a_fake_engine_does_nothing_until_it_is_closed() -> None:
+    engine = FakeEngine()
+    storage = engine.storage
+    storage.resize(4096)
+    storage.rotate_key(None)
+    storage.sync()
+    assert engine.status().events == 0
+    engine.close()
+    for call in (storage.sync, lambda: storage.resize(4096), lambda: storage.rotate_key(bytes(16))):
+        with pytest.raises(RuntimeError, match="the engine is closed"):
+            call()
+
+
+def test_a_candidate_in_two_channels_stays_valid() -> None:
+    engine = FakeEngine()
+    decision = engine.rank(BaseDecision(["a", "b", "a"], [3.0, 2.0, 1.0], channels=["sms", "", ""]))
+
+    assert [offer.reasons for offer in decision.dropped] == [Reason.OTHER_TREATMENT]
+    assert engine.is_still_valid(decision)
+    engine.dropped = {"b": Reason.QUIET}
+    assert not engine.is_still_valid(decision)
 
 
 def test_a_fake_engine_erases_the_events_that_fit_all_that_is_given() -> None:

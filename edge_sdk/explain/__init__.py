@@ -1,0 +1,1 @@
+"""Explanations: contributions to scores, rank changes and suppressions, in numbers and in words."""

@@ -95,7 +95,7 @@ OF_THE_ENGINE = {
     "format format.generated format.generated.edge_generated",
     "state": "durability folder lock policy_file recovery retention snapshot snapshot_store snapshot_tables",
     "decision": "candidate_cache decision evidence maker request",
-    "engine": "engine",
+    "engine": "access engine opening storage",
 }
 FOREIGN_OF_THE_ENGINE = frozenset(
     {"flatbuffers", "numpy", "dataclasses", "copy", "threading", "fcntl", "mmap", "zlib", "bisect", "_bisect"}

@@ -167,7 +167,7 @@ def test_what_a_smaller_log_has_no_room_for_leaves_no_trace(small: Small, tmp_pa
         record_secrets(engine, "click")
         others(engine, clock, 300)
         assert on_disk(tmp_path) == IN_LOG
-        engine.resize(log_bytes)
+        engine.storage.resize(log_bytes)
         assert on_disk(tmp_path) == set()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["events.log", "memory.bin", "owner.lock"]
     assert on_disk(tmp_path) == set()
@@ -179,7 +179,7 @@ def test_of_a_plain_log_encrypted_later_no_plain_trace_is_left(small: Small, tmp
         record_secrets(engine, "convert")
     assert on_disk(tmp_path) == IN_LOG | {"time in milliseconds"}
     with small.open(tmp_path, clock) as engine:
-        engine.rotate_storage_key(bytes(range(32)))
+        engine.storage.rotate_key(bytes(range(32)))
         assert on_disk(tmp_path) == set()
         record_secrets(engine, "convert")
         assert engine.status().events == 4

@@ -82,7 +82,7 @@ def test_what_was_erased_might_never_have_been_recorded(
         engine.close()
         engine = subject.open(folder, clock, storage_key=storage_key)
         found += [state(engine)]
-        engine.resize(9000)
+        engine.storage.resize(9000)
         found += [state(engine), explained(engine)]
         engine.close()
         seen.append(found)

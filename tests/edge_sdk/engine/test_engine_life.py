@@ -32,10 +32,10 @@ def test_a_closed_engine_says_so(engine: Engine, base: BaseDecision) -> None:
         lambda: engine.feedback(decision, "fund_a", "click"),
         lambda: engine.explain(decision),
         engine.erase,
-        engine.sync,
+        engine.storage.sync,
         lambda: engine.record_many([1], [0], kind_names=["click"]),
-        lambda: engine.resize(8192),
-        lambda: engine.rotate_storage_key(bytes(16)),
+        lambda: engine.storage.resize(8192),
+        lambda: engine.storage.rotate_key(bytes(16)),
     ]
     for call in calls:
         with pytest.raises(RuntimeError, match="the engine is closed; open a new one"):

@@ -167,12 +167,12 @@ class Life(RuleBasedStateMachine):
 
     @rule(log_bytes=st.sampled_from(SIZES))
     def resize(self, log_bytes: int) -> None:
-        self.engine.resize(log_bytes)
+        self.engine.storage.resize(log_bytes)
         self.model.resize((log_bytes - 64) // (32 if self.key is None else 64))
 
     @rule(key=st.sampled_from(KEYS))
     def rotate(self, key: bytes | None) -> None:
-        self.engine.rotate_storage_key(key)
+        self.engine.storage.rotate_key(key)
         self.key = key
         self.model.resize(max(self.model.capacity, 126 if key is None else 63))
 

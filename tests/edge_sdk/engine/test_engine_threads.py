@@ -67,12 +67,12 @@ def bystanders(engine: Engine) -> list[Callable[[], None]]:
     def look() -> None:
         for _ in range(200):
             assert engine.status().damaged == 0
-            engine.sync()
+            engine.storage.sync()
 
     def replace() -> None:
         for number in range(6):
-            engine.resize((1 << 17) + 4096 * number)
-            engine.rotate_storage_key((None, bytes(16))[number % 2])
+            engine.storage.resize((1 << 17) + 4096 * number)
+            engine.storage.rotate_key((None, bytes(16))[number % 2])
 
     return [decide, look, replace]
 
@@ -156,7 +156,7 @@ def test_closing_while_others_are_at_work(small: Small, clock: SettableClock, tm
         until_closed(lambda: acknowledged.append(closing.record("note")))
 
     def sync() -> None:
-        until_closed(closing.sync)
+        until_closed(closing.storage.sync)
 
     def close() -> None:
         for _ in range(50):

@@ -415,6 +415,8 @@ class Engine:
         item_ids = None if items is None else frozenset(map(id_of, listed("items", items)))
         kind_ids = None if kinds is None else frozenset(map(self._kind_id, listed("kinds", kinds)))
         with self._access:
+            if item_ids == frozenset() or kind_ids == frozenset():
+                return 0  # no event fits: earlier decisions can still be explained
             self._item_ids, self._unknown_ids = {"": 0}, set()
             self._maker.forget()
             if before is None and item_ids is None and kind_ids is None:

@@ -57,7 +57,7 @@ class ExplainingPlayer(Player):
         self.sentences: list[str] = []
 
     def _stated(self, decision: Decision) -> dict[str, Any]:
-        if decision.trace is not None:
+        if decision.trace.evidence is not None:
             self.sentences += [explanation.text("zh") for explanation in self._engine.explain(decision)]
         return super()._stated(decision)
 

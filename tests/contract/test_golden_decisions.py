@@ -78,7 +78,7 @@ def test_this_runtime_decides_as_the_file_states(name: str, tmp_path: Path) -> N
         # The probabilities are functions of the scores: from the file's own scores they are nearly bits.
         final = np.array(expected["scores"]["final"], np.float32)
         draw = decision.trace.result.draw._replace(scores=final)
-        np.testing.assert_allclose(draw.first_propensity(), expected["first_propensity"], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(draw.first_propensity(), expected["propensity"], rtol=0, atol=1e-9)
         np.testing.assert_allclose(draw.inclusion(decision.trace.limit), expected["inclusion"], rtol=0, atol=1e-9)
 
     assert player.close() == scenario["log"]
@@ -206,7 +206,10 @@ def test_places_nearer_than_the_gap_are_not_compared() -> None:
     assert comparable(stated) == [True, True, False, False]
     other = {**stated, "eligible_order": [0, 3, 1, 2]}
     assert decision_differences(stated, other) == []
-    assert decision_differences(stated, {**stated, "eligible_order": [3, 0, 2, 1]}) == ["standing[0]", "standing[1]"]
+    assert decision_differences(stated, {**stated, "eligible_order": [3, 0, 2, 1]}) == [
+        "eligible_order[0]",
+        "eligible_order[1]",
+    ]
 
     assert comparable({**stated, "keys": [0, 0.00005, 1, 2]}) == [False, True, True, False]
     assert comparable({**stated, "scores": {**scores, "base": scores["adjusted"]}}) == [True] * 4

@@ -78,7 +78,7 @@ def test_this_runtime_decides_as_the_file_states(name: str, tmp_path: Path) -> N
         # The probabilities are functions of the scores: from the file's own scores they are nearly bits.
         final = np.array(expected["scores"]["final"], np.float32)
         draw = decision.trace.result.draw._replace(scores=final)
-        np.testing.assert_allclose(draw.first_propensity(), expected["first_propensity"], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(draw.first_propensity(), expected["propensity"], rtol=0, atol=1e-9)
         np.testing.assert_allclose(draw.inclusion(decision.trace.limit), expected["inclusion"], rtol=0, atol=1e-9)
 
     assert player.close() == scenario["log"]

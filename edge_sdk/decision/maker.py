@@ -58,7 +58,7 @@ class _Scored(NamedTuple):
 
 
 class DecisionMaker:
-    """Makes the decisions of one bundle. Not thread-safe: the engine serialises, as the session's buffers are shared."""
+    """Makes the decisions of one bundle. Not thread-safe: the engine serialises, as session buffers are shared."""
 
     def __init__(self, bundle: Bundle, session: ModelSession, evidence: EvidenceStore) -> None:
         """Compiles the bundle's policy.

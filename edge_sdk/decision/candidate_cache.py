@@ -1,4 +1,4 @@
-"""Cached candidate sets: what decisions about the same base decision share."""
+"""Cached candidate sets: everything that decisions about the same base decision share."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class CachedCandidates:
     __slots__ = ("_evaluated", "_policy", "_weighted", "candidates")
 
     def __init__(self, candidates: CandidateSet, policy: CompiledPolicy) -> None:
-        """Nothing evaluated yet."""
+        """Starts without an evaluation."""
         self.candidates, self._policy = candidates, policy
         self._evaluated: dict[TargetingContext, EvaluatedRules] = {}
         self._weighted: dict[int, tuple[F32, I64]] = {}
 
     def evaluated(self, memory: Memory, context: TargetingContext, now_ms: int) -> EvaluatedRules:
-        """Returns the rules evaluated in this context; anew only when something that they read has changed."""
+        """Returns the rules evaluated in this context; evaluates them again only when an input has changed."""
         policy = self._policy
         versions = tuple([memory.machines.version(index, now_ms) for index in policy.target_machines])
         known = self._evaluated.get(context)
@@ -49,7 +49,7 @@ class CachedCandidates:
         return known
 
     def weighted_by(self, weights: F32) -> tuple[F32, I64]:
-        """Returns base scores (C,) and base order under a policy's weights, which live as long as the policy does."""
+        """Returns base scores (C,) and base order under weights that live as long as the policy."""
         known = self._weighted.get(id(weights))
         if known is None:
             with np.errstate(over="ignore", invalid="ignore"):
@@ -62,15 +62,17 @@ class CandidateCache:
     """The candidate sets of the newest base decisions, found by the identity of the base decision."""
 
     def __init__(self, layout: MemoryLayout, policy: CompiledPolicy) -> None:
-        """Empty; for one policy over one layout."""
+        """Starts empty; for one policy over one layout."""
         self._layout, self._policy = layout, policy
         self._by_base: dict[int, CachedCandidates] = {}
-        self._row_of: dict[str, int] = {}  # offers met so far: a new base decision need not hash their names again
+        self._row_of: dict[
+            str, int
+        ] = {}  # row by offer name, so that a new base decision does not hash known names again
 
     def of(self, base: BaseDecision) -> CachedCandidates:
         """Returns the candidate set of a base decision."""
         cached = self._by_base.get(id(base))
-        if cached is None:  # the candidate set keeps the base alive, so its id cannot come to mean another
+        if cached is None:  # the candidate set refers to the base, so its id is not reused
             if len(self._by_base) >= PREPARED_BASES:
                 del self._by_base[next(iter(self._by_base))]
             candidates = CandidateSet.of(base, self._layout, self._policy, self._row_of)
@@ -78,6 +80,6 @@ class CandidateCache:
         return cached
 
     def clear(self) -> None:
-        """Forgets all candidate sets and the names of their offers."""
+        """Drops all candidate sets and the names of their offers."""
         self._by_base.clear()
         self._row_of.clear()

@@ -1,4 +1,4 @@
-"""The answer of `Engine.rank`. What a person reads of it is made when it is first asked for."""
+"""The decision that `Engine.rank` returns. Offers, reasons and probabilities are computed at their first access."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class RankedOffer(NamedTuple):
     """One offer of a decision."""
 
     id: str
-    score: float  # logit after all steps; NaN when the base logits were unusable
+    score: float  # logit after all steps; NaN where the base logits are unusable
     place: int  # 1 = first; 0 = a rule suppressed it
-    base_place: int  # its place in the base order of all candidates, 1 = first
+    base_place: int  # place in the base order of all candidates, 1 = first
     reasons: Reason
     channel: str = ""  # "" = in the app
     variant: str = ""  # wording; "" = the offer's own
 
 
 class Trace(NamedTuple):
-    """How a decision came about: for this project's own rooms, ports and evaluations. Not a stable interface."""
+    """Internals of a decision: for this project's own modules, ports and evaluations. Not a stable interface."""
 
     result: PolicyResult
     base_order: I64  # (C,) candidate indices by the fused base logits
@@ -39,57 +39,58 @@ class Trace(NamedTuple):
     known: Mask | None  # (C,) whether the bundle knows each candidate; None = all
     limit: int | None
     weight_rule: str = ""  # name of the rule that set the weights; "" = none
-    model_weight: float = 1.0  # how much the model's adjustment counted, 0 to 1
-    evidence: Evidence | None = None  # None when the answer is the bare base order
+    model_weight: float = 1.0  # weight of the model's adjustment, 0 to 1
+    evidence: Evidence | None = None  # None where the decision is only the base order
 
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """An answer of `Engine.rank`: always there, with `error` set when it is the bare base order.
+    """A decision of `Engine.rank`. With `error` set it is only the base order; `rank` never fails without a decision.
 
-    Arrays run over the candidates as they were given to `rank`.
+    Arrays are indexed by the candidates in the order passed to `rank`. A decision refers to the evidence that
+    `Engine.explain` reads.
     """
 
     id: int
-    time_ms: int  # the clock's answer, milliseconds since 1970-01-01 UTC
+    time_ms: int  # when it was made, milliseconds since 1970-01-01 UTC
     scene: str
     model_version: str
     policy_version: int
     error: ErrorCode
-    detail: str  # what to fix; empty without an error
+    detail: str  # how to fix the error; empty without an error
     base: BaseDecision
-    retry_at_ms: int | None  # where no offer is eligible: when to ask again; None = not known
+    retry_at_ms: int | None  # where no offer is eligible: when to rank again; None = not known
     trace: Trace
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """Names of the offers, as given; an offer may be there with several channels or variants."""
+        """Returns the offers as passed; an offer may be listed with several channels or variants."""
         return self.base.offers
 
     @property
     def scores(self) -> F32:
-        """(C,) after all steps."""
+        """Returns the scores after all steps, (C,)."""
         return self.trace.result.stages.final
 
     @property
     def base_order(self) -> I64:
-        """(C,) candidate indices in the base order."""
+        """Returns the candidate indices in the base order, (C,)."""
         return self.trace.base_order
 
     @property
     def order(self) -> I64:
-        """Candidate indices of the offers to show, best first, at most `limit`."""
+        """Returns the candidate indices of the offers to show, best first, at most `limit`."""
         eligible, limit = self.trace.result.eligible_order, self.trace.limit
         return eligible if limit is None else eligible[: max(0, limit)]
 
     @property
     def is_empty(self) -> bool:
-        """Nothing is to be shown; `retry_at_ms` says when to ask again."""
+        """Returns whether no offer is eligible; `retry_at_ms` is when to rank again."""
         return len(self.trace.result.eligible_order) == 0
 
     @cached_property
     def offers(self) -> tuple[RankedOffer, ...]:
-        """The offers to show, best first."""
+        """Returns the offers to show, best first."""
         shown = self.order
         reasons = self._event_reasons(shown)
         bits = self._policy_bits()
@@ -99,7 +100,7 @@ class Decision:
 
     @cached_property
     def dropped(self) -> tuple[RankedOffer, ...]:
-        """The candidates that a rule suppressed (place 0), in base order; their reasons say which."""
+        """Returns the candidates that rules suppress (place 0), in base order, with their reasons."""
         dropped_bits = self.trace.result.dropped_bits
         if dropped_bits is None:
             return ()
@@ -110,22 +111,25 @@ class Decision:
 
     @cached_property
     def propensity(self) -> F64:
-        """(C,) the probability of each candidate to be first, before the draw; they sum to 1 where any is eligible."""
+        """Returns the probability of each candidate to be first, before the draw, (C,).
+
+        The sum is 1 where any candidate is eligible.
+        """
         return self.trace.result.draw.first_propensity()
 
     @cached_property
     def inclusion(self) -> F64:
-        """(C,) the probability of each candidate to be on the slate (within `limit`), before the draw."""
+        """Returns the probability of each candidate to be on the slate (within `limit`), before the draw, (C,)."""
         return self.trace.result.draw.inclusion(self.trace.limit)
 
     @cached_property
     def policy_bits(self) -> I64:
-        """(C,) reason bits of what the policy did to each candidate's score or place."""
+        """Returns reason bits of how the policy changed each candidate's score or place, (C,)."""
         bits = self._policy_bits()
         return np.zeros(len(self.candidates), np.int64) if bits is None else bits
 
     def _policy_bits(self) -> I64 | None:
-        """None = the policy did nothing: mostly."""
+        """Returns `policy_bits`; None = the policy changed nothing, as in most decisions."""
         (stages, _, _, _, pinned, draw), model_weight = self.trace.result, self.trace.model_weight
         is_drawn = draw.order is not draw.slate.best_first
         if self.error or (stages.final is stages.model and model_weight == 1.0 and not is_drawn and not pinned):
@@ -152,8 +156,8 @@ class Decision:
     def _event_reasons(self, shown: I64) -> list[int]:
         """Returns how the user's events moved each of these eligible candidates (S,), among all that are eligible.
 
-        This is the step "events" of an explanation (`explain/rank_changes.py`): from the base order to the order of the
-        model's scores.
+        The reason agrees with the step "events" of the explanation (`explain/rank_changes.py`): from the base order to
+        the order of the model's scores.
         """
         if self.error:
             return [_BASE_ORDER] * len(shown)
@@ -164,8 +168,8 @@ class Decision:
             mask[eligible] = True
             before, after = before[mask[before]], after[mask[after]]
         return [
-            _KEPT if now == then else _RAISED if now < then else _LOWERED
-            for now, then in zip(
+            _KEPT if now == earlier else _RAISED if now < earlier else _LOWERED
+            for now, earlier in zip(
                 _places(after, shown, len(stages.model)), _places(before, shown, len(stages.model)), strict=True
             )
         ]
@@ -194,24 +198,24 @@ class Decision:
         return tuple([_as_tuple(RankedOffer, row) for row in rows])
 
 
-# Plain integers, and each combination made once: enum arithmetic costs 2 µs a step.
+# Plain integers, and each combination is made once: enum arithmetic takes 2 µs a step.
 _BASE_ORDER, _UNKNOWN_OFFER = int(Reason.BASE_ORDER), int(Reason.UNKNOWN_OFFER)
 _RAISED, _LOWERED, _KEPT = int(Reason.RAISED), int(Reason.LOWERED), int(Reason.KEPT)
 _TOO_FEW_EVENTS, _BOUNDED = int(Reason.TOO_FEW_EVENTS), int(Reason.BOUNDED)
 _BOOSTED, _PRICED, _DIVERSIFIED = int(Reason.BOOSTED), int(Reason.PRICED), int(Reason.DIVERSIFIED)
 _PINNED, _EXPLORED = int(Reason.PINNED), int(Reason.EXPLORED)
 _as_reason = cache(Reason)
-_as_tuple = tuple.__new__  # 50 offers take 4 µs less than by the named tuple's own constructor, 5% of their decision
+_as_tuple = tuple.__new__  # for 50 offers 4 µs less than the named tuple's constructor, 5% of a decision
 
 
 def _places(order: I64, of: I64, count: int) -> list[int]:
-    """Returns the place (0 = first) of some candidates in an order that has them all; `count`: of all candidates."""
+    """Returns the place (0 = first) of each candidate `of` in an order; `count`: number of all candidates."""
     if len(order) == count:
-        places: list[int] = order.argsort().take(of).tolist()
-        return places
-    table = np.zeros(count, np.int64)
-    table[order] = np.arange(len(order))
-    places = table.take(of).tolist()
+        place_of = order.argsort()
+    else:
+        place_of = np.zeros(count, np.int64)
+        place_of[order] = np.arange(len(order))
+    places: list[int] = place_of.take(of).tolist()
     return places
 
 

@@ -1,7 +1,8 @@
-"""Evidence: what a decision was made from, kept so that the decision can be explained at any later time.
+"""Evidence: the inputs of a decision, kept so that the decision can be explained at any later time.
 
-A decision refers to its evidence; the engine refers to it weakly. So evidence lives as long as the app keeps the
-decision, whatever is recorded, expires or is installed meanwhile, and one `erase` overwrites all of it.
+A decision refers to its evidence, and the engine refers to the evidence weakly. So evidence lives as long as the app
+keeps the decision: later events, expired events, a wrapped log and a new policy do not change it. An `erase` overwrites
+all evidence.
 """
 
 from __future__ import annotations
@@ -17,12 +18,20 @@ from edge_sdk.types import F32, I64
 
 
 class Evidence:
-    """What the model and the rules read for one decision."""
+    """Everything that the model and the rules read for one decision."""
 
     __slots__ = (
-        "__weakref__", "counters", "free_at_ms", "given", "inputs", "is_gone", "one_hot", "user_states", "weights",
+        "__weakref__",
+        "counters",
+        "free_at_ms",
+        "given",
+        "inputs",
+        "is_gone",
+        "one_hot",
+        "user_states",
+        "weights",
         "window",
-    )  # fmt: skip
+    )
 
     def __init__(
         self,
@@ -36,24 +45,24 @@ class Evidence:
         user_states: UserStates,
         free_at_ms: I64 | None,
     ) -> None:
-        """Refers to what never changes, and to copies of what later events change.
+        """Refers to immutable inputs, and to copies of everything that later events change.
 
         Args:
-            inputs: of the policy. Its memory goes on: nothing here reads it.
-            given: value index of each context field as the app gave it; -1 = not given.
-            window: a copy of the events.
-            counters: (C, F), a copy.
-            one_hot: (X,) of the context.
-            weights: (K,) of the objectives.
+            inputs: of the policy. Later events change their memory, so an explanation does not read it.
+            given: value index of each context field that the app passed; -1 = not passed.
+            window: a copy of the window's events.
+            counters: (C, F), a copy of the counters.
+            one_hot: (X,), the context as the model reads it.
+            weights: (K,), one for each objective.
             user_states: `Machines.user_states`.
-            free_at_ms: (R, C) `CapCounts.free_times`; None = no cap suppressed anything.
+            free_at_ms: (R, C) `CapCounts.free_times`; None = no cap suppressed a candidate.
         """
         self.inputs, self.given, self.window, self.counters = inputs, given, window, counters
         self.one_hot, self.weights, self.user_states, self.free_at_ms = one_hot, weights, user_states, free_at_ms
         self.is_gone = False
 
     def erase(self) -> None:
-        """Overwrites everything that came from the user, also for decisions that the app still holds."""
+        """Overwrites everything that came from the user, also for decisions that the app keeps."""
         self.window.erase()
         for array in (self.counters, self.one_hot, self.free_at_ms):
             if array is not None:
@@ -64,7 +73,7 @@ class Evidence:
         self.release()
 
     def release(self) -> None:
-        """Drops everything: the decision can no longer be explained."""
+        """Drops all evidence: the decision can no longer be explained."""
         self.is_gone, self.user_states, self.given, self.free_at_ms = True, (), (), None
         del self.inputs, self.window, self.counters, self.one_hot, self.weights
 
@@ -73,14 +82,14 @@ class EvidenceStore:
     """The evidence of one engine's decisions: weakly referenced, bounded in number."""
 
     def __init__(self) -> None:
-        """No evidence."""
+        """Starts without evidence."""
         self._oldest_first: deque[weakref.ref[Evidence]] = deque()
         self._window: WindowCopy | None = None
 
     def add(self, evidence: Evidence) -> None:
-        """Adds the evidence of a new decision; releases the oldest where the app holds too many decisions."""
+        """Adds the evidence of a new decision; releases the oldest where the app keeps too many decisions."""
         if len(self._oldest_first) >= EXPLAINABLE_DECISIONS:
-            self._make_room()
+            self._remove_oldest()
         self._oldest_first.append(weakref.ref(evidence))
 
     def window(self, window: Window) -> WindowCopy:
@@ -102,11 +111,11 @@ class EvidenceStore:
             self._window = None
 
     def owns(self, evidence: Evidence) -> bool:
-        """Returns whether a decision of this engine was made from this evidence."""
+        """Returns whether this evidence is of a decision of this engine and not erased."""
         return any(reference() is evidence for reference in self._oldest_first)
 
-    def _make_room(self) -> None:
-        """Forgets evidence that no decision refers to any more; without any, releases the oldest."""
+    def _remove_oldest(self) -> None:
+        """Drops references to evidence without a decision; releases the oldest evidence where there are none."""
         alive = [reference for reference in self._oldest_first if reference() is not None]
         if len(alive) >= EXPLAINABLE_DECISIONS:
             oldest = alive.pop(0)()

@@ -1,4 +1,4 @@
-"""The fallback decision: the cloud's order as it came, where no engine answers."""
+"""The fallback decision: the cloud's order unchanged, where no engine can decide."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def fallback_decision(
 ) -> Decision:
     """Returns the base order as a decision.
 
-    With one logit an offer the order is theirs, as the engine's base order is. With one an objective it is the order
-    of the list: only a bundle has the weights that make one score of them. Without a bundle only one rule
-    applies: an offer is listed once, in its first treatment (channel and wording).
+    With one logit for each offer the offers are ordered by logit, as in the engine's base order. With one logit for
+    each objective they keep the order of the list, because only a bundle has the weights to fuse them. Without a bundle
+    only one rule applies: an offer is listed once, in its first treatment (channel and wording).
 
     Args:
         base: the cloud's ranking.
-        error: why no engine answered.
-        detail: what to fix.
-        limit: at most so many offers; what is no whole number counts as None.
+        error: why no engine decided.
+        detail: how to fix the error.
+        limit: at most so many offers; a value that is not a whole number counts as None.
         time_ms: milliseconds since 1970.
-        number: the decision's id; 0 = none.
-        scene: of the bundle, if there is one.
+        number: id of the decision; 0 = none.
+        scene: name of the bundle's scene, if there is a bundle.
         model_version: of the bundle.
         policy_version: of the policy.
-        dropped_bits: (C,) why an offer is suppressed, 0 = eligible; None = by the rule above.
+        dropped_bits: (C,) reason bits of suppressed candidates, 0 = eligible; None = by the rule above.
     """
     scores, order = _scored(base)
     bits = _other_treatments(base, order) if dropped_bits is None else dropped_bits
@@ -73,7 +73,7 @@ def fallback_decision(
 
 
 def _scored(base: BaseDecision) -> tuple[F32, I64]:
-    """(C,) scores, NaN where there is no single usable logit each, and the order."""
+    """Returns scores (C,), NaN where the offers do not have one usable logit each, and the order."""
     count = len(base.offers)
     if base.logits.shape == (count,) and bool(np.isfinite(base.logits).all()):
         return base.logits, by_score(base.logits)
@@ -81,17 +81,17 @@ def _scored(base: BaseDecision) -> tuple[F32, I64]:
 
 
 def _costs(base: BaseDecision) -> F32:
-    """(C,) as the cloud gave them, if they are numbers; the bundle's are not known here."""
+    """Returns the cloud's costs (C,) if they are numbers, else zeros; the bundle's costs are not known here."""
     count = len(base.offers)
     usable = base.costs is not None and base.costs.shape == (count,) and bool(np.isfinite(base.costs).all())
     return base.costs if base.costs is not None and usable else np.zeros(count, np.float32)
 
 
 def _other_treatments(base: BaseDecision, order: I64) -> I64 | None:
-    bits, met = np.zeros(len(base.offers), np.int64), set[str]()
+    bits, listed = np.zeros(len(base.offers), np.int64), set[str]()
     for index in order.tolist():
         offer = base.offers[index]
-        if isinstance(offer, str):  # an app may give anything
-            bits[index] = int(Reason.OTHER_TREATMENT) if offer in met else 0
-            met.add(offer)
+        if isinstance(offer, str):  # an app may pass any object
+            bits[index] = int(Reason.OTHER_TREATMENT) if offer in listed else 0
+            listed.add(offer)
     return bits if bits.any() else None

@@ -1,4 +1,4 @@
-"""The decision maker: from memory and a base decision to a `Decision`, by the model and the policy."""
+"""The decision maker: makes a `Decision` from memory and a base decision, by the model and the policy."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _COUNTED: Final = int(Reason.CAPPED | Reason.COOLING_DOWN)
 
 
 class _Targeting(NamedTuple):
-    """Who asks: the user's context as rules read it, and as the app gave it."""
+    """The user's context as rules read it, and as the app passed it."""
 
     context: TargetingContext
-    given: tuple[int, ...]  # value index of each context field; -1 = not given
+    given: tuple[int, ...]  # value index of each context field that the app passed; -1 = not passed
 
 
 class _Scored(NamedTuple):
@@ -58,15 +58,15 @@ class _Scored(NamedTuple):
 
 
 class DecisionMaker:
-    """Makes the decisions of one bundle. Not thread-safe: the session's buffers are shared; the engine serialises."""
+    """Makes the decisions of one bundle. Not thread-safe: the engine serialises, as session buffers are shared."""
 
     def __init__(self, bundle: Bundle, session: ModelSession, evidence: EvidenceStore) -> None:
         """Compiles the bundle's policy.
 
         Args:
-            bundle: with the policy in force.
+            bundle: has the policy in force.
             session: of the bundle's model.
-            evidence: of the engine; it outlives a change of policy.
+            evidence: the engine's evidence, which outlives a change of policy.
         """
         self._bundle, self._session, self._evidence = bundle, session, evidence
         self.policy = CompiledPolicy(bundle.policy, bundle.layout)
@@ -77,7 +77,7 @@ class DecisionMaker:
         self.reads_local_time = self.policy.reads_local_time
 
     def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
-        """Returns the decision; on any problem the base order with an error code. Never raises for data."""
+        """Returns the decision; on any problem the base order with an error code. No data makes it raise."""
         cached, targeting = self._cache.of(base), None
         try:
             given, numbers = self._reader.chosen(request.context), self._reader.numbers(request.attributes)
@@ -90,17 +90,19 @@ class DecisionMaker:
             return self._adjusted(memory, cached, request, targeting)
         except RequestError as problem:
             code, detail = problem.code, str(problem)
-        except Exception as problem:  # the promise: ranking answers, whatever happens
+        except Exception as problem:  # `rank` always returns a decision
             code = ErrorCode.MODEL_FAILED
             detail = f"{type(problem).__name__}: {problem}; report it with the model version"
-        if targeting is None:  # context or attributes are unusable: rules are evaluated as if none was given
+        if targeting is None:  # context or attributes are unusable: rules are evaluated without them
             no_context, no_numbers = self._reader.no_context, self._reader.no_numbers
             targeting = self._targeting(memory, request.moment.now_ms, no_context, no_numbers)
         return self._base_order(memory, cached, request, targeting, code, detail)
 
     def is_still_valid(self, memory: Memory, decision: Decision, moment: Moment) -> bool:
-        """Returns whether its list may be shown again: no rule would suppress an offer of it now, and the user's
-        context is the same."""
+        """Returns whether a decision's list may be shown again.
+
+        It may if no rule would suppress one of its offers now and the user's context is the same.
+        """
         evidence = decision.trace.evidence
         if evidence is None or evidence.inputs.policy is not self.policy:
             return False
@@ -120,7 +122,7 @@ class DecisionMaker:
         moment: Moment,
         slate: SlateRequest,
     ) -> PolicyInputs:
-        """Returns what the steps of the policy read at this moment."""
+        """Returns everything that the steps of the policy read at this moment."""
         policy = self.policy.rules
         spend = Spend(policy.cost_weight, _NO_BUDGET)
         if policy.budget is not None:
@@ -142,16 +144,16 @@ class DecisionMaker:
         return self._cache.of(base)
 
     def forget(self) -> None:
-        """Overwrites and drops everything that is kept of earlier decisions, their evidence included."""
+        """Overwrites and drops everything kept of earlier decisions, including their evidence."""
         self._evidence.erase()
         self._cache.clear()
         self._reader.forget()
         self._session.forget()
 
-    # ---- below: helpers ----
+    # ---- helpers ----
 
     def _targeting(self, memory: Memory, now_ms: int, given: tuple[int, ...], numbers: tuple[float, ...]) -> _Targeting:
-        """Returns what conditions read; a machine gives its context field where the app does not."""
+        """Returns everything that conditions read; a machine sets its context field where the app passes none."""
         if not self._user_machines:
             return _Targeting(TargetingContext(given, (), numbers), given)
         state = memory.machines.state
@@ -210,7 +212,7 @@ class DecisionMaker:
         code: ErrorCode,
         detail: str,
     ) -> Decision:
-        """Returns the base order under the rules that need no scores."""
+        """Returns the base order under the rules that do not need scores."""
         slate, candidates = request.slate, cached.candidates
         if not _is_limit(slate.limit):
             slate = slate._replace(limit=None)
@@ -249,7 +251,7 @@ class DecisionMaker:
     def _retry_at_ms(self, inputs: PolicyInputs, result: PolicyResult, targeting: _Targeting) -> int | None:
         """Returns the first moment at which time alone makes a candidate eligible, where none is now.
 
-        When one rule frees a candidate another may suppress it by then, so each moment is evaluated anew.
+        When one rule frees a candidate, another may suppress it by then, so the rules are evaluated at each moment.
         """
         memory, bits = inputs.memory, result.dropped_bits
         cached, numbers = self._cache.of(inputs.candidates.base), targeting.context.numbers
@@ -266,17 +268,18 @@ class DecisionMaker:
         return None  # such as quiet hours all around the clock
 
     def _first_free_ms(self, inputs: PolicyInputs, bits: I64, given: tuple[int, ...]) -> int | None:
-        """Returns when the rules that suppress one of the candidates free it, if only time passes; all are suppressed."""
+        """Returns when time alone makes the first candidate eligible; all are suppressed now. None = never."""
         candidates, now_ms = inputs.candidates, inputs.moment.now_ms
         free_at_ms = inputs.memory.caps.free_times(candidates.cap_cells)
         ends = self.policy.caps.capped_until(free_at_ms, now_ms).max(axis=0, initial=0)
-        # Of most candidates caps and cooldowns are all there is to say; rules are named only for the others.
+        # Most candidates are suppressed by caps and cooldowns alone; the other rules are evaluated only for the rest.
         is_counted = ((bits & ~_COUNTED) == 0) & (ends > 0)
         first = int(ends[is_counted].min(initial=NEVER_MS))
         if not is_counted.all():
-            from edge_sdk.policy.suppressions import SuppressionInputs, Suppressions  # seldom needed: 2 ms of an import
+            # Rarely needed, and the import takes 2 ms.
+            from edge_sdk.policy.suppressions import SuppressionInputs, Suppressions
 
-            asked = SuppressionInputs(
+            suppression_inputs = SuppressionInputs(
                 policy=self.policy,
                 candidates=candidates.candidates,
                 context=inputs.evaluated.context,
@@ -287,12 +290,12 @@ class DecisionMaker:
                 moment=inputs.moment,
                 costs=candidates.costs,
             )
-            found = Suppressions.found(asked, np.where(is_counted, 0, bits)).first_free_ms()
-            first = first if found is None else min(first, found)
+            other = Suppressions.found(suppression_inputs, np.where(is_counted, 0, bits)).first_free_ms()
+            first = first if other is None else min(first, other)
         return None if first >= NEVER_MS else first
 
     def fill_inputs(self, call: BoundInputs, inputs: PolicyInputs, one_hot: F32, weights: F32) -> None:
-        """Writes what the graph reads into its bound inputs."""
+        """Writes the graph's inputs into its bound arrays."""
         candidates, memory, now_ms = inputs.candidates, inputs.memory, inputs.moment.now_ms
         if call.reads_rows:
             raw = call.inputs
@@ -320,10 +323,10 @@ def _scored(logits: F32, cached: CachedCandidates, weights: F32, own: object) ->
     """Returns base and model scores.
 
     Args:
-        logits: (C, K) of the model.
-        cached: the candidates.
+        logits: (C, K) the model's logits.
+        cached: the candidate set.
         weights: (K,) in force.
-        own: the weights that the caller gave; None = the policy's.
+        own: the weights that the caller passed; None = the policy's.
 
     Raises:
         RequestError: the scores are not finite.
@@ -343,7 +346,10 @@ def _scored(logits: F32, cached: CachedCandidates, weights: F32, own: object) ->
 
 
 def _are_finite(scores: F32) -> bool:
-    """Their squares' sum is finite if they are, unless they are absurd; looking at each takes 5% of a decision more."""
+    """Returns whether all scores are finite.
+
+    The sum of their squares is finite if they are, unless they are huge. To check each score takes 5% of a decision.
+    """
     return isfinite(scores.dot(scores)) or bool(np.isfinite(scores).all())
 
 

@@ -1,4 +1,4 @@
-"""The request: what `Engine.rank` was asked, and how a policy reads it."""
+"""The request: the arguments of `Engine.rank`, and how a policy reads them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NOT_GIVEN: Final = float("inf")
 
 
 class Request(NamedTuple):
-    """What `Engine.rank` was asked, and when."""
+    """The arguments of `Engine.rank`, and the moment of the call."""
 
     moment: Moment
-    slate: SlateRequest  # its limit is as the app gave it, not checked yet
+    slate: SlateRequest  # its limit is as the app passed it, not checked yet
     context: Mapping[str, str] | None
     attributes: Mapping[str, float] | None
     weights: Mapping[str, float] | None
@@ -37,7 +37,7 @@ class RequestError(Exception):
 
 
 class RequestReader:
-    """Reads requests under one policy. What an app asks again and again is cached."""
+    """Reads requests under one policy. Contexts that an app passes repeatedly are cached."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -47,10 +47,10 @@ class RequestReader:
         self._one_hot: dict[tuple[int, ...], F32] = {}
 
     def chosen(self, context: Mapping[str, str] | None) -> tuple[int, ...]:
-        """The value index of each context field, as given; -1 = not given.
+        """Returns the value index of each context field that the app passed; -1 = not passed.
 
         Raises:
-            RequestError: the scene does not declare it.
+            RequestError: the scene does not declare a field or a value.
         """
         try:
             key = tuple(context.items()) if context else ()
@@ -66,10 +66,10 @@ class RequestReader:
             raise RequestError(ErrorCode.UNKNOWN_CONTEXT, detail) from problem
 
     def numbers(self, attributes: Mapping[str, float] | None) -> tuple[float, ...]:
-        """Each attribute of the scene; infinity = not given.
+        """Returns the number of each attribute of the scene; infinity = not passed.
 
         Raises:
-            RequestError: not the scene's, or no finite numbers.
+            RequestError: the scene does not declare an attribute, or a value is not a finite number.
         """
         if not attributes:
             return self.no_numbers
@@ -85,10 +85,10 @@ class RequestReader:
         return numbers
 
     def weights(self, given: Mapping[str, float]) -> F32:
-        """The caller's objective weights, (K,); 0 where one is left out.
+        """Returns the caller's objective weights, (K,); 0 for an objective without a weight.
 
         Raises:
-            RequestError: not the scene's objectives, or no finite numbers.
+            RequestError: the scene does not have an objective, or a weight is not a finite number.
         """
         known = self._policy.objectives
         try:
@@ -102,7 +102,7 @@ class RequestReader:
         return weights
 
     def one_hot(self, chosen: tuple[int, ...]) -> F32:
-        """The vector (X,) of the context that the model reads; the same array each time."""
+        """Returns the one-hot vector (X,) of the context; the same array for the same context."""
         vector = self._one_hot.get(chosen)
         if vector is None:
             if len(self._one_hot) >= CONTEXTS_KEPT:
@@ -111,6 +111,6 @@ class RequestReader:
         return vector
 
     def forget(self) -> None:
-        """Drops what is cached of earlier requests."""
+        """Drops everything that is cached of earlier requests."""
         self._chosen.clear()
         self._one_hot.clear()

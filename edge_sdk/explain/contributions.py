@@ -1,4 +1,4 @@
-"""What a score is made of, and how the counters' part is shared out to the events that they counted. Pure."""
+"""Decomposes a score into contributions, and attributes the counters' contributions to the counted events. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge_sdk.types import F32, F64, I64, U32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowTables:
-    """What a bundle says of the window's rows, looked up once."""
+    """The names and rows of a bundle that explanations of the window need, looked up once."""
 
     item_names: tuple[str, ...]  # by item row; "" = unknown
     kind_names: tuple[str, ...]  # by kind row; "" = no event
@@ -31,7 +31,7 @@ class WindowTables:
 
     @classmethod
     def of(cls, bundle: Bundle) -> WindowTables:
-        """Of a bundle's layout."""
+        """Returns the tables of a bundle."""
         layout = bundle.layout
         item_offer = np.zeros(len(layout.items) + 1, np.int64)
         item_offer[1:] = _rows(layout.offers.ids, layout.items.ids)
@@ -52,25 +52,26 @@ class WindowTables:
             offer_category=layout.offers.row_category,
             kind_counter=kind_counter,
             counted=tuple(counted),
-            # In seconds, as whole ticks make them: up to 1 ms × 1024 off the declared ones.
+            # In seconds, from whole ticks: up to 1 ms × 1024 different from the declared half-lives.
             half_lives_s=np.array([decay.tick_ms * TICKS_A_HALF_LIFE / 1000 for decay in layout.decays]),
         )
 
 
 def _rows(ids: U32, wanted: U32) -> I64:
-    """The row of each wanted id in a table of ascending ids; 0 = it is not there."""
+    """Returns the row of each wanted id in a table of ascending ids; 0 = the table does not have the id."""
     at = np.searchsorted(ids, wanted).clip(max=len(ids) - 1)
     return np.where(ids[at] == wanted, at + 1, 0)
 
 
 def counter_shares(tables: WindowTables, inputs: ModelInputs, counters: F32) -> F64:
-    """Each window event's share of the counter terms, (C, 2, N): of the offer's own counters, and of its category's.
+    """Returns each window event's share of the counters' contributions, (C, 2, N): for the offer, then its category.
 
-    The terms are linear in the counters, and a counter is a sum of decayed ones; an event's share is its own.
+    The contributions are linear in the counters, and a counter is a sum of decayed ones (1 for each event). The share
+    of an event is the contribution of its decayed one.
 
     Args:
-        tables: of the bundle.
-        inputs: of the decision.
+        tables: the bundle's tables.
+        inputs: the model's inputs of the decision.
         counters: contribution of each counter, (C, F).
     """
     kinds, halves, count = len(tables.counted), len(tables.half_lives_s), len(inputs.candidate)
@@ -84,10 +85,10 @@ def counter_shares(tables: WindowTables, inputs: ModelInputs, counters: F32) -> 
     decayed = np.exp2(inputs.event_age_s[at, None] / -tables.half_lives_s)
     rows = inputs.event_item[at]
     about = np.stack([tables.item_offer.take(rows), tables.item_category.take(rows)])  # (2, M)
-    about[about == 0] = -1  # an event about neither is nobody's
-    whose = np.stack([inputs.candidate, tables.offer_category.take(inputs.candidate)], axis=1)
-    is_about = whose[:, :, None] == about
-    # By counter and event, what one event adds to the counters of its kind: then one product is every share.
+    about[about == 0] = -1  # no offer or category: equal to no candidate's row
+    targets = np.stack([inputs.candidate, tables.offer_category.take(inputs.candidate)], axis=1)
+    is_about = targets[:, :, None] == about
+    # By counter and event, how much one event adds to the counters of its kind. One product then gives all shares.
     added = np.zeros((kinds, halves, len(at)))
     added[of_event[at], :, np.arange(len(at))] = decayed
     shares[:, :, at] = (slope.reshape(2 * count, -1) @ added.reshape(-1, len(at))).reshape(is_about.shape) * is_about
@@ -95,11 +96,14 @@ def counter_shares(tables: WindowTables, inputs: ModelInputs, counters: F32) -> 
 
 
 def decomposed(tables: WindowTables, inputs: ModelInputs, events: F32, counters: F32) -> tuple[F64, F64]:
-    """What each event brings (N, C), with its share of the counters, and what the counters bring beyond (C, 2·KC).
+    """Returns the contribution of each event with its share of the counters (N, C), and the rest of the counters.
+
+    The rest is (C, 2·KC): by counted kind of the offer, then of its category, the contribution of events that are no
+    longer in the window.
 
     Args:
-        tables: of the bundle.
-        inputs: of the decision.
+        tables: the bundle's tables.
+        inputs: the model's inputs of the decision.
         events: the model's contribution of each event, (N, C).
         counters: contribution of each counter, (C, F).
     """
@@ -112,14 +116,14 @@ def decomposed(tables: WindowTables, inputs: ModelInputs, events: F32, counters:
 
 
 def events_named(tables: WindowTables, inputs: ModelInputs) -> list[tuple[str, int, str, str, float]]:
-    """Each event in the window, newest first: a term's label, its place, its kind, what it is about, its age."""
+    """Returns each event in the window, newest first: label, index in the window, kind, item, age in s."""
     named = []
     kinds, rows, ages = inputs.event_kind.tolist(), inputs.event_item.tolist(), inputs.event_age_s.tolist()
-    for place, (kind_row, row, age_s) in enumerate(zip(kinds, rows, ages, strict=True)):
+    for index, (kind_row, row, age_s) in enumerate(zip(kinds, rows, ages, strict=True)):
         if kind_row:
             kind, item = tables.kind_names[kind_row], tables.item_names[row]
             is_about = "" if kind_row in tables.kinds_about_nothing else f" {item}" if row else _UNKNOWN
-            named.append((f"{kind}{is_about}, {age_in_words(age_s)} ago", place, kind, item, age_s))
+            named.append((f"{kind}{is_about}, {age_in_words(age_s)} ago", index, kind, item, age_s))
     return named
 
 
@@ -127,12 +131,14 @@ _UNKNOWN = " (an item not in the bundle)"
 
 
 def counter_labels(tables: WindowTables) -> tuple[str, ...]:
-    """Of the columns that `decomposed` gives for the counters: each kind of the offer, then each of its category."""
-    return tuple(f"earlier {kind} of the {whose}" for whose in ("offer", "offer's category") for kind in tables.counted)
+    """Returns the labels of the rest that `decomposed` returns: each kind of the offer, then each of its category."""
+    return tuple(
+        f"earlier {kind} of the {target}" for target in ("offer", "offer's category") for kind in tables.counted
+    )
 
 
 def boost_contribution(rule: Boost) -> Contribution:
-    """Returns what a boost in force adds to the score of each candidate that it applies to."""
+    """Returns the contribution of a boost in force to the score of each candidate that it applies to."""
     has_conditions = bool(rule.when.of_user or rule.when.of_target)
     source = ContributionSource.CONTEXT if has_conditions else ContributionSource.BIAS
     return Contribution(rule.name, float(rule.add), source)

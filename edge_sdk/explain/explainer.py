@@ -1,4 +1,4 @@
-"""Takes decisions apart: the explanation graph, and the explanations of one decision."""
+"""The explainer: runs the explanation graph and returns the explanations of one decision."""
 
 from __future__ import annotations
 
@@ -26,23 +26,31 @@ from edge_sdk.types import F32, F64, Mask
 
 
 class Explanations(Sequence[Explanation]):
-    """One explanation for each of a decision's offers, in their order, then for each dropped one, in base order.
+    """One explanation for each of a decision's offers, in their order, then for each dropped offer, in base order.
 
-    Everything is computed when it is made, and stays what it was whatever the engine records later; an `Explanation`
-    is put together when it is asked for.
+    A decision explains itself from its evidence: later events, a wrapped log and another policy do not change its
+    explanations. Contributions are computed once; each `Explanation` is built at its access.
     """
 
     def __init__(
         self,
         decision: Decision,
-        share: ModelShare,
+        model: ModelContributions,
         boosts: list[tuple[Contribution, Mask]],
         suppressions: Suppressions,
-        words: Callable[[str], Phrasebook],
+        phrasebook: Callable[[str], Phrasebook],
     ) -> None:
-        """Use `Engine.explain`."""
-        self._decision, self._share, self._boosts, self._suppressions = decision, share, boosts, suppressions
-        self._words = words
+        """Takes the parts of the explanations; `Engine.explain` makes them.
+
+        Args:
+            decision: the explained decision.
+            model: the model's contributions to each candidate's score.
+            boosts: the contribution of each boost in force, and the candidates that it applies to, (C,).
+            suppressions: of the dropped candidates.
+            phrasebook: the phrasebook of a language.
+        """
+        self._decision, self._model, self._boosts, self._suppressions = decision, model, boosts, suppressions
+        self._phrasebook = phrasebook
         self._indices = decision.order.tolist()
         self._listed = len(self._indices)
         bits, base_order = decision.trace.result.dropped_bits, decision.base_order
@@ -50,10 +58,10 @@ class Explanations(Sequence[Explanation]):
             self._indices += base_order[bits[base_order] != 0].tolist()
 
     def of(self, offer: str) -> Explanation:
-        """The first of that offer.
+        """Returns the first explanation of an offer.
 
         Raises:
-            InvalidValueError: it is neither on the list nor among the dropped ones.
+            InvalidValueError: the offer is neither listed nor dropped.
         """
         for at, index in enumerate(self._indices):
             if self._decision.candidates[index] == offer:
@@ -61,7 +69,7 @@ class Explanations(Sequence[Explanation]):
         raise InvalidValueError("offer", offer)
 
     def __len__(self) -> int:
-        """The decision's offers and its dropped ones."""
+        """Returns the number of listed and dropped offers."""
         return len(self._indices)
 
     @overload
@@ -71,7 +79,7 @@ class Explanations(Sequence[Explanation]):
     def __getitem__(self, at: slice) -> tuple[Explanation, ...]: ...
 
     def __getitem__(self, at: int | slice) -> Explanation | tuple[Explanation, ...]:
-        """Put one together, or several."""
+        """Returns one explanation, or a tuple of them for a slice."""
         if isinstance(at, slice):
             return tuple(self[number] for number in range(*at.indices(len(self))))
         decision, index = self._decision, self._indices[at]
@@ -86,28 +94,28 @@ class Explanations(Sequence[Explanation]):
             base_place=int(self._places.places[0, index]),
             base=float(stages.base[index]),
             score=float(stages.final[index]),
-            contributions=tuple(sorted(self._contributions(index), key=lambda term: -abs(term.value))),
+            contributions=tuple(sorted(self._contributions(index), key=lambda contribution: -abs(contribution.value))),
             rank_changes=self._places.rank_changes(index),
             suppressions=self._suppressions.of(index),
             time_ms=decision.time_ms,
-            words=self._words,
+            phrasebook=self._phrasebook,
         )
 
     def __eq__(self, other: object) -> bool:
-        """The same explanations in the same order."""
+        """Returns whether both have equal explanations in the same order."""
         if not isinstance(other, Explanations):
             return NotImplemented
         return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))
 
-    __hash__ = None  # type: ignore[assignment]  # equality looks at content
+    __hash__ = None  # type: ignore[assignment]  # equality compares content
 
     @cached_property
     def _places(self) -> PlacesByStep:
         return places_by_step(self._decision)
 
     def _contributions(self, index: int) -> list[Contribution]:
-        contributions = self._share.contributions(index)
-        contributions += [term for term, mask in self._boosts if mask[index]]
+        contributions = self._model.contributions(index)
+        contributions += [contribution for contribution, mask in self._boosts if mask[index]]
         stages = self._decision.trace.result.stages
         steps = (
             ("score_bound", stages.model, stages.adjusted),
@@ -123,8 +131,8 @@ class Explanations(Sequence[Explanation]):
 
 
 @dataclass(frozen=True, eq=False)
-class ModelShare:
-    """The model's part of every candidate's score."""
+class ModelContributions:
+    """The model's contributions to every candidate's score."""
 
     tables: WindowTables
     inputs: ModelInputs
@@ -136,18 +144,18 @@ class ModelShare:
         return events_named(self.tables, self.inputs)
 
     def contributions(self, index: int) -> list[Contribution]:
-        """Of one candidate: each event, and the counted kinds that have something left."""
+        """Returns the contributions to one candidate: each event, and each counted kind with a rest that is not 0."""
         values = self.events[:, index].tolist()
         contributions = [
-            Contribution(label, values[place], ContributionSource.EVENT, place, kind, item, age_s)
-            for label, place, kind, item, age_s in self._events
+            Contribution(label, values[event], ContributionSource.EVENT, event, kind, item, age_s)
+            for label, event, kind, item, age_s in self._events
         ]
         tables, counters = self.tables, self.counters[index].tolist()
         category = tables.category_names[tables.offer_category[self.inputs.candidate[index]]]
         for at, (label, value) in enumerate(zip(counter_labels(tables), counters, strict=True)):
             if value:
-                whose, kind = divmod(at, len(tables.counted))
-                item = category if whose else ""
+                is_category, kind = divmod(at, len(tables.counted))
+                item = category if is_category else ""
                 contributions.append(
                     Contribution(label, value, ContributionSource.COUNTER, kind=tables.counted[kind], item=item)
                 )
@@ -158,44 +166,44 @@ class Explainer:
     """The explanation graph of one bundle."""
 
     def __init__(self, bundle: Bundle) -> None:
-        """Load the graph.
+        """Loads the explanation graph.
 
         Raises:
-            BundleInvalidError: the bundle ships none, or one that onnxruntime cannot load.
+            BundleInvalidError: the bundle has no explanation graph, or onnxruntime cannot load it.
         """
         if not len(bundle.explainer):
             raise BundleInvalidError(bundle.path, "explainer", "absent")
         self.tables = WindowTables.of(bundle)
         self._machine_fields = bundle.machine_fields
-        self._words = cache(lambda language: Phrasebook.of(bundle.texts, language))
+        self._phrasebook = cache(lambda language: Phrasebook.of(bundle.texts, language))
         try:
             self._session = make_session(bundle.explainer)
-        except Exception as problem:  # onnxruntime's own exceptions share no root below Exception
+        except Exception as problem:  # onnxruntime's exceptions have no common base class below Exception
             raise BundleInvalidError(bundle.path, "explainer", f"{type(problem).__name__}: {problem}") from problem
         self._projection = None if bundle.tables is None else Projection(bundle.tables)
         self._wanted = {graph_input.name for graph_input in self._session.get_inputs()}
 
     def contributions(self, inputs: ModelInputs) -> tuple[F32, F32]:
-        """Fused contribution of each event (N, C) and of each counter (C, F)."""
+        """Returns the fused contribution of each event (N, C) and of each counter (C, F)."""
         given = graph_inputs(self._projection, inputs)
         feed = {name: array for name, array in given.items() if name in self._wanted}
         events, counters = self._session.run(["event_contribution", "counter_contribution"], feed)
         return events, counters
 
     def decomposed(self, inputs: ModelInputs) -> tuple[F64, F64]:
-        """What each event brings with its share of the counters (N, C); what the counters bring beyond (C, 2·KC)."""
+        """Returns the contribution of each event with its share of the counters (N, C), and the rest (C, 2·KC)."""
         return decomposed(self.tables, inputs, *self.contributions(inputs))
 
     def explain(self, decision: Decision, evidence: Evidence) -> Explanations:
-        """Explains a decision from its evidence alone: nothing that happened since plays a part.
+        """Returns the explanations of a decision, from its evidence alone.
 
         Args:
-            decision: one with evidence.
-            evidence: of the decision.
+            decision: a decision with evidence.
+            evidence: the decision's evidence.
         """
         inputs = evidence.inputs
-        read = model_inputs(evidence)
-        asked = SuppressionInputs(
+        inputs_of_model = model_inputs(evidence)
+        suppression_inputs = SuppressionInputs(
             policy=inputs.policy,
             candidates=inputs.candidates.candidates,
             context=inputs.evaluated.context,
@@ -210,15 +218,15 @@ class Explainer:
         )
         return Explanations(
             decision,
-            ModelShare(self.tables, read, *self.decomposed(read)),
+            ModelContributions(self.tables, inputs_of_model, *self.decomposed(inputs_of_model)),
             [(boost_contribution(rule), mask) for rule, mask in inputs.evaluated.boosts],
-            Suppressions.found(asked, decision.trace.result.dropped_bits),
-            self._words,
+            Suppressions.found(suppression_inputs, decision.trace.result.dropped_bits),
+            self._phrasebook,
         )
 
 
 def model_inputs(evidence: Evidence) -> ModelInputs:
-    """Returns what the model read for a decision, as rows."""
+    """Returns the model's inputs for a decision, as rows."""
     candidates = evidence.inputs.candidates
     item, kind, age_s, value = evidence.window.read(evidence.inputs.moment.now_ms)
     return ModelInputs(

@@ -1,12 +1,12 @@
-"""Why an offer has its score and its place, or none: exactly, and in words.
+"""The explanation: why an offer has its score and its place, or why it is dropped, as numbers and as text.
 
-    score = base logit + what each event in the window added + the counters beyond it + what the policy added or took
+    score = base logit + contribution of each event in the window + rest of the counters + changes by the policy
 
-The model has neither a constant term nor one of the context alone, by design: a silent device keeps the base order, so
-without events there is nothing but the base and the policy. Biases and context terms are the operator's boosts.
+The model has no bias and no contribution of the context alone, by design: without events the base order does not
+change, and only the policy changes the base scores. Biases and contributions of the context are the operator's boosts.
 
-The graph for this is a second one, loaded when first asked: onnxruntime computes a whole graph whatever outputs are
-wanted, and `rank` must not pay for it.
+Contributions come from a second graph, which is loaded at the first explanation: onnxruntime always computes a whole
+graph, and `rank` must not take that time.
 """
 
 from __future__ import annotations
@@ -24,36 +24,40 @@ class Renderer(Protocol):
     """Renders an explanation in one language."""
 
     def explanation(self, explanation: Explanation) -> str:
-        """Returns sentences for a person."""
+        """Returns the explanation as sentences."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One offer of a decision taken apart: `base` and the values of `terms` sum to `score`, to 1e-5."""
+    """The explanation of one offer: `base` and the values of `contributions` sum to `score`, to 1e-5."""
 
     offer: str
     channel: str
     variant: str
-    place: int  # 1 = first; 0 = it does not stand
+    place: int  # 1 = first; 0 = dropped
     base_place: int  # among all candidates
     base: float  # base logits, fused with the weights
     score: float  # after all steps
     contributions: tuple[Contribution, ...]  # largest first
-    rank_changes: tuple[RankChange, ...]  # from `base_place` to `place`; () when it never moved or does not stand
-    suppressions: tuple[Suppression, ...]  # why it does not stand
-    time_ms: int  # of the decision
-    words: Callable[[str], Renderer] = field(repr=False, compare=False)  # of a language
+    rank_changes: tuple[
+        RankChange, ...
+    ]  # from `base_place` to `place`; () where the place never changes or the offer is dropped
+    suppressions: tuple[Suppression, ...]  # why the offer is dropped; () = it is not
+    time_ms: int  # of the decision, milliseconds since 1970
+    phrasebook: Callable[[str], Renderer] = field(repr=False, compare=False)  # by language
 
     def named(self, top: int = 5) -> tuple[Contribution, ...]:
-        """The terms with all events but the `top` largest summed in one; the sum stays what it is."""
-        events = [term for term in self.contributions if term.source is ContributionSource.EVENT]
+        """Returns the contributions with all events but the `top` largest summed in one; the total does not change."""
+        events = [found for found in self.contributions if found.source is ContributionSource.EVENT]
         others = events[max(0, top) :]
         if not others:
             return self.contributions
-        rest = Contribution(f"{len(others)} other events", sum(term.value for term in others), ContributionSource.EVENT)
-        kept = set(others)
-        return (*(term for term in self.contributions if term not in kept), rest)
+        rest = Contribution(
+            f"{len(others)} other events", sum(found.value for found in others), ContributionSource.EVENT
+        )
+        summed = set(others)
+        return (*(found for found in self.contributions if found not in summed), rest)
 
     def text(self, language: str = "en") -> str:
-        """Sentences for a person, in the scene's words; in English where the bundle has no texts of that language."""
-        return self.words(language).explanation(self)
+        """Returns sentences in the scene's texts; in English where the bundle has no texts of the language."""
+        return self.phrasebook(language).explanation(self)

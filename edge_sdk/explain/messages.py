@@ -1,24 +1,24 @@
-"""Messages: a variant's template filled from what only this device knows, so that each user's sentence is its own.
+"""Messages: a variant's template filled with the local state of the device, so that each user gets another message.
 
-The templates are texts of the bundle, the same for everyone; the values are filled here, and nothing of them leaves.
-A variant's text has the key `variant.<name>`; these slots may stand in it:
+The templates are texts of the bundle, the same for all users. The values are filled in on the device and stay there.
+A variant's text has the key `variant.<name>` and may use these slots:
 
-    {offer}             the offer that the message is about, in words
-    {category}          its category
-    {state:MACHINE}     the state of a machine: the user's, this offer's or its category's
-    {attribute:NAME}    a number that the app gave `rank`
+    {offer}             text of the offer that the message is about
+    {category}          text of its category
+    {state:MACHINE}     state of a machine: the user's, the offer's or its category's
+    {attribute:NAME}    number that the app passed to `rank`
 
-and of the events in the model's window:
+and these slots of the events in the model's window:
 
-    {event}             the newest one as a clause ("you viewed fund_017")
-    {kind} {item}       its kind; what it is about
-    {age} {value}       how long ago it was; its value
-    {count:KIND}        how many there are of a kind; 0 cannot be filled
-    {last:KIND}         what the newest of a kind is about
-    {since:KIND}        how long ago that was
+    {event}             the newest event as a clause ("you viewed fund_017")
+    {kind} {item}       kind and item of the newest event
+    {age} {value}       age and value of the newest event
+    {count:KIND}        number of events of a kind; a slot with 0 events cannot be filled
+    {last:KIND}         item of the newest event of a kind
+    {since:KIND}        age of the newest event of a kind
 
-Where a slot cannot be filled the text `variant.<name>.plain` is taken, which has none of the slots of events; where
-that is absent or cannot be filled either, the offer's words.
+Where a slot cannot be filled, the text `variant.<name>.plain` is used, which has no slots of events. Where that text is
+missing or cannot be filled, the message is the offer's text.
 """
 
 from __future__ import annotations
@@ -47,25 +47,25 @@ NAMED_EVENT_SLOTS: Final = frozenset({"count", "last", "since"})
 
 @dataclass(frozen=True, slots=True)
 class SeenEvent:
-    """An event in the window, by names."""
+    """An event in the window, with names instead of rows."""
 
     kind: str
-    item: str  # "" = about nothing, or nothing that the bundle knows
+    item: str  # "" = about no item, or about an item not in the bundle
     age_s: float
     value: float
 
 
 @dataclass(frozen=True, slots=True)
 class LocalState:
-    """What slots are filled from."""
+    """The local state that fills the slots of a message."""
 
     events: tuple[SeenEvent, ...]  # newest first
     states: Mapping[str, str]  # machine -> state
-    attributes: Mapping[str, float]  # those that the app gave
+    attributes: Mapping[str, float]  # that the app passed
 
 
 def window_events(tables: WindowTables, kind: I32, item: I32, age_s: F32, value: F32) -> tuple[SeenEvent, ...]:
-    """The events of a window, newest first; each array (N,), kind 0 = no event."""
+    """Returns the events of a window, newest first; each array is (N,), kind 0 = no event."""
     columns = (kind.tolist(), item.tolist(), age_s.tolist(), value.tolist())
     return tuple(
         SeenEvent(tables.kind_names[kind_row], tables.item_names[row], age, amount)
@@ -74,40 +74,40 @@ def window_events(tables: WindowTables, kind: I32, item: I32, age_s: F32, value:
     )
 
 
-def render(words: Phrasebook, variant: str, offer: str, category: str, state: LocalState) -> str:
-    """A variant's sentence for an offer; the offer's words where there is none that can be filled.
+def render(phrasebook: Phrasebook, variant: str, offer: str, category: str, state: LocalState) -> str:
+    """Returns a variant's message for an offer; the offer's text where no template can be filled.
 
     Args:
-        words: of a language.
-        variant: its name; "" = the offer's own words.
-        offer: its name.
+        phrasebook: the phrasebook of a language.
+        variant: name of the variant; "" = the offer's text.
+        offer: name of the offer.
         category: name of its category; "" = none.
-        state: of the device.
+        state: the local state of the device.
     """
 
     def value_of(slot: str, argument: str | None) -> str | None:
         if argument is not None:
-            return _named(words, slot, argument, state)
+            return _named(phrasebook, slot, argument, state)
         if slot == "offer":
-            return words.offer(offer)
+            return phrasebook.offer(offer)
         if slot == "category":
-            return words.category(category) if category else None
-        return _newest(words, slot, state.events[0]) if state.events else None
+            return phrasebook.category(category) if category else None
+        return _newest(phrasebook, slot, state.events[0]) if state.events else None
 
     for key in (f"variant.{variant}", f"variant.{variant}.plain") if variant else ():
-        template = words.text(key)
+        template = phrasebook.text(key)
         filled = None if template is None else _filled(template, value_of)
         if filled is not None:
             return filled
-    return words.offer(offer)
+    return phrasebook.offer(offer)
 
 
 def refused_slots(template: str, *, is_plain: bool) -> tuple[str, ...]:
-    """The slots that a variant's text may not have, for whoever packs it.
+    """Returns the slots that a variant's text may not use; the exporter checks them.
 
     Args:
         template: the text.
-        is_plain: of a key `variant.<name>.plain`.
+        is_plain: whether the text has a key `variant.<name>.plain`.
     """
     bare = OFFER_SLOTS if is_plain else OFFER_SLOTS | EVENT_SLOTS
     named = NAMED_SLOTS if is_plain else NAMED_SLOTS | NAMED_EVENT_SLOTS
@@ -119,21 +119,21 @@ class Messenger:
     """The messages of one bundle."""
 
     def __init__(self, bundle: Bundle) -> None:
-        """Look up the bundle's tables; texts are read when first asked for."""
+        """Looks up the bundle's tables; the texts of a language are read at its first message."""
         self._tables = WindowTables.of(bundle)
         self._layout = bundle.layout
         self._rows = {name: row for row, name in enumerate(bundle.layout.offers.names(), 1)}
-        self._words = cache(lambda language: Phrasebook.of(bundle.texts, language))
+        self._phrasebook = cache(lambda language: Phrasebook.of(bundle.texts, language))
 
     def message(self, decision: Decision, offer: str, language: str, memory: Memory, now_ms: int) -> str:
-        """The sentence for an offer of a decision: in the variant that stands, else in the first that was a candidate.
+        """Returns the message for an offer of a decision: in its eligible variant, else in that of its first candidate.
 
         Args:
-            decision: any.
-            offer: its name. Of one that was no candidate: its words.
+            decision: any decision.
+            offer: name of the offer. The message of an offer that is not a candidate is the offer's text.
             language: BCP 47.
-            memory: as it is now.
-            now_ms: the clock.
+            memory: the current memory.
+            now_ms: milliseconds since 1970.
         """
         eligible, names = decision.trace.result.eligible_order.tolist(), decision.candidates
         index = next((at for at in (*eligible, *range(len(names))) if names[at] == offer), None)
@@ -141,7 +141,8 @@ class Messenger:
         variant = variants[index] if variants is not None and index is not None and index < len(variants) else ""
         row = self._rows.get(offer, 0)
         category = self._tables.category_names[int(self._tables.offer_category[row])]
-        return render(self._words(language), variant, offer, category, self._state(decision, row, memory, now_ms))
+        state = self._state(decision, row, memory, now_ms)
+        return render(self._phrasebook(language), variant, offer, category, state)
 
     def _state(self, decision: Decision, row: int, memory: Memory, now_ms: int) -> LocalState:
         size = self._layout.window
@@ -166,37 +167,37 @@ class Messenger:
 
 
 def _filled(template: str, value_of: Callable[[str, str | None], str | None]) -> str | None:
-    """The template with every slot filled; None where one cannot be."""
+    """Returns the template with every slot filled; None where a slot cannot be filled."""
     values = [value_of(slot[1], slot[2]) for slot in SLOT.finditer(template)]
     known = [value for value in values if value is not None]
     rest = iter(known)
     return SLOT.sub(lambda _: next(rest), template) if len(known) == len(values) else None
 
 
-def _newest(words: Phrasebook, slot: str, event: SeenEvent) -> str | None:
-    """What a slot of the newest event says."""
+def _newest(phrasebook: Phrasebook, slot: str, event: SeenEvent) -> str | None:
+    """Returns the text of a slot of the newest event; None = it cannot be filled."""
     if slot == "event":
-        return words.event(event.kind, event.item)
+        return phrasebook.event(event.kind, event.item)
     if slot == "kind":
-        return words.kind(event.kind)
+        return phrasebook.kind(event.kind)
     if slot == "item":
-        return words.item(event.item) if event.item else None
+        return phrasebook.item(event.item) if event.item else None
     if slot == "age":
-        return words.age(event.age_s)
-    return words.number(event.value) if slot == "value" else None
+        return phrasebook.age(event.age_s)
+    return phrasebook.number(event.value) if slot == "value" else None
 
 
-def _named(words: Phrasebook, slot: str, name: str, state: LocalState) -> str | None:
-    """What a slot with an argument says."""
+def _named(phrasebook: Phrasebook, slot: str, name: str, state: LocalState) -> str | None:
+    """Returns the text of a slot with an argument; None = it cannot be filled."""
     if slot == "state":
-        return words.state(name, state.states[name]) if name in state.states else None
+        return phrasebook.state(name, state.states[name]) if name in state.states else None
     if slot == "attribute":
-        return words.number(state.attributes[name]) if name in state.attributes else None
+        return phrasebook.number(state.attributes[name]) if name in state.attributes else None
     of_kind = [event for event in state.events if event.kind == name]
     if not of_kind:
         return None
     if slot == "count":
         return str(len(of_kind))
     if slot == "last":
-        return words.item(of_kind[0].item) if of_kind[0].item else None
-    return words.age(of_kind[0].age_s) if slot == "since" else None
+        return phrasebook.item(of_kind[0].item) if of_kind[0].item else None
+    return phrasebook.age(of_kind[0].age_s) if slot == "since" else None

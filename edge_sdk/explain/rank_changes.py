@@ -1,4 +1,4 @@
-"""Which step of a decision moved an offer, and from where to where. Pure over the decision's arrays."""
+"""Rank changes: which step of a decision moved an offer, from which place to which. Pure over the decision's arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_sdk.decision.decision import Decision
 from edge_sdk.types import I64, by_score
 
 STEPS: Final = (
-    "eligibility",  # suppressed candidates leave, so those behind them move up
+    "eligibility",  # suppressed candidates are dropped, so later candidates move up
     "events",  # the model
     "score_bound",  # warm-up weight and max_score_change
     "boosts",
@@ -35,22 +35,22 @@ class RankChange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacesByStep:
-    """Every candidate's place after each step that can have moved it."""
+    """Every candidate's place after each step that can change places."""
 
     steps: tuple[str, ...]  # (T,)
-    places: I64  # (T + 1, C) from 1; the first row is the base order of all; 0 = it is not eligible
+    places: I64  # (T + 1, C) from 1; the first row is the base order of all; 0 = not eligible
 
     def rank_changes(self, index: int) -> tuple[RankChange, ...]:
-        """Returns how a candidate came from its base place to its place on the list; () when it is not eligible."""
+        """Returns the rank changes from a candidate's base place to its final place; () where it is not eligible."""
         column = self.places[:, index].tolist()
         if not column[-1]:
             return ()
-        ways = zip(self.steps, pairwise(column), strict=True)
-        return tuple(RankChange(step, before, after) for step, (before, after) in ways if before != after)
+        changes = zip(self.steps, pairwise(column), strict=True)
+        return tuple(RankChange(step, before, after) for step, (before, after) in changes if before != after)
 
 
 def places_by_step(decision: Decision) -> PlacesByStep:
-    """Returns places after each step: by the score of each stage, lower index first; then as drawn; then as listed."""
+    """Returns places after each step: by score (ties by index), then in the drawn order, then in the listed order."""
     (stages, _, _, eligible, _, draw), count = decision.trace.result, len(decision.candidates)
     scores = (stages.base, stages.model, stages.adjusted, stages.boosted, stages.priced, stages.bounded, stages.final)
     orders = {STEPS[0]: decision.base_order}

@@ -1,6 +1,6 @@
 """Candidate sets: a base decision checked against a bundle and its policy.
 
-A candidate set holds everything that does not depend on the user: table rows, logits of each objective, costs, and the
+A candidate set has everything that does not depend on the user: table rows, logits of each objective, costs, and the
 candidates that each rule selects.
 """
 
@@ -22,26 +22,26 @@ from edge_sdk.policy.targeting import Candidates, selected
 from edge_sdk.types import F32, F64, I64, by_score
 from edge_sdk.vocabulary import Vocabulary, item_id
 
-_NAMED_MAX = 5  # unknown names that an error message lists
+_NAMED_MAX = 5  # an error message lists at most so many unknown names
 
-_Problem = tuple[ErrorCode, str] | None  # what is wrong: a code and its detail; None = nothing
+_Problem = tuple[ErrorCode, str] | None  # an error code and its detail; None = no problem
 
 
 class CandidateSet(NamedTuple):
-    """What is computed once for each base decision. With `error` set, `order` is all there is to answer."""
+    """Everything that is computed once for each base decision. With `error` set, only `order` can be used."""
 
-    base: BaseDecision  # kept alive: the decision maker finds this record by the base's identity
+    base: BaseDecision  # a reference, because the decision maker finds this record by the identity of the base decision
     candidates: Candidates  # (C,) offer rows and channels
-    slots: I64  # (C, 2) of their counters
+    slots: I64  # (C, 2) counter slots: of the offer and of its category
     categories: I64  # (C,) category rows
-    logits: F32  # (C, K); NaN where the given ones were unusable
-    scores: F32  # (C,) base logits fused with the policy's own weights
-    order: I64  # (C,) base order by these scores
+    logits: F32  # (C, K); NaN where the given logits were unusable
+    scores: F32  # (C,) base logits fused with the policy's weights
+    order: I64  # (C,) candidate indices by these scores
     costs: F32  # (C,)
     highest_cost: float
-    highest_slate_costs: F64  # (C + 1,) what the most expensive slate of each size costs
-    cap_cells: I64  # (R, C) where their counts lie under each cap
-    has_treatments: bool  # an offer is there with several channels or variants
+    highest_slate_costs: F64  # (C + 1,) cost of the most expensive slate of each size
+    cap_cells: I64  # (R, C) `FrequencyCaps.cells`: the cell of each count under each cap
+    has_treatments: bool  # an offer is listed with several channels or variants
     masks: Masks
     error: ErrorCode
     detail: str
@@ -50,13 +50,13 @@ class CandidateSet(NamedTuple):
     def of(
         cls, base: BaseDecision, layout: MemoryLayout, policy: CompiledPolicy, row_of: dict[str, int]
     ) -> CandidateSet:
-        """Checks a base decision against a bundle; never raises for its content.
+        """Returns the candidate set of a base decision; never raises for its content.
 
         Args:
             base: the cloud's ranking.
-            layout: of the bundle.
-            policy: the one in force.
-            row_of: offer rows already looked up, by name; known ones are added.
+            layout: the memory layout of the bundle.
+            policy: the policy in force.
+            row_of: offer rows already looked up, by name; newly found rows are added.
         """
         rules, count = policy.rules, len(base.offers)
         rows, unknown = _rows(base.offers, layout.offers, row_of)
@@ -95,22 +95,22 @@ class CandidateSet(NamedTuple):
         return self.candidates.rows
 
     def highest_slate_cost(self, size: int) -> float:
-        """Returns what the most expensive slate of this size costs."""
+        """Returns the cost of the most expensive slate of this size."""
         return float(self.highest_slate_costs[size])
 
 
 def _base_scores(logits: F32, weights: F32, problem: _Problem) -> tuple[F32, _Problem]:
-    """Returns the fused base logits (C,), NaN where they overflow, and what is wrong with the logits."""
-    with np.errstate(over="ignore", invalid="ignore"):  # absurd logits become infinite, without a warning on stderr
+    """Returns the fused base logits (C,), NaN where they overflow, and the problem with the logits."""
+    with np.errstate(over="ignore", invalid="ignore"):  # huge logits become infinite, without a warning on stderr
         scores = fused(logits, weights)
     if problem or np.isfinite(scores).all():
         return scores, problem
     detail = "base logits that overflow when weighted; fix the base decision where it is made"
-    return np.full_like(scores, np.nan), (ErrorCode.BAD_BASE_LOGITS, detail)  # NaN: no number that a rule could read
+    return np.full_like(scores, np.nan), (ErrorCode.BAD_BASE_LOGITS, detail)  # NaN: no rule can read a number
 
 
 def _has_repeats(rows: I64) -> bool:
-    """Whether a known offer stands there twice. `np.unique` would import masked arrays at its first call: 7 ms."""
+    """Returns whether a known offer is listed twice. `np.unique` would import masked arrays at its first call: 7 ms."""
     known = rows[rows > 0].tolist()
     return len({*known}) < len(known)
 
@@ -135,9 +135,9 @@ def _rows(names: tuple[str, ...], offers: Vocabulary, row_of: dict[str, int]) ->
     rows: list[int] = []
     unknown: list[object] = []
     for name in names:
-        try:  # `suppress` would take a sixth of a new base decision
+        try:  # `contextlib.suppress` would add a sixth to the time of a new base decision
             row = row_of.get(name) or offers.row(item_id(name))
-        except (AttributeError, TypeError, UnicodeEncodeError):  # no str, or half a surrogate pair
+        except (AttributeError, TypeError, UnicodeEncodeError):  # not a str, or half a surrogate pair
             row = 0
         if row:
             row_of[name] = row
@@ -148,7 +148,7 @@ def _rows(names: tuple[str, ...], offers: Vocabulary, row_of: dict[str, int]) ->
 
 
 def _logits(given: F32, count: int, objectives: int) -> tuple[F32, _Problem]:
-    """Logits of shape (C, K), and what is wrong with the given ones."""
+    """Returns logits of shape (C, K), and the problem with the given logits."""
     nothing = np.full((count, objectives), np.nan, np.float32)
     if given.shape == (count,):
         given = np.repeat(given[:, None], objectives, axis=1)
@@ -162,7 +162,7 @@ def _logits(given: F32, count: int, objectives: int) -> tuple[F32, _Problem]:
 
 
 def _channels(base: BaseDecision, policy: Policy) -> tuple[I64 | None, _Problem]:
-    """Channel index of each candidate (None = all in the app), and what is wrong with channels or variants."""
+    """Returns each candidate's channel index (None = all in the app), and the problem with channels or variants."""
     for field_name, given, known in (
         ("channels", base.channels, [channel.name for channel in policy.channels]),
         ("variants", base.variants, ["", *policy.variants]),
@@ -183,7 +183,7 @@ def _channels(base: BaseDecision, policy: Policy) -> tuple[I64 | None, _Problem]
 
 
 def _costs(base: BaseDecision, policy: Policy, rows: I64, channels: I64 | None) -> tuple[F32, _Problem]:
-    """Costs (C,), and what is wrong with the given ones."""
+    """Returns costs (C,), and the problem with the given costs."""
     own: F32 = policy.offer_costs[rows]
     if channels is not None:
         own = own + np.array([channel.cost for channel in policy.channels], np.float32)[channels]

@@ -1,4 +1,4 @@
-"""A policy compiled for one memory layout: what its steps need and no decision changes."""
+"""A policy compiled for one memory layout: everything that its steps need and no decision changes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from edge_sdk.policy.rules import Explore, Policy
 
 
 class CompiledPolicy:
-    """One policy in force. Made once; read at every decision."""
+    """One policy in force: compiled once, read at every decision."""
 
     def __init__(self, policy: Policy, layout: MemoryLayout) -> None:
-        """Compiles `policy` for a memory that counts what it needs (`Policy.counted_in`)."""
+        """Compiles `policy` for a memory that counts the events the policy needs (`Policy.counted_in`)."""
         self.rules = policy
         self.caps = FrequencyCaps(policy.caps, layout)
         self.slate_caps = _slate_caps(policy)
@@ -25,7 +25,7 @@ class CompiledPolicy:
 def _slate_caps(policy: Policy) -> tuple[int, ...]:
     """Returns the indices of the caps that one slate can exceed.
 
-    These caps count what is shown, for more than one offer together.
+    These caps count shown offers, for more than one offer together.
     """
     shown = {channel.shown_kind for channel in policy.channels}
     return tuple(
@@ -36,9 +36,11 @@ def _slate_caps(policy: Policy) -> tuple[int, ...]:
 
 
 def _is_plain(policy: Policy) -> bool:
-    """Returns whether a policy has nothing but weights and rules that suppress offers; boosts and pins are looked at
-    in each context."""
-    asks = (
+    """Returns whether a policy has only weights and rules that suppress offers.
+
+    Boosts and pins depend on the context: `PolicyInputs.is_plain` checks them at each decision.
+    """
+    steps = (
         policy.quiet_hours,
         policy.budget,
         policy.cost_weight,
@@ -47,10 +49,10 @@ def _is_plain(policy: Policy) -> bool:
         policy.exploration.mode is not Explore.OFF,
     )
     bounds = (policy.max_score_change, policy.max_rank_change, policy.minimum_score, policy.category_limits)
-    return not any(asks) and all(bound is None for bound in bounds)
+    return not any(steps) and all(bound is None for bound in bounds)
 
 
 def _target_machines(policy: Policy) -> tuple[int, ...]:
-    """Returns the indices of the machines per offer or category that some rule reads."""
+    """Returns the indices of the machines per offer or category that a rule reads."""
     conditions = [rule.when for rules in (policy.drops, policy.boosts, policy.pins) for rule in rules]
     return tuple(sorted({condition.machine for when in conditions for condition in when.of_target}))

@@ -1,4 +1,4 @@
-"""When a rule applies, and to which candidates: conditions on the user and on each candidate, and offer selectors."""
+"""Targeting data: conditions (when a rule applies) and offer selectors (which candidates a rule applies to)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class ContextField(NamedTuple):
     values: tuple[str, ...]
 
 
-# Machine, the context field that it gives, and the index of the field's value for each state. A plain tuple: `rank`
+# A machine, the context field that it sets, and the index of the field's value for each state. A plain tuple: `rank`
 # unpacks it, and unpacking a NamedTuple takes more instructions.
 MachineField = tuple[int, int, tuple[int, ...]]
 
 
 class TargetingContext(NamedTuple):
-    """What conditions on the user read. Equal contexts get equal answers, so a context serves as a cache key."""
+    """Everything that conditions on the user read. Equal contexts get equal results, so a context is a cache key."""
 
     context: tuple[int, ...]  # value index of each context field; -1 = not given
     states: tuple[int, ...]  # state index of each machine; -1 = a machine per offer or category
@@ -45,7 +45,7 @@ class StateCondition(NamedTuple):
     allowed: frozenset[int]
 
     def matches(self, context: TargetingContext) -> bool:
-        """Returns whether the condition is true in this context; for a machine of the user."""
+        """Returns whether the condition is true in this context; only for a machine of the user."""
         return context.states[self.machine] in self.allowed
 
 
@@ -75,5 +75,5 @@ class Conditions(NamedTuple):
 class OfferSelector(NamedTuple):
     """The candidates that a rule applies to."""
 
-    offers: Mask | None = None  # (offers + 1,) by row; None = every one
+    offers: Mask | None = None  # (offers + 1,) by row; None = every offer
     channels: frozenset[int] | None = None  # indices into `Policy.channels`; None = any

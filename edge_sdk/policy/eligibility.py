@@ -1,7 +1,7 @@
 """The policy's rules evaluated for one candidate set and one user context; cached until an input changes.
 
-Contexts change rarely, validity dates a few times a year, and the states of offers when an event changes them: nearly
-every decision finds its evaluation ready. The answer of the frequency caps is cached until a target becomes capped or
+Contexts change rarely, validity dates a few times a year, and the states of offers only by events and time. So nearly
+every decision reuses a cached evaluation. The result of the frequency caps is cached until a target becomes capped or
 free. Quiet hours and the budget are not part of the evaluation.
 """
 
@@ -32,12 +32,12 @@ class Masks(NamedTuple):
 
 
 class Eligibility(NamedTuple):
-    """Which candidates are eligible by dates, eligibility rules, blocks and caps, and while when the answer is valid."""
+    """Which candidates are eligible by dates, eligibility rules, blocks and caps, and when this is valid."""
 
     bits: I64 | None  # (C,) reason bits, 0 = eligible; None = all are
-    mask: Mask | None  # (C,) which are eligible; None = all
+    mask: Mask | None  # (C,) True = eligible; None = all are
     free_at_ms: I64 | None  # (R, C) when each cap frees each candidate; None = no cap suppresses anything
-    version: int  # of the caps' counts; 0 = not evaluated yet
+    version: int  # of the cap counts; 0 = not evaluated yet
     from_ms: int
     until_ms: int  # exclusive
 
@@ -46,20 +46,30 @@ _NOT_EVALUATED: Final = Eligibility(None, None, None, 0, 0, 0)
 
 
 class EvaluatedRules:
-    """The evaluation, and for how long it is valid."""
+    """The evaluated rules, and how long they are valid."""
 
     __slots__ = (
-        "_cached", "_from_ms", "_until_ms", "_versions", "bits", "boost", "boosts", "context", "pins", "target_states",
-        "weight_rule", "weights",
-    )  # fmt: skip
+        "_cached",
+        "_from_ms",
+        "_until_ms",
+        "_versions",
+        "bits",
+        "boost",
+        "boosts",
+        "context",
+        "pins",
+        "target_states",
+        "weight_rule",
+        "weights",
+    )
 
     context: TargetingContext
     bits: I64 | None  # (C,) reason bits of dates, eligibility and blocks, 0 = eligible; None = all are
     boost: F32 | None  # (C,) sum of the boosts in force; None = none
-    boosts: tuple[tuple[Boost, Mask], ...]  # those in force, and the candidates that each one applies to, (C,)
-    pins: tuple[tuple[Pin, Mask], ...]  # likewise
+    boosts: tuple[tuple[Boost, Mask], ...]  # boosts in force, and the candidates that each applies to, (C,)
+    pins: tuple[tuple[Pin, Mask], ...]  # pins in force, likewise
     weights: F32  # (K,)
-    weight_rule: str  # name of the rule that set them; "" = none
+    weight_rule: str  # name of the rule that set the weights; "" = none
     target_states: dict[int, TargetStates]  # by machine: the candidates' states that rules read, before time steps
 
     def __init__(
@@ -78,13 +88,13 @@ class EvaluatedRules:
 
         Args:
             policy: the rules.
-            candidates: C of them.
+            candidates: the C candidates.
             masks: the candidates that each rule selects.
-            memory: for the candidates' states.
-            context: of the user.
-            now_ms: the clock.
-            versions: of the machines whose states of candidates are read.
-            target_machines: indices of these machines.
+            memory: has the candidates' states.
+            context: the user's context.
+            now_ms: milliseconds since 1970.
+            versions: the version of each machine in `target_machines`.
+            target_machines: indices of the machines per offer or category that rules read.
         """
         rows = candidates.rows
         starts, ends = policy.valid_from_ms[rows], policy.valid_until_ms[rows]
@@ -119,13 +129,15 @@ class EvaluatedRules:
         self._versions, self._cached = versions, _NOT_EVALUATED
 
     def eligibility(self, caps: FrequencyCaps, counts: CapCounts, cells: I64, now_ms: int) -> Eligibility:
-        """Returns `bits` together with what caps and cooldowns suppress. Cached: evaluating costs a tenth of a decision.
+        """Returns `bits` together with the bits of caps and cooldowns.
+
+        The result is cached, because evaluating takes a tenth of a decision.
 
         Args:
-            caps: of the policy.
-            counts: of the memory.
+            caps: the policy's caps and cooldowns.
+            counts: the memory's cap counts.
             cells: (R, C) `FrequencyCaps.cells` of the candidates.
-            now_ms: the clock.
+            now_ms: milliseconds since 1970.
         """
         cached = self._cached
         if cached.version == counts.version and cached.from_ms <= now_ms < cached.until_ms:
@@ -137,7 +149,7 @@ class EvaluatedRules:
         return answer
 
     def is_current(self, now_ms: int, versions: tuple[int, ...]) -> bool:
-        """Returns whether an evaluation now would give the same."""
+        """Returns whether a new evaluation would give the same result."""
         return self._versions == versions and self._from_ms <= now_ms < self._until_ms
 
 

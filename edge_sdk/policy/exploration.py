@@ -1,8 +1,8 @@
-"""Exploration: offers get a chance that the scores do not give them, with probabilities that are known exactly.
+"""Exploration: the order is drawn at random, and the probabilities of each candidate are known exactly.
 
-Whoever learns from the answers later (off-policy estimates, a cloud model) needs to know how probable it was that an
-offer stood where it stood. So the draw is made after everything that the scores decide and before the slate's rules,
-which are fixed by then; both probabilities below are those of the list that is shown.
+Off-policy estimates and a cloud model that learn from the user's responses need the probability with which each offer
+was shown. So the draw comes after all scores and before the slate's rules, which are fixed before the draw. Both
+probabilities below are those of the final list.
 
 A mode is one branch in `drawn_order`, one in `Draw.first_propensity` and one in `Draw.inclusion`.
 """
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edge_sdk.policy.inclusion import _WORST, _arrivals_within
+from edge_sdk.policy.inclusion import LOWEST_LOGIT, arrivals_within
 from edge_sdk.policy.rules import Exploration, Explore
 from edge_sdk.policy.slate import Slate
 from edge_sdk.types import F32, F64, I64
@@ -23,10 +23,10 @@ _GOLDEN: Final = 0x9E3779B9  # 2^32 / golden ratio
 
 
 def uniforms(seed: int, number: int, count: int) -> F64:
-    """Noise of a decision, (count,): (24 bits + 1/2) / 2^24, so neither 0 nor 1.
+    """Returns the noise of a decision, (count,): (24 bits + 1/2) / 2^24, so never 0 or 1.
 
-    Bits in every language: h(h(h(seed) ^ number) ^ index) >> 8, with h(x) the finalizer of MurmurHash3 (Appleby, public
-    domain) of x + 0x9E3779B9, all in 32 bits.
+    The bits are the same in every language: h(h(h(seed) ^ number) ^ index) >> 8, with h(x) the finalizer of
+    MurmurHash3 (Appleby, public domain) of x + 0x9E3779B9, all in 32 bits.
     """
     key = _mixed(_mixed(seed & _MASK) ^ (number & _MASK))
     x = np.arange(count, dtype=np.uint32) ^ np.uint32(key)
@@ -47,18 +47,18 @@ def _mixed(x: int) -> int:
 
 
 def uniform(seed: int, number: int, index: int) -> float:
-    """One of them: a tenth of numpy's cost."""
+    """Returns one number of `uniforms`, in a tenth of the time."""
     return ((_mixed(_mixed(_mixed(seed & _MASK) ^ (number & _MASK)) ^ index) >> 8) + 0.5) * 2.0**-24
 
 
 def drawn_order(exploration: Exploration, scores: F32, slate: Slate, seed: int, number: int) -> I64:
-    """The order after the draw.
+    """Returns the order after the draw.
 
     Args:
-        exploration: the mode.
-        scores: (C,) final ones.
-        slate: who stands, best first, and the slate's rules.
-        seed, number: of the noise. 0 and 1 of it are for epsilon-greedy, from 2 on one is each candidate's.
+        exploration: the mode and its parameter.
+        scores: (C,) final scores.
+        slate: the eligible candidates, best first, and the slate's rules.
+        seed, number: of the noise. Epsilon-greedy reads its numbers 0 and 1; number 2 + i is of candidate i.
 
     Returns:
         (S,) candidate indices.
@@ -77,7 +77,7 @@ def drawn_order(exploration: Exploration, scores: F32, slate: Slate, seed: int, 
 
 
 class Draw(NamedTuple):
-    """How an order was drawn, and the probabilities that it had."""
+    """A drawn order, and the probabilities of the draw."""
 
     exploration: Exploration
     scores: F32  # (C,)
@@ -85,7 +85,7 @@ class Draw(NamedTuple):
     order: I64  # (S,) as drawn, before the slate's rules
 
     def raised(self) -> I64:
-        """Candidate indices that the draw put higher than their scores do."""
+        """Returns the candidate indices that the draw ranks higher than their scores do."""
         if self.order is self.slate.best_first:
             return np.zeros(0, np.int64)
         by_score, by_draw = np.empty((2, len(self.scores)), np.int64)
@@ -94,7 +94,7 @@ class Draw(NamedTuple):
         return self.order[is_higher]
 
     def first_propensity(self) -> F64:
-        """(C,) the probability to stand first; they sum to 1 where any candidate stands."""
+        """Returns the probability of each candidate to be first, (C,); the sum is 1 where any candidate is eligible."""
         probabilities, slate, free = np.zeros(len(self.scores)), self.slate, self.slate.free
         first = slate.listed(slate.best_first)[:1]
         if not len(first) or slate.is_pinned_first or not len(free):
@@ -110,11 +110,12 @@ class Draw(NamedTuple):
         return probabilities
 
     def inclusion(self, limit: int | None) -> F64:
-        """(C,) the probability to be among the first `limit` of the list (None = anywhere on it).
+        """Returns the probability of each candidate to be among the first `limit` of the list, (C,); None = all of it.
 
         Softmax: candidates arrive at exponential times of rates exp(score / temperature) (Plackett–Luce is the order of
-        such arrivals), so given one's own time the others' arrivals are independent, and how many have come of each
-        category is a Poisson-binomial count. The integral over one's own time is a trapezoid in its logarithm.
+        such arrivals). Given the arrival time of one candidate, the arrivals of the others are independent, and the
+        number of arrivals of each category is a Poisson-binomial count. The integral over the candidate's arrival time
+        is a trapezoid sum in the logarithm of the time.
         """
         probabilities, slate, free = np.zeros(len(self.scores)), self.slate, self.slate.free
         size = len(slate.best_first) if limit is None else max(0, limit)
@@ -129,20 +130,17 @@ class Draw(NamedTuple):
             probabilities[pinned] = 1.0
             places = size - len(pinned)
             if places > 0:
-                probabilities[free] = _arrivals_within(self._weights(free), *slate.groups(), places)
+                probabilities[free] = arrivals_within(self._weights(free), *slate.groups(), places)
         else:
             probabilities[shown] = 1.0
         return probabilities
 
     def _weights(self, free: I64) -> F64:
         logits = self.scores[free].astype(np.float64) / self.exploration.temperature
-        weights: F64 = np.exp(np.maximum(logits - logits.max(), _WORST))
+        weights: F64 = np.exp(np.maximum(logits - logits.max(), LOWEST_LOGIT))
         return weights
 
 
 def _led_by(order: I64, index: int) -> I64:
-    """The order with one candidate in front."""
+    """Returns the order with one candidate moved to the front."""
     return np.concatenate([[index], order[order != index]])
-
-
-# ---- inclusion of Plackett–Luce under category limits ----

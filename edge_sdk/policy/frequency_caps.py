@@ -19,7 +19,7 @@ from edge_sdk.types import I64, Mask
 class FrequencyCap(NamedTuple):
     """One line of `[[policy.caps]]` or `[[policy.cooldowns]]`."""
 
-    counted: CapRule
+    counted: CapRule  # the events that the rule counts
     name: str = ""
     channels: frozenset[int] = frozenset()  # only candidates of these channels are suppressed; empty = of all
 
@@ -30,9 +30,9 @@ class FrequencyCap(NamedTuple):
 
 
 class CapAnswer(NamedTuple):
-    """Which candidates are capped, and how long the answer is valid while nothing is counted."""
+    """Which candidates are capped, and how long this is valid while no event is counted."""
 
-    bits: I64 | None  # (C,) reason bits, 0 = free; None = all candidates are free
+    bits: I64 | None  # (C,) reason bits, 0 = not capped; None = no candidate is capped
     free_at_ms: I64 | None  # (R, C) `CapCounts.free_times`; None = no rule caps anything
     until_ms: int  # exclusive
 
@@ -45,15 +45,15 @@ class FrequencyCaps:
         self.rules = caps
         self._layout = layout
         self._bits = np.array([int(cap.reason) for cap in caps], np.int64)[:, None]
-        # A target that would be capped longer than twice a rule's time was counted by a wrong clock: it is free.
+        # A target capped for longer than twice a rule's time was counted under a wrong clock: it is not capped.
         within = [2000 * cap.counted.within_s if cap.counted.within_s else NEVER_MS for cap in caps]
         self._longest_ms = np.array(within, np.int64)[:, None]
 
     def cells(self, offer_rows: I64, channels: I64 | None) -> I64:
-        """Returns where the counts of each candidate lie under each rule, (R, C); 0 = the rule does not apply to it.
+        """Returns the cell of each candidate's count under each rule, (R, C); 0 = the rule does not apply to it.
 
         Args:
-            offer_rows: (C,) of the candidates.
+            offer_rows: (C,) offer row of each candidate.
             channels: (C,) channel index of each candidate; None = all 0.
         """
         layout = self._layout
@@ -79,11 +79,11 @@ class FrequencyCaps:
         return CapAnswer(bits if bits.any() else None, free_at_ms, until_ms)
 
     def capped_until(self, free_at_ms: I64, now_ms: int) -> I64:
-        """Returns until when each rule suppresses each candidate, (R, C) in ms; 0 = not now, `NEVER_MS` = for ever.
+        """Returns until when each rule suppresses each candidate, (R, C) in ms; 0 = not capped, `NEVER_MS` = for ever.
 
         Args:
             free_at_ms: (R, C) as `CapCounts.free_times` gave it at `now_ms`.
-            now_ms: the clock.
+            now_ms: milliseconds since 1970.
         """
         is_capped = (free_at_ms > now_ms) & (free_at_ms - now_ms <= self._longest_ms)
         until_ms: I64 = free_at_ms * is_capped
@@ -94,7 +94,7 @@ _ALL_FREE = CapAnswer(None, None, NEVER_MS)
 
 
 def _applies(channels: frozenset[int]) -> Mask:
-    """Returns whether a rule applies to each channel; the last entry is for every channel beyond."""
+    """Returns whether a rule applies to each channel; the last entry is for every higher channel."""
     applies = np.zeros(max(channels) + 2, np.bool_)
     applies[list(channels)] = True
     return applies

@@ -1,6 +1,6 @@
-"""The policy pipeline: which candidates are eligible, their final scores, the draw, the list. Pure over memory and arrays.
+"""The policy pipeline: which candidates are eligible, their final scores, the draw and the list.
 
-The steps, in their order:
+Pure functions over memory and arrays. The steps, in this order:
 
 1. Rules suppress candidates: dates, eligibility, blocks, caps, quiet hours, budget (`eligibility.py`, `targeting.py`).
 2. Scores change: the model's weight and bounds, boosts, cost (`scoring.py`).
@@ -8,7 +8,7 @@ The steps, in their order:
 4. The model moves no offer further than the policy allows (`rank_bound.py`); then diversity (`scoring.py`).
 5. The minimum score, the draw (`exploration.py`), category limits and pins (`slate.py`).
 
-ADR 17 says why in this order. A step that the policy does not ask for costs a comparison.
+ADR 17 gives the reasons for this order. A step that the policy does not use takes one comparison.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ class Moment(NamedTuple):
     """When a decision is made."""
 
     now_ms: int
-    utc_offset_s: int  # local time is so far ahead of UTC
+    utc_offset_s: int  # local time minus UTC
 
 
 class Spend(NamedTuple):
-    """What costs weigh at this moment, and what the budget has left."""
+    """The cost weight at this moment, and the rest of the budget."""
 
     cost_weight: float  # λ in force
     budget_left: float  # infinity = no budget
 
 
 class SlateRequest(NamedTuple):
-    """The list that was asked for, and the noise of its draw."""
+    """The requested list, and the seed of its draw."""
 
     limit: int | None  # at most so many offers; None = all
     seed: int
-    number: int  # the decision's
+    number: int  # the decision's id
 
 
 class PolicyInputs(NamedTuple):
-    """All that the steps read, besides scores. Built by keyword."""
+    """Everything that the steps read besides scores. Built by keyword."""
 
     policy: CompiledPolicy
     candidates: CandidateSet
@@ -69,13 +69,13 @@ class PolicyInputs(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Places on the slate."""
+        """Returns the number of places on the slate."""
         count, limit = len(self.candidates.rows), self.slate.limit
         return count if limit is None else min(count, max(0, limit))
 
     @property
     def is_plain(self) -> bool:
-        """Nothing but weights and rules that suppress offers applies: most steps have nothing to do."""
+        """Returns whether only weights and rules that suppress offers apply, so that most steps can be skipped."""
         evaluated = self.evaluated
         if not self.policy.is_plain or evaluated.boost is not None or evaluated.pins:
             return False
@@ -83,10 +83,10 @@ class PolicyInputs(NamedTuple):
 
 
 class PolicyResult(NamedTuple):
-    """What the policy made of the candidates."""
+    """The result of the policy for the candidates of one decision."""
 
     stages: Stages
-    dropped_bits: I64 | None  # (C,) why rules suppress a candidate; None = all are eligible
+    dropped_bits: I64 | None  # (C,) reason bits of suppressed candidates, 0 = eligible; None = all are
     free_at_ms: I64 | None  # (R, C) when each cap frees each candidate; None = no cap suppresses anything
     eligible_order: I64  # (S,) the eligible candidates in their final order
     pinned: tuple[int, ...]  # candidate indices
@@ -94,10 +94,10 @@ class PolicyResult(NamedTuple):
 
 
 class Suppressed(NamedTuple):
-    """What the rules that suppress candidates say, before any score is looked at."""
+    """The candidates that rules suppress before any score is read."""
 
-    bits: I64 | None  # (C,) None = all candidates are eligible
-    mask: Mask | None  # (C,) which are eligible; None = all
+    bits: I64 | None  # (C,) reason bits, 0 = eligible; None = all are
+    mask: Mask | None  # (C,) True = eligible; None = all are
     free_at_ms: I64 | None  # (R, C)
 
 
@@ -119,7 +119,7 @@ def apply_policy(inputs: PolicyInputs, base: F32, model: F32, model_weight: floa
     """Applies the whole policy.
 
     Args:
-        inputs: what the steps read.
+        inputs: everything that the steps read besides scores.
         base: (C,) fused base logits.
         model: (C,) the model's fused logits.
         model_weight: how much the model's adjustment counts, 0 to 1.
@@ -138,7 +138,7 @@ def apply_policy(inputs: PolicyInputs, base: F32, model: F32, model_weight: floa
         priced, anchor = boosted - cost, anchor - cost
     eligible = _Eligible(suppressed(inputs), len(base))
     order, pins = _fit_slate(inputs, by_score(priced), eligible)
-    near = priced
+    near = priced  # the scores after the rank bound
     if policy.max_rank_change is not None and len(order) > policy.max_rank_change + 1:
         near, order = bounded(priced, order, eligible.of(by_score(anchor)), policy.max_rank_change)
     final = near
@@ -150,7 +150,7 @@ def apply_policy(inputs: PolicyInputs, base: F32, model: F32, model_weight: floa
 
 
 def apply_without_model(inputs: PolicyInputs) -> PolicyResult:
-    """Applies the rules that suppress candidates and the slate's rules to the base order: nothing that needs scores."""
+    """Applies the rules that suppress candidates and the slate's rules to the base order; no step needs scores."""
     candidates = inputs.candidates
     eligible = _Eligible(suppressed(inputs), len(candidates.rows))
     order, pins = _fit_slate(inputs, candidates.order, eligible)
@@ -158,7 +158,7 @@ def apply_without_model(inputs: PolicyInputs) -> PolicyResult:
 
 
 def is_still_allowed(inputs: PolicyInputs, listed: I64) -> bool:
-    """Returns whether no rule suppresses any of these candidates (S,), and the slate still has room for all of them."""
+    """Returns whether no rule suppresses one of these candidates (S,), and their slate is within caps and budget."""
     mask = suppressed(inputs).mask
     if mask is not None and not mask[listed].all():
         return False
@@ -166,7 +166,7 @@ def is_still_allowed(inputs: PolicyInputs, listed: I64) -> bool:
 
 
 def _plain_result(inputs: PolicyInputs, base: F32, model: F32) -> PolicyResult:
-    """Returns what `apply_policy` would for a plain policy: asking each step costs 4% of a decision more."""
+    """Returns the result of `apply_policy` for a plain policy: checking each step would take 4% of a decision."""
     bits, mask, free_at_ms = suppressed(inputs)
     order = by_score(model)
     if mask is not None:
@@ -176,19 +176,19 @@ def _plain_result(inputs: PolicyInputs, base: F32, model: F32) -> PolicyResult:
 
 
 class _Eligible:
-    """The eligible candidates; steps suppress further ones. The array that came in is not changed."""
+    """The eligible candidates, of which steps suppress more. The array passed in is not changed."""
 
     def __init__(self, start: Suppressed, count: int) -> None:
         self.bits, self._mask, self.free_at_ms = start
-        self._count, self._is_own = count, False
+        self._count, self._is_copied = count, False
 
     def suppress(self, candidates: I64, reason: Reason) -> None:
         """Suppresses these candidates, for this reason."""
         if not len(candidates):
             return
-        if self.bits is None or not self._is_own:
+        if self.bits is None or not self._is_copied:
             self.bits = np.zeros(self._count, np.int64) if self.bits is None else self.bits.copy()
-            self._is_own = True
+            self._is_copied = True
         self.bits[candidates] |= int(reason)
         self._mask = self.bits == 0
 
@@ -215,24 +215,24 @@ _NO_PINS: Final = _Pins((), ())
 
 
 def _fit_slate(inputs: PolicyInputs, best_first: I64, eligible: _Eligible) -> tuple[I64, _Pins]:
-    """Keeps one treatment of each offer, so that a whole slate stays within what caps and budget have left.
+    """Keeps one treatment of each offer, so that one slate stays within the rest of caps and budget.
 
     Where an offer's best treatment does not fit, its next one is tried.
 
     Args:
-        inputs: what the steps read.
+        inputs: everything that the steps read besides scores.
         best_first: (C,) candidate indices.
-        eligible: further candidates are suppressed in here.
+        eligible: the eligible candidates; this function suppresses more of them.
 
     Returns:
-        (S,) eligible candidate indices, best first, and which of them are pinned.
+        (S,) eligible candidate indices, best first, and the pinned ones among them.
     """
     candidates = inputs.candidates
     while True:
         order, others = eligible.of(best_first), None
         if candidates.has_treatments:
             of = candidates.rows[order]
-            is_other = (earlier_of_same(of) > 0) & (of > 0)  # unknown offers share row 0: none is another's treatment
+            is_other = (earlier_of_same(of) > 0) & (of > 0)  # row 0 is of all unknown offers: not treatments of one
             order, others = order[~is_other], order[is_other]
         pins = _pins(inputs, order) if inputs.evaluated.pins else _NO_PINS
         over = _over_slate(inputs, order, pins.candidates) if inputs.policy.fits_slates else ()
@@ -250,17 +250,17 @@ def _list(
     """Applies the minimum score, the draw, category limits and pins.
 
     Args:
-        inputs: what the steps read.
-        stages: scores.
+        inputs: everything that the steps read besides scores.
+        stages: the scores after each step.
         order: (S,) eligible candidate indices, best first.
-        pins: which of them have a place.
-        eligible: further candidates are suppressed in here.
-        exploration: how the order is drawn.
+        pins: the pinned candidates among them.
+        eligible: the eligible candidates; this function suppresses more of them.
+        exploration: the mode of the draw.
     """
     policy, candidates = inputs.policy.rules, inputs.candidates
     if policy.minimum_score is not None and len(order) and stages.final[order[-1]] < np.float32(policy.minimum_score):
         is_below = stages.final < np.float32(policy.minimum_score)
-        is_below[list(pins.candidates)] = False  # a pinned candidate stays
+        is_below[list(pins.candidates)] = False  # the minimum score does not apply to pinned candidates
         eligible.suppress(order[is_below[order]], Reason.BELOW_MINIMUM)
         order = eligible.of(order)
     limits = policy.category_limits
@@ -287,26 +287,27 @@ def _pins(inputs: PolicyInputs, order: I64) -> _Pins:
 
 
 def _over_slate(inputs: PolicyInputs, order: I64, pinned: tuple[int, ...]) -> list[tuple[I64, Reason]]:
-    """Returns the candidates that one slate has no room for under caps and budget, and why; pinned ones come first."""
+    """Returns the candidates with which one slate would exceed caps or budget, and why; pinned ones come first."""
     candidates, size, counts = inputs.candidates, inputs.size, inputs.memory.caps
     if not size:
         return []  # nothing is shown, so nothing is exceeded
     now_ms, caps = inputs.moment.now_ms, inputs.policy.caps.rules
-    rooms = [
+    limits = [
         (caps[index], counts.remaining(index, candidates.rows, size, now_ms)) for index in inputs.policy.slate_caps
     ]
     is_expensive = candidates.highest_slate_cost(size) > inputs.spend.budget_left
-    if not is_expensive and all(room is None for _, room in rooms):
-        return []  # mostly
+    if not is_expensive and all(remaining is None for _, remaining in limits):
+        return []  # in most decisions
     is_out = np.zeros(len(candidates.rows), np.bool_)
-    by_right = np.array([*pinned, *(index for index in order.tolist() if index not in pinned)], np.int64)
+    by_priority = np.array([*pinned, *(index for index in order.tolist() if index not in pinned)], np.int64)
     found = []
-    for cap, room in rooms:
-        if room is not None:
-            over = over_caps(by_right[~is_out[by_right]], cap, room, inputs.policy.rules, candidates)
+    for cap, remaining in limits:
+        if remaining is not None:
+            kept = by_priority[~is_out[by_priority]]
+            over = over_caps(kept, cap, remaining, inputs.policy.rules, candidates)
             is_out[over] = True
             found.append((over, cap.reason))
     if is_expensive:
-        left = by_right[~is_out[by_right]]
-        found.append((over_budget(left, size, candidates.costs, inputs.spend.budget_left), Reason.OVER_BUDGET))
+        kept = by_priority[~is_out[by_priority]]
+        found.append((over_budget(kept, size, candidates.costs, inputs.spend.budget_left), Reason.OVER_BUDGET))
     return [(group, reason) for group, reason in found if len(group)]

@@ -1,8 +1,8 @@
-"""Policy rules as data, resolved against a bundle's rows: goals, limits and rules. No behaviour but look-ups.
+"""Policy rules as data, resolved to a bundle's rows: goals, limits and rules. No behaviour except look-ups.
 
 The steps that apply the rules, in their order: `eligibility.py` and `frequency_caps.py` (which candidates are
 suppressed), `scoring.py` (scores), `rank_bound.py` (how far the model may move an offer), `exploration.py` (the draw),
-`slate.py` (the list). docs/policy.md explains them to a person; `bundle/policy_reader.py` reads them from a file.
+`slate.py` (the list). docs/policy.md explains the rules; `bundle/policy_reader.py` reads them from a file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edge_sdk.policy.frequency_caps import FrequencyCap
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64
 
-NO_LIMIT: Final = 1 << 30  # offers of one category in a slate
+NO_LIMIT: Final = 1 << 30  # of the offers of one category on a slate
 
 
 class Channel(NamedTuple):
@@ -28,13 +28,7 @@ class Channel(NamedTuple):
 
     name: str
     shown_kind: int  # kind id that `Engine.shown` records for it; 0 = none
-    cost: float  # of showing one offer, beside the offer's own
-
-
-# ---- targeting: which candidates a rule applies to, and when ----
-
-
-# ---- rules ----
+    cost: float  # of showing one offer, added to the offer's cost
 
 
 class DropRule(NamedTuple):
@@ -57,7 +51,7 @@ class QuietHours(NamedTuple):
 
 
 class WeightRule(NamedTuple):
-    """Sets the objective weights while the conditions match; the first rule that matches is taken."""
+    """Sets the objective weights while the conditions match; the first rule that matches applies."""
 
     name: str
     when: Conditions  # of the user only
@@ -74,27 +68,30 @@ class Boost(NamedTuple):
 
 
 class Pin(NamedTuple):
-    """Gives the best `count` eligible candidates of the selected the places from `place` on, while the conditions match."""
+    """Pins the best `count` eligible candidates of the selected to the places from `place` on.
+
+    Applies while the conditions match.
+    """
 
     name: str
     selection: OfferSelector
     when: Conditions
     place: int  # 0 = first
-    count: int  # type: ignore[assignment]  # hides a method of tuples that nobody calls
+    count: int  # type: ignore[assignment]  # hides `tuple.count`, which is not used
     by_user: bool
 
 
 class Budget(NamedTuple):
-    """What the device may spend in a period, and how the cost weight follows what it has spent."""
+    """The amount that the device may spend in a period, and how the cost weight follows the spending."""
 
     amount: float  # of costs, in one period
     period_s: int  # periods begin at whole multiples since 1970-01-01 UTC
-    pacing_gain: float  # 0 = the cost weight does not follow
-    kinds: frozenset[int] = frozenset()  # kind ids of shown events: their values are what was spent
+    pacing_gain: float  # 0 = the cost weight is constant
+    kinds: frozenset[int] = frozenset()  # kind ids of shown events; the sum of their values is the spending
 
 
 class Explore(IntEnum):
-    """How an offer gets a chance that its score does not give it."""
+    """The modes of exploration."""
 
     OFF = 0
     EPSILON_GREEDY = 1
@@ -102,15 +99,15 @@ class Explore(IntEnum):
 
 
 class Exploration(NamedTuple):
-    """The mode and its parameter."""
+    """The mode of exploration and its parameter."""
 
     mode: Explore = Explore.OFF
-    epsilon: float = 0.0  # EPSILON_GREEDY: how often the first place is drawn evenly
-    temperature: float = 1.0  # SOFTMAX: logits a unit
+    epsilon: float = 0.0  # EPSILON_GREEDY: probability that the first place is drawn uniformly
+    temperature: float = 1.0  # SOFTMAX: scores are divided by this
 
 
 class Policy(NamedTuple):
-    """Everything that a person set for a scene: goals, limits and rules."""
+    """Everything that the operator sets for a scene: goals, limits and rules."""
 
     objectives: tuple[str, ...]
     weights: F32  # (K,)
@@ -133,7 +130,7 @@ class Policy(NamedTuple):
     max_rank_change: int | None = None  # places
     cost_weight: float = 0.0  # λ
     budget: Budget | None = None
-    diversity: float = 0.0  # logit for each better one of its category
+    diversity: float = 0.0  # logit, for each better offer of the same category
     minimum_score: float | None = None
     retry_after_s: int = 0
     exploration: Exploration = Exploration()
@@ -142,16 +139,16 @@ class Policy(NamedTuple):
 
     @property
     def context_features(self) -> int:
-        """X: one place a value; at least 1, because a graph input may not be empty."""
+        """Returns X, the number of values of all context fields; at least 1, because a graph input may not be empty."""
         return max(1, sum(len(field.values) for field in self.context))
 
     def counted_in(self, layout: MemoryLayout) -> MemoryLayout:
-        """Returns the layout of a memory that counts what this policy's caps and budget need."""
+        """Returns the layout of a memory that counts the events this policy's caps and budget need."""
         spending = None if self.budget is None else SpendingRule(self.budget.kinds, self.budget.period_s)
         return layout._replace(caps=tuple([cap.counted for cap in self.caps]), spending=spending)
 
     def chosen(self, context: Mapping[str, str]) -> tuple[int, ...]:
-        """The value index of each context field; -1 = not given.
+        """Returns the value index of each context field; -1 = not given.
 
         Raises:
             KeyError: a field that the scene does not declare.
@@ -164,7 +161,7 @@ class Policy(NamedTuple):
         return tuple(-1 if value is None else field.values.index(value) for field, value in given)
 
     def one_hot(self, chosen: tuple[int, ...]) -> F32:
-        """The vector (X,) that the model reads."""
+        """Returns the one-hot vector (X,) that the model reads."""
         vector = np.zeros(self.context_features, np.float32)
         at = 0
         for field, index in zip(self.context, chosen, strict=True):

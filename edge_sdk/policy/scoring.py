@@ -1,6 +1,6 @@
-"""From the model's logits to final scores, step by step; pure over arrays, float32, each step in the order given.
+"""Scoring: from the model's logits to final scores, step by step. Pure functions over float32 arrays.
 
-A score stays a sum: base + the model's adjustment + boosts − λ · cost − …, so that an explanation adds up.
+A score is always a sum: base + the model's adjustment + boosts − λ · cost − …, so that an explanation adds up.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from edge_sdk.types import F32, I64
 
 
 def fused(logits: F32, weights: F32) -> F32:
-    """Returns logits (C, K) fused to one score each, (C,): products added in the order of the objectives, each step in float32.
+    """Returns logits (C, K) fused to one score each, (C,): summed by weight in the order of the objectives, in float32.
 
-    One arithmetic for the base's and the device's logits: where events say nothing the two are equal to the bit, and so
-    are equal candidates wherever they stand (a matrix product rounds by position).
+    The base's and the model's logits are fused by the same arithmetic, so without events both scores are equal to the
+    bit. Equal candidates get equal scores in every position; a matrix product would round by position.
     """
     scores: F32 = logits[:, 0] * weights[0]
     for k in range(1, len(weights)):
@@ -28,7 +28,7 @@ def fused(logits: F32, weights: F32) -> F32:
 def warm_up_weight(policy: Policy, events: int) -> float:
     """Returns the weight of the model's adjustment, 0 to 1, for this many events in the window.
 
-    Below `min_events` 0; from `full_events` on 1; in between it grows evenly, and counts from `min_events` on.
+    The weight is 0 below `min_events` and 1 from `full_events` on; from `min_events` on it grows linearly.
     """
     if events >= policy.full_events:
         return 1.0
@@ -40,7 +40,7 @@ def warm_up_weight(policy: Policy, events: int) -> float:
 def adjusted(base: F32, model: F32, model_weight: float, max_score_change: float | None) -> F32:
     """Returns base + model_weight · clip(model − base, ±max_score_change)."""
     if model_weight == 1.0 and max_score_change is None:
-        return model  # to the bit
+        return model  # unchanged to the bit
     if model_weight == 0.0:
         return base
     difference = model - base
@@ -53,10 +53,10 @@ def adjusted(base: F32, model: F32, model_weight: float, max_score_change: float
 
 
 def current_cost_weight(cost_weight: float, budget: Budget | None, spent: float, now_ms: int) -> float:
-    """Returns λ now: it rises the further spending runs ahead of an even pace through the period.
+    """Returns λ at this moment: it rises as spending runs ahead of an even pace through the period.
 
-    λ · max(0, 1 + gain · (spent / amount − elapsed / period)): proportional control of the pace. With an amount of 0
-    nothing that costs may be shown, and there is no pace to keep.
+    λ · max(0, 1 + pacing_gain · (spent / amount − elapsed / period)): proportional control of the pace. With an amount
+    of 0 no offer that costs may be shown, and λ is constant.
     """
     if budget is None or not budget.pacing_gain or not budget.amount:
         return cost_weight
@@ -72,8 +72,8 @@ def bounded(scores: F32, order: I64, anchor: I64, max_rank_change: int) -> tuple
     Args:
         scores: (C,)
         order: (S,) candidate indices by these scores.
-        anchor: (S,) the same ones by the scores without the model's adjustment.
-        max_rank_change: places.
+        anchor: (S,) the same indices by the scores without the model's adjustment.
+        max_rank_change: number of places.
 
     Returns:
         Scores (C,), and the candidate indices in their order (S,).
@@ -87,12 +87,12 @@ def bounded(scores: F32, order: I64, anchor: I64, max_rank_change: int) -> tuple
 
 
 def diversified(scores: F32, order: I64, categories: I64, diversity: float) -> F32:
-    """Returns scores from which each offer lost `diversity` for every better eligible one of its category.
+    """Returns scores reduced by `diversity` for every better eligible offer of the same category.
 
     Args:
         scores: (C,)
         order: (S,) candidate indices, best first.
-        categories: (C,) category rows; those of no category (0) lose nothing.
+        categories: (C,) category rows; scores without a category (0) do not change.
         diversity: logit.
     """
     of = categories[order]

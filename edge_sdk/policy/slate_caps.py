@@ -1,7 +1,7 @@
-"""Slate-level caps: showing a whole slate at once must not exceed what caps and the budget have left.
+"""Slate-level caps: showing a whole slate at once must not exceed the rest of caps and budget.
 
-Candidates that do not fit are suppressed before an order is drawn, lowest scores first, so that the draw's probabilities
-stay exact.
+Candidates that do not fit are suppressed before an order is drawn, lowest scores first, so that the probabilities of
+the draw stay exact.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from edge_sdk.policy.targeting import Candidates, in_channels
 from edge_sdk.types import F32, I64, Mask
 
 
-def over_caps(order: I64, cap: FrequencyCap, room: I64, policy: Policy, candidates: CandidateSet) -> I64:
-    """Returns the candidates that a slate of better ones leaves no room for under a cap.
+def over_caps(order: I64, cap: FrequencyCap, remaining: I64, policy: Policy, candidates: CandidateSet) -> I64:
+    """Returns the candidates that exceed a cap when all better candidates are on the slate.
 
     Args:
         order: (S,) candidate indices, best first.
         cap: the rule.
-        room: (C,) `CapCounts.remaining`: how many more events the rule allows each candidate's target.
-        policy: for the channels.
-        candidates: C of them.
+        remaining: (C,) `CapCounts.remaining`: how many more events the rule allows each candidate's target.
+        policy: has the channels.
+        candidates: the C candidates.
     """
     counted = order[_counts_for(cap, policy, candidates.candidates)[order]]
     if cap.counted.per is not Scope.CATEGORY:
-        return counted[np.arange(len(counted)) >= room[counted]]
+        return counted[np.arange(len(counted)) >= remaining[counted]]
     groups = candidates.categories[counted]
-    return counted[(groups > 0) & (earlier_of_same(groups) >= room[counted])]
+    return counted[(groups > 0) & (earlier_of_same(groups) >= remaining[counted])]
 
 
 def _counts_for(cap: FrequencyCap, policy: Policy, candidates: Candidates) -> Mask:
-    """Returns whether showing a candidate is counted by a rule that may suppress it, (C,)."""
+    """Returns whether a rule counts showing a candidate and may suppress it, (C,)."""
     counting = frozenset(
         number
         for number, channel in enumerate(policy.channels)
@@ -47,18 +47,18 @@ def _counts_for(cap: FrequencyCap, policy: Policy, candidates: Candidates) -> Ma
 
 
 def over_budget(order: I64, size: int, costs: F32, left: float) -> I64:
-    """Returns the candidates with which the most expensive slate would cost more than is left.
+    """Returns the candidates with which the most expensive slate would cost more than `left`.
 
     Args:
         order: (S,) candidate indices, best first.
-        size: places on the slate.
+        size: number of places on the slate.
         costs: (C,)
-        left: of the budget.
+        left: the rest of the budget.
     """
     of = costs[order].astype(np.float64)
     if float(np.sort(of)[::-1][:size].sum()) <= left:
-        return order[:0]  # mostly
-    kept: list[float] = []  # costs of those taken in, ascending
+        return order[:0]  # in most decisions
+    kept: list[float] = []  # costs of the candidates that fit, ascending
     out = []
     for index, cost in zip(order.tolist(), of.tolist(), strict=True):
         tried = kept.copy()

@@ -1,7 +1,7 @@
-"""Suppressions: every rule that keeps a candidate off the list, and until when. Pure; for explanations, not for ranking.
+"""Suppressions: every rule that suppresses a candidate, and until when. For explanations, not for ranking. Pure.
 
-A time is given where time alone ends the suppression, if nothing else happens until then. Where an event must come
-first, or the app must pass something else, there is none.
+A suppression has an end where time alone ends it, if nothing else happens until then. It has none where an event must
+happen first, or where the app must pass another value.
 """
 
 from __future__ import annotations
@@ -22,40 +22,40 @@ from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64
 
 _DAY_MS: Final = 86_400_000
-_REASONS: Final = tuple((int(reason), reason) for reason in Reason)  # enum arithmetic costs 1 µs a step
+_REASONS: Final = tuple((int(reason), reason) for reason in Reason)  # enum arithmetic takes 1 µs a step
 _DATES: Final = int(Reason.NOT_YET_VALID | Reason.EXPIRED)
 _QUIET: Final = int(Reason.QUIET)
-_CHANGES_MAX: Final = 8  # of machines, that are followed into the future
+_CHANGES_MAX: Final = 8  # future state changes that are followed
 
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """A rule that keeps an offer off the list."""
+    """A rule that suppresses an offer."""
 
     reason: Reason  # one bit
-    rule: str  # its name; "" = it has none
+    rule: str  # name of the rule; "" = the rule has no name
     until_ms: int | None  # milliseconds since 1970; None = time alone does not end it
 
 
 class StateReader(Protocol):
-    """States of machines now and at later moments, if nothing but time passes: `Machines` and `FrozenStates`."""
+    """The states of machines now and later, if only time passes. `Machines` and `FrozenStates` implement this."""
 
     def state(self, index: int, at_ms: int, /) -> int:
         """Returns the state of a machine of the user."""
 
     def user_changes_at(self, index: int, at_ms: int, /) -> int:
-        """Returns when time changes the state of a machine of the user, in ms."""
+        """Returns when time next changes the state of a machine of the user, in ms; `NEVER_MS` = never."""
 
     def state_of(self, index: int, offer_row: int, at_ms: int, /) -> int:
         """Returns the state of an offer, or of its category."""
 
     def changes_of(self, index: int, offer_row: int, at_ms: int, /) -> int:
-        """Returns when time changes the state of an offer, or of its category, in ms."""
+        """Returns when time next changes the state of an offer, or of its category, in ms; `NEVER_MS` = never."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class SuppressionInputs:
-    """What the rules read in one decision."""
+    """Everything that the rules read in one decision."""
 
     policy: CompiledPolicy
     candidates: Candidates
@@ -63,7 +63,7 @@ class SuppressionInputs:
     given: tuple[int, ...]  # value index of each context field as the app gave it; -1 = not given
     machine_fields: tuple[MachineField, ...]
     states: StateReader
-    free_at_ms: I64 | None  # (R, C) `CapCounts.free_times`; None = no cap suppresses anything
+    free_at_ms: I64 | None  # (R, C) `CapCounts.free_times`; None = no cap suppresses a candidate
     moment: Moment
     costs: F32  # (C,) of showing each once
 
@@ -72,28 +72,28 @@ class Suppressions:
     """Every suppression of every dropped candidate of a decision."""
 
     def __init__(self, by_candidate: Mapping[int, tuple[Suppression, ...]]) -> None:
-        """Use `found`."""
+        """Takes the suppressions by candidate index; `found` makes them."""
         self._by_candidate = by_candidate
 
     @classmethod
     def found(cls, inputs: SuppressionInputs, bits: I64 | None) -> Suppressions:
-        """Asks each rule.
+        """Returns the suppressions by every rule.
 
         Args:
-            inputs: what the rules read.
-            bits: (C,) the decision's reason bits, 0 = eligible; None = all are. The rules asked here only name and date
-                a bit; a bit that none of them explains was set by a step after the scores.
+            inputs: everything that the rules read.
+            bits: (C,) the decision's reason bits, 0 = eligible; None = all are. The rules here only name a bit and give
+                its end. A bit that no rule here explains was set by a step after the scores.
         """
         if bits is None:
             return cls({})
         out = np.flatnonzero(bits)
-        words, indices = bits[out], out.tolist()
+        out_bits, indices = bits[out], out.tolist()
         found: list[list[Suppression]] = [[] for _ in indices]
-        missing = words.tolist()
+        missing = out_bits.tolist()
         channels = inputs.candidates.channels
-        some = Candidates(inputs.candidates.rows[out], None if channels is None else channels[out])
+        candidates = Candidates(inputs.candidates.rows[out], None if channels is None else channels[out])
         free_at_ms = None if inputs.free_at_ms is None else inputs.free_at_ms[:, out]
-        for bit, suppression, places in _findings(inputs, some, free_at_ms, words):
+        for bit, suppression, places in _findings(inputs, candidates, free_at_ms, out_bits):
             for at in places:
                 found[at].append(suppression)
                 missing[at] &= ~bit
@@ -103,11 +103,11 @@ class Suppressions:
         return cls({index: tuple(suppressions) for index, suppressions in zip(indices, found, strict=True)})
 
     def of(self, index: int) -> tuple[Suppression, ...]:
-        """Of one candidate, in the order of the steps."""
+        """Returns the suppressions of one candidate, in the order of the steps."""
         return self._by_candidate.get(index, ())
 
     def first_free_ms(self) -> int | None:
-        """The first moment at which time alone lets one of the candidates stand; None = it never does."""
+        """Returns the first moment at which time alone makes a candidate eligible; None = never."""
         moments = [
             max(suppression.until_ms or NEVER_MS for suppression in found)
             for found in self._by_candidate.values()
@@ -117,37 +117,34 @@ class Suppressions:
         return None if first >= NEVER_MS else first
 
 
-_Finding = tuple[int, Suppression, list[int]]  # its bit, and the places of the candidates among those asked about
+_Finding = tuple[int, Suppression, list[int]]  # reason bit, suppression, positions of its candidates
 
 
 def _findings(
-    inputs: SuppressionInputs, candidates: Candidates, free_at_ms: I64 | None, words: I64
+    inputs: SuppressionInputs, candidates: Candidates, free_at_ms: I64 | None, bits: I64
 ) -> Iterator[_Finding]:
-    """Yields what the rules say whose reason is among the candidates' words, (C,)."""
+    """Yields the suppressions by the rules whose reason is among the candidates' reason bits, (C,)."""
     policy, caps, moment = inputs.policy.rules, inputs.policy.caps, inputs.moment
     now_ms = moment.now_ms
-    said = int(np.bitwise_or.reduce(words))
-    if said & _DATES:
+    any_bits = int(np.bitwise_or.reduce(bits))
+    if any_bits & _DATES:
         yield from _dates(policy, candidates, now_ms)
     for drop in policy.drops:
         bit = int(drop.reason)
-        if said & bit:
-            yield from _drops(drop, bit, inputs, candidates, words)
+        if any_bits & bit:
+            yield from _drops(drop, bit, inputs, candidates, bits)
     until = None if free_at_ms is None else caps.capped_until(free_at_ms, now_ms)
     for index, cap in enumerate(caps.rules):
         bit = int(cap.reason)
-        if until is not None and said & bit:
+        if until is not None and any_bits & bit:
             for at, end_ms in enumerate(until[index].tolist()):
                 if end_ms:
                     yield bit, Suppression(cap.reason, cap.name, end_ms if end_ms < NEVER_MS else None), [at]
-    for quiet in policy.quiet_hours if said & _QUIET else ():
+    for quiet in policy.quiet_hours if any_bits & _QUIET else ():
         if is_quiet(quiet, now_ms, moment.utc_offset_s):
             suppression = Suppression(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, moment.utc_offset_s))
-            yield (
-                _QUIET,
-                suppression,
-                np.flatnonzero(selected(OfferSelector(None, quiet.channels), candidates)).tolist(),
-            )
+            mask = selected(OfferSelector(None, quiet.channels), candidates)
+            yield _QUIET, suppression, np.flatnonzero(mask).tolist()
 
 
 def _dates(policy: Policy, candidates: Candidates, now_ms: int) -> Iterator[_Finding]:
@@ -160,51 +157,51 @@ def _dates(policy: Policy, candidates: Candidates, now_ms: int) -> Iterator[_Fin
 
 
 def quiet_until_ms(quiet: QuietHours, now_ms: int, utc_offset_s: int) -> int:
-    """When quiet hours that hold now end, milliseconds since 1970."""
+    """Returns when quiet hours that apply now end, in milliseconds since 1970."""
     into_day_ms = (now_ms + utc_offset_s * 1000) % _DAY_MS
     return now_ms + (quiet.until_minute * 60_000 - into_day_ms) % _DAY_MS
 
 
 def _later_step(reason: Reason, inputs: SuppressionInputs, index: int) -> Suppression:
-    """Returns the suppression by the budget, the minimum score or the room on the list."""
+    """Returns the suppression by the budget, the minimum score or a rule of the slate."""
     policy, now_ms = inputs.policy.rules, inputs.moment.now_ms
     until_ms, budget = None, policy.budget
     if reason is Reason.OVER_BUDGET and budget is not None:
         period_ms = budget.period_s * 1000
-        if inputs.costs[index] <= budget.amount:  # else no period has enough
+        if inputs.costs[index] <= budget.amount:  # else no period's budget is enough
             until_ms = (now_ms // period_ms + 1) * period_ms
     elif reason is Reason.BELOW_MINIMUM and policy.retry_after_s:
         until_ms = now_ms + policy.retry_after_s * 1000
     return Suppression(reason, "", until_ms)
 
 
-# ---- conditions, now and later ----
+# ---- conditions now and later ----
 
 
 def _drops(
-    rule: DropRule, bit: int, inputs: SuppressionInputs, candidates: Candidates, words: I64
+    rule: DropRule, bit: int, inputs: SuppressionInputs, candidates: Candidates, bits: I64
 ) -> Iterator[_Finding]:
-    about = np.flatnonzero(selected(rule.selection, candidates) & ((words & bit) > 0)).tolist()
-    if not rule.when.of_target:  # conditions on the user alone are the same for all
-        drops, until_ms = _Watch(rule, inputs, 0).answer() if about else (False, None)
+    chosen = np.flatnonzero(selected(rule.selection, candidates) & ((bits & bit) > 0)).tolist()
+    if not rule.when.of_target:  # conditions on the user alone are the same for all candidates
+        drops, until_ms = _DropForecast(rule, inputs, 0).result() if chosen else (False, None)
         if drops:
-            yield bit, Suppression(rule.reason, rule.name, until_ms), about
+            yield bit, Suppression(rule.reason, rule.name, until_ms), chosen
         return
-    for at in about:
-        drops, until_ms = _Watch(rule, inputs, int(candidates.rows[at])).answer()
+    for at in chosen:
+        drops, until_ms = _DropForecast(rule, inputs, int(candidates.rows[at])).result()
         if drops:
             yield bit, Suppression(rule.reason, rule.name, until_ms), [at]
 
 
-class _Watch:
-    """The conditions of one rule for one offer: which of them time can change, and what it makes of them."""
+class _DropForecast:
+    """Forecasts until when one rule suppresses one offer, if only time passes."""
 
     def __init__(self, rule: DropRule, inputs: SuppressionInputs, row: int) -> None:
         self._drops_when, self._states, self._now_ms = rule.drops_when, inputs.states, inputs.moment.now_ms
         self._row = row
         self._of_target = rule.when.of_target
         self._of_user: list[StateCondition] = []
-        self._rest_matches = True  # of the conditions that time does not change
+        self._rest_matches = True  # whether all conditions match that time does not change
         by_field = {
             field: (machine, values) for machine, field, values in inputs.machine_fields if inputs.given[field] < 0
         }
@@ -218,8 +215,8 @@ class _Watch:
             else:
                 self._rest_matches &= condition.matches(inputs.context)
 
-    def answer(self) -> tuple[bool, int | None]:
-        """Whether the rule drops the offer, and when time alone makes it let go."""
+    def result(self) -> tuple[bool, int | None]:
+        """Returns whether the rule suppresses the offer, and when time alone ends this (None = never)."""
         at_ms = self._now_ms
         if not self._drops(at_ms):
             return False, None

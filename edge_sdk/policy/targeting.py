@@ -1,6 +1,6 @@
-"""Targeting: which candidates a rule applies to and whether its conditions match. Also quiet hours and the budget check.
+"""Targeting: which candidates a rule applies to and whether its conditions match.
 
-Pure functions over arrays.
+Also quiet hours and the budget check. Pure functions over arrays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DAY_S = 86_400
 
 
 class Candidates(NamedTuple):
-    """What rules read of each candidate."""
+    """The columns of the candidates that rules read."""
 
     rows: I64  # (C,) offer rows; 0 = unknown
     channels: I64 | None  # (C,) indices into `Policy.channels`; None = all in the app
@@ -50,7 +50,7 @@ def match_targets(conditions: Conditions, memory: Memory, rows: I64, now_ms: int
 
 
 def quiet_bits(policy: Policy, candidates: Candidates, now_ms: int, utc_offset_s: int) -> I64 | None:
-    """Returns the reason bits (C,) of candidates in quiet hours; None = none is."""
+    """Returns the reason bits (C,) of candidates in quiet hours; None = no candidate is."""
     bits: I64 | None = None
     for rule in policy.quiet_hours:
         if is_quiet(rule, now_ms, utc_offset_s):
@@ -70,7 +70,7 @@ def is_quiet(rule: QuietHours, now_ms: int, utc_offset_s: int) -> bool:
 
 
 def budget_bits(costs: F32, left: float) -> I64 | None:
-    """Returns the reason bits (C,) of candidates that cost more than is left; None = none does."""
+    """Returns the reason bits (C,) of candidates that cost more than is left; None = no candidate does."""
     is_over = costs > np.float64(left)  # a Python float would be rounded to float32
     return np.where(is_over, int(Reason.OVER_BUDGET), 0) if is_over.any() else None
 

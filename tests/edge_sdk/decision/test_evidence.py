@@ -1,4 +1,4 @@
-"""Evidence: copies of what a decision was made from, overwritten by an erase also where the app holds the decision."""
+"""Evidence: copies of a decision's inputs, overwritten by an erase also where the app keeps the decision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_decisions_between_two_events_share_one_copy_of_the_window(engine: Engin
 
 
 @pytest.mark.parametrize("erasure", [{}, {"items": ["fund_a"]}, {"before": 1 << 41}])
-def test_an_erase_overwrites_the_evidence_of_decisions_that_the_app_holds(
+def test_an_erase_overwrites_the_evidence_of_decisions_that_the_app_keeps(
     engine: Engine, base: BaseDecision, clock: SettableClock, erasure: dict[str, object]
 ) -> None:
     for _ in range(3):
@@ -40,11 +40,7 @@ def test_an_erase_overwrites_the_evidence_of_decisions_that_the_app_holds(
     engine.erase(**erasure)  # type: ignore[arg-type]
 
     item, kind, _, value = window.read(clock.now_ms)
-    assert not (item.any())
-    assert not (kind.any())
-    assert not (value.any())
-    assert not (counters.any())
-    assert not (free_at_ms.any())
+    assert [column.any() for column in (item, kind, value, counters, free_at_ms)] == [False] * 5
     assert evidence.is_gone
     assert evidence.user_states == ()
     with pytest.raises(ExplanationGoneError):

@@ -1,4 +1,4 @@
-"""The share of each window event in the counters, against the plain loop over events that says what it is."""
+"""The share of each window event in the counters equals a plain loop over the events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BASE = BaseDecision(OFFERS, np.linspace(1, 0, 6))
 
 
 def shares_one_by_one(bundle: Bundle, inputs: ModelInputs, counters: F32) -> F64:
-    """Each window event's share of the counter terms, (N, C, F): what edge-sdk 0.1 did."""
+    """Returns each window event's share of the counters' contributions, (N, C, F), as edge-sdk 0.1 computed it."""
     layout = bundle.layout
     n, c, h = layout.window, len(inputs.candidate), len(layout.decays)
     shares = np.zeros((n, c, layout.counter_features))
@@ -50,7 +50,7 @@ def shares_one_by_one(bundle: Bundle, inputs: ModelInputs, counters: F32) -> F64
 
 @given(acts=ACTS, later_ms=st.integers(0, 100_000), seed=st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
-def test_shares_are_those_of_the_loop(derived: Small, acts: list[Act], later_ms: int, seed: int) -> None:
+def test_shares_equal_the_loop(derived: Small, acts: list[Act], later_ms: int, seed: int) -> None:
     clock = SettableClock()
     folder, engine = fresh(derived, clock)
     with folder, engine:

@@ -1,8 +1,8 @@
-"""An explanation accounts for the score.
+"""Explanations account for the scores.
 
-Its terms sum to the score, largest first, and name the events they come from; it says why an offer stands where it
-stands or does not, also in words; later events do not change it. What can
-no longer be explained, because the log has gone round or was erased, is refused rather than explained wrongly.
+The contributions sum to the score, largest first, and name their events. An explanation gives the reasons for an
+offer's place or for its suppression, also as text. Later events do not change it, because a decision explains itself
+from its evidence. A decision whose evidence was erased or released is refused.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from tests.support.engine_acts import ACTS, Act, do, fresh
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 
 
-def sums_up(decision: Decision, engine: Engine) -> None:
+def contributions_sum_up(decision: Decision, engine: Engine) -> None:
     explanations = engine.explain(decision)
     offers = (*decision.offers, *decision.dropped)
     assert [explanation.offer for explanation in explanations] == [offer.id for offer in offers]
     for explanation, offer in zip(explanations, offers, strict=True):
         assert (explanation.place, explanation.base_place) == (offer.place, offer.base_place)
         assert explanation.score == offer.score
-        total = explanation.base + sum(term.value for term in explanation.contributions)
+        total = explanation.base + sum(contribution.value for contribution in explanation.contributions)
         assert total == pytest.approx(explanation.score, abs=1e-5)
-        sizes = [abs(term.value) for term in explanation.contributions]
+        sizes = [abs(contribution.value) for contribution in explanation.contributions]
         assert sizes == sorted(sizes, reverse=True)
 
 
 @given(acts=ACTS, later_ms=st.integers(0, 100_000))
 @settings(max_examples=40, deadline=None)
-def test_the_terms_sum_to_the_score(small: Small, acts: list[Act], later_ms: int) -> None:
+def test_the_contributions_sum_to_the_score(small: Small, acts: list[Act], later_ms: int) -> None:
     clock = SettableClock()
     folder, engine = fresh(small, clock)
     with folder, engine:
         do(engine, clock, acts)
         clock.now_ms += later_ms
-        sums_up(engine.rank(BaseDecision(OFFERS, np.linspace(1, 0, 6)), context=HOME), engine)
+        contributions_sum_up(engine.rank(BaseDecision(OFFERS, np.linspace(1, 0, 6)), context=HOME), engine)
 
 
 @given(acts=ACTS, later=ACTS)
@@ -66,20 +66,22 @@ def test_an_explanation_names_the_events(engine: Engine, base: BaseDecision, clo
     engine.record("view", item="never heard of")
     clock.now_ms += 12_000
     explanation = engine.explain(engine.rank(base, context=HOME))[0]
-    assert {(t.label, t.event, t.kind, t.item, t.age_s) for t in explanation.contributions if t.event >= 0} == {
+    assert {(c.label, c.event, c.kind, c.item, c.age_s) for c in explanation.contributions if c.event >= 0} == {
         ("view (an item not in the bundle), 12 s ago", 0, "view", "", 12.0),
         ("click fund_a, 12 s ago", 1, "click", "fund_a", 12.0),
     }
-    assert {term.source for term in explanation.contributions if term.event >= 0} == {ContributionSource.EVENT}
+    assert {c.source for c in explanation.contributions if c.event >= 0} == {ContributionSource.EVENT}
 
 
-def test_what_was_counted_before_the_window_is_a_term_of_its_own(engine: Engine, base: BaseDecision) -> None:
+def test_events_counted_before_the_window_are_contributions_of_their_counters(
+    engine: Engine, base: BaseDecision
+) -> None:
     engine.record("click", item="fund_a")
     for _ in range(8):  # the window's size
         engine.record("dismiss", item="coupon_a")
     contributions = engine.explain(engine.rank(base, context=HOME)).of("fund_a").contributions
     counted = {
-        (term.label, term.kind, term.item) for term in contributions if term.source is ContributionSource.COUNTER
+        (found.label, found.kind, found.item) for found in contributions if found.source is ContributionSource.COUNTER
     }
     assert counted == {
         ("earlier click of the offer", "click", ""),
@@ -87,7 +89,7 @@ def test_what_was_counted_before_the_window_is_a_term_of_its_own(engine: Engine,
     }
 
 
-def test_a_decision_in_words(engine: Engine, clock: SettableClock) -> None:
+def test_the_text_of_a_decision(engine: Engine, clock: SettableClock) -> None:
     engine.record("click", item="fund_a")
     clock.now_ms += 300_000
     for _ in range(2):
@@ -97,12 +99,12 @@ def test_a_decision_in_words(engine: Engine, clock: SettableClock) -> None:
     assert english.startswith("fund_a stands 1st (2nd in the cloud's order). Its way: 2nd → 1st as others left. ")
     assert "because you tapped fund_a 5 min ago" in english
     assert "5 分钟前您点击了 fund_a" in chinese
-    why_not = explanations.of("coupon_a").text()
-    assert why_not.startswith("coupon_a is not shown (1st in the cloud's order): shown often enough")
-    assert ", for another 60 min. " in why_not
+    dropped = explanations.of("coupon_a").text()
+    assert dropped.startswith("coupon_a is not shown (1st in the cloud's order): shown often enough")
+    assert ", for another 60 min. " in dropped
 
 
-def test_an_offer_that_was_no_candidate_has_no_explanation(engine: Engine, base: BaseDecision) -> None:
+def test_an_offer_that_is_not_a_candidate_has_no_explanation(engine: Engine, base: BaseDecision) -> None:
     explanations = engine.explain(engine.rank(base, context=HOME))
     assert len(explanations) == 6
     assert [found.offer for found in explanations[4:]] == [explanations[4].offer, explanations[-1].offer]
@@ -121,7 +123,7 @@ def test_without_events_the_explanation_is_the_base(engine: Engine) -> None:
     )
 
 
-def test_a_bare_base_order_has_no_explanation(engine: Engine) -> None:
+def test_a_base_order_without_scores_has_no_explanation(engine: Engine) -> None:
     with pytest.raises(InvalidValueError, match="NO_CANDIDATES"):
         engine.explain(engine.rank(BaseDecision([], [])))
 
@@ -129,7 +131,7 @@ def test_a_bare_base_order_has_no_explanation(engine: Engine) -> None:
 def test_a_decision_explains_itself_whatever_is_shown_and_recorded_since(
     small: Small, clock: SettableClock, base: BaseDecision, tmp_path: Path
 ) -> None:
-    """The natural order is rank, shown, "why?"; and the log goes round many times."""
+    """Apps explain after `rank` and `shown`; the log wraps many times here."""
     with small.open(tmp_path / "s", clock, log_bytes=4096) as engine:
         for _ in range(200):
             engine.record("click", item="fund_a", value=2.0)
@@ -143,7 +145,7 @@ def test_a_decision_explains_itself_whatever_is_shown_and_recorded_since(
             clock.now_ms += 60_000
             engine.record("view", item="fund_a")
         assert engine.explain(decision) == before
-        sums_up(decision, engine)
+        contributions_sum_up(decision, engine)
         assert any(found.suppressions for found in before)
 
 
@@ -151,38 +153,38 @@ def test_the_newest_decisions_that_an_app_keeps_can_be_explained(engine: Engine,
     engine.record("click", item="fund_a")
     kept = [engine.rank(base, context=HOME) for _ in range(EXPLAINABLE_DECISIONS + 3)]
     for decision in (kept[3], kept[-1]):
-        sums_up(decision, engine)
+        contributions_sum_up(decision, engine)
     for decision in kept[:3]:
         with pytest.raises(ExplanationGoneError):
             engine.explain(decision)
 
 
-def test_decisions_that_nobody_keeps_take_no_room(engine: Engine, base: BaseDecision) -> None:
+def test_dropped_decisions_release_their_evidence(engine: Engine, base: BaseDecision) -> None:
     first = engine.rank(base, context=HOME)
     for _ in range(3 * EXPLAINABLE_DECISIONS):
         engine.rank(base, context=HOME)
-    sums_up(first, engine)
+    contributions_sum_up(first, engine)
     evidence = [found for found in gc.get_objects() if isinstance(found, Evidence)]
     assert len(evidence) == 1
 
 
-def test_reasons_and_explanations_tell_one_story(engine: Engine) -> None:
+def test_reasons_agree_with_explanations(engine: Engine) -> None:
     """An offer is raised, lowered or kept by events exactly where the explanation's step "events" says so."""
-    random, told = np.random.default_rng(11), set()
+    random, seen = np.random.default_rng(11), set()
     for number in range(60):
         engine.record(str(random.choice(["click", "dismiss", "view", "convert"])), item=str(random.choice(OFFERS)))
         decision = engine.rank(BaseDecision(OFFERS, random.normal(size=(6, 2))), context=HOME if number % 2 else {})
         explanations = engine.explain(decision)
         for offer, explanation in zip(decision.offers, explanations, strict=False):
-            moved = [change for change in explanation.rank_changes if change.step == "events"]
+            changes = [change for change in explanation.rank_changes if change.step == "events"]
             expected = Reason.KEPT
-            if moved:
-                expected = Reason.RAISED if moved[0].after < moved[0].before else Reason.LOWERED
+            if changes:
+                expected = Reason.RAISED if changes[0].after < changes[0].before else Reason.LOWERED
             assert offer.reasons & (Reason.RAISED | Reason.LOWERED | Reason.KEPT) == expected
-            told.add(expected)
+            seen.add(expected)
         for dropped in decision.dropped:
             assert not dropped.reasons & (Reason.RAISED | Reason.LOWERED | Reason.KEPT)
-    assert told == {Reason.RAISED, Reason.LOWERED, Reason.KEPT}
+    assert seen == {Reason.RAISED, Reason.LOWERED, Reason.KEPT}
 
 
 def test_a_decision_from_before_an_erase_cannot_be_explained(engine: Engine, base: BaseDecision) -> None:
@@ -191,6 +193,6 @@ def test_a_decision_from_before_an_erase_cannot_be_explained(engine: Engine, bas
     engine.erase()
     with pytest.raises(ExplanationGoneError):
         engine.explain(decision)
-    engine.record("dismiss", item="fund_b")  # the log is as long as it was, and about something else
+    engine.record("dismiss", item="fund_b")  # the log has as many events as before, about another item
     with pytest.raises(ExplanationGoneError):
         engine.explain(decision)

@@ -1,5 +1,7 @@
-"""Under a policy with every sort of rule the terms still sum to the score, the moves lead from the base place to the
-place, and each offer that does not stand says which rule holds it and until when.
+"""Explanations under a policy with every sort of rule.
+
+The contributions sum to the score, the rank changes lead from the base place to the place, and each dropped offer names
+the rules that suppress it and until when.
 """
 
 from __future__ import annotations
@@ -103,7 +105,7 @@ def opened(rules: Small, state: Path, clock: SettableClock) -> Engine:
     return Engine.open(state, bundle=rules.bundle, trusted_keys=keys, clock=clock, utc_offset_s=lambda _: 3600, seed=3)
 
 
-def why_not(engine: Engine, **rank: Any) -> dict[str, tuple[Suppression, ...]]:
+def suppressions(engine: Engine, **rank: Any) -> dict[str, tuple[Suppression, ...]]:
     decision = engine.rank(BASE, **{"context": {"surface": "home"}, "attributes": {"balance": 500.0}, **rank})
     assert not decision.error, decision.detail
     return {found.offer: found.suppressions for found in engine.explain(decision) if not found.place}
@@ -129,82 +131,82 @@ def test_every_explanation_adds_up(
 
 
 def adds_up(found: Explanation) -> None:
-    assert found.base + sum(term.value for term in found.contributions) == pytest.approx(found.score, abs=1e-5)
+    assert found.base + sum(one.value for one in found.contributions) == pytest.approx(found.score, abs=1e-5)
     for top in (0, 2, 100):
         short = found.named(top)
-        assert found.base + sum(term.value for term in short) == pytest.approx(found.score, abs=1e-5)
-        assert sum(term.source is ContributionSource.EVENT for term in short) <= top + 1
+        assert found.base + sum(one.value for one in short) == pytest.approx(found.score, abs=1e-5)
+        assert sum(one.source is ContributionSource.EVENT for one in short) <= top + 1
 
 
 def leads_to_its_place(found: Explanation) -> None:
     at = found.base_place
-    for move in found.rank_changes:
-        assert move.before == at
-        assert move.after != at
-        at = move.after
+    for change in found.rank_changes:
+        assert change.before == at
+        assert change.after != at
+        at = change.after
     assert not found.place or at == found.place
 
 
-def test_rules_that_hold_an_offer_are_named_with_their_end(engine: Engine, clock: SettableClock) -> None:
+def test_rules_that_suppress_an_offer_are_named_with_their_end(engine: Engine, clock: SettableClock) -> None:
     for kind, item in [("impression", "fund_a"), ("impression", "fund_a"), ("click", "fund_d"), ("click", "fund_d")]:
         engine.record(kind, item=item)
     engine.record("dismiss", item="coupon_a")
     clock.now_ms += MINUTE_MS
-    assert why_not(engine) == {
+    assert suppressions(engine) == {
         "fund_a": (Suppression(Reason.CAPPED, "hourly", NOW_MS + 60 * MINUTE_MS),),
         "fund_d": (Suppression(Reason.CAPPED, "twice_ever", None),),
         "coupon_a": (Suppression(Reason.COOLING_DOWN, "after_dismiss", NOW_MS + 30 * MINUTE_MS),),
     }
 
 
-def test_a_machine_that_gives_a_context_field_says_until_when(engine: Engine, clock: SettableClock) -> None:
+def test_a_machine_that_sets_a_context_field_ends_a_suppression(engine: Engine, clock: SettableClock) -> None:
     engine.record("convert", item="fund_b")
     clock.now_ms += MINUTE_MS
     not_eligible = Reason.NOT_ELIGIBLE
     by_machine = Suppression(not_eligible, "coupons_for_new", NOW_MS + 120 * MINUTE_MS)
-    assert why_not(engine) == {
+    assert suppressions(engine) == {
         "coupon_a": (by_machine,),
         "coupon_b": (by_machine,),
         "fund_b": (Suppression(not_eligible, "only_before", NOW_MS + 15 * MINUTE_MS),),  # held, then after, then before
     }
-    told = why_not(engine, context={"surface": "home", "stage": "active"})
-    assert told["coupon_a"] == (Suppression(not_eligible, "coupons_for_new", None),)  # the app says so: time does not
+    with_stage = suppressions(engine, context={"surface": "home", "stage": "active"})
+    assert with_stage["coupon_a"] == (
+        Suppression(not_eligible, "coupons_for_new", None),
+    )  # the app passed the stage: time does not change it
 
 
-def test_an_attribute_that_is_missing_holds_for_as_long_as_it_is(engine: Engine) -> None:
-    assert why_not(engine, attributes={})["fund_c"] == (Suppression(Reason.NOT_ELIGIBLE, "rich_only", None),)
-    assert "fund_c" not in why_not(engine)
+def test_a_missing_attribute_suppresses_without_an_end(engine: Engine) -> None:
+    assert suppressions(engine, attributes={})["fund_c"] == (Suppression(Reason.NOT_ELIGIBLE, "rich_only", None),)
+    assert "fund_c" not in suppressions(engine)
 
 
 def test_quiet_hours_end_by_the_local_clock(engine: Engine, clock: SettableClock) -> None:
     clock.now_ms += 9 * 60 * MINUTE_MS + 30 * MINUTE_MS  # 21:30 UTC, 22:30 there
     night = Suppression(Reason.QUIET, "night", NOW_MS + 19 * 60 * MINUTE_MS)  # 07:00 UTC
-    assert why_not(engine) == {"coupon_b": (night,), "fund_b": (night,)}
+    assert suppressions(engine) == {"coupon_b": (night,), "fund_b": (night,)}
     clock.now_ms = NOW_MS + 19 * 60 * MINUTE_MS
-    assert why_not(engine) == {}
+    assert suppressions(engine) == {}
 
 
 def test_dates(engine: Engine, clock: SettableClock) -> None:
     clock.now_ms = VALID_UNTIL_MS
-    assert why_not(engine)["fund_d"] == (Suppression(Reason.EXPIRED, "", None),)
+    assert suppressions(engine)["fund_d"] == (Suppression(Reason.EXPIRED, "", None),)
     clock.now_ms = NOW_MS - 10 * DAY_MS
-    assert why_not(engine)["fund_d"] == (Suppression(Reason.NOT_YET_VALID, "", 1_768_003_200_000),)
+    assert suppressions(engine)["fund_d"] == (Suppression(Reason.NOT_YET_VALID, "", 1_768_003_200_000),)
 
 
-def test_boosts_and_costs_are_terms_of_their_own(engine: Engine) -> None:
+def test_boosts_and_costs_are_contributions_of_their_own(engine: Engine) -> None:
     explanations = engine.explain(engine.rank(BASE, context={"surface": "home"}))
     of_boosts = {ContributionSource.BIAS, ContributionSource.CONTEXT}
     added = {
         found.offer: [
-            (term.label, term.source, round(term.value, 6)) for term in found.contributions if term.source in of_boosts
+            (one.label, one.source, round(one.value, 6)) for one in found.contributions if one.source in of_boosts
         ]
         for found in explanations
     }
     assert added["fund_b"] == [("campaign", ContributionSource.BIAS, 0.3)]
     assert added["coupon_a"] == [("home_coupons", ContributionSource.CONTEXT, -0.2)]
-    costs = {
-        found.offer: [term.value for term in found.contributions if term.label == "cost"] for found in explanations
-    }
+    costs = {found.offer: [one.value for one in found.contributions if one.label == "cost"] for found in explanations}
     assert costs["coupon_b"] == [pytest.approx(-0.4)]
     assert costs["coupon_a"] == []
     assert explanations.of("coupon_b").channel == "push"
@@ -213,22 +215,22 @@ def test_boosts_and_costs_are_terms_of_their_own(engine: Engine) -> None:
 def test_a_boost_by_each_offers_own_state(engine: Engine) -> None:
     engine.record("convert", item="fund_a")
     explanations = engine.explain(engine.rank(BASE, context={"surface": "home"}))
-    held = [found.offer for found in explanations if any(term.label == "held_funds" for term in found.contributions)]
-    assert held == ["fund_a"]
+    boosted = [found.offer for found in explanations if any(one.label == "held_funds" for one in found.contributions)]
+    assert boosted == ["fund_a"]
 
 
-def test_a_pin_is_the_last_move(engine: Engine) -> None:
+def test_a_pin_is_the_last_rank_change(engine: Engine) -> None:
     explanations: Explanations = engine.explain(engine.rank(BASE, context={"surface": "wealth"}))
     assert explanations[0].offer == "fund_d"
     assert (explanations[0].rank_changes[-1].step, explanations[0].rank_changes[-1].after) == ("pins", 1)
 
 
-def test_the_candidates_of_an_erased_engine_keep_their_explanation(engine: Engine) -> None:
+def test_explanations_made_before_an_erase_do_not_change(engine: Engine) -> None:
     engine.record("click", item="fund_a")
     explanations = engine.explain(engine.rank(BASE, context={"surface": "home"}))
     engine.record("dismiss", item="fund_a")
     engine.erase()
-    assert ("click", "fund_a") in {(term.kind, term.item) for term in explanations.of("fund_a").contributions}
+    assert ("click", "fund_a") in {(one.kind, one.item) for one in explanations.of("fund_a").contributions}
 
 
 def test_a_message_is_filled_from_this_device(engine: Engine, clock: SettableClock) -> None:
@@ -236,12 +238,12 @@ def test_a_message_is_filled_from_this_device(engine: Engine, clock: SettableClo
     messenger = Messenger(internals(engine).bundle)
     decision = engine.rank(base, context={"surface": "home"}, attributes={"balance": 120.0})
 
-    def said(language: str = "en") -> str:
+    def message(language: str = "en") -> str:
         return messenger.message(decision, "fund_a", language, internals(engine).state.memory, clock.now_ms)
 
-    assert said() == "fund_a is before"
+    assert message() == "fund_a is before"
     engine.record("convert", item="fund_a")
     clock.now_ms += 2 * MINUTE_MS
-    assert said() == "you took fund_a 2 min ago; fund_a is yours, you are active: 120"
-    assert said("zh") == "2 分钟前您办理了 fund_a:fund_a"
+    assert message() == "you took fund_a 2 min ago; fund_a is yours, you are active: 120"
+    assert message("zh") == "2 分钟前您办理了 fund_a:fund_a"
     assert messenger.message(decision, "fund_b", "en", internals(engine).state.memory, clock.now_ms) == "fund_b"

@@ -1,4 +1,4 @@
-"""Messages filled from local state: every slot, and what is said when one cannot be filled."""
+"""Messages filled from local state: every slot, and the text that is used where a slot cannot be filled."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STATE = LocalState(
 NOTHING = LocalState((), {}, {})
 
 
-def said(template: str, state: LocalState = STATE, *, plain: str | None = None, category: str = "fund") -> str:
+def message(template: str, state: LocalState = STATE, *, plain: str | None = None, category: str = "fund") -> str:
     texts = TEXTS | {"variant.warm": template} | ({} if plain is None else {"variant.warm.plain": plain})
     return render(Phrasebook(texts), "warm", "fund_017", category, state)
 
@@ -49,12 +49,12 @@ def said(template: str, state: LocalState = STATE, *, plain: str | None = None, 
         ("{last:item_view}, {since:item_view}", "Harvest Fund, 5 min"),
         ("{since:search}", "7 min"),
         ("dear {state:stage}, {attribute:balance}", "dear newcomer, 2500"),
-        ("{{offer}} {} {Offer} {offer:}", "Harvest Fund"),  # {offer:} asks for something that there is not
+        ("{{offer}} {} {Offer} {offer:}", "Harvest Fund"),  # {offer:} has no value
         ("50% of {offer} {0} {a.b}", "50% of Harvest Fund {0} {a.b}"),
     ],
 )
 def test_slots(template: str, expected: str) -> None:
-    assert said(template) == expected
+    assert message(template) == expected
 
 
 @pytest.mark.parametrize(
@@ -64,41 +64,41 @@ def test_slots(template: str, expected: str) -> None:
 )  # fmt: skip
 def test_a_slot_that_cannot_be_filled_gives_the_plain_text(template: str) -> None:
     state = NOTHING if ":" not in template else STATE
-    assert said(template, state, plain="Look: {offer}") == "Look: Harvest Fund"
-    assert said(template, state) == "Harvest Fund"
-    assert said(template, state, plain="{mood}") == "Harvest Fund"
+    assert message(template, state, plain="Look: {offer}") == "Look: Harvest Fund"
+    assert message(template, state) == "Harvest Fund"
+    assert message(template, state, plain="{mood}") == "Harvest Fund"
 
 
 def test_an_offer_without_a_category_or_a_variant() -> None:
-    assert said("{category}", category="", plain="{offer}!") == "Harvest Fund!"
+    assert message("{category}", category="", plain="{offer}!") == "Harvest Fund!"
     assert render(Phrasebook(TEXTS), "", "fund_017", "fund", STATE) == "Harvest Fund"
     assert render(Phrasebook(TEXTS), "cold", "fund_099", "fund", STATE) == "fund_099"
 
 
-def test_the_event_that_is_about_nothing() -> None:
+def test_an_event_about_no_item() -> None:
     state = LocalState((SeenEvent("search", "", 60.0, 0.0),), {}, {})
-    assert said("{item}", state, plain="plain") == "plain"
-    assert said("{kind}", state) == "search"
+    assert message("{item}", state, plain="plain") == "plain"
+    assert message("{kind}", state) == "search"
 
 
-def test_each_users_sentence_is_its_own() -> None:
+def test_each_user_gets_another_message() -> None:
     other = LocalState((SeenEvent("item_view", "fund_002", 60.0, 0.0),), {}, {})
     template = "{offer}: {event}"
-    assert said(template) == "Harvest Fund: you looked at Harvest Fund"
-    assert said(template, other) == "Harvest Fund: you looked at fund_002"
+    assert message(template) == "Harvest Fund: you looked at Harvest Fund"
+    assert message(template, other) == "Harvest Fund: you looked at fund_002"
 
 
-def test_what_a_packer_refuses() -> None:
+def test_slots_that_the_exporter_refuses() -> None:
     template = "{offer} {item} {count:click} {state:stage} {mood} {offer:x} {last}"
     assert refused_slots(template, is_plain=False) == ("{mood}", "{offer:x}", "{last}")
     assert refused_slots(template, is_plain=True) == ("{item}", "{count:click}", "{mood}", "{offer:x}", "{last}")
 
 
 @given(st.text(alphabet="{}:offeritmcuntaglsd_ %\\"), st.text(), st.text())
-def test_no_data_raises_or_is_read_as_a_template(template: str, item: str, kind: str) -> None:
+def test_no_value_raises_or_is_read_as_a_template(template: str, item: str, kind: str) -> None:
     state = LocalState((SeenEvent(kind, item, 1.0, 0.0),), {"stage": "{offer}"}, {})
-    assert isinstance(said(template, state), str)
-    assert said("{state:stage}", state) == "{offer}"
+    assert isinstance(message(template, state), str)
+    assert message("{state:stage}", state) == "{offer}"
 
 
 def test_a_message_from_a_bundle(small: Small, clock: SettableClock, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""From the base place to the final one: every step that changed a place, and no other."""
+"""Rank changes lead from the base place to the final place by every step that changed a place, and by no other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def scores(*numbers: float) -> F32:
     return np.array(numbers, np.float32)
 
 
-def decision(stages: Stages, standing: I64, drawn: I64, dropped: I64 | None, error: ErrorCode) -> Decision:
+def decision(stages: Stages, eligible: I64, drawn: I64, dropped: I64 | None, error: ErrorCode) -> Decision:
     names = "abcd"[: len(stages.base)]
     return Decision(
         id=1,
@@ -41,7 +41,7 @@ def decision(stages: Stages, standing: I64, drawn: I64, dropped: I64 | None, err
                 stages=stages,
                 dropped_bits=dropped,
                 free_at_ms=None,
-                eligible_order=standing,
+                eligible_order=eligible,
                 pinned=(),
                 draw=Draw(Exploration(), stages.final, Slate(drawn, (), (), None, None), drawn),
             ),
@@ -57,7 +57,7 @@ def test_each_step_that_moved_an_offer() -> None:
     base, model, boosted, priced = scores(4, 3, 2, 1), scores(4, 3, 2, 9), scores(4, 3, 8, 9), scores(4, 9.5, 8, 9)
     stages = Stages(base, model, model, boosted, priced, priced, priced)
     found = places_by_step(decision(stages, indices(2, 1, 3), indices(1, 2, 3), indices(128, 0, 0, 0), ErrorCode.NONE))
-    assert found.rank_changes(0) == ()  # it does not stand
+    assert found.rank_changes(0) == ()  # it is dropped
     assert found.rank_changes(1) == (
         RankChange("eligibility", 2, 1),
         RankChange("events", 1, 2),
@@ -81,7 +81,7 @@ def test_each_step_that_moved_an_offer() -> None:
     )
 
 
-def test_a_bare_base_order_moves_only_what_stands_behind_a_dropped_one() -> None:
+def test_in_a_base_order_only_offers_after_a_dropped_one_change_places() -> None:
     stages = Stages.of_base(scores(np.nan, np.nan, np.nan))
     found = places_by_step(decision(stages, indices(1, 2), indices(), indices(16, 0, 0), ErrorCode.BAD_BASE_LOGITS))
     assert [found.rank_changes(index) for index in range(3)] == [
@@ -92,8 +92,7 @@ def test_a_bare_base_order_moves_only_what_stands_behind_a_dropped_one() -> None
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_who_never_moved_has_no_moves(index: int) -> None:
+def test_an_offer_at_its_base_place_has_no_rank_changes(index: int) -> None:
     stages = Stages.of_base(scores(2, 1))
-    assert (
-        places_by_step(decision(stages, indices(0, 1), indices(0, 1), None, ErrorCode.NONE)).rank_changes(index) == ()
-    )
+    found = places_by_step(decision(stages, indices(0, 1), indices(0, 1), None, ErrorCode.NONE))
+    assert found.rank_changes(index) == ()

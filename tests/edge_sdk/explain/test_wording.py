@@ -1,4 +1,4 @@
-"""Words for numbers, times, places and suppressions, in English and Chinese; templates read nothing from data."""
+"""Texts of numbers, times, places and suppressions, in English and Chinese; no value is read as a template."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ EXPLANATION = Explanation(
     rank_changes=(RankChange("events", 4, 2), RankChange("pins", 2, 1)),
     suppressions=(),
     time_ms=0,
-    words=lambda _: BARE,
+    phrasebook=lambda _: BARE,
 )
 
 
@@ -83,7 +83,7 @@ def test_an_explanation_in_chinese() -> None:
     )
 
 
-def test_the_scene_names_things() -> None:
+def test_the_scenes_texts_are_used() -> None:
     assert SCENE.explanation(EXPLANATION).startswith("Harvest Fund stands 1st")
     assert SCENE.item("fund_017") == "Harvest Fund"
     assert SCENE.state("stage", "new") == "newcomer"
@@ -94,12 +94,12 @@ def test_the_scene_names_things() -> None:
     assert SCENE.event("swap", "") == "of a swap"
 
 
-def test_an_explanation_speaks_english_without_texts() -> None:
+def test_an_explanation_is_in_english_without_texts() -> None:
     assert EXPLANATION.text("zh").startswith("fund_017 stands 1st (4th in the cloud's order).")
     assert "+0.62 because of item_view of fund_017 5 min ago;" in EXPLANATION.text()
 
 
-def test_why_not() -> None:
+def test_the_text_of_a_dropped_offer() -> None:
     dropped = Explanation(
         "fund_017", "push", "", 0, 4, 0.7, 0.7, (), (), (
             Suppression(Reason.CAPPED, "daily_cap", 10_800_000), Suppression(Reason.BLOCKED, "", None)
@@ -133,9 +133,9 @@ def test_ages(age_s: float, english: str, chinese: str) -> None:
 
 def test_places() -> None:
     numbers = (1, 2, 3, 4, 11, 12, 13, 21, 22, 101, 111)
-    said = ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "101st", "111th"]
-    assert [EN.place(number) for number in numbers] == said
-    assert [Phrasebook({}).place(number) for number in numbers] == said
+    expected = ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "101st", "111th"]
+    assert [EN.place(number) for number in numbers] == expected
+    assert [Phrasebook({}).place(number) for number in numbers] == expected
     assert ZH.place(21) == "第 21 位"
     assert Phrasebook({"place.any": "{number}e", "place.1": "1er"}).place(1) == "1er"
 
@@ -146,7 +146,7 @@ def test_numbers() -> None:
     assert [EN.number(value) for value in (1200.0, -0.5, 3.25, -0.001, 0.0)] == ["1200", "−0.5", "3.25", "0", "0"]
 
 
-def test_the_other_terms() -> None:
+def test_the_other_contributions() -> None:
     sources = [
         Contribution("2 other events", 0.1, ContributionSource.EVENT),
         Contribution("earlier events", 0.1, ContributionSource.COUNTER),
@@ -157,7 +157,7 @@ def test_the_other_terms() -> None:
         Contribution("summer", 0.1, ContributionSource.BIAS),
         Contribution("score_bound", 0.1, ContributionSource.POLICY),
     ]
-    assert [EN.term(term) for term in sources] == [
+    assert [EN.contribution(contribution) for contribution in sources] == [
         "+0.10 from the other events",
         "+0.10 from what happened earlier",
         "+0.10 from earlier click of the offer",
@@ -165,7 +165,7 @@ def test_the_other_terms() -> None:
         "+0.10 by the rule summer",
         "+0.10 because the model's adjustment is limited",
     ]
-    assert ZH.term(sources[4]) == "+0.10:规则“summer”"
+    assert ZH.contribution(sources[4]) == "+0.10:规则“summer”"
 
 
 def test_the_printed_sum_adds_up() -> None:
@@ -175,8 +175,8 @@ def test_the_printed_sum_adds_up() -> None:
     assert EN.explanation(falling).endswith("Score −0.50 = 0.70 − 1.20.")
 
 
-def test_every_language_says_everything_with_the_same_slots() -> None:
-    """A text that asks for a slot that its key does not have would show it raw."""
+def test_every_language_has_every_text_with_the_same_slots() -> None:
+    """A text with a slot that its key does not have would show the raw slot."""
     english, chinese = shipped("en"), shipped("zh")
     assert {key: english[key] for key in ENGLISH} == ENGLISH
     assert set(chinese) == set(english) - {"place.x1", "place.x2", "place.x3"}
@@ -195,7 +195,7 @@ def test_a_language_falls_back_to_its_parent_and_to_english() -> None:
 
 
 @given(st.text(), st.text())
-def test_what_stands_in_a_value_is_never_a_template(item: str, kind: str) -> None:
+def test_a_value_is_never_read_as_a_template(item: str, kind: str) -> None:
     assert fill("{kind} {item} {other}", {"item": item, "kind": kind}) == f"{kind} {item} {{other}}"
     assert BARE.event("click", f"{{kind}}{item}") == f"of click of {{kind}}{item}"
 

@@ -1,4 +1,4 @@
-"""What a person reads of a decision: places, reasons and their words."""
+"""A decision's offers: places, reasons and their texts; also orders, ids, vocabularies and error codes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def decision(**changes: object) -> Decision:
     )
 
 
-def test_the_offers_and_the_dropped() -> None:
+def test_offers_and_dropped_offers() -> None:
     made = decision()
     assert made.offers == (
         RankedOffer("c", 2.0, place=1, base_place=3, reasons=Reason.RAISED),
@@ -66,19 +66,19 @@ def test_the_offers_and_the_dropped() -> None:
     assert made.dropped == (RankedOffer("b", 0.5, place=0, base_place=2, reasons=Reason.CAPPED),)
 
 
-def test_a_limit_hides_offers_and_not_the_dropped() -> None:
+def test_a_limit_hides_offers_and_no_dropped_offer() -> None:
     made = decision(limit=1)
     assert [offer.id for offer in made.offers] == ["c"]
     assert [offer.id for offer in made.dropped] == ["b"]
 
 
-def test_without_rules_all_stand() -> None:
+def test_without_rules_all_candidates_are_listed() -> None:
     made = decision(dropped_bits=None, eligible_order=np.array([2, 0, 1]))
     assert [offer.id for offer in made.offers] == ["c", "a", "b"]
     assert made.dropped == ()
 
 
-def test_the_base_order_says_so_and_marks_the_unknown() -> None:
+def test_the_base_order_has_its_reason_and_marks_unknown_offers() -> None:
     made = decision(
         error=ErrorCode.UNKNOWN_OFFER, dropped_bits=None, eligible_order=np.array([0, 1, 2]),
         known=np.array([True, False, True]),
@@ -119,12 +119,12 @@ def test_the_base_order_says_so_and_marks_the_unknown() -> None:
         (Reason.EXPLORED, 8_388_608, "given a chance by exploration"),
     ],
 )
-def test_reason_bits_and_words(reason: Reason, bit: int, text: str) -> None:
+def test_reason_bits_and_texts(reason: Reason, bit: int, text: str) -> None:
     assert reason == bit
     assert reason.text == text
 
 
-def test_every_reason_has_words_and_several_are_joined() -> None:
+def test_every_reason_has_a_text_and_several_are_joined() -> None:
     assert all(reason.text for reason in Reason)
     assert (Reason.LOWERED | Reason.CAPPED).text == "lowered by recent events, or overtaken; shown often enough"
     assert Reason(0).text == ""
@@ -143,7 +143,7 @@ def test_ids_are_the_documented_checksums() -> None:
 
 
 @given(st.sets(st.integers(0, 2**32 - 1), max_size=40), st.integers(0, 2**32 - 1))
-def test_a_vocabulary_finds_its_rows_and_nothing_else(ids: set[int], other: int) -> None:
+def test_a_vocabulary_finds_its_rows_and_no_other(ids: set[int], other: int) -> None:
     ordered = sorted(ids)
     vocabulary = Vocabulary(np.array(ordered, np.uint32), b"", np.zeros(len(ids), np.uint16))
     assert [vocabulary.row(identifier) for identifier in ordered] == list(range(1, len(ids) + 1))

@@ -1,4 +1,4 @@
-"""Exploration's probabilities are those of the list that is shown: exactly, and as a count of draws shows."""
+"""Exploration's probabilities are those of the final list: exactly, and in a Monte Carlo count of draws."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def test_noise_is_even_and_without_echo() -> None:
 
 @st.composite
 def slates(draw: st.DrawFn, most: int = 6) -> tuple[Slate, np.ndarray]:
-    """Random candidates of which some stand, with category limits and pins."""
+    """Random candidates of which some are eligible, with category limits and pins."""
     count = draw(st.integers(1, most))
     scores = np.array(draw(st.lists(st.floats(-3, 3, width=32), min_size=count, max_size=count)), np.float32)
-    stands = draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    is_eligible = draw(st.lists(st.booleans(), min_size=count, max_size=count))
     order = by_score(scores)
-    best_first = order[np.array(stands)[order]]
+    best_first = order[np.array(is_eligible)[order]]
     categories = np.array(draw(st.lists(st.integers(0, 2), min_size=count, max_size=count)), np.int64)
     limits = np.array([NO_LIMIT, draw(st.integers(0, 3)), draw(st.integers(0, 3))])
     wanted = draw(st.lists(st.tuples(st.sampled_from(range(count)), st.integers(0, 4)), max_size=2))
-    pinned, at = pin_places([(one, place) for one, place in wanted if stands[one]])
+    pinned, at = pin_places([(one, place) for one, place in wanted if is_eligible[one]])
     has_limits = draw(st.booleans())
     slate = Slate(best_first, pinned, at, categories if has_limits else None, limits if has_limits else None)
     return slate, scores
@@ -61,7 +61,7 @@ explorations = st.sampled_from([GREEDY, EPSILON, SOFTMAX, Exploration(Explore.EP
 
 
 def every_draw(exploration: Exploration, slate: Slate, scores: np.ndarray) -> Iterator[tuple[float, I64]]:
-    """Each list that a draw can give, with its probability: by hand, from the definition of the mode."""
+    """Each list that a draw can give, with its probability, from the definition of the mode."""
     order, free = slate.best_first, slate.free.tolist()
     if exploration.mode is Explore.EPSILON_GREEDY and free:
         yield 1 - exploration.epsilon, slate.listed(order)
@@ -86,15 +86,15 @@ def test_propensities_are_those_of_all_draws_added_up(
 ) -> None:
     slate, scores = drawn
     first, inclusion = np.zeros(len(scores)), np.zeros(len(scores))
-    for probability, listed in every_draw(exploration, slate, scores):
-        first[listed[:1]] += probability
-        inclusion[listed[:limit]] += probability
+    for probability, drawn_list in every_draw(exploration, slate, scores):
+        first[drawn_list[:1]] += probability
+        inclusion[drawn_list[:limit]] += probability
     draw = Draw(exploration, scores, slate, slate.best_first)
     np.testing.assert_allclose(draw.first_propensity(), first, rtol=0, atol=1e-9)
     np.testing.assert_allclose(draw.inclusion(limit), inclusion, rtol=0, atol=1e-9)
-    stands = len(slate.listed(slate.best_first))
-    assert draw.first_propensity().sum() == pytest.approx(min(1, stands), abs=1e-12)
-    assert draw.inclusion(limit).sum() == pytest.approx(stands if limit is None else min(limit, stands), abs=1e-9)
+    listed = len(slate.listed(slate.best_first))
+    assert draw.first_propensity().sum() == pytest.approx(min(1, listed), abs=1e-12)
+    assert draw.inclusion(limit).sum() == pytest.approx(listed if limit is None else min(limit, listed), abs=1e-9)
 
 
 @pytest.mark.parametrize("exploration", [EPSILON, SOFTMAX])
@@ -123,7 +123,7 @@ def _within_chance(counted: F64, probability: F64, draws: int) -> None:
     assert (np.abs(counted - probability) <= allowed).all(), (counted, probability)
 
 
-def test_a_large_field_keeps_its_sums() -> None:
+def test_the_probabilities_of_many_candidates_sum_to_the_places() -> None:
     """50 candidates, scores far apart: the probabilities add up to the places."""
     scores = np.linspace(40.0, -40.0, 50, dtype=np.float32)
     slate = Slate(by_score(scores), *pin_places([]), np.arange(50) % 5, np.array([3, 2, 1, 4, NO_LIMIT]))
@@ -133,7 +133,7 @@ def test_a_large_field_keeps_its_sums() -> None:
 
 
 @given(slates(12), explorations, st.integers(0, 2**32 - 1))
-def test_a_draw_keeps_who_stands_and_says_who_rose(
+def test_a_draw_keeps_the_candidates_and_returns_the_raised_ones(
     drawn: tuple[Slate, np.ndarray], exploration: Exploration, seed: int
 ) -> None:
     slate, scores = drawn

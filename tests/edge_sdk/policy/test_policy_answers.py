@@ -1,4 +1,4 @@
-"""What an engine says about its decisions under random policies: why, until when, when again, and twice the same."""
+"""Explanations and retry times of an engine under random policies, and equal decisions for equal requests."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from edge_sdk import BaseDecision, Decision, Engine, ErrorCode, Reason
 from edge_sdk.explain.explanation import Explanation
 from edge_sdk.policy.suppressions import Suppression
 from edge_sdk.testing.white_box import internals
-from tests.support.random_policies import EVERY_RULE, SHOWN, STANDING_RULES, Table, policies
-from tests.support.rich_engine import opened, signed, touches, under
+from tests.support.random_policies import ELIGIBILITY_RULES, EVERY_RULE, SHOWN, Table, policies
+from tests.support.rich_engine import opened, signed, treatments, under
 from tests.support.rich_engine import rich as rich
 from tests.support.scene import HOME, NOW_MS, OFFERS, SettableClock, Small
 
@@ -28,7 +28,7 @@ STEPS = ("eligibility", "events", "score_bound", "boosts", "cost", "rank_bound",
 
 
 class Asked:
-    """A user with some hours behind, and one request; asking it again changes nothing but the decision's number."""
+    """A user with some hours of events, and one request. Ranking it again changes only the decision's id."""
 
     def __init__(self, engine: Engine, clock: SettableClock, seed: int) -> None:
         self.engine, self.clock = engine, clock
@@ -38,7 +38,7 @@ class Asked:
             kind = str(random.choice(["view", "click", "dismiss", "convert", *SHOWN.values()]))
             engine.record(kind, item=str(random.choice([*OFFERS, ""])), value=float(random.integers(0, 3)) / 4)
         clock.now_ms += int(random.integers(0, 3_000_000))
-        self.base = touches(random)
+        self.base = treatments(random)
         self.rank: dict[str, Any] = {"limit": int(random.integers(0, 5)) if random.random() < 0.3 else None}
         if random.random() < 0.8:
             self.rank["context"] = {"surface": str(random.choice(["home", "wealth"]))}
@@ -62,8 +62,8 @@ def test_every_explanation_adds_up_and_names_every_reason(rich: Small, policy: T
         explanations = engine.explain(decision)
     assert len(explanations) == len(decision.offers) + len(decision.dropped)
     for found, ranked in zip(explanations, (*decision.offers, *decision.dropped), strict=True):
-        assert found.base + sum(term.value for term in found.contributions) == pytest.approx(found.score, abs=1e-5)
-        leads(found)
+        assert found.base + sum(one.value for one in found.contributions) == pytest.approx(found.score, abs=1e-5)
+        leads_to_its_place(found)
         bits = ranked.reasons & WHY_NOT
         assert {suppression.reason for suppression in found.suppressions} == {
             reason for reason in Reason if reason & bits
@@ -71,46 +71,48 @@ def test_every_explanation_adds_up_and_names_every_reason(rich: Small, policy: T
         assert bool(bits) == (ranked.place == 0)
 
 
-def leads(found: Explanation) -> None:
-    """From the base place to the place, step by step, in the order of the steps."""
+def leads_to_its_place(found: Explanation) -> None:
+    """Rank changes lead from the base place to the place, in the order of the steps."""
     at = found.base_place
-    for move in found.rank_changes:
-        assert move.before == at != move.after
-        at = move.after
+    for change in found.rank_changes:
+        assert change.before == at != change.after
+        at = change.after
     assert found.place in (0, at)
-    steps = [STEPS.index(move.step) for move in found.rank_changes]
+    steps = [STEPS.index(change.step) for change in found.rank_changes]
     assert steps == sorted(set(steps))
 
 
 # ---- until when ----
 
 
-@given(policies(STANDING_RULES), seeds)
+@given(policies(ELIGIBILITY_RULES), seeds)
 @many
-def test_each_obstacle_ends_when_it_says(rich: Small, policy: Table, seed: int) -> None:
-    """One millisecond before, it still holds; then, nothing having happened, it does not."""
+def test_each_suppression_ends_at_its_end(rich: Small, policy: Table, seed: int) -> None:
+    """One millisecond before its end it is in force; at its end, without another event, it is not."""
     clock = SettableClock()
     with under(rich, policy, clock) as engine:
         asked = Asked(engine, clock, seed)
         start_ms = clock.now_ms
-        for index, suppressions in held(asked, start_ms).items():
+        for index, suppressions in suppressions_of(asked, start_ms).items():
             for suppression in suppressions:
                 if suppression.until_ms is None or not suppression.rule:
                     continue
                 assert suppression.until_ms > start_ms
                 assert named(suppression) in {
-                    named(one) for one in held(asked, suppression.until_ms - 1).get(index, ())
+                    named(one) for one in suppressions_of(asked, suppression.until_ms - 1).get(index, ())
                 }
-                after = held(asked, suppression.until_ms).get(index, ())
+                after = suppressions_of(asked, suppression.until_ms).get(index, ())
                 assert named(suppression) not in {named(one) for one in after}
 
 
-def held(asked: Asked, now_ms: int) -> dict[int, tuple[Suppression, ...]]:
-    """What keeps each candidate out, at a time; an offer with several touches is told by its channel."""
+def suppressions_of(asked: Asked, now_ms: int) -> dict[int, tuple[Suppression, ...]]:
+    """The suppressions of each dropped candidate at a time, by candidate index."""
     decision = asked.at(now_ms)
-    touch = {pair: index for index, pair in enumerate(zip(asked.base.offers, asked.base.channels or (), strict=True))}
+    index_of = {
+        pair: index for index, pair in enumerate(zip(asked.base.offers, asked.base.channels or (), strict=True))
+    }
     return {
-        touch[found.offer, found.channel]: found.suppressions
+        index_of[found.offer, found.channel]: found.suppressions
         for found in asked.engine.explain(decision)
         if not found.place
     }
@@ -123,14 +125,14 @@ def named(suppression: Suppression) -> tuple[Reason, str]:
 @given(EVERY_RULE["budget"], seeds)
 @many
 def test_a_budget_is_over_until_its_period_is(rich: Small, budget: Table, seed: int) -> None:
-    """And for good for what costs more than the whole of it."""
+    """An offer that costs more than the whole budget is suppressed without an end."""
     clock = SettableClock()
     with under(rich, {"budget": budget}, clock) as engine:
         asked = Asked(engine, clock, seed)
         decision = asked.at(clock.now_ms)
         assert decision.trace.evidence is not None
         left, costs = decision.trace.evidence.inputs.spend.budget_left, decision.trace.costs.tolist()
-        for index, suppressions in held(asked, clock.now_ms).items():
+        for index, suppressions in suppressions_of(asked, clock.now_ms).items():
             for suppression in (one for one in suppressions if one.reason is Reason.OVER_BUDGET):
                 assert (suppression.until_ms is None) == (costs[index] > budget["amount"])
                 if suppression.until_ms is not None and costs[index] > left:
@@ -141,34 +143,34 @@ def test_a_budget_is_over_until_its_period_is(rich: Small, budget: Table, seed: 
 
 
 def is_over(asked: Asked, now_ms: int, index: int) -> bool:
-    return Reason.OVER_BUDGET in {suppression.reason for suppression in held(asked, now_ms)[index]}
+    return Reason.OVER_BUDGET in {suppression.reason for suppression in suppressions_of(asked, now_ms)[index]}
 
 
-# ---- when again ----
+# ---- when to rank again ----
 
 
-@given(policies(STANDING_RULES), seeds)
+@given(policies(ELIGIBILITY_RULES), seeds)
 @many
-def test_again_at_is_the_first_moment_at_which_one_stands(rich: Small, policy: Table, seed: int) -> None:
+def test_retry_at_is_the_first_moment_with_an_eligible_candidate(rich: Small, policy: Table, seed: int) -> None:
     clock = SettableClock()
     with under(rich, policy, clock) as engine:
         asked = Asked(engine, clock, seed)
         decision = asked.at(clock.now_ms)
-        again_ms = decision.retry_at_ms
+        retry_ms = decision.retry_at_ms
         if not decision.is_empty:
-            assert again_ms is None
+            assert retry_ms is None
             return
-        until_ms = again_ms or decision.time_ms + MONTH_MS
+        until_ms = retry_ms or decision.time_ms + MONTH_MS
         assert until_ms > decision.time_ms
         between = np.random.default_rng(seed).integers(decision.time_ms, until_ms, 40).tolist()
         for at_ms in [until_ms - 1, *between]:
             assert asked.at(at_ms).is_empty
-        if again_ms is not None:
-            assert not asked.at(again_ms).is_empty
+        if retry_ms is not None:
+            assert not asked.at(retry_ms).is_empty
 
 
-def test_again_at_looks_beyond_an_obstacle_that_another_one_follows(rich: Small) -> None:
-    """The cap lets go at night, so the first moment is in the morning; then in the evening it is quiet again."""
+def test_retry_at_is_after_a_suppression_that_another_one_follows(rich: Small) -> None:
+    """The cap frees the offers at night, in quiet hours, so the first moment is in the morning."""
     policy = {
         "caps": [{"kind": ["impression"], "per": "user", "limit": 1, "within_s": 12 * 3600}],
         "quiet_hours": [{"from": "22:00", "until": "08:00"}],
@@ -182,7 +184,7 @@ def test_again_at_looks_beyond_an_obstacle_that_another_one_follows(rich: Small)
     assert decision.retry_at_ms == NOW_MS + 20 * 3_600_000
 
 
-def test_again_at_follows_a_stage_that_the_app_leaves_to_the_device_in_the_base_order_too(rich: Small) -> None:
+def test_retry_at_follows_a_stage_of_the_device_also_in_the_base_order(rich: Small) -> None:
     policy = {"eligibility": [{"when": {"stage": ["new"]}}]}
     clock = SettableClock(NOW_MS)
     with under(rich, policy, clock) as engine:
@@ -192,14 +194,14 @@ def test_again_at_follows_a_stage_that_the_app_leaves_to_the_device_in_the_base_
         clock.now_ms += 1000
         asked = engine.rank(BASE, context={"surface": "home"})
         broken = engine.rank(BaseDecision(BASE.offers, [np.nan] * len(BASE.offers)), context={"surface": "home"})
-        told = engine.rank(BaseDecision(BASE.offers, [np.nan] * len(BASE.offers)), context={"stage": "active"})
+        with_stage = engine.rank(BaseDecision(BASE.offers, [np.nan] * len(BASE.offers)), context={"stage": "active"})
     assert (asked.error, broken.error) == (ErrorCode.NONE, ErrorCode.BAD_BASE_LOGITS)
     assert asked.is_empty
     assert asked.retry_at_ms == broken.retry_at_ms == NOW_MS + 2 * 86_400_000
-    assert told.retry_at_ms is None  # the app says so, and time does not change what it says
+    assert with_stage.retry_at_ms is None  # the app passed the stage, and time does not change it
 
 
-def test_what_costs_more_than_the_whole_budget_never_stands(rich: Small) -> None:
+def test_an_offer_that_costs_more_than_the_whole_budget_is_never_eligible(rich: Small) -> None:
     policy = {"budget": {"amount": 0.5, "period": "day", "pacing_gain": 1.0}}
     clock = SettableClock(NOW_MS)
     dear = BaseDecision(OFFERS, np.arange(6.0), costs=[1.0] * 6)
@@ -213,7 +215,7 @@ def test_what_costs_more_than_the_whole_budget_never_stands(rich: Small) -> None
         assert some.retry_at_ms == NOW_MS + 12 * 3_600_000
 
 
-def test_a_budget_of_nothing_lets_free_offers_stand(rich: Small) -> None:
+def test_a_budget_of_0_keeps_free_offers_eligible(rich: Small) -> None:
     policy = {"cost": {"weight": 1.0}, "budget": {"amount": 0, "period": "day", "pacing_gain": 0.5}}
     with under(rich, policy, SettableClock()) as engine:
         decision = engine.rank(BaseDecision(OFFERS, np.arange(6.0), costs=[0, 1, 0, 1, 0, 1]), context=HOME)
@@ -221,8 +223,8 @@ def test_a_budget_of_nothing_lets_free_offers_stand(rich: Small) -> None:
     assert {offer.id for offer in decision.offers} == {"coupon_a", "fund_a", "fund_c"}
 
 
-def test_a_budget_overspent_lets_free_offers_stand(rich: Small) -> None:
-    """As when a new policy allows less than the former one had let be spent."""
+def test_an_overspent_budget_keeps_free_offers_eligible(rich: Small) -> None:
+    """A new policy may allow less than the spending under the former one."""
     with under(rich, {"budget": {"amount": 9, "period": "day"}}, SettableClock()) as engine:
         engine.record("impression", item="fund_a", value=5.0)
         engine.install_policy(signed({"budget": {"amount": 1, "period": "day"}}, 2))
@@ -231,7 +233,7 @@ def test_a_budget_overspent_lets_free_offers_stand(rich: Small) -> None:
 
 
 @pytest.mark.parametrize("rule", ["caps", "budget"])
-def test_a_list_of_no_places_takes_nobody_out(rich: Small, rule: str) -> None:
+def test_a_list_without_places_suppresses_no_candidate(rich: Small, rule: str) -> None:
     policy: Table = {
         "caps": [{"kind": ["impression"], "per": "user", "limit": 3, "within": "day"}],
         "budget": {"amount": 3, "period": "day"},
@@ -243,12 +245,12 @@ def test_a_list_of_no_places_takes_nobody_out(rich: Small, rule: str) -> None:
     assert not decision.is_empty
 
 
-# ---- what is only ranked, and what is ranked twice ----
+# ---- decisions that are not shown, and equal requests ----
 
 
 @given(policies(), seeds)
 @settings(max_examples=10, deadline=None)
-def test_what_is_not_shown_counts_for_nothing(rich: Small, policy: Table, seed: int) -> None:
+def test_a_decision_that_is_not_shown_is_not_counted(rich: Small, policy: Table, seed: int) -> None:
     clock = SettableClock()
     with under(rich, policy, clock) as engine:
         asked = Asked(engine, clock, seed)
@@ -264,15 +266,12 @@ def test_what_is_not_shown_counts_for_nothing(rich: Small, policy: Table, seed: 
 
 
 def answer(decision: Decision) -> tuple[Any, ...]:
-    """All of it, to the bit; the number first."""
-    stages = decision.trace.result.stages
-    arrays = (
-        stages.base, stages.model, stages.adjusted, stages.boosted, stages.priced, stages.bounded, stages.final,
-        decision.trace.result.eligible_order, decision.trace.result.dropped_bits, decision.trace.result.draw.order, decision.policy_bits,
-        decision.propensity, decision.inclusion,
-    )  # fmt: skip
+    """The id, and everything else of a decision to the bit."""
+    result = decision.trace.result
+    own = (decision.policy_bits, decision.propensity, decision.inclusion)
+    arrays = (*result.stages, result.eligible_order, result.dropped_bits, result.draw.order, *own)
     raw = [None if array is None else array.tobytes() for array in arrays]
-    return decision.id, *raw, decision.trace.result.pinned, decision.retry_at_ms
+    return decision.id, *raw, result.pinned, decision.retry_at_ms
 
 
 @given(policies(), seeds)
@@ -280,7 +279,7 @@ def answer(decision: Decision) -> tuple[Any, ...]:
 def test_a_copy_of_the_folder_answers_the_same_to_the_bit(
     rich: Small, tmp_path_factory: pytest.TempPathFactory, policy: Table, seed: int
 ) -> None:
-    """As the next opening does, and another one after that."""
+    """The next opening of the folder and the one after it also give the same decisions."""
     folder, clock = tmp_path_factory.mktemp("folders"), SettableClock()
     with opened(rich, folder / "a", clock, seed=seed) as engine:
         engine.install_policy(signed(policy))

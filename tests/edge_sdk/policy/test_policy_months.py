@@ -1,4 +1,4 @@
-"""Months under random policies: no rule is ever broken, by the account of a ledger of names."""
+"""Months under random policies: a ledger of plain events confirms that no rule is ever broken."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ offsets_s = st.sampled_from([0, 3600, -18_000, 20_700])
 
 @given(policies(), seeds, offsets_s)
 @few
-def test_every_rule_of_a_random_policy_holds_for_months(rich: Small, policy: Table, seed: int, offset_s: int) -> None:
-    """In a log that holds the last 1,024 events only: what was counted stays counted."""
+def test_every_rule_of_a_random_policy_is_kept_for_months(rich: Small, policy: Table, seed: int, offset_s: int) -> None:
+    """The log keeps only the last 1,024 events; counted events stay counted."""
     clock = SettableClock(START_MS)
     with under(rich, policy, clock, offset_s=offset_s, log_bytes=1 << 15) as engine:
         month = Month(engine, clock, np.random.default_rng(seed), policy, offset_s)
@@ -31,8 +31,8 @@ def test_every_rule_of_a_random_policy_holds_for_months(rich: Small, policy: Tab
 
 @given(st.lists(policies(), min_size=2, max_size=3), seeds)
 @few
-def test_another_policy_holds_from_its_first_decision_on(rich: Small, given_policies: list[Table], seed: int) -> None:
-    """As if it had always counted: what was shown under a former policy counts for the caps of a later one."""
+def test_a_new_policy_is_kept_from_its_first_decision_on(rich: Small, given_policies: list[Table], seed: int) -> None:
+    """Offers shown under a former policy count for the caps of a later one."""
     clock = SettableClock(START_MS)
     with under(rich, {}, clock) as engine:
         month = Month(engine, clock, np.random.default_rng(seed), {}, 0)

@@ -1,4 +1,4 @@
-"""Each step of the policy changes what its documentation says and nothing else, under random policies."""
+"""Each step of the policy changes exactly the values that its documentation names, under random policies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge_sdk.policy.pipeline import PolicyResult, apply_policy
 from edge_sdk.reasons import Reason
 from edge_sdk.types import by_score
 from tests.support.naive_policy import boosted, pinned
-from tests.support.random_policies import EXPLORING, LIST_RULES, SCORE_RULES, STANDING_RULES, Table, policies
+from tests.support.random_policies import ELIGIBILITY_RULES, EXPLORING, LIST_RULES, SCORE_RULES, Table, policies
 from tests.support.random_settings import Case
 from tests.support.rich_engine import rich as rich
 from tests.support.scene import OFFERS, Small
@@ -26,13 +26,13 @@ many = settings(max_examples=100, deadline=None)
 
 
 def bits_of(result: PolicyResult) -> np.ndarray:
-    """Reason bits (C,), zeros where all stand."""
+    """Reason bits (C,), zeros where all candidates are eligible."""
     bits = result.dropped_bits
     return np.zeros(len(result.stages.base), np.int64) if bits is None else bits
 
 
 def alike(one: PolicyResult, other: PolicyResult) -> None:
-    """To the bit."""
+    """Asserts that two results are equal to the bit."""
     for stage in STAGES:
         assert getattr(one.stages, stage).tobytes() == getattr(other.stages, stage).tobytes()
     assert bits_of(one).tolist() == bits_of(other).tolist()
@@ -41,7 +41,7 @@ def alike(one: PolicyResult, other: PolicyResult) -> None:
 
 @given(policies(), seeds)
 @many
-def test_a_part_leaves_what_comes_before_it_alone(rich: Small, policy: Table, seed: int) -> None:
+def test_a_part_does_not_change_earlier_steps(rich: Small, policy: Table, seed: int) -> None:
     """Without one part, all scores of earlier steps are the same to the bit."""
     case = Case(rich, seed)
     whole = case.result(policy)
@@ -54,21 +54,21 @@ def test_a_part_leaves_what_comes_before_it_alone(rich: Small, policy: Table, se
 
 
 EACH_ONCE = BaseDecision(OFFERS, [0.0] * len(OFFERS))
-PLAIN_RULES = {name: rule for name, rule in STANDING_RULES.items() if name not in ("quiet_hours", "budget")} | {
+PLAIN_RULES = {name: rule for name, rule in ELIGIBILITY_RULES.items() if name not in ("quiet_hours", "budget")} | {
     name: SCORE_RULES[name] for name in ("weights", "boosts")
 }  # caps of more than one offer together are not plain: they are assumed away
 
 
 @given(policies(PLAIN_RULES), seeds)
 @many
-def test_a_plain_policy_is_arranged_as_any_other(rich: Small, policy: Table, seed: int) -> None:
-    """The short way gives what the long one gives, to the bit, the probabilities too."""
+def test_the_plain_path_equals_the_whole_pipeline(rich: Small, policy: Table, seed: int) -> None:
+    """Results and probabilities are equal to the bit."""
     case, random = Case(rich, seed), np.random.default_rng(seed)
     inputs = case.inputs(policy, EACH_ONCE)
     base, model = random.normal(size=(2, len(OFFERS))).astype(np.float32)
     assume(inputs.is_plain or inputs.evaluated.boost is not None)
     if not inputs.is_plain:
-        return  # a boost holds: the short way is not taken
+        return  # a boost applies: the plain path is not taken
     general = copy.copy(inputs.policy)
     general.is_plain = False
     short, long = (
@@ -100,40 +100,40 @@ def test_a_plain_policy_is_arranged_as_any_other(rich: Small, policy: Table, see
     ],
     ids=lambda policy: "-".join(policy),
 )
-def test_a_policy_that_asks_for_more_is_not_plain(rich: Small, policy: Table) -> None:
+def test_a_policy_with_another_step_is_not_plain(rich: Small, policy: Table) -> None:
     assert Case(rich, 1).inputs({}, EACH_ONCE).is_plain
     assert not Case(rich, 1).inputs(policy, EACH_ONCE).is_plain
 
 
 def before(part: str, policy: Table) -> str:
-    """The last stage of scores that a part of a policy leaves alone."""
+    """The last stage of scores that a part of a policy does not change."""
     if part == "model_bounds":
         return "priced" if policy[part].get("max_score_change") is None else "model"
     own = {"boosts": "adjusted", "cost": "boosted", "budget": "boosted", "diversity": "bounded"}
-    # Who stands decides against whom the largest move is measured. Gate and weights work before all of this.
-    return own.get(part, "priced" if part in STANDING_RULES else "final")
+    # The rank bound is measured among eligible candidates. Warm-up and weights come before all stages.
+    return own.get(part, "priced" if part in ELIGIBILITY_RULES else "final")
 
 
 @given(policies(), seeds)
 @many
-def test_scores_go_where_each_step_may_send_them(rich: Small, policy: Table, seed: int) -> None:
+def test_each_step_changes_scores_within_its_bounds(rich: Small, policy: Table, seed: int) -> None:
     case = Case(rich, seed)
     result, stages = case.result(policy), case.result(policy).stages
     one_of, inputs = case.one_of, case.inputs(policy)
-    shift = policy.get("model_bounds", {}).get("max_score_change")
-    if shift is not None:
-        assert (np.abs(stages.adjusted - stages.base) <= np.float32(shift) + np.float32(1e-6)).all()
+    most = policy.get("model_bounds", {}).get("max_score_change")
+    if most is not None:
+        assert (np.abs(stages.adjusted - stages.base) <= np.float32(most) + np.float32(1e-6)).all()
     added = [sum(boosted(policy, case.ledger, case.moment, one)) for one in one_of]
     assert stages.boosted.tolist() == (stages.adjusted + np.array(added, np.float32)).tolist()
     costs = np.array([one.cost for one in one_of], np.float32)
     assert (stages.priced <= stages.boosted).all()
     assert stages.priced[costs == 0].tolist() == stages.boosted[costs == 0].tolist()
     assert inputs.spend.cost_weight >= 0
-    # Diversity lowers later ones of a category among those that stood until then, and nobody else.
+    # Diversity lowers only later candidates of a category among those that are eligible until then.
     assert (stages.final <= stages.bounded).all()
     early = Reason(sum({reason for reason in Reason if reason.name in BEFORE_SCORES}))
-    held = np.flatnonzero(bits_of(result) & int(early))
-    assert stages.final[held].tolist() == stages.bounded[held].tolist()
+    suppressed = np.flatnonzero(bits_of(result) & int(early))
+    assert stages.final[suppressed].tolist() == stages.bounded[suppressed].tolist()
 
 
 BEFORE_SCORES = {
@@ -143,25 +143,25 @@ BEFORE_SCORES = {
 
 @given(policies(), seeds, LIST_RULES["minimum"])
 @many
-def test_the_null_option_takes_out_those_below_it_alone(rich: Small, policy: Table, seed: int, null: Table) -> None:
+def test_the_minimum_score_suppresses_only_lower_scores(rich: Small, policy: Table, seed: int, minimum: Table) -> None:
     case = Case(rich, seed)
     without = case.result({name: rule for name, rule in policy.items() if name not in ("minimum", "exploration")})
-    result = case.result({**policy, "minimum": null})
+    result = case.result({**policy, "minimum": minimum})
     before, after = bits_of(without), bits_of(result)
     is_out = (after & int(Reason.BELOW_MINIMUM)) > 0
-    assert (result.stages.final[is_out] < null["score"]).all()
+    assert (result.stages.final[is_out] < minimum["score"]).all()
     late = int(Reason.CAPPED | Reason.OVER_BUDGET | Reason.CATEGORY_FULL)
     assert not (before[is_out] & ~late).any()
-    standing = result.eligible_order
+    eligible = result.eligible_order
     of_pins = np.array(result.pinned, np.int64)
-    assert (result.stages.final[np.setdiff1d(standing, of_pins)] >= null["score"]).all()
+    assert (result.stages.final[np.setdiff1d(eligible, of_pins)] >= minimum["score"]).all()
     assert not is_out[of_pins].any()
 
 
 @given(policies(), seeds)
 @many
-def test_exploration_changes_neither_scores_nor_how_many_stand(rich: Small, policy: Table, seed: int) -> None:
-    """Nor who stands, but for whom a category has room."""
+def test_exploration_changes_neither_scores_nor_the_length_of_the_list(rich: Small, policy: Table, seed: int) -> None:
+    """Only category limits may make other candidates eligible."""
     case = Case(rich, seed)
     drawn = case.result(policy)
     greedy = case.result({name: rule for name, rule in policy.items() if name != "exploration"})
@@ -175,7 +175,7 @@ def test_exploration_changes_neither_scores_nor_how_many_stand(rich: Small, poli
         alike(drawn, greedy)
 
 
-NOBODY: dict[str, Any] = {
+NO_CANDIDATE_RULES: dict[str, Any] = {
     "eligibility": {"offers": ["unheard of"], "when": {"surface": ["home"]}},
     "blocks": {"category": ["unheard of"], "when": {}},
     "boosts": {"offers": ["unheard of"], "add": 1.0, "when": {}},
@@ -187,16 +187,16 @@ NOBODY: dict[str, Any] = {
 
 @given(policies(), seeds)
 @many
-def test_rules_about_nobody_change_nothing(rich: Small, policy: Table, seed: int) -> None:
+def test_rules_without_candidates_change_nothing(rich: Small, policy: Table, seed: int) -> None:
     case = Case(rich, seed)
-    more = {name: [*policy.get(name, []), rule] for name, rule in NOBODY.items()}
+    more = {name: [*policy.get(name, []), rule] for name, rule in NO_CANDIDATE_RULES.items()}
     limits = {**policy.get("category_limits", {}), "unheard of": 1}
     alike(case.result(policy), case.result({**policy, **more, "category_limits": limits}))
 
 
-@given(policies({**STANDING_RULES, **LIST_RULES}), seeds)
+@given(policies({**ELIGIBILITY_RULES, **LIST_RULES}), seeds)
 @many
-def test_a_device_without_a_say_keeps_the_base_order_to_the_bit(rich: Small, policy: Table, seed: int) -> None:
+def test_a_model_weight_of_0_keeps_the_base_order_to_the_bit(rich: Small, policy: Table, seed: int) -> None:
     case = Case(rich, seed)
     inputs, base = case.inputs(policy), case.scores.base
     silent, other = (apply_policy(inputs, base, model, 0.0) for model in (case.scores.model, -case.scores.model))
@@ -230,12 +230,12 @@ def test_another_order_of_the_candidates_gives_the_same_answer(rich: Small, poli
 
 @given(policies({**SCORE_RULES, **LIST_RULES, **EXPLORING}), seeds)
 @many
-def test_pins_are_the_last_word(rich: Small, policy: Table, seed: int) -> None:
-    """Who is pinned stands at its place, or at the end of a list that is too short, whatever was drawn."""
+def test_pins_are_the_last_step(rich: Small, policy: Table, seed: int) -> None:
+    """A pinned candidate is at its place, or at the end of a shorter list, for every draw."""
     case = Case(rich, seed)
     result, one_of = case.result(policy), case.one_of
-    stands = bits_of(result) & ~int(Reason.BELOW_MINIMUM | Reason.CATEGORY_FULL) == 0
-    best = [one_of[index] for index in by_score(result.stages.priced).tolist() if stands[index]]
+    is_eligible = bits_of(result) & ~int(Reason.BELOW_MINIMUM | Reason.CATEGORY_FULL) == 0
+    best = [one_of[index] for index in by_score(result.stages.priced).tolist() if is_eligible[index]]
     places = pinned(policy, case.ledger, case.moment, best)
     listed = [one_of[index] for index in result.eligible_order.tolist()]
     assert {one_of[index] for index in result.pinned} == set(places)

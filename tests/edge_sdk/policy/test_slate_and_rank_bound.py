@@ -1,4 +1,4 @@
-"""The slate's rules and the bound on the model's influence, over random orders."""
+"""The slate's rules, the rank bound and the score steps, over random orders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_sdk.policy.scoring import adjusted, bounded, diversified
 from edge_sdk.policy.slate import Slate, earlier_of_same, pin_places
 from edge_sdk.types import by_score, places
 
-NOBODY: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+NO_PINS: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
 
 def orders(most: int = 12) -> st.SearchStrategy[list[int]]:
@@ -22,7 +22,7 @@ def orders(most: int = 12) -> st.SearchStrategy[list[int]]:
 
 
 @given(st.data(), orders(), st.integers(0, 13))
-def test_nobody_moves_further_than_the_bound(data: st.DataObject, wanted: list[int], most: int) -> None:
+def test_no_candidate_moves_further_than_the_bound(data: st.DataObject, wanted: list[int], most: int) -> None:
     anchor = data.draw(st.permutations(range(len(wanted))))
     found = bounded_order(np.array(wanted), np.array(anchor), most, len(wanted))
     assert sorted(found.tolist()) == sorted(wanted)
@@ -32,8 +32,8 @@ def test_nobody_moves_further_than_the_bound(data: st.DataObject, wanted: list[i
 
 
 @given(st.data(), orders(6), st.integers(0, 4))
-def test_place_by_place_the_best_that_may_stand_there_does(data: st.DataObject, wanted: list[int], most: int) -> None:
-    """Among all orders within the bound, the one whose first place is wanted most, then the second, and so on."""
+def test_each_place_goes_to_the_best_candidate_allowed_there(data: st.DataObject, wanted: list[int], most: int) -> None:
+    """Of all orders within the bound, the result is best at the first place, then at the second, and so on."""
     anchor = np.array(data.draw(st.permutations(range(len(wanted)))))
     rank = places(np.array(wanted))
     allowed = [
@@ -49,17 +49,17 @@ def test_bounded_scores_give_the_bounded_order(given_scores: list[float], data: 
     count = len(given_scores)
     scores = np.array(given_scores, np.float32)
     anchor = np.array(data.draw(st.lists(st.floats(-5, 5, width=32), min_size=count, max_size=count)), np.float32)
-    standing = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
-    by_these, by_anchor = (standing[by_score(some[standing])] for some in (scores, anchor))
-    held, order = bounded(scores, by_these, by_anchor, most)
-    assert sorted(order.tolist()) == standing.tolist()
-    assert (np.diff(held[order]) <= 0).all()
-    assert sorted(held[standing].tolist()) == sorted(scores[standing].tolist())
-    others = np.setdiff1d(np.arange(count), standing)
-    assert held[others].tolist() == scores[others].tolist()
+    eligible = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+    by_these, by_anchor = (eligible[by_score(some[eligible])] for some in (scores, anchor))
+    near, order = bounded(scores, by_these, by_anchor, most)
+    assert sorted(order.tolist()) == eligible.tolist()
+    assert (np.diff(near[order]) <= 0).all()
+    assert sorted(near[eligible].tolist()) == sorted(scores[eligible].tolist())
+    others = np.setdiff1d(np.arange(count), eligible)
+    assert near[others].tolist() == scores[others].tolist()
 
 
-def test_the_models_say_and_its_largest_shift() -> None:
+def test_the_model_weight_and_the_max_score_change() -> None:
     base, model = np.array([1.0, 2.0, 3.0], np.float32), np.array([2.0, 1.9, 0.0], np.float32)
     assert adjusted(base, model, 1.0, None) is model
     assert adjusted(base, model, 0.0, 0.5) is base
@@ -68,7 +68,7 @@ def test_the_models_say_and_its_largest_shift() -> None:
     np.testing.assert_allclose(adjusted(base, model, 0.5, 0.5), [1.25, 1.95, 2.75], rtol=1e-6)
 
 
-def test_diversity_costs_each_later_one_of_a_category() -> None:
+def test_diversity_lowers_each_later_offer_of_a_category() -> None:
     scores = np.array([3.0, 2.9, 2.8, 2.7, 1.0], np.float32)
     categories = np.array([1, 1, 2, 1, 0])
     spread = diversified(scores, np.arange(5), categories, 0.5)
@@ -82,7 +82,7 @@ def test_earlier_of_same(values: list[int]) -> None:
 
 
 @given(st.data(), orders())
-def test_pins_stand_at_their_places_and_limits_hold(data: st.DataObject, order: list[int]) -> None:
+def test_pins_are_at_their_places_and_limits_are_kept(data: st.DataObject, order: list[int]) -> None:
     count = len(order)
     categories = np.array(data.draw(st.lists(st.integers(0, 2), min_size=count, max_size=count)))
     limits = np.array([NO_LIMIT, data.draw(st.integers(0, 3)), data.draw(st.integers(0, 3))])
@@ -104,10 +104,10 @@ def test_pins_stand_at_their_places_and_limits_hold(data: st.DataObject, order: 
     assert others == [one for one in order if one in others]  # their order among each other does not change
 
 
-def test_a_place_goes_to_the_first_rule_and_the_next_one_moves_on() -> None:
+def test_a_place_goes_to_the_first_rule_and_the_next_pin_gets_the_next_place() -> None:
     assert pin_places([(4, 1), (2, 0), (3, 1), (4, 0)]) == ((2, 4, 3), (0, 1, 2))
     slate = Slate(np.array([0, 1, 2, 3, 4]), *pin_places([(4, 1), (2, 0), (3, 1)]), None, None)
     assert slate.listed(slate.best_first).tolist() == [2, 4, 3, 0, 1]
     far = Slate(np.array([0, 1, 2]), *pin_places([(0, 9)]), None, None)
     assert far.listed(far.best_first).tolist() == [1, 2, 0]
-    assert Slate(np.array([0, 1]), *NOBODY, None, None).listed(np.array([1, 0])).tolist() == [1, 0]
+    assert Slate(np.array([0, 1]), *NO_PINS, None, None).listed(np.array([1, 0])).tolist() == [1, 0]

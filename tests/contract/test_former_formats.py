@@ -24,11 +24,11 @@ from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.bundle.texts import FORMER_KEYS, FORMER_SLOTS
 from edge_sdk.explain.wording import ENGLISH, SLOT
 from edge_sdk.limits import FORMAT_VERSION
-from tests.edge_sdk.bundle.test_bundle_policy import FORMER, FORMER_KEY
 from tests.golden.vector_compare import decision_differences
 from tests.golden.vector_play import BUNDLE, TRUSTED_KEY, Player, Scenario
 from tests.golden.vector_scenarios import scenarios
 from tests.golden.vector_scene import KEY
+from tests.support.former_bundles import FORMER, FORMER_KEY
 from tests.support.paths import GOLDEN
 from tests.support.scene import OFFERS, SettableClock
 
@@ -57,7 +57,7 @@ class ExplainingPlayer(Player):
         self.sentences: list[str] = []
 
     def _stated(self, decision: Decision) -> dict[str, Any]:
-        if decision.trace is not None:
+        if decision.trace.evidence is not None:
             self.sentences += [explanation.text("zh") for explanation in self._engine.explain(decision)]
         return super()._stated(decision)
 

@@ -8,43 +8,20 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from edge_sdk.errors import EdgeError, StateFullError
+from edge_sdk.errors import StateFullError
 from edge_sdk.state import folder as state_folder
 from edge_sdk.testing.white_box import abandon
+from tests.support.disk_refusals import MODES, Refusals
 from tests.support.small_state import FILES, LOG_BYTES, copied, memory_of, opened, record, recorded
 from tests.support.state_changes import CHANGES, EVENTS, REPLACEMENTS, Change, begin, everything, sequence
 from tests.support.system_calls import before_each_call, watched_maps
 
 LATER = range(EVENTS + 1, EVENTS + 101)  # more than half a ring: memory is kept at least once
-MODES = ("once", "from then on")
 WAITED_FOR = ("grow", "shrink", "grow encrypted", "encrypt", "rotate", "decrypt")  # nobody waits for a renumbering
-
-
-class Refusals:
-    """Refuses the n-th call to the disk, once or from then on."""
-
-    def __init__(self, first: int, error: int, mode: str) -> None:
-        self.calls: list[str] = []
-        self._first, self._error, self._mode = first, error, mode
-
-    def __call__(self, call: str) -> None:
-        self.calls.append(call)
-        if len(self.calls) == self._first or (self._mode == "from then on" and len(self.calls) > self._first):
-            raise OSError(self._error, os.strerror(self._error))
-
-    def refused(self, change: Callable[[], object]) -> bool:
-        """Runs the change; returns whether the change raised."""
-        with before_each_call(self):
-            try:
-                change()
-            except EdgeError:
-                return True
-        return False
 
 
 def calls_of(folder: Path, change: Change) -> int:

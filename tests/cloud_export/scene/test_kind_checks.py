@@ -13,7 +13,7 @@ import pytest
 from cloud_export.data.read_log import read_log
 from cloud_export.errors import BadRow, SceneError
 from cloud_export.scene.load import Scene, scene_from_table
-from tests.cloud_export.scene.test_scene import colliding_kinds
+from tests.support.colliding_kinds import colliding_kinds
 from tests.support.paths import ROOT
 
 TABLE: dict[str, Any] = {

@@ -17,6 +17,7 @@ from cloud_export.errors import SceneError
 from cloud_export.scene.load import Scene, load_scene, scene_from_table
 from cloud_export.scene.policy_sections import Policy
 from edge_sdk.vocabulary import kind_id
+from tests.support.colliding_kinds import colliding_kinds
 from tests.support.paths import DOCS, ROOT
 
 MINIMAL = {
@@ -221,16 +222,6 @@ def test_a_kind_whose_device_id_is_zero() -> None:
     kind = next(f"kind_{n}" for n in range(1_000_000) if kind_id(f"kind_{n}") == 0)
     with pytest.raises(SceneError, match=r"its 16-bit id on the device is 0, which means no event; rename it$"):
         scene_from_table({**MINIMAL, "events": {"kinds": ["view", kind]}})
-
-
-def colliding_kinds() -> tuple[str, str]:
-    seen: dict[int, str] = {}
-    for number in range(70_000):
-        kind = f"kind_{number}"
-        if kind_id(kind) in seen:
-            return seen[kind_id(kind)], kind
-        seen[kind_id(kind)] = kind
-    raise AssertionError("70,000 kinds cannot have different 16-bit ids")
 
 
 def test_a_scene_is_frozen() -> None:

@@ -36,7 +36,7 @@ from edge_sdk.limits import TIME_MS_MAX
 from edge_sdk.policy.pipeline import Moment, SlateRequest
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id, kind_id
-from tests.contract.test_no_skew import made_from
+from tests.support.bound_inputs import made_from
 from tests.support.engine_model import KIND_NAMES, Model
 from tests.support.scene import DERIVED_SCENE, HOME, ITEMS, OFFERS, SettableClock, Small, packed
 

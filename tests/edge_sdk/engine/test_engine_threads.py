@@ -16,8 +16,7 @@ from edge_sdk import BaseDecision, Engine
 from edge_sdk.errors import ExplanationGoneError, StateOwnedError
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id
-from tests.edge_sdk.log.test_event_log_owner import OWNER
-from tests.support.child_python import python
+from tests.support.child_python import OWNER, python
 from tests.support.engine_acts import names
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 from tests.support.state_traces import UNKNOWN, on_disk

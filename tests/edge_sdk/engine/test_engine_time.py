@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from edge_sdk import BaseDecision, Engine, Reason
 from edge_sdk.limits import TIME_MS_MAX
 from edge_sdk.testing.white_box import internals
-from tests.contract.test_no_skew import made_from
+from tests.support.bound_inputs import made_from
 from tests.support.engine_acts import dropped
 from tests.support.scene import HOME, KINDS, NOW_MS, OFFERS, SCENE, SettableClock, Small, packed
 

@@ -24,7 +24,7 @@ from edge_sdk.errors import (
     StateUnusableError,
 )
 from edge_sdk.log import atomic_file
-from edge_sdk.state.policy_file import PolicyStore
+from edge_sdk.state.policy_file import PolicyStore, Trust
 from edge_sdk.testing.white_box import internals
 from tests.support.random_policies import RICH, Table
 from tests.support.rich_engine import KEY, opened, signed
@@ -123,12 +123,13 @@ def test_a_bundle_is_no_policy(user: Opened) -> None:
 def test_a_damaged_policy_is_refused_wherever_it_is_damaged(user: Opened) -> None:
     """Or it is the same policy: some bytes of the file are padding, or name tables that nobody reads."""
     whole = signed(THRICE, 9)
+    store = PolicyStore(user.folder, Trust((user.rich.public_key,), allow_unsigned=False))
     refused = 0
     for at in range(0, len(whole), DAMAGED_EVERY):
         for flip in (0x01, 0x80, 0xFF):
             damaged = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
             try:
-                user.engine._policies.check(damaged, internals(user.engine).bundle)
+                store.check(damaged, internals(user.engine).bundle)
             except EdgeError:
                 refused += 1
                 with pytest.raises(EdgeError):

@@ -13,7 +13,7 @@ from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import fingerprint
-from tests.edge_sdk.memory.test_memory import (  # fmt: skip
+from tests.support.memory_examples import (
     BOTH,
     COUNTED,
     LAYOUT,

@@ -15,7 +15,9 @@ from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import fingerprint
-from tests.edge_sdk.memory.test_migration import (  # fmt: skip
+from tests.support.cap_answers import cap_bits
+from tests.support.memory_reads import all_counters
+from tests.support.migration_examples import (
     DERIVED,
     SESSION,
     SHOWN,
@@ -28,8 +30,6 @@ from tests.edge_sdk.memory.test_migration import (  # fmt: skip
     times,
     vocabulary,
 )
-from tests.support.cap_answers import cap_bits
-from tests.support.memory_reads import all_counters
 
 DAY_MS = 86_400_000
 ONE = MemoryLayout(

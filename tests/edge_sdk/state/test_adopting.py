@@ -11,7 +11,7 @@ from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.testing.white_box import abandon
-from tests.crash.test_state_folder_refused import MODES, Refusals
+from tests.support.disk_refusals import MODES, Refusals
 from tests.support.small_state import FILES, LAYOUT, copied, event, memory_of, opened, record, recorded
 from tests.support.state_changes import ADOPTED, ADOPTIONS, EVENTS, Change, begin, everything, migrated
 from tests.support.system_calls import before_each_call, watched_maps

@@ -21,12 +21,13 @@ from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
+from edge_sdk.reasons import Reason
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 from tests.support.cap_answers import cap_bits
 from tests.support.memory_reads import next_steps_ms
 from tests.support.random_rules import budgets, machines
 from tests.support.random_rules import caps as cap_rules
-from tests.support.scene import ITEMS, KINDS, NOW_MS, OFFERS, Small
+from tests.support.scene import ITEMS, KINDS, NOW_MS, Small
 
 Event = tuple[int, int, int, float]  # time_ms or step, kind, item, value
 Numbers = npt.NDArray[np.integer]
@@ -176,7 +177,6 @@ SMALL_EVENTS = events_of([*(kind_id(kind) for kind in KINDS), 9], [*(item_id(ite
 def test_at_once_is_as_one_by_one(
     small: Small, events: list[Event], cut: int, later_ms: int, sizes: tuple[int, int, int]
 ) -> None:
-    assert len(OFFERS) == len(small.layout.memory.offers)
     found = one_by_one(small.layout.memory, events[:cut])
     with pytest.MonkeyPatch.context() as patch:
         of_sizes(patch, sizes)
@@ -250,6 +250,41 @@ def test_coded_columns_are_as_one_by_one(
         of_sizes(patch, sizes)
         ingest_columns(found, times, kind_codes, kind_ids, item_codes, item_ids, values)
     assert_same(one_by_one(layout, events), found, (events[-1][0] if events else NOW_MS) + 1000)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 1 << 14])
+def test_a_short_history_at_once_in_figures(chunk: int) -> None:
+    """Session, stay and click: the window, the rules in force, the spending and the states, worked out by hand."""
+    layout = FULL._replace(derived=DERIVED)
+    events: list[Event] = [
+        (NOW_MS, VIEW, 10, 1.0),
+        (NOW_MS + 1_000, SHOWN, 10, 2.0),
+        (NOW_MS + 2_000, SHOWN, 7, 0.5),
+        (NOW_MS + 3_000, SHOWN, 10, 4.0),
+        (NOW_MS + 64_000, CLICK, 1 << 31, 0.0),
+        (NOW_MS + 65_000, 9, 10, 0.0),
+    ]
+    memory, now_ms = Memory(layout), NOW_MS + 66_000
+    with pytest.MonkeyPatch.context() as patch:
+        of_sizes(patch, (chunk, 0, 0))
+        ingest(memory, records(events))
+
+    item, kind = np.zeros(5, np.int32), np.zeros(5, np.int32)
+    age_s, value = np.zeros(5, np.float32), np.zeros(5, np.float32)
+    memory.fill_window(now_ms, item, kind, age_s, value)
+    kinds = [layout.kinds[name].row for name in (CLICK, START, END, STAY, VIEW)]
+    assert kind.tolist() == kinds == [2, 4, 5, 6, 1]
+    assert item.tolist() == [3, 0, 0, 2, 2]
+    assert age_s.tolist() == [2.0, 2.0, 63.0, 2.0, 66.0]
+    assert value.tolist() == [0.0, 61.0, 3.0, 64.0, 1.0]
+    rows = np.array([1, 2, 3])  # of offers 7, 10 and 1 << 31
+    bits = cap_bits(memory, rows, None, now_ms)
+    assert bits is not None
+    assert bits.tolist() == [Reason.CAPPED, Reason.CAPPED, Reason.CAPPED | Reason.COOLING_DOWN]
+    assert memory.spent(now_ms) == 6.5
+    assert [memory.machines.states(index, rows, now_ms).tolist() for index in range(4)] == [
+        [0, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -291,4 +291,4 @@ def test_caps_are_a_count_of_the_events_within_their_time(
                 assert until[row] == (about[0] + rule.within_s * 1000 if rule.within_s else NEVER_MS)
             else:
                 assert until[row] == 0
-    assert held(memory, now_ms, given_channels) == expected
+    assert held(memory, now_ms, given_channels, of) == expected

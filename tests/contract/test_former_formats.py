@@ -72,7 +72,7 @@ def test_a_former_bundle_gives_the_golden_decisions(bundle: Path, name: str, tmp
     player.close()
 
 
-def test_the_stored_bundles_are_of_the_formats_that_they_stand_for() -> None:
+def test_the_stored_bundles_have_the_formats_of_their_names() -> None:
     formats = {path: Table.GetRootAs(payload_of(path)).FormatVersion() for path in (FORMAT_2, FORMAT_3)}
     assert formats == {FORMAT_2: 2, FORMAT_3: 3}
     assert Table.GetRootAs(payload_of(GOLDEN / BUNDLE)).FormatVersion() == FORMAT_VERSION == 4

@@ -241,7 +241,7 @@ def test_the_generator_refuses_scores_that_a_port_may_order_otherwise() -> None:
         with_expectations(near, GOLDEN)
 
 
-def test_whatever_fits_on_a_line_stands_on_one() -> None:
+def test_whatever_fits_on_a_line_is_on_one() -> None:
     assert laid_out({"a": [1, 2], "b": None}) == '{"a": [1, 2], "b": null}'
     assert laid_out({"a": ["x" * 70], "b": ["y" * 70]}).splitlines() == [
         "{", ' "a": ["' + "x" * 70 + '"],', ' "b": ["' + "y" * 70 + '"]', "}",

@@ -140,7 +140,7 @@ def test_an_erase_overwrites_what_a_refused_replacement_left(tmp_path: Path, cha
             abandon(state)
 
 
-def test_a_folder_that_cannot_be_opened_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_opened_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever goes wrong while a folder is opened, the next engine can open it."""
     with watched_maps():
         abandon(begin(tmp_path / "state", REPLACEMENTS[0]))

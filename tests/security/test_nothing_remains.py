@@ -109,7 +109,7 @@ def test_an_erase_leaves_no_trace_in_a_client(small: Small, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("erasure", ["all", "items", "kinds", "before", "kinds and items"])
-def test_an_erase_takes_along_what_only_the_window_still_holds(small: Small, tmp_path: Path, erasure: str) -> None:
+def test_an_erase_also_removes_events_that_are_in_the_window_alone(small: Small, tmp_path: Path, erasure: str) -> None:
     clock = SettableClock(SECRET_MS)
     engine = small.open(tmp_path, clock, log_bytes=4096)
     record_secrets(engine, "convert")

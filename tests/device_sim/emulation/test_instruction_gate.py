@@ -41,7 +41,7 @@ def test_no_operation_takes_more_instructions(
         pytest.fail("\n".join(verdict.risen), pytrace=False)
 
 
-def test_the_baseline_holds_every_operation_of_a_bundle_like_the_golden_one(baseline: BundleCounts) -> None:
+def test_the_baseline_has_every_operation_of_a_bundle_like_the_golden_one(baseline: BundleCounts) -> None:
     bundle = read_bundle(BUNDLE, open_container(BUNDLE, trusted_keys=(), allow_unsigned=True))
     assert tuple(baseline.operations) == OPERATIONS, RENEW
     shape = (baseline.scene, baseline.items, baseline.window)
@@ -73,7 +73,9 @@ def test_stages_that_grew_are_named_the_largest_growth_first(baseline: BundleCou
 
 
 @pytest.mark.parametrize(("change", "is_said"), [(0.004, False), (-0.004, False), (-0.01, True)])
-def test_a_small_rise_and_a_fall_pass_and_a_fall_is_said(baseline: BundleCounts, change: float, is_said: bool) -> None:
+def test_a_small_rise_and_a_fall_pass_and_a_fall_is_reported(
+    baseline: BundleCounts, change: float, is_said: bool
+) -> None:
     verdict = judged(baseline, changed_by(change, "rank", baseline))
     assert not verdict.risen
     [line] = [line for line in verdict.lines if line.startswith("rank:")]
@@ -97,7 +99,7 @@ def test_versions_of_others_are_named_and_ours_may_change(baseline: BundleCounts
     assert other_versions(baseline, theirs) == f"numpy {baseline.versions['numpy']} → 99"
 
 
-def test_another_bundle_is_said_and_another_workload_is_refused(baseline: BundleCounts) -> None:
+def test_another_bundle_is_reported_and_another_workload_is_refused(baseline: BundleCounts) -> None:
     other = baseline.model_copy(update={"bundle_sha256": "0" * 64})
     assert judged(baseline, other).lines[-1] == f"the golden bundle is another than the baseline's: {RENEW}"
     with pytest.raises(NotComparableError, match=r"candidates was .* renew the baseline"):

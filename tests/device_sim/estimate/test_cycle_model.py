@@ -46,7 +46,7 @@ def test_features_by_hand() -> None:
         ({"core": None}, "cores.cortex-a55.core: Input should be a valid string"),
     ],
 )
-def test_an_unusable_calibration_names_file_field_and_mend(
+def test_an_unusable_calibration_is_refused_with_file_field_and_fix(
     tmp_path: Path, change: dict[str, object], said: str
 ) -> None:
     content = CALIBRATION.model_dump(mode="json")
@@ -61,7 +61,7 @@ def test_an_unusable_calibration_names_file_field_and_mend(
     assert said in str(caught.value)
 
 
-def test_an_absent_calibration_says_so(tmp_path: Path) -> None:
+def test_an_absent_calibration_is_named(tmp_path: Path) -> None:
     with pytest.raises(CalibrationError, match=r"calibration.json: No such file or directory; write it again"):
         read_calibration(tmp_path / "calibration.json")
 

@@ -164,7 +164,7 @@ def test_users_are_resampled_whole() -> None:
         ("panel_days", 2, "--panel-days is 2: give a number from 3 to 60"),
     ],
 )
-def test_bad_numbers_name_the_mend(name: str, value: int, message: str) -> None:
+def test_bad_numbers_are_refused_with_the_fix(name: str, value: int, message: str) -> None:
     good = {"devices": 1, "days": 1, "seed": 1, "panel_users": 20, "panel_days": 3}
     with pytest.raises(FleetSettingsError) as refused:
         checked_settings(**(good | {name: value}))

@@ -85,7 +85,7 @@ def test_an_empty_page_shows_nothing() -> None:
     assert world.people.seen_session.sum() == 0
 
 
-def test_the_default_page_holds_eligible_offers_only() -> None:
+def test_the_default_page_has_eligible_offers_only() -> None:
     world = new_world(SMALL)
     who, time_ms = np.arange(60), np.full(60, 3_600_000)
     page = random_order(world, who, time_ms, np.zeros(60, np.int64))

@@ -157,7 +157,7 @@ IDS = [item_id(offer) for offer in OFFERS]
         ({"before": 0}, FREE, {"category": 0.0}),  # any dropped event may have been older than that
     ],
 )  # fmt: skip
-def test_untouched_counts_stay_and_touched_ones_start_anew(
+def test_counts_without_erased_events_stay_and_the_others_start_anew(
     small: Small, clock: SettableClock, wrapped: Engine, tmp_path: Path,
     erase: dict[str, object], held: dict[str, Reason], counted: dict[str, float],
 ) -> None:  # fmt: skip

@@ -21,7 +21,7 @@ from tests.support.engine_acts import ACTS, Act, do, dropped, fresh, names
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 
 
-def test_a_closed_engine_says_so(engine: Engine, base: BaseDecision) -> None:
+def test_a_closed_engine_raises_an_error_that_names_the_fix(engine: Engine, base: BaseDecision) -> None:
     decision = engine.rank(base, context=HOME)
     engine.close()
     engine.close()

@@ -33,7 +33,7 @@ def test_eligibility_takes_a_category_out(engine: Engine, base: BaseDecision) ->
         (VALID_UNTIL_MS, Reason.EXPIRED),
     ],
 )
-def test_an_offer_stands_within_its_dates(
+def test_an_offer_is_eligible_within_its_dates(
     engine: Engine, base: BaseDecision, clock: SettableClock, now_ms: int, reason: Reason | None
 ) -> None:
     engine.rank(base, context=HOME)  # what is kept of this answer must not outlive the date
@@ -67,7 +67,9 @@ def test_a_cap_a_category_cap_and_a_cooldown(engine: Engine, base: BaseDecision,
     assert dropped(engine.rank(base, context=HOME)) == {}
 
 
-def test_rules_hold_in_the_base_order_too_and_their_reasons_add_up(engine: Engine, clock: SettableClock) -> None:
+def test_rules_are_in_force_in_the_base_order_too_and_their_reasons_add_up(
+    engine: Engine, clock: SettableClock
+) -> None:
     engine.record("dismiss", item="coupon_a")
     base = BaseDecision(["coupon_a", "fund_a"], [math.nan, math.nan])
     decision = engine.rank(base, context={"stage": "active"})

@@ -44,7 +44,7 @@ def test_without_events_the_logits_are_the_base_logits_to_the_bit(engine: Engine
     assert internals(engine).session.bound_inputs(6).logits.tobytes() == base.logits.tobytes()
 
 
-def test_ties_stand_in_the_order_given(engine: Engine) -> None:
+def test_ties_are_listed_in_the_order_given(engine: Engine) -> None:
     decision = engine.rank(BaseDecision(OFFERS, [0, 1, 0, 1, 0, 1]), context=HOME)
     assert names(decision) == ["coupon_b", "fund_b", "fund_d", "coupon_a", "fund_a", "fund_c"]
 

@@ -88,7 +88,7 @@ def test_an_unknown_item_is_recorded_and_kept(small: Small, clock: SettableClock
         assert records["seq"].tolist() == [1, 2, 3]
 
 
-def test_a_clock_out_of_range_is_held_within_it(engine: Engine, base: BaseDecision, clock: SettableClock) -> None:
+def test_a_clock_out_of_range_is_clamped_to_it(engine: Engine, base: BaseDecision, clock: SettableClock) -> None:
     for now_ms in (-5, 0, 1 << 62):
         clock.now_ms = now_ms
         engine.record("click", item="fund_a")

@@ -79,7 +79,7 @@ def test_a_clock_that_jumps_costs_no_order_and_counts_nothing_twice(
         (31_536_000, 0),
     ],
 )
-def test_a_cap_holds_no_longer_than_twice_its_time(
+def test_a_cap_is_in_force_no_longer_than_twice_its_time(
     small: Small, clock: SettableClock, tmp_path: Path, back_s: int, held: int
 ) -> None:
     with small.open(tmp_path, clock) as engine:
@@ -89,7 +89,7 @@ def test_a_cap_holds_no_longer_than_twice_its_time(
         assert held_s(clock, engine, 10_000) == held
 
 
-def test_a_clock_years_ahead_and_back_holds_nothing_for_years(
+def test_a_clock_years_ahead_and_back_suppresses_nothing_for_years(
     small: Small, clock: SettableClock, tmp_path: Path
 ) -> None:
     with small.open(tmp_path, clock) as engine:
@@ -185,7 +185,7 @@ def test_retention_goes_on_after_a_clock_has_come_back(forgetting: Small, tmp_pa
         (math.nan, 0),
     ],
 )
-def test_any_number_is_held_within_the_range(small: Small, tmp_path: Path, given_ms: Any, recorded_ms: int) -> None:
+def test_any_time_is_clamped_to_the_range(small: Small, tmp_path: Path, given_ms: Any, recorded_ms: int) -> None:
     clock = SettableClock(given_ms)
     with small.open(tmp_path, clock) as engine:
         engine.record("click", item="fund_a")

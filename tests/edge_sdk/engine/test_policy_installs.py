@@ -146,7 +146,7 @@ def test_a_damaged_policy_is_refused_wherever_it_is_damaged(user: Opened) -> Non
 # ---- accepted ----
 
 
-def test_a_policy_that_is_accepted_holds_from_now_on_and_goes_on_counting(user: Opened) -> None:
+def test_an_accepted_policy_is_in_force_at_once_and_goes_on_counting(user: Opened) -> None:
     user.engine.install_policy(signed(THRICE, 6))
     user.holds(6, room=2)  # one of three is shown
     user.engine.shown(user.rank(), count=1)
@@ -174,7 +174,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("where", ["prepare", "activate"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_killed_in_between_one_of_both_holds_whole(
+def test_killed_in_between_one_of_both_policies_is_in_force_whole(
     user: Opened, monkeypatch: pytest.MonkeyPatch, where: str, when: str
 ) -> None:
     real = getattr(PolicyStore, where)
@@ -209,7 +209,7 @@ def test_what_a_killed_install_left_behind_is_not_looked_at(user: Opened, left: 
 
 
 @pytest.mark.parametrize("step", ["stage", "recover", "install"])
-def test_a_disk_that_refuses_is_named_and_the_former_policy_holds(
+def test_a_disk_that_refuses_is_named_and_the_former_policy_stays_in_force(
     user: Opened, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     real = getattr(atomic_file, step)

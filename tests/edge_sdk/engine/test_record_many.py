@@ -157,7 +157,7 @@ BAD: list[tuple[str, object]] = [
 
 
 @pytest.mark.parametrize(("field", "value"), BAD, ids=[f"{field}-{index}" for index, (field, _) in enumerate(BAD)])
-def test_what_no_event_can_hold_is_refused_whole_and_named(tiny: Engine, field: str, value: object) -> None:
+def test_columns_that_are_no_events_are_refused_whole_and_named(tiny: Engine, field: str, value: object) -> None:
     before = content(tiny)
     with pytest.raises(InvalidValueError, match=f"^{'times_ms|kinds' if field == 'times_ms' else field}="):
         tiny.record_many(**{**GOOD, field: value})

@@ -93,7 +93,7 @@ def with_header(magic: bytes, version: int, record_bytes: int, capacity: int) ->
         (random.Random(1).randbytes(SMALL), "no event log"),
     ],
 )
-def test_another_version_or_a_foreign_file_is_left_untouched(tmp_path: Path, content: bytes, found: str) -> None:
+def test_another_version_or_a_foreign_file_stays_unchanged(tmp_path: Path, content: bytes, found: str) -> None:
     path = tmp_path / "events.log"
     path.write_bytes(content)
     with pytest.raises(LogVersionError, match=found) as caught:

@@ -177,7 +177,7 @@ def held(
     return [0, 0, 0] if bits is None else [int(bit) for bit in bits]
 
 
-def test_a_cap_holds_until_the_oldest_event_is_out_of_its_time() -> None:
+def test_a_cap_is_in_force_until_the_oldest_event_is_out_of_its_time() -> None:
     memory = Memory(LAYOUT._replace(caps=RULES))
     memory.add(START, COUNTED, 10, 0.0)
     assert held(memory, START) == [0, 0, 0]
@@ -205,7 +205,7 @@ def test_an_event_stamped_by_a_clock_far_ahead_keeps_nothing_out_for_long() -> N
     assert held(memory, START + 3_600_000) == [0, 0, 0]
 
 
-def test_a_total_holds_for_ever_whatever_the_clock_says() -> None:
+def test_a_total_is_in_force_for_ever_whatever_the_clock() -> None:
     memory = Memory(LAYOUT._replace(caps=(CapRule((SEEN,), Scope.OFFER, limit=2, within_s=0, cooldown=False),)))
     for _ in range(2):
         memory.add(START, SEEN, 10, 0.0)

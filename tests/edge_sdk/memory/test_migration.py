@@ -209,7 +209,7 @@ def counted(old: MemoryLayout, index: int, former_state: TargetStates, wanted: o
 
 @given(pair=PAIRS, events=EVENTS, dropped=st.integers(0, 60), kept=st.integers(0, 60))
 @settings(max_examples=600, deadline=None)
-def test_what_means_the_same_goes_on_and_the_rest_is_what_the_log_holds(
+def test_counts_of_the_same_meaning_continue_and_the_rest_is_counted_from_the_log(
     pair: tuple[MemoryLayout, MemoryLayout], events: list[Event], dropped: int, kept: int
 ) -> None:
     old_layout, new_layout = pair
@@ -240,7 +240,7 @@ def test_what_means_the_same_goes_on_and_the_rest_is_what_the_log_holds(
 
 @given(pair=PAIRS, events=EVENTS)
 @settings(max_examples=150, deadline=None)
-def test_packed_tables_say_all_that_taking_over_needs(
+def test_packed_tables_contain_all_that_migration_needs(
     pair: tuple[MemoryLayout, MemoryLayout], events: list[Event]
 ) -> None:
     old = ingested(pair[0], events)

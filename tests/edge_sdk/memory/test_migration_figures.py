@@ -60,7 +60,7 @@ def held(memory: Memory, now_ms: int) -> list[bool]:
     return [False] * len(offers) if bits is None else (bits > 0).tolist()
 
 
-def test_a_cap_of_thirty_days_holds_under_a_bundle_with_a_new_offer() -> None:
+def test_a_cap_of_thirty_days_stays_in_force_under_a_bundle_with_a_new_offer() -> None:
     story = [(START_MS, SHOWN, 10, 0.0), (START_MS + DAY_MS, SHOWN, 10, 0.0), (START_MS, SHOWN, 20, 0.0)]
     memory = migrated(GROWN, story)
     assert held(memory, START_MS + 30 * DAY_MS - 1) == [False, True, False]
@@ -73,7 +73,7 @@ def test_a_cap_of_thirty_days_holds_under_a_bundle_with_a_new_offer() -> None:
     ("limit", "days", "is_held"),
     [(2, 30, True), (2, 60, True), (2, 3, False), (1, 3, True), (1, 1, False), (3, 30, False)],
 )
-def test_a_cap_with_another_time_or_limit_holds_by_its_own(limit: int, days: int, is_held: bool) -> None:
+def test_a_cap_with_another_time_or_limit_is_in_force_by_its_own(limit: int, days: int, is_held: bool) -> None:
     rule = CapRule((SHOWN,), Scope.OFFER, limit=limit, within_s=days * 86_400, cooldown=limit == 1)
     memory = migrated(ONE._replace(caps=(rule,)), [(START_MS + n * DAY_MS, SHOWN, 10, 0.0) for n in range(3)])
     assert held(memory, START_MS + 4 * DAY_MS + 1) == [is_held, False]

@@ -67,7 +67,7 @@ def test_of_a_whole_log_the_new_layout_counts_every_event(tmp_path: Path) -> Non
         abandon(state)
 
 
-def test_an_erase_after_an_adoption_leaves_what_the_categories_of_others_hold(tmp_path: Path) -> None:
+def test_an_erase_after_an_adoption_keeps_the_counters_of_other_categories(tmp_path: Path) -> None:
     """The items are the same, so no erased item can have been in another category."""
     with watched_maps():
         state = begin(tmp_path / "state", ADOPTIONS[0])

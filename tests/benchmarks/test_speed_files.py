@@ -1,4 +1,4 @@
-"""The training, the files and the fresh processes of `benchmarks.speed`."""
+"""`benchmarks.speed` trains, writes its files and starts fresh processes as it states."""
 
 from __future__ import annotations
 

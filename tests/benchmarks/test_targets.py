@@ -1,4 +1,4 @@
-"""targets.toml holds the bound of every benchmark's figures, and each benchmark reads it there."""
+"""targets.toml has the bound of every benchmark's figures, and each benchmark reads it there."""
 
 from __future__ import annotations
 

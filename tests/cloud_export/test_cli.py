@@ -1,4 +1,4 @@
-"""The command line: exit codes, plain output, and messages that name the place and the fix."""
+"""The command line returns exit codes, prints plain output, and names the place and the fix of each error."""
 
 import os
 import subprocess
@@ -237,10 +237,10 @@ def test_a_policy_of_another_scene_is_refused_and_not_written(tmp_path: Path, sm
 def test_inspect_names_the_rules(small: Small) -> None:
     result = call("inspect", small.bundle)
     assert result.exit_code == 0
-    said = words(result).replace("│", "")
-    assert "eligibility eligibility[0]" in " ".join(said.split())
-    assert "caps caps[0], caps[1]" in " ".join(said.split())
-    assert "texts en, zh" in " ".join(said.split())
+    printed = words(result).replace("│", "")
+    assert "eligibility eligibility[0]" in " ".join(printed.split())
+    assert "caps caps[0], caps[1]" in " ".join(printed.split())
+    assert "texts en, zh" in " ".join(printed.split())
 
 
 def test_inspect_prints_every_rule_in_short(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""From logs to a tested bundle, small: every key of the report, every file, and runs that repeat."""
+"""A small export leads from logs to a tested bundle: every key of the report, every file, and runs that repeat."""
 
 import json
 import tomllib

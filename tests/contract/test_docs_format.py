@@ -1,4 +1,4 @@
-"""The documents say what the code does: worked examples, tables of codes, the embedding example."""
+"""The worked examples, the tables of codes and the embedding example of the documents agree with the code."""
 
 from __future__ import annotations
 

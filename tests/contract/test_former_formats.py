@@ -108,17 +108,17 @@ def test_a_bundle_of_format_3_explains_in_its_own_chinese(tmp_path: Path) -> Non
     files = beside_policies(tmp_path, FORMAT_3)
     (files / BUNDLE).write_bytes(sign_container(bytes(builder.Output()), [KEY]))
 
-    said: list[str] = []
+    sentences: list[str] = []
     for name, scenario in scenarios().items():
         player = ExplainingPlayer(scenario, files, tmp_path / name)
         assert len(list(player.play())) == len(scenario["requests"])
         player.close()
-        said += player.sentences
+        sentences += player.sentences
 
-    text = "".join(said)
+    text = "".join(sentences)
     marks = set(re.findall(r"<([a-zA-Z_.]+)>", text))
     assert FORMER_KEYS.keys() - marks == ONE_BY_ONE
-    assert [sentence for sentence in said if not re.search(r"<explanation\.(stands|dropped)>", sentence)] == []
+    assert [sentence for sentence in sentences if not re.search(r"<explanation\.(stands|dropped)>", sentence)] == []
     english = {piece for words in ENGLISH.values() for piece in SLOT.split(words)[::3] if len(piece.strip()) > 3}
     assert [piece for piece in english if piece in text] == []
     assert re.findall(r"\{[a-z_]+\}", text) == []  # every slot was filled

@@ -1,4 +1,4 @@
-"""The arrays that training sees are those that the engine builds: the same bits, live and after a restart."""
+"""Training and the engine build the same arrays, bit for bit, live and after a restart."""
 
 from __future__ import annotations
 

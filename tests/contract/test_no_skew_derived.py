@@ -1,4 +1,4 @@
-"""With derived events too, training sees the arrays that the engine builds: the same bits, live and after a restart."""
+"""Training and the engine build the same arrays with derived events too, bit for bit, live and after a restart."""
 
 from __future__ import annotations
 

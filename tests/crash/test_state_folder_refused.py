@@ -63,12 +63,12 @@ def test_a_refused_replacement_costs_nothing(tmp_path: Path, change: Change) -> 
             for copy in (copied(folder, folder.with_name(folder.name + "_dead")), folder):
                 if copy is folder:
                     state.close()
-                assert_holds_all(copy, key, (first, error, mode))
+                assert_all_recorded(copy, key, (first, error, mode))
     assert False in outcomes
     assert (True in outcomes) == (change.name in WAITED_FOR)
 
 
-def assert_holds_all(folder: Path, key: bytes | None, case: object) -> None:
+def assert_all_recorded(folder: Path, key: bytes | None, case: object) -> None:
     state = opened(folder, key)
     assert sorted(path.name for path in folder.iterdir()) == FILES
     assert state.memory.dump() == memory_of(range(1, LATER[-1] + 1)), case
@@ -114,7 +114,7 @@ def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path, change: Change) ->
         assert sorted(path.name for path in (tmp_path / "state").iterdir()) == FILES
         record(state, LATER)
         state.close()
-        assert_holds_all(tmp_path / "state", change.key, "full disk")
+        assert_all_recorded(tmp_path / "state", change.key, "full disk")
 
 
 def test_recording_goes_on_when_there_is_no_room_to_renumber(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Decisions made from events where there is no decision log; the bank's loan log as a whole."""
+"""Decisions are made from events where there is no decision log; the bank's loan log is read as a whole."""
 
 from __future__ import annotations
 

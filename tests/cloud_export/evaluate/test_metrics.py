@@ -1,4 +1,4 @@
-"""Ranking metrics against figures worked out by hand, slow definitions and invariants."""
+"""Ranking metrics equal figures worked out by hand and slow definitions, and keep their invariants."""
 
 from __future__ import annotations
 

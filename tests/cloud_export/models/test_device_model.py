@@ -1,4 +1,4 @@
-"""The promises of the device model that hold for any weights, trained or not."""
+"""The promises of the device model are kept for any weights, trained or not."""
 
 from __future__ import annotations
 

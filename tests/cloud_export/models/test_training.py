@@ -1,4 +1,4 @@
-"""Losses, determinism, early stop, and that both models learn a rule that is there to be learned."""
+"""Training is deterministic, stops early, computes the stated losses, and both models learn a learnable rule."""
 
 from __future__ import annotations
 

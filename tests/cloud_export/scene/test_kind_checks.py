@@ -1,4 +1,4 @@
-"""Derived kinds and retention in a scene file: the defaults, where they may stand, what each wrong field is told."""
+"""Derived kinds and retention of a scene file get their defaults, and each wrong field is refused with its reason."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_without_rules_nothing_is_derived() -> None:
         ("events.dwell.0.activity", ["view", "click"]),
     ],
 )
-def test_where_derived_kinds_may_stand(path: str, value: object) -> None:
+def test_derived_kinds_are_accepted_in_these_fields_alone(path: str, value: object) -> None:
     assert accepted(path, value).name == "shop"
 
 

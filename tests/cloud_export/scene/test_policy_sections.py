@@ -1,4 +1,4 @@
-"""Rules, channels, machines and texts of a scene: what is accepted, and what each wrong field is told."""
+"""Rules, channels, machines and texts of a scene are accepted, or each wrong field is refused with its reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scene files: what is accepted, what is filled in, and what each wrong field is told."""
+"""Scene files are accepted and filled in, or each wrong field is refused with its reason."""
 
 from __future__ import annotations
 
@@ -245,8 +245,8 @@ def _parts(annotation: object) -> list[object]:
 
 def test_the_page_explains_every_field() -> None:
     page = (DOCS / "scene.md").read_text(encoding="utf-8")
-    said = r"`NAME`|\[(columns\.|policy\.)?NAME\]"
-    missing = [name for name in _field_names(Scene) if not re.search(said.replace("NAME", name), page)]
+    pattern = r"`NAME`|\[(columns\.|policy\.)?NAME\]"
+    missing = [name for name in _field_names(Scene) if not re.search(pattern.replace("NAME", name), page)]
     assert missing == []
 
 

@@ -1,4 +1,4 @@
-"""Texts of a scene: a key that nothing reads and a slot that nothing fills are named with their fix."""
+"""A text of a scene with an unread key or an unfilled slot is refused with its fix."""
 
 from __future__ import annotations
 

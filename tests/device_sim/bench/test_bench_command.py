@@ -1,4 +1,4 @@
-"""`device-sim bench` from the command line, on a bundle that is packed in a second."""
+"""`device-sim bench` measures, prints and compares a bundle that is packed in a second."""
 
 from __future__ import annotations
 

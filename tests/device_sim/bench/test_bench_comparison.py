@@ -1,4 +1,4 @@
-"""Comparing two benches: changes that fail, changes that are only noted, and files that are not comparable."""
+"""A comparison of two benches fails on some changes, notes others, and refuses files that are not comparable."""
 
 from __future__ import annotations
 

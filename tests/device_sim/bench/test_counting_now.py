@@ -1,4 +1,4 @@
-"""`bench --count`: an unknown core is refused before the measurement; a real count where the emulator is set up."""
+"""`bench --count` refuses an unknown core before the measurement, and counts where the emulator is set up."""
 
 from __future__ import annotations
 

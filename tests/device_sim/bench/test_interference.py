@@ -1,4 +1,4 @@
-"""The conditions of a bench: every started process ends, and a condition that the machine cannot make is reported."""
+"""Every process that a bench starts ends, and a condition that the machine cannot make is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The call of `device-sim count`: every error is one line and an exit code."""
+"""Every error of `device-sim count` is one line and an exit code."""
 
 from __future__ import annotations
 

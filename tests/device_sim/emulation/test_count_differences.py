@@ -1,4 +1,4 @@
-"""The counts of one operation from loops: 2N − N, minus the preparation, minus the cost of probes."""
+"""The count of one operation is 2N − N loops, minus the preparation, minus the cost of probes."""
 
 from __future__ import annotations
 

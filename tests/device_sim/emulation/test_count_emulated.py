@@ -1,4 +1,4 @@
-"""The real arm64 runtime under the emulator: counts repeat, and decisions are those of this machine."""
+"""Counts of the real arm64 runtime repeat under the emulator, and its decisions are those of this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`count_on` with a stand-in for the emulated core; the real one is in test_count_emulated.py."""
+"""`count_on` counts with a stand-in for the emulated core; the real core is in test_count_emulated.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real emulator: counts repeat to the last instruction, are linear in the work, and survive failing guests."""
+"""Counts of the real emulator repeat to the last instruction, are linear in the work, and survive failing guests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The counts files: a round trip, and other files are refused by name."""
+"""Counts files read back equal, and other files are refused by name."""
 
 from __future__ import annotations
 

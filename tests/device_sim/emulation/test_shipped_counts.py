@@ -1,4 +1,4 @@
-"""The shipped counts of reference models: readable, of the same versions, and close to those of the study."""
+"""The shipped counts of reference models are readable, of the same versions, and close to those of the study."""
 
 from __future__ import annotations
 

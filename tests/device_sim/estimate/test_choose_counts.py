@@ -1,4 +1,4 @@
-"""The choice of counts for a bundle, and the remarks when they are not its own."""
+"""The counts for a bundle are its own or the nearest, and a remark names the difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cycle model by given coefficients, and unusable calibration files."""
+"""The cycle model computes with given coefficients, and unusable calibration files are refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_features_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"cycles_per": {"fma": -1.0}}, "cores.cortex-a55.cycles_per: Value error, unknown features"),
         ({"cycles_per": {}}, "cores.cortex-a55.cycles_per"),
@@ -47,7 +47,7 @@ def test_features_by_hand() -> None:
     ],
 )
 def test_an_unusable_calibration_is_refused_with_file_field_and_fix(
-    tmp_path: Path, change: dict[str, object], said: str
+    tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     content = CALIBRATION.model_dump(mode="json")
     content["cores"]["cortex-a55"] |= change
@@ -58,7 +58,7 @@ def test_an_unusable_calibration_is_refused_with_file_field_and_fix(
     ) as caught:
         read_calibration(path)
     assert str(path) in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_an_absent_calibration_is_named(tmp_path: Path) -> None:

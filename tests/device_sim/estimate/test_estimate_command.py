@@ -1,4 +1,4 @@
-"""`device-sim estimate`: its output, its files and its errors."""
+"""`device-sim estimate` prints its output, writes its files and names its errors."""
 
 from __future__ import annotations
 

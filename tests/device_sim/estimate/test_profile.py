@@ -1,4 +1,4 @@
-"""The shipped profiles, and the messages for wrong ones."""
+"""The shipped profiles are readable, and a wrong profile is refused with its reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The orders of the arms, the routing of events, and figures from decisions: without engines."""
+"""The arms are ordered, events are routed and figures are made from decisions, without engines."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def router(count: int = 1, *, uploads: bool = False) -> EventRouter:
 # ---- orders ----
 
 
-def test_each_arm_orders_what_may_stand() -> None:
+def test_each_arm_orders_the_eligible_offers() -> None:
     now = moment([0.1, 0.4, 0.3, 0.4], free=[1, 2, 3], base_order=[2, 0, 3, 1])
     assert cloud_order(now) == [2, 3, 1]
     assert oracle_order(now) == [1, 3, 2]  # equal values: the lower number

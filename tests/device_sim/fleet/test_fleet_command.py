@@ -1,4 +1,4 @@
-"""The fleet's result as a file and as tables, and the command."""
+"""The fleet's command writes its result as a file and prints it as tables."""
 
 from __future__ import annotations
 

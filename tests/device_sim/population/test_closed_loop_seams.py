@@ -1,4 +1,4 @@
-"""The population's interface for the closed loop: other rankers, single users; and the unchanged default."""
+"""The population accepts other rankers and single users, and its default is unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated population: its tables fit the scene, its truth fits its outcomes, and a seed determines it."""
+"""The simulated population's tables fit the scene, its truth fits its outcomes, and a seed determines it."""
 
 from __future__ import annotations
 

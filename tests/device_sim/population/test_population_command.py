@@ -1,4 +1,4 @@
-"""`device-sim population`: its files and its errors; and the page that explains its constants."""
+"""`device-sim population` writes its files and names its errors, and its page explains its constants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`device-sim report` from the command line: without files, with files, with wrong files."""
+"""`device-sim report` runs without files, with files, and refuses wrong files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report page: its pictures, its placeholders, and no external resources."""
+"""The report page has its pictures and placeholders, and loads no external resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mean of many small fits: by hand where all agree, never negative, and only simulated cache levels."""
+"""The mean of many small fits is exact where all agree, never negative, and of simulated cache levels only."""
 
 from __future__ import annotations
 

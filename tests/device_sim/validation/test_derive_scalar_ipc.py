@@ -1,4 +1,4 @@
-"""The ranges of instructions per cycle from board results."""
+"""The ranges of instructions per cycle are derived from board results."""
 
 from __future__ import annotations
 

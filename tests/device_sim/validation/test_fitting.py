@@ -1,4 +1,4 @@
-"""Fits on relative error: known coefficients come back, none is negative, no nearby coefficients are better."""
+"""Fits on relative error find known coefficients, never negative ones, and no nearby coefficients are better."""
 
 from __future__ import annotations
 

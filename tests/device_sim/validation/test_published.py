@@ -1,4 +1,4 @@
-"""Published tables: the usable entries, the exclusions with their reasons, and the errors."""
+"""Published tables give their usable entries, and each exclusion and error has its reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real published table: the targets, and the shipped files are the result of validating."""
+"""The real published table meets the targets, and the shipped files are the result of validating on it."""
 
 from __future__ import annotations
 

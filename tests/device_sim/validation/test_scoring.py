@@ -1,4 +1,4 @@
-"""Fitted and scored points: never the same model, never the same device."""
+"""A scored point is never of a model or a device that was fitted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`device-sim validate` from the command line, on made-up runs."""
+"""`device-sim validate` fits, scores and writes from the command line, on made-up runs."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_strict_fails_on_a_missed_target_alone(made: References, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("not json", "main.json: the file: JSON: "),
         ("[]", "an empty list"),
@@ -134,15 +134,15 @@ def test_strict_fails_on_a_missed_target_alone(made: References, tmp_path: Path)
         ("[null, null]", "no device can be scored: "),
     ],
 )
-def test_a_bad_table_is_one_line(made: References, tmp_path: Path, content: str, said: str) -> None:
+def test_a_bad_table_is_one_line(made: References, tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "main.json").write_text(content)
     error = _error(_run(tmp_path, "--published", tmp_path / "main.json"))
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "said"),
+    ("file", "content", "message"),
     [
         ("ncnn.x86_64.json", None, "ncnn.x86_64.json: No such file or directory; give a file"),
         ("ncnn.x86_64.json", "{}", "ncnn.x86_64.json: processor: Field required; give a file"),
@@ -150,12 +150,12 @@ def test_a_bad_table_is_one_line(made: References, tmp_path: Path, content: str,
     ],
 )
 def test_bad_references_are_one_line(
-    made: References, tmp_path: Path, file: str, content: str | None, said: str
+    made: References, tmp_path: Path, file: str, content: str | None, message: str
 ) -> None:
     path = tmp_path / "counts" / file
     path.unlink() if content is None else path.write_text(content)
     error = _error(_run(tmp_path, "--published", tmp_path / "main.json"))
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-"""A whole validation on made-up runs whose coefficients are known."""
+"""A whole validation on made-up runs finds their known coefficients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A packed policy, machines, channels and texts are read as written; and so is a bundle of edge-sdk 0.1."""
+"""A packed policy, machines, channels and texts are read as written, and so is a bundle of edge-sdk 0.1."""
 
 from __future__ import annotations
 

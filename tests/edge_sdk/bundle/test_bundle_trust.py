@@ -1,4 +1,4 @@
-"""The signatures of a bundle.
+"""A bundle opens only with a trusted signature, or unsigned on demand.
 
 A bundle opens if one trusted key signed exactly this payload, or unsigned on demand. A signature that is altered,
 forged, by an unknown key or by a key of another length is refused, and the state folder is unchanged.

@@ -1,4 +1,4 @@
-"""A client with a real engine."""
+"""A client works with a real engine."""
 
 from __future__ import annotations
 

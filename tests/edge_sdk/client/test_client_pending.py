@@ -1,4 +1,4 @@
-"""Events recorded before the engine is open: all are written, in order, with their own times."""
+"""Events recorded before the engine is open are all written, in order, with their own times."""
 
 from __future__ import annotations
 

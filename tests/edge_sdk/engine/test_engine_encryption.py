@@ -1,4 +1,4 @@
-"""With a storage key no file of the folder ever holds a plain byte of an event, and no nonce comes twice.
+"""With a storage key no file of the folder ever contains a plain byte of an event, and no nonce comes twice.
 
 The wrong key, one too many or none where one is needed is refused, names the fix and leaves the folder untouched.
 """

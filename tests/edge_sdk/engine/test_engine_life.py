@@ -1,7 +1,7 @@
-"""An engine over its life: opened, asked by many threads at once, closed and opened again.
+"""An engine is opened, used by many threads at once, closed and opened again.
 
-The same state and clock give the same bits, also after a restart; decision ids go on; threads lose and repeat nothing;
-a closed engine says that it is closed; the status counts what happened.
+The same state and clock give the same bits, also after a restart; decision ids continue; threads lose and repeat nothing.
+A closed engine raises an error; the status counts what happened.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The order that comes out when all is well.
+"""The engine's order follows base logits, weights and model without any error.
 
-Without events it is the base order, to the bit of the logits and of the scores, ties as they were given. Events, time
-and context move the scores; the weights and the limit of a call do what they say; a base decision owns its logits.
+Without events the order is the base order, to the bit of the logits and of the scores, ties as they were given. Events,
+time and context change the scores; the weights and the limit of a call take effect; a base decision copies its logits.
 """
 
 from __future__ import annotations

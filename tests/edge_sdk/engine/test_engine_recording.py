@@ -1,7 +1,7 @@
-"""What the engine writes down, and what it refuses to.
+"""The engine records valid events and refuses every other one.
 
 Every usable event is kept as it was given, about an unknown item too; an unknown kind, an unusable item, value or
-decision id raises an error that says what to use, and writes nothing. `shown` and `feedback` record the kinds that the
+decision id raises an error that names the fix, and writes nothing. `shown` and `feedback` record the kinds that the
 bundle declares, with the decision they answer.
 """
 

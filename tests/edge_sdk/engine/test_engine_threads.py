@@ -1,4 +1,4 @@
-"""Many threads, one engine: nothing raises, no number comes twice, and an erase takes exactly what came before it."""
+"""Many threads use one engine: nothing raises, no number comes twice, an erase takes exactly the events before it."""
 
 from __future__ import annotations
 

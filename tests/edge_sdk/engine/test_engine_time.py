@@ -1,4 +1,4 @@
-"""Whatever the device's clock does, events keep their order, no age is negative, nothing counts or holds too long."""
+"""Under any clock events keep their order, no age is negative, and no count or cap lasts too long."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def forgetting(tmp_path_factory: pytest.TempPathFactory) -> Small:
     return packed(tmp_path_factory.mktemp("scene"), SCENE | {"retention": {"max_age_s": 86_400, "kinds": {"view": 60}}})
 
 
-def held_s(clock: SettableClock, engine: Engine, longest_s: int) -> int:
+def suppressed_s(clock: SettableClock, engine: Engine, longest_s: int) -> int:
     """For how many whole seconds from now fund_a is left out, in steps of a minute; -1 = beyond `longest_s`."""
     now_ms = clock.now_ms
     for later_s in range(0, longest_s + 1, 60):
@@ -70,7 +70,7 @@ def test_a_clock_that_jumps_costs_no_order_and_counts_nothing_twice(
 
 
 @pytest.mark.parametrize(
-    ("back_s", "held"),
+    ("back_s", "expected_s"),
     [
         (0, 3_600),  # twice within an hour is the limit
         (1_800, 5_400),  # set back by half an hour: until the hour is over by the new clock
@@ -80,13 +80,13 @@ def test_a_clock_that_jumps_costs_no_order_and_counts_nothing_twice(
     ],
 )
 def test_a_cap_is_in_force_no_longer_than_twice_its_time(
-    small: Small, clock: SettableClock, tmp_path: Path, back_s: int, held: int
+    small: Small, clock: SettableClock, tmp_path: Path, back_s: int, expected_s: int
 ) -> None:
     with small.open(tmp_path, clock) as engine:
         engine.record("impression", item="fund_a")
         engine.record("impression", item="fund_a")
         clock.now_ms -= back_s * 1000
-        assert held_s(clock, engine, 10_000) == held
+        assert suppressed_s(clock, engine, 10_000) == expected_s
 
 
 def test_a_clock_years_ahead_and_back_suppresses_nothing_for_years(
@@ -96,15 +96,15 @@ def test_a_clock_years_ahead_and_back_suppresses_nothing_for_years(
         clock.now_ms = NOW_MS + 5 * YEAR
         for kind in ("dismiss", "impression", "impression", "convert", "convert", "convert"):
             engine.record(kind, item="fund_a")
-        held = dropped(engine.rank(BASE, context=HOME))
-        assert held["fund_a"] == Reason.CAPPED | Reason.COOLING_DOWN
+        suppressed = dropped(engine.rank(BASE, context=HOME))
+        assert suppressed["fund_a"] == Reason.CAPPED | Reason.COOLING_DOWN
         clock.now_ms = NOW_MS
         decision = engine.rank(BASE, context=HOME)
         assert dropped(decision) == {}
         assert made_from(engine, decision).event_age_s.tolist() == [0.0] * 8
         engine.record("dismiss", item="fund_a")
         assert dropped(engine.rank(BASE, context=HOME)) == {"fund_a": Reason.COOLING_DOWN}
-        assert held_s(clock, engine, 3_600) == 1_800
+        assert suppressed_s(clock, engine, 3_600) == 1_800
 
 
 @pytest.mark.parametrize("restart_ms", [0, 1_000_000_000_000])

@@ -1,4 +1,4 @@
-"""`record_many` is `record`, one by one: the same log to the byte, the same memory, all of the events or none."""
+"""`record_many` writes the same log and memory as `record` for each event: all of the events or none."""
 
 from __future__ import annotations
 

@@ -147,8 +147,8 @@ def visible(memory: Memory, now_ms: int) -> tuple[bytes, ...]:
     rows = np.arange(len(memory.layout.offers) + 1)
     counters = np.zeros((len(rows), memory.layout.counter_features), np.float32)
     memory.counters.fill(now_ms, memory.layout.counter_slots(rows), counters)
-    held = cap_bits(memory, rows, None, now_ms)
-    capped = np.zeros(len(rows), np.int64) if held is None else held
+    bits = cap_bits(memory, rows, None, now_ms)
+    capped = np.zeros(len(rows), np.int64) if bits is None else bits
     of_machines = [
         array
         for index in range(len(memory.layout.machines))
@@ -296,7 +296,7 @@ def test_long_histories_are_as_one_by_one(seed: int, step_ms: int) -> None:
     steps[random.integers(0, 3000, seed)] = -50 * step_ms
     kinds = random.choice([VIEW, CLICK, SHOWN, PLAIN, 9], 3000, p=[0.2, 0.1, 0.6, 0.05, 0.05])
     items = random.choice(ITEM_IDS, 3000)
-    items[300:2700] = np.where(random.random(2400) < 0.99, 10, items[300:2700])  # the rest is hardly ever touched
+    items[300:2700] = np.where(random.random(2400) < 0.99, 10, items[300:2700])  # the rest is rare
     events = list(zip((NOW_MS + steps.cumsum()).tolist(), kinds.tolist(), items.tolist(), steps.tolist(), strict=True))
     layout = FULL if seed % 2 else FULL._replace(derived=DERIVED)
     expected, found = one_by_one(layout, events), memory_from(layout, records(events))

@@ -205,6 +205,6 @@ def test_a_cap_of_another_offer_stays_in_force(kinds: Chosen) -> None:
     story = [(START_MS + n, kind, item, 0.0) for n, (kind, item) in enumerate([(SHOWN, 10), (SHOWN, 20)] * 2)]
     memory = Memory(PLAIN)
     inherit_unaffected(memory, ingested(PLAIN, story), kinds, frozenset({20}))
-    held = cap_bits(memory, np.array([1, 2]), None, START_MS + 10)
-    assert held is not None
-    assert (held > 0).tolist() == [True, kinds is not None]
+    bits = cap_bits(memory, np.array([1, 2]), None, START_MS + 10)
+    assert bits is not None
+    assert (bits > 0).tolist() == [True, kinds is not None]

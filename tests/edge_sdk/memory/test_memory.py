@@ -1,4 +1,4 @@
-"""Window, decayed counters and caps, each against its definition."""
+"""Window, decayed counters and caps equal their definitions."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_replay_is_the_same_as_one_event_after_another(events: list[Event]) -> N
 # ---- caps and cooldowns ----
 
 
-def held(
+def capped_bits(
     memory: Memory, now_ms: int, channels: I64 | None = None, of: dict[int, frozenset[int]] | None = None
 ) -> list[int]:
     bits = cap_bits(memory, OFFER_ROWS, channels, now_ms, of)
@@ -180,29 +180,29 @@ def held(
 def test_a_cap_is_in_force_until_the_oldest_event_is_out_of_its_time() -> None:
     memory = Memory(LAYOUT._replace(caps=RULES))
     memory.add(START, COUNTED, 10, 0.0)
-    assert held(memory, START) == [0, 0, 0]
+    assert capped_bits(memory, START) == [0, 0, 0]
     memory.add(START + 1000, COUNTED, 10, 0.0)
-    assert held(memory, START + 1000) == [0, Reason.CAPPED, 0]
-    assert held(memory, START + 599_999) == [0, Reason.CAPPED, 0]
-    assert held(memory, START + 600_000) == [0, 0, 0]
+    assert capped_bits(memory, START + 1000) == [0, Reason.CAPPED, 0]
+    assert capped_bits(memory, START + 599_999) == [0, Reason.CAPPED, 0]
+    assert capped_bits(memory, START + 600_000) == [0, 0, 0]
 
 
 def test_a_cooldown_rests_the_offer_after_one_event() -> None:
     memory = Memory(LAYOUT._replace(caps=RULES))
     memory.add(START, NEITHER, 20, 0.0)
-    assert held(memory, START + 1_799_999) == [0, 0, Reason.COOLING_DOWN]
-    assert held(memory, START + 1_800_000) == [0, 0, 0]
+    assert capped_bits(memory, START + 1_799_999) == [0, 0, Reason.COOLING_DOWN]
+    assert capped_bits(memory, START + 1_800_000) == [0, 0, 0]
 
 
 def test_an_event_stamped_by_a_clock_far_ahead_keeps_nothing_out_for_long() -> None:
     memory = Memory(LAYOUT._replace(caps=RULES))
     memory.add(START + 365 * 86_400_000, NEITHER, 20, 0.0)
-    assert held(memory, START) == [0, 0, 0]
+    assert capped_bits(memory, START) == [0, 0, 0]
     memory.add(START, NEITHER, 20, 0.0)
-    assert held(memory, START) == [0, 0, Reason.COOLING_DOWN]
+    assert capped_bits(memory, START) == [0, 0, Reason.COOLING_DOWN]
     memory.add(START + 1_800_000, NEITHER, 20, 0.0)  # half an hour ahead, within the rule's own time
-    assert held(memory, START) == [0, 0, Reason.COOLING_DOWN]
-    assert held(memory, START + 3_600_000) == [0, 0, 0]
+    assert capped_bits(memory, START) == [0, 0, Reason.COOLING_DOWN]
+    assert capped_bits(memory, START + 3_600_000) == [0, 0, 0]
 
 
 def test_a_total_is_in_force_for_ever_whatever_the_clock() -> None:
@@ -210,7 +210,7 @@ def test_a_total_is_in_force_for_ever_whatever_the_clock() -> None:
     for _ in range(2):
         memory.add(START, SEEN, 10, 0.0)
     for now_ms in (START, 0, START + 10**12):
-        assert held(memory, now_ms) == [0, Reason.CAPPED, 0]
+        assert capped_bits(memory, now_ms) == [0, Reason.CAPPED, 0]
         assert capped_until(memory, OFFER_ROWS, None, now_ms)[0].tolist() == [0, NEVER_MS, 0]
 
 
@@ -221,7 +221,7 @@ def test_a_cap_of_the_user_counts_events_of_all_its_kinds_about_anything_or_noth
         memory.add(START, kind, item, 0.0)
     assert cap_bits(memory, OFFER_ROWS, None, START) is None
     memory.add(START + 1000, SEEN, 20, 0.0)
-    assert held(memory, START + 599_999) == [Reason.CAPPED] * 3
+    assert capped_bits(memory, START + 599_999) == [Reason.CAPPED] * 3
     assert cap_bits(memory, OFFER_ROWS, None, START + 600_000) is None
     assert memory.caps.rules == (rule,)
 
@@ -231,7 +231,7 @@ def test_a_cap_of_a_channel_keeps_out_its_candidates_alone() -> None:
     of = {0: frozenset({1, 2})}
     memory = Memory(LAYOUT._replace(caps=(rule,)))
     memory.add(START, SEEN, 0, 0.0)
-    assert held(memory, START, np.array([0, 2, 3]), of) == [0, Reason.CAPPED, 0]
+    assert capped_bits(memory, START, np.array([0, 2, 3]), of) == [0, Reason.CAPPED, 0]
     assert cap_bits(memory, OFFER_ROWS, None, START, of) is None  # all in the app, which is channel 0
     assert capped_until(memory, OFFER_ROWS, np.array([1, 0, 9]), START, of)[0].tolist() == [START + 600_000, 0, 0]
 
@@ -291,4 +291,4 @@ def test_caps_are_a_count_of_the_events_within_their_time(
                 assert until[row] == (about[0] + rule.within_s * 1000 if rule.within_s else NEVER_MS)
             else:
                 assert until[row] == 0
-    assert held(memory, now_ms, given_channels, of) == expected
+    assert capped_bits(memory, now_ms, given_channels, of) == expected

@@ -1,4 +1,4 @@
-"""Retention and derived events in memory, and the layout that a dump belongs to."""
+"""Memory applies retention and derived rules, and a dump belongs to one layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fixtures of the emulator's tests: C drivers, a cache folder of their own, and the emulator where it is set up.
+"""Gives the emulator's tests C drivers, a cache folder of their own, and the emulator where it is set up.
 
 A test module takes a fixture by assigning it to its own name.
 """

@@ -1,4 +1,4 @@
-"""The SDK's imports, in a fresh process and in its sources: no network module, and nothing of the cloud side."""
+"""The SDK imports no network module and nothing of the cloud side, in a fresh process and in its sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plain model of what an engine must remember: a list of events, and for each where it still counts."""
+"""A plain model keeps an engine's events as a list, and for each where it still counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recorders that a test kills: a process imports the SDK once, and forks one recorder for each task.
+"""A process imports the SDK once, and forks one recorder, which the test kills, for each task.
 
 The process has an empty module in the place of onnxruntime, whose threads would not survive a fork while their locks
 would. The engine is the real one apart from its model session.

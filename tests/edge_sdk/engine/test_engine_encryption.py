@@ -1,4 +1,4 @@
-"""With a storage key no file of the folder ever holds a plain byte of an event, and no nonce comes twice.
+"""With a storage key no file of the folder ever contains a plain byte of an event, and no nonce comes twice.
 
 The wrong key, one too many or none where one is needed is refused, names the fix and leaves the folder untouched.
 """
@@ -49,7 +49,7 @@ def assert_nothing_plain(engine: Engine, folder: Path) -> None:
         assert not any(piece in content for piece in pieces), name
 
 
-def test_no_file_ever_holds_a_plain_byte(derived: Small, tmp_path: Path) -> None:
+def test_no_file_ever_contains_a_plain_byte(derived: Small, tmp_path: Path) -> None:
     clock = SettableClock(SECRET_MS)
     engine = derived.open(tmp_path, clock, log_bytes=4096, storage_key=KEY_16)
     record_secrets(engine, "view")
@@ -80,7 +80,7 @@ def test_no_file_ever_holds_a_plain_byte(derived: Small, tmp_path: Path) -> None
 # ---- keys ----
 
 
-def test_a_key_that_does_not_fit_is_refused_and_nothing_is_touched(
+def test_a_key_that_does_not_fit_is_refused_and_nothing_changes(
     small: Small, clock: SettableClock, tmp_path: Path
 ) -> None:
     for name, key in (("plain", None), ("sealed", KEY_32)):

@@ -1,4 +1,4 @@
-"""What `Engine.open`, `storage.resize` and `storage.rotate_key` take and refuse, and what `status` says of it."""
+"""`Engine.open`, `storage.resize` and `storage.rotate_key` check their options, and `status` reports them."""
 
 from __future__ import annotations
 

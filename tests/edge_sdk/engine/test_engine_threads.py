@@ -1,4 +1,4 @@
-"""Many threads, one engine: nothing raises, no number comes twice, and an erase takes exactly what came before it."""
+"""Many threads use one engine: nothing raises, no number comes twice, an erase takes exactly the events before it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from edge_sdk import BaseDecision, Engine
 from edge_sdk.errors import ExplanationGoneError, StateOwnedError
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id
-from tests.edge_sdk.log.test_event_log_owner import OWNER
-from tests.support.child_python import python
+from tests.support.child_python import OWNER, python
 from tests.support.engine_acts import names
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 from tests.support.state_traces import UNKNOWN, on_disk

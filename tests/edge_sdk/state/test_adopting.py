@@ -11,7 +11,7 @@ from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.testing.white_box import abandon
-from tests.crash.test_state_folder_refused import MODES, Refusals
+from tests.support.disk_refusals import MODES, Refusals
 from tests.support.small_state import FILES, LAYOUT, copied, event, memory_of, opened, record, recorded
 from tests.support.state_changes import ADOPTED, ADOPTIONS, EVENTS, Change, begin, everything, migrated
 from tests.support.system_calls import before_each_call, watched_maps
@@ -65,7 +65,7 @@ def test_of_a_whole_log_the_new_layout_counts_every_event(tmp_path: Path) -> Non
         abandon(state)
 
 
-def test_an_erase_after_an_adoption_leaves_what_the_categories_of_others_hold(tmp_path: Path) -> None:
+def test_an_erase_after_an_adoption_keeps_the_counters_of_other_categories(tmp_path: Path) -> None:
     """The items are the same, so no erased item can have been in another category."""
     with watched_maps():
         state = begin(tmp_path / "state", ADOPTIONS[0])

@@ -1,4 +1,4 @@
-"""The log is written to the disk by nobody, by a thread at intervals, or at each event before `record` returns.
+"""The log is synced by nobody, by a thread at intervals, or at each event before `record` returns.
 
 What that saves is shown in test_power_loss.py.
 """

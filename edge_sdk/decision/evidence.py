@@ -95,7 +95,7 @@ class EvidenceStore:
     def window(self, window: Window) -> WindowCopy:
         """Returns a copy of the window's events; decisions between two events share one."""
         copy = self._window
-        if copy is None or not copy.is_of(window):
+        if copy is None or copy.changes != window.changes or copy.token is not window.token:
             copy = self._window = window.copy()
         return copy
 

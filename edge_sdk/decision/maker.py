@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -13,21 +14,20 @@ from edge_sdk.clock import NEVER_MS
 from edge_sdk.decision.candidate_cache import CachedCandidates, CandidateCache
 from edge_sdk.decision.decision import Decision, Trace
 from edge_sdk.decision.evidence import Evidence, EvidenceStore
-from edge_sdk.decision.request import Request, RequestError, RequestReader
+from edge_sdk.decision.request import RequestError, RequestReader
 from edge_sdk.errors import ErrorCode
 from edge_sdk.limits import MOMENTS_LOOKED_AT
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.targets import Scope
+from edge_sdk.memory.state_machines import UserStates
 from edge_sdk.model.inputs import ModelInputs
 from edge_sdk.model.session import BoundInputs, ModelSession
 from edge_sdk.policy.candidates import CandidateSet
 from edge_sdk.policy.compiled import CompiledPolicy
 from edge_sdk.policy.conditions import TargetingContext
 from edge_sdk.policy.pipeline import (
-    Moment,
     PolicyInputs,
     PolicyResult,
-    SlateRequest,
+    Request,
     Spend,
     apply_policy,
     apply_without_model,
@@ -38,23 +38,9 @@ from edge_sdk.policy.scoring import current_cost_weight, fused, warm_up_weight
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, by_score
 
+_NO_BUDGET: Final = float("inf")
+_NO_STATES: Final[UserStates] = ()
 _COUNTED: Final = int(Reason.CAPPED | Reason.COOLING_DOWN)
-
-
-class _Targeting(NamedTuple):
-    """The user's context as rules read it, and as the app passed it."""
-
-    context: TargetingContext
-    given: tuple[int, ...]  # value index of each context field that the app passed; -1 = not passed
-
-
-class _Scored(NamedTuple):
-    """Base and model scores of all candidates under the weights in force."""
-
-    weights: F32  # (K,)
-    base: F32  # (C,)
-    base_order: I64  # (C,)
-    model: F32  # (C,)
 
 
 class DecisionMaker:
@@ -72,33 +58,53 @@ class DecisionMaker:
         self.policy = CompiledPolicy(bundle.policy, bundle.layout)
         self._reader = RequestReader(bundle.policy)
         self._cache = CandidateCache(bundle.layout, self.policy)
-        self._user_machines = [rule.per is Scope.USER for rule in bundle.layout.machines]
-        self._has_user_machines = any(self._user_machines)
+        self._has_machines = bool(bundle.layout.machines)
+        self._unbudgeted = Spend(bundle.policy.cost_weight, _NO_BUDGET)
         self.reads_local_time = self.policy.reads_local_time
 
-    def decide(self, memory: Memory, base: BaseDecision, request: Request) -> Decision:
-        """Returns the decision; on any problem the base order with an error code. No data makes it raise."""
-        cached, targeting = self._cache.of(base), None
+    def decide(
+        self,
+        memory: Memory,
+        base: BaseDecision,
+        request: Request,
+        given: Mapping[str, str] | None = None,
+        attributes: Mapping[str, float] | None = None,
+        weights: Mapping[str, float] | None = None,
+    ) -> Decision:
+        """Returns the decision; on any problem the base order with an error code. No data makes it raise.
+
+        Args:
+            memory: of the user.
+            base: the cloud's ranking.
+            request: when and for which list; its limit is as the app gave it.
+            given: the context that the app passed.
+            attributes: the scene's attributes that the app passed.
+            weights: objective weights in the place of the policy's.
+        """
+        cached, reader, context = self._cache.of(base), self._reader, None
+        chosen, user_states = reader.no_context, _NO_STATES
         try:
-            given, numbers = self._reader.chosen(request.context), self._reader.numbers(request.attributes)
-            targeting = self._targeting(memory, request.moment.now_ms, given, numbers)
-            if not _is_limit(request.slate.limit):
-                found = f"limit {request.slate.limit!r}; pass a whole number or None"
-                raise RequestError(ErrorCode.BAD_LIMIT, found)
+            asked, numbers = reader.chosen(given), reader.numbers(attributes)
+            context, user_states = self._context(memory, request.now_ms, asked, numbers)
+            chosen = asked
+            if not _is_limit(request.limit):
+                raise RequestError(ErrorCode.BAD_LIMIT, f"limit {request.limit!r}; pass a whole number or None")
             if cached.candidates.error:
                 raise RequestError(cached.candidates.error, cached.candidates.detail)
-            return self._adjusted(memory, cached, request, targeting)
+            inputs = self.policy_inputs(memory, cached, context, request)
+            return self._adjusted(inputs, cached, chosen, user_states, weights)
         except RequestError as problem:
             code, detail = problem.code, str(problem)
         except Exception as problem:  # `rank` always returns a decision
             code = ErrorCode.MODEL_FAILED
             detail = f"{type(problem).__name__}: {problem}; report it with the model version"
-        if targeting is None:  # context or attributes are unusable: rules are evaluated without them
-            no_context, no_numbers = self._reader.no_context, self._reader.no_numbers
-            targeting = self._targeting(memory, request.moment.now_ms, no_context, no_numbers)
-        return self._base_order(memory, cached, request, targeting, code, detail)
+        if context is None:  # context or attributes are unusable: rules are evaluated without them
+            context, _ = self._context(memory, request.now_ms, chosen, reader.no_numbers)
+        if not _is_limit(request.limit):
+            request = request._replace(limit=None)
+        return self._base_order(self.policy_inputs(memory, cached, context, request), chosen, code, detail)
 
-    def is_still_valid(self, memory: Memory, decision: Decision, moment: Moment) -> bool:
+    def is_still_valid(self, memory: Memory, decision: Decision, now_ms: int, utc_offset_s: int) -> bool:
         """Returns whether a decision's list may be shown again.
 
         It may if no rule would suppress one of its offers now and the user's context is the same.
@@ -106,37 +112,31 @@ class DecisionMaker:
         evidence = decision.trace.evidence
         if evidence is None or evidence.inputs.policy is not self.policy:
             return False
-        context, now_ms = evidence.inputs.evaluated.context, moment.now_ms
-        targeting = self._targeting(memory, now_ms, evidence.given, context.numbers)
-        if targeting.context != context:
+        former = evidence.inputs.evaluated.context
+        context, _ = self._context(memory, now_ms, evidence.given, former.numbers)
+        if context != former:
             return False
-        slate = evidence.inputs.slate
-        inputs = self.policy_inputs(memory, self._cache.of(decision.base), targeting.context, moment, slate)
+        request = evidence.inputs.request._replace(now_ms=now_ms, utc_offset_s=utc_offset_s)
+        inputs = self.policy_inputs(memory, self._cache.of(decision.base), context, request)
         return is_still_allowed(inputs, decision.trace.result.eligible_order)
 
     def policy_inputs(
-        self,
-        memory: Memory,
-        cached: CachedCandidates,
-        context: TargetingContext,
-        moment: Moment,
-        slate: SlateRequest,
+        self, memory: Memory, cached: CachedCandidates, context: TargetingContext, request: Request
     ) -> PolicyInputs:
         """Returns everything that the steps of the policy read at this moment."""
-        policy = self.policy.rules
-        spend = Spend(policy.cost_weight, _NO_BUDGET)
-        if policy.budget is not None:
-            spent = memory.spent(moment.now_ms)
-            weight = current_cost_weight(policy.cost_weight, policy.budget, spent, moment.now_ms)
-            spend = Spend(weight, max(0.0, policy.budget.amount - spent))
+        budget = self.policy.rules.budget
+        spend = self._unbudgeted
+        if budget is not None:
+            spent = memory.spent(request.now_ms)
+            weight = current_cost_weight(spend.cost_weight, budget, spent, request.now_ms)
+            spend = Spend(weight, max(0.0, budget.amount - spent))
         return PolicyInputs(
             policy=self.policy,
             candidates=cached.candidates,
-            evaluated=cached.evaluated(memory, context, moment.now_ms),
+            evaluated=cached.evaluated(memory, context, request.now_ms),
             memory=memory,
-            moment=moment,
+            request=request,
             spend=spend,
-            slate=slate,
         )
 
     def cached(self, base: BaseDecision) -> CachedCandidates:
@@ -152,116 +152,115 @@ class DecisionMaker:
 
     # ---- helpers ----
 
-    def _targeting(self, memory: Memory, now_ms: int, given: tuple[int, ...], numbers: tuple[float, ...]) -> _Targeting:
-        """Returns everything that conditions read; a machine sets its context field where the app passes none."""
-        if not self._user_machines:
-            return _Targeting(TargetingContext(given, (), numbers), given)
-        state = memory.machines.state
-        states = tuple([state(index, now_ms) if is_user else -1 for index, is_user in enumerate(self._user_machines)])
+    def _context(
+        self, memory: Memory, now_ms: int, given: tuple[int, ...], numbers: tuple[float, ...]
+    ) -> tuple[TargetingContext, UserStates]:
+        """Returns what conditions read, and the states behind it before time steps them.
+
+        A machine sets its context field where the app passes none.
+        """
+        if not self._has_machines:
+            return TargetingContext(given, (), numbers), _NO_STATES
+        states, entered = memory.machines.user_states(now_ms)
         context = given
         for machine, field, values in self._bundle.machine_fields:
             if given[field] < 0:
                 context = (*context[:field], values[states[machine]], *context[field + 1 :])
-        return _Targeting(TargetingContext(context, states, numbers), given)
+        return TargetingContext(context, states, numbers), entered
 
-    def _adjusted(self, memory: Memory, cached: CachedCandidates, request: Request, targeting: _Targeting) -> Decision:
+    def _adjusted(
+        self,
+        inputs: PolicyInputs,
+        cached: CachedCandidates,
+        given: tuple[int, ...],
+        user_states: UserStates,
+        own: Mapping[str, float] | None,
+    ) -> Decision:
         """Returns the decision by the model and the whole policy."""
-        inputs = self.policy_inputs(memory, cached, targeting.context, request.moment, request.slate)
-        own, evaluated = request.weights, inputs.evaluated
+        evaluated, memory = inputs.evaluated, inputs.memory
         weights = evaluated.weights if own is None else self._reader.weights(own)
-        one_hot = self._reader.one_hot(targeting.context.context)
-        call = self._session.bound_inputs(len(cached.candidates.rows))
+        one_hot = self._reader.one_hot(evaluated.context.context)
+        call = self._session.bound_inputs(len(inputs.candidates.order))
         self.fill_inputs(call, inputs, one_hot, weights)
         call.run()
-        scored = _scored(call.logits, cached, weights, own)
+        base, base_order, model = _scores(call.logits, cached, weights, own)
         policy = self.policy.rules
         model_weight = warm_up_weight(policy, call.event_count()) if policy.full_events else 1.0
-        result = apply_policy(inputs, scored.base, scored.model, model_weight)
+        result = apply_policy(inputs, base, model, model_weight)
         final = result.stages.final
-        if final is not scored.model and not _are_finite(final):
+        if final is not model and not _are_finite(final):
             raise RequestError(ErrorCode.MODEL_FAILED, "boosts, price or costs overflow; make them smaller")
         evidence = Evidence(
             inputs,
-            targeting.given,
+            given,
             self._evidence.window(memory.window),
             call.counters.copy(),
             one_hot,
             weights,
-            user_states=memory.machines.user_states() if self._has_user_machines else (),
+            user_states=user_states,
             free_at_ms=result.free_at_ms,
         )
         self._evidence.add(evidence)
         trace = Trace(
-            result=result,
-            base_order=scored.base_order,
-            costs=cached.candidates.costs,
-            known=None,
-            limit=request.slate.limit,
-            weight_rule=evaluated.weight_rule if own is None else "",
-            model_weight=model_weight,
+            result,
+            base_order,
+            inputs.candidates.costs,
+            None,
+            inputs.request.limit,
+            evaluated.weight_rule if own is None else "",
+            model_weight,
             evidence=evidence,
         )
-        return self.build_decision(inputs, targeting, trace)
+        return self.build_decision(inputs, given, trace)
 
-    def _base_order(
-        self,
-        memory: Memory,
-        cached: CachedCandidates,
-        request: Request,
-        targeting: _Targeting,
-        code: ErrorCode,
-        detail: str,
-    ) -> Decision:
+    def _base_order(self, inputs: PolicyInputs, given: tuple[int, ...], code: ErrorCode, detail: str) -> Decision:
         """Returns the base order under the rules that do not need scores."""
-        slate, candidates = request.slate, cached.candidates
-        if not _is_limit(slate.limit):
-            slate = slate._replace(limit=None)
-        inputs = self.policy_inputs(memory, cached, targeting.context, request.moment, slate)
+        candidates = inputs.candidates
         trace = Trace(
             result=apply_without_model(inputs),
             base_order=candidates.order,
             costs=candidates.costs,
             known=candidates.rows > 0,
-            limit=slate.limit,
+            limit=inputs.request.limit,
         )
-        return self.build_decision(inputs, targeting, trace, code, detail)
+        return self.build_decision(inputs, given, trace, code, detail)
 
     def build_decision(
         self,
         inputs: PolicyInputs,
-        targeting: _Targeting,
+        given: tuple[int, ...],
         trace: Trace,
         error: ErrorCode = ErrorCode.NONE,
         detail: str = "",
     ) -> Decision:
-        bundle, result = self._bundle, trace.result
+        """Returns the record that `rank` answers with."""
+        bundle, result, request = self._bundle, trace.result, inputs.request
         return Decision(
-            id=inputs.slate.number,
-            time_ms=inputs.moment.now_ms,
+            id=request.number,
+            time_ms=request.now_ms,
             scene=bundle.scene,
             model_version=bundle.model_version,
             policy_version=self.policy.rules.version,
             error=error,
             detail=detail,
             base=inputs.candidates.base,
-            retry_at_ms=None if len(result.eligible_order) else self._retry_at_ms(inputs, result, targeting),
+            retry_at_ms=None if len(result.eligible_order) else self._retry_at_ms(inputs, result, given),
             trace=trace,
         )
 
-    def _retry_at_ms(self, inputs: PolicyInputs, result: PolicyResult, targeting: _Targeting) -> int | None:
+    def _retry_at_ms(self, inputs: PolicyInputs, result: PolicyResult, given: tuple[int, ...]) -> int | None:
         """Returns the first moment at which time alone makes a candidate eligible, where none is now.
 
         When one rule frees a candidate, another may suppress it by then, so the rules are evaluated at each moment.
         """
         memory, bits = inputs.memory, result.dropped_bits
-        cached, numbers = self._cache.of(inputs.candidates.base), targeting.context.numbers
+        cached, numbers = self._cache.of(inputs.candidates.base), inputs.evaluated.context.numbers
         for _ in range(MOMENTS_LOOKED_AT):
-            at_ms = None if bits is None else self._first_free_ms(inputs, bits, targeting.given)
+            at_ms = None if bits is None else self._first_free_ms(inputs, bits, given)
             if at_ms is None:
                 return None
-            context = self._targeting(memory, at_ms, targeting.given, numbers).context
-            moment = inputs.moment._replace(now_ms=at_ms)
-            inputs = self.policy_inputs(memory, cached, context, moment, inputs.slate)
+            context, _states = self._context(memory, at_ms, given, numbers)
+            inputs = self.policy_inputs(memory, cached, context, inputs.request._replace(now_ms=at_ms))
             bits = suppressed(inputs).bits
             if bits is None or not bits.all():
                 return at_ms
@@ -269,7 +268,7 @@ class DecisionMaker:
 
     def _first_free_ms(self, inputs: PolicyInputs, bits: I64, given: tuple[int, ...]) -> int | None:
         """Returns when time alone makes the first candidate eligible; all are suppressed now. None = never."""
-        candidates, now_ms = inputs.candidates, inputs.moment.now_ms
+        candidates, now_ms = inputs.candidates, inputs.request.now_ms
         free_at_ms = inputs.memory.caps.free_times(candidates.cap_cells)
         ends = self.policy.caps.capped_until(free_at_ms, now_ms).max(axis=0, initial=0)
         # Most candidates are suppressed by caps and cooldowns alone; the other rules are evaluated only for the rest.
@@ -287,7 +286,7 @@ class DecisionMaker:
                 machine_fields=self._bundle.machine_fields,
                 states=inputs.memory.machines,
                 free_at_ms=free_at_ms,
-                moment=inputs.moment,
+                request=inputs.request,
                 costs=candidates.costs,
             )
             other = Suppressions.found(suppression_inputs, np.where(is_counted, 0, bits)).first_free_ms()
@@ -296,7 +295,7 @@ class DecisionMaker:
 
     def fill_inputs(self, call: BoundInputs, inputs: PolicyInputs, one_hot: F32, weights: F32) -> None:
         """Writes the graph's inputs into its bound arrays."""
-        candidates, memory, now_ms = inputs.candidates, inputs.memory, inputs.moment.now_ms
+        candidates, memory, now_ms = inputs.candidates, inputs.memory, inputs.request.now_ms
         if call.reads_rows:
             raw = call.inputs
             memory.fill_window(now_ms, raw.event_item, raw.event_kind, raw.event_age_s, raw.event_value)
@@ -308,9 +307,6 @@ class DecisionMaker:
         call.set_candidates(candidates.rows, candidates.logits, one_hot)
 
 
-_NO_BUDGET: Final = float("inf")
-
-
 def fill_candidates(inputs: ModelInputs, candidates: CandidateSet, one_hot: F32, weights: F32) -> None:
     """Writes candidates, context and weights into a graph's inputs."""
     inputs.context[:] = one_hot
@@ -319,8 +315,8 @@ def fill_candidates(inputs: ModelInputs, candidates: CandidateSet, one_hot: F32,
     inputs.weights[:] = weights
 
 
-def _scored(logits: F32, cached: CachedCandidates, weights: F32, own: object) -> _Scored:
-    """Returns base and model scores.
+def _scores(logits: F32, cached: CachedCandidates, weights: F32, own: object) -> tuple[F32, I64, F32]:
+    """Returns base scores (C,), base order (C,) and model scores (C,).
 
     Args:
         logits: (C, K) the model's logits.
@@ -342,7 +338,7 @@ def _scored(logits: F32, cached: CachedCandidates, weights: F32, own: object) ->
         if own is not None and np.isfinite(logits).all():
             raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {own!r} overflow; pass smaller ones")
         raise RequestError(ErrorCode.MODEL_FAILED, "the model gave NaN or infinity; export it again")
-    return _Scored(weights, base, base_order, model)
+    return base, base_order, model
 
 
 def _are_finite(scores: F32) -> bool:

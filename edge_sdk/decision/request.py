@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from edge_sdk.errors import ErrorCode
 from edge_sdk.limits import CONTEXTS_KEPT
-from edge_sdk.policy.pipeline import Moment, SlateRequest
 from edge_sdk.policy.rules import Policy
 from edge_sdk.types import F32
 
 _NO_CONTEXT: Final[Mapping[str, str]] = {}
 _NOT_GIVEN: Final = float("inf")
-
-
-class Request(NamedTuple):
-    """The arguments of `Engine.rank`, and the moment of the call."""
-
-    moment: Moment
-    slate: SlateRequest  # its limit is as the app passed it, not checked yet
-    context: Mapping[str, str] | None
-    attributes: Mapping[str, float] | None
-    weights: Mapping[str, float] | None
 
 
 class RequestError(Exception):

@@ -20,7 +20,6 @@ from edge_sdk.clock import Clock, system_clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
-from edge_sdk.decision.request import Request
 from edge_sdk.engine.access import Access
 from edge_sdk.engine.opening import Options, Parts, UtcOffset, local_utc_offset_s, open_parts
 from edge_sdk.engine.storage import Storage
@@ -35,7 +34,7 @@ from edge_sdk.errors import (
 from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S, TIME_MS_MAX
 from edge_sdk.log.event_input import FLOAT32_MAX, as_float32, checked_columns, id_of, listed, within_range
 from edge_sdk.policy.conditions import ContextField
-from edge_sdk.policy.pipeline import Moment, SlateRequest
+from edge_sdk.policy.pipeline import Request
 from edge_sdk.state.durability import Durability
 
 if TYPE_CHECKING:
@@ -245,8 +244,8 @@ class Engine:
             state.last_decision = number = state.last_decision % 0xFFFFFFFF + 1
             seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
             offset_s = self._local_offset_s(now_ms) if maker.reads_local_time else 0
-            request = Request(Moment(now_ms, offset_s), SlateRequest(limit, seed, number), context, attributes, weights)
-            decision = maker.decide(state.memory, base, request)
+            request = Request(now_ms, offset_s, limit, seed, number)
+            decision = maker.decide(state.memory, base, request, context, attributes, weights)
             self._decisions += 1
             if decision.error:
                 self._errors[decision.error] = self._errors.get(decision.error, 0) + 1
@@ -265,8 +264,7 @@ class Engine:
             if evidence is None or evidence.is_gone or not self._evidence.owns(evidence):
                 return False
             now_ms = self._now()
-            moment = Moment(now_ms, self._local_offset_s(now_ms))
-            return self._maker.is_still_valid(self._state.memory, decision, moment)
+            return self._maker.is_still_valid(self._state.memory, decision, now_ms, self._local_offset_s(now_ms))
 
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
         """Record that the first `count` offers of a decision were on the screen, or sent (None = all of them).

@@ -213,7 +213,7 @@ class Explainer:
                 evidence.user_states, inputs.candidates.rows, inputs.evaluated.target_states
             ),
             free_at_ms=evidence.free_at_ms,
-            moment=inputs.moment,
+            request=inputs.request,
             costs=decision.trace.costs,
         )
         return Explanations(
@@ -228,7 +228,7 @@ class Explainer:
 def model_inputs(evidence: Evidence) -> ModelInputs:
     """Returns the model's inputs for a decision, as rows."""
     candidates = evidence.inputs.candidates
-    item, kind, age_s, value = evidence.window.read(evidence.inputs.moment.now_ms)
+    item, kind, age_s, value = evidence.window.read(evidence.inputs.request.now_ms)
     return ModelInputs(
         event_item=item,
         event_kind=kind,

@@ -21,7 +21,7 @@ from edge_sdk.types import I32, I64
 MachineSteps = tuple[int, KindSteps, MachineStates]
 UserStates = tuple[tuple[int, int], ...]  # of each machine: state, and since when in ms
 STATES_MAX: Final = 255  # of one machine
-_NO_STATE: Final = (0, 0)  # of a machine per offer or category
+NO_STATE: Final = (0, 0)  # of a machine per offer or category
 _OFFER, _CATEGORY = int(Scope.OFFER), int(Scope.CATEGORY)
 
 
@@ -175,9 +175,17 @@ class StateMachines:
         """Returns the states of each offer, or of its category, (C,), as the newest event left them."""
         return self._states[index].target_states(self._targets(index, offer_rows))
 
-    def user_states(self) -> UserStates:
-        """Returns the state of each machine of the user, as the newest event left it, and since when in ms."""
-        return tuple([states.entered(USER_ROW) if states is not None else _NO_STATE for states in self._of_user])
+    def user_states(self, now_ms: int) -> tuple[tuple[int, ...], UserStates]:
+        """Returns the state of each machine of the user now, and the state that the newest event left, since when in ms.
+
+        Of a machine per offer or category: -1 and `NO_STATE`.
+        """
+        entered = [NO_STATE if states is None else states.entered(USER_ROW) for states in self._of_user]
+        settled = [
+            -1 if states is None else states.settle(*pair, now_ms)[0]
+            for states, pair in zip(self._of_user, entered, strict=True)
+        ]
+        return tuple(settled), tuple(entered)
 
     def frozen(self, user: UserStates, rows: I64, targets: Mapping[int, TargetStates]) -> FrozenStates:
         """Returns a reader of states as they were.

@@ -114,7 +114,7 @@ class Window:
 
     def copy(self) -> WindowCopy:
         """Returns the events as they are now."""
-        return WindowCopy(self._block.copy(), self._at, self._size, self._keep_ms, (self.changes, self.token))
+        return WindowCopy(self._block.copy(), self._at, self._size, self._keep_ms, self.changes, self.token)
 
     def dump(self) -> bytes:
         """Returns items, kinds, values and times, newest first; the length depends on N alone."""
@@ -135,18 +135,14 @@ class Window:
 class WindowCopy:
     """The last N events as they were at one moment."""
 
-    __slots__ = ("_at", "_block", "_keep_ms", "_size", "_version")
+    __slots__ = ("_at", "_block", "_keep_ms", "_size", "changes", "token")
 
     def __init__(
-        self, block: npt.NDArray[np.uint8], at: int, size: int, keep_ms: I64 | None, version: tuple[int, object]
+        self, block: npt.NDArray[np.uint8], at: int, size: int, keep_ms: I64 | None, changes: int, token: object
     ) -> None:
-        """Use `Window.copy`."""
-        self._block, self._at, self._size, self._keep_ms, self._version = block, at, size, keep_ms, version
-
-    def is_of(self, window: Window) -> bool:
-        """Returns whether no event came into the window, and none left it, since the copy was made."""
-        changes, token = self._version
-        return changes == window.changes and token is window.token
+        """Use `Window.copy`. The copy is current while `changes` and `token` are those of the window."""
+        self._block, self._at, self._size, self._keep_ms = block, at, size, keep_ms
+        self.changes, self.token = changes, token
 
     def read(self, now_ms: int) -> tuple[I32, I32, F32, F32]:
         """Returns items, kinds, ages in seconds and values, each (N,), as `Window.fill` would have given them."""

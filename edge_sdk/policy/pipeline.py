@@ -20,7 +20,7 @@ import numpy as np
 from edge_sdk.memory.memory import Memory
 from edge_sdk.policy.candidates import CandidateSet
 from edge_sdk.policy.compiled import CompiledPolicy
-from edge_sdk.policy.eligibility import EvaluatedRules
+from edge_sdk.policy.eligibility import Eligibility, EvaluatedRules
 from edge_sdk.policy.exploration import Draw, drawn_order
 from edge_sdk.policy.rules import Exploration, Explore
 from edge_sdk.policy.scoring import adjusted, bounded, diversified
@@ -29,16 +29,19 @@ from edge_sdk.policy.slate_caps import over_budget, over_caps
 from edge_sdk.policy.stages import Stages
 from edge_sdk.policy.targeting import budget_bits, quiet_bits
 from edge_sdk.reasons import Reason
-from edge_sdk.types import F32, I64, Mask, by_score
+from edge_sdk.types import F32, I64, by_score
 
 _NO_DRAW: Final = Exploration()
 
 
-class Moment(NamedTuple):
-    """When a decision is made."""
+class Request(NamedTuple):
+    """When a decision is made, the list that was asked for, and the noise of its draw."""
 
     now_ms: int
-    utc_offset_s: int  # local time minus UTC
+    utc_offset_s: int  # local time is so far ahead of UTC
+    limit: int | None  # at most so many offers; None = all
+    seed: int
+    number: int  # the decision's
 
 
 class Spend(NamedTuple):
@@ -48,14 +51,6 @@ class Spend(NamedTuple):
     budget_left: float  # infinity = no budget
 
 
-class SlateRequest(NamedTuple):
-    """The requested list, and the seed of its draw."""
-
-    limit: int | None  # at most so many offers; None = all
-    seed: int
-    number: int  # the decision's id
-
-
 class PolicyInputs(NamedTuple):
     """Everything that the steps read besides scores. Built by keyword."""
 
@@ -63,14 +58,13 @@ class PolicyInputs(NamedTuple):
     candidates: CandidateSet
     evaluated: EvaluatedRules
     memory: Memory
-    moment: Moment
+    request: Request
     spend: Spend
-    slate: SlateRequest
 
     @property
     def size(self) -> int:
         """Returns the number of places on the slate."""
-        count, limit = len(self.candidates.rows), self.slate.limit
+        count, limit = len(self.candidates.rows), self.request.limit
         return count if limit is None else min(count, max(0, limit))
 
     @property
@@ -93,26 +87,18 @@ class PolicyResult(NamedTuple):
     draw: Draw
 
 
-class Suppressed(NamedTuple):
-    """The candidates that rules suppress before any score is read."""
-
-    bits: I64 | None  # (C,) reason bits, 0 = eligible; None = all are
-    mask: Mask | None  # (C,) True = eligible; None = all are
-    free_at_ms: I64 | None  # (R, C)
-
-
-def suppressed(inputs: PolicyInputs) -> Suppressed:
+def suppressed(inputs: PolicyInputs) -> Eligibility:
     """Returns which candidates dates, eligibility, blocks, caps, quiet hours and the budget suppress."""
-    policy, candidates, moment = inputs.policy, inputs.candidates, inputs.moment
-    answer = inputs.evaluated.eligibility(policy.caps, inputs.memory.caps, candidates.cap_cells, moment.now_ms)
+    policy, candidates, request = inputs.policy, inputs.candidates, inputs.request
+    answer = inputs.evaluated.eligibility(policy.caps, inputs.memory.caps, candidates.cap_cells, request.now_ms)
     bits = answer.bits
     if policy.reads_local_time:
-        bits = _both(bits, quiet_bits(policy.rules, candidates.candidates, moment.now_ms, moment.utc_offset_s))
+        bits = _both(bits, quiet_bits(policy.rules, candidates.candidates, request.now_ms, request.utc_offset_s))
     if inputs.spend.budget_left < candidates.highest_cost:
         bits = _both(bits, budget_bits(candidates.costs, inputs.spend.budget_left))
     if bits is answer.bits:
-        return Suppressed(bits, answer.mask, answer.free_at_ms)
-    return Suppressed(bits, None if bits is None else bits == 0, answer.free_at_ms)
+        return answer
+    return answer._replace(bits=bits, mask=None if bits is None else bits == 0)
 
 
 def apply_policy(inputs: PolicyInputs, base: F32, model: F32, model_weight: float) -> PolicyResult:
@@ -167,19 +153,21 @@ def is_still_allowed(inputs: PolicyInputs, listed: I64) -> bool:
 
 def _plain_result(inputs: PolicyInputs, base: F32, model: F32) -> PolicyResult:
     """Returns the result of `apply_policy` for a plain policy: checking each step would take 4% of a decision."""
-    bits, mask, free_at_ms = suppressed(inputs)
+    eligibility = suppressed(inputs)
+    mask = eligibility.mask
     order = by_score(model)
     if mask is not None:
         order = order[mask[order]]
     draw = Draw(_NO_DRAW, model, Slate(order, (), (), None, None), order)
-    return PolicyResult(Stages(base, model, model, model, model, model, model), bits, free_at_ms, order, (), draw)
+    stages = Stages(base, model, model, model, model, model, model)
+    return PolicyResult(stages, eligibility.bits, eligibility.free_at_ms, order, (), draw)
 
 
 class _Eligible:
     """The eligible candidates, of which steps suppress more. The array passed in is not changed."""
 
-    def __init__(self, start: Suppressed, count: int) -> None:
-        self.bits, self._mask, self.free_at_ms = start
+    def __init__(self, start: Eligibility, count: int) -> None:
+        self.bits, self._mask, self.free_at_ms = start.bits, start.mask, start.free_at_ms
         self._count, self._is_copied = count, False
 
     def suppress(self, candidates: I64, reason: Reason) -> None:
@@ -267,7 +255,7 @@ def _list(
     slate = Slate(order, pins.candidates, pins.places, None if limits is None else candidates.categories, limits)
     drawn = order
     if exploration.mode is not Explore.OFF:
-        drawn = drawn_order(exploration, stages.final, slate, inputs.slate.seed, inputs.slate.number)
+        drawn = drawn_order(exploration, stages.final, slate, inputs.request.seed, inputs.request.number)
     listed = slate.listed(drawn)
     if len(listed) < len(drawn):
         is_out = np.ones(len(candidates.rows), np.bool_)
@@ -291,7 +279,7 @@ def _over_slate(inputs: PolicyInputs, order: I64, pinned: tuple[int, ...]) -> li
     candidates, size, counts = inputs.candidates, inputs.size, inputs.memory.caps
     if not size:
         return []  # nothing is shown, so nothing is exceeded
-    now_ms, caps = inputs.moment.now_ms, inputs.policy.caps.rules
+    now_ms, caps = inputs.request.now_ms, inputs.policy.caps.rules
     limits = [
         (caps[index], counts.remaining(index, candidates.rows, size, now_ms)) for index in inputs.policy.slate_caps
     ]

@@ -15,7 +15,7 @@ import numpy as np
 from edge_sdk.clock import NEVER_MS
 from edge_sdk.policy.compiled import CompiledPolicy
 from edge_sdk.policy.conditions import ContextCondition, MachineField, OfferSelector, StateCondition, TargetingContext
-from edge_sdk.policy.pipeline import Moment
+from edge_sdk.policy.pipeline import Request
 from edge_sdk.policy.rules import DropRule, Policy, QuietHours
 from edge_sdk.policy.targeting import Candidates, is_quiet, selected
 from edge_sdk.reasons import Reason
@@ -64,7 +64,7 @@ class SuppressionInputs:
     machine_fields: tuple[MachineField, ...]
     states: StateReader
     free_at_ms: I64 | None  # (R, C) `CapCounts.free_times`; None = no cap suppresses a candidate
-    moment: Moment
+    request: Request
     costs: F32  # (C,) of showing each once
 
 
@@ -124,8 +124,8 @@ def _findings(
     inputs: SuppressionInputs, candidates: Candidates, free_at_ms: I64 | None, bits: I64
 ) -> Iterator[_Finding]:
     """Yields the suppressions by the rules whose reason is among the candidates' reason bits, (C,)."""
-    policy, caps, moment = inputs.policy.rules, inputs.policy.caps, inputs.moment
-    now_ms = moment.now_ms
+    policy, caps, request = inputs.policy.rules, inputs.policy.caps, inputs.request
+    now_ms = request.now_ms
     any_bits = int(np.bitwise_or.reduce(bits))
     if any_bits & _DATES:
         yield from _dates(policy, candidates, now_ms)
@@ -141,8 +141,8 @@ def _findings(
                 if end_ms:
                     yield bit, Suppression(cap.reason, cap.name, end_ms if end_ms < NEVER_MS else None), [at]
     for quiet in policy.quiet_hours if any_bits & _QUIET else ():
-        if is_quiet(quiet, now_ms, moment.utc_offset_s):
-            suppression = Suppression(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, moment.utc_offset_s))
+        if is_quiet(quiet, now_ms, request.utc_offset_s):
+            suppression = Suppression(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, request.utc_offset_s))
             mask = selected(OfferSelector(None, quiet.channels), candidates)
             yield _QUIET, suppression, np.flatnonzero(mask).tolist()
 
@@ -164,7 +164,7 @@ def quiet_until_ms(quiet: QuietHours, now_ms: int, utc_offset_s: int) -> int:
 
 def _later_step(reason: Reason, inputs: SuppressionInputs, index: int) -> Suppression:
     """Returns the suppression by the budget, the minimum score or a rule of the slate."""
-    policy, now_ms = inputs.policy.rules, inputs.moment.now_ms
+    policy, now_ms = inputs.policy.rules, inputs.request.now_ms
     until_ms, budget = None, policy.budget
     if reason is Reason.OVER_BUDGET and budget is not None:
         period_ms = budget.period_s * 1000
@@ -197,7 +197,7 @@ class _DropForecast:
     """Forecasts until when one rule suppresses one offer, if only time passes."""
 
     def __init__(self, rule: DropRule, inputs: SuppressionInputs, row: int) -> None:
-        self._drops_when, self._states, self._now_ms = rule.drops_when, inputs.states, inputs.moment.now_ms
+        self._drops_when, self._states, self._now_ms = rule.drops_when, inputs.states, inputs.request.now_ms
         self._row = row
         self._of_target = rule.when.of_target
         self._of_user: list[StateCondition] = []

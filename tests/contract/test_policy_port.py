@@ -48,7 +48,7 @@ class Ported:
         self.channel = [0] * len(self.rows) if channels is None else channels.tolist()
         out = suppressed(inputs).bits
         self.bits: Bits = defaultdict(int, {} if out is None else dict(enumerate(out.tolist())))
-        limit = inputs.slate.limit
+        limit = inputs.request.limit
         self.size = len(self.rows) if limit is None else max(0, min(limit, len(self.rows)))
 
     def by(self, scores: list[F]) -> list[int]:
@@ -152,7 +152,7 @@ class Ported:
 
     def over(self, index: int, target: int) -> list[bool]:
         """Of the target's ring, oldest first."""
-        within_ms, now_ms = self.memory.caps.rules[index].within_s * 1000, self.of.moment.now_ms
+        within_ms, now_ms = self.memory.caps.rules[index].within_s * 1000, self.of.request.now_ms
         times = self.memory.caps.newest(index, np.array([target]))[0].tolist()
         if not within_ms:
             return [time_ms == 0 for time_ms in times]
@@ -191,7 +191,7 @@ class Ported:
             quota |= {row: limit - sum(self.category[c] == row for c in pinned) for row, limit in enumerate(limits)}
         order, exploration = self.by(final), self.policy.exploration
         free = [c for c in order if c not in pinned and quota[self.category[c]] > 0]
-        u = [(n + 0.5) / 2**24 for n in numbers(self.of.slate.seed, self.of.slate.number, len(final) + 2)]
+        u = [(n + 0.5) / 2**24 for n in numbers(self.of.request.seed, self.of.request.number, len(final) + 2)]
         if exploration.mode is Explore.EPSILON_GREEDY and free and u[0] < exploration.epsilon:
             led = free[floor(u[1] * len(free))]
             order = [led, *(c for c in order if c != led)]

@@ -16,11 +16,10 @@ from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.decision.candidate_cache import CachedCandidates
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.targets import Scope
-from edge_sdk.policy import pipeline
 from edge_sdk.policy.candidates import CandidateSet
 from edge_sdk.policy.compiled import CompiledPolicy
 from edge_sdk.policy.conditions import TargetingContext
-from edge_sdk.policy.pipeline import PolicyInputs, PolicyResult, SlateRequest, Spend, apply_policy
+from edge_sdk.policy.pipeline import PolicyInputs, PolicyResult, Request, Spend, apply_policy
 from edge_sdk.policy.scoring import current_cost_weight
 from edge_sdk.types import F32
 from edge_sdk.vocabulary import item_id, kind_id
@@ -88,12 +87,11 @@ class Case:
             candidates=cached.candidates,
             evaluated=cached.evaluated(memory, self._context(bundle, memory), self.now_ms),
             memory=memory,
-            moment=pipeline.Moment(self.now_ms, self.offset_s),
+            request=Request(self.now_ms, self.offset_s, self.limit, seed=5, number=7),
             spend=Spend(
                 current_cost_weight(rules.cost_weight, rules.budget, spent, self.now_ms),
                 float("inf") if rules.budget is None else max(0.0, rules.budget.amount - spent),
             ),
-            slate=SlateRequest(self.limit, seed=5, number=7),
         )
 
     def result(self, policy: Table) -> PolicyResult:

@@ -30,10 +30,9 @@ from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
-from edge_sdk.decision.request import Request
 from edge_sdk.errors import ExplanationGoneError
 from edge_sdk.limits import TIME_MS_MAX
-from edge_sdk.policy.pipeline import Moment, SlateRequest
+from edge_sdk.policy.pipeline import Request
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.support.bound_inputs import made_from
@@ -227,9 +226,8 @@ class Life(RuleBasedStateMachine):
         assert np.isfinite(decision.scores).all()
         assert (made_from(self.engine, decision).event_age_s >= 0).all()
         if not self.model.is_blurred:
-            moment, slate = Moment(decision.time_ms, 0), SlateRequest(None, 0, decision.id)
-            request = Request(moment, slate, context=HOME, attributes=None, weights=None)
-            expected = self.maker.decide(self.model.memory(), BASE, request)
+            request = Request(decision.time_ms, utc_offset_s=0, limit=None, seed=0, number=decision.id)
+            expected = self.maker.decide(self.model.memory(), BASE, request, HOME)
             assert decision.scores.tobytes() == expected.scores.tobytes()
             assert decision.order.tolist() == expected.order.tolist()
             assert bits(decision) == bits(expected)

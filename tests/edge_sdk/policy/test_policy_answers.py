@@ -14,7 +14,7 @@ from edge_sdk import BaseDecision, Decision, Engine, ErrorCode, Reason
 from edge_sdk.explain.explanation import Explanation
 from edge_sdk.policy.suppressions import Suppression
 from edge_sdk.testing.white_box import internals
-from tests.support.random_policies import EVERY_RULE, SHOWN, ELIGIBILITY_RULES, Table, policies
+from tests.support.random_policies import ELIGIBILITY_RULES, EVERY_RULE, SHOWN, Table, policies
 from tests.support.rich_engine import opened, signed, treatments, under
 from tests.support.rich_engine import rich as rich
 from tests.support.scene import HOME, NOW_MS, OFFERS, SettableClock, Small
@@ -108,7 +108,9 @@ def test_each_suppression_ends_at_its_end(rich: Small, policy: Table, seed: int)
 def suppressions_of(asked: Asked, now_ms: int) -> dict[int, tuple[Suppression, ...]]:
     """The suppressions of each dropped candidate at a time, by candidate index."""
     decision = asked.at(now_ms)
-    index_of = {pair: index for index, pair in enumerate(zip(asked.base.offers, asked.base.channels or (), strict=True))}
+    index_of = {
+        pair: index for index, pair in enumerate(zip(asked.base.offers, asked.base.channels or (), strict=True))
+    }
     return {
         index_of[found.offer, found.channel]: found.suppressions
         for found in asked.engine.explain(decision)

@@ -15,7 +15,7 @@ from edge_sdk.policy.pipeline import PolicyResult, apply_policy
 from edge_sdk.reasons import Reason
 from edge_sdk.types import by_score
 from tests.support.naive_policy import boosted, pinned
-from tests.support.random_policies import EXPLORING, LIST_RULES, SCORE_RULES, ELIGIBILITY_RULES, Table, policies
+from tests.support.random_policies import ELIGIBILITY_RULES, EXPLORING, LIST_RULES, SCORE_RULES, Table, policies
 from tests.support.random_settings import Case
 from tests.support.rich_engine import rich as rich
 from tests.support.scene import OFFERS, Small
@@ -160,9 +160,7 @@ def test_the_minimum_score_suppresses_only_lower_scores(rich: Small, policy: Tab
 
 @given(policies(), seeds)
 @many
-def test_exploration_changes_neither_scores_nor_the_length_of_the_list(
-    rich: Small, policy: Table, seed: int
-) -> None:
+def test_exploration_changes_neither_scores_nor_the_length_of_the_list(rich: Small, policy: Table, seed: int) -> None:
     """Only category limits may make other candidates eligible."""
     case = Case(rich, seed)
     drawn = case.result(policy)

@@ -42,6 +42,8 @@ test: lint
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/mypy
 
 # The peers of benchmarks/speed and benchmarks/startup. LiteRT's converter has a virtual environment of its own, which sees this one's torch:

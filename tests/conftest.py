@@ -1,4 +1,4 @@
-"""Fixtures of all tests."""
+"""Every test gets its packed scenes, clock, engine and base decision from these fixtures."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Compares the whole decision with every way to run the model: `python -m benchmarks.speed [--json FILE] [--rounds N]`.
 
 All competitors run in one process on one thread, in turn and in another order each round. Every competitor has the same
-trained weights (`DeviceModel`, trained once on a small simulated log and kept under build/benchmarks/speed) and the same
+trained weights (`DeviceModel`, trained once on a small simulated log and in build/benchmarks/speed) and the same
 events, 50 candidates, counters and context, for windows of 128 and of 32 events. Printed are the median of the rounds'
 medians with their 10th and 90th percentile, the ratios to LiteRT and to `Engine.rank` (medians over rounds of the ratio
 within a round), and the largest difference of the fused scores from torch in float64. All of it is with warm caches:

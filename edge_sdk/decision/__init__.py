@@ -1,1 +1,1 @@
-"""Decisions: the request, the decision maker, the decision with its evidence, and the fallback."""
+"""Decisions: the request, the decision maker, the answer, and the evidence that explains it."""

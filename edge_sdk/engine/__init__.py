@@ -1,0 +1,1 @@
+"""The engine: one user's events and decisions on one device."""

@@ -9,23 +9,21 @@ Set-up raises a typed `EdgeError`; `rank` always answers.
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle, with_policy
-from edge_sdk.bundle.container import open_container
-from edge_sdk.bundle.reader import read_bundle
-from edge_sdk.bundle.selftest import tested_session
 from edge_sdk.clock import Clock, system_clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.decision.request import Request
+from edge_sdk.engine.access import Access
+from edge_sdk.engine.opening import Options, Parts, UtcOffset, local_utc_offset_s, open_parts
+from edge_sdk.engine.storage import Storage
 from edge_sdk.errors import (
     ErrorCode,
     ExplanationGoneError,
@@ -36,12 +34,9 @@ from edge_sdk.errors import (
 )
 from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S, TIME_MS_MAX
 from edge_sdk.log.event_input import FLOAT32_MAX, as_float32, checked_columns, id_of, listed, within_range
-from edge_sdk.model.session import ModelSession
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.pipeline import Moment, SlateRequest
-from edge_sdk.state.durability import DURABILITIES, Durability
-from edge_sdk.state.folder import StateFolder
-from edge_sdk.state.policy_file import PolicyStore, Trust
+from edge_sdk.state.durability import Durability
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -50,38 +45,23 @@ if TYPE_CHECKING:
     from edge_sdk.explain.explainer import Explainer, Explanations
     from edge_sdk.explain.messages import Messenger
 
-UtcOffset = Callable[[int], int]  # that -> seconds that local time is ahead of UTC
-
-
-def local_utc_offset_s(now_ms: int) -> int:
-    """How far the system's local time is ahead of UTC, in seconds."""
-    return time.localtime(now_ms // 1000).tm_gmtoff
-
 
 class Engine:
     """One user's decisions on one device. Thread-safe; make it with `Engine.open`."""
 
-    def __init__(
-        self,
-        state: StateFolder,
-        bundle: Bundle,
-        ranker: ModelSession,
-        policies: PolicyStore,
-        clock: Clock,
-        utc_offset_s: UtcOffset,
-        durability: Durability,
-        seed: int | None,
-        policy_error: str,
-    ) -> None:
+    def __init__(self, parts: Parts) -> None:
         """Use `Engine.open`."""
-        self._state, self._bundle, self._ranker, self._policies = state, bundle, ranker, policies
-        self._clock, self._utc_offset_s, self._durability, self._seed = clock, utc_offset_s, durability, seed
-        self._policy_error = policy_error
+        bundle = parts.bundle
+        self._state, self._bundle, self._session, self._policies = parts.state, bundle, parts.session, parts.policies
+        self._clock, self._utc_offset_s = parts.options.clock, parts.options.utc_offset_s
+        self._durability, self._seed = parts.options.durability, parts.options.seed
+        self._policy_error = parts.policy_error
         self._evidence = EvidenceStore()
-        self._maker = DecisionMaker(bundle, ranker, self._evidence)
-        self._lock = threading.Lock()
+        self._maker = DecisionMaker(bundle, parts.session, self._evidence)
+        self._access = Access()
+        self._lock = self._access.lock
         self._acquire, self._release = self._lock.acquire, self._lock.release
-        self._closed = False
+        self.storage = Storage(parts.state, self._access)
         self._kind_ids = bundle.kind_ids
         names = {number: name for name, number in bundle.kind_ids.items()}
         self._shown_kinds = {channel.name: names.get(channel.shown_kind) for channel in bundle.policy.channels}
@@ -117,7 +97,7 @@ class Engine:
             trusted_keys: Ed25519 public keys (32 bytes each) of which one must have signed the bundle.
             allow_unsigned: take a bundle without a trusted signature (development).
             log_bytes: size of the event log when it is made, in bytes (32 a record, 64 encrypted). An existing log
-                keeps its size; `resize` changes it.
+                keeps its size; `storage.resize` changes it.
             durability: "process": what was recorded survives the death of the process, and a power loss as far as the
                 kernel has written it out. "power": at most the last `sync_interval_s` is lost when power is.
             sync_interval_s: seconds between two writes to the disk with "power"; 0 = at each event, before `record`
@@ -133,30 +113,17 @@ class Engine:
             EdgeError: a subclass that names the file, the field and the fix. The state folder is left as it was.
             TypeError: `trusted_keys` is one key instead of a list of keys, or the clock gives no number.
         """
-        if isinstance(trusted_keys, bytes | str):
-            raise TypeError("trusted_keys is one key; pass a list: trusted_keys=[key]")
-        if durability not in DURABILITIES:
-            raise InvalidValueError("durability", durability)
-        if not isinstance(sync_interval_s, int | float) or not 0 <= sync_interval_s < float("inf"):
-            raise InvalidValueError("sync_interval_s", sync_interval_s)
-        now_ms = within_range(clock())  # a clock that does not work shows now, not at the first decision
-        if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
-            raise InvalidValueError("seed", seed)
-        path = Path(bundle)
-        payload = open_container(path, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
-        content = read_bundle(path, payload)
-        policies = PolicyStore(Path(state), Trust(tuple(trusted_keys), allow_unsigned))
-        content, policy_error = policies.in_force(content)
-        ranker = tested_session(content)
-        folder = StateFolder(
-            Path(state),
-            content.layout,
-            log_bytes,
-            now_ms=now_ms,
+        options = Options(
+            log_bytes=log_bytes,
+            durability=durability,
+            sync_interval_s=sync_interval_s,
             storage_key=storage_key,
-            sync_interval_s=sync_interval_s if durability == "power" else None,
+            clock=clock,
+            utc_offset_s=utc_offset_s,
+            seed=seed,
         )
-        return cls(folder, content, ranker, policies, clock, utc_offset_s, durability, seed, policy_error)
+        parts = open_parts(Path(state), Path(bundle), options, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
+        return cls(parts)
 
     def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:
         """Write down that something happened. Returns when it would survive the death of the process.
@@ -186,8 +153,8 @@ class Engine:
             raise InvalidValueError("decision", decision)
         self._acquire()  # half the cost of a `with`
         try:
-            if self._closed:
-                self._refuse()
+            if self._access.is_closed:
+                self._access.refuse()
             try:
                 number = self._item_ids[item]
             except (KeyError, TypeError):
@@ -238,9 +205,7 @@ class Engine:
         kind_ids = [self._kind_id(name) for name in listed("kind_names", kind_names)]
         item_ids = [id_of(name) for name in listed("item_names", item_names)]
         events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
-        with self._lock:
-            if self._closed:
-                self._refuse()
+        with self._access:
             return self._state.add_many(events, self._now())
 
     def rank(
@@ -274,8 +239,8 @@ class Engine:
         if not isinstance(base, BaseDecision):
             raise TypeError(f"base is a {type(base).__name__}; pass BaseDecision(offers, logits)")
         with self._lock:
-            if self._closed:
-                self._refuse()
+            if self._access.is_closed:
+                self._access.refuse()
             state, maker, now_ms = self._state, self._maker, within_range(self._clock())
             state.last_decision = number = state.last_decision % 0xFFFFFFFF + 1
             seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
@@ -295,9 +260,7 @@ class Engine:
         Raises:
             RuntimeError: the engine is closed.
         """
-        with self._lock:
-            if self._closed:
-                self._refuse()
+        with self._access:
             evidence = decision.trace.evidence
             if evidence is None or evidence.is_gone or not self._evidence.owns(evidence):
                 return False
@@ -340,7 +303,7 @@ class Engine:
         self.record(kind, item=offer, value=value, decision=decision.id)
 
     def explain(self, decision: Decision) -> Explanations:
-        """Explains a decision: base logit, what each event added, what the policy did, and why a rule suppressed an offer.
+        """Explains a decision: what each event and each step of the policy added, and why a rule suppressed an offer.
 
         A decision explains itself: what it was made from is kept as long as the app keeps the decision, whatever was
         recorded, shown or installed since. Only `erase` ends it. An app that keeps more than 256 decisions can have the
@@ -355,9 +318,7 @@ class Engine:
                 256 newer ones.
             RuntimeError: the engine is closed.
         """
-        with self._lock:
-            if self._closed:
-                self._refuse()
+        with self._access:
             evidence = decision.trace.evidence
             if evidence is None:
                 raise InvalidValueError("decision", decision.error.name)
@@ -383,9 +344,7 @@ class Engine:
         Raises:
             RuntimeError: the engine is closed.
         """
-        with self._lock:
-            if self._closed:
-                self._refuse()
+        with self._access:
             if self._messenger is None:
                 from edge_sdk.explain.messages import Messenger
 
@@ -406,9 +365,7 @@ class Engine:
             StateUnusableError: the disk refuses; the former policy holds.
             RuntimeError: the engine is closed.
         """
-        with self._lock:
-            if self._closed:
-                self._refuse()
+        with self._access:
             bundle = with_policy(self._bundle, self._policies.check(policy, self._bundle))
             self._policies.prepare(policy)
             counts_differently = bundle.layout.counts_differently(self._bundle.layout)
@@ -457,9 +414,9 @@ class Engine:
             raise InvalidValueError("before", before)
         item_ids = None if items is None else frozenset(map(id_of, listed("items", items)))
         kind_ids = None if kinds is None else frozenset(map(self._kind_id, listed("kinds", kinds)))
-        with self._lock:
-            if self._closed:
-                self._refuse()
+        with self._access:
+            if item_ids == frozenset() or kind_ids == frozenset():
+                return 0  # no event fits: earlier decisions can still be explained
             self._item_ids, self._unknown_ids = {"": 0}, set()
             self._maker.forget()
             if before is None and item_ids is None and kind_ids is None:
@@ -469,51 +426,6 @@ class Engine:
                 self._errors = {}
                 return erased
             return self._state.erase_chosen(before, item_ids, kind_ids)
-
-    def resize(self, log_bytes: int) -> None:
-        """Give the event log another size, in bytes. The disk needs room for both files while it lasts.
-
-        The newest events stay, as many as fit; what the others added to counters and caps stays too. Killed at any
-        instruction, the log is the old one or the new one, whole.
-
-        Raises:
-            InvalidValueError: the size is out of range.
-            StateFullError, StateUnusableError: the log is as it was.
-            RuntimeError: the engine is closed.
-        """
-        with self._lock:
-            if self._closed:
-                self._refuse()
-            self._state.resize(log_bytes)
-
-    def rotate_storage_key(self, storage_key: bytes | None) -> None:
-        """Encrypt the state folder with another key, or for the first time, or (None) no longer.
-
-        Returns when the disk holds nothing under the former key; where it refused to overwrite that, which
-        `status().disk_failures` counts, the next erase, rotation or opening does. Killed in between, one of both keys
-        opens the folder: try the new one first. A plain log's file doubles when it is encrypted: it keeps its events.
-
-        Raises:
-            WrongKeyError: it is no AES key.
-            StateFullError, StateUnusableError: the former key holds.
-            RuntimeError: the engine is closed.
-        """
-        with self._lock:
-            if self._closed:
-                self._refuse()
-            self._state.change_key(storage_key)
-
-    def sync(self) -> None:
-        """Write the log out to the disk now; returns when power may be lost. Other threads record meanwhile.
-
-        Raises:
-            StateUnusableError: the disk refuses.
-            RuntimeError: the engine is closed.
-        """
-        if self._closed:
-            self._refuse()
-        if not self._state.sync():
-            raise StateUnusableError(self._state.log.path, "the disk refused to write it out")
 
     def status(self) -> Status:
         """What is installed and how it fares."""
@@ -565,8 +477,8 @@ class Engine:
             StateUnusableError: the disk refuses to write it out. The folder is let go all the same.
         """
         with self._lock:
-            if not self._closed:
-                self._closed = True
+            if not self._access.is_closed:
+                self._access.is_closed = True
                 self._state.close()
 
     def __enter__(self) -> Engine:
@@ -579,16 +491,13 @@ class Engine:
 
     # ---- below: helpers; the lock is held ----
 
-    def _refuse(self) -> None:
-        raise RuntimeError("the engine is closed; open a new one with Engine.open")
-
     def _now(self) -> int:
         return within_range(self._clock())
 
     def _put_in_force(self, bundle: Bundle) -> None:
         """Puts a bundle's policy in force; memory counts what it needs already."""
         self._bundle, self._policy_error, self._messenger = bundle, "", None
-        self._maker = DecisionMaker(bundle, self._ranker, self._evidence)
+        self._maker = DecisionMaker(bundle, self._session, self._evidence)
 
     def _local_offset_s(self, now_ms: int) -> int:
         """Asked for only where a rule looks at local time: the system's answer takes a microsecond."""

@@ -1,1 +1,1 @@
-"""Explanations and messages: contributions, rank changes and suppressions of one decision, and their texts."""
+"""Explanations: contributions to scores, rank changes and suppressions, in numbers and in words."""

@@ -1,1 +1,1 @@
-"""The operator's policy: rules as data, which candidates are eligible, their scores, and the list. No I/O."""
+"""The policy: rules as data, and the steps that turn scores into a list. Pure functions over memory and arrays."""

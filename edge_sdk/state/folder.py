@@ -50,8 +50,6 @@ class StateFolder:
         append: `log.append` itself, so that recording costs no call more: writes an event, then runs `maintain` if
             the event's number is due.
         snapshots: the snapshot file.
-        generation: another object after each change by which numbers of events lose their meaning, or memory its
-            layout.
         last_decision: the newest decision's id.
         snapshot_seq: the newest event in the snapshot; the oldest one in the log while there is no snapshot.
         disk_failures: how often the disk refused something that no caller waited for.
@@ -60,7 +58,6 @@ class StateFolder:
     layout: MemoryLayout
     log: EventLog
     append: Callable[[int, int, int, float, int], int]
-    generation: object
     last_decision: int
     snapshot_seq: int
     disk_failures: int
@@ -97,7 +94,6 @@ class StateFolder:
         self._sync_lock = threading.Lock()  # keeps the files open while they are being written to the disk
         self._synced_seq = self.disk_failures = 0
         self._interval_s = sync_interval_s
-        self.generation = object()
         self._retention = RetentionSchedule()
         capacity_of(log_bytes)  # refuses a wrong size before the folder is created
         with ExitStack() as undo:
@@ -120,15 +116,6 @@ class StateFolder:
         if self._ingested_seq < self.log.last_seq:
             self.ingest_pending()
         return self._memory
-
-    def memory_at(self, seq: int) -> Memory | None:
-        """Memory as it was after event `seq`; None when the log no longer holds all that made it."""
-        if seq == self.log.last_seq:
-            return self.memory
-        if seq > self.log.last_seq or not self.log.is_whole:
-            return None
-        records = self.log.read()
-        return memory_from(self.layout, records[records["seq"] <= seq])
 
     # ---- ingesting ----
 
@@ -195,7 +182,7 @@ class StateFolder:
             self.log.erase()
             self._synced_seq = 0
         self._memory, self._ingested_seq, self.last_decision = Memory(self.layout), 0, 0
-        self._is_inherited, self.generation = False, object()
+        self._is_inherited = False
         self._schedule_maintenance(snapshot_seq=0)
 
     def erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
@@ -219,7 +206,7 @@ class StateFolder:
             return 0
         former, records = self.memory, self.log.read()
         chosen = matching(records, before_ms, items, kinds)
-        self._memory, self.generation = memory_from(self.layout, records[~chosen]), object()
+        self._memory = memory_from(self.layout, records[~chosen])
         if not self.log.is_whole:
             from edge_sdk.memory.erasure import inherit_unaffected  # rarely needed: 0.6 ms of every import
 
@@ -270,7 +257,7 @@ class StateFolder:
         self.disk_failures += not is_former_removed
         with self._sync_lock:
             former, self.snapshots = self.snapshots, store
-        self.layout, self._memory, self._is_inherited, self.generation = layout, memory, is_inherited, object()
+        self.layout, self._memory, self._is_inherited = layout, memory, is_inherited
         self._retention.reset()  # the new layout may keep events for another time
         former.close()
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)
@@ -364,8 +351,6 @@ class StateFolder:
             log.activate()
             self._use(log)
             self._ingested_seq, self._synced_seq = log.last_seq, 0
-        if renumber:
-            self.generation = object()
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)
         try:
             former.discard()

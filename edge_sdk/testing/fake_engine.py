@@ -228,18 +228,6 @@ class FakeEngine:
         """The storage of the engine; its calls change nothing."""
         return FakeStorage(self._refuse_closed)
 
-    def sync(self) -> None:
-        """Does nothing: there is no disk."""
-        self._refuse_closed()
-
-    def resize(self, log_bytes: int) -> None:
-        """Does nothing: there is no log."""
-        self._refuse_closed()
-
-    def rotate_storage_key(self, storage_key: bytes | None) -> None:
-        """Does nothing: nothing is encrypted."""
-        self._refuse_closed()
-
     def status(self) -> Status:
         """Returns a status with the fields of an engine's."""
         return Status(

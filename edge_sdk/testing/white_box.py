@@ -22,7 +22,7 @@ class Internals(NamedTuple):
 
 def internals(engine: Engine) -> Internals:
     """Returns the parts that an engine uses now; `install_policy` replaces some of them."""
-    return Internals(engine._state, engine._bundle, engine._maker, engine._ranker)
+    return Internals(engine._state, engine._bundle, engine._maker, engine._session)
 
 
 def abandon(folder: StateFolder) -> None:

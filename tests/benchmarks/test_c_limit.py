@@ -1,4 +1,4 @@
-"""The C of the model against the module in float64, at sizes that fit no vector."""
+"""The C program of the model agrees with the module in float64, also at sizes that fit no vector."""
 
 from __future__ import annotations
 
@@ -157,8 +157,8 @@ def _expected(model: DeviceModel, inputs: ModelInputs) -> tuple[F64, F64]:
         value_row, counter_weights = model.value_row().double().numpy(), model.counter_weights().double().numpy()
     age = inputs.age_s.astype(np.float64)[:, None]
     powers = (1.0 + age) ** model.exponents.double().numpy()
-    said = items[inputs.item] + np.arcsinh(inputs.value.astype(np.float64))[:, None] * value_row
-    mixed = said + powers @ tables["feature"][:-1] + inputs.context @ tables["context_table"]
+    rows = items[inputs.item] + np.arcsinh(inputs.value.astype(np.float64))[:, None] * value_row
+    mixed = rows + powers @ tables["feature"][:-1] + inputs.context @ tables["context_table"]
     e = np.tanh(mixed * scale + shift)
     h = (e + np.maximum(e @ tables["hidden_in"], 0.0) @ tables["hidden_out"]) * np.exp(age * fading)
     dimension = h.shape[1]

@@ -48,7 +48,7 @@ def test_the_json_has_medians_and_targets(figures: dict[str, list[float]]) -> No
     assert written["targets"]["record_many_per_s"]["target"] == "≥ 20,000,000"
 
 
-def test_each_line_of_the_table_says_whether_the_target_was_met() -> None:
+def test_each_line_of_the_table_shows_whether_the_target_was_met() -> None:
     lines = table({"record_us": [3.0, 1.0, 2.0], "ratio_sqlite": [4.0], "json_us": [5.5]})
     assert [line.split() for line in lines[1:4]] == [
         ["record_us", "2.00", "1.00..3.00", "target", "≤", "2", "met:", "yes"],

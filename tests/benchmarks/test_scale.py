@@ -74,7 +74,7 @@ def test_a_log_of_more_users_has_more_events_and_each_is_replayed(written: tuple
         assert one["imported_mb"] < one["read_peak_mb"] <= one["peak_mb"]
 
 
-def test_the_machine_and_the_units_stand_in_the_file(written: tuple[dict[str, Any], str]) -> None:
+def test_the_machine_and_the_units_are_in_the_file(written: tuple[dict[str, Any], str]) -> None:
     found = written[0]
     assert set(found) == {"machine", "limits", *QUESTIONS}
     assert {"processor", "cpus", "python", "onnxruntime", "seconds"} <= set(found["machine"])
@@ -87,7 +87,7 @@ def test_the_machine_and_the_units_stand_in_the_file(written: tuple[dict[str, An
     assert {one["figure"] for one in found["items"]["fits"]} >= {"rank_us", "open_ms", "bundle_mb", "resident_mb"}
 
 
-def test_each_limit_says_what_the_program_answered(written: tuple[dict[str, Any], str]) -> None:
+def test_each_limit_has_the_answer_of_the_program(written: tuple[dict[str, Any], str]) -> None:
     answers = {(one["what"], one["at"]): one["happens"] for one in written[0]["limits"]}
     assert answers["candidates of one decision", "4,096"].startswith("ranked by the device")
     assert "TOO_MANY_CANDIDATES" in answers["candidates of one decision", "4,097"]

@@ -102,7 +102,7 @@ def test_its_rules_take_offers_out(small: Small, work: Work) -> None:
     assert filled(idle).rank(idle.base, {**HOME, "stage": "active"}, idle.now_ms, limit=3) == active[:3]
 
 
-def test_a_missing_competitor_is_a_row_that_says_so(rows: list[Row], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_competitor_is_a_row_with_the_reason(rows: list[Row], capsys: pytest.CaptureFixture[str]) -> None:
     assert {row.peer.key for row in rows} == {peer.key for peer in ALL}
     absent = [row for row in rows if row.peer.key not in HERE and row.missing]
     print_rows(rows)
@@ -150,7 +150,7 @@ def test_other_scores_are_found_out(work: Work) -> None:
     assert [row.is_wrong for row in found] == [False, True, True]
 
 
-def test_another_model_is_not_held_to_torch(work: Work) -> None:
+def test_another_model_is_not_compared_with_torch(work: Work) -> None:
     @contextmanager
     def prepare(task: Work) -> Iterator[Ready]:
         yield Ready(lambda: None, lambda: None)

@@ -1,4 +1,4 @@
-"""The training, the files and the fresh processes of `benchmarks.speed`."""
+"""`benchmarks.speed` trains, writes its files and starts fresh processes as it states."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_without_the_emulator_the_fix_is_told(work: Work, monkeypatch: pytest.Mo
     assert arm64_instructions(work) == (None, "run `device-sim setup`")
 
 
-def test_a_count_that_fails_says_why(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_count_that_fails_is_reported_with_its_reason(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(call: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(call, 1, "", "first\nqemu is too old\n")
 

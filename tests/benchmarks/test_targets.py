@@ -1,4 +1,4 @@
-"""targets.toml holds the bound of every benchmark's figures, and each benchmark reads it there."""
+"""targets.toml has the bound of every benchmark's figures, and each benchmark reads it there."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_event_log_reads_the_file() -> None:
         (Target(20e6, at_least=True), None, "target ≥ 20,000,000  met: not known"),
     ],
 )
-def test_the_verdict_stands_beside_the_target(target: Target, figure: float | None, words: str) -> None:
+def test_the_verdict_is_beside_the_target(target: Target, figure: float | None, words: str) -> None:
     assert target.verdict(figure) == words
 
 

@@ -1,4 +1,4 @@
-"""Files are written whole, and what is no plain file is not replaced by one."""
+"""Files are written whole, and a path that is no plain file is not replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: exit codes, plain output, and messages that name the place and the fix."""
+"""The command line returns exit codes, prints plain output, and names the place and the fix of each error."""
 
 import os
 import subprocess
@@ -76,7 +76,7 @@ def test_run_stops_at_bad_rows_before_it_trains(events: Path, tmp_path: Path) ->
     assert not (tmp_path / "out" / "scene.edge").exists()
 
 
-def test_a_wrong_scene_field_is_named_with_the_mend(events: Path, tmp_path: Path) -> None:
+def test_a_wrong_scene_field_is_named_with_the_fix(events: Path, tmp_path: Path) -> None:
     shipped = ROOT / "cloud_export" / "scenes" / "loan.toml"
     scene = tmp_path / "mine.toml"
     scene.write_text(shipped.read_text().replace("window = 32", "windows = 32"))
@@ -101,7 +101,7 @@ def test_what_is_not_there_is_named(arguments: tuple[str, ...], found: str) -> N
     assert found in words(result)
 
 
-def test_a_log_too_short_to_split_says_so(events: Path, tmp_path: Path) -> None:
+def test_a_log_too_short_to_split_is_refused(events: Path, tmp_path: Path) -> None:
     pl.read_csv(events, infer_schema=False).filter(pl.col("case") == "7").write_csv(events)
     result = call("run", "loan", "--events", events, "--out", tmp_path / "out")
     assert result.exit_code == 2
@@ -219,7 +219,7 @@ def test_policy_writes_a_signed_file_that_fits_the_bundle(tmp_path: Path, small:
     assert (read.version, [rule.name for rule in read.drops]) == (3, ["blocks[0]", "no z"])
 
 
-def test_policy_says_that_a_device_takes_a_higher_version_only(tmp_path: Path, small: Small) -> None:
+def test_policy_prints_that_a_device_takes_a_higher_version_only(tmp_path: Path, small: Small) -> None:
     scene = tmp_path / "small.toml"
     scene.write_text(POLICY_TOML.replace("version = 3", "version = 0"), encoding="utf-8")
     result = call("policy", scene, "--out", tmp_path / "small.policy", "--bundle", small.bundle)
@@ -237,13 +237,13 @@ def test_a_policy_of_another_scene_is_refused_and_not_written(tmp_path: Path, sm
 def test_inspect_names_the_rules(small: Small) -> None:
     result = call("inspect", small.bundle)
     assert result.exit_code == 0
-    said = words(result).replace("│", "")
-    assert "eligibility eligibility[0]" in " ".join(said.split())
-    assert "caps caps[0], caps[1]" in " ".join(said.split())
-    assert "texts en, zh" in " ".join(said.split())
+    printed = words(result).replace("│", "")
+    assert "eligibility eligibility[0]" in " ".join(printed.split())
+    assert "caps caps[0], caps[1]" in " ".join(printed.split())
+    assert "texts en, zh" in " ".join(printed.split())
 
 
-def test_inspect_says_every_rule_in_short(tmp_path: Path) -> None:
+def test_inspect_prints_every_rule_in_short(tmp_path: Path) -> None:
     scene = packed(tmp_path, POLICY_SCENE)
     bundle = read_bundle(scene.bundle, open_container(scene.bundle, trusted_keys=(), allow_unsigned=True))
     assert policy_rows(bundle) == {

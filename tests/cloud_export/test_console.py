@@ -1,4 +1,4 @@
-"""The consoles: text is printed as it is, and output that is no terminal is neither wrapped nor cut."""
+"""The consoles print text as it is; output that is no terminal is neither wrapped nor cut."""
 
 from __future__ import annotations
 

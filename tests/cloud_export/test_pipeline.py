@@ -1,4 +1,4 @@
-"""From logs to a tested bundle, small: every key of the report, every file, and runs that repeat."""
+"""A small export leads from logs to a tested bundle: every key of the report, every file, and runs that repeat."""
 
 import json
 import tomllib
@@ -20,9 +20,8 @@ from cloud_export.run_types import Inputs, RunTimer
 from cloud_export.scene.load import Scene, load_scene, scene_from_table
 from device_sim.population.population import PopulationConfig, simulate, write
 from edge_sdk import BaseDecision, Engine
-from tests.support.paths import ROOT, SHARED
+from tests.support.paths import LOAN_LOG, ROOT
 
-BPI2012 = SHARED / "data" / "bpi2012" / "bpi2012_events.csv.gz"
 RANKINGS = ("random", "popularity", "base", "device", "realtime", "oracle", "device_minus_base")
 METRICS = ("ndcg5", "hr1", "gauc")
 SPEED = ("record_us_p50", "record_us_p99", "rank_us_p50", "rank_us_p99", "open_ms", "extra_memory_mb")
@@ -99,7 +98,7 @@ def test_the_report_has_every_key_with_a_figure(finished: tuple[Path, dict[str, 
     assert int(str(at(report, "parameters"))) < 100_000
 
 
-def test_the_page_stands_alone(finished: tuple[Path, dict[str, JsonValue]]) -> None:
+def test_the_page_loads_no_other_file(finished: tuple[Path, dict[str, JsonValue]]) -> None:
     page = (finished[0] / "report.html").read_text()
     assert "wealth" in page
     assert "<script" not in page
@@ -156,11 +155,11 @@ def test_the_oracle_needs_the_truth_of_these_decisions(log_folder: Path, tmp_pat
             oracle_scores(tmp_path / f"{name}.parquet", log, test, weights)
 
 
-@pytest.mark.skipif(not BPI2012.exists(), reason=f"the real loan log is not here: {BPI2012.name} in ../shared/data")
+@pytest.mark.skipif(not LOAN_LOG.is_file(), reason=f"the loan log is not at {LOAN_LOG}; put it there")
 def test_a_real_log_end_to_end_without_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of the bank's applications; the whole log is `make loan` (HR@1 .85 in four minutes)."""
     monkeypatch.setattr(assessment, "measure_speed", lambda *_args, **_kwargs: {})
-    events = pl.read_csv(BPI2012, infer_schema=False)
+    events = pl.read_csv(LOAN_LOG, infer_schema=False)
     chosen = events["case"].unique(maintain_order=True)[::10]
     events.filter(pl.col("case").is_in(chosen.implode())).write_csv(tmp_path / "events.csv")
     inputs = Inputs(scene=quick(load_scene("loan"), 6), events=tmp_path / "events.csv", out=tmp_path / "out")
@@ -172,7 +171,9 @@ def test_a_real_log_end_to_end_without_code(tmp_path: Path, monkeypatch: pytest.
     assert "oracle" not in at(report, "quality")  # type: ignore[operator]
 
 
-def test_the_benchmark_of_a_decision_measures_what_it_says(finished: tuple[Path, dict[str, JsonValue]]) -> None:
+def test_the_benchmark_of_a_decision_measures_the_figures_that_it_names(
+    finished: tuple[Path, dict[str, JsonValue]],
+) -> None:
     """Nothing here is about how long anything takes."""
     folder, _ = finished
     figures = measure(folder / "scene.edge", (folder / "scene.pub").read_bytes(), rounds=2, calls=3)

@@ -39,7 +39,7 @@ def test_the_order_is_that_of_the_contract(package: str) -> None:
     assert block[0].splitlines() == LAYERS[package]
 
 
-def test_the_packages_stand_from_the_bottom_up() -> None:
+def test_the_packages_are_listed_from_the_bottom_up() -> None:
     order = next(c["layers"] for c in CONTRACTS if c["name"] == "The four packages")
 
     assert [row[0].strip("`") for row in rows(section("The four packages"))] == order[::-1]

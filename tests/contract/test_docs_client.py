@@ -1,4 +1,4 @@
-"""The client's part of embedding.md, and its lists of public names, against the code."""
+"""The client's part of embedding.md and its lists of public names agree with the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents say what the code does: worked examples, tables of codes, the embedding example."""
+"""The worked examples, the tables of codes and the embedding example of the documents agree with the code."""
 
 from __future__ import annotations
 
@@ -450,7 +450,7 @@ def test_limits_are_complete() -> None:
     assert {row[0]: row[1] for row in table("limits")} == {name: str(value) for name, value in limits.items()}
 
 
-def test_the_bulk_example_records_what_it_says(small: Small, tmp_path: Path) -> None:
+def test_the_bulk_example_records_the_events_that_it_lists(small: Small, tmp_path: Path) -> None:
     code = block("python bulk", "embedding.md").replace("item_view", "view").replace("fund_001", "fund_a")
     with small.open(tmp_path, SettableClock()) as engine:
         exec(code, {"engine": engine})

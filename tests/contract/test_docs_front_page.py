@@ -1,4 +1,4 @@
-"""What the front page tells a newcomer to do works as it stands there: scene, columns, commands, policy, client."""
+"""Every instruction of the front page works as it is written: scene, columns, commands, policy and client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What policy.md says of steps, rules and reasons exists, and its example runs as it stands there."""
+"""The steps, rules and reasons that policy.md names exist, and its example runs as it is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/renames.md: every current name exists, and the former scene keys are those that a scene file is refused for."""
+"""Every current name of docs/renames.md exists, and its former scene keys are those that are refused."""
 
 from __future__ import annotations
 

@@ -24,11 +24,11 @@ from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.bundle.texts import FORMER_KEYS, FORMER_SLOTS
 from edge_sdk.explain.wording import ENGLISH, SLOT
 from edge_sdk.limits import FORMAT_VERSION
-from tests.edge_sdk.bundle.test_bundle_policy import FORMER, FORMER_KEY
 from tests.golden.vector_compare import decision_differences
 from tests.golden.vector_play import BUNDLE, TRUSTED_KEY, Player, Scenario
 from tests.golden.vector_scenarios import scenarios
 from tests.golden.vector_scene import KEY
+from tests.support.former_bundles import FORMER, FORMER_KEY
 from tests.support.paths import GOLDEN
 from tests.support.scene import OFFERS, SettableClock
 
@@ -57,7 +57,7 @@ class ExplainingPlayer(Player):
         self.sentences: list[str] = []
 
     def _stated(self, decision: Decision) -> dict[str, Any]:
-        if decision.trace is not None:
+        if decision.trace.evidence is not None:
             self.sentences += [explanation.text("zh") for explanation in self._engine.explain(decision)]
         return super()._stated(decision)
 
@@ -72,7 +72,7 @@ def test_a_former_bundle_gives_the_golden_decisions(bundle: Path, name: str, tmp
     player.close()
 
 
-def test_the_stored_bundles_are_of_the_formats_that_they_stand_for() -> None:
+def test_the_stored_bundles_have_the_formats_of_their_names() -> None:
     formats = {path: Table.GetRootAs(payload_of(path)).FormatVersion() for path in (FORMAT_2, FORMAT_3)}
     assert formats == {FORMAT_2: 2, FORMAT_3: 3}
     assert Table.GetRootAs(payload_of(GOLDEN / BUNDLE)).FormatVersion() == FORMAT_VERSION == 4
@@ -108,17 +108,17 @@ def test_a_bundle_of_format_3_explains_in_its_own_chinese(tmp_path: Path) -> Non
     files = beside_policies(tmp_path, FORMAT_3)
     (files / BUNDLE).write_bytes(sign_container(bytes(builder.Output()), [KEY]))
 
-    said: list[str] = []
+    sentences: list[str] = []
     for name, scenario in scenarios().items():
         player = ExplainingPlayer(scenario, files, tmp_path / name)
         assert len(list(player.play())) == len(scenario["requests"])
         player.close()
-        said += player.sentences
+        sentences += player.sentences
 
-    text = "".join(said)
+    text = "".join(sentences)
     marks = set(re.findall(r"<([a-zA-Z_.]+)>", text))
     assert FORMER_KEYS.keys() - marks == ONE_BY_ONE
-    assert [sentence for sentence in said if not re.search(r"<explanation\.(stands|dropped)>", sentence)] == []
+    assert [sentence for sentence in sentences if not re.search(r"<explanation\.(stands|dropped)>", sentence)] == []
     english = {piece for words in ENGLISH.values() for piece in SLOT.split(words)[::3] if len(piece.strip()) > 3}
     assert [piece for piece in english if piece in text] == []
     assert re.findall(r"\{[a-z_]+\}", text) == []  # every slot was filled

@@ -1,4 +1,4 @@
-"""The golden decisions: this runtime gives what the files state, and the generator gives the files."""
+"""The golden decisions are what this runtime gives, and the generator writes exactly these files."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_together_they_show_every_source_of_a_score_and_everything_that_may_happ
     }
     assert acts == {"record", "shown", "feedback", "erase", "install", "reopen", "is_still_valid"}
     assert any(request["expect"]["retry_at_ms"] for request in requests())
-    assert any(-1 in held for request in requests() for held in request["expect"]["capped_until_ms"].values())
+    assert any(-1 in ends_ms for request in requests() for ends_ms in request["expect"]["capped_until_ms"].values())
 
 
 def test_every_place_can_be_compared() -> None:
@@ -206,7 +206,10 @@ def test_places_nearer_than_the_gap_are_not_compared() -> None:
     assert comparable(stated) == [True, True, False, False]
     other = {**stated, "eligible_order": [0, 3, 1, 2]}
     assert decision_differences(stated, other) == []
-    assert decision_differences(stated, {**stated, "eligible_order": [3, 0, 2, 1]}) == ["eligible_order[0]", "eligible_order[1]"]
+    assert decision_differences(stated, {**stated, "eligible_order": [3, 0, 2, 1]}) == [
+        "eligible_order[0]",
+        "eligible_order[1]",
+    ]
 
     assert comparable({**stated, "keys": [0, 0.00005, 1, 2]}) == [False, True, True, False]
     assert comparable({**stated, "scores": {**scores, "base": scores["adjusted"]}}) == [True] * 4
@@ -241,7 +244,7 @@ def test_the_generator_refuses_scores_that_a_port_may_order_otherwise() -> None:
         with_expectations(near, GOLDEN)
 
 
-def test_whatever_fits_on_a_line_stands_on_one() -> None:
+def test_whatever_fits_on_a_line_is_on_one() -> None:
     assert laid_out({"a": [1, 2], "b": None}) == '{"a": [1, 2], "b": null}'
     assert laid_out({"a": ["x" * 70], "b": ["y" * 70]}).splitlines() == [
         "{", ' "a": ["' + "x" * 70 + '"],', ' "b": ["' + "y" * 70 + '"]', "}",

@@ -1,4 +1,4 @@
-"""With derived events too, training sees the arrays that the engine builds: the same bits, live and after a restart."""
+"""Training and the engine build the same arrays with derived events too, bit for bit, live and after a restart."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from cloud_export.evaluate.faithfulness import window_rows
 from cloud_export.features.examples import decision_points, make_examples
 from edge_sdk.memory.memory import replay
 from edge_sdk.model.inputs import ModelInputs, Shape
-from tests.contract.test_no_skew import ANY_WAY, FORWARD, LAST, Step, as_log, base_of, made_from, same_bits, steps
+from tests.support.bound_inputs import made_from
 from tests.support.scene import DERIVED_KINDS, DERIVED_SCENE, HOME, NOW_MS, SettableClock, Small, packed
+from tests.support.stories import ANY_WAY, FORWARD, LAST, Step, as_log, base_of, same_bits, steps
 
 VIEW, CLICK, IMPRESSION = 0, 1, 2  # codes of kinds
 OF_RULES = st.sampled_from([0, 1_000, 60_000, 240_000, 240_001, 300_000, 300_001])  # at and beyond gaps and stays

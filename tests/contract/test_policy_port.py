@@ -179,10 +179,10 @@ class Ported:
             if late is None or late in order:
                 late = next(c for c in wanted if c not in order and home[c] <= place + m)
             order.append(late)
-        held = list(scores)
+        bounded = list(scores)
         for place, c in enumerate(order):
-            held[c] = scores[wanted[place]]
-        return held
+            bounded[c] = scores[wanted[place]]
+        return bounded
 
     def listed(self, final: list[F], pinned: dict[int, int]) -> list[int]:
         limits = self.policy.category_limits

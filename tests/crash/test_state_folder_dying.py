@@ -173,7 +173,7 @@ def test_the_reference_forgets_what_the_folder_forgets(tmp_path: Path) -> None:
             abandon(state)
 
 
-def test_what_no_file_holds_is_kept_before_the_ring_can_drop_it(tmp_path: Path) -> None:
+def test_an_event_in_no_snapshot_is_stored_before_the_ring_can_drop_it(tmp_path: Path) -> None:
     """The log is full of events newer than the snapshot: the first event after opening must not cost the oldest."""
     with watched_maps():
         state = begin(tmp_path / "state", REPLACEMENTS[0])

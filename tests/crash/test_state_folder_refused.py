@@ -8,43 +8,20 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from edge_sdk.errors import EdgeError, StateFullError
+from edge_sdk.errors import StateFullError
 from edge_sdk.state import folder as state_folder
 from edge_sdk.testing.white_box import abandon
+from tests.support.disk_refusals import MODES, Refusals
 from tests.support.small_state import FILES, LOG_BYTES, copied, memory_of, opened, record, recorded
 from tests.support.state_changes import CHANGES, EVENTS, REPLACEMENTS, Change, begin, everything, sequence
 from tests.support.system_calls import before_each_call, watched_maps
 
 LATER = range(EVENTS + 1, EVENTS + 101)  # more than half a ring: memory is kept at least once
-MODES = ("once", "from then on")
 WAITED_FOR = ("grow", "shrink", "grow encrypted", "encrypt", "rotate", "decrypt")  # nobody waits for a renumbering
-
-
-class Refusals:
-    """Refuses the n-th call to the disk, once or from then on."""
-
-    def __init__(self, first: int, error: int, mode: str) -> None:
-        self.calls: list[str] = []
-        self._first, self._error, self._mode = first, error, mode
-
-    def __call__(self, call: str) -> None:
-        self.calls.append(call)
-        if len(self.calls) == self._first or (self._mode == "from then on" and len(self.calls) > self._first):
-            raise OSError(self._error, os.strerror(self._error))
-
-    def refused(self, change: Callable[[], object]) -> bool:
-        """Runs the change; returns whether the change raised."""
-        with before_each_call(self):
-            try:
-                change()
-            except EdgeError:
-                return True
-        return False
 
 
 def calls_of(folder: Path, change: Change) -> int:
@@ -86,12 +63,12 @@ def test_a_refused_replacement_costs_nothing(tmp_path: Path, change: Change) -> 
             for copy in (copied(folder, folder.with_name(folder.name + "_dead")), folder):
                 if copy is folder:
                     state.close()
-                assert_holds_all(copy, key, (first, error, mode))
+                assert_all_recorded(copy, key, (first, error, mode))
     assert False in outcomes
     assert (True in outcomes) == (change.name in WAITED_FOR)
 
 
-def assert_holds_all(folder: Path, key: bytes | None, case: object) -> None:
+def assert_all_recorded(folder: Path, key: bytes | None, case: object) -> None:
     state = opened(folder, key)
     assert sorted(path.name for path in folder.iterdir()) == FILES
     assert state.memory.dump() == memory_of(range(1, LATER[-1] + 1)), case
@@ -137,7 +114,7 @@ def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path, change: Change) ->
         assert sorted(path.name for path in (tmp_path / "state").iterdir()) == FILES
         record(state, LATER)
         state.close()
-        assert_holds_all(tmp_path / "state", change.key, "full disk")
+        assert_all_recorded(tmp_path / "state", change.key, "full disk")
 
 
 def test_recording_goes_on_when_there_is_no_room_to_renumber(tmp_path: Path) -> None:
@@ -163,7 +140,7 @@ def test_an_erase_overwrites_what_a_refused_replacement_left(tmp_path: Path, cha
             abandon(state)
 
 
-def test_a_folder_that_cannot_be_opened_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_opened_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever goes wrong while a folder is opened, the next engine can open it."""
     with watched_maps():
         abandon(begin(tmp_path / "state", REPLACEMENTS[0]))

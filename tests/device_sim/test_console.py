@@ -1,4 +1,4 @@
-"""The console that `device_sim` prints through: names are printed as they are, whole, at any width of the terminal."""
+"""The console of `device_sim` prints names as they are, whole, at any width of the terminal."""
 
 from __future__ import annotations
 

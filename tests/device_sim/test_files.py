@@ -1,4 +1,4 @@
-"""`device_sim.files`: the base of the JSON files, and the message for an unusable one."""
+"""`device_sim.files` reads JSON files, and names the fix for an unusable file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base decision: what it copies, and one string where a list of names is meant."""
+"""The base decision copies its inputs, and refuses one string where a list of names is meant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors: each has a code of its own, and its message ends with what to do."""
+"""Each error has a code of its own, and its message ends with the fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SDK's imports, in a fresh process and in its sources: no network module, and nothing of the cloud side."""
+"""The SDK imports no network module and nothing of the cloud side, in a fresh process and in its sources."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ OF_THE_ENGINE = {
     "format format.generated format.generated.edge_generated",
     "state": "durability folder lock policy_file recovery retention snapshot snapshot_store snapshot_tables",
     "decision": "candidate_cache decision evidence maker request",
-    "engine": "engine",
+    "engine": "access engine opening storage",
 }
 FOREIGN_OF_THE_ENGINE = frozenset(
     {"flatbuffers", "numpy", "dataclasses", "copy", "threading", "fcntl", "mmap", "zlib", "bisect", "_bisect"}

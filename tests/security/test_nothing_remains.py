@@ -109,7 +109,7 @@ def test_an_erase_leaves_no_trace_in_a_client(small: Small, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("erasure", ["all", "items", "kinds", "before", "kinds and items"])
-def test_an_erase_takes_along_what_only_the_window_still_holds(small: Small, tmp_path: Path, erasure: str) -> None:
+def test_an_erase_also_removes_events_that_are_in_the_window_alone(small: Small, tmp_path: Path, erasure: str) -> None:
     clock = SettableClock(SECRET_MS)
     engine = small.open(tmp_path, clock, log_bytes=4096)
     record_secrets(engine, "convert")
@@ -152,12 +152,12 @@ def test_of_a_stay_too_long_to_count_nothing_is_kept(tmp_path_factory: pytest.Te
     """An open stay holds its item's id; where events are let go, so is it once nothing can follow from it."""
     scene = packed(tmp_path_factory.mktemp("scene"), DERIVED_SCENE | {"retention": {"max_age_s": 60}})
     folder, clock = tmp_path_factory.mktemp("state"), SettableClock(SECRET_MS)
-    for later_ms, is_held in ((0, True), (60_001, True), (240_000, True), (240_001, False)):  # longest_s is 240
+    for later_ms, is_stored in ((0, True), (60_001, True), (240_000, True), (240_001, False)):  # longest_s is 240
         clock.now_ms = SECRET_MS + later_ms
         with scene.open(folder, clock) as engine:
             if not later_ms:
                 record_secrets(engine, "view")
-        assert ("known item's id" in on_disk(folder)) == is_held
+        assert ("known item's id" in on_disk(folder)) == is_stored
 
 
 @pytest.mark.parametrize("log_bytes", [4096, 8192])
@@ -167,7 +167,7 @@ def test_what_a_smaller_log_has_no_room_for_leaves_no_trace(small: Small, tmp_pa
         record_secrets(engine, "click")
         others(engine, clock, 300)
         assert on_disk(tmp_path) == IN_LOG
-        engine.resize(log_bytes)
+        engine.storage.resize(log_bytes)
         assert on_disk(tmp_path) == set()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["events.log", "memory.bin", "owner.lock"]
     assert on_disk(tmp_path) == set()
@@ -179,7 +179,7 @@ def test_of_a_plain_log_encrypted_later_no_plain_trace_is_left(small: Small, tmp
         record_secrets(engine, "convert")
     assert on_disk(tmp_path) == IN_LOG | {"time in milliseconds"}
     with small.open(tmp_path, clock) as engine:
-        engine.rotate_storage_key(bytes(range(32)))
+        engine.storage.rotate_key(bytes(range(32)))
         assert on_disk(tmp_path) == set()
         record_secrets(engine, "convert")
         assert engine.status().events == 4

@@ -1,4 +1,4 @@
-"""Fixtures of a packed bundle, and a helper that opens bad bundles on state folders.
+"""Opens bad bundles on state folders, and expects a typed error and unchanged folders.
 
 Tests import the fixtures under their own names.
 """

@@ -1,4 +1,4 @@
-"""A separate Python process that owns a folder, meets a limit, or is killed."""
+"""A separate Python process owns a folder, meets a limit, or is killed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
+
+OWNER: Final = """
+import sys
+from pathlib import Path
+from edge_sdk.state.lock import FolderLock
+lock = FolderLock(Path(sys.argv[1]))
+print("owned", flush=True)
+sys.stdin.read()
+"""  # locks its folder until it is killed
 
 
 def python(program: str, folder: Path) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""Openers and hooks for tests of `Client`."""
+"""Opens engines for tests of `Client`, and counts the calls of its hooks."""
 
 from __future__ import annotations
 

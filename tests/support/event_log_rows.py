@@ -1,4 +1,4 @@
-"""Records for the tests of the event log: a row for each number, a file of such rows, and the rows of a file."""
+"""Makes records for the tests of the event log: a row for each number, a file of rows, and the rows of a file."""
 
 from __future__ import annotations
 

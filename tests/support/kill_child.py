@@ -1,4 +1,4 @@
-"""The recorders that a test kills: a process imports the SDK once, and forks one recorder for each task.
+"""A process imports the SDK once, and forks one recorder, which the test kills, for each task.
 
 The process has an empty module in the place of onnxruntime, whose threads would not survive a fork while their locks
 would. The engine is the real one apart from its model session.
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import edge_sdk.engine.engine
+import edge_sdk.engine.opening
 from edge_sdk.engine.engine import Engine
 from edge_sdk.state import folder as state_folder
 from edge_sdk.testing.white_box import internals
@@ -27,7 +27,7 @@ from tests.support import kill_plan as plan
 
 def serve() -> None:
     """Forks a recorder for each task (a line of JSON), kills it after some messages, and passes all messages on."""
-    vars(edge_sdk.engine.engine)["tested_session"] = lambda _: _NoRanker()
+    vars(edge_sdk.engine.opening)["tested_session"] = lambda _: _NoRanker()
     for line in sys.stdin.buffer:
         task = json.loads(line)
         ours, theirs = os.pipe()
@@ -138,10 +138,10 @@ class _Recorder:
             elif mode == "erase some":
                 engine.erase(items=[plan.ERASED_ITEM])
             elif mode == "resize":
-                engine.resize((8192, 4096, 12288)[step % 3])
+                engine.storage.resize((8192, 4096, 12288)[step % 3])
             elif mode == "rotate":
                 self._key = (self._key + 1) % len(plan.KEYS)
-                engine.rotate_storage_key(plan.KEYS[self._key])
+                engine.storage.rotate_key(plan.KEYS[self._key])
             yield
 
     def _announced(self, change: Callable[..., Any]) -> Callable[..., Any]:

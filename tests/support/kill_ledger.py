@@ -1,4 +1,4 @@
-"""The ledger of killed recorders: what was recorded, and what must be found after each kill."""
+"""The ledger keeps what killed recorders recorded, and what must be found after each kill."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class Ledger:
         """Returns whether kills came between recording and acknowledging, and within a change."""
         return self.unacknowledged > 0 and (self.unfinished > 0 or self.mode in ("record", "many", "renumber"))
 
-    def check(self, said: bytes) -> None:
+    def check(self, messages: bytes) -> None:
         """Reads the messages, opens the folder and compares."""
-        last = self._read(said)
+        last = self._read(messages)
         folder = self._opened()
         try:
             found = self._found(folder, last)
@@ -74,13 +74,13 @@ class Ledger:
         finally:
             abandon(folder)
 
-    def _read(self, said: bytes) -> list[Event]:
+    def _read(self, messages: bytes) -> list[Event]:
         """Ingests the messages; returns the events that may not have been written when the kill came."""
         self._begun = None
         recording: dict[int, list[Event]] = {}
         erases: list[int] = []
-        for at in range(0, len(said), plan.MESSAGE.size):
-            act, thread, count, seq, place = plan.MESSAGE.unpack_from(said, at)
+        for at in range(0, len(messages), plan.MESSAGE.size):
+            act, thread, count, seq, place = plan.MESSAGE.unpack_from(messages, at)
             self.place = max(self.place, place + 1)
             if act == plan.RECORDING:
                 recording[thread] = [Event(place, thread, count)]

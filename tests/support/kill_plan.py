@@ -1,4 +1,4 @@
-"""The events that a recorder records before it is killed, and the messages by which it reports acknowledged events.
+"""A recorder records these events before it is killed, and reports the acknowledged ones by these messages.
 
 An event identifies its recorder: its decision is the thread's number plus 1, its value the thread's own count, and its
 time the place in the order of all events of all threads.

@@ -1,4 +1,4 @@
-"""Small logs of every kind as bytes, the record in each of their slots, and what remains of a damaged log."""
+"""Makes small logs of every kind as bytes, with the record in each slot, and finds what remains of a damaged log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads of a memory that no decision makes, for comparing two memories."""
+"""Reads from a memory what no decision reads, for comparing two memories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures of the scene with one rule of every sort: packed, and its bundle as read."""
+"""Packs the scene with one rule of every sort, and reads its bundle."""
 
 from __future__ import annotations
 

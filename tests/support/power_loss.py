@@ -1,4 +1,4 @@
-"""A simulated disk that loses power: each unsynced page has any version that it had since the last sync.
+"""A simulated disk loses power: each unsynced page has any version that it had since the last sync.
 
 The pages of a file become durable when the file is synced (or its map flushed), and names when their folder is synced.
 Before that, each page may have any of its versions, and the folder may be as it was after any rename or removal.

@@ -1,4 +1,4 @@
-"""A folder in RAM, where the system has one, for tests that make thousands of files.
+"""Gives tests that make thousands of files a folder in RAM, where the system has one.
 
 These tests simulate the disk themselves.
 """

@@ -1,4 +1,4 @@
-"""Random caps, machines and budgets, for properties of any of them."""
+"""Draws random caps, machines and budgets, for properties of any of them."""
 
 from __future__ import annotations
 

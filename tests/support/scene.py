@@ -1,4 +1,4 @@
-"""A scene small enough to be packed in a second, with every kind of rule in it; its model's weights are random."""
+"""Packs a scene with every kind of rule and random weights in a second."""
 
 from __future__ import annotations
 

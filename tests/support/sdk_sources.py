@@ -1,4 +1,4 @@
-"""The sources of the SDK, for tests that read all of them, and its rooms as the import contracts list them."""
+"""Lists the sources of the SDK, and its rooms as the import contracts name them."""
 
 from __future__ import annotations
 

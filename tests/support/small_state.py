@@ -1,4 +1,4 @@
-"""A small state folder for crash tests: a layout, a numbered event for each n, and the memory that must follow.
+"""Makes a small state folder for crash tests: a layout, a numbered event for each n, and the memory that must follow.
 
 A snapshot of this layout is larger than a page, so that it can be torn as the log can.
 """

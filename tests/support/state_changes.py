@@ -1,4 +1,4 @@
-"""The changes of a whole state folder, and its log and memory before and after them."""
+"""Makes every change of a whole state folder, and gives its log and memory before and after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hooks before every system call by which a state folder changes its files.
+"""Calls a hook before every system call by which a state folder changes its files.
 
 The calls that wait for the disk do nothing here: the death of a process loses nothing that the kernel has.
 """

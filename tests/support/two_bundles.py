@@ -1,4 +1,4 @@
-"""Two bundles of one scene, a day apart, and what a memory under either answers."""
+"""Packs two bundles of one scene, a day apart, and reads what a memory under either answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions made from events where there is no decision log; the bank's loan log as a whole."""
+"""Decisions are made from events where there is no decision log; the bank's loan log is read as a whole."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from cloud_export.data.read_log import Log, read_log, summarise
 from cloud_export.errors import LogContentError
 from cloud_export.scene.load import Scene, load_scene, scene_from_table
-from tests.support.paths import SHARED
-
-LOAN_LOG = SHARED / "data" / "bpi2012" / "bpi2012_events.csv.gz"
+from tests.support.paths import LOAN_LOG
 
 SHOP = scene_from_table(
     {
@@ -92,7 +90,7 @@ def test_position_counts_the_events_before_the_decision(
     assert logged.position.tolist() == expected
 
 
-@pytest.mark.skipif(not LOAN_LOG.is_file(), reason=f"the loan log is not at {LOAN_LOG}: see shared/data/README.md")
+@pytest.mark.skipif(not LOAN_LOG.is_file(), reason=f"the loan log is not at {LOAN_LOG}; put it there")
 def test_the_loan_log() -> None:
     log = _read(load_scene("loan"), LOAN_LOG)
     summary = summarise(log)

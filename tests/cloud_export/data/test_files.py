@@ -1,4 +1,4 @@
-"""Files of events: formats, times, bad rows named by file and row, files that cannot be used at all."""
+"""Files of events are read in every format; bad rows are named by file and row, and unusable files are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From checked files to arrays: order, codes, logged decisions, catalogue, attributes."""
+"""Checked files become arrays: order, codes, logged decisions, catalogue and attributes."""
 
 from __future__ import annotations
 

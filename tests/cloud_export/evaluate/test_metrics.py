@@ -1,4 +1,4 @@
-"""Ranking metrics against figures worked out by hand, slow definitions and invariants."""
+"""Ranking metrics equal figures worked out by hand and slow definitions, and keep their invariants."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_bootstrap_difference_is_paired() -> None:
     ),
     st.integers(0, 5),
 )
-def test_the_interval_holds_the_mean_and_repeats(rows: list[tuple[float, float, int]], seed: int) -> None:
+def test_the_interval_contains_the_mean_and_repeats(rows: list[tuple[float, float, int]], seed: int) -> None:
     values, weights, users = (np.array(column) for column in zip(*rows, strict=True))
     once, again = (
         metrics.bootstrap_mean(values, weights, users.astype(np.int32), resamples=50, seed=seed) for _ in range(2)

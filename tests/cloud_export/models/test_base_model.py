@@ -1,4 +1,4 @@
-"""The base model: shapes, and inputs that must not change its scores."""
+"""The base model has the stated shapes, and irrelevant inputs leave its scores unchanged."""
 
 from __future__ import annotations
 

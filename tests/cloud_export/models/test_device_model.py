@@ -1,4 +1,4 @@
-"""The promises of the device model that hold for any weights, trained or not."""
+"""The promises of the device model are kept for any weights, trained or not."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_an_unknown_offer_keeps_its_base_logit_to_the_bit(seed: int) -> None:
     assert not torch.equal(logits[1], inputs[7][1])
 
 
-def test_an_unknown_item_keeps_what_its_kind_says() -> None:
+def test_an_unknown_item_keeps_the_effect_of_its_kind() -> None:
     model, inputs = random_model(1), random_inputs(1)
     inputs[0][:] = 0
     _, as_kind_1 = model(*inputs[:1], torch.full((5,), 1, dtype=torch.int32), *inputs[2:], WEIGHTS)

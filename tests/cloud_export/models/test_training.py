@@ -1,4 +1,4 @@
-"""Losses, determinism, early stop, and that both models learn a rule that is there to be learned."""
+"""Training is deterministic, stops early, computes the stated losses, and both models learn a learnable rule."""
 
 from __future__ import annotations
 
@@ -168,6 +168,6 @@ def test_early_stop_keeps_the_best_epoch() -> None:
     assert found.item() == pytest.approx(min(losses), abs=1e-4)
 
 
-def test_nothing_to_fit_on_is_refused_with_the_mend() -> None:
+def test_nothing_to_fit_on_is_refused_with_the_fix() -> None:
     with pytest.raises(ValueError, match="bring a longer log"):
         fit_device_model(follow_the_last_item(3), EDGE, FAST, seed=1, validation_rows=np.arange(3))

@@ -92,12 +92,14 @@ FULL: dict[str, JsonValue] = {
 
 
 class Page(HTMLParser):
-    """Checks that elements close in order, and collects the resources that the page loads."""
+    """Checks that elements close in order, and collects the loaded resources, the headings and the displayed text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.open: list[str] = []
         self.loads: list[str] = []
+        self.headings: list[str] = []
+        self.texts: list[str] = []
         self.feed(page)
         assert self.open == []
 
@@ -109,6 +111,15 @@ class Page(HTMLParser):
             f"{name}={value}" for name, value in attrs if "href" in name and not (value or "").startswith("#")
         ]
         self.loads += [tag] if tag in {"script", "link", "img", "iframe", "object", "image"} else []
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in {"style", "title"} and data.strip():
+            self.texts.append(" ".join(data.split()))
+            self.headings += [data] if self.open[-1] == "h2" else []
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.texts)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -204,15 +215,77 @@ def test_plots_take_the_theme_colours() -> None:
     assert re.findall(r"#(0[1-8])\1\1", page) == []
 
 
+# What the page displays of each block of the report, and of no other.
+WORDS_OF = {
+    "scene": "Edge SDK report: wealth",
+    "created_with": "Make this page again cloud-export <scene> --seed 1",
+    "data": "What was held back. other users and a later time",
+    "quality": "How good the rankings are",
+    "oracle_gap_closed": "Events count at once (device) 41%",
+    "oracle_gap_closed_60s_late": "The same model, events 60 s late 14%",
+    "empty_log_is_base_order": "1,000 of 1,000",
+    "quality_by_events": "Quality by events in the session",
+    "parameters": "Parameters 12,000",
+    "parity_max_abs": "Exported against trained model, at most 1.1 × 10⁻⁶",
+    "bundle_bytes": "120 KB on the phone, model and policy together",
+    "train_seconds": "Training 61.2 s",
+    "explanation_faithfulness": "rank correlation 0.95",
+    "explanation_examples": "Why an offer's rank changed",
+    "training": "Training loss by epoch",
+    "calibration": "Calibration: click",
+    "speed": "61.2 ms ≤ 50 ms ✗ missed",
+    "notes": "Limits and notes The users are simulated.",
+    "seconds": "Read 1 s Train 61.2 s",
+}
+
+
+def test_the_full_page_has_the_words_of_every_block() -> None:
+    shown = Page(render_html(FULL)).text
+    assert WORDS_OF.keys() == FULL.keys()
+    assert [key for key, words in WORDS_OF.items() if words not in shown] == []
+
+
 @pytest.mark.parametrize("key", sorted(FULL))
-def test_the_page_copes_without_a_block(key: str) -> None:
-    Page(render_html({name: value for name, value in FULL.items() if name != key}))
+def test_a_page_without_a_block_lacks_the_words_of_that_block_alone(key: str) -> None:
+    shown = Page(render_html({name: value for name, value in FULL.items() if name != key})).text
+    along = {"explanation_examples": ["explanation_faithfulness"]}  # its figure is displayed beside the examples
+    lacking = [name for name, words in WORDS_OF.items() if words not in shown]
+    assert sorted(lacking) == sorted([key, *along.get(key, [])])
+    assert "None" not in shown
+
+
+NOT_COMPARED = "This ranking was not compared with the cloud's, so this page claims nothing about its quality."
+# The headings under which an odd value is still displayed, by key and value; any other odd value is left out.
+ODD_HEADINGS: dict[str, dict[str, str]] = {
+    "3": {
+        "bundle_bytes": "The facts",
+        "oracle_gap_closed": "What fresh events are worth",
+        "oracle_gap_closed_60s_late": "What fresh events are worth",
+        "parameters": "The facts",
+        "parity_max_abs": "The facts",
+        "train_seconds": "The facts",
+    },
+    "[{}]": {
+        "explanation_examples": "Why an offer's rank changed",
+        "notes": "How it was measured",
+        "quality_by_events": "Quality by events in the session",
+        "training": "Calibration and training",
+    },
+    "{'a': {}}": {"created_with": "How it was measured", "data": "The facts", "quality": "How it was measured"},
+}
+ODD_TITLES = {"None": "", "{}": ": {}", "[]": ": []", "odd": ": odd", "3": ": 3", "[{}]": ": [{}]",
+              "{'a': {}}": ": {'a': {}}"}  # fmt: skip
 
 
 @pytest.mark.parametrize("key", sorted(FULL))
 @pytest.mark.parametrize("value", [None, {}, [], "odd", 3, [{}], {"a": {}}])
-def test_the_page_copes_with_an_odd_block(key: str, value: JsonValue) -> None:
-    Page(render_html({"scene": "loan", key: value}))
+def test_an_odd_block_is_displayed_as_far_as_it_can_be_read(key: str, value: JsonValue) -> None:
+    page = Page(render_html({"scene": "loan", key: value}))
+    title = "Edge SDK report" + (ODD_TITLES[str(value)] if key == "scene" else ": loan")
+    heading = ODD_HEADINGS.get(str(value), {}).get(key)
+    assert page.texts[:2] == [title, NOT_COMPARED]
+    assert page.headings == ([] if heading is None else [heading])
+    assert (len(page.texts) > 2) == (heading is not None)
 
 
 def test_nearly_empty_reports() -> None:
@@ -248,8 +321,12 @@ def test_every_text_is_escaped() -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(st.text(max_size=40))
-def test_any_label_can_be_drawn(label: str) -> None:
-    Page(render_html({"explanation_examples": [{"offer": label, "contributions": [{"label": label, "value": 1.0}]}]}))
+def test_any_label_is_listed_as_it_is(label: str) -> None:
+    example: Report = {"offer": label, "contributions": [{"label": label, "value": 1.0}]}
+    page = Page(render_html({"explanation_examples": [example]}))
+    assert page.headings == ["Why an offer's rank changed"]
+    assert page.texts[-1] == "From –, the cloud's logit, to –, the score on the phone. Strongest first."
+    assert page.texts[-2] == (" ".join(label.split()) or "Raised by")
 
 
 def test_waterfall_steps_end_at_the_score() -> None:

@@ -1,4 +1,4 @@
-"""Former scene keys: each is refused with one message that names the current key."""
+"""Each former scene key is refused with one message that names the current key."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def refused(table: Mapping[str, object]) -> list[str]:
 @pytest.mark.parametrize("former", FORMER_KEYS, ids=lambda former: " ".join(filter(None, (former.path, former.value))))
 def test_a_former_key_is_refused_with_the_current_one(former: FormerKey) -> None:
     field = former.path.replace("texts.*", "texts.en")
-    said = [message for message in refused(scene_with(former)) if message.startswith((f"{field}:", f"{field} ="))]
+    messages = [message for message in refused(scene_with(former)) if message.startswith((f"{field}:", f"{field} ="))]
     shown = f' = "{former.value}"' if former.value else ""
     change = "removed" if former.current in ("", '"off", "epsilon_greedy" or "softmax"') else "renamed"
     expected = f"{field}{shown}: {change}; {f'write {former.current}' if former.current else 'delete it'}"
-    assert [message for message in said if bool(former.value) == (" = " in message)] == [expected]
+    assert [message for message in messages if bool(former.value) == (" = " in message)] == [expected]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Derived kinds and retention in a scene file: the defaults, where they may stand, what each wrong field is told."""
+"""Derived kinds and retention of a scene file get their defaults, and each wrong field is refused with its reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from cloud_export.data.read_log import read_log
 from cloud_export.errors import BadRow, SceneError
 from cloud_export.scene.load import Scene, scene_from_table
-from tests.cloud_export.scene.test_scene import colliding_kinds
+from tests.support.colliding_kinds import colliding_kinds
 from tests.support.paths import ROOT
 
 TABLE: dict[str, Any] = {
@@ -97,7 +97,7 @@ def test_without_rules_nothing_is_derived() -> None:
         ("events.dwell.0.activity", ["view", "click"]),
     ],
 )
-def test_where_derived_kinds_may_stand(path: str, value: object) -> None:
+def test_derived_kinds_are_accepted_in_these_fields_alone(path: str, value: object) -> None:
     assert accepted(path, value).name == "shop"
 
 

@@ -1,4 +1,4 @@
-"""Rules, channels, machines and texts of a scene: what is accepted, and what each wrong field is told."""
+"""Rules, channels, machines and texts of a scene are accepted, or each wrong field is refused with its reason."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ def test_texts_over_the_shipped_ones() -> None:
         assert list(texts) == sorted(texts)
 
 
-def test_the_shipped_languages_say_the_same_things() -> None:
+def test_the_shipped_languages_have_the_same_keys() -> None:
     english, chinese = shipped_texts("en"), shipped_texts("zh")
     assert {f"reason.{reason.name}" for reason in Reason} <= set(english)
     assert {key for key in english if not key.startswith("place.")} == {

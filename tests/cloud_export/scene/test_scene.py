@@ -1,4 +1,4 @@
-"""Scene files: what is accepted, what is filled in, and what each wrong field is told."""
+"""Scene files are accepted and filled in, or each wrong field is refused with its reason."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from cloud_export.errors import SceneError
 from cloud_export.scene.load import Scene, load_scene, scene_from_table
 from cloud_export.scene.policy_sections import Policy
 from edge_sdk.vocabulary import kind_id
+from tests.support.colliding_kinds import colliding_kinds
 from tests.support.paths import DOCS, ROOT
 
 MINIMAL = {
@@ -223,16 +224,6 @@ def test_a_kind_whose_device_id_is_zero() -> None:
         scene_from_table({**MINIMAL, "events": {"kinds": ["view", kind]}})
 
 
-def colliding_kinds() -> tuple[str, str]:
-    seen: dict[int, str] = {}
-    for number in range(70_000):
-        kind = f"kind_{number}"
-        if kind_id(kind) in seen:
-            return seen[kind_id(kind)], kind
-        seen[kind_id(kind)] = kind
-    raise AssertionError("70,000 kinds cannot have different 16-bit ids")
-
-
 def test_a_scene_is_frozen() -> None:
     scene = scene_from_table(MINIMAL)
     with pytest.raises(ValueError, match="frozen"):
@@ -254,8 +245,8 @@ def _parts(annotation: object) -> list[object]:
 
 def test_the_page_explains_every_field() -> None:
     page = (DOCS / "scene.md").read_text(encoding="utf-8")
-    said = r"`NAME`|\[(columns\.|policy\.)?NAME\]"
-    missing = [name for name in _field_names(Scene) if not re.search(said.replace("NAME", name), page)]
+    pattern = r"`NAME`|\[(columns\.|policy\.)?NAME\]"
+    missing = [name for name in _field_names(Scene) if not re.search(pattern.replace("NAME", name), page)]
     assert missing == []
 
 

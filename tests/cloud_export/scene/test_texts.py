@@ -1,4 +1,4 @@
-"""Texts of a scene: a key that nothing reads and a slot that nothing fills are named with their fix."""
+"""A text of a scene with an unread key or an unfilled slot is refused with its fix."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from cloud_export.errors import SceneError
-from cloud_export.scene.load import scene_from_table
+from cloud_export.scene.load import Scene, scene_from_table
+from cloud_export.scene.texts import merged_texts
 from tests.support.scene import SCENE
 
 
-def scene_with(texts: dict[str, str]) -> None:
+def scene_with(texts: dict[str, str]) -> Scene:
     table: dict[str, Any] = {**SCENE, "variants": ["warm"], "texts": {"fr": texts}}
-    scene_from_table(table)
+    return scene_from_table(table)
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,12 @@ def scene_with(texts: dict[str, str]) -> None:
         {"place.1": "1er", "place.any": "{number}e", "item.page_home": "l'accueil", "rule.x": "y"},
     ],
 )
-def test_texts_that_can_be_said(texts: dict[str, str]) -> None:
-    scene_with(texts)
+def test_texts_with_known_keys_and_slots_are_accepted_as_written(texts: dict[str, str]) -> None:
+    scene = scene_with(texts)
+    assert scene.texts == {"fr": texts}
+    merged = merged_texts(scene)
+    assert list(merged) == ["en", "zh", "fr"]
+    assert merged["fr"] == texts  # nothing of the shipped languages is mixed in
 
 
 @pytest.mark.parametrize(
@@ -43,6 +48,6 @@ def test_texts_that_can_be_said(texts: dict[str, str]) -> None:
         ("variant.warm", "{offer", "a brace that belongs to no slot"),
     ],
 )
-def test_texts_that_cannot(key: str, text: str, named: str) -> None:
+def test_a_text_with_an_unknown_key_or_slot_is_refused(key: str, text: str, named: str) -> None:
     with pytest.raises(SceneError, match=named.replace("{", r"\{").replace("}", r"\}")):
         scene_with({key: text})

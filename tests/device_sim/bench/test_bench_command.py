@@ -1,4 +1,4 @@
-"""`device-sim bench` from the command line, on a bundle that is packed in a second."""
+"""`device-sim bench` measures, prints and compares a bundle that is packed in a second."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def measured(small: Small, key: Path, tmp_path_factory: pytest.TempPathFactory) 
     return folder
 
 
-def test_it_measures_every_condition_or_says_why_not(measured: Path) -> None:
+def test_every_condition_is_measured_or_reported_with_its_reason(measured: Path) -> None:
     bench = Bench.read_json(measured / "new" / "bench.json")
     assert [condition.name for condition in bench.conditions] == list(CONDITIONS)
     for condition in bench.conditions:
@@ -60,7 +60,7 @@ def test_it_prints_first_calls_and_whole_processes(small: Small, key: Path) -> N
     assert "Compare within this table" in words or "compare within this table" in words
 
 
-def test_the_picture_is_a_drawing_that_stands_alone(measured: Path) -> None:
+def test_the_picture_is_a_drawing_without_other_files(measured: Path) -> None:
     root = ElementTree.parse(measured / "bench.svg").getroot()
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     words = " ".join("".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text"))
@@ -68,7 +68,9 @@ def test_the_picture_is_a_drawing_that_stands_alone(measured: Path) -> None:
     assert "busy neighbour" in words
 
 
-def test_it_compares_with_its_own_file_and_says_that_no_counts_were(small: Small, key: Path, measured: Path) -> None:
+def test_a_bench_compares_with_its_own_file_and_reports_that_no_counts_were_compared(
+    small: Small, key: Path, measured: Path
+) -> None:
     old = str(measured / "new" / "bench.json")
     result = bench(small, key, *TINY, "--no-interference", "--compare", old)
     assert result.exit_code == 0, result.output

@@ -1,4 +1,4 @@
-"""Comparing two benches: changes that fail, changes that are only noted, and files that are not comparable."""
+"""A comparison of two benches fails on some changes, notes others, and refuses files that are not comparable."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_order_in_the_files_does_not_matter() -> None:
     assert sum(line.name.startswith("counts") for line in compared.lines) == 4
 
 
-def test_it_says_loudly_that_no_counts_were_compared() -> None:
+def test_a_comparison_without_counts_begins_with_a_warning() -> None:
     assert compare(bench_of(), bench_of()).notes[0].startswith("NO COUNTS WERE COMPARED: neither file")
     assert compare(bench_of(), THEN).notes[0].startswith("NO COUNTS WERE COMPARED: the old file")
 
@@ -100,7 +100,7 @@ def test_times_of_two_machines_are_compared_by_nobody() -> None:
         compare(bench_of(), there, time_tolerance=0.1)
 
 
-def test_another_bundle_of_the_same_shape_is_compared_and_said() -> None:
+def test_another_bundle_of_the_same_shape_is_compared_and_named() -> None:
     other = bench_of()
     other = other.model_copy(update={"bundle": other.bundle.model_copy(update={"sha256": "1" * 64})})
     assert any("the bundle's bytes differ" in note for note in compare(bench_of(), other).notes)

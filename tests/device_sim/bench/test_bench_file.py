@@ -1,4 +1,4 @@
-"""The bench's JSON file: a round trip, damaged files, and a killed writer."""
+"""The bench's JSON file reads back equal; damaged files are refused, and a killed writer leaves the former file."""
 
 from __future__ import annotations
 

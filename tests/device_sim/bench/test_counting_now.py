@@ -1,4 +1,4 @@
-"""`bench --count`: an unknown core is refused before the measurement; a real count where the emulator is set up."""
+"""`bench --count` refuses an unknown core before the measurement, and counts where the emulator is set up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_core_that_is_not_known_is_one_line_and_exit_code_2(small: Small, tmp_
     assert isinstance(result.exception, SystemExit)
 
 
-def test_without_the_emulator_it_says_how_to_set_it_up(
+def test_without_the_emulator_the_message_names_the_set_up(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGE_SIM_CACHE", str(tmp_path / "empty"))

@@ -26,6 +26,7 @@ from edge_sdk.limits import LOG_BYTES
 from tests.support.scene import Small
 
 EVENTS = 100
+NO_LMDB = "lmdb is not installed; run: pip install 'edge-sdk[bench]'"
 # Each write is acknowledged before the process kills itself.
 _DIES = """
 import os, signal, sys
@@ -127,14 +128,14 @@ def test_every_contestant_of_the_log_writes_one_event_a_call(small: Small, tmp_p
 @pytest.mark.parametrize("key", [peer.key for peer in LOG_PEERS])
 def test_what_a_peer_acknowledged_survives_kill_9_as_with_record(key: str, tmp_path: Path) -> None:
     if key == "lmdb":
-        pytest.importorskip("lmdb", reason="the extra `bench` installs it")
+        pytest.importorskip("lmdb", reason=NO_LMDB)
     call = [sys.executable, "-c", _DIES, key, str(tmp_path), str(EVENTS)]
     assert subprocess.run(call, check=False).returncode == -signal.SIGKILL
     assert items_of(key, tmp_path) == list(range(EVENTS))
 
 
 def test_lmdb_goes_on_behind_its_newest_entry(tmp_path: Path) -> None:
-    pytest.importorskip("lmdb", reason="the extra `bench` installs it")
+    pytest.importorskip("lmdb", reason=NO_LMDB)
     for item in (4, 5):
         with lmdb_log(tmp_path) as write:
             write(1, item, 0.5, 7)
@@ -160,7 +161,7 @@ def items_of(key: str, folder: Path) -> list[int]:
         rows = database.execute("SELECT item FROM events ORDER BY rowid").fetchall()
         database.close()
         return [item for (item,) in rows]
-    lmdb = pytest.importorskip("lmdb")
+    lmdb = pytest.importorskip("lmdb", reason=NO_LMDB)
     environment = lmdb.open(str(folder / "events.lmdb"))
     with environment.begin() as transaction:
         values = [value for _, value in transaction.cursor()]

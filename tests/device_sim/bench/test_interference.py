@@ -1,4 +1,4 @@
-"""The conditions of a bench: every started process ends, and a condition that the machine cannot make is reported."""
+"""Every process that a bench starts ends, and a condition that the machine cannot make is reported."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_neighbour_ends_after_ctrl_c() -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux tells when a process that is no child ended")
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="runs on Linux, which reports the end of any process")
 def test_the_neighbour_ends_by_itself_when_its_parent_was_killed() -> None:
     program = _BURN_AND_PRINT.format(then="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     run = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=False)
@@ -44,7 +44,7 @@ def test_the_neighbour_ends_by_itself_when_its_parent_was_killed() -> None:
     _wait_for_end(int(run.stdout))
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to a CPU")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="runs on Linux, which binds a process to a CPU")
 def test_the_cpus_of_the_process_are_its_own_again() -> None:
     before = os.sched_getaffinity(0)
     with condition("same_cpu"):
@@ -80,7 +80,9 @@ def test_a_group_that_cannot_be_made_is_a_reason(tmp_path: Path) -> None:
         pytest.fail("it was entered")
 
 
-def test_a_condition_that_this_machine_cannot_make_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_condition_that_this_machine_cannot_make_is_reported_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(find_quota, "__defaults__", (tmp_path, tmp_path / "none"))
     with pytest.raises(UnavailableError, match="No such file"), condition("quota"):
         pytest.fail("it was entered")

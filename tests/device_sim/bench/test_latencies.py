@@ -1,4 +1,4 @@
-"""The summary of single calls, on literal data; every timed call is a real one."""
+"""The summary of single calls equals literal figures, and every timed call is a real one."""
 
 from __future__ import annotations
 

@@ -58,10 +58,10 @@ def test_registers_do_not_change_the_class(driver: Driver, register: int) -> Non
 def test_the_cache_forgets_the_least_recently_used(driver: Driver, ways: int, lines: list[int]) -> None:
     sets = 16  # of 64 bytes: one KiB a way
     printed = driver("cache_trace", f"{ways} {ways}\n" + "\n".join(map(str, lines))).split()
-    held: list[OrderedDict[int, None]] = [OrderedDict() for _ in range(sets)]
+    cached: list[OrderedDict[int, None]] = [OrderedDict() for _ in range(sets)]
     expected = []
     for line in lines:
-        one_set = held[line % sets]
+        one_set = cached[line % sets]
         expected.append("1" if line in one_set else "0")
         one_set[line] = None
         one_set.move_to_end(line)

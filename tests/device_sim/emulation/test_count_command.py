@@ -1,4 +1,4 @@
-"""The call of `device-sim count`: every error is one line and an exit code."""
+"""Every error of `device-sim count` is one line and an exit code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def call(*arguments: object) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_without_set_up_it_says_what_to_run(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_set_up_the_message_names_the_command(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EDGE_SIM_CACHE", str(tmp_path / "empty"))
     monkeypatch.setattr(tools, "missing_to_run", list)
     code, output = call(small.bundle, "--core", "cortex-a55")

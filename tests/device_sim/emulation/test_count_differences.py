@@ -1,4 +1,4 @@
-"""The counts of one operation from loops: 2N − N, minus the preparation, minus the cost of probes."""
+"""The count of one operation is 2N − N loops, minus the preparation, minus the cost of probes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_operation_is_the_difference_of_its_loops_and_its_stages_add_up_to_it
     assert found.left_over == 0.0
 
 
-def test_what_wrapping_changes_is_said_and_the_total_stays_that_of_the_unwrapped_loop() -> None:
+def test_the_cost_of_wrapping_is_reported_and_the_total_stays_that_of_the_unwrapped_loop() -> None:
     staged = [
         python("rank", "staged", 2, 500 + 2 * (350 + 60 + 16), 2 * (100 + 40 + 4), window=4),
         python("rank", "staged", 4, 500 + 4 * (350 + 60 + 16), 4 * (100 + 40 + 4), window=8),

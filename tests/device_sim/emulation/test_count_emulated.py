@@ -1,4 +1,4 @@
-"""The real arm64 runtime under the emulator: counts repeat, and decisions are those of this machine."""
+"""Counts of the real arm64 runtime repeat under the emulator, and its decisions are those of this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def counted() -> Counted:
     return golden_count()
 
 
-def test_the_core_decides_as_this_machine_and_as_the_golden_decisions_say(counted: Counted) -> None:
+def test_the_core_decides_as_this_machine_and_as_the_golden_decisions(counted: Counted) -> None:
     agreement = counted.conformance
     assert agreement.golden_differences == ()
     assert agreement.golden_decisions == 127

@@ -1,4 +1,4 @@
-"""`count_on` with a stand-in for the emulated core; the real one is in test_count_emulated.py."""
+"""`count_on` counts with a stand-in for the emulated core; the real core is in test_count_emulated.py."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_counts_are_of_the_operations_their_stages_and_images(ready: Prepared, s
     assert BundleCounts.read_json(tmp_path / "counts.json") == counts
 
 
-def test_conformance_says_what_agreed_and_what_was_not_played(ready: Prepared) -> None:
+def test_conformance_names_what_agreed_and_what_was_not_played(ready: Prepared) -> None:
     runner = NativeRunner()
     found = count_on(ready, "cortex-a55", None, runner)
     assert found.conformance.holds
@@ -114,7 +114,7 @@ def test_loops_that_are_not_all_there_are_named(ready: Prepared) -> None:
         count_on(ready, "cortex-a55", None, NativeRunner(drop))
 
 
-def test_a_guest_that_fails_says_why(ready: Prepared) -> None:
+def test_a_failing_guest_is_reported_with_its_reason(ready: Prepared) -> None:
     class Failing(NativeRunner):
         def run(self, name: str, *arguments: str) -> None:
             super().run(name, "/no/such/folder", *arguments[1:])

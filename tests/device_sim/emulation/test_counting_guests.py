@@ -1,4 +1,4 @@
-"""The real emulator: counts repeat to the last instruction, are linear in the work, and survive failing guests."""
+"""Counts of the real emulator repeat to the last instruction, are linear in the work, and survive failing guests."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from device_sim.emulation import machine, qemu
 from device_sim.emulation.errors import GuestFailedError, GuestTimeoutError
 from device_sim.emulation.installation import Installation
 from device_sim.emulation.qemu import GuestRun
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, SIMULATOR
 from tests.support.simulator import emulator_fixtures
 
 arm64 = emulator_fixtures.arm64
 
-GUESTS = Path(__file__).with_name("guests")
+GUESTS = SIMULATOR / "guests"
 TIMEOUT_S = 300.0
 
 
@@ -91,7 +91,7 @@ def test_no_instruction_of_other_threads_is_lost(arm64: Installation, caches: bo
     assert at_once.instructions == pytest.approx(in_turn.instructions, rel=5e-3)
 
 
-def test_caches_hold_what_fits_until_they_are_emptied(arm64: Installation) -> None:
+def test_caches_keep_what_fits_until_they_are_emptied(arm64: Installation) -> None:
     run = counted("memory.py", arm64=arm64, core="cortex-a53", caches=True).dumps[-1]
     warm, emptied, again, large, large_again = (run.region(number).total() for number in (1, 2, 3, 4, 5))
     lines = 16 * 1024 // 64

@@ -1,4 +1,4 @@
-"""The counts files: a round trip, and other files are refused by name."""
+"""Counts files read back equal, and other files are refused by name."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_what_was_written_is_read(tmp_path: Path, counts: BundleCounts) -> None:
 
 @given(st.binary(max_size=200))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_anything_else_is_refused_with_a_mend(tmp_path: Path, content: bytes) -> None:
+def test_any_other_file_is_refused_with_a_fix(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "counts.json"
     path.write_bytes(content)
     with pytest.raises(CountsFileError, match="device-sim count"):

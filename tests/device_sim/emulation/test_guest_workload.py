@@ -1,4 +1,4 @@
-"""The guest's programs, run natively: their probes, decisions and loops."""
+"""The guest's programs run natively with the stated probes, decisions and loops."""
 
 from __future__ import annotations
 

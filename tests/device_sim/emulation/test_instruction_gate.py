@@ -1,4 +1,4 @@
-"""No operation takes more instructions on an emulated core than the committed baseline; and the gate can fail."""
+"""No operation takes more instructions on an emulated core than the committed baseline; the gate can fail."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_no_operation_takes_more_instructions(
         pytest.fail("\n".join(verdict.risen), pytrace=False)
 
 
-def test_the_baseline_holds_every_operation_of_a_bundle_like_the_golden_one(baseline: BundleCounts) -> None:
+def test_the_baseline_has_every_operation_of_a_bundle_like_the_golden_one(baseline: BundleCounts) -> None:
     bundle = read_bundle(BUNDLE, open_container(BUNDLE, trusted_keys=(), allow_unsigned=True))
     assert tuple(baseline.operations) == OPERATIONS, RENEW
     shape = (baseline.scene, baseline.items, baseline.window)
@@ -67,18 +67,20 @@ def test_stages_that_grew_are_named_the_largest_growth_first(baseline: BundleCou
     parts = baseline.operations["rank"].parts
     factors = {"engine": 1.1, "window": 1.2, "model": 0.99}
     now = with_factors(baseline, "rank", [factors.get(part.stage, 1.0) for part in parts])
-    [said] = judged(baseline, now).risen
-    assert said.index("window by") < said.index("engine by")
-    assert "model by" not in said
+    [line_of_rise] = judged(baseline, now).risen
+    assert line_of_rise.index("window by") < line_of_rise.index("engine by")
+    assert "model by" not in line_of_rise
 
 
-@pytest.mark.parametrize(("change", "is_said"), [(0.004, False), (-0.004, False), (-0.01, True)])
-def test_a_small_rise_and_a_fall_pass_and_a_fall_is_said(baseline: BundleCounts, change: float, is_said: bool) -> None:
+@pytest.mark.parametrize(("change", "is_reported"), [(0.004, False), (-0.004, False), (-0.01, True)])
+def test_a_small_rise_and_a_fall_pass_and_a_fall_is_reported(
+    baseline: BundleCounts, change: float, is_reported: bool
+) -> None:
     verdict = judged(baseline, changed_by(change, "rank", baseline))
     assert not verdict.risen
     [line] = [line for line in verdict.lines if line.startswith("rank:")]
     assert f"{change:+.2%} of the baseline's" in line
-    assert line.endswith(f"it fell: {RENEW}") == is_said
+    assert line.endswith(f"it fell: {RENEW}") == is_reported
 
 
 def test_a_rise_that_is_not_there_elsewhere_passes(baseline: BundleCounts) -> None:
@@ -86,8 +88,8 @@ def test_a_rise_that_is_not_there_elsewhere_passes(baseline: BundleCounts) -> No
     assert judged(baseline, here).risen
     assert not judged(baseline, lowest([here, elsewhere])).risen
     worse = changed_by(0.008, "rank", baseline)
-    [said] = judged(baseline, lowest([here, worse])).risen
-    assert said.startswith("rank takes 0.80% more")
+    [line_of_rise] = judged(baseline, lowest([here, worse])).risen
+    assert line_of_rise.startswith("rank takes 0.80% more")
 
 
 def test_versions_of_others_are_named_and_ours_may_change(baseline: BundleCounts) -> None:
@@ -97,7 +99,7 @@ def test_versions_of_others_are_named_and_ours_may_change(baseline: BundleCounts
     assert other_versions(baseline, theirs) == f"numpy {baseline.versions['numpy']} → 99"
 
 
-def test_another_bundle_is_said_and_another_workload_is_refused(baseline: BundleCounts) -> None:
+def test_another_bundle_is_reported_and_another_workload_is_refused(baseline: BundleCounts) -> None:
     other = baseline.model_copy(update={"bundle_sha256": "0" * 64})
     assert judged(baseline, other).lines[-1] == f"the golden bundle is another than the baseline's: {RENEW}"
     with pytest.raises(NotComparableError, match=r"candidates was .* renew the baseline"):

@@ -1,4 +1,4 @@
-"""The reference models are timed natively by the guest program that is also counted; here with a stand-in for ncnn."""
+"""The reference models are timed by the guest program that is also counted, here with a stand-in for ncnn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped counts of bundles: readable, whole, and of a core that made the expected decisions."""
+"""The shipped counts of bundles are readable and whole, and their core made the expected decisions."""
 
 from __future__ import annotations
 

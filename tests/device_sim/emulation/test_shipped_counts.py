@@ -1,4 +1,4 @@
-"""The shipped counts of reference models: readable, of the same versions, and close to those of the study."""
+"""The shipped counts of reference models are readable, of the same versions, and close to those of the study."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_all_cores_were_counted_with_one_make() -> None:
     assert len({tuple(one.versions.items()) for one in shipped}) == 1
 
 
-@pytest.mark.skipif(not STUDY.is_file(), reason="the study's counts are not beside the checkout (../shared)")
+@pytest.mark.skipif(not STUDY.is_file(), reason=f"the study's counts are not at {STUDY}; put them there")
 @pytest.mark.parametrize("core", CORES)
 def test_reference_counts_agree_with_the_study(core: str) -> None:
     study = json.loads(STUDY.read_text())[core.removeprefix("cortex-")]

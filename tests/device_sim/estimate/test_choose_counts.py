@@ -1,4 +1,4 @@
-"""The choice of counts for a bundle, and the remarks when they are not its own."""
+"""The counts for a bundle are its own or the nearest, and a remark names the difference."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_core_is_served_by_the_kernels_that_it_runs(core: str, kernels: str) -
     assert (chosen.counts.core, chosen.remarks) == (kernels, ())
 
 
-def test_another_bundle_of_the_scene_is_taken_and_that_is_said() -> None:
+def test_another_bundle_of_the_scene_is_used_and_named() -> None:
     near, far = counted(sha256="b" * 64, size=1100), counted(sha256="c" * 64, size=9000)
     chosen = choose_counts(MINE, "cortex-a55", [far, near])
     assert chosen.counts is near
@@ -92,7 +92,7 @@ def test_shipped_counts_are_read_from_their_folder(tmp_path: Path) -> None:
     assert shipped_counts(tmp_path / "none") == ()
 
 
-def test_a_bundle_says_its_scene_and_its_hash(small: Small) -> None:
+def test_a_bundle_gives_its_scene_and_its_hash(small: Small) -> None:
     found = identify(small.bundle)
     assert found.scene == "small"
     assert found.size_bytes == small.bundle.stat().st_size

@@ -1,4 +1,4 @@
-"""The cycle model by given coefficients, and unusable calibration files."""
+"""The cycle model computes with given coefficients, and unusable calibration files are refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_features_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"cycles_per": {"fma": -1.0}}, "cores.cortex-a55.cycles_per: Value error, unknown features"),
         ({"cycles_per": {}}, "cores.cortex-a55.cycles_per"),
@@ -46,8 +46,8 @@ def test_features_by_hand() -> None:
         ({"core": None}, "cores.cortex-a55.core: Input should be a valid string"),
     ],
 )
-def test_an_unusable_calibration_names_file_field_and_mend(
-    tmp_path: Path, change: dict[str, object], said: str
+def test_an_unusable_calibration_is_refused_with_file_field_and_fix(
+    tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     content = CALIBRATION.model_dump(mode="json")
     content["cores"]["cortex-a55"] |= change
@@ -58,10 +58,10 @@ def test_an_unusable_calibration_names_file_field_and_mend(
     ) as caught:
         read_calibration(path)
     assert str(path) in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_an_absent_calibration_says_so(tmp_path: Path) -> None:
+def test_an_absent_calibration_is_named(tmp_path: Path) -> None:
     with pytest.raises(CalibrationError, match=r"calibration.json: No such file or directory; write it again"):
         read_calibration(tmp_path / "calibration.json")
 

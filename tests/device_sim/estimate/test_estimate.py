@@ -1,4 +1,4 @@
-"""Estimates from counts: figures that can be computed in the head, and properties of all estimates."""
+"""Estimates from counts equal figures that can be computed in the head, and keep their properties."""
 
 from __future__ import annotations
 

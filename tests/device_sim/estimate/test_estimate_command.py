@@ -1,4 +1,4 @@
-"""`device-sim estimate`: its output, its files and its errors."""
+"""`device-sim estimate` prints its output, writes its files and names its errors."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_square_brackets_in_a_file_name_are_kept(small: Small, counted: Path, tm
     assert f"written: {tmp_path / '[bold].json'}" in done.output.splitlines()
 
 
-def test_the_json_holds_the_figures_and_their_evidence(small: Small, counted: Path, tmp_path: Path) -> None:
+def test_the_json_contains_the_figures_and_their_evidence(small: Small, counted: Path, tmp_path: Path) -> None:
     out = tmp_path / "estimate.json"
     assert estimate(small.bundle, "--device", "snapdragon-865", "--counts", counted, "--json", out).exit_code == 0
     table = json.loads(out.read_text(encoding="utf-8"))
@@ -153,7 +153,7 @@ def test_wrong_arguments_are_one_clear_line(arguments: tuple[str, ...], message:
     assert len(done.output.strip().splitlines()) == 1
 
 
-def test_a_scene_that_was_never_counted_says_how_to_count(small: Small) -> None:
+def test_a_scene_that_was_never_counted_is_refused_with_the_command_that_counts(small: Small) -> None:
     done = estimate(small.bundle, "--device", "pi-5")
     assert done.exit_code == 2
     assert "scene small: there are counts of" in done.output or "there are no counts" in done.output
@@ -210,7 +210,7 @@ def test_counting_first_and_counts_exclude_each_other(small: Small, counted: Pat
     assert "give --count or --counts FILE, not both" in done.output
 
 
-def test_a_folder_that_is_not_there_is_said_before_the_work(small: Small, tmp_path: Path) -> None:
+def test_an_absent_folder_is_refused_before_the_work(small: Small, tmp_path: Path) -> None:
     done = estimate(small.bundle, "--device", "pi-5", "--json", str(tmp_path / "none" / "out.json"))
     assert done.exit_code == 2
     assert "no folder" in done.output

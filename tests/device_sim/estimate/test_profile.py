@@ -1,4 +1,4 @@
-"""The shipped profiles, and the messages for wrong ones."""
+"""The shipped profiles are readable, and a wrong profile is refused with its reason."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_core_has_a_cycle_model_and_a_range_for_scalar_code(core: Core) ->
 
 
 @pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.toml")), ids=lambda file: file.stem)
-def test_a_figure_that_was_not_found_says_so(file: Path) -> None:
+def test_a_figure_that_was_not_found_is_marked(file: Path) -> None:
     """A range without a word on why it is one would pass for knowledge."""
     read = read_profile(file)
     for core in (read.main, read.little):
@@ -129,7 +129,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ('name = "pi-5"', 'name = "Pi 5"', "name: string should match pattern"),
     ],
 )
-def test_a_wrong_file_names_file_field_and_mend(old: str, new: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_file_is_refused_with_file_field_and_fix(old: str, new: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "pi-5.toml"
     text = (SHIPPED / "pi-5.toml").read_text(encoding="utf-8")
     assert old in text

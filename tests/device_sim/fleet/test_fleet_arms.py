@@ -1,4 +1,4 @@
-"""The orders of the arms, the routing of events, and figures from decisions: without engines."""
+"""The arms are ordered, events are routed and figures are made from decisions, without engines."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def router(count: int = 1, *, uploads: bool = False) -> EventRouter:
 # ---- orders ----
 
 
-def test_each_arm_orders_what_may_stand() -> None:
+def test_each_arm_orders_the_eligible_offers() -> None:
     now = moment([0.1, 0.4, 0.3, 0.4], free=[1, 2, 3], base_order=[2, 0, 3, 1])
     assert cloud_order(now) == [2, 3, 1]
     assert oracle_order(now) == [1, 3, 2]  # equal values: the lower number
@@ -164,7 +164,7 @@ def test_users_are_resampled_whole() -> None:
         ("panel_days", 2, "--panel-days is 2: give a number from 3 to 60"),
     ],
 )
-def test_bad_numbers_name_the_mend(name: str, value: int, message: str) -> None:
+def test_bad_numbers_are_refused_with_the_fix(name: str, value: int, message: str) -> None:
     good = {"devices": 1, "days": 1, "seed": 1, "panel_users": 20, "panel_days": 3}
     with pytest.raises(FleetSettingsError) as refused:
         checked_settings(**(good | {name: value}))

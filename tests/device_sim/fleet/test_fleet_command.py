@@ -1,4 +1,4 @@
-"""The fleet's result as a file and as tables, and the command."""
+"""The fleet's command writes its result as a file and prints it as tables."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def unwrapped(output: str) -> str:
     return " ".join(output.replace("│", " ").split())
 
 
-def test_the_tables_say_what_the_result_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_tables_show_the_figures_of_the_result(capsys: pytest.CaptureFixture[str]) -> None:
     for table in tables_of(hand_made()):
         print_table(results(), table)
     text = unwrapped(capsys.readouterr().out)

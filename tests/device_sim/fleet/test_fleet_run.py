@@ -1,4 +1,4 @@
-"""A tiny whole fleet: real engines, a trained cloud, every arm."""
+"""A tiny fleet runs whole: real engines, a trained cloud, every arm."""
 
 from __future__ import annotations
 

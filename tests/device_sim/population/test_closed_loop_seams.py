@@ -1,4 +1,4 @@
-"""The population's interface for the closed loop: other rankers, single users; and the unchanged default."""
+"""The population accepts other rankers and single users, and its default is unchanged."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_an_empty_page_shows_nothing() -> None:
     assert world.people.seen_session.sum() == 0
 
 
-def test_the_default_page_holds_eligible_offers_only() -> None:
+def test_the_default_page_has_eligible_offers_only() -> None:
     world = new_world(SMALL)
     who, time_ms = np.arange(60), np.full(60, 3_600_000)
     page = random_order(world, who, time_ms, np.zeros(60, np.int64))

@@ -1,4 +1,4 @@
-"""The simulated population: its tables fit the scene, its truth fits its outcomes, and a seed determines it."""
+"""The simulated population's tables fit the scene, its truth fits its outcomes, and a seed determines it."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_times_increase_strictly_within_a_user(larger: Population) -> None:
     assert (gap > 0).all()
 
 
-def test_a_decision_stands_between_what_was_done_and_what_was_seen(small: Population) -> None:
+def test_a_decision_is_between_the_events_before_it_and_its_impressions(small: Population) -> None:
     decisions = small.decisions.select("decision", "user", "time", "shown").explode("shown").rename({"shown": "item"})
     impressions = small.events.filter(pl.col("kind") == "impression").sort("time")
     found = impressions.join_asof(
@@ -232,7 +232,7 @@ def test_click_rate_is_plausible(larger: Population) -> None:
     assert 0.02 < rate < 0.10
 
 
-def test_intent_holds_for_seconds_and_drifts_within_minutes(larger: Population) -> None:
+def test_intent_lasts_for_seconds_and_drifts_within_minutes(larger: Population) -> None:
     pairs = browsing_pairs(larger)
     near = pairs.filter(pl.col("apart_s") < 20)["same"]
     far = pairs.filter(pl.col("apart_s") > 240)["same"]
@@ -283,7 +283,7 @@ def test_nobody_comes() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(users=st.integers(1, 6), days=st.integers(1, 3), seed=st.integers(0, 2**40))
-def test_any_population_holds_its_promises(users: int, days: int, seed: int) -> None:
+def test_any_population_has_the_promised_properties(users: int, days: int, seed: int) -> None:
     population = simulate(PopulationConfig(users=users, days=days, seed=seed))
     gap = population.events.select(pl.col("time").diff().dt.total_milliseconds().over("user"))["time"].drop_nulls()
     assert (gap > 0).all()

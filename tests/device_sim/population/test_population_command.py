@@ -1,4 +1,4 @@
-"""`device-sim population`: its files and its errors; and the page that explains its constants."""
+"""`device-sim population` writes its files and names its errors, and its page explains its constants."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def unwrapped(output: str) -> str:
         ("seed", -1, "seed is -1: give an integer from 0"),
     ],
 )
-def test_bad_numbers_name_the_mend(field: str, value: int, message: str, tmp_path: Path) -> None:
+def test_bad_numbers_are_refused_with_the_fix(field: str, value: int, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         PopulationConfig(**{field: value})  # type: ignore[arg-type]
     result = CliRunner().invoke(app, ["population", "--out", str(tmp_path), f"--{field}", str(value)])

@@ -1,4 +1,4 @@
-"""`device-sim report` from the command line: without files, with files, with wrong files."""
+"""`device-sim report` runs without files, with files, and refuses wrong files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_it_works_without_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "What this page does not say" in drawn
 
 
-def test_it_draws_what_the_files_hold(tmp_path: Path) -> None:
+def test_the_page_shows_the_figures_of_the_files(tmp_path: Path) -> None:
     _counted().write_json(tmp_path / "counts.json")
     bench_of().write_json(tmp_path / "bench.json")
     (tmp_path / "fleet.json").write_text(fleet_of().model_dump_json())

@@ -1,4 +1,4 @@
-"""The report page: its pictures, its placeholders, and no external resources."""
+"""The report page has its pictures and placeholders, and loads no external resources."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_every_picture_has_its_sentence(full: str) -> None:
     assert all(caption.strip().endswith(".") for caption in page.captions)
 
 
-def test_the_headline_is_an_interval_and_says_that_it_is_estimated(full: str) -> None:
+def test_the_headline_is_an_interval_and_is_marked_as_estimated(full: str) -> None:
     [headline] = re.findall(r"<h1>(.*?)</h1>", full)
     assert headline == (
         "Estimated: a decision takes 2 to 4 ms on Entry phone (cortex-a55) "
@@ -90,7 +90,7 @@ def test_it_loads_nothing_and_closes_what_it_opens(inputs: Inputs) -> None:
         ("bench", "device-sim bench scene.edge --json bench.json"),
     ],
 )
-def test_what_is_missing_says_how_to_make_it(full: str, without: str, words: str) -> None:
+def test_a_missing_input_is_displayed_with_the_command_that_makes_it(full: str, without: str, words: str) -> None:
     assert words not in full
     everything = {field.name: getattr(all_inputs(), field.name) for field in fields(Inputs)}
     del everything[without]

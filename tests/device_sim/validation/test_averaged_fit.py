@@ -1,4 +1,4 @@
-"""The mean of many small fits: by hand where all agree, never negative, and only simulated cache levels."""
+"""The mean of many small fits is exact where all agree, never negative, and of simulated cache levels only."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def test_no_coefficient_is_negative_and_units_do_not_matter(seed: int, points: i
     assert fit_averaged(columns, target * scale) == pytest.approx(fitted * scale, rel=1e-6, abs=1e-9)
 
 
-def test_nothing_to_fit_says_so() -> None:
+def test_fitting_without_rows_is_refused() -> None:
     with pytest.raises(FitError, match="nothing to fit"):
         fit_averaged(np.zeros((0, 6)), np.zeros(0))

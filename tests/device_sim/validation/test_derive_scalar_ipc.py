@@ -1,4 +1,4 @@
-"""The ranges of instructions per cycle from board results."""
+"""The ranges of instructions per cycle are derived from board results."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_board_counts_once_whatever_its_clusters() -> None:
         row(None, file="bad", comp=1),
     ],
 )
-def test_rows_without_a_steady_clock_or_of_other_cores_say_nothing(unusable: BoardRow) -> None:
+def test_rows_without_a_steady_clock_or_of_other_cores_are_left_out(unusable: BoardRow) -> None:
     assert derived(row("Cortex-A76"), unusable).of("cortex-a76").boards == ("one",)
 
 
@@ -106,7 +106,7 @@ def test_every_core_of_the_cycle_model_has_a_range() -> None:
 
 def test_the_shipped_ranges_are_what_the_board_results_give() -> None:
     if not ROWS.exists():
-        pytest.skip(f"needs the study's board results, {ROWS.name}, beside the checkout")
+        pytest.skip(f"the study's board results are not at {ROWS}; put them there")
     widenings = interpreter.INTERPRETER_IN_ORDER, interpreter.INTERPRETER_OUT_OF_ORDER
     made = derive(read_rows(ROWS), interpreter.lzma_instructions(), *widenings)
     shipped = read_scalar_ipc()
@@ -139,7 +139,7 @@ def test_the_study_found_figures_within_or_near_the_ranges() -> None:
         ("{}", "the file: Input should be a valid array"),
     ],
 )
-def test_wrong_rows_name_file_field_and_mend(text: str, message: str, tmp_path: Path) -> None:
+def test_wrong_rows_are_refused_with_file_field_and_fix(text: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "rows.json"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(RowsError) as caught:
@@ -163,7 +163,7 @@ def test_the_command_prints_the_ranges_and_refuses_in_one_line(tmp_path: Path) -
     assert "RowsError" in refused.output
 
 
-def test_wrong_ranges_name_the_file_and_the_mend(tmp_path: Path) -> None:
+def test_wrong_ranges_are_refused_with_the_file_and_the_fix(tmp_path: Path) -> None:
     file = tmp_path / "scalar.json"
     file.write_text("{}", encoding="utf-8")
     with pytest.raises(ScalarIpcError, match=r"scalar\.json: lzma: Field required; write it again with"):

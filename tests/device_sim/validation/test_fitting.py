@@ -1,4 +1,4 @@
-"""Fits on relative error: known coefficients come back, none is negative, no nearby coefficients are better."""
+"""Fits on relative error find known coefficients, never negative ones, and no nearby coefficients are better."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_no_other_constant_is_better(seed: int, points: int) -> None:
     assert all(_loss(column[:, None], target, [other]) >= best - 1e-9 for other in target / column)
 
 
-def test_nothing_to_fit_says_so() -> None:
+def test_fitting_without_rows_is_refused() -> None:
     with pytest.raises(FitError, match="nothing to fit: 0 rows for 0 times; give runs"):
         fit_nonnegative(np.zeros((0, 3)), np.zeros(0))
     with pytest.raises(FitError, match="nothing to fit: 1 rows for 2 times"):

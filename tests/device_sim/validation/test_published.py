@@ -1,4 +1,4 @@
-"""Published tables: the usable entries, the exclusions with their reasons, and the errors."""
+"""Published tables give their usable entries, and each exclusion and error has its reason."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_an_unusable_figure_is_left_out_with_its_reason(tmp_path: Path, figures:
     assert reason in exclusion.reason
 
 
-def test_a_device_stands_once_for_each_core(tmp_path: Path) -> None:
+def test_a_device_is_listed_once_for_each_core(tmp_path: Path) -> None:
     table = _read(tmp_path, [GOOD, GOOD | {"core": "a53"}, GOOD | {"clock_ghz": 1.5}])
     assert [(run.core, run.clock_ghz) for run in table.runs] == [("cortex-a72", 1.8), ("cortex-a53", 1.8)]
     assert table.exclusions[0].reason.startswith("device: a second run of RPi4 on cortex-a72")
@@ -181,7 +181,7 @@ _FIELDS = st.fixed_dictionaries(
 
 @settings(max_examples=150, deadline=None)
 @given(entries=st.lists(_JSON | _FIELDS, max_size=4) | _JSON)
-def test_whatever_the_file_holds_every_entry_is_either_read_or_left_out(
+def test_every_entry_of_any_file_is_either_read_or_left_out(
     tmp_path_factory: pytest.TempPathFactory, entries: object
 ) -> None:
     path = tmp_path_factory.mktemp("any") / "table.json"

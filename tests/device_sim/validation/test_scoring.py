@@ -1,4 +1,4 @@
-"""Fitted and scored points: never the same model, never the same device."""
+"""A scored point is never of a model or a device that was fitted."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_halvings_depend_on_the_seed_alone() -> None:
     assert len({first for first, _ in halvings(MODELS, 20)}) > 10
 
 
-def test_a_held_out_model_is_not_in_its_fit() -> None:
+def test_a_left_out_model_is_not_in_its_fit() -> None:
     spy = _Spy()
     predicted = held_out(spy.form, _device("one"), halvings(MODELS, 7))
     numbers = [float(MODELS.index(model) + 1) for model in predicted.models]
@@ -83,7 +83,7 @@ def test_an_unseen_device_is_fitted_on_the_others_of_its_core_alone() -> None:
     assert predicted.models == MODELS[:5]
 
 
-def test_where_neither_is_seen_both_are_held_out() -> None:
+def test_where_neither_is_seen_both_are_left_out() -> None:
     spy = _Spy()
     devices = [_device("one"), _device("two", models=MODELS[:8])]
     predicted = neither_seen(spy.form, devices[0], devices, halvings(MODELS, 4))

@@ -1,4 +1,4 @@
-"""`device-sim validate` from the command line, on made-up runs."""
+"""`device-sim validate` fits, scores and writes from the command line, on made-up runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _error(result: Result) -> str:
     return result.stderr
 
 
-def test_the_json_holds_errors_of_each_core_and_device(made: References, tmp_path: Path) -> None:
+def test_the_json_contains_the_errors_of_each_core_and_device(made: References, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     result = _run(tmp_path, "--published", tmp_path / "main.json", "--json", out)
     assert result.exit_code == 0, result.output
@@ -97,7 +97,7 @@ def test_further_tables_are_scored_with_the_shipped_calibration_where_the_main_o
     assert found["tables"][0]["devices"]["one"]["points"] == len(MODELS)
 
 
-def test_without_any_table_it_says_what_to_give(
+def test_without_any_table_the_message_names_the_option(
     made: References, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(validate_command, "DEFAULT_PUBLISHED", tmp_path / "absent.json")
@@ -126,7 +126,7 @@ def test_strict_fails_on_a_missed_target_alone(made: References, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("not json", "main.json: the file: JSON: "),
         ("[]", "an empty list"),
@@ -134,15 +134,15 @@ def test_strict_fails_on_a_missed_target_alone(made: References, tmp_path: Path)
         ("[null, null]", "no device can be scored: "),
     ],
 )
-def test_a_bad_table_is_one_line(made: References, tmp_path: Path, content: str, said: str) -> None:
+def test_a_bad_table_is_one_line(made: References, tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "main.json").write_text(content)
     error = _error(_run(tmp_path, "--published", tmp_path / "main.json"))
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "said"),
+    ("file", "content", "message"),
     [
         ("ncnn.x86_64.json", None, "ncnn.x86_64.json: No such file or directory; give a file"),
         ("ncnn.x86_64.json", "{}", "ncnn.x86_64.json: processor: Field required; give a file"),
@@ -150,12 +150,12 @@ def test_a_bad_table_is_one_line(made: References, tmp_path: Path, content: str,
     ],
 )
 def test_bad_references_are_one_line(
-    made: References, tmp_path: Path, file: str, content: str | None, said: str
+    made: References, tmp_path: Path, file: str, content: str | None, message: str
 ) -> None:
     path = tmp_path / "counts" / file
     path.unlink() if content is None else path.write_text(content)
     error = _error(_run(tmp_path, "--published", tmp_path / "main.json"))
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 
@@ -164,7 +164,7 @@ def test_an_empty_counts_folder_is_one_line(tmp_path: Path) -> None:
     assert "counts: no ncnn.cortex-*.json; give --counts a folder" in _error(_run(tmp_path))
 
 
-def test_a_wrong_output_is_said_before_the_work(made: References, tmp_path: Path) -> None:
+def test_a_wrong_output_is_refused_before_the_work(made: References, tmp_path: Path) -> None:
     result = _run(tmp_path, "--published", tmp_path / "main.json", "--json", tmp_path / "absent" / "out.json")
     assert result.exit_code == 2
     assert "not a file in a folder that is there" in " ".join(result.stderr.replace("│", " ").split())

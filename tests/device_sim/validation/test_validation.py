@@ -1,4 +1,4 @@
-"""A whole validation on made-up runs whose coefficients are known."""
+"""A whole validation on made-up runs finds their known coefficients."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_known_coefficients_come_back_and_predict_exactly(outcome: Outcome) -> N
         assert scores.points == len(MODELS) * FEW * len(scores.devices)
 
 
-def test_all_targets_hold_for_exact_runs(outcome: Outcome) -> None:
+def test_all_targets_are_met_for_exact_runs(outcome: Outcome) -> None:
     assert [verdict.holds for verdict in outcome.validation.targets] == [True] * 12
     assert outcome.validation.targets[-1].measured.startswith("6: a53, a55")
 
@@ -141,7 +141,7 @@ def test_a_device_with_few_models_is_not_fitted(made: References, tmp_path: Path
     assert found.exclusions[0].reason == "7 float models with counts and an x86 time; at least 8 are needed"
 
 
-def test_a_table_without_a_usable_run_says_why(made: References, tmp_path: Path) -> None:
+def test_a_table_without_a_usable_run_is_refused_with_the_reasons(made: References, tmp_path: Path) -> None:
     table = _table(tmp_path, [entry(made, "one", "cortex-a76", threads=4)])
     with pytest.raises(NothingToScoreError, match=r"table.json: no device can be scored: threads: 4, .*; fix"):
         validate(table, made, halving_count=FEW)
@@ -218,6 +218,6 @@ def test_whose_coefficients_a_core_gets(outcome: Outcome, core: str, lender: str
     assert (model.core, is_transferred) == (lender, transferred)
 
 
-def test_an_unknown_core_says_what_to_give(outcome: Outcome) -> None:
+def test_an_unknown_core_is_refused_with_the_known_ones(outcome: Outcome) -> None:
     with pytest.raises(UnknownCoreError, match="core 'zen4': unknown or mixed; give one core of COUNTS_CORE"):
         outcome.calibration.for_core("zen4")

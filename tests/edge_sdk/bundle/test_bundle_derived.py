@@ -17,7 +17,7 @@ from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import BundleInvalidError, SelfTestError, UnknownKindError
 from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.vocabulary import kind_id
-from tests.edge_sdk.bundle.test_bundle_fields import Change, changed, put
+from tests.support.bundle_changes import Change, changed, put
 from tests.support.bundle_refusals import Refuser
 from tests.support.bundle_refusals import payload as payload
 from tests.support.bundle_refusals import refuser as refuser

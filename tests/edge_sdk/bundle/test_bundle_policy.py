@@ -1,4 +1,4 @@
-"""A packed policy, machines, channels and texts are read as written; and so is a bundle of edge-sdk 0.1."""
+"""A packed policy, machines, channels and texts are read as written, and so is a bundle of edge-sdk 0.1."""
 
 from __future__ import annotations
 
@@ -23,16 +23,13 @@ from edge_sdk.policy.frequency_caps import FrequencyCap
 from edge_sdk.policy.rules import NO_LIMIT, Budget, Channel, Exploration, Explore
 from edge_sdk.reasons import Reason
 from edge_sdk.vocabulary import kind_id
-from tests.edge_sdk.bundle.test_bundle_fields import changed
-from tests.support.paths import GOLDEN
+from tests.support.bundle_changes import changed
+from tests.support.former_bundles import FORMER, FORMER_KEY
 from tests.support.policy_refusals import bundle as bundle
 from tests.support.policy_refusals import names, payload_of
 from tests.support.policy_refusals import payload as payload
 from tests.support.policy_refusals import scene as scene
 from tests.support.scene import Small
-
-FORMER = GOLDEN / "bundle_of_0_1.edge"
-FORMER_KEY = bytes.fromhex("83af7e33a833c3737c6a8cba0d5967384c562a752288e68619a7f527d4c46f6d")
 
 
 def test_rules_that_suppress_offers(bundle: Bundle) -> None:

@@ -13,7 +13,7 @@ from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import BundleInvalidError
 from edge_sdk.vocabulary import category_id, item_id
-from tests.edge_sdk.bundle.test_bundle_fields import changed
+from tests.support.bundle_changes import changed
 from tests.support.policy_refusals import bundle as bundle
 from tests.support.policy_refusals import names, payload_of
 from tests.support.policy_refusals import payload as payload

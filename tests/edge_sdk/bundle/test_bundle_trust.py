@@ -1,4 +1,4 @@
-"""The signatures of a bundle.
+"""A bundle opens only with a trusted signature, or unsigned on demand.
 
 A bundle opens if one trusted key signed exactly this payload, or unsigned on demand. A signature that is altered,
 forged, by an unknown key or by a key of another length is refused, and the state folder is unchanged.
@@ -12,9 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cloud_export.export.container_writer import development_key, public_bytes, sign_container
-from edge_sdk.bundle.container import key_id
+from edge_sdk.bundle.container import key_id, open_container
 from edge_sdk.errors import BundleDamagedError, BundleUntrustedError
-from tests.support.bundle_refusals import KEY, Refuser
+from tests.support.bundle_refusals import KEY, Refuser, written
 from tests.support.bundle_refusals import payload as payload
 from tests.support.bundle_refusals import refuser as refuser
 from tests.support.bundle_refusals import whole as whole
@@ -68,8 +68,14 @@ def test_an_altered_payload_with_its_sum_made_right_is_still_refused(
     altered = payload[:-1] + bytes([payload[-1] ^ 1])
     forged = whole.replace(payload, altered)
     forged = forged.replace(hashlib.sha256(payload).digest(), hashlib.sha256(altered).digest())
-    assert len(forged) == len(whole)
-    refuser.refuse(forged, BundleDamagedError, "signature: ", "did not sign this payload")
+    path = written(refuser.folder / "forged.edge", forged)
+    with pytest.raises(BundleDamagedError) as caught:
+        open_container(path, trusted_keys=[public_bytes(KEY)], allow_unsigned=False)
+    assert str(caught.value) == (
+        f"{path}: signature: c77d52d2ac14f4fe did not sign this payload; "
+        "fetch the file again, or rebuild it with `cloud-export run`"
+    )
+    refuser.refuse(forged, BundleDamagedError, "signature: c77d52d2ac14f4fe did not sign this payload")
 
 
 def test_a_signature_that_names_a_trusted_key_must_be_by_it(refuser: Refuser, payload: bytes) -> None:

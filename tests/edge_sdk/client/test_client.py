@@ -1,4 +1,4 @@
-"""A client's states, answers and errors, from its creation to its closing."""
+"""A client goes through its states, answers and errors, from its creation to its closing."""
 
 from __future__ import annotations
 

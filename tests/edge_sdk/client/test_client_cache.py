@@ -1,4 +1,4 @@
-"""The cache: an equal request within `cache_s` gets the same decision while it is valid."""
+"""The cache answers an equal request within `cache_s` with the same decision while it is valid."""
 
 from __future__ import annotations
 

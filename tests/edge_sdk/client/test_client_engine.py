@@ -1,4 +1,4 @@
-"""A client with a real engine."""
+"""A client works with a real engine."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_unusable_treatments_raise_in_no_state(small: Small, tmp_path: Path) -> 
         client.shown(answers[0])
 
 
-def test_diagnostics_hold_nothing_of_the_user(small: Small, tmp_path: Path) -> None:
+def test_diagnostics_contain_nothing_of_the_user(small: Small, tmp_path: Path) -> None:
     clock = SettableClock()
     with Client(lambda: small.open(tmp_path, clock), clock=clock, cache_s=1.0) as client:
         assert client.wait(PATIENCE_S)

@@ -1,4 +1,4 @@
-"""Hooks: their order, their arguments, and that a failing hook changes no answer."""
+"""Hooks are called in order and with their arguments, and a failing hook changes no answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events recorded before the engine is open: all are written, in order, with their own times."""
+"""Events recorded before the engine is open are all written, in order, with their own times."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ def test_what_is_erased_while_it_is_written_does_not_come_back() -> None:
     assert [event.item for event in engine.events] == ["fund_b"]
 
 
-def test_a_closed_client_does_not_pretend_to_erase() -> None:
+def test_a_closed_client_refuses_to_erase() -> None:
     client = Client(FakeEngine)
     client.close()
 
@@ -311,7 +311,7 @@ def test_a_closed_client_does_not_pretend_to_erase() -> None:
 # ---- threads, and every order ----
 
 
-def test_nothing_is_lost_and_each_threads_order_holds_while_it_opens() -> None:
+def test_nothing_is_lost_and_each_threads_order_is_kept_while_it_opens() -> None:
     engine = FakeEngine()
     opener = GatedOpener(engine)
     client = Client(opener)

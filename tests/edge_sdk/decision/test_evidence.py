@@ -48,6 +48,14 @@ def test_an_erase_overwrites_the_evidence_of_decisions_that_the_app_keeps(
     assert not engine.is_still_valid(decision)
 
 
+def test_an_erase_of_nothing_ends_no_explanation(engine: Engine, base: BaseDecision) -> None:
+    engine.record("click", item="fund_a")
+    decision = engine.rank(base, context=HOME)
+    before = engine.explain(decision)
+    assert (engine.erase(items=[]), engine.erase(kinds=[])) == (0, 0)
+    assert engine.explain(decision) == before
+
+
 def test_another_engine_explains_no_decision_of_this_one(engine: Engine, base: BaseDecision) -> None:
     decision = engine.rank(base, context=HOME)
     internals(engine).maker.forget()

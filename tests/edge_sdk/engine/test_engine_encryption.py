@@ -1,4 +1,4 @@
-"""With a storage key no file of the folder ever holds a plain byte of an event, and no nonce comes twice.
+"""With a storage key no file of the folder ever contains a plain byte of an event, and no nonce comes twice.
 
 The wrong key, one too many or none where one is needed is refused, names the fix and leaves the folder untouched.
 """
@@ -49,7 +49,7 @@ def assert_nothing_plain(engine: Engine, folder: Path) -> None:
         assert not any(piece in content for piece in pieces), name
 
 
-def test_no_file_ever_holds_a_plain_byte(derived: Small, tmp_path: Path) -> None:
+def test_no_file_ever_contains_a_plain_byte(derived: Small, tmp_path: Path) -> None:
     clock = SettableClock(SECRET_MS)
     engine = derived.open(tmp_path, clock, log_bytes=4096, storage_key=KEY_16)
     record_secrets(engine, "view")
@@ -63,9 +63,9 @@ def test_no_file_ever_holds_a_plain_byte(derived: Small, tmp_path: Path) -> None
     internals(engine).state.write_snapshot()
     assert_nothing_plain(engine, tmp_path)
     engine.feedback(engine.rank(BASE, context=HOME), "fund_c", "click")
-    engine.resize(9000)
+    engine.storage.resize(9000)
     assert_nothing_plain(engine, tmp_path)
-    engine.rotate_storage_key(KEY_32)
+    engine.storage.rotate_key(KEY_32)
     assert_nothing_plain(engine, tmp_path)
     engine.erase(kinds=["convert"])
     assert_nothing_plain(engine, tmp_path)
@@ -80,7 +80,7 @@ def test_no_file_ever_holds_a_plain_byte(derived: Small, tmp_path: Path) -> None
 # ---- keys ----
 
 
-def test_a_key_that_does_not_fit_is_refused_and_nothing_is_touched(
+def test_a_key_that_does_not_fit_is_refused_and_nothing_changes(
     small: Small, clock: SettableClock, tmp_path: Path
 ) -> None:
     for name, key in (("plain", None), ("sealed", KEY_32)):
@@ -113,7 +113,7 @@ def test_what_is_no_key_is_refused(small: Small, clock: SettableClock, tmp_path:
         engine.record("click", item="fund_a")
         before = files(tmp_path / "s")
         with pytest.raises(WrongKeyError, match="is no AES key"):
-            engine.rotate_storage_key(key)
+            engine.storage.rotate_key(key)
         assert files(tmp_path / "s") == before
         assert not engine.status().encrypted
 
@@ -128,7 +128,7 @@ def test_after_a_rotation_the_new_key_alone_opens_all_there_was(
         engine.record(("impression", "view")[number % 2], item=OFFERS[number % 6], value=float(number))
     for key in (KEY_16, KEY_24, KEY_32, None, KEY_32, KEY_16, None):
         before, scores = contents(engine), engine.rank(BASE, context=HOME).scores.tobytes()
-        engine.rotate_storage_key(key)
+        engine.storage.rotate_key(key)
         assert contents(engine) == before
         engine.close()
         with pytest.raises(WrongKeyError):
@@ -148,7 +148,7 @@ def test_a_smallest_log_can_be_encrypted_and_decrypted(small: Small, clock: Sett
         for _ in range(70):
             engine.record("click", item="fund_a")
         before = contents(engine)
-        engine.rotate_storage_key(None)
+        engine.storage.rotate_key(None)
         assert contents(engine) == before
         assert (engine.status().log_bytes, engine.status().capacity) == (4096, 126)  # never below the smallest size
 
@@ -194,9 +194,9 @@ def test_no_nonce_comes_twice(
             internals(engine).state.write_snapshot()
         elif act == 3:
             key = KEY_32 if key == KEY_16 else KEY_16
-            engine.rotate_storage_key(key)
+            engine.storage.rotate_key(key)
         elif act == 5:
-            engine.resize(4096 if lap % 16 == 5 else 5000)
+            engine.storage.resize(4096 if lap % 16 == 5 else 5000)
         elif act == 6 and lap > 20:
             engine.erase()
         elif act == 7:

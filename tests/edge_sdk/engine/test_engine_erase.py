@@ -1,6 +1,6 @@
-"""The engine forgets on demand.
+"""An erase removes every event from the engine and from its folder.
 
-After `erase` no byte of what was recorded is left in the state folder, and everything that follows is as if nothing had
+After `erase` no byte of a recorded event is left in the state folder, and everything that follows is as if nothing had
 ever been recorded.
 """
 

@@ -1,4 +1,4 @@
-"""Erasing some events is as if they alone had never been recorded; what the ring has dropped is forgotten widely."""
+"""Erasing some events is as if they had never been recorded; where the ring dropped them, counts are erased widely."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_what_was_erased_might_never_have_been_recorded(
         engine.close()
         engine = subject.open(folder, clock, storage_key=storage_key)
         found += [state(engine)]
-        engine.resize(9000)
+        engine.storage.resize(9000)
         found += [state(engine), explained(engine)]
         engine.close()
         seen.append(found)
@@ -140,7 +140,7 @@ IDS = [item_id(offer) for offer in OFFERS]
 
 
 @pytest.mark.parametrize(
-    ("erase", "held", "counted"),
+    ("erase", "suppressed", "counted"),
     [
         ({"items": ["fund_a"]}, {"fund_b": Reason.CAPPED}, {"fund_b": 2.0, "category": 0.0}),
         ({"items": ["fund_c"]}, HELD, {"fund_a": 2.0, "fund_b": 2.0, "category": 0.0}),
@@ -157,17 +157,17 @@ IDS = [item_id(offer) for offer in OFFERS]
         ({"before": 0}, FREE, {"category": 0.0}),  # any dropped event may have been older than that
     ],
 )  # fmt: skip
-def test_untouched_counts_stay_and_touched_ones_start_anew(
+def test_counts_without_erased_events_stay_and_the_others_start_anew(
     small: Small, clock: SettableClock, wrapped: Engine, tmp_path: Path,
-    erase: dict[str, object], held: dict[str, Reason], counted: dict[str, float],
+    erase: dict[str, object], suppressed: dict[str, Reason], counted: dict[str, float],
 ) -> None:  # fmt: skip
     assert counters(wrapped) == {"fund_a": 2.0, "fund_b": 2.0, "category": 4.0}
     wrapped.erase(**erase)  # type: ignore[arg-type]
-    assert dropped(wrapped.rank(BASE, context=HOME)) == held
+    assert dropped(wrapped.rank(BASE, context=HOME)) == suppressed
     assert counters(wrapped) == counted
     wrapped.close()
     with small.open(tmp_path / "state", clock) as engine:
-        assert dropped(engine.rank(BASE, context=HOME)) == held
+        assert dropped(engine.rank(BASE, context=HOME)) == suppressed
         assert counters(engine) == counted
         engine.record("impression", item="fund_a")
         assert counters(engine)["fund_a"] == counted.get("fund_a", 0.0) + 1.0

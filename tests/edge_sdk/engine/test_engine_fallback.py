@@ -1,7 +1,7 @@
-"""`rank` answers, whatever it is asked.
+"""`rank` answers every request, with the base order where nothing else can be computed.
 
 A base decision, context, weights or limit that cannot be used, and a model that fails or gives no number, all give the
-base order, with an error code and a sentence that says how to fix it; nothing is raised and the log stays as it was.
+base order, with an error code and a sentence that names the fix; nothing is raised and the log is unchanged.
 """
 
 from __future__ import annotations

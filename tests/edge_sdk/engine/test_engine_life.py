@@ -1,7 +1,7 @@
-"""An engine over its life: opened, asked by many threads at once, closed and opened again.
+"""An engine is opened, used by many threads at once, closed and opened again.
 
-The same state and clock give the same bits, also after a restart; decision ids go on; threads lose and repeat nothing;
-a closed engine says that it is closed; the status counts what happened.
+The same state and clock give the same bits, also after a restart; decision ids continue; threads lose and repeat nothing.
+A closed engine raises an error; the status counts what happened.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.engine_acts import ACTS, Act, do, dropped, fresh, names
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 
 
-def test_a_closed_engine_says_so(engine: Engine, base: BaseDecision) -> None:
+def test_a_closed_engine_raises_an_error_that_names_the_fix(engine: Engine, base: BaseDecision) -> None:
     decision = engine.rank(base, context=HOME)
     engine.close()
     engine.close()
@@ -32,10 +32,10 @@ def test_a_closed_engine_says_so(engine: Engine, base: BaseDecision) -> None:
         lambda: engine.feedback(decision, "fund_a", "click"),
         lambda: engine.explain(decision),
         engine.erase,
-        engine.sync,
+        engine.storage.sync,
         lambda: engine.record_many([1], [0], kind_names=["click"]),
-        lambda: engine.resize(8192),
-        lambda: engine.rotate_storage_key(bytes(16)),
+        lambda: engine.storage.resize(8192),
+        lambda: engine.storage.rotate_key(bytes(16)),
     ]
     for call in calls:
         with pytest.raises(RuntimeError, match="the engine is closed; open a new one"):

@@ -1,4 +1,4 @@
-"""Whatever is done to an engine, in whatever order: it decides as one that knows exactly the events that count.
+"""After any sequence of calls an engine decides as one that knows exactly the events that count.
 
 A state machine acts on a real engine and on a plain model side by side: recording, erasing, crashing, reopening,
 resizing, changing the key, and a clock that goes wrong. After each step the log's records are compared one by one, and
@@ -36,7 +36,7 @@ from edge_sdk.limits import TIME_MS_MAX
 from edge_sdk.policy.pipeline import Moment, SlateRequest
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id, kind_id
-from tests.contract.test_no_skew import made_from
+from tests.support.bound_inputs import made_from
 from tests.support.engine_model import KIND_NAMES, Model
 from tests.support.scene import DERIVED_SCENE, HOME, ITEMS, OFFERS, SettableClock, Small, packed
 
@@ -167,12 +167,12 @@ class Life(RuleBasedStateMachine):
 
     @rule(log_bytes=st.sampled_from(SIZES))
     def resize(self, log_bytes: int) -> None:
-        self.engine.resize(log_bytes)
+        self.engine.storage.resize(log_bytes)
         self.model.resize((log_bytes - 64) // (32 if self.key is None else 64))
 
     @rule(key=st.sampled_from(KEYS))
     def rotate(self, key: bytes | None) -> None:
-        self.engine.rotate_storage_key(key)
+        self.engine.storage.rotate_key(key)
         self.key = key
         self.model.resize(max(self.model.capacity, 126 if key is None else 63))
 
@@ -199,12 +199,12 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def all_is_as_it_should_be(self) -> None:
         if hasattr(self, "engine"):
-            self.the_log_holds_exactly_these_events()
+            self.the_log_has_exactly_these_events()
             self.memory_is_made_of_these_events()
             self.it_decides_by_these_events()
             self.it_explains_exactly_until_an_erase()
 
-    def the_log_holds_exactly_these_events(self) -> None:
+    def the_log_has_exactly_these_events(self) -> None:
         records = internals(self.engine).state.log.read()
         self.model.expire(set(records["seq"].tolist()), self.clock.now_ms)
         times_ms = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]

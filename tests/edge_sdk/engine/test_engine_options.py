@@ -1,4 +1,4 @@
-"""What `Engine.open`, `resize` and `rotate_storage_key` take and refuse, and what `status` says of it."""
+"""`Engine.open`, `storage.resize` and `storage.rotate_key` check their options, and `status` reports them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_size_out_of_range_is_refused(small: Small, clock: SettableClock, tmp_
         engine.record("view", item="fund_a")
         before = tape(engine)
         with pytest.raises(InvalidValueError, match="log_bytes="):
-            engine.resize(log_bytes)
+            engine.storage.resize(log_bytes)
         assert tape(engine) == before
         assert engine.status().capacity == 154
         assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["events.log", "memory.bin", "owner.lock"]
@@ -70,9 +70,9 @@ def test_the_status_tells_how_the_folder_is_kept(small: Small, tmp_path: Path) -
         status = engine.status()
         assert (status.log_bytes, status.capacity, status.encrypted) == (4992, 77, True)
         assert (status.durability, status.disk_failures, status.events) == ("power", 0, 1)
-        engine.resize(8192)
+        engine.storage.resize(8192)
         assert (engine.status().log_bytes, engine.status().capacity) == (8192, 127)
-        engine.rotate_storage_key(None)
+        engine.storage.rotate_key(None)
         status = engine.status()
         assert (status.log_bytes, status.capacity, status.encrypted) == (64 + 127 * 32, 127, False)
         status_before_close = engine.status()
@@ -93,8 +93,8 @@ def test_a_disk_that_refuses_is_counted_and_costs_no_event(
         assert engine.record("click", item="fund_a") == 2
         assert engine.status().disk_failures == 2
         with pytest.raises(StateUnusableError, match="the disk refused"):
-            engine.sync()
-    engine.sync()
+            engine.storage.sync()
+    engine.storage.sync()
     assert (engine.status().disk_failures, engine.status().events) == (3, 2)
     engine.close()
 
@@ -152,7 +152,7 @@ def test_a_log_that_would_outgrow_the_largest_is_not_encrypted(
     engine.record("click", item="fund_a")
     monkeypatch.setattr(log_file, "LOG_BYTES_MAX", 100_000)  # of 65,536 bytes in plain; encrypted twice that
     with pytest.raises(InvalidValueError, match="log_bytes=131008"):
-        engine.rotate_storage_key(bytes(16))
+        engine.storage.rotate_key(bytes(16))
     assert (engine.status().encrypted, engine.status().events, engine.record("view")) == (False, 1, 2)
     assert not (tmp_path / "state" / "events.new").exists()
 

@@ -1,7 +1,7 @@
-"""The bundle's rules take offers out, and say why.
+"""The bundle's rules suppress offers, and each suppression has its reason.
 
-Eligibility, dates, caps and cooldowns hold exactly as long as they are declared to, in the base order too, and the
-reasons of several rules add up.
+Eligibility, dates, caps and cooldowns are in force exactly as long as they are declared, in the base order too, and
+the reasons of several rules add up.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def test_eligibility_takes_a_category_out(engine: Engine, base: BaseDecision) ->
         (VALID_UNTIL_MS, Reason.EXPIRED),
     ],
 )
-def test_an_offer_stands_within_its_dates(
+def test_an_offer_is_eligible_within_its_dates(
     engine: Engine, base: BaseDecision, clock: SettableClock, now_ms: int, reason: Reason | None
 ) -> None:
     engine.rank(base, context=HOME)  # what is kept of this answer must not outlive the date
@@ -50,24 +50,26 @@ def test_a_cap_a_category_cap_and_a_cooldown(engine: Engine, base: BaseDecision,
     engine.record("dismiss", item="fund_b")
     for _ in range(3):
         engine.record("convert", item="coupon_a")
-    held = {
+    suppressed = {
         "fund_a": Reason.CAPPED,
         "fund_b": Reason.COOLING_DOWN,
         "coupon_a": Reason.CAPPED,
         "coupon_b": Reason.CAPPED,
     }
-    assert dropped(engine.rank(base, context=HOME)) == held
+    assert dropped(engine.rank(base, context=HOME)) == suppressed
     clock.now_ms += 1_800_000
-    del held["fund_b"]
-    assert dropped(engine.rank(base, context=HOME)) == held
+    del suppressed["fund_b"]
+    assert dropped(engine.rank(base, context=HOME)) == suppressed
     clock.now_ms = NOW_MS + 3_600_000
-    del held["fund_a"]
-    assert dropped(engine.rank(base, context=HOME)) == held
+    del suppressed["fund_a"]
+    assert dropped(engine.rank(base, context=HOME)) == suppressed
     clock.now_ms = NOW_MS + 1000 + 7_200_000
     assert dropped(engine.rank(base, context=HOME)) == {}
 
 
-def test_rules_hold_in_the_base_order_too_and_their_reasons_add_up(engine: Engine, clock: SettableClock) -> None:
+def test_rules_are_in_force_in_the_base_order_too_and_their_reasons_add_up(
+    engine: Engine, clock: SettableClock
+) -> None:
     engine.record("dismiss", item="coupon_a")
     base = BaseDecision(["coupon_a", "fund_a"], [math.nan, math.nan])
     decision = engine.rank(base, context={"stage": "active"})

@@ -1,7 +1,7 @@
-"""The order that comes out when all is well.
+"""The engine's order follows base logits, weights and model without any error.
 
-Without events it is the base order, to the bit of the logits and of the scores, ties as they were given. Events, time
-and context move the scores; the weights and the limit of a call do what they say; a base decision owns its logits.
+Without events the order is the base order, to the bit of the logits and of the scores, ties as they were given. Events,
+time and context change the scores; the weights and the limit of a call take effect; a base decision copies its logits.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def test_without_events_the_logits_are_the_base_logits_to_the_bit(engine: Engine
     assert internals(engine).session.bound_inputs(6).logits.tobytes() == base.logits.tobytes()
 
 
-def test_ties_stand_in_the_order_given(engine: Engine) -> None:
+def test_ties_are_listed_in_the_order_given(engine: Engine) -> None:
     decision = engine.rank(BaseDecision(OFFERS, [0, 1, 0, 1, 0, 1]), context=HOME)
     assert names(decision) == ["coupon_b", "fund_b", "fund_d", "coupon_a", "fund_a", "fund_c"]
 

@@ -1,7 +1,7 @@
-"""What the engine writes down, and what it refuses to.
+"""The engine records valid events and refuses every other one.
 
 Every usable event is kept as it was given, about an unknown item too; an unknown kind, an unusable item, value or
-decision id raises an error that says what to use, and writes nothing. `shown` and `feedback` record the kinds that the
+decision id raises an error that names the fix, and writes nothing. `shown` and `feedback` record the kinds that the
 bundle declares, with the decision they answer.
 """
 
@@ -88,7 +88,7 @@ def test_an_unknown_item_is_recorded_and_kept(small: Small, clock: SettableClock
         assert records["seq"].tolist() == [1, 2, 3]
 
 
-def test_a_clock_out_of_range_is_held_within_it(engine: Engine, base: BaseDecision, clock: SettableClock) -> None:
+def test_a_clock_out_of_range_is_clamped_to_it(engine: Engine, base: BaseDecision, clock: SettableClock) -> None:
     for now_ms in (-5, 0, 1 << 62):
         clock.now_ms = now_ms
         engine.record("click", item="fund_a")

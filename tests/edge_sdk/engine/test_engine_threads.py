@@ -1,4 +1,4 @@
-"""Many threads, one engine: nothing raises, no number comes twice, and an erase takes exactly what came before it."""
+"""Many threads use one engine: nothing raises, no number comes twice, an erase takes exactly the events before it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from edge_sdk import BaseDecision, Engine
 from edge_sdk.errors import ExplanationGoneError, StateOwnedError
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id
-from tests.edge_sdk.log.test_event_log_owner import OWNER
-from tests.support.child_python import python
+from tests.support.child_python import OWNER, python
 from tests.support.engine_acts import names
 from tests.support.scene import HOME, OFFERS, SettableClock, Small
 from tests.support.state_traces import UNKNOWN, on_disk
@@ -67,12 +66,12 @@ def bystanders(engine: Engine) -> list[Callable[[], None]]:
     def look() -> None:
         for _ in range(200):
             assert engine.status().damaged == 0
-            engine.sync()
+            engine.storage.sync()
 
     def replace() -> None:
         for number in range(6):
-            engine.resize((1 << 17) + 4096 * number)
-            engine.rotate_storage_key((None, bytes(16))[number % 2])
+            engine.storage.resize((1 << 17) + 4096 * number)
+            engine.storage.rotate_key((None, bytes(16))[number % 2])
 
     return [decide, look, replace]
 
@@ -156,7 +155,7 @@ def test_closing_while_others_are_at_work(small: Small, clock: SettableClock, tm
         until_closed(lambda: acknowledged.append(closing.record("note")))
 
     def sync() -> None:
-        until_closed(closing.sync)
+        until_closed(closing.storage.sync)
 
     def close() -> None:
         for _ in range(50):

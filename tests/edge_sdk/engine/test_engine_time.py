@@ -1,4 +1,4 @@
-"""Whatever the device's clock does, events keep their order, no age is negative, nothing counts or holds too long."""
+"""Under any clock events keep their order, no age is negative, and no count or cap lasts too long."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from edge_sdk import BaseDecision, Engine, Reason
 from edge_sdk.limits import TIME_MS_MAX
 from edge_sdk.testing.white_box import internals
-from tests.contract.test_no_skew import made_from
+from tests.support.bound_inputs import made_from
 from tests.support.engine_acts import dropped
 from tests.support.scene import HOME, KINDS, NOW_MS, OFFERS, SCENE, SettableClock, Small, packed
 
@@ -31,7 +31,7 @@ def forgetting(tmp_path_factory: pytest.TempPathFactory) -> Small:
     return packed(tmp_path_factory.mktemp("scene"), SCENE | {"retention": {"max_age_s": 86_400, "kinds": {"view": 60}}})
 
 
-def held_s(clock: SettableClock, engine: Engine, longest_s: int) -> int:
+def suppressed_s(clock: SettableClock, engine: Engine, longest_s: int) -> int:
     """For how many whole seconds from now fund_a is left out, in steps of a minute; -1 = beyond `longest_s`."""
     now_ms = clock.now_ms
     for later_s in range(0, longest_s + 1, 60):
@@ -70,7 +70,7 @@ def test_a_clock_that_jumps_costs_no_order_and_counts_nothing_twice(
 
 
 @pytest.mark.parametrize(
-    ("back_s", "held"),
+    ("back_s", "expected_s"),
     [
         (0, 3_600),  # twice within an hour is the limit
         (1_800, 5_400),  # set back by half an hour: until the hour is over by the new clock
@@ -79,32 +79,32 @@ def test_a_clock_that_jumps_costs_no_order_and_counts_nothing_twice(
         (31_536_000, 0),
     ],
 )
-def test_a_cap_holds_no_longer_than_twice_its_time(
-    small: Small, clock: SettableClock, tmp_path: Path, back_s: int, held: int
+def test_a_cap_is_in_force_no_longer_than_twice_its_time(
+    small: Small, clock: SettableClock, tmp_path: Path, back_s: int, expected_s: int
 ) -> None:
     with small.open(tmp_path, clock) as engine:
         engine.record("impression", item="fund_a")
         engine.record("impression", item="fund_a")
         clock.now_ms -= back_s * 1000
-        assert held_s(clock, engine, 10_000) == held
+        assert suppressed_s(clock, engine, 10_000) == expected_s
 
 
-def test_a_clock_years_ahead_and_back_holds_nothing_for_years(
+def test_a_clock_years_ahead_and_back_suppresses_nothing_for_years(
     small: Small, clock: SettableClock, tmp_path: Path
 ) -> None:
     with small.open(tmp_path, clock) as engine:
         clock.now_ms = NOW_MS + 5 * YEAR
         for kind in ("dismiss", "impression", "impression", "convert", "convert", "convert"):
             engine.record(kind, item="fund_a")
-        held = dropped(engine.rank(BASE, context=HOME))
-        assert held["fund_a"] == Reason.CAPPED | Reason.COOLING_DOWN
+        suppressed = dropped(engine.rank(BASE, context=HOME))
+        assert suppressed["fund_a"] == Reason.CAPPED | Reason.COOLING_DOWN
         clock.now_ms = NOW_MS
         decision = engine.rank(BASE, context=HOME)
         assert dropped(decision) == {}
         assert made_from(engine, decision).event_age_s.tolist() == [0.0] * 8
         engine.record("dismiss", item="fund_a")
         assert dropped(engine.rank(BASE, context=HOME)) == {"fund_a": Reason.COOLING_DOWN}
-        assert held_s(clock, engine, 3_600) == 1_800
+        assert suppressed_s(clock, engine, 3_600) == 1_800
 
 
 @pytest.mark.parametrize("restart_ms", [0, 1_000_000_000_000])
@@ -185,7 +185,7 @@ def test_retention_goes_on_after_a_clock_has_come_back(forgetting: Small, tmp_pa
         (math.nan, 0),
     ],
 )
-def test_any_number_is_held_within_the_range(small: Small, tmp_path: Path, given_ms: Any, recorded_ms: int) -> None:
+def test_any_time_is_clamped_to_the_range(small: Small, tmp_path: Path, given_ms: Any, recorded_ms: int) -> None:
     clock = SettableClock(given_ms)
     with small.open(tmp_path, clock) as engine:
         engine.record("click", item="fund_a")

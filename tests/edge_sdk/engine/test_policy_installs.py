@@ -1,4 +1,4 @@
-"""A policy that is installed holds, whole or not at all; one that is refused changes nothing."""
+"""An installed policy is in force whole or not at all, and a refused one changes nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from edge_sdk.errors import (
     StateUnusableError,
 )
 from edge_sdk.log import atomic_file
-from edge_sdk.state.policy_file import PolicyStore
+from edge_sdk.state.policy_file import PolicyStore, Trust
 from edge_sdk.testing.white_box import internals
 from tests.support.random_policies import RICH, Table
 from tests.support.rich_engine import KEY, opened, signed
@@ -60,7 +60,7 @@ class Opened:
     def rank(self) -> Decision:
         return self.engine.rank(ONE, context=HOME)
 
-    def holds(self, version: int, room: int) -> None:
+    def expect(self, version: int, room: int) -> None:
         """This policy is in force, with what it has counted; after the next opening too."""
         for _ in range(2):
             status = self.engine.status()
@@ -111,24 +111,25 @@ def test_a_policy_that_is_refused_changes_nothing(
     with pytest.raises(error):
         user.engine.install_policy(made())
     assert user.rank().trace.result.eligible_order.tolist() == before.trace.result.eligible_order.tolist()
-    user.holds(5, room=1)
+    user.expect(5, room=1)
 
 
 def test_a_bundle_is_no_policy(user: Opened) -> None:
     with pytest.raises(BundleDamagedError, match="file identifier"):
         user.engine.install_policy(user.rich.bundle.read_bytes())
-    user.holds(5, room=1)
+    user.expect(5, room=1)
 
 
 def test_a_damaged_policy_is_refused_wherever_it_is_damaged(user: Opened) -> None:
     """Or it is the same policy: some bytes of the file are padding, or name tables that nobody reads."""
     whole = signed(THRICE, 9)
+    store = PolicyStore(user.folder, Trust((user.rich.public_key,), allow_unsigned=False))
     refused = 0
     for at in range(0, len(whole), DAMAGED_EVERY):
         for flip in (0x01, 0x80, 0xFF):
             damaged = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
             try:
-                user.engine._policies.check(damaged, internals(user.engine).bundle)
+                store.check(damaged, internals(user.engine).bundle)
             except EdgeError:
                 refused += 1
                 with pytest.raises(EdgeError):
@@ -139,19 +140,19 @@ def test_a_damaged_policy_is_refused_wherever_it_is_damaged(user: Opened) -> Non
     for size in range(0, len(whole), DAMAGED_EVERY):
         with pytest.raises(EdgeError):
             user.engine.install_policy(whole[:size])
-    user.holds(5, room=1)
+    user.expect(5, room=1)
 
 
 # ---- accepted ----
 
 
-def test_a_policy_that_is_accepted_holds_from_now_on_and_goes_on_counting(user: Opened) -> None:
+def test_an_accepted_policy_is_in_force_at_once_and_goes_on_counting(user: Opened) -> None:
     user.engine.install_policy(signed(THRICE, 6))
-    user.holds(6, room=2)  # one of three is shown
+    user.expect(6, room=2)  # one of three is shown
     user.engine.shown(user.rank(), count=1)
-    user.holds(6, room=1)
+    user.expect(6, room=1)
     user.engine.install_policy(signed(TWICE, 7))
-    user.holds(7, room=0)
+    user.expect(7, room=0)
     assert {offer.reasons & Reason.CAPPED for offer in user.rank().dropped} == {Reason.CAPPED}
 
 
@@ -173,7 +174,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("where", ["prepare", "activate"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_killed_in_between_one_of_both_holds_whole(
+def test_killed_in_between_one_of_both_policies_is_in_force_whole(
     user: Opened, monkeypatch: pytest.MonkeyPatch, where: str, when: str
 ) -> None:
     real = getattr(PolicyStore, where)
@@ -189,11 +190,11 @@ def test_killed_in_between_one_of_both_holds_whole(
             user.engine.install_policy(signed(THRICE, 6))
     user.again()
     if (where, when) == ("activate", "after"):
-        user.holds(6, room=2)
+        user.expect(6, room=2)
         return
-    user.holds(5, room=1)
+    user.expect(5, room=1)
     user.engine.install_policy(signed(THRICE, 6))
-    user.holds(6, room=2)
+    user.expect(6, room=2)
 
 
 @pytest.mark.parametrize("left", [b"", b"half of a pol", None])
@@ -201,14 +202,14 @@ def test_what_a_killed_install_left_behind_is_not_looked_at(user: Opened, left: 
     beside = user.folder / "policy.new"
     beside.write_bytes(signed(THRICE, 8) if left is None else left)
     user.again()
-    user.holds(5, room=1)
+    user.expect(5, room=1)
     user.engine.install_policy(signed(THRICE, 6))
     assert not beside.exists()
-    user.holds(6, room=2)
+    user.expect(6, room=2)
 
 
 @pytest.mark.parametrize("step", ["stage", "recover", "install"])
-def test_a_disk_that_refuses_is_named_and_the_former_policy_holds(
+def test_a_disk_that_refuses_is_named_and_the_former_policy_stays_in_force(
     user: Opened, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     real = getattr(atomic_file, step)
@@ -223,9 +224,9 @@ def test_a_disk_that_refuses_is_named_and_the_former_policy_holds(
         with pytest.raises(StateUnusableError, match="No space left on device"):
             user.engine.install_policy(signed(THRICE, 6))
         assert user.room() == 1
-    user.holds(5, room=1)
+    user.expect(5, room=1)
     user.engine.install_policy(signed(THRICE, 6))
-    user.holds(6, room=2)
+    user.expect(6, room=2)
 
 
 def test_a_rename_that_the_disk_does_not_confirm_has_happened(user: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,4 +243,4 @@ def test_a_rename_that_the_disk_does_not_confirm_has_happened(user: Opened, monk
         patch.setattr(atomic_file, "sync_folder", failing)
         user.engine.install_policy(signed(THRICE, 6))
     assert failed
-    user.holds(6, room=2)
+    user.expect(6, room=2)

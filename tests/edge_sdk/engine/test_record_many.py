@@ -1,4 +1,4 @@
-"""`record_many` is `record`, one by one: the same log to the byte, the same memory, all of the events or none."""
+"""`record_many` writes the same log and memory as `record` for each event: all of the events or none."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_what_is_written_of_one_event(tiny: Engine) -> None:
         tiny.record_many(times_ms, [2], [1], [2], decisions, kind_names=KINDS, item_names=["fund_a", "never heard of"])
         == 2
     )
-    (record,) = tiny._state.log.read()[1:]
+    (record,) = internals(tiny).state.log.read()[1:]
     assert record.tolist()[:7] == (
         2, (NOW_MS - 1_001) // 1000, 999, 45489, item_id("never heard of"), 2.0, 7,
     )  # fmt: skip
@@ -106,8 +106,8 @@ def test_columns_of_any_integer_type(tiny: Engine, types: tuple[Any, Any, Any, A
         np.array([NOW_MS] * 3, time), np.array([0, 5, 1], kind), np.array([1, 0, 1], item), np.array([1, 2, 3], value),
     )  # fmt: skip
     assert tiny.record_many(*columns, kind_names=KINDS, item_names=["", "fund_b"]) == 4
-    assert tiny._state.log.read()["value"].tolist() == [0.0, 1.0, 2.0, 3.0]
-    assert tiny._state.log.read()["item"].tolist()[1:] == [item_id("fund_b"), 0, item_id("fund_b")]
+    assert internals(tiny).state.log.read()["value"].tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert internals(tiny).state.log.read()["item"].tolist()[1:] == [item_id("fund_b"), 0, item_id("fund_b")]
 
 
 GOOD: dict[str, Any] = {
@@ -157,7 +157,7 @@ BAD: list[tuple[str, object]] = [
 
 
 @pytest.mark.parametrize(("field", "value"), BAD, ids=[f"{field}-{index}" for index, (field, _) in enumerate(BAD)])
-def test_what_no_event_can_hold_is_refused_whole_and_named(tiny: Engine, field: str, value: object) -> None:
+def test_columns_that_are_no_events_are_refused_whole_and_named(tiny: Engine, field: str, value: object) -> None:
     before = content(tiny)
     with pytest.raises(InvalidValueError, match=f"^{'times_ms|kinds' if field == 'times_ms' else field}="):
         tiny.record_many(**{**GOOD, field: value})

@@ -201,6 +201,24 @@ def test_a_value_is_never_read_as_a_template(item: str, kind: str) -> None:
 
 
 @given(st.text(alphabet="{}:.!_abc%s0[]\\"))
-def test_no_template_raises(template: str) -> None:
-    fill(template, {"a": "1", "abc": "\\1"})
-    Phrasebook({"event.click": template, "age.s": template}).event("click", "x")
+def test_only_known_slots_of_a_template_are_replaced(template: str) -> None:
+    expected = template.replace("{a}", "1").replace("{abc}", "\\1")
+    assert fill(template, {"a": "1", "abc": "\\1"}) == expected
+    phrases = Phrasebook({"event.click": template, "age.s": template})
+    assert phrases.event("click", "x") == (template or "of click of x")  # no slot of these letters is known here
+    assert phrases.age(5.0) == template
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{a} {abc}", "1 \\1"),
+        ("{{a}}", "{1}"),
+        ("{a", "{a"),
+        ("a}", "a}"),
+        ("{}", "{}"),
+        ("{a:b} {b} {a.b} {a!s} {a[0]} %(a)s", "{a:b} {b} {a.b} {a!s} {a[0]} %(a)s"),
+    ],
+)
+def test_a_template_with_odd_braces_is_text(template: str, text: str) -> None:
+    assert fill(template, {"a": "1", "abc": "\\1"}) == text

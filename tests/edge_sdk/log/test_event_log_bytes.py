@@ -58,7 +58,7 @@ def test_a_log_cut_at_any_length_keeps_the_records_before_the_cut(log: Image, sc
 
 
 @pytest.mark.parametrize("length", range(24))
-def test_a_log_cut_before_its_header_says_anything_begins_anew(tmp_path: Path, length: int) -> None:
+def test_a_log_cut_within_its_header_begins_anew(tmp_path: Path, length: int) -> None:
     path = tmp_path / "events.log"
     fill(path, 3)
     path.write_bytes(path.read_bytes()[:length])

@@ -34,9 +34,9 @@ def test_garbage_over_records_invents_nothing(
     content[at : at + len(garbage)] = garbage
     path.write_bytes(content)
     found, _ = reopened(path)
-    touched = range((at - HEADER) // RECORD, (at + len(garbage) - 1 - HEADER) // RECORD + 1)
+    overwritten = range((at - HEADER) // RECORD, (at + len(garbage) - 1 - HEADER) // RECORD + 1)
     assert set(found) <= {row(seq) for seq in range(1, 91)}
-    assert {row(seq) for seq in range(1, 91) if seq - 1 not in touched} <= set(found)
+    assert {row(seq) for seq in range(1, 91) if seq - 1 not in overwritten} <= set(found)
 
 
 def test_a_record_copied_to_another_place_is_damage(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def with_header(magic: bytes, version: int, record_bytes: int, capacity: int) ->
         (random.Random(1).randbytes(SMALL), "no event log"),
     ],
 )
-def test_another_version_or_a_foreign_file_is_left_untouched(tmp_path: Path, content: bytes, found: str) -> None:
+def test_another_version_or_a_foreign_file_stays_unchanged(tmp_path: Path, content: bytes, found: str) -> None:
     path = tmp_path / "events.log"
     path.write_bytes(content)
     with pytest.raises(LogVersionError, match=found) as caught:

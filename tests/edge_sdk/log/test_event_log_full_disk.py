@@ -51,8 +51,8 @@ log.close()
 def test_a_real_file_limit_spares_the_existing_log(tmp_path: Path) -> None:
     fill(tmp_path / "events.log", 3, 8192)
     with python(LIMITED, tmp_path) as limited:
-        said = limited.communicate()[0].decode().splitlines()
-    assert said == [
+        printed = limited.communicate()[0].decode().splitlines()
+    assert printed == [
         f"{tmp_path}/large.log: no room for 1048576 bytes; free space, or open with a smaller log_bytes",
         "3 4",
     ]

@@ -13,7 +13,7 @@ import pytest
 
 from edge_sdk.errors import StateOwnedError, StateUnusableError
 from edge_sdk.state.lock import FolderLock
-from tests.support.child_python import python
+from tests.support.child_python import OWNER, python
 
 
 def test_a_second_owner_in_the_same_process_is_refused(tmp_path: Path) -> None:
@@ -22,16 +22,6 @@ def test_a_second_owner_in_the_same_process_is_refused(tmp_path: Path) -> None:
         FolderLock(tmp_path)
     lock.release()
     FolderLock(tmp_path).release()
-
-
-OWNER = """
-import sys, time
-from pathlib import Path
-from edge_sdk.state.lock import FolderLock
-lock = FolderLock(Path(sys.argv[1]))
-print("owned", flush=True)
-sys.stdin.read()
-"""
 
 
 def test_another_process_is_refused_until_the_owner_is_killed(tmp_path: Path) -> None:

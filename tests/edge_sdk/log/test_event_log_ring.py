@@ -1,4 +1,4 @@
-"""The ring without any damage.
+"""The ring keeps the newest events in order, where nothing is damaged.
 
 A record reads back as it was written, the file has the documented bytes, the newest records are in order after a
 reopening, and a size out of range is refused. The errors of the log are all `EdgeError`s of the 200s.

@@ -21,12 +21,13 @@ from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
+from edge_sdk.reasons import Reason
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 from tests.support.cap_answers import cap_bits
 from tests.support.memory_reads import next_steps_ms
 from tests.support.random_rules import budgets, machines
 from tests.support.random_rules import caps as cap_rules
-from tests.support.scene import ITEMS, KINDS, NOW_MS, OFFERS, Small
+from tests.support.scene import ITEMS, KINDS, NOW_MS, Small
 
 Event = tuple[int, int, int, float]  # time_ms or step, kind, item, value
 Numbers = npt.NDArray[np.integer]
@@ -146,8 +147,8 @@ def visible(memory: Memory, now_ms: int) -> tuple[bytes, ...]:
     rows = np.arange(len(memory.layout.offers) + 1)
     counters = np.zeros((len(rows), memory.layout.counter_features), np.float32)
     memory.counters.fill(now_ms, memory.layout.counter_slots(rows), counters)
-    held = cap_bits(memory, rows, None, now_ms)
-    capped = np.zeros(len(rows), np.int64) if held is None else held
+    bits = cap_bits(memory, rows, None, now_ms)
+    capped = np.zeros(len(rows), np.int64) if bits is None else bits
     of_machines = [
         array
         for index in range(len(memory.layout.machines))
@@ -176,7 +177,6 @@ SMALL_EVENTS = events_of([*(kind_id(kind) for kind in KINDS), 9], [*(item_id(ite
 def test_at_once_is_as_one_by_one(
     small: Small, events: list[Event], cut: int, later_ms: int, sizes: tuple[int, int, int]
 ) -> None:
-    assert len(OFFERS) == len(small.layout.memory.offers)
     found = one_by_one(small.layout.memory, events[:cut])
     with pytest.MonkeyPatch.context() as patch:
         of_sizes(patch, sizes)
@@ -252,6 +252,41 @@ def test_coded_columns_are_as_one_by_one(
     assert_same(one_by_one(layout, events), found, (events[-1][0] if events else NOW_MS) + 1000)
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 1 << 14])
+def test_a_short_history_at_once_in_figures(chunk: int) -> None:
+    """Session, stay and click: the window, the rules in force, the spending and the states, worked out by hand."""
+    layout = FULL._replace(derived=DERIVED)
+    events: list[Event] = [
+        (NOW_MS, VIEW, 10, 1.0),
+        (NOW_MS + 1_000, SHOWN, 10, 2.0),
+        (NOW_MS + 2_000, SHOWN, 7, 0.5),
+        (NOW_MS + 3_000, SHOWN, 10, 4.0),
+        (NOW_MS + 64_000, CLICK, 1 << 31, 0.0),
+        (NOW_MS + 65_000, 9, 10, 0.0),
+    ]
+    memory, now_ms = Memory(layout), NOW_MS + 66_000
+    with pytest.MonkeyPatch.context() as patch:
+        of_sizes(patch, (chunk, 0, 0))
+        ingest(memory, records(events))
+
+    item, kind = np.zeros(5, np.int32), np.zeros(5, np.int32)
+    age_s, value = np.zeros(5, np.float32), np.zeros(5, np.float32)
+    memory.fill_window(now_ms, item, kind, age_s, value)
+    kinds = [layout.kinds[name].row for name in (CLICK, START, END, STAY, VIEW)]
+    assert kind.tolist() == kinds == [2, 4, 5, 6, 1]
+    assert item.tolist() == [3, 0, 0, 2, 2]
+    assert age_s.tolist() == [2.0, 2.0, 63.0, 2.0, 66.0]
+    assert value.tolist() == [0.0, 61.0, 3.0, 64.0, 1.0]
+    rows = np.array([1, 2, 3])  # of offers 7, 10 and 1 << 31
+    bits = cap_bits(memory, rows, None, now_ms)
+    assert bits is not None
+    assert bits.tolist() == [Reason.CAPPED, Reason.CAPPED, Reason.CAPPED | Reason.COOLING_DOWN]
+    assert memory.spent(now_ms) == 6.5
+    assert [memory.machines.states(index, rows, now_ms).tolist() for index in range(4)] == [
+        [0, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0],
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("step_ms", [3, 2_000, 20_000, 400_000])
 def test_long_histories_are_as_one_by_one(seed: int, step_ms: int) -> None:
@@ -261,7 +296,7 @@ def test_long_histories_are_as_one_by_one(seed: int, step_ms: int) -> None:
     steps[random.integers(0, 3000, seed)] = -50 * step_ms
     kinds = random.choice([VIEW, CLICK, SHOWN, PLAIN, 9], 3000, p=[0.2, 0.1, 0.6, 0.05, 0.05])
     items = random.choice(ITEM_IDS, 3000)
-    items[300:2700] = np.where(random.random(2400) < 0.99, 10, items[300:2700])  # the rest is hardly ever touched
+    items[300:2700] = np.where(random.random(2400) < 0.99, 10, items[300:2700])  # the rest is rare
     events = list(zip((NOW_MS + steps.cumsum()).tolist(), kinds.tolist(), items.tolist(), steps.tolist(), strict=True))
     layout = FULL if seed % 2 else FULL._replace(derived=DERIVED)
     expected, found = one_by_one(layout, events), memory_from(layout, records(events))

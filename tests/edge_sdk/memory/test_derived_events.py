@@ -1,4 +1,4 @@
-"""Derived events: literal examples, and many events at once against one after the other."""
+"""Derived events equal literal examples, and many events at once give those of one after the other."""
 
 from __future__ import annotations
 

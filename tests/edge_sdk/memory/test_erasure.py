@@ -116,7 +116,7 @@ def untouched(layout: MemoryLayout, kinds: Chosen, items: Chosen) -> npt.NDArray
 
 @given(events=EVENTS, dropped=st.integers(0, 40), kinds=KINDS, items=ITEMS, layout=st.sampled_from([PLAIN, DERIVING]))
 @settings(max_examples=400, deadline=None)
-def test_what_is_untouched_is_as_if_the_erased_had_never_been(
+def test_counts_of_other_events_are_as_if_the_erased_had_never_been(
     events: list[Event], dropped: int, kinds: Chosen, items: Chosen, layout: MemoryLayout
 ) -> None:
     old = ingested(layout, events)
@@ -201,10 +201,10 @@ def test_where_nothing_is_left_no_time_is_kept() -> None:
 
 
 @pytest.mark.parametrize("kinds", [frozenset({CLICK}), None])
-def test_a_cap_of_another_offer_goes_on_holding(kinds: Chosen) -> None:
+def test_a_cap_of_another_offer_stays_in_force(kinds: Chosen) -> None:
     story = [(START_MS + n, kind, item, 0.0) for n, (kind, item) in enumerate([(SHOWN, 10), (SHOWN, 20)] * 2)]
     memory = Memory(PLAIN)
     inherit_unaffected(memory, ingested(PLAIN, story), kinds, frozenset({20}))
-    held = cap_bits(memory, np.array([1, 2]), None, START_MS + 10)
-    assert held is not None
-    assert (held > 0).tolist() == [True, kinds is not None]
+    bits = cap_bits(memory, np.array([1, 2]), None, START_MS + 10)
+    assert bits is not None
+    assert (bits > 0).tolist() == [True, kinds is not None]

@@ -1,4 +1,4 @@
-"""Window, decayed counters and caps, each against its definition."""
+"""Window, decayed counters and caps equal their definitions."""
 
 from __future__ import annotations
 
@@ -11,49 +11,31 @@ from hypothesis import strategies as st
 
 from edge_sdk.clock import NEVER_MS
 from edge_sdk.memory.caps import CapRule
-from edge_sdk.memory.decay import PERIOD_TICKS, DecayTables
-from edge_sdk.memory.layout import KindRule, MemoryLayout
+from edge_sdk.memory.decay import PERIOD_TICKS
 from edge_sdk.memory.memory import Memory, replay
 from edge_sdk.memory.targets import Scope
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64
-from edge_sdk.vocabulary import Vocabulary
 from tests.support.cap_answers import cap_bits, capped_until
-
-START = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC
-SEEN, COUNTED, BOTH, NEITHER = 1, 2, 3, 4  # kind ids
-# Ids of items 10, 20, 30, 40; 10 and 20 are offers of categories 1 and 2; 30 is no offer, of category 1; 40 of none.
-LAYOUT = MemoryLayout(
-    window=4,
-    kinds={
-        SEEN: KindRule(1, True, -1),
-        COUNTED: KindRule(2, False, 0),
-        BOTH: KindRule(3, True, 1),
-        NEITHER: KindRule(4, False, -1),
-    },
-    items=Vocabulary(np.array([10, 20, 30, 40], np.uint32), b"a\nb\nc\nd", np.array([1, 2, 1, 0], np.uint16)),
-    offers=Vocabulary(np.array([10, 20], np.uint32), b"a\nb", np.array([1, 2], np.uint16)),
-    category_rows=3,
-    counter_kinds=2,
-    decays=(DecayTables.of(60), DecayTables.of(3600), DecayTables.of(604_800)),
-    caps=(),
+from tests.support.memory_examples import (
+    BOTH,
+    COUNTED,
+    GAPS_MS,
+    ITEMS,
+    KINDS,
+    LAYOUT,
+    NEITHER,
+    OFFER_ROWS,
+    RULES,
+    SEEN,
+    START,
+    STEPS_MS,
+    Event,
+    counters,
+    histories,
+    ingested,
+    window,
 )
-OFFER_ROWS = np.array([0, 1, 2])
-
-
-def window(memory: Memory, now_ms: int) -> tuple[list[int], list[int], list[float], list[float]]:
-    n = memory.layout.window
-    item, kind = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
-    age, value = np.full(n, -1, np.float32), np.full(n, -1, np.float32)
-    memory.fill_window(now_ms, item, kind, age, value)
-    return item.tolist(), kind.tolist(), age.tolist(), value.tolist()
-
-
-def counters(memory: Memory, now_ms: int) -> F32:
-    out = np.full((3, memory.layout.counter_features), -1, np.float32)
-    memory.counters.fill(now_ms, memory.layout.counter_slots(OFFER_ROWS), out)
-    return out
-
 
 # ---- the window ----
 
@@ -91,30 +73,6 @@ def test_an_age_is_never_negative() -> None:
     memory = replay(LAYOUT, [START + 5000, START], [SEEN, SEEN], [10, 20], [0.0, 0.0])
     assert window(memory, START - 1)[2] == [0.0, 0.0, 0.0, 0.0]
     assert window(memory, START + 1000)[2] == [1.0, 0.0, 0.0, 0.0]
-
-
-Event = tuple[int, int, int, float]
-KINDS = st.sampled_from([SEEN, COUNTED, BOTH, NEITHER, 77])
-ITEMS = st.sampled_from([0, 10, 20, 30, 40, 99])
-GAPS_MS = st.one_of(st.integers(0, 3_000), st.integers(0, 600_000), st.integers(0, 90 * 86_400_000))
-STEPS_MS = st.one_of(GAPS_MS, st.integers(-900_000, 0), st.integers(-400 * 86_400_000, 400 * 86_400_000))
-
-
-def histories(steps: st.SearchStrategy[int]) -> st.SearchStrategy[list[Event]]:
-    event = st.tuples(steps, KINDS, ITEMS, st.floats(width=32, allow_nan=False, allow_infinity=False))
-    return st.lists(event, max_size=40).map(with_times)
-
-
-def with_times(steps: list[Event]) -> list[Event]:
-    times = accumulate((step[0] for step in steps), initial=START)
-    return [(max(0, at), *step[1:]) for at, step in zip(list(times)[1:], steps, strict=True)]
-
-
-def ingested(events: list[Event], layout: MemoryLayout = LAYOUT) -> Memory:
-    memory = Memory(layout)
-    for event in events:
-        memory.add(*event)
-    return memory
 
 
 @given(events=histories(STEPS_MS), later_ms=STEPS_MS)
@@ -211,54 +169,48 @@ def test_replay_is_the_same_as_one_event_after_another(events: list[Event]) -> N
 
 # ---- caps and cooldowns ----
 
-RULES = (
-    CapRule((COUNTED,), Scope.OFFER, limit=2, within_s=600, cooldown=False),
-    CapRule((BOTH,), Scope.CATEGORY, limit=3, within_s=3600, cooldown=False),
-    CapRule((NEITHER,), Scope.OFFER, limit=1, within_s=1800, cooldown=True),
-)
 
-
-def held(
+def capped_bits(
     memory: Memory, now_ms: int, channels: I64 | None = None, of: dict[int, frozenset[int]] | None = None
 ) -> list[int]:
     bits = cap_bits(memory, OFFER_ROWS, channels, now_ms, of)
     return [0, 0, 0] if bits is None else [int(bit) for bit in bits]
 
 
-def test_a_cap_holds_until_the_oldest_event_is_out_of_its_time() -> None:
+def test_a_cap_is_in_force_until_the_oldest_event_is_out_of_its_time() -> None:
     memory = Memory(LAYOUT._replace(caps=RULES))
     memory.add(START, COUNTED, 10, 0.0)
-    assert held(memory, START) == [0, 0, 0]
+    assert capped_bits(memory, START) == [0, 0, 0]
     memory.add(START + 1000, COUNTED, 10, 0.0)
-    assert held(memory, START + 1000) == [0, Reason.CAPPED, 0]
-    assert held(memory, START + 599_999) == [0, Reason.CAPPED, 0]
-    assert held(memory, START + 600_000) == [0, 0, 0]
+    assert capped_bits(memory, START + 1000) == [0, Reason.CAPPED, 0]
+    assert capped_bits(memory, START + 599_999) == [0, Reason.CAPPED, 0]
+    assert capped_bits(memory, START + 600_000) == [0, 0, 0]
 
 
 def test_a_cooldown_rests_the_offer_after_one_event() -> None:
     memory = Memory(LAYOUT._replace(caps=RULES))
     memory.add(START, NEITHER, 20, 0.0)
-    assert held(memory, START + 1_799_999) == [0, 0, Reason.COOLING_DOWN]
-    assert held(memory, START + 1_800_000) == [0, 0, 0]
+    assert capped_bits(memory, START + 1_799_999) == [0, 0, Reason.COOLING_DOWN]
+    assert capped_bits(memory, START + 1_800_000) == [0, 0, 0]
 
 
 def test_an_event_stamped_by_a_clock_far_ahead_keeps_nothing_out_for_long() -> None:
     memory = Memory(LAYOUT._replace(caps=RULES))
     memory.add(START + 365 * 86_400_000, NEITHER, 20, 0.0)
-    assert held(memory, START) == [0, 0, 0]
+    assert capped_bits(memory, START) == [0, 0, 0]
     memory.add(START, NEITHER, 20, 0.0)
-    assert held(memory, START) == [0, 0, Reason.COOLING_DOWN]
+    assert capped_bits(memory, START) == [0, 0, Reason.COOLING_DOWN]
     memory.add(START + 1_800_000, NEITHER, 20, 0.0)  # half an hour ahead, within the rule's own time
-    assert held(memory, START) == [0, 0, Reason.COOLING_DOWN]
-    assert held(memory, START + 3_600_000) == [0, 0, 0]
+    assert capped_bits(memory, START) == [0, 0, Reason.COOLING_DOWN]
+    assert capped_bits(memory, START + 3_600_000) == [0, 0, 0]
 
 
-def test_a_total_holds_for_ever_whatever_the_clock_says() -> None:
+def test_a_total_is_in_force_for_ever_whatever_the_clock() -> None:
     memory = Memory(LAYOUT._replace(caps=(CapRule((SEEN,), Scope.OFFER, limit=2, within_s=0, cooldown=False),)))
     for _ in range(2):
         memory.add(START, SEEN, 10, 0.0)
     for now_ms in (START, 0, START + 10**12):
-        assert held(memory, now_ms) == [0, Reason.CAPPED, 0]
+        assert capped_bits(memory, now_ms) == [0, Reason.CAPPED, 0]
         assert capped_until(memory, OFFER_ROWS, None, now_ms)[0].tolist() == [0, NEVER_MS, 0]
 
 
@@ -269,7 +221,7 @@ def test_a_cap_of_the_user_counts_events_of_all_its_kinds_about_anything_or_noth
         memory.add(START, kind, item, 0.0)
     assert cap_bits(memory, OFFER_ROWS, None, START) is None
     memory.add(START + 1000, SEEN, 20, 0.0)
-    assert held(memory, START + 599_999) == [Reason.CAPPED] * 3
+    assert capped_bits(memory, START + 599_999) == [Reason.CAPPED] * 3
     assert cap_bits(memory, OFFER_ROWS, None, START + 600_000) is None
     assert memory.caps.rules == (rule,)
 
@@ -279,7 +231,7 @@ def test_a_cap_of_a_channel_keeps_out_its_candidates_alone() -> None:
     of = {0: frozenset({1, 2})}
     memory = Memory(LAYOUT._replace(caps=(rule,)))
     memory.add(START, SEEN, 0, 0.0)
-    assert held(memory, START, np.array([0, 2, 3]), of) == [0, Reason.CAPPED, 0]
+    assert capped_bits(memory, START, np.array([0, 2, 3]), of) == [0, Reason.CAPPED, 0]
     assert cap_bits(memory, OFFER_ROWS, None, START, of) is None  # all in the app, which is channel 0
     assert capped_until(memory, OFFER_ROWS, np.array([1, 0, 9]), START, of)[0].tolist() == [START + 600_000, 0, 0]
 
@@ -339,4 +291,4 @@ def test_caps_are_a_count_of_the_events_within_their_time(
                 assert until[row] == (about[0] + rule.within_s * 1000 if rule.within_s else NEVER_MS)
             else:
                 assert until[row] == 0
-    assert held(memory, now_ms, given_channels) == expected
+    assert capped_bits(memory, now_ms, given_channels, of) == expected

@@ -1,4 +1,4 @@
-"""Retention and derived events in memory, and the layout that a dump belongs to."""
+"""Memory applies retention and derived rules, and a dump belongs to one layout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import fingerprint
-from tests.edge_sdk.memory.test_memory import (  # fmt: skip
+from tests.support.memory_examples import (
     BOTH,
     COUNTED,
     LAYOUT,

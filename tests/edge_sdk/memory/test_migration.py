@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.memory.decay import DecayTables
-from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules, DwellRule, IgnoredRule, SessionRule
+from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.machine_states import TargetStates
 from edge_sdk.memory.memory import Memory
@@ -21,20 +21,21 @@ from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import pack_tables, read_tables
 from edge_sdk.vocabulary import Vocabulary
 from tests.support.memory_reads import all_counters, cap_ends_ms
+from tests.support.migration_examples import (
+    DERIVED,
+    RECORDED,
+    START_MS,
+    Event,
+    further,
+    ingested,
+    times,
+    vocabulary,
+)
 from tests.support.random_rules import budgets, caps, machines
 
-START_MS = 1_768_478_400_000
-VIEW, CLICK, SHOWN, SESSION, STAY, TIRED = 1, 2, 3, 4, 5, 6
-RECORDED, DERIVED_KINDS = (VIEW, CLICK, SHOWN), (SESSION, STAY, TIRED)
-DERIVED = DerivedRules(
-    SessionRule(SESSION, 0, frozenset({VIEW}), gap_s=30),
-    (DwellRule(STAY, frozenset({VIEW}), frozenset({VIEW, SHOWN}), longest_s=600),),
-    (IgnoredRule(TIRED, frozenset({SHOWN}), frozenset({CLICK}), count=2),),
-)
 HALF_LIVES_S, CATEGORIES = (60, 3600, 604_800), (101, 102, 103)
 OFFERS, ITEMS = (10, 20, 30, 40), (10, 20, 30, 50, 60)
 
-Event = tuple[int, int, int, float]
 EVENTS = st.lists(
     st.tuples(
         st.one_of(st.integers(0, 90_000), st.integers(0, 40_000_000)),
@@ -46,11 +47,6 @@ EVENTS = st.lists(
     (at, kind, item, 1.0)
     for at, (_, kind, item) in zip(accumulate((step[0] for step in steps), initial=START_MS), steps, strict=False)
 ])  # fmt: skip
-
-
-def vocabulary(ids: list[int], categories: list[int]) -> Vocabulary:
-    names = "\n".join(map(str, ids)).encode()
-    return Vocabulary(np.array(ids, np.uint32), names, np.array(categories, np.uint16))
 
 
 @st.composite
@@ -85,21 +81,6 @@ def layouts(draw: st.DrawFn, derived: DerivedRules) -> MemoryLayout:
 
 
 PAIRS = st.sampled_from([NOTHING_DERIVED, DERIVED]).flatmap(lambda derived: st.tuples(*[layouts(derived)] * 2))
-
-
-def ingested(layout: MemoryLayout, events: list[Event]) -> Memory:
-    return further(Memory(layout), events)
-
-
-def further(memory: Memory, events: list[Event]) -> Memory:
-    for event in events:
-        memory.add(*event)
-    return memory
-
-
-def times(memory: Memory, index: int, row: int) -> list[int]:
-    """Of a cap's newest events for one target, oldest first."""
-    return [time for time in memory.caps.newest(index, np.array([row]))[0].tolist() if time]
 
 
 # ---- the reference ----
@@ -228,7 +209,7 @@ def counted(old: MemoryLayout, index: int, former_state: TargetStates, wanted: o
 
 @given(pair=PAIRS, events=EVENTS, dropped=st.integers(0, 60), kept=st.integers(0, 60))
 @settings(max_examples=600, deadline=None)
-def test_what_means_the_same_goes_on_and_the_rest_is_what_the_log_holds(
+def test_counts_of_the_same_meaning_continue_and_the_rest_is_counted_from_the_log(
     pair: tuple[MemoryLayout, MemoryLayout], events: list[Event], dropped: int, kept: int
 ) -> None:
     old_layout, new_layout = pair
@@ -259,7 +240,7 @@ def test_what_means_the_same_goes_on_and_the_rest_is_what_the_log_holds(
 
 @given(pair=PAIRS, events=EVENTS)
 @settings(max_examples=150, deadline=None)
-def test_packed_tables_say_all_that_taking_over_needs(
+def test_packed_tables_contain_all_that_migration_needs(
     pair: tuple[MemoryLayout, MemoryLayout], events: list[Event]
 ) -> None:
     old = ingested(pair[0], events)

@@ -1,4 +1,4 @@
-"""Migration in figures: what continues under a new bundle, what starts again, and by which rule."""
+"""A new bundle continues some counts and starts others again, each by its rule."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import fingerprint
-from tests.edge_sdk.memory.test_migration import (  # fmt: skip
+from tests.support.cap_answers import cap_bits
+from tests.support.memory_reads import all_counters
+from tests.support.migration_examples import (
     DERIVED,
     SESSION,
     SHOWN,
@@ -28,8 +30,6 @@ from tests.edge_sdk.memory.test_migration import (  # fmt: skip
     times,
     vocabulary,
 )
-from tests.support.cap_answers import cap_bits
-from tests.support.memory_reads import all_counters
 
 DAY_MS = 86_400_000
 ONE = MemoryLayout(
@@ -53,32 +53,32 @@ def migrated(new: MemoryLayout, story: list[Event], *, old: MemoryLayout = ONE) 
     return memory
 
 
-def held(memory: Memory, now_ms: int) -> list[bool]:
+def capped(memory: Memory, now_ms: int) -> list[bool]:
     """By offer."""
     offers = np.arange(1, len(memory.layout.offers) + 1)
     bits = cap_bits(memory, offers, None, now_ms)
     return [False] * len(offers) if bits is None else (bits > 0).tolist()
 
 
-def test_a_cap_of_thirty_days_holds_under_a_bundle_with_a_new_offer() -> None:
+def test_a_cap_of_thirty_days_stays_in_force_under_a_bundle_with_a_new_offer() -> None:
     story = [(START_MS, SHOWN, 10, 0.0), (START_MS + DAY_MS, SHOWN, 10, 0.0), (START_MS, SHOWN, 20, 0.0)]
     memory = migrated(GROWN, story)
-    assert held(memory, START_MS + 30 * DAY_MS - 1) == [False, True, False]
-    assert held(memory, START_MS + 30 * DAY_MS) == [False, False, False]
+    assert capped(memory, START_MS + 30 * DAY_MS - 1) == [False, True, False]
+    assert capped(memory, START_MS + 30 * DAY_MS) == [False, False, False]
     memory.add(START_MS + 2 * DAY_MS, SHOWN, 20, 0.0)
-    assert held(memory, START_MS + 3 * DAY_MS) == [False, True, True]
+    assert capped(memory, START_MS + 3 * DAY_MS) == [False, True, True]
 
 
 @pytest.mark.parametrize(
-    ("limit", "days", "is_held"),
+    ("limit", "days", "is_capped"),
     [(2, 30, True), (2, 60, True), (2, 3, False), (1, 3, True), (1, 1, False), (3, 30, False)],
 )
-def test_a_cap_with_another_time_or_limit_holds_by_its_own(limit: int, days: int, is_held: bool) -> None:
+def test_a_cap_with_another_time_or_limit_is_in_force_by_its_own(limit: int, days: int, is_capped: bool) -> None:
     rule = CapRule((SHOWN,), Scope.OFFER, limit=limit, within_s=days * 86_400, cooldown=limit == 1)
     memory = migrated(ONE._replace(caps=(rule,)), [(START_MS + n * DAY_MS, SHOWN, 10, 0.0) for n in range(3)])
-    assert held(memory, START_MS + 4 * DAY_MS + 1) == [is_held, False]
+    assert capped(memory, START_MS + 4 * DAY_MS + 1) == [is_capped, False]
     memory.add(START_MS + 4 * DAY_MS + 1, SHOWN, 10, 0.0)  # with it, even the limit of three is known
-    assert held(memory, START_MS + 4 * DAY_MS + 2) == [True, False]
+    assert capped(memory, START_MS + 4 * DAY_MS + 2) == [True, False]
 
 
 def test_of_a_larger_limit_the_log_may_know_more() -> None:

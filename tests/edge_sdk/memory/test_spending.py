@@ -1,4 +1,4 @@
-"""Spending in a period: by example, at once against one by one, and with a clock that steps back."""
+"""Spending in a period equals examples, is the same at once and one by one, and survives a clock that steps back."""
 
 from __future__ import annotations
 

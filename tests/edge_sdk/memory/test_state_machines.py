@@ -1,4 +1,4 @@
-"""State machines: an example of each rule, and all rules against a machine written from the pseudo-code."""
+"""State machines follow an example of each rule, and equal a machine written from the pseudo-code."""
 
 from __future__ import annotations
 

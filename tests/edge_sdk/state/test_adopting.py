@@ -11,7 +11,7 @@ from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.testing.white_box import abandon
-from tests.crash.test_state_folder_refused import MODES, Refusals
+from tests.support.disk_refusals import MODES, Refusals
 from tests.support.small_state import FILES, LAYOUT, copied, event, memory_of, opened, record, recorded
 from tests.support.state_changes import ADOPTED, ADOPTIONS, EVENTS, Change, begin, everything, migrated
 from tests.support.system_calls import before_each_call, watched_maps
@@ -41,9 +41,8 @@ def fed(memory: Memory, numbers: range) -> bytes:
 def test_memory_goes_on_under_the_layout_adopted(tmp_path: Path, change: Change) -> None:
     with watched_maps():
         state = begin(tmp_path / "state", change)
-        generation, memory = state.generation, expected(state)
+        memory = expected(state)
         change.do(state)
-        assert state.generation is not generation
         assert state.memory.layout is ADOPTED
         assert state.memory.dump() == memory.dump()
         assert state.memory.dump() != Memory(ADOPTED).dump()
@@ -63,11 +62,10 @@ def test_of_a_whole_log_the_new_layout_counts_every_event(tmp_path: Path) -> Non
         record(state, range(1, 51))
         state.adopt(ADOPTED)
         assert state.memory.dump() == memory_of(range(1, 51), ADOPTED)
-        assert state.memory_at(20).dump() == memory_of(range(1, 21), ADOPTED)  # type: ignore[union-attr]
         abandon(state)
 
 
-def test_an_erase_after_an_adoption_leaves_what_the_categories_of_others_hold(tmp_path: Path) -> None:
+def test_an_erase_after_an_adoption_keeps_the_counters_of_other_categories(tmp_path: Path) -> None:
     """The items are the same, so no erased item can have been in another category."""
     with watched_maps():
         state = begin(tmp_path / "state", ADOPTIONS[0])
@@ -121,11 +119,10 @@ def test_a_refused_adoption_changes_nothing(tmp_path: Path, change: Change) -> N
                 for mode in MODES:
                     folder = copied(tmp_path / "begun", tmp_path / f"{first}_{error}_{mode}")
                     state = opened(folder, change.key)
-                    generation, adopted = state.generation, expected(state)
+                    adopted = expected(state)
                     refused = Refusals(first, error, mode).refused(lambda state=state: change.do(state))  # type: ignore[misc]
                     outcomes.add(refused)
                     layout = LAYOUT if refused else ADOPTED
-                    assert (state.generation is generation) == refused
                     assert state.memory.layout is layout
                     assert state.memory.dump() == (everything() if refused else adopted.dump())
                     record(state, LATER)

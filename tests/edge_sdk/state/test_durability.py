@@ -1,4 +1,4 @@
-"""The log is written to the disk by nobody, by a thread at intervals, or at each event before `record` returns.
+"""The log is synced by nobody, by a thread at intervals, or at each event before `record` returns.
 
 What that saves is shown in test_power_loss.py.
 """
@@ -74,11 +74,11 @@ def test_with_power_a_thread_writes_out_what_was_recorded(
 def test_what_is_on_disk_is_not_written_again(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     syncs = Syncs(monkeypatch)
     with opened(small, tmp_path / "state") as engine:
-        engine.sync()
+        engine.storage.sync()
         engine.record("view")
         engine.record("view")
-        engine.sync()
-        engine.sync()
+        engine.storage.sync()
+        engine.storage.sync()
         assert syncs.newest == [2]
 
 
@@ -119,7 +119,7 @@ def test_a_disk_that_refuses_is_counted_and_recording_goes_on(
             assert engine.record("view") == 1
             assert engine.status().disk_failures == 1
             with pytest.raises(StateUnusableError, match="refused"):
-                engine.sync()
-        engine.sync()
+                engine.storage.sync()
+        engine.storage.sync()
         assert engine.record("view") == 2
         assert engine.status().disk_failures == 2

@@ -104,9 +104,7 @@ def test_bundles_in_turn_are_as_one_memory_that_is_inherited_in_turn(
             before = internals(engine).state.memory
 
 
-def test_a_log_that_holds_all_events_knows_more_than_the_former_memory(
-    former: Small, latest: Small, tmp_path: Path
-) -> None:
+def test_a_log_with_all_events_knows_more_than_the_former_memory(former: Small, latest: Small, tmp_path: Path) -> None:
     clock = SettableClock()
     with opened(former, tmp_path, clock) as engine:
         record_some(engine, clock, 100, 1)

@@ -158,7 +158,7 @@ def test_a_key_given_while_the_former_file_is_still_there_finds_its_memory(
         activate(log)
 
     monkeypatch.setattr(EventLog, "activate", photographed)
-    engine.rotate_storage_key(KEY)
+    engine.storage.rotate_key(KEY)
     engine.close()
     with opened(latest, folder, clock, KEY) as engine, opened(latest, copies[0], clock) as killed:
         assert known(engine, clock.now_ms) == known(killed, clock.now_ms) == before

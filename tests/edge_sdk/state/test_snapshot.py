@@ -1,4 +1,4 @@
-"""Snapshots: events that the ring dropped count after reopening, to the bit, and never more than was recorded."""
+"""Events that the ring dropped count after reopening through the snapshot, to the bit, and never more than recorded."""
 
 import shutil
 from pathlib import Path
@@ -105,9 +105,9 @@ def test_a_cap_outlives_the_ring(small: Small, tmp_path: Path) -> None:
     with small.open(tmp_path, clock, log_bytes=LOG_BYTES) as engine:
         assert internals(engine).state.log.read()["seq"].min() > 2  # the impressions have left the log
         row = np.array([small.layout.memory.offers.row(int(small.layout.item_ids[ITEMS.index("fund_a")]))])
-        held = cap_bits(internals(engine).state.memory, row, None, clock.now_ms)
-        assert held is not None
-        assert held[0] > 0
+        bits = cap_bits(internals(engine).state.memory, row, None, clock.now_ms)
+        assert bits is not None
+        assert bits[0] > 0
 
 
 def test_decision_ids_go_on_where_nothing_was_recorded(small: Small, tmp_path: Path, base: BaseDecision) -> None:

@@ -1,4 +1,4 @@
-"""A64 instructions with their classes: the word, its assembly, the class.
+"""A64 instructions are listed with their classes: the word, its assembly, the class.
 
 The words are what an assembler makes of the text (LLVM's, by Keystone), or, for the later extensions that it does not
 know, what a disassembler (LLVM's, by Capstone) reads in arm64 libraries; encodings as in Arm DDI 0487, chapter C4.

@@ -1,4 +1,4 @@
-"""A made-up bench, for tests of everything that reads one."""
+"""Makes a made-up bench, for tests of everything that reads one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fixtures of the emulator's tests: C drivers, a cache folder of their own, and the emulator where it is set up.
+"""Gives the emulator's tests C drivers, a cache folder of their own, and the emulator where it is set up.
 
 A test module takes a fixture by assigning it to its own name.
 """
@@ -13,8 +13,7 @@ import pytest
 
 from device_sim.emulation import cache_folder, installation, plugin, tools
 from device_sim.emulation.installation import Installation
-
-HERE = Path(__file__).parent
+from tests.support.paths import SIMULATOR
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], str]:
-    """Compile a driver of this folder with the plugin's sources, feed it, and return what it prints."""
+    """Compiles a driver of this folder with the plugin's sources, feeds it, and returns what it prints."""
     compiler = tools.compiler()
     if compiler is None:
         pytest.skip("there is no C compiler; install gcc")
@@ -36,7 +35,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], str
     def run(name: str, fed: str) -> str:
         program = folder / name
         if not program.exists():
-            sources = [HERE / f"{name}.c", plugin.FOLDER / "a64_classes.c"]
+            sources = [SIMULATOR / f"{name}.c", plugin.FOLDER / "a64_classes.c"]
             subprocess.run([compiler, "-O1", f"-I{plugin.FOLDER}", "-o", program, *sources], check=True)
         return subprocess.run([program], input=fed, capture_output=True, text=True, check=True).stdout
 

@@ -1,4 +1,4 @@
-"""Counts, cores and ranges with round numbers, so that expected figures can be computed in the head."""
+"""Counts, cores and ranges have round numbers, so that expected figures can be computed in the head."""
 
 from __future__ import annotations
 

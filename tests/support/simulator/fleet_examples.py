@@ -1,4 +1,4 @@
-"""A hand-made fleet result, for tests of everything that reads one."""
+"""Makes a fleet result by hand, for tests of everything that reads one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The golden bundle, counted as `make instructions` counts it: once a session, for all tests of counts."""
+"""Counts the golden bundle as `make instructions` does: once a session, for all tests of counts."""
 
 from __future__ import annotations
 

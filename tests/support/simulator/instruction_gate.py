@@ -1,4 +1,4 @@
-"""The instruction gate: names the operations that take more instructions than the committed baseline, by stage."""
+"""Names the operations that take more instructions than the committed baseline, by stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up models, counts and published tables that follow known coefficients exactly.
+"""Makes models, counts and published tables that follow known coefficients exactly.
 
 Half of the first level's misses miss the second too, so that whichever levels a fit looks at, it can be exact.
 """

@@ -1,4 +1,4 @@
-"""A stand-in for the emulated core: runs the guest's scripts natively, and gives made-up counts of their loops."""
+"""Runs the guest's scripts natively in place of the emulated core, and makes up counts of their loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up inputs of the report with every field filled, so that the page can be searched for each."""
+"""Makes inputs of the report with every field filled, so that the page can be searched for each."""
 
 from __future__ import annotations
 

@@ -1,0 +1,95 @@
+"""Opening: options checked, bundle read and tested, state folder taken."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from edge_sdk.bundle.bundle import Bundle
+from edge_sdk.bundle.container import open_container
+from edge_sdk.bundle.reader import read_bundle
+from edge_sdk.bundle.selftest import tested_session
+from edge_sdk.clock import Clock
+from edge_sdk.errors import InvalidValueError
+from edge_sdk.log.event_input import within_range
+from edge_sdk.model.session import ModelSession
+from edge_sdk.state.durability import DURABILITIES, Durability
+from edge_sdk.state.folder import StateFolder
+from edge_sdk.state.policy_file import PolicyStore, Trust
+
+UtcOffset = Callable[[int], int]  # a moment in ms -> seconds that local time is ahead of UTC
+
+
+def local_utc_offset_s(now_ms: int) -> int:
+    """Returns how far the system's local time is ahead of UTC, in seconds."""
+    return time.localtime(now_ms // 1000).tm_gmtoff
+
+
+class Options(NamedTuple):
+    """How an engine is to run; `Engine.open` explains each field. Built by keyword."""
+
+    log_bytes: int
+    durability: Durability
+    sync_interval_s: float
+    storage_key: bytes | None
+    clock: Clock
+    utc_offset_s: UtcOffset
+    seed: int | None
+
+    def check(self) -> int:
+        """Returns the clock's time in ms; raises before anything is opened.
+
+        Raises:
+            InvalidValueError: an option is out of range.
+            TypeError: the clock gives no number.
+        """
+        if self.durability not in DURABILITIES:
+            raise InvalidValueError("durability", self.durability)
+        if not isinstance(self.sync_interval_s, int | float) or not 0 <= self.sync_interval_s < float("inf"):
+            raise InvalidValueError("sync_interval_s", self.sync_interval_s)
+        now_ms = within_range(self.clock())  # a clock that does not work shows now, not at the first decision
+        if self.seed is not None and (not isinstance(self.seed, int) or isinstance(self.seed, bool)):
+            raise InvalidValueError("seed", self.seed)
+        return now_ms
+
+
+class Parts(NamedTuple):
+    """What an engine is made of. Built by keyword."""
+
+    state: StateFolder
+    bundle: Bundle  # with the policy in force
+    session: ModelSession
+    policies: PolicyStore
+    options: Options
+    policy_error: str  # why an installed policy is not in force; "" = nothing is wrong
+
+
+def open_parts(
+    state: Path, bundle: Path, options: Options, *, trusted_keys: Sequence[bytes], allow_unsigned: bool
+) -> Parts:
+    """Opens a bundle and a state folder.
+
+    Raises:
+        EdgeError: a subclass that names the file, the field and the fix.
+        TypeError: `trusted_keys` is one key instead of a list of keys, or the clock gives no number.
+    """
+    if isinstance(trusted_keys, bytes | str):
+        raise TypeError("trusted_keys is one key; pass a list: trusted_keys=[key]")
+    now_ms = options.check()
+    content = read_bundle(bundle, open_container(bundle, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned))
+    policies = PolicyStore(state, Trust(tuple(trusted_keys), allow_unsigned))
+    content, policy_error = policies.in_force(content)
+    session = tested_session(content)
+    folder = StateFolder(
+        state,
+        content.layout,
+        options.log_bytes,
+        now_ms=now_ms,
+        storage_key=options.storage_key,
+        sync_interval_s=options.sync_interval_s if options.durability == "power" else None,
+    )
+    return Parts(
+        state=folder, bundle=content, session=session, policies=policies, options=options, policy_error=policy_error
+    )

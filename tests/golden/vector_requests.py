@@ -21,7 +21,7 @@ TREATMENTS: dict[str, Any] = {
     "channels": ["", "push", "sms", "", "push", "push", ""],
     "variants": ["", "short", "long", "short", "", "", "long"],
 }
-STILL_VALID = {"is_still_valid": True}  # asks whether the former list may be shown again
+STILL_VALID = {"is_still_valid": True}  # checks whether the former list may be shown again
 VISIT = [  # a few minutes with events of every sort
     [NOW - 9 * MINUTE, "view", "fund_a", 120.5],
     [NOW - 8 * MINUTE, "click", "fund_a", 0],

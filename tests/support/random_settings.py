@@ -69,7 +69,7 @@ class Case:
         return Moment(self.now_ms, self.offset_s, self.context, self.attributes)
 
     @property
-    def one_of(self) -> list[Candidate]:
+    def candidates(self) -> list[Candidate]:
         return candidates(self.base)
 
     def inputs(self, policy: Table, base: BaseDecision | None = None) -> PolicyInputs:

@@ -1,4 +1,7 @@
-"""Decomposes a score into contributions, and attributes the counters' contributions to the counted events. Pure."""
+"""The decomposition of a score into contributions of events and counters. Pure functions over arrays.
+
+A counter's contribution is attributed to the counted events that are still in the window; the rest is its own.
+"""
 
 from __future__ import annotations
 

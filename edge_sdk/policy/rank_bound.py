@@ -1,4 +1,4 @@
-"""The rank bound: the model moves no offer further than some places from its rank without the model."""
+"""The rank bound: how many places the model may move an offer from its rank without the model."""
 
 from __future__ import annotations
 

@@ -24,19 +24,19 @@ from tests.support.paths import DOCS, GOLDEN
 
 NAMES = sorted(path.stem for path in (GOLDEN / "decisions").glob("*.json"))
 
-# What a scenario is about must come about in it.
+# The reasons that the decisions of each scenario must have.
 REASONS = {
     "silent_device": Reason.KEPT,
     "window_and_counters": Reason.RAISED | Reason.LOWERED | Reason.EXPIRED,
-    "ring_comes_round": Reason.CAPPED | Reason.RAISED,
-    "forgetting": Reason.COOLING_DOWN | Reason.KEPT,
+    "log_wraps": Reason.CAPPED | Reason.RAISED,
+    "erasures": Reason.COOLING_DOWN | Reason.KEPT,
     "dates_and_stage": Reason.NOT_YET_VALID | Reason.EXPIRED | Reason.NOT_ELIGIBLE,
     "states": Reason.NOT_ELIGIBLE | Reason.BLOCKED | Reason.HIDDEN | Reason.OTHER_TREATMENT,
     "caps_and_cooldowns": Reason.CAPPED | Reason.COOLING_DOWN,
     "quiet_hours": Reason.QUIET,
     "budget": Reason.OVER_BUDGET | Reason.PRICED,
-    "gate_and_largest_shift": Reason.TOO_FEW_EVENTS | Reason.BOUNDED,
-    "weights_boosts_and_moves": Reason.BOOSTED | Reason.PRICED | Reason.BOUNDED | Reason.DIVERSIFIED,
+    "warm_up_and_max_score_change": Reason.TOO_FEW_EVENTS | Reason.BOUNDED,
+    "weights_boosts_and_rank_bound": Reason.BOOSTED | Reason.PRICED | Reason.BOUNDED | Reason.DIVERSIFIED,
     "slate": Reason.PINNED | Reason.CATEGORY_FULL | Reason.BELOW_MINIMUM,
     "epsilon_greedy": Reason.EXPLORED | Reason.PINNED | Reason.CATEGORY_FULL,
     "softmax": Reason.EXPLORED | Reason.PINNED | Reason.CATEGORY_FULL,

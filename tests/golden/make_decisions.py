@@ -20,7 +20,7 @@ _WIDTH = 118
 
 
 def write_all(folder: Path) -> None:
-    """Make everything anew in this folder."""
+    """Writes the bundle, the policies and the decisions to this folder."""
     (folder / BUNDLE).write_bytes(bundle_file())
     for name, content in policy_files().items():
         (folder / name).write_bytes(content)
@@ -32,10 +32,10 @@ def write_all(folder: Path) -> None:
 
 
 def with_expectations(scenario: Scenario, files: Path) -> Scenario:
-    """A scenario with what an engine makes of it.
+    """Returns a scenario with the decisions of an engine.
 
     Raises:
-        ValueError: two scores that decide something are so near each other that a port might see them otherwise.
+        ValueError: two scores that decide an order are so close that a port might order them the other way.
     """
     requests = []
     with tempfile.TemporaryDirectory() as state:
@@ -52,7 +52,7 @@ def with_expectations(scenario: Scenario, files: Path) -> Scenario:
 
 
 def laid_out(value: Any, indent: int = 0) -> str:
-    """JSON in which whatever fits on a line stands on one; a list of numbers always does."""
+    """Returns JSON in which each value that fits is on one line; a list of numbers is always on one line."""
     flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
     if indent + len(flat) <= _WIDTH or not isinstance(value, dict | list):
         return flat

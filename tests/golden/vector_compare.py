@@ -1,4 +1,4 @@
-"""How near two statements of a decision must be, and which places of a list may be compared at all."""
+"""Comparison of two records of a decision: the tolerances, and the places of a list that can be compared."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any, Final
 
 Stated = dict[str, Any]  # `expect` of a request
 
-GAP: Final = 1e-4  # scores nearer to each other than this may come in another order elsewhere
+GAP: Final = 1e-4  # scores closer than this may be ordered differently by a port
 SCORE: Final = 1e-5
-PROBABILITY: Final = 1e-4  # from one's own scores; from the scores in the file 1e-9
-_PLACED: Final = ("eligible_order", "order", "reasons")  # one entry a place
+PROBABILITY: Final = 1e-4  # from the port's own scores; from the scores in the file 1e-9
+_PLACED: Final = ("eligible_order", "order", "reasons")  # one entry for each place
 _NEAR: Final = {"scores": SCORE, "keys": GAP, "propensity": PROBABILITY, "inclusion": PROBABILITY}
 
 
 def differences(expected: Any, found: Any, path: str = "", within: float | None = None) -> list[str]:
-    """Where two values differ: bits, unless a tolerance is given for them."""
+    """Returns the differences of two values: to the bit, unless a tolerance is given."""
     if isinstance(expected, dict) and isinstance(found, dict):
         lines = [] if expected.keys() == found.keys() else [f"{path}: {sorted(expected)} and {sorted(found)}"]
         for key in expected.keys() & found.keys():
@@ -32,7 +32,7 @@ def differences(expected: Any, found: Any, path: str = "", within: float | None 
 
 
 def decision_differences(expected: Stated, found: Stated) -> list[str]:
-    """Where a decision differs from what a file states, each stage by its tolerance."""
+    """Returns the differences of a decision from the file, each field by its tolerance."""
     lines = [f"{sorted(expected)} and {sorted(found)}"] if expected.keys() != found.keys() else []
     for field in expected.keys() & found.keys():
         if field in _PLACED:
@@ -41,17 +41,17 @@ def decision_differences(expected: Stated, found: Stated) -> list[str]:
             places = range(min(len(one), len(other)))
             lines += [f"{field}[{at}]" for at in places if firm[at] and one[at] != other[at]]
         elif field == "explanation":
-            lines += _term_differences(expected[field], found[field])
+            lines += _contribution_differences(expected[field], found[field])
         else:
             lines += differences(expected[field], found[field], field, _NEAR.get(field))
     return lines
 
 
 def comparable(expected: Stated) -> list[bool]:
-    """Of each place in `eligible`, whether who stands there can be compared.
+    """Returns for each place in `eligible_order` whether its candidate can be compared.
 
-    It can where its score (its key, where softmax drew the order) is at least `GAP` from that of every other one that
-    stands. Where the device said nothing, scores are the base's to the bit, and all places can.
+    It can where its score (its key, where softmax drew the order) differs by at least `GAP` from that of every other
+    eligible candidate. Where the model changed no score, scores equal the base's to the bit, and all places can.
     """
     eligible = expected["eligible_order"]
     if _is_of_base(expected):
@@ -61,8 +61,7 @@ def comparable(expected: Stated) -> list[bool]:
 
 
 def fragile(expected: Stated, minimum_score: float | None) -> list[str]:
-    """The stages in which two candidates, or one and the null option, are so near each other that their order, and
-    what follows from it, may differ."""
+    """Returns the stages in which two candidates, or one and the minimum score, are too close to be ordered surely."""
     if _is_of_base(expected):
         return []
     scores, eligible = expected["scores"], expected["eligible_order"]
@@ -71,17 +70,17 @@ def fragile(expected: Stated, minimum_score: float | None) -> list[str]:
     stages["keys"] = [expected["keys"][c] for c in eligible] if expected["keys"] else []
     found = [stage for stage, values in stages.items() if any(b - a < GAP for a, b in pairwise(sorted(values)))]
     if minimum_score is not None and any(abs(score - minimum_score) < GAP for score in scores["final"]):
-        found.append("null")
+        found.append("minimum")
     return found
 
 
 def _is_of_base(expected: Stated) -> bool:
-    """Whether bits decide: no event and no logarithm had a part in the order."""
+    """Returns whether the order is exact: no event and no logarithm changed it."""
     return expected["keys"] is None and expected["scores"]["adjusted"] == expected["scores"]["base"]
 
 
-def _term_differences(expected: list[list[Any]] | None, found: list[list[Any]] | None) -> list[str]:
-    """Where two explanations differ; a missing term counts as 0: what is left of counters may round to it."""
+def _contribution_differences(expected: list[list[Any]] | None, found: list[list[Any]] | None) -> list[str]:
+    """Returns the differences of two explanations; a missing contribution is 0, as a small rest may round to 0."""
     if expected is None or found is None:
         return [] if expected is found else [f"explanation: {expected} and {found}"]
     ones, others = _by_subject(expected), _by_subject(found)
@@ -91,7 +90,7 @@ def _term_differences(expected: list[list[Any]] | None, found: list[list[Any]] |
 
 
 def _by_subject(contributions: list[list[Any]]) -> dict[str, float]:
-    """What terms say by what they are about; two steps of the policy are about the same."""
+    """Returns the sum of the contributions by subject; steps of the policy may have the same subject."""
     values: dict[str, float] = {}
     for *about, value in contributions:
         values[str(about)] = values.get(str(about), 0.0) + value

@@ -1,6 +1,6 @@
-"""Plays a scenario of golden decisions through an engine, and says what came out, as the files state it.
+"""Plays a scenario of golden decisions on an engine, and returns the results in the form of the files.
 
-It needs nothing but the runtime: it also plays on the emulated arm64 machine (`device-sim count`).
+It needs only the runtime, so it also runs on the emulated arm64 machine (`device-sim count`).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Scenario = dict[str, Any]  # one file, parsed
 STAGES: Final = ("base", "model", "adjusted", "boosted", "priced", "bounded", "final")
 BUNDLE: Final = "decisions.edge"
 TRUSTED_KEY: Final = bytes.fromhex("549156e3beb14c91520be311051fbb31d8f7f914efc799ed0e4c516385556d00")
-OPENED_MS: Final = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC, where the clock stands at first
-LOG_BYTES: Final = 4096  # 126 events: a port need not write thousands to see the ring come round
+OPENED_MS: Final = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC, the first time of the clock
+LOG_BYTES: Final = 4096  # 126 events, so that a port sees the log wrap without thousands of events
 _HEADER_BYTES: Final = 64
 
 
 def base_of(given: dict[str, Any]) -> BaseDecision:
-    """A request's base decision."""
+    """Returns a request's base decision."""
     return BaseDecision(
         given["offers"],
         given["logits"],
@@ -41,7 +41,7 @@ def base_of(given: dict[str, Any]) -> BaseDecision:
 
 
 class _Clock:
-    """A clock that stands still until it is set."""
+    """A clock whose time is set."""
 
     def __init__(self) -> None:
         self.now_ms = OPENED_MS
@@ -54,11 +54,11 @@ class Player:
     """One scenario on one device."""
 
     def __init__(self, scenario: Scenario, files: Path, state: Path) -> None:
-        """Open an engine on an empty state folder.
+        """Opens an engine on an empty state folder.
 
         Args:
-            scenario: what happens; expectations in it are not read.
-            files: where the bundle and the policies are.
+            scenario: the events and requests; its expectations are not read.
+            files: the folder of the bundle and the policies.
             state: the state folder.
         """
         self._scenario, self._files, self._state = scenario, files, state
@@ -66,7 +66,7 @@ class Player:
         self._engine = self._open()
 
     def play(self) -> Iterator[tuple[Decision, dict[str, Any], list[Any]]]:
-        """Of each request the decision, what the file states of it, and what came of each act after it."""
+        """Yields for each request the decision, its record for the file, and the result of each act after it."""
         scenario = self._scenario
         if scenario["policy"]:
             self._act({"install": scenario["policy"]}, None)
@@ -85,13 +85,13 @@ class Player:
             yield decision, stated, [self._act(act, decision) for act in request.get("then", ())]
 
     def close(self) -> dict[str, int]:
-        """Close the engine; what the log's file holds then."""
+        """Closes the engine; returns the capacity and the checksum of the log's file."""
         capacity = self._engine.status().capacity
         self._engine.close()
         slots = (self._state / "events.log").read_bytes()[_HEADER_BYTES:]
         return {"capacity": capacity, "slots_crc32": zlib.crc32(slots)}
 
-    # ---- what happens ----
+    # ---- acts ----
 
     def _open(self) -> Engine:
         return Engine.open(
@@ -110,7 +110,7 @@ class Player:
             self._engine.record(kind, item=item, value=value)
 
     def _act(self, act: dict[str, Any], decision: Decision | None) -> Any:
-        """Let one act happen, and say what came of it."""
+        """Does one act and returns its result."""
         engine = self._engine
         if "record" in act:
             return self._record(act["record"])
@@ -135,14 +135,14 @@ class Player:
         return self._recorded(before)
 
     def _recorded(self, after: int) -> list[list[Any]]:
-        """The events since a sequence number: [seq, time_ms, kind id, item id, value, decision]."""
+        """Returns the events after a sequence number: [seq, time_ms, kind id, item id, value, decision]."""
         records = internals(self._engine).state.log.read()
         new = records[records["seq"] > after]
         times = new["time_s"].astype(np.int64) * 1000 + new["time_ms"]
         columns = [new["seq"], times, new["kind"], new["item"], new["value"], new["decision"]]
         return [list(row) for row in zip(*map(numbers, columns), strict=True)]
 
-    # ---- what came out ----
+    # ---- results ----
 
     def _stated(self, decision: Decision) -> dict[str, Any]:
         trace, result, evidence = decision.trace, decision.trace.result, decision.trace.evidence
@@ -167,12 +167,12 @@ class Player:
             "dropped_reasons": [int(offer.reasons) for offer in decision.dropped],
             "propensity": decision.propensity.tolist(),
             "inclusion": decision.inclusion.tolist(),
-            "explanation": None if evidence is None or not len(decision.order) else self._terms(decision),
+            "explanation": None if evidence is None or not len(decision.order) else self._contributions(decision),
         }
         return stated
 
     def _memory(self, decision: Decision) -> dict[str, Any]:
-        """What the device knew: the graph's inputs, machines, caps, spending."""
+        """Returns the local state of a decision: the graph's inputs, machines, caps, spending."""
         engine, now_ms = self._engine, decision.time_ms
         memory, candidates = internals(engine).state.memory, internals(engine).maker.cached(decision.base).candidates
         rows, count = candidates.rows, len(candidates.rows)
@@ -200,7 +200,7 @@ class Player:
         }
 
     def _draw(self, decision: Decision) -> dict[str, Any]:
-        """The 24-bit numbers of the draw, and what softmax orders by; None = nothing is drawn, or not so."""
+        """Returns the 24-bit numbers of the draw, and the keys of softmax; None = no draw, or another mode."""
         exploration = decision.trace.result.draw.exploration
         if exploration.mode is Explore.OFF:
             return {"noise": None, "keys": None}
@@ -210,18 +210,18 @@ class Player:
             keys = (decision.scores / exploration.temperature - np.log(-np.log(noise[2:]))).tolist()
         return {"noise": (noise * 2**24 - 0.5).astype(np.int64).tolist(), "keys": keys}
 
-    def _terms(self, decision: Decision) -> list[list[Any]]:
-        """Of the first offer: [source, place in the window, kind, item, value], ordered by all of these."""
+    def _contributions(self, decision: Decision) -> list[list[Any]]:
+        """Returns the contributions of the first offer, sorted: [source, index in the window, kind, item, value]."""
         first = self._engine.explain(decision)[0]
         contributions = [
-            [str(term.source), term.event, term.kind, term.item, float(str(np.float32(term.value)))]
-            for term in first.contributions
+            [str(found.source), found.event, found.kind, found.item, float(str(np.float32(found.value)))]
+            for found in first.contributions
         ]
         return sorted(contributions)
 
 
 def numbers(array: npt.NDArray[Any]) -> list[Any]:
-    """Numbers as JSON has them: each float32 as the shortest decimal that gives it back; NaN as None."""
+    """Returns numbers for JSON: each float32 as its shortest exact decimal; NaN as None."""
     if array.dtype != np.float32:
         return array.tolist()  # type: ignore[no-any-return]
     return [None if np.isnan(value) else float(str(value)) for value in array]

@@ -1,4 +1,4 @@
-"""Base decisions, events and the like that the scenarios of the golden decisions are put together from."""
+"""The base decisions, events and helpers that the scenarios of the golden decisions share."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ BASE: dict[str, Any] = {
 }
 TWO = {"offers": ["coupon_b", "fund_c"], "logits": [1, 0.125]}
 FLAT = {"offers": list(OFFERS), "logits": [0.5, 0.25, 0.5, 0.25, 0.5, -1]}  # one logit for all objectives; ties
-TOUCHES: dict[str, Any] = {
+TREATMENTS: dict[str, Any] = {
     "offers": ["fund_a", "fund_a", "fund_a", "coupon_a", "coupon_a", "fund_c", "fund_b"],
     "logits": [[0.5, 0.1], [0.7, 0.1], [0.62, 0.3], [0.2, 0.2], [0.2, 0.45], [0.05, 0.9], [-0.3, 0.33]],
     "channels": ["", "push", "sms", "", "push", "push", ""],
     "variants": ["", "short", "long", "short", "", "", "long"],
 }
-STANDS = {"is_still_valid": True}  # whether the list before may be shown again
-VISIT = [  # a few minutes with something of every sort
+STILL_VALID = {"is_still_valid": True}  # checks whether the former list may be shown again
+VISIT = [  # a few minutes with events of every sort
     [NOW - 9 * MINUTE, "view", "fund_a", 120.5],
     [NOW - 8 * MINUTE, "click", "fund_a", 0],
     [NOW - 7 * MINUTE, "view", "page_home", 0],
@@ -35,13 +35,13 @@ VISIT = [  # a few minutes with something of every sort
 
 
 def rank(now_ms: int = NOW, base: dict[str, Any] = BASE, *then: dict[str, Any], **given: Any) -> dict[str, Any]:
-    """A request; in the app's home, unless another context is given."""
+    """Returns a request; its context is the app's home unless another is given."""
     then_given = {"then": list(then)} if then else {}
     return {"now_ms": now_ms, "base": base, "context": HOME, **given, **then_given}
 
 
 def many(first_ms: int, count: int, step_ms: int) -> list[list[Any]]:
-    """Events about all items in turn; those that caps count are among the oldest alone."""
+    """Returns events about all items in turn; only the oldest are of kinds that caps count."""
     items = (*OFFERS, "page_home", "page_coupons", "no_item_of_the_bundle")
     kinds = ["impression", "view", "convert"] * 5 + ["view", "click", "note"] * count
     return [[first_ms + n * step_ms, kinds[n], items[n * 7 % 9], n % 4 * 25] for n in range(count)]

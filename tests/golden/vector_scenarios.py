@@ -1,6 +1,6 @@
-"""What happens in each scenario of the golden decisions; `make_decisions.py` adds what must come out.
+"""The scenarios of the golden decisions; `make_decisions.py` adds the expected results.
 
-Numbers are chosen so that no two scores that matter are closer than 1e-4: the generator says so if they are not.
+Numbers are chosen so that no two scores that decide an order are closer than 1e-4; the generator refuses closer ones.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from tests.golden.vector_requests import (
     FLAT,
     HOUR,
     MINUTE,
-    STANDS,
-    TOUCHES,
+    STILL_VALID,
+    TREATMENTS,
     TWO,
     VISIT,
     WEALTH,
@@ -29,19 +29,19 @@ Scenario = dict[str, Any]
 
 
 def scenarios() -> dict[str, Scenario]:
-    """By the name of the file."""
+    """Returns the scenarios by the name of their file."""
     made = (
         _silent_device,
         _window_and_counters,
-        _ring_comes_round,
-        _forgetting,
+        _log_wraps,
+        _erasures,
         _dates_and_stage,
         _states,
         _caps_and_cooldowns,
         _quiet_hours,
         _budget,
-        _gate_and_largest_shift,
-        _weights_boosts_and_moves,
+        _warm_up_and_max_score_change,
+        _weights_boosts_and_rank_bound,
         _slate,
         _epsilon_greedy,
         _softmax,
@@ -85,23 +85,23 @@ def _window_and_counters() -> Scenario:
     )
 
 
-def _ring_comes_round() -> Scenario:
+def _log_wraps() -> Scenario:
     return scenario(
-        "More events than the log holds: counters and caps keep what the ring has lost, also when reopened.",
+        "More events than the log has room for: counters and caps keep overwritten events, also when reopened.",
         [rank(NOW), rank(NOW + 1, BASE, {"reopen": True}), rank(NOW + 2)],
         policy="counts.policy",
         events=many(NOW - 150 * MINUTE, 150, MINUTE),
     )
 
 
-def _forgetting() -> Scenario:
+def _erasures() -> Scenario:
     return scenario(
-        "Events about items, of a kind, before a time are erased, then all: ids of decisions begin anew.",
+        "Events about items, of a kind, before a time are erased, then all: ids of decisions restart.",
         [
             rank(NOW, BASE, {"erase": {"items": ["fund_a", "fund_b"]}}),
             rank(NOW, BASE, {"erase": {"kinds": ["dismiss"]}}),
             rank(NOW, BASE, {"erase": {"before": NOW - 3 * MINUTE}}),
-            rank(NOW, BASE, STANDS, {"erase": {}}, STANDS),
+            rank(NOW, BASE, STILL_VALID, {"erase": {}}, STILL_VALID),
             rank(NOW, BASE, {"record": [[NOW + 1, "click", "fund_d", 0]]}),
             rank(NOW + 2),
         ],
@@ -129,12 +129,12 @@ def _states() -> Scenario:
         [
             rank(context={"surface": "home"}, attributes={"balance": 100}),
             rank(context={"surface": "wealth"}, attributes={"balance": 99.99, "age": 4}),
-            rank(NOW + 1, TOUCHES, context={"surface": "home"}),
+            rank(NOW + 1, TREATMENTS, context={"surface": "home"}),
             rank(NOW + 2, {"offers": ["fund_b"], "logits": [1]}),
             rank(NOW + 8 * MINUTE - 1, context={"surface": "wealth"}, attributes={"balance": 999}),
             rank(NOW + 8 * MINUTE, context={"surface": "wealth"}, attributes={"balance": 1000}),
             rank(NOW + 11 * MINUTE, {"offers": ["fund_a", "fund_d"], "logits": [1, 0.5]}, context=WEALTH),
-            rank(NOW + 30 * MINUTE, TOUCHES, context={"surface": "home", "stage": "active"}),
+            rank(NOW + 30 * MINUTE, TREATMENTS, context={"surface": "home", "stage": "active"}),
             rank(NOW + 3 * HOUR, context={}),
         ],
         policy="states.policy",
@@ -149,17 +149,17 @@ def _states() -> Scenario:
 
 def _caps_and_cooldowns() -> Scenario:
     return scenario(
-        "Caps per offer, category, channel and user, cooldowns, what is left for one slate, when to ask again.",
+        "Caps per offer, category, channel and user, cooldowns, caps on one slate, when to rank again.",
         [
-            rank(NOW, BASE, {"shown": 2}, {"feedback": ["coupon_b", "dismiss", 0]}, STANDS, limit=3),
-            rank(NOW + MINUTE, TOUCHES, {"shown": None}, limit=3),
-            rank(NOW + 2 * MINUTE, TOUCHES, {"shown": 1}),
+            rank(NOW, BASE, {"shown": 2}, {"feedback": ["coupon_b", "dismiss", 0]}, STILL_VALID, limit=3),
+            rank(NOW + MINUTE, TREATMENTS, {"shown": None}, limit=3),
+            rank(NOW + 2 * MINUTE, TREATMENTS, {"shown": 1}),
             rank(NOW + 3 * MINUTE, BASE, {"feedback": ["fund_c", "convert", 50.5]}),
             rank(NOW + 3 * MINUTE + 1, BASE),
             rank(NOW + 30 * MINUTE - 1, TWO),
             rank(NOW + 30 * MINUTE, TWO),
-            rank(NOW + 31 * MINUTE + 1, BASE, {**STANDS, "at_ms": NOW + 10 * HOUR}),
-            rank(NOW + 61 * MINUTE + 5, TOUCHES),
+            rank(NOW + 31 * MINUTE + 1, BASE, {**STILL_VALID, "at_ms": NOW + 10 * HOUR}),
+            rank(NOW + 61 * MINUTE + 5, TREATMENTS),
             rank(NOW + 3 * HOUR, BASE, {"shown": 2}),
             rank(NOW + 3 * HOUR + MINUTE, BASE, limit=6),
             rank(NOW - DAY, BASE),
@@ -172,13 +172,13 @@ def _quiet_hours() -> Scenario:
     return scenario(
         "Quiet hours of some channels over midnight and of all at noon, in local time eight hours ahead of UTC.",
         [
-            rank(NOW, TOUCHES),
-            rank(NOW + 2 * HOUR - 1, TOUCHES),
-            rank(NOW + 2 * HOUR, TOUCHES),
-            rank(NOW + 12 * HOUR + 30 * MINUTE, TOUCHES),
-            rank(NOW + 16 * HOUR + 30 * MINUTE - 1, TOUCHES),
-            rank(NOW + 16 * HOUR + 45 * MINUTE, TOUCHES),
-            rank(NOW + 17 * HOUR, TOUCHES),
+            rank(NOW, TREATMENTS),
+            rank(NOW + 2 * HOUR - 1, TREATMENTS),
+            rank(NOW + 2 * HOUR, TREATMENTS),
+            rank(NOW + 12 * HOUR + 30 * MINUTE, TREATMENTS),
+            rank(NOW + 16 * HOUR + 30 * MINUTE - 1, TREATMENTS),
+            rank(NOW + 16 * HOUR + 45 * MINUTE, TREATMENTS),
+            rank(NOW + 17 * HOUR, TREATMENTS),
             rank(NOW + 3 * HOUR, {"offers": ["fund_a", "coupon_a"], "logits": [1, 0], "channels": ["push", "sms"]}),
         ],
         policy="counts.policy",
@@ -188,14 +188,14 @@ def _quiet_hours() -> Scenario:
 
 def _budget() -> Scenario:
     return scenario(
-        "Costs of offers, channels and requests; the price follows spending; the budget starts anew each hour.",
+        "Costs of offers, channels and requests; the cost weight follows spending; the budget restarts each hour.",
         [
             rank(NOW + 60_000, BASE, {"shown": 2}),
-            rank(NOW + 120_000, TOUCHES, {"shown": 1}, limit=2),
-            rank(NOW + 180_000, TOUCHES),
+            rank(NOW + 120_000, TREATMENTS, {"shown": 1}, limit=2),
+            rank(NOW + 180_000, TREATMENTS),
             rank(NOW + 240_000, BASE, {"shown": None}, limit=4),
             rank(NOW + 300_000, {**BASE, "costs": [3, 0, 0.1, 0.2, 2.75, 0.05]}),
-            rank(NOW + 300_000, {**TOUCHES, "costs": [9, 9, 9, 9, 9, 9, 9]}),
+            rank(NOW + 300_000, {**TREATMENTS, "costs": [9, 9, 9, 9, 9, 9, 9]}),
             rank(NOW + HOUR - 1),
             rank(NOW + HOUR, TWO, {"shown": 2}),
             rank(NOW + HOUR - 1, TWO),
@@ -206,10 +206,10 @@ def _budget() -> Scenario:
     )
 
 
-def _gate_and_largest_shift() -> Scenario:
+def _warm_up_and_max_score_change() -> Scenario:
     clicks = [{"record": [[NOW + n * 1000, "click", OFFERS[n % 6], 0]]} for n in range(12)]
     return scenario(
-        "The device's say grows with the events in its window; no score is shifted further than 0.4.",
+        "The model's weight grows with the events in the window; no score changes by more than 0.4.",
         [
             rank(NOW, BASE, clicks[0]),
             rank(NOW + 1, BASE, clicks[1]),
@@ -221,16 +221,16 @@ def _gate_and_largest_shift() -> Scenario:
     )
 
 
-def _weights_boosts_and_moves() -> Scenario:
+def _weights_boosts_and_rank_bound() -> Scenario:
     return scenario(
-        "Weights by rule and by request, boosts by attribute, channel, state; cost, the largest move, diversity.",
+        "Weights by rule and by request, boosts by attribute, channel, state; cost, the rank bound, diversity.",
         [
             rank(),
             rank(context=WEALTH, attributes={"balance": 10}),
             rank(context=WEALTH, attributes={"balance": 20.5, "age": 3}),
-            rank(base=TOUCHES, context=WEALTH, attributes={"balance": 20.25}),
+            rank(base=TREATMENTS, context=WEALTH, attributes={"balance": 20.25}),
             rank(weights={"click": 3, "convert": -1}, context=WEALTH, limit=2),
-            rank(NOW + HOUR, TOUCHES),
+            rank(NOW + HOUR, TREATMENTS),
         ],
         policy="scores.policy",
         events=[*VISIT, [NOW - 10_000, "convert", "fund_a", 0]],
@@ -239,12 +239,12 @@ def _weights_boosts_and_moves() -> Scenario:
 
 def _slate() -> Scenario:
     return scenario(
-        "Pins of the operator and the user, limits of categories, and offers that are not worth showing.",
+        "Pins of the operator and the user, category limits, and offers below the minimum score.",
         [
             rank(),
             rank(context=WEALTH),
             rank(context=WEALTH, limit=2),
-            rank(base=TOUCHES),
+            rank(base=TREATMENTS),
             rank(base={"offers": ["fund_a", "fund_b"], "logits": [-5, -6]}),
             rank(base={**BASE, "logits": [-1, -0.8, 1, 0.9, 0.7, 0.65]}, context=WEALTH),
         ],
@@ -254,16 +254,16 @@ def _slate() -> Scenario:
 
 
 def _explored() -> list[Scenario]:
-    """Requests under the policies that explore: of all limits, with and without touches and a pin."""
-    free = [rank(NOW + n * MINUTE, BASE if n % 3 else TOUCHES, limit=(None, 3, 2, 1)[n % 4]) for n in range(5)]
-    pinned = [rank(NOW + HOUR, BASE, context=WEALTH, limit=3), rank(NOW + HOUR, TOUCHES, context=WEALTH, limit=2)]
+    """Returns requests for the policies that explore: with all limits, with and without treatments and a pin."""
+    free = [rank(NOW + n * MINUTE, BASE if n % 3 else TREATMENTS, limit=(None, 3, 2, 1)[n % 4]) for n in range(5)]
+    pinned = [rank(NOW + HOUR, BASE, context=WEALTH, limit=3), rank(NOW + HOUR, TREATMENTS, context=WEALTH, limit=2)]
     return [*free, *pinned]
 
 
 def _epsilon_greedy() -> Scenario:
     numbered = rank(NOW + 2 * HOUR, BASE, {"shown": 1}, {"reopen": True}, limit=2)
     return scenario(
-        "Half of the time the first place is drawn evenly; reopened, ids go on from the newest in the log.",
+        "Half of the time the first place is drawn uniformly; reopened, ids continue from the newest in the log.",
         [*_explored(), numbered, rank(NOW + 2 * HOUR + 1), rank(NOW + 2 * HOUR + 2, limit=0)],
         policy="epsilon.policy",
         events=VISIT,
@@ -283,11 +283,11 @@ def _softmax() -> Scenario:
 
 def _another_policy() -> Scenario:
     return scenario(
-        "A newer policy takes over what the former counted; nothing is worth showing under the last one.",
+        "A newer policy inherits the counts of the former one; under the last one all scores are below the minimum.",
         [
             rank(NOW, BASE, {"shown": 2}, {"install": "counts.policy"}),
             rank(NOW + 1, BASE, {"shown": 3}, {"install": "slate.policy"}, limit=3),
-            rank(NOW + 2, BASE, STANDS, {"install": "worthless.policy"}, STANDS),
+            rank(NOW + 2, BASE, STILL_VALID, {"install": "worthless.policy"}, STILL_VALID),
             rank(NOW + 3, BASE, {"reopen": True}),
             rank(NOW + 4),
         ],
@@ -298,7 +298,7 @@ def _another_policy() -> Scenario:
 def _error_answers() -> Scenario:
     two = {"offers": ["fund_a", "coupon_a"], "logits": [0.5, 0.5]}
     return scenario(
-        "Requests that cannot be scored get the base order with an error code, and the rules hold all the same.",
+        "Requests that cannot be scored get the base order with an error code, under the same rules.",
         [
             rank(base={"offers": [], "logits": []}),
             rank(base={"offers": ["fund_b", "fund_z", "coupon_a"], "logits": [0.1, 0.9, 0.5]}),
@@ -317,7 +317,7 @@ def _error_answers() -> Scenario:
             rank(base={**two, "costs": [1]}),
             rank(attributes={"height": 3}),
             rank(attributes={"balance": None}),
-            rank(base={**TOUCHES, "logits": [0.5] * 7}, context={"surface": "moon"}, limit=2),
+            rank(base={**TREATMENTS, "logits": [0.5] * 7}, context={"surface": "moon"}, limit=2),
         ],
         events=VISIT,
     )

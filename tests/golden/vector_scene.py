@@ -1,4 +1,4 @@
-"""The bundle and the policy files of the golden decisions: one small scene with everything in it, its model random."""
+"""The bundle and the policy files of the golden decisions: a small scene with every feature and a random model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCENE: dict[str, Any] = {
     "attributes": {"names": ["balance", "age"]},
     "machines": [
         {
-            "name": "stage",  # gives the context field of this name where the app does not
+            "name": "stage",  # sets the context field of this name where the app passes none
             "states": ["new", "active"],
             "steps": [
                 {"from": "new", "on": "click", "count": 3, "to": "active"},
@@ -62,7 +62,7 @@ SCENE: dict[str, Any] = {
     "policy": {**DERIVED_SCENE["policy"], "version": 1},
 }
 
-# What each file of this name says; every version is above the former ones, so that any may follow any earlier one.
+# The policy of each file by name. Each version is above the former ones, so a policy can follow any earlier one.
 POLICIES: dict[str, dict[str, Any]] = {
     "plain": {},
     "states": {
@@ -131,7 +131,7 @@ POLICIES: dict[str, dict[str, Any]] = {
 
 
 def bundle_payload() -> bytes:
-    """The unsigned bundle. Its graphs' bytes depend on the version of torch; what they compute does not."""
+    """Returns the unsigned bundle. The bytes of its graphs depend on the version of torch; their results do not."""
     scene = scene_from_table(SCENE)
     log = small_log()
     log = replace(log, catalogue=replace(log.catalogue, cost=np.array(COSTS, np.float32)))
@@ -145,12 +145,12 @@ def bundle_payload() -> bytes:
 
 
 def bundle_file() -> bytes:
-    """The signed bundle."""
+    """Returns the signed bundle."""
     return sign_container(bundle_payload(), [KEY])
 
 
 def policy_files() -> dict[str, bytes]:
-    """The signed policies by the name of their file."""
+    """Returns the signed policies by the name of their file."""
     files = {}
     for version, (name, policy) in enumerate(POLICIES.items(), 2):
         scene = scene_from_table({**SCENE, "policy": {**policy, "version": version}})

@@ -1,4 +1,4 @@
-"""What a test does to an engine, and what it reads from the engine afterwards."""
+"""Acts of a test on an engine, and reads of the engine afterwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_sdk.model.inputs import ModelInputs
 from edge_sdk.testing.white_box import internals
 from tests.support.scene import ITEMS, KINDS, SettableClock, Small
 
-Act = tuple[int, str, str, float]  # milliseconds later: kind, item, value
+Act = tuple[int, str, str, float]  # milliseconds after the former act, kind, item, value
 ACTS = st.lists(
     st.tuples(
         st.one_of(st.integers(0, 5_000), st.integers(0, 3_000_000)),
@@ -41,9 +41,9 @@ def names(decision: Decision) -> list[str]:
 
 
 def dropped(decision: Decision) -> dict[str, Reason]:
-    """Offers taken out, with the reasons for that alone."""
-    moved = Reason.RAISED | Reason.LOWERED | Reason.KEPT | Reason.BASE_ORDER
-    return {offer.id: offer.reasons & ~moved for offer in decision.dropped}
+    """Dropped offers with the reasons for the suppression alone."""
+    rank_reasons = Reason.RAISED | Reason.LOWERED | Reason.KEPT | Reason.BASE_ORDER
+    return {offer.id: offer.reasons & ~rank_reasons for offer in decision.dropped}
 
 
 def tape(engine: Engine) -> bytes:
@@ -52,7 +52,7 @@ def tape(engine: Engine) -> bytes:
 
 
 def inputs_of(decision: Decision) -> ModelInputs:
-    """What the model read for a decision, as rows."""
+    """The model's inputs for a decision, as rows."""
     evidence = decision.trace.evidence
     assert evidence is not None
     return model_inputs(evidence)

@@ -1,4 +1,4 @@
-"""What a [policy] table means, a second time: by names, from plain lists of events, with nothing of the library's."""
+"""A second implementation of [policy] tables: by names, from plain lists of events, without the library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPANS_S = {"hour": 3600, "day": 86_400, "week": 604_800, "total": 0}
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to bring an offer."""
+    """An offer in a channel."""
 
     offer: str
     channel: str
@@ -27,7 +27,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Moment:
-    """When a decision is made, and what the app passes."""
+    """When a decision is made, and the context and attributes that the app passes."""
 
     now_ms: int
     utc_offset_s: int
@@ -36,13 +36,13 @@ class Moment:
 
 
 class Machine:
-    """The states of one machine's targets."""
+    """The states of one machine, by target."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self.at: dict[str, tuple[str, int, dict[int, int]]] = {}  # state, since, counts by step
 
-    def see(self, time_ms: int, kind: str, target: str) -> None:
+    def step(self, time_ms: int, kind: str, target: str) -> None:
         if kind not in {step.get("on") for step in self.table["steps"]}:
             return
         state, since_ms, counts = self._by_time(target, time_ms)
@@ -66,19 +66,19 @@ class Machine:
         state, since_ms, counts = self.at.get(target, (self.table["states"][0], 0, {}))
         counts = dict(counts)
         while since_ms:
-            maintenance_due = [
+            due = [
                 (since_ms + step["after_s"] * 1000, step["to"])
                 for step in self.table["steps"]
                 if "after_s" in step and step["to"] != state and state in step.get("from", self.table["states"])
             ]
-            if not maintenance_due or min(maintenance_due)[0] > now_ms:
+            if not due or min(due)[0] > now_ms:
                 break
-            (since_ms, state), counts = min(maintenance_due), {}
+            (since_ms, state), counts = min(due), {}
         return state, since_ms, counts
 
 
 class Ledger:
-    """Everything that happened."""
+    """All events, and the states that follow from them."""
 
     def __init__(self) -> None:
         self.events: dict[str, list[tuple[int, str, float]]] = {}  # by kind: time, item, value
@@ -89,10 +89,10 @@ class Ledger:
         for machine in self.machines.values():
             target = target_of(machine.table["per"], item)
             if target is not None:
-                machine.see(time_ms, kind, target)
+                machine.step(time_ms, kind, target)
 
     def count(self, kinds: Sequence[str], per: str, item: str, span_s: int, now_ms: int) -> int:
-        """Events within the time that count for the same target as an event about this item."""
+        """Number of events within the time whose target is that of an event about this item."""
         wanted, found = target_of(per, item), 0
         for kind in kinds:
             for time_ms, other, _ in reversed(self.events.get(kind, [])):
@@ -110,8 +110,8 @@ class Ledger:
                 total += max(0.0, value)
         return total
 
-    def holds(self, when: Table, moment: Moment, offer: str) -> bool:
-        """All conditions of a rule, for an offer."""
+    def match(self, when: Table, moment: Moment, offer: str) -> bool:
+        """Whether all conditions of a rule match for an offer."""
         for name, wanted in when.items():
             if name == "balance":
                 number = moment.attributes.get(name)
@@ -122,7 +122,7 @@ class Ledger:
         return True
 
     def value(self, name: str, moment: Moment, offer: str) -> str | None:
-        """Of a context field or a machine."""
+        """The value of a context field, or the state of a machine."""
         if name in moment.context or name not in self.machines:
             return moment.context.get(name)
         machine = self.machines[name]
@@ -132,7 +132,7 @@ class Ledger:
 
 
 def target_of(per: str, item: str) -> str | None:
-    """Whom an event about an item counts for; None = nobody."""
+    """The target that an event about an item counts for; None = no target."""
     if per == "user":
         return "the user"
     if per == "category":
@@ -149,18 +149,18 @@ def is_about(rule: Table, one: Candidate) -> bool:
 
 @dataclass(frozen=True)
 class Count:
-    """A cap or a cooldown as it counts."""
+    """A cap or a cooldown with everything that its count needs."""
 
     kinds: tuple[str, ...]
     per: str
-    channels: tuple[str, ...]  # of the candidates that it keeps out
+    channels: tuple[str, ...]  # of the candidates that it suppresses
     limit: int
     span_s: int
     word: str
 
 
 def counts(policy: Table) -> Iterator[Count]:
-    """Every cap and cooldown; one per channel becomes one each."""
+    """Every cap and cooldown; a rule per channel becomes one rule for each channel."""
     for word in ("caps", "cooldowns"):
         for rule in policy.get(word, []):
             limit = rule["limit"] if word == "caps" else 1
@@ -173,18 +173,18 @@ def counts(policy: Table) -> Iterator[Count]:
                 yield Count(tuple(rule["kind"]), rule["per"], channels, limit, span, word)
 
 
-def why_not(policy: Table, ledger: Ledger, moment: Moment, one: Candidate) -> set[str]:
-    """The sorts of rules that keep a candidate out, before anything is scored."""
+def early_reasons(policy: Table, ledger: Ledger, moment: Moment, one: Candidate) -> set[str]:
+    """The reasons by which rules suppress a candidate before any score is read."""
     now_ms, found = moment.now_ms, set()
     if one.offer == "fund_d" and now_ms < VALID_FROM_MS:
         found.add("NOT_YET_VALID")
     if one.offer == "fund_d" and now_ms >= VALID_UNTIL_MS:
         found.add("EXPIRED")
     for rule in policy.get("eligibility", []):
-        if is_about(rule, one) and not ledger.holds(rule["when"], moment, one.offer):
+        if is_about(rule, one) and not ledger.match(rule["when"], moment, one.offer):
             found.add("NOT_ELIGIBLE")
     for rule in policy.get("blocks", []):
-        if is_about(rule, one) and ledger.holds(rule["when"], moment, one.offer):
+        if is_about(rule, one) and ledger.match(rule["when"], moment, one.offer):
             found.add("HIDDEN" if rule["by"] == "user" else "BLOCKED")
     for rule in counts(policy):
         if one.channel in rule.channels:
@@ -197,11 +197,11 @@ def why_not(policy: Table, ledger: Ledger, moment: Moment, one: Candidate) -> se
         is_quiet = start <= minute < end if start < end else minute >= start or minute < end
         if is_quiet and one.channel in rule.get("channel", SHOWN):
             found.add("QUIET")
-    return found | costly(policy, ledger, moment, one)
+    return found | budget_reasons(policy, ledger, moment, one)
 
 
-def costly(policy: Table, ledger: Ledger, moment: Moment, one: Candidate) -> set[str]:
-    """Whether a candidate alone costs more than is left."""
+def budget_reasons(policy: Table, ledger: Ledger, moment: Moment, one: Candidate) -> set[str]:
+    """The reason OVER_BUDGET, if a candidate alone costs more than the rest of the budget."""
     budget = policy.get("budget")
     if budget is None:
         return set()
@@ -214,19 +214,19 @@ def minute_of(clock: str) -> int:
 
 
 def boosted(policy: Table, ledger: Ledger, moment: Moment, one: Candidate) -> list[float]:
-    """What boosts add to a candidate, in their order."""
+    """The boosts that apply to a candidate, in their order."""
     return [
         rule["add"]
         for rule in policy.get("boosts", [])
-        if is_about(rule, one) and ledger.holds(rule["when"], moment, one.offer)
+        if is_about(rule, one) and ledger.match(rule["when"], moment, one.offer)
     ]
 
 
 def pinned(policy: Table, ledger: Ledger, moment: Moment, order: list[Candidate]) -> dict[Candidate, int]:
-    """Who of an order has a place (0 = first), and which."""
+    """The pinned candidates of an order, and their places (0 = first)."""
     wanted: dict[Candidate, int] = {}
     for rule in policy.get("pins", []):
-        about = [one for one in order if is_about(rule, one) and ledger.holds(rule["when"], moment, one.offer)]
+        about = [one for one in order if is_about(rule, one) and ledger.match(rule["when"], moment, one.offer)]
         for number, one in enumerate(about[: rule["count"]]):
             wanted.setdefault(one, rule["place"] - 1 + number)
     places: dict[Candidate, int] = {}

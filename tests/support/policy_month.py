@@ -1,4 +1,4 @@
-"""A user's months under a policy: every decision is held against a ledger that the library knows nothing of."""
+"""A user's months under a policy: every decision is checked by a ledger that is independent of the library."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.support.naive_policy import (
     Ledger,
     Moment,
     boosted,
-    costly,
+    budget_reasons,
     counts,
+    early_reasons,
     pinned,
     target_of,
-    why_not,
 )
 from tests.support.random_policies import CHANNEL_COSTS, SHOWN, Table
-from tests.support.rich_engine import touches
+from tests.support.rich_engine import treatments
 from tests.support.scene import NOW_MS, OFFERS, VALID_FROM_MS, SettableClock
 
 START_MS = VALID_FROM_MS - 5 * DAY_MS
@@ -31,7 +31,7 @@ EARLY = (
 )  # fmt: skip
 FITTING = (
     Reason.CAPPED | Reason.COOLING_DOWN | Reason.OVER_BUDGET | Reason.OTHER_TREATMENT
-)  # all but the last also before
+)  # all but the last may also be early
 LATE = Reason.BELOW_MINIMUM | Reason.CATEGORY_FULL
 DROPS = EARLY | FITTING | LATE
 
@@ -46,7 +46,7 @@ class Month:
     policy: Table
     offset_s: int
     ledger: Ledger = field(default_factory=Ledger)
-    shown: int = 0  # offers, altogether
+    shown: int = 0  # number of offers
 
     def live(self, days: int) -> None:
         """Some sessions a day."""
@@ -58,15 +58,15 @@ class Month:
                 self.session()
 
     def session(self) -> None:
-        """Some events, a decision, what was shown of it, and answers."""
+        """Some events, decisions, shown offers and the user's responses."""
         for _ in range(int(self.random.integers(0, 4))):
             self.record(
                 str(self.random.choice(["view", "view", "click", "dismiss", "convert", "note"])),
                 str(self.random.choice([*OFFERS, "page_home", "page_coupons", ""])),
             )
         for _ in range(int(self.random.integers(1, 3))):
-            decision, one_of = self.decide()
-            self.show(decision, one_of)
+            decision, by_index = self.decide()
+            self.show(decision, by_index)
 
     def record(self, kind: str, item: str) -> None:
         self.clock.now_ms += int(self.random.integers(0, 40_000))
@@ -74,8 +74,8 @@ class Month:
         self.ledger.add(self.clock.now_ms, kind, item)
 
     def decide(self) -> tuple[Decision, list[Candidate]]:
-        """One decision, checked."""
-        random, base = self.random, touches(self.random)
+        """Makes one decision and checks it."""
+        random, base = self.random, treatments(self.random)
         context = {"surface": str(random.choice(["home", "wealth"]))} if random.random() < 0.8 else {}
         if random.random() < 0.2:
             context["stage"] = str(random.choice(["new", "active"]))
@@ -83,48 +83,48 @@ class Month:
         limit = int(random.integers(0, 5)) if random.random() < 0.6 else None
         decision = self.engine.rank(base, context=context, attributes=attributes, limit=limit)
         assert not decision.error, decision.detail
-        one_of = candidates(base)
+        by_index = candidates(base)
         moment = Moment(self.clock.now_ms, self.offset_s, context, attributes)
-        self.check(decision, one_of, moment)
-        return decision, one_of
+        self.check(decision, by_index, moment)
+        return decision, by_index
 
-    def show(self, decision: Decision, one_of: list[Candidate]) -> None:
-        """Show some of it; the user answers."""
+    def show(self, decision: Decision, by_index: list[Candidate]) -> None:
+        """Shows a part of the list; the user responds."""
         order = decision.order.tolist()
         count = int(self.random.integers(0, len(order) + 1))
         self.engine.shown(decision, count=count)
         self.shown += count
         for index in order[:count]:
-            one = one_of[index]
+            one = by_index[index]
             self.ledger.add(self.clock.now_ms, SHOWN[one.channel], one.offer, one.cost)
             if self.random.random() < 0.3:
                 outcome = str(self.random.choice(["click", "convert", "dismiss"]))
                 self.engine.feedback(decision, one.offer, outcome)
                 self.ledger.add(self.clock.now_ms, outcome, one.offer)
 
-    # ---- what must hold of every decision ----
+    # ---- checks of every decision ----
 
-    def check(self, decision: Decision, one_of: list[Candidate], moment: Moment) -> None:
+    def check(self, decision: Decision, by_index: list[Candidate], moment: Moment) -> None:
         bits = (
-            np.zeros(len(one_of), np.int64)
+            np.zeros(len(by_index), np.int64)
             if decision.trace.result.dropped_bits is None
             else decision.trace.result.dropped_bits
         )
-        early = [why_not(self.policy, self.ledger, moment, one) for one in one_of]
-        self.check_standing(decision, bits, early)
-        self.check_room(decision, one_of, moment.now_ms)
-        standing = np.flatnonzero(bits & int(DROPS ^ LATE) == 0)
-        self.check_influence(decision, one_of, moment, standing)
-        self.check_list(decision, one_of, moment, standing)
+        early = [early_reasons(self.policy, self.ledger, moment, one) for one in by_index]
+        self.check_eligibility(decision, bits, early)
+        self.check_slate_caps(decision, by_index, moment.now_ms)
+        eligible = np.flatnonzero(bits & int(DROPS ^ LATE) == 0)
+        self.check_rank_bound(decision, by_index, moment, eligible)
+        self.check_list(decision, by_index, moment, eligible)
 
-    def check_standing(self, decision: Decision, bits: np.ndarray, early: list[set[str]]) -> None:
-        """Who stands, and why others do not."""
+    def check_eligibility(self, decision: Decision, bits: np.ndarray, early: list[set[str]]) -> None:
+        """Which candidates are eligible, and the reasons of the others."""
         assert sorted(decision.trace.result.eligible_order.tolist()) == np.flatnonzero(bits == 0).tolist()
-        for index, why in enumerate(early):
+        for index, expected in enumerate(early):
             given = {reason.name for reason in Reason if reason & DROPS & int(bits[index])}
-            assert why <= given, (index, why, given)
-            if why:
-                assert given - why <= set()
+            assert expected <= given, (index, expected, given)
+            if expected:
+                assert given == expected
             else:
                 assert len(given) <= 1
                 assert given <= {
@@ -139,9 +139,9 @@ class Month:
         assert len(set(names)) == len(names)
         assert decision.trace.limit is None or len(names) <= decision.trace.limit
 
-    def check_room(self, decision: Decision, one_of: list[Candidate], now_ms: int) -> None:
-        """Showing all of it at once goes beyond no cap and no budget."""
-        shown: list[Candidate] = [one_of[index] for index in decision.order.tolist()]
+    def check_slate_caps(self, decision: Decision, by_index: list[Candidate], now_ms: int) -> None:
+        """Showing the whole list at once exceeds no cap and no budget."""
+        shown: list[Candidate] = [by_index[index] for index in decision.order.tolist()]
         for rule in counts(self.policy):
             mine = [one for one in shown if one.channel in rule.channels and SHOWN[one.channel] in rule.kinds]
             seen: list[Candidate] = []
@@ -154,42 +154,42 @@ class Month:
         if budget is not None and any(one.cost for one in shown):
             total = sum(one.cost for one in shown)
             moment = Moment(now_ms, self.offset_s)
-            assert not costly(self.policy, self.ledger, moment, Candidate("fund_a", "", total))
+            assert not budget_reasons(self.policy, self.ledger, moment, Candidate("fund_a", "", total))
 
-    def check_influence(
-        self, decision: Decision, one_of: list[Candidate], moment: Moment, standing: np.ndarray
+    def check_rank_bound(
+        self, decision: Decision, by_index: list[Candidate], moment: Moment, eligible: np.ndarray
     ) -> None:
-        """Nobody is further from where it stands without the model than the bound."""
+        """No eligible offer is further from its rank without the model than the bound."""
         most = self.policy.get("model_bounds", {}).get("max_rank_change")
         if most is None:
             return
         anchor = decision.trace.result.stages.base.copy()
-        boosts = [np.float32(sum(boosted(self.policy, self.ledger, moment, one))) for one in one_of]
+        boosts = [np.float32(sum(boosted(self.policy, self.ledger, moment, one))) for one in by_index]
         anchor += np.array(boosts, np.float32)
         assert decision.trace.evidence is not None
         anchor -= np.float32(decision.trace.evidence.inputs.spend.cost_weight) * np.array(
-            [one.cost for one in one_of], np.float32
+            [one.cost for one in by_index], np.float32
         )
-        held = decision.trace.result.stages.bounded[standing]
-        if len(set(held.tolist())) == len(held):
-            moved = np.abs(places(by_score(held)) - places(by_score(anchor[standing])))
+        bounded = decision.trace.result.stages.bounded[eligible]
+        if len(set(bounded.tolist())) == len(bounded):
+            moved = np.abs(places(by_score(bounded)) - places(by_score(anchor[eligible])))
             assert moved.max(initial=0) <= most
 
-    def check_list(self, decision: Decision, one_of: list[Candidate], moment: Moment, standing: np.ndarray) -> None:
-        """The null option, pins and category limits."""
+    def check_list(self, decision: Decision, by_index: list[Candidate], moment: Moment, eligible: np.ndarray) -> None:
+        """The minimum score, pins and category limits."""
         final = decision.trace.result.stages.final
-        order = standing[by_score(decision.trace.result.stages.priced[standing])]
-        pins = pinned(self.policy, self.ledger, moment, [one_of[index] for index in order.tolist()])
-        listed = [one_of[index] for index in decision.trace.result.eligible_order.tolist()]
+        order = eligible[by_score(decision.trace.result.stages.priced[eligible])]
+        pins = pinned(self.policy, self.ledger, moment, [by_index[index] for index in order.tolist()])
+        listed = [by_index[index] for index in decision.trace.result.eligible_order.tolist()]
         others = [one for one in listed if one not in pins]
         expected = others.copy()
         for one, place in sorted(pins.items(), key=lambda entry: entry[1]):
             expected.insert(place, one)
         assert listed == expected
-        null = self.policy.get("minimum")
-        if null is not None:
-            worth = {one_of[index]: float(final[index]) for index in range(len(one_of))}
-            assert all(worth[one] >= null["score"] for one in others)
+        minimum = self.policy.get("minimum")
+        if minimum is not None:
+            scores = {by_index[index]: float(final[index]) for index in range(len(by_index))}
+            assert all(scores[one] >= minimum["score"] for one in others)
         limits = self.policy.get("category_limits", {})
         for category in ("coupon", "fund"):
             limit = limits.get(category, limits.get("*", len(listed)))
@@ -198,7 +198,7 @@ class Month:
 
 
 def candidates(base: BaseDecision) -> list[Candidate]:
-    """By name."""
+    """The candidates of a base decision, by names."""
     channels = base.channels or ("",) * len(base.offers)
     costs = [CHANNEL_COSTS[channel] for channel in channels] if base.costs is None else base.costs.tolist()
     return [Candidate(*parts) for parts in zip(base.offers, channels, costs, strict=True)]

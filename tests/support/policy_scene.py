@@ -1,4 +1,4 @@
-"""The scene of conftest with one rule of every sort: what is packed, and what a device must make of it."""
+"""The small scene with one rule of every sort, for tests of packing and of reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scene with channels, attributes and machines of every sort, and random [policy] tables over it."""
+"""A scene with channels, attributes and machines of every sort, and random [policy] tables for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = {"": "impression", "push": "push_shown", "sms": "sms_shown"}
 KINDS = (*SCENE["events"]["kinds"], "push_shown", "sms_shown")
 CATEGORIES = {**{offer: offer.split("_")[0] for offer in OFFERS}, "page_coupons": "coupon"}
 MACHINES: list[Table] = [
-    {  # gives the context field of this name
+    {  # sets the context field of this name
         "name": "stage",
         "per": "user",
         "states": ["new", "active"],
@@ -63,38 +63,38 @@ RICH: Table = {
 
 
 def sixteenths(least: float, most: float) -> st.SearchStrategy[float]:
-    """Numbers that float32 holds exactly."""
+    """Numbers that float32 represents exactly."""
     return st.integers(round(least * 16), round(most * 16)).map(lambda n: n / 16)
 
 
 logit = sixteenths(-1.5, 1.5)
-_TEXTS = {
+_VALUES = {
     "surface": ("home", "wealth"),
     "stage": ("new", "active"),
     "mood": ("fresh", "tired"),
     "holding": ("before", "during", "after"),
     "warmth": ("cold", "warm"),
 }
-_OF_THE_USER = ("surface", "stage", "mood")
+_OF_USER = ("surface", "stage", "mood")
 _BOUNDS = [{"at_least": 100.0}, {"below": 100.0}, {"at_least": -50.0, "below": 200.0}]
 
 
 def some(values: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
-    """One of them, or more."""
+    """One or more of the values."""
     return st.lists(st.sampled_from(values), min_size=1, unique=True)
 
 
 @st.composite
 def conditions(draw: st.DrawFn, *, user_only: bool = False, least: int = 0) -> Table:
-    """A `when`."""
-    known = (*(_OF_THE_USER if user_only else _TEXTS), "balance")
+    """The table `when` of a rule."""
+    known = (*(_OF_USER if user_only else _VALUES), "balance")
     names = draw(st.lists(st.sampled_from(known), min_size=least, max_size=2, unique=True))
-    return {name: draw(st.sampled_from(_BOUNDS) if name == "balance" else some(_TEXTS[name])) for name in names}
+    return {name: draw(st.sampled_from(_BOUNDS) if name == "balance" else some(_VALUES[name])) for name in names}
 
 
 @st.composite
 def selections(draw: st.DrawFn) -> Table:
-    """Whom a rule is about."""
+    """The offers, category and channel that a rule selects."""
     found: Table = {}
     if draw(st.booleans()):
         found["offers"] = draw(some(OFFERS))
@@ -107,14 +107,14 @@ def selections(draw: st.DrawFn) -> Table:
 
 @st.composite
 def rules(draw: st.DrawFn, /, *, least: int = 0, **fields: st.SearchStrategy[Any]) -> Table:
-    """A selection, conditions, and fields of its own."""
+    """A rule: a selection, conditions, and further fields."""
     own = {name: draw(strategy) for name, strategy in fields.items()}
     return {**draw(selections()), "when": draw(conditions(least=least)), **own}
 
 
 @st.composite
 def counted(draw: st.DrawFn, /, **fields: st.SearchStrategy[Any]) -> Table:
-    """A cap or a cooldown."""
+    """The part that caps and cooldowns share."""
     per = draw(st.sampled_from(["offer", "category", "user", "channel"]))
     found: Table = {"per": per, **{name: draw(strategy) for name, strategy in fields.items()}}
     if per != "channel":
@@ -126,7 +126,7 @@ def counted(draw: st.DrawFn, /, **fields: st.SearchStrategy[Any]) -> Table:
 
 @st.composite
 def caps(draw: st.DrawFn) -> Table:
-    """A cap within an hour, a day, a week, for good, or so many seconds."""
+    """A cap within an hour, a day, a week, in total, or within a number of seconds."""
     found = draw(counted(limit=st.integers(1, 6)))
     if draw(st.booleans()):
         return {**found, "within_s": draw(st.integers(1, 3 * DAY_S))}
@@ -144,7 +144,7 @@ weight_rules = st.fixed_dictionaries(
         "weights": st.fixed_dictionaries({"click": sixteenths(0, 2), "convert": sixteenths(0, 2)}),
     }
 )
-gates = st.tuples(st.integers(0, 8), st.integers(0, 8)).map(
+warm_ups = st.tuples(st.integers(0, 8), st.integers(0, 8)).map(
     lambda pair: {"min_events": min(pair), "full_events": max(pair)}
 )
 budgets = st.fixed_dictionaries(
@@ -153,10 +153,10 @@ budgets = st.fixed_dictionaries(
 )
 explorations = st.one_of(
     st.builds(lambda epsilon: {"mode": "epsilon_greedy", "epsilon": epsilon}, sixteenths(0, 1)),
-    st.builds(lambda warmth: {"mode": "softmax", "temperature": warmth}, sixteenths(0.125, 4)),
+    st.builds(lambda temperature: {"mode": "softmax", "temperature": temperature}, sixteenths(0.125, 4)),
 )
 
-STANDING_RULES: dict[str, st.SearchStrategy[Any]] = {
+ELIGIBILITY_RULES: dict[str, st.SearchStrategy[Any]] = {
     "eligibility": st.lists(rules(least=1), min_size=1, max_size=2),
     "blocks": st.lists(rules(by=st.sampled_from(["operator", "user"])), min_size=1, max_size=2),
     "caps": st.lists(caps(), min_size=1, max_size=3),
@@ -167,7 +167,7 @@ STANDING_RULES: dict[str, st.SearchStrategy[Any]] = {
 SCORE_RULES: dict[str, st.SearchStrategy[Any]] = {
     "weights": st.lists(weight_rules, min_size=1, max_size=2),
     "boosts": st.lists(rules(add=logit), min_size=1, max_size=3),
-    "warm_up": gates,
+    "warm_up": warm_ups,
     "model_bounds": st.fixed_dictionaries(
         {}, optional={"max_rank_change": st.integers(0, 4), "max_score_change": sixteenths(0, 2)}
     ),
@@ -186,7 +186,7 @@ LIST_RULES: dict[str, st.SearchStrategy[Any]] = {
     ),
 }
 EXPLORING: dict[str, st.SearchStrategy[Any]] = {"exploration": explorations}
-EVERY_RULE = {**STANDING_RULES, **SCORE_RULES, **LIST_RULES, **EXPLORING}
+EVERY_RULE = {**ELIGIBILITY_RULES, **SCORE_RULES, **LIST_RULES, **EXPLORING}
 
 
 def policies(parts: dict[str, st.SearchStrategy[Any]] | None = None) -> st.SearchStrategy[Table]:

@@ -26,7 +26,7 @@ from edge_sdk.vocabulary import item_id, kind_id
 from tests.support.naive_policy import Candidate, Ledger, Moment
 from tests.support.policy_month import candidates
 from tests.support.random_policies import SHOWN, Table
-from tests.support.rich_engine import signed, touches
+from tests.support.rich_engine import signed, treatments
 from tests.support.scene import NOW_MS, OFFERS, Small
 
 CONTEXT = {"surface": ("home", "wealth"), "stage": ("new", "active")}
@@ -34,7 +34,7 @@ CONTEXT = {"surface": ("home", "wealth"), "stage": ("new", "active")}
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What the model says of each candidate."""
+    """The base and model score of each candidate, and the weight of the model."""
 
     base: F32
     model: F32
@@ -42,12 +42,12 @@ class Scores:
 
 
 class Case:
-    """A user, candidates and scores, all of one seed."""
+    """A user, candidates and scores, all from one seed."""
 
     def __init__(self, rich: Small, seed: int) -> None:
         random = np.random.default_rng(seed)
         self.bundle = _bundle(rich.bundle)
-        self.base = touches(random, most=10)
+        self.base = treatments(random, most=10)
         count = len(self.base.offers)
         base, model = random.normal(size=(2, count)).astype(np.float32)
         self.scores = Scores(base, model, float(random.choice([0.0, 0.25, 1.0])))
@@ -68,11 +68,11 @@ class Case:
         return Moment(self.now_ms, self.offset_s, self.context, self.attributes)
 
     @property
-    def one_of(self) -> list[Candidate]:
+    def candidates(self) -> list[Candidate]:
         return candidates(self.base)
 
     def inputs(self, policy: Table, base: BaseDecision | None = None) -> PolicyInputs:
-        """All but the scores."""
+        """Everything that the policy reads besides the scores."""
         bundle = with_policy(self.bundle, read_policy_file(
             "policy", signed(policy), self.bundle.scene, self.bundle.symbols, trusted_keys=(), allow_unsigned=True,
         ))  # fmt: skip
@@ -98,16 +98,18 @@ class Case:
         return apply_policy(self.inputs(policy), self.scores.base, self.scores.model, self.scores.model_weight)
 
     def permuted(self, policy: Table, order: np.ndarray) -> PolicyResult:
-        """The same with the candidates in another order."""
+        """The result with the candidates in another order."""
         base = self.base
         assert base.channels is not None
-        turned = BaseDecision(
+        reordered = BaseDecision(
             [base.offers[index] for index in order], base.logits[order],
             channels=[base.channels[index] for index in order],
             costs=None if base.costs is None else base.costs[order],
         )  # fmt: skip
         scores = self.scores
-        return apply_policy(self.inputs(policy, turned), scores.base[order], scores.model[order], scores.model_weight)
+        return apply_policy(
+            self.inputs(policy, reordered), scores.base[order], scores.model[order], scores.model_weight
+        )
 
     def _context(self, bundle: Bundle, memory: Memory) -> TargetingContext:
         machines, context = memory.machines, list(bundle.policy.chosen(self.context))

@@ -1,4 +1,4 @@
-"""Engines on the scene of `random_policies`, packed once, each under a policy of its own."""
+"""Engines on the scene of `random_policies`, which is packed once, each under its policy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.random_policies import CHANNELS, RICH, Table
 from tests.support.scene import OFFERS, SettableClock, Small, packed
 
 KEY = development_key("small")
-LOG_BYTES = 1 << 18  # all events of a test
+LOG_BYTES = 1 << 18  # enough for all events of a test
 
 
 @cache
@@ -30,7 +30,7 @@ def _packed(folder: Path) -> Small:
 
 @pytest.fixture(scope="session")
 def rich(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    """The rich scene without a policy; the same for every module that takes it."""
+    """The rich scene without a policy; one bundle for all modules that use it."""
     return _packed(tmp_path_factory.getbasetemp() / "rich")
 
 
@@ -42,7 +42,7 @@ def signed(policy: Table, version: int = 1) -> bytes:
 def opened(
     rich: Small, state: Path, clock: SettableClock, *, offset_s: int = 0, log_bytes: int = LOG_BYTES, seed: int = 11
 ) -> Engine:
-    """An engine whose clock and local time are set."""
+    """An engine with a settable clock and local time."""
     return Engine.open(
         state, bundle=rich.bundle, trusted_keys=[rich.public_key], log_bytes=log_bytes, clock=clock,
         utc_offset_s=lambda now_ms: offset_s, seed=seed,
@@ -53,7 +53,7 @@ def opened(
 def under(
     rich: Small, policy: Table, clock: SettableClock, *, offset_s: int = 0, log_bytes: int = LOG_BYTES, seed: int = 11
 ) -> Iterator[Engine]:
-    """An engine with an empty folder under this policy."""
+    """An engine on an empty state folder under this policy."""
     with (
         tempfile.TemporaryDirectory() as folder,
         opened(rich, Path(folder) / "s", clock, offset_s=offset_s, log_bytes=log_bytes, seed=seed) as engine,
@@ -62,8 +62,8 @@ def under(
         yield engine
 
 
-def touches(random: np.random.Generator, *, most: int = 8) -> BaseDecision:
-    """Random offers in random channels, no two alike in logits; some offers come more than once."""
+def treatments(random: np.random.Generator, *, most: int = 8) -> BaseDecision:
+    """Random treatments: offers in random channels with different logits; an offer may have several."""
     count = int(random.integers(1, most + 1))
     pairs = [(offer, channel) for offer in OFFERS for channel in CHANNELS]
     chosen = [pairs[index] for index in random.permutation(len(pairs))[:count].tolist()]

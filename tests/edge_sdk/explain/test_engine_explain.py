@@ -169,7 +169,7 @@ def test_dropped_decisions_release_their_evidence(engine: Engine, base: BaseDeci
 
 
 def test_reasons_agree_with_explanations(engine: Engine) -> None:
-    """An offer is raised, lowered or kept by events exactly where the explanation's step "events" says so."""
+    """An offer is raised, lowered or kept by events exactly as in the explanation's step "events"."""
     random, seen = np.random.default_rng(11), set()
     for number in range(60):
         engine.record(str(random.choice(["click", "dismiss", "view", "convert"])), item=str(random.choice(OFFERS)))

@@ -119,13 +119,13 @@ def before(part: str, policy: Table) -> str:
 def test_each_step_changes_scores_within_its_bounds(rich: Small, policy: Table, seed: int) -> None:
     case = Case(rich, seed)
     result, stages = case.result(policy), case.result(policy).stages
-    one_of, inputs = case.one_of, case.inputs(policy)
+    by_index, inputs = case.candidates, case.inputs(policy)
     most = policy.get("model_bounds", {}).get("max_score_change")
     if most is not None:
         assert (np.abs(stages.adjusted - stages.base) <= np.float32(most) + np.float32(1e-6)).all()
-    added = [sum(boosted(policy, case.ledger, case.moment, one)) for one in one_of]
+    added = [sum(boosted(policy, case.ledger, case.moment, one)) for one in by_index]
     assert stages.boosted.tolist() == (stages.adjusted + np.array(added, np.float32)).tolist()
-    costs = np.array([one.cost for one in one_of], np.float32)
+    costs = np.array([one.cost for one in by_index], np.float32)
     assert (stages.priced <= stages.boosted).all()
     assert stages.priced[costs == 0].tolist() == stages.boosted[costs == 0].tolist()
     assert inputs.spend.cost_weight >= 0
@@ -233,12 +233,12 @@ def test_another_order_of_the_candidates_gives_the_same_answer(rich: Small, poli
 def test_pins_are_the_last_step(rich: Small, policy: Table, seed: int) -> None:
     """A pinned candidate is at its place, or at the end of a shorter list, for every draw."""
     case = Case(rich, seed)
-    result, one_of = case.result(policy), case.one_of
+    result, by_index = case.result(policy), case.candidates
     is_eligible = bits_of(result) & ~int(Reason.BELOW_MINIMUM | Reason.CATEGORY_FULL) == 0
-    best = [one_of[index] for index in by_score(result.stages.priced).tolist() if is_eligible[index]]
+    best = [by_index[index] for index in by_score(result.stages.priced).tolist() if is_eligible[index]]
     places = pinned(policy, case.ledger, case.moment, best)
-    listed = [one_of[index] for index in result.eligible_order.tolist()]
-    assert {one_of[index] for index in result.pinned} == set(places)
+    listed = [by_index[index] for index in result.eligible_order.tolist()]
+    assert {by_index[index] for index in result.pinned} == set(places)
     for one, place in places.items():
         later = sum(other > place for other in places.values())
         assert listed.index(one) == min(place, len(listed) - 1 - later)

@@ -176,7 +176,7 @@ class StateMachines:
         return self._states[index].target_states(self._targets(index, offer_rows))
 
     def user_states(self, now_ms: int) -> tuple[tuple[int, ...], UserStates]:
-        """Returns the state of each machine of the user now, and the state that the newest event left, since when in ms.
+        """Returns the state of each machine of the user now, and the one that the newest event left, since when in ms.
 
         Of a machine per offer or category: -1 and `NO_STATE`.
         """

@@ -52,7 +52,7 @@ def state(engine: Engine) -> tuple[object, ...]:
 )
 @settings(max_examples=60, deadline=None)
 def test_what_was_erased_might_never_have_been_recorded(
-    small: Small, derived: Small, tmp_path_factory: pytest.TempPathFactory,
+    small: Small, derived: Small, tmp_path_factory: pytest.TempPathFactory, *,
     before: list[Event], after: list[Event], items: set[str] | None, kinds: set[str] | None, before_ms: int | None,
     storage_key: bytes | None, scene: str,
 ) -> None:  # fmt: skip

@@ -183,7 +183,7 @@ def test_an_event_in_no_snapshot_is_stored_before_the_ring_can_drop_it(tmp_path:
         abandon(state)
         state = opened(tmp_path / "state")
         before = state.memory.dump()
-        state.log.append(*event(EVENTS + 127))  # and killed before `tend`
+        state.log.append(*event(EVENTS + 127))  # and killed before `maintain`
         abandon(state)
         state = opened(tmp_path / "state")
         memory = Memory.load(LAYOUT, before)

@@ -12,7 +12,7 @@ import pytest
 from tests.support.paths import ROOT
 
 PACKAGES: Final = ("edge_sdk", "cloud_export", "device_sim")
-NOT_OURS: Final = {"docs/developer-guide/arm-a53-a55-dual-issue.md"}  # of ncnn's repository, as the page says
+NOT_OURS: Final = {"docs/developer-guide/arm-a53-a55-dual-issue.md"}  # of ncnn's repository, which the page names
 PAGES: Final = sorted(
     path.relative_to(ROOT).as_posix()
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")]
@@ -42,7 +42,7 @@ def anchors(page: str) -> frozenset[str]:
 
 
 def there(pattern: str) -> bool:
-    """Whether a path, which may hold `*`, exists in the repository."""
+    """Returns whether a path, which may contain `*`, exists in the repository."""
     return any(True for _ in ROOT.glob(pattern)) if "*" in pattern else (ROOT / pattern).exists()
 
 

@@ -100,7 +100,7 @@ def test_the_generator_gives_the_files(tmp_path: Path) -> None:
 
 
 def bundle_content(path: Path) -> dict[str, Any]:
-    """What a bundle says, but for what may change without a decision changing.
+    """Returns the content of a bundle without the parts that change no decision.
 
     Tables, graphs and their hash depend on the version of torch (what they compute is compared by the decisions), texts
     on nobody's decision, logits of the self-tests on the processor.
@@ -115,7 +115,7 @@ def bundle_content(path: Path) -> dict[str, Any]:
 
 
 def policy_content(path: Path) -> dict[str, Any]:
-    """What a policy file says, but for the version that made it."""
+    """Returns the content of a policy file without the version that made it."""
     payload = check_container(
         str(path), memoryview(path.read_bytes()), identifier=POLICY, trusted_keys=[TRUSTED_KEY], allow_unsigned=False
     )

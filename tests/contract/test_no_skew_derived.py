@@ -47,7 +47,7 @@ def test_the_same_bits_where_events_are_kept_for_a_while(forgetful: Small, story
 
 
 def test_what_training_and_the_device_see_of_a_short_story(derived: Small, tmp_path: Path) -> None:
-    """By name, newest first: the derived events stand where docs/format.md puts them."""
+    """Derived events are at the places of docs/format.md: by name, newest first."""
     story = [
         Step(0, VIEW, 2, 0.0, ()),
         Step(34_000, CLICK, 2, 0.0, ()),
@@ -75,7 +75,7 @@ def test_what_training_and_the_device_see_of_a_short_story(derived: Small, tmp_p
         decision = engine.rank(base_of(LAST), context=HOME)
         live = made_from(engine, decision)
         labels = [term.label for term in engine.explain(decision)[0].contributions if term.event >= 0]
-        assert engine.status().events == 5  # the log holds what was recorded, and nothing else
+        assert engine.status().events == 5  # the recorded events alone
 
     assert clock.now_ms == NOW_MS + 436_017
     for kinds, ages, values in (

@@ -52,7 +52,7 @@ class Ported:
         self.size = len(self.rows) if limit is None else max(0, min(limit, len(self.rows)))
 
     def by(self, scores: list[F]) -> list[int]:
-        """Who stands, by these scores."""
+        """Returns the eligible candidates by these scores."""
         return sorted((c for c in range(len(scores)) if not self.bits[c]), key=lambda c: (-scores[c], c))
 
     def result(self, base: list[F], model: list[F], model_weight: float) -> tuple[list[F], list[int]]:

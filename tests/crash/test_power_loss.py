@@ -25,7 +25,7 @@ from tests.support.small_state import KEYS, LAYOUT, LOG_BYTES, copied, event, me
 from tests.support.state_changes import ITEM
 from tests.support.system_calls import watched_maps
 
-BY_HAND = 3600.0  # seconds: the flusher never comes, the history says when the log is synced
+BY_HAND = 3600.0  # seconds: the flusher never comes; the history syncs the log
 ACTS = st.lists(
     st.one_of(
         st.integers(1, 90),  # record so many

@@ -106,7 +106,7 @@ def test_an_erase_cut_short_has_happened_or_can_be_done_again(tmp_path: Path, ch
             state = opened(copy, change.key)
             found, memory = recorded(state), state.memory.dump()
             assert found in (deaths.before, deaths.after), number
-            # Memory is forgotten first: of a log that is still there it then says what the log alone says.
+            # Memory is erased first: with a log that is still there, memory is then what the log alone gives.
             if found == deaths.before:
                 assert memory in (everything(), memory_of_log(state), deaths.memory_after)
             else:
@@ -183,7 +183,7 @@ def test_an_event_in_no_snapshot_is_stored_before_the_ring_can_drop_it(tmp_path:
         abandon(state)
         state = opened(tmp_path / "state")
         before = state.memory.dump()
-        state.log.append(*event(EVENTS + 127))  # and killed before `tend`
+        state.log.append(*event(EVENTS + 127))  # and killed before `maintain`
         abandon(state)
         state = opened(tmp_path / "state")
         memory = Memory.load(LAYOUT, before)

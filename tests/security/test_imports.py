@@ -39,7 +39,7 @@ Engine.open(sys.argv[1], bundle=sys.argv[2], log_bytes=4096, {}).close()
 
 
 def loaded(code: str, *arguments: str) -> frozenset[str]:
-    """The modules that a fresh interpreter holds after this code."""
+    """Returns the modules that a fresh interpreter has loaded after this code."""
     program = f"import sys\n{code}\nprint('\\n'.join(sys.modules))"
     command = [sys.executable, "-c", program, *arguments]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -106,7 +106,7 @@ def test_the_kernel_kills_what_does_make_one(name: str) -> None:
 
 
 def loaded_after(program: str, *arguments: str) -> set[str]:
-    """Top-level modules that a fresh interpreter holds after `program`."""
+    """Returns the top-level modules that a fresh interpreter has loaded after `program`."""
     listing = "\nimport sys\nprint(*sorted({name.split('.')[0] for name in sys.modules}))"
     command = [sys.executable, "-c", program + listing, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -167,7 +167,7 @@ print(*sorted(path.name for path in Path.home().rglob("*") if path.is_file()))
 
 
 def at_a_new_home(first: str, small: Small, folder: Path) -> str:
-    """What a fresh process prints whose home folder was empty and whose environment says nothing of telemetry."""
+    """Returns the output of a fresh process with an empty home folder and no variable about telemetry."""
     home = folder / "home"
     home.mkdir()
     environment = {"HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}

@@ -149,7 +149,7 @@ def test_what_has_been_kept_long_enough_leaves_no_trace(forgetting: Small, tmp_p
 
 
 def test_of_a_stay_too_long_to_count_nothing_is_kept(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """An open stay holds its item's id; where events are let go, so is it once nothing can follow from it."""
+    """An open stay contains its item's id; where events expire, so does the id once no event can follow."""
     scene = packed(tmp_path_factory.mktemp("scene"), DERIVED_SCENE | {"retention": {"max_age_s": 60}})
     folder, clock = tmp_path_factory.mktemp("state"), SettableClock(SECRET_MS)
     for later_ms, is_stored in ((0, True), (60_001, True), (240_000, True), (240_001, False)):  # longest_s is 240

@@ -10,7 +10,7 @@ from tests.support.engine_acts import inputs_of
 
 
 def made_from(engine: Engine, decision: Decision) -> ModelInputs:
-    """The arrays of the engine's latest decision; what the graph was bound to is exactly what they say."""
+    """Returns the arrays of the engine's latest decision, and checks that the graph was bound to exactly these."""
     inputs = inputs_of(decision)
     tables = internals(engine).bundle.tables
     assert tables is not None

@@ -1,4 +1,4 @@
-"""A small memory layout has four kinds and four items; random histories of events fill its memory."""
+"""Fills the memory of a small layout, four kinds and four items, with random histories of events."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ OFFER_ROWS = np.array([0, 1, 2])
 
 
 def window(memory: Memory, now_ms: int) -> tuple[list[int], list[int], list[float], list[float]]:
+    """Returns the items, kinds, ages in seconds and values of the window."""
     n = memory.layout.window
     item, kind = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
     age, value = np.full(n, -1, np.float32), np.full(n, -1, np.float32)
@@ -45,6 +46,7 @@ def window(memory: Memory, now_ms: int) -> tuple[list[int], list[int], list[floa
 
 
 def counters(memory: Memory, now_ms: int) -> F32:
+    """Returns the counters of each offer, (3, features); row 0 is the unknown offer."""
     out = np.full((3, memory.layout.counter_features), -1, np.float32)
     memory.counters.fill(now_ms, memory.layout.counter_slots(OFFER_ROWS), out)
     return out
@@ -58,6 +60,7 @@ STEPS_MS = st.one_of(GAPS_MS, st.integers(-900_000, 0), st.integers(-400 * 86_40
 
 
 def histories(steps: st.SearchStrategy[int]) -> st.SearchStrategy[list[Event]]:
+    """Draws up to 40 events with these steps of time between them."""
     event = st.tuples(steps, KINDS, ITEMS, st.floats(width=32, allow_nan=False, allow_infinity=False))
     return st.lists(event, max_size=40).map(with_times)
 
@@ -68,6 +71,7 @@ def with_times(steps: list[Event]) -> list[Event]:
 
 
 def ingested(events: list[Event], layout: MemoryLayout = LAYOUT) -> Memory:
+    """Returns a memory with these events, added one after the other."""
     memory = Memory(layout)
     for event in events:
         memory.add(*event)

@@ -1,4 +1,4 @@
-"""Kinds, derived rules and helpers fill the memory that a new bundle inherits."""
+"""Fills a memory that a new bundle inherits, with kinds and derived rules of a small scene."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ def vocabulary(ids: list[int], categories: list[int]) -> Vocabulary:
 
 
 def ingested(layout: MemoryLayout, events: list[Event]) -> Memory:
+    """Returns a memory with these events, added one after the other."""
     return further(Memory(layout), events)
 
 
 def further(memory: Memory, events: list[Event]) -> Memory:
+    """Adds events to a memory and returns the memory."""
     for event in events:
         memory.add(*event)
     return memory
 
 
 def times(memory: Memory, index: int, row: int) -> list[int]:
-    """Of a cap's newest events for one target, oldest first."""
+    """Returns the times of a cap's newest events for one target, oldest first."""
     return [time for time in memory.caps.newest(index, np.array([row]))[0].tolist() if time]

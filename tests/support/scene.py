@@ -29,7 +29,7 @@ FUNDS = ("fund_a", "fund_b", "fund_c", "fund_d")
 # All items of every log of these tests, sorted. No training event is about the last one: the device does not know it.
 ITEMS = (*OFFERS, "page_coupons", "page_home", "rare_fund_page")
 KINDS = ("view", "click", "impression", "dismiss", "convert", "note")
-HOME = {"surface": "home", "stage": "new"}  # the context in which every rule lets every offer stand
+HOME = {"surface": "home", "stage": "new"}  # the context in which every offer is eligible
 
 SCENE: dict[str, Any] = {
     "scene": {"name": "small", "objective_order": ["click", "convert"]},
@@ -113,7 +113,7 @@ class Small:
 
 
 class SettableClock:
-    """A clock that stands still until it is set."""
+    """A clock that keeps its time until it is set."""
 
     def __init__(self, now_ms: int = NOW_MS) -> None:
         self.now_ms = now_ms

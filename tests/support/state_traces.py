@@ -48,7 +48,7 @@ def on_disk(folder: Path, *, name: str = "*") -> set[str]:
 
 
 def in_process(engine: object) -> set[str]:
-    """Which traces an engine or a client holds, in whatever object: but for the bundle's own, which knows its items."""
+    """Returns the traces in every object of an engine or a client, except the bundle's own, which knows its items."""
     found: set[str] = set()
     seen: set[int] = set()
     todo: list[object] = [engine]

@@ -1,4 +1,4 @@
-"""Random stories of events and decisions are replayed as training does and lived as a device does, and compared."""
+"""Compares the arrays of training and of an engine over random stories of events and decisions."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ ANY_WAY = st.one_of(FORWARD, st.integers(-20_000, 0), st.integers(-10_000_000, 0
 
 
 def same_bits(small: Small, story: list[Step]) -> None:
+    """Expects the same arrays from training and from an engine, live and after a restart."""
     log = as_log(story)
     chosen = np.arange(len(log.decisions.time_ms))
     points = decision_points(log, chosen)
@@ -66,7 +67,7 @@ def same_bits(small: Small, story: list[Step]) -> None:
 
 
 def as_log(story: list[Step]) -> Log:
-    """The story as the log that the cloud would have."""
+    """Returns the story as the log that the cloud would have."""
     now_ms = NOW_MS
     events: list[tuple[int, int, int, float]] = []
     decisions: list[tuple[int, int, list[int]]] = []
@@ -91,7 +92,7 @@ def as_log(story: list[Step]) -> Log:
 
 
 def act(engine: Engine, clock: SettableClock, story: list[Step], check: Callable[[int, ModelInputs], None]) -> None:
-    """The story as a device lives it."""
+    """Acts out the story on an engine, and checks each decision."""
     decided = 0
     for step in story:
         clock.now_ms += step.later_ms

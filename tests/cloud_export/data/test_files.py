@@ -267,5 +267,5 @@ def test_any_bytes_give_a_log_or_a_log_error(content: bytes, header: bool, suffi
         content = HEADER.encode() + content if header else content
         path.write_bytes(gzip.compress(content) if suffix == ".csv.gz" else content)
         with pytest.raises((LogFileError, LogColumnError, LogContentError)):
-            # Random bytes hold no two good events of one user, so nothing is left to derive decisions from.
+            # Random bytes contain no two good events of one user, so nothing is left to derive decisions from.
             _skip(path)

@@ -52,7 +52,7 @@ def random_inputs(seed: int, config: DeviceModelConfig = CONFIG, batch: tuple[in
 @settings(max_examples=25, deadline=None)
 def test_without_events_and_counters_the_logits_are_the_base_logits_to_the_bit(seed: int) -> None:
     model, inputs = random_model(seed), random_inputs(seed)
-    inputs[1] = torch.zeros(5, dtype=torch.int32)  # items, ages and values stay: only the kind says "no event"
+    inputs[1] = torch.zeros(5, dtype=torch.int32)  # items, ages and values stay: only the kind means "no event"
     inputs[4] = torch.zeros(4, 3)
     _, logits = model(*inputs, WEIGHTS)
     assert torch.equal(logits, inputs[7])

@@ -130,7 +130,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit() -> None:
     torch.manual_seed(6)  # the caller's generator must not matter …
     before = torch.get_rng_state()
     second, _ = fit_device_model(examples, config, training, seed=3)
-    assert torch.equal(torch.get_rng_state(), before)  # … nor be touched
+    assert torch.equal(torch.get_rng_state(), before)  # … and is unchanged
     other, _ = fit_device_model(examples, config, training, seed=4)
     pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     assert all(torch.equal(one, two) for one, two in pairs)

@@ -39,7 +39,7 @@ def test_the_neighbour_ends_after_ctrl_c() -> None:
 def test_the_neighbour_ends_by_itself_when_its_parent_was_killed() -> None:
     program = _BURN_AND_PRINT.format(then="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     run = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=False)
-    # The neighbour holds no end of this pipe, so the run ends at once; the neighbour ends when it looks at its parent.
+    # The neighbour has no end of this pipe, so the run ends at once; the neighbour ends when it looks at its parent.
     assert run.returncode == -signal.SIGKILL
     _wait_for_end(int(run.stdout))
 

@@ -95,7 +95,7 @@ def test_caches_keep_what_fits_until_they_are_emptied(arm64: Installation) -> No
     run = counted("memory.py", arm64=arm64, core="cortex-a53", caches=True).dumps[-1]
     warm, emptied, again, large, large_again = (run.region(number).total() for number in (1, 2, 3, 4, 5))
     lines = 16 * 1024 // 64
-    # The marker's own Python passes through the first level as well, but the second holds all of it.
+    # The marker's own Python passes through the first level as well, but all of it fits the second.
     for counts in (warm, again):
         assert counts.l2_misses is not None
         assert counts.l2_misses < lines / 4

@@ -191,7 +191,7 @@ def test_scenarios_are_found_by_name_with_typical_first() -> None:
         find_scenarios(["bussy"])
 
 
-# ---- what must hold for all counts ----
+# ---- properties of all counts ----
 
 AMOUNTS = st.floats(min_value=1.0, max_value=1e8)
 MISSES = st.floats(min_value=0.0, max_value=1e5)

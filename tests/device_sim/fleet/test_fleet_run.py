@@ -213,7 +213,7 @@ def test_a_failed_decision_is_counted_and_shown_in_base_order(whole: Whole, tmp_
         patch.setattr(run, "_refresh", lambda _fleet, _arm: broken)
         found = lived(whole.fleet, "device", tmp_path)
     assert found.tally.errors == {"BAD_BASE_LOGITS": len(found.log.rows)}
-    assert sum(found.log.broken.values()) == 0  # the rules hold all the same
+    assert sum(found.log.broken.values()) == 0  # no rule is broken
 
 
 def test_an_engine_that_breaks_a_rule_is_found_out(whole: Whole, tmp_path: Path) -> None:

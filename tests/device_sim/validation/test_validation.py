@@ -82,7 +82,7 @@ def test_every_point_has_its_prediction(outcome: Outcome) -> None:
 
 def test_a_noted_run_is_scored_apart_and_moves_nothing(made: References, outcome: Outcome, tmp_path: Path) -> None:
     odd = entry(made, "odd", "cortex-a76", 0.5, note="an old run")
-    odd["clock_ghz"] = 1.0  # so its times are twice what the model says
+    odd["clock_ghz"] = 1.0  # so its times are twice those of the model
     again = validate(_table(tmp_path, [*full_table(made), odd]), made, halving_count=FEW)
     assert again.calibration.cores == outcome.calibration.cores
     assert again.validation.cores == outcome.validation.cores
@@ -151,7 +151,7 @@ def test_a_further_table_is_scored_with_the_given_coefficients(
     made: References, outcome: Outcome, tmp_path: Path
 ) -> None:
     slow = entry(made, "slow", "cortex-a76", 1.0)
-    slow["clock_ghz"] = 2.0  # so the model says half of what is published
+    slow["clock_ghz"] = 2.0  # so the model gives half of the published times
     before = outcome.calibration.model_dump_json()
     found = _scored(tmp_path, made, outcome.calibration, slow, entry(made, "exact", "cortex-a53"))
     assert found.devices["slow"].median_error == pytest.approx(0.5, abs=1e-4)

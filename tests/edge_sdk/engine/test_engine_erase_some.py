@@ -126,7 +126,7 @@ def wrapped(small: Small, clock: SettableClock, tmp_path: Path) -> Engine:
 
 
 def counters(engine: Engine) -> dict[str, float]:
-    """How many impressions of each offer the slower counter holds; category fund last."""
+    """Returns the impressions of each offer in the slower counter; category fund last."""
     layout = internals(engine).bundle.layout
     rows = np.arange(1, len(OFFERS) + 1)
     out = np.zeros((len(OFFERS), layout.counter_features), np.float32)

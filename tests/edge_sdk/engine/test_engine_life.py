@@ -1,7 +1,7 @@
 """An engine is opened, used by many threads at once, closed and opened again.
 
-The same state and clock give the same bits, also after a restart, and decision ids continue. Threads lose and repeat
-nothing. A closed engine raises an error; the status counts what happened.
+The same state and clock give the same bits, also after a restart. Decision ids continue. Threads lose and repeat
+nothing. A closed engine raises an error, and the status counts every event and decision.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
-        """The files as the kernel holds them at this moment; nothing is written out first."""
+        """Copies the files as the kernel has them at this moment; nothing is written out first."""
         shutil.copytree(self.root / str(self.folders), self.root / str(self.folders + 1))
         self.engine.close()
         self.folders += 1
@@ -190,10 +190,10 @@ class Life(RuleBasedStateMachine):
 
     def step_back(self) -> None:
         self.model.has_stepped_back = True
-        # What has been kept long enough is gone for good, even if the clock says later that it was not.
+        # Expired events are gone for good, even if the clock later steps back before their expiry.
         self.model.is_blurred |= self.keeps or not self.model.is_replay
 
-    # ---- what always holds ----
+    # ---- invariants ----
 
     @invariant()
     def all_is_as_it_should_be(self) -> None:

@@ -147,7 +147,7 @@ def test_after_an_erase_returned_only_later_events_are_there(
 
 
 def test_closing_while_others_are_at_work(small: Small, clock: SettableClock, tmp_path: Path) -> None:
-    """Each call succeeds or says that the engine is closed; what was acknowledged is there afterwards."""
+    """Each call succeeds or raises that the engine is closed; acknowledged events are there afterwards."""
     acknowledged: list[int] = []
     closing = small.open(tmp_path, clock)
 

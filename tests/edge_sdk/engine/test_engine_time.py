@@ -75,7 +75,7 @@ def test_a_clock_that_jumps_costs_no_order_and_counts_nothing_twice(
         (0, 3_600),  # twice within an hour is the limit
         (1_800, 5_400),  # set back by half an hour: until the hour is over by the new clock
         (3_600, 7_200),  # an hour, within the rule's own time
-        (3_601, 0),  # further back: that clock was wrong, it holds nothing …
+        (3_601, 0),  # further back: that clock was wrong, it suppresses nothing …
         (31_536_000, 0),
     ],
 )

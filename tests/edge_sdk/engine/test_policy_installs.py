@@ -230,7 +230,7 @@ def test_a_disk_that_refuses_is_named_and_the_former_policy_stays_in_force(
 
 
 def test_a_rename_that_the_disk_does_not_confirm_has_happened(user: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the engine says now holds after a restart too."""
+    """The policy in force now is in force after a restart too."""
     real, failed = atomic_file.sync_folder, list[Path]()
 
     def failing(path: Path) -> None:

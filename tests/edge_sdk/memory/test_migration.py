@@ -111,7 +111,7 @@ class Reference:
     """The expected state of the new memory, from memories that inherit nothing."""
 
     always: Memory  # of the new layout, fed with every event
-    ring: Memory  # of the new layout, fed with those that the log holds
+    ring: Memory  # of the new layout, fed with those in the log
     before: tuple[Memory, Memory]  # both as they were at the kept memory's event
     since: Memory  # fed with the events after it alone
 

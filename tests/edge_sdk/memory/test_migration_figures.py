@@ -47,7 +47,7 @@ GROWN = ONE._replace(offers=vocabulary([5, 10, 20], [1, 1, 2]))  # a new offer, 
 
 
 def migrated(new: MemoryLayout, story: list[Event], *, old: MemoryLayout = ONE) -> Memory:
-    """After a log that holds nothing any more."""
+    """Returns the memory after a log without events."""
     memory = Memory(new)
     inherit(memory, ingested(old, story))
     return memory

@@ -53,7 +53,7 @@ def test_a_process_that_dies_anywhere_leaves_the_same_memory(
     with small.open(folder, clock, log_bytes=LOG_BYTES) as engine:
         record_some(engine, clock, count, seed)
         before = state_of(engine)
-        dead = folder / "dead"  # what the kernel holds of the files at this moment: nothing was closed
+        dead = folder / "dead"  # the files as the kernel has them now: nothing was closed
         dead.mkdir()
         for name in ("events.log", "memory.bin"):
             shutil.copy(folder / name, dead / name)
@@ -65,7 +65,7 @@ def test_a_process_that_dies_anywhere_leaves_the_same_memory(
 def test_a_useless_file_is_ignored(small: Small, tmp_path: Path, content: bytes) -> None:
     clock = SettableClock()
     with small.open(tmp_path, clock, log_bytes=LOG_BYTES) as engine:
-        record_some(engine, clock, 100, 4)  # the log holds them all
+        record_some(engine, clock, 100, 4)  # all are in the log
         before = state_of(engine)
     (tmp_path / "memory.bin").write_bytes(content)
     with small.open(tmp_path, clock, log_bytes=LOG_BYTES) as engine:

@@ -70,7 +70,7 @@ def test_with_both_slots_damaged_the_log_alone_counts(folder: Path, key: bytes |
         whole, log = begun(folder, key, is_closed=True)
         for _ in range(200):
             content = bytearray(whole)
-            used = len(whole) // 2 - (28 if key is None else 0)  # a plain slot ends with room that says nothing
+            used = len(whole) // 2 - (28 if key is None else 0)  # a plain slot ends with unused bytes
             for slot in range(2):
                 content[slot * len(whole) // 2 + generator.randrange(used)] ^= generator.randrange(1, 256)
             (folder / "memory.bin").write_bytes(content)

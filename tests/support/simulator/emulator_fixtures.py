@@ -44,7 +44,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], str
 
 @pytest.fixture(scope="session")
 def arm64() -> Installation:
-    """What `device-sim setup` made; without it the test is skipped, and says so."""
+    """Returns the installation of `device-sim setup`; without one the test is skipped with the reason."""
     if problems := installation.problems():
         pytest.skip("device-sim setup has not been run; run it: " + "; ".join(problems))
     return installation.installed()

@@ -85,7 +85,7 @@ def scalar_ipc(low: float = 0.5, high: float = 1.0) -> ScalarIpc:
 
 
 def profile_table(*, core: str = "cortex-a55", clock_ghz: float = 2.0, little: bool = False) -> dict[str, object]:
-    """A profile as its file would hold it."""
+    """Returns a profile as its file has it."""
 
     def one(name: str, ghz: float) -> dict[str, object]:
         figures = {"clock_ghz": ghz, "l1i_kib": 32, "l1d_kib": 32, "l2_kib": 256, "l3_kib": 1024}

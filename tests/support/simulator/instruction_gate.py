@@ -17,7 +17,7 @@ RENEW: Final = f"run `make instructions` and commit {Path(*BASELINE.parts[-3:])}
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says.
+    """The verdict of the gate.
 
     Attributes:
         lines: An operation a line, and what else a reader has to know.

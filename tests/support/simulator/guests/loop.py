@@ -1,4 +1,4 @@
-"""Three regions: nothing, a loop of N, a loop of 2N."""
+"""Runs three regions: nothing, a loop of N, a loop of 2N."""
 
 import sys
 

@@ -50,9 +50,7 @@ COUNTER_SCALE = 0.1  # a decayed count of 10 is a busy offer
 # the window: Spearman with true deletion .93 (wealth) and .99 (loan), against .69 and .88 without fading; with a start
 # of half an hour .79, of two hours .87 (wealth).
 FADING_S = 28_800.0
-OWN_DEVIATION = (
-    0.1  # initial deviation of an item's own vector where the item has a category: a fifth of the category's
-)
+OWN_DEVIATION = 0.1  # initial deviation of an item's own vector beside its category's, a fifth of that
 GATE_BIAS = -1.0  # gates start at sigmoid(−1) ≈ 0.27
 
 

@@ -1,4 +1,4 @@
-"""The engine: record what happens, rank what is offered. Everything stays in the state folder.
+"""The engine: records events and ranks offers. Events stay in the state folder.
 
     engine = Engine.open("state/", bundle="wealth.edge", trusted_keys=[key])
     engine.record("item_view", item="fund_017", value=1200.0)
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 class Engine:
-    """One user's decisions on one device. Thread-safe; make it with `Engine.open`."""
+    """The events and decisions of one user on one device. Thread-safe. `Engine.open` makes it."""
 
     def __init__(self, parts: Parts) -> None:
         """Use `Engine.open`."""
@@ -88,29 +88,29 @@ class Engine:
         utc_offset_s: UtcOffset = local_utc_offset_s,
         seed: int | None = None,
     ) -> Engine:
-        """Open a state folder with a bundle, check both, and run the bundle's golden vectors.
+        """Opens a state folder with a bundle, checks both, and runs the bundle's golden vectors.
 
         Args:
-            state: folder of this user's events; made if absent. One engine owns it at a time.
+            state: folder of this user's events; created if absent. One engine owns it at a time.
             bundle: the `.edge` file.
             trusted_keys: Ed25519 public keys (32 bytes each) of which one must have signed the bundle.
-            allow_unsigned: take a bundle without a trusted signature (development).
-            log_bytes: size of the event log when it is made, in bytes (32 a record, 64 encrypted). An existing log
-                keeps its size; `storage.resize` changes it.
-            durability: "process": what was recorded survives the death of the process, and a power loss as far as the
-                kernel has written it out. "power": at most the last `sync_interval_s` is lost when power is.
+            allow_unsigned: accept a bundle without a trusted signature, for development.
+            log_bytes: size of a new event log in bytes: 32 a record, 64 encrypted. An existing log keeps its size;
+                `storage.resize` changes it.
+            durability: "process": events survive the death of the process, and a power loss as far as the kernel has
+                written them out. "power": a power loss loses at most the last `sync_interval_s`.
             sync_interval_s: seconds between two writes to the disk with "power"; 0 = at each event, before `record`
                 returns.
-            storage_key: encrypts what lies in the state folder (AES-GCM): 16, 24 or 32 random bytes that the app
+            storage_key: encrypts the files of the state folder (AES-GCM): 16, 24 or 32 random bytes that the app
                 keeps elsewhere. None = plain.
-            clock: milliseconds since the epoch.
-            utc_offset_s: how far local time is ahead of UTC at a moment (milliseconds since the epoch), in seconds, for
-                the policy's quiet hours; the default asks the system.
-            seed: of exploration's noise; None = from the log's own random id.
+            clock: returns milliseconds since 1970.
+            utc_offset_s: returns by how many seconds local time is ahead of UTC at a moment (milliseconds since 1970),
+                for the policy's quiet hours. The default asks the system.
+            seed: of the exploration's random numbers; None = from the log's own random id.
 
         Raises:
-            EdgeError: a subclass that names the file, the field and the fix. The state folder is left as it was.
-            TypeError: `trusted_keys` is one key instead of a list of keys, or the clock gives no number.
+            EdgeError: a subclass that names the file, the field and the fix. The state folder is unchanged.
+            TypeError: `trusted_keys` is one key instead of a list of keys, or the clock returns no number.
         """
         options = Options(
             log_bytes=log_bytes,
@@ -125,21 +125,21 @@ class Engine:
         return cls(parts)
 
     def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:
-        """Write down that something happened. Returns when it would survive the death of the process.
+        """Appends an event to the log. When the call returns, the event survives the death of the process.
 
         Args:
             kind: one of the scene's kinds.
-            item: what it is about; "" = nothing in particular. An item that the bundle does not know is kept too:
+            item: what the event is about; "" = no item. An item that the bundle does not know is recorded too:
                 a later bundle may know it.
-            value: amount, change, seconds …; the scene's own unit.
-            decision: id of the decision that it answers; 0 = none.
+            value: an amount, a change, seconds …, in the scene's own unit.
+            decision: id of the decision that the event answers; 0 = none.
 
         Returns:
             The event's sequence number in the log.
 
         Raises:
             UnknownKindError: the scene has no such kind.
-            InvalidValueError: an item that is no str, or a value that no finite float32 holds.
+            InvalidValueError: the item is no str, or no finite float32 holds the value.
             RuntimeError: the engine is closed.
         """
         try:
@@ -177,28 +177,28 @@ class Engine:
         kind_names: Sequence[str],
         item_names: Sequence[str] = (),
     ) -> int:
-        """Write down many events at once, with times of their own: for replay and back-fill.
+        """Appends many events with times of their own, for replay and back-fill.
 
         The columns are dictionary-encoded, as Arrow's dictionaries and pandas' categoricals are: codes into lists of
-        names. All or none: nothing is written when something is refused.
+        names. Either all events are appended or none.
 
         Args:
-            times_ms: (E,) milliseconds since 1970. They come after all that was recorded before, in this order.
+            times_ms: (E,) milliseconds since 1970. The events follow all recorded ones, in this order.
             kinds: (E,) whole numbers, each an index into `kind_names`.
-            items: (E,) indices into `item_names`; None = about nothing in particular, as is the name "".
+            items: (E,) indices into `item_names`; None, and the name "", = no item.
             values: (E,) finite float32; None = 0.
-            decisions: (E,) ids of the decisions that they answer, 0 = none; None = 0.
+            decisions: (E,) ids of the decisions that the events answer, 0 = none; None = 0.
             kind_names: kinds of the scene.
-            item_names: any.
+            item_names: names of items, known to the bundle or not.
 
         Returns:
             The newest event's sequence number.
 
         Raises:
             UnknownKindError: a name in `kind_names` is no kind of the scene.
-            InvalidValueError: a column or a value that no event can hold.
-            StateFullError, StateUnusableError: numbers run out (after 4 billion events), and the disk has no room to
-                let them start low again.
+            InvalidValueError: no event can hold a column or a value.
+            StateFullError, StateUnusableError: sequence numbers run out (after 4 billion events), and the disk has no
+                room to restart them.
             RuntimeError: the engine is closed.
         """
         kind_ids = [self._kind_id(name) for name in listed("kind_names", kind_names)]
@@ -216,20 +216,20 @@ class Engine:
         limit: int | None = None,
         weights: Mapping[str, float] | None = None,
     ) -> Decision:
-        """Order the candidates of a base decision by what this device knows, under the policy in force.
+        """Ranks the candidates of a base decision by the device's events, under the policy in force.
 
         Args:
             base: the cloud's ranking; its offers are the candidates.
-            context: the scene's context fields, each with one of its declared values. A field that a state machine of
-                the scene gives may be left out.
-            attributes: the scene's attributes: numbers that rules look at.
-            limit: at most so many offers; None = all.
-            weights: objective weights other than the policy's; an objective left out weighs 0.
+            context: the scene's context fields, each with one of its declared values. A field may be left out if a
+                state machine of the scene sets it.
+            attributes: the scene's attributes: numbers that rules read.
+            limit: the largest number of offers; None = all.
+            weights: objective weights instead of the policy's; an objective left out weighs 0.
 
         Returns:
-            A decision, always: on any trouble the base order, with `error` and `detail` set. The rules that take
-            offers out (dates, eligibility, caps, …) and the slate's rules hold then too. `is_empty` says that nothing
-            is to be shown, and `retry_at_ms` when to ask again.
+            A decision, always: on any problem the base order, with `error` and `detail` set. The rules that suppress
+            offers (dates, eligibility, caps, …) and the slate's rules hold then too. `is_empty` says that no offer
+            is eligible, and `retry_at_ms` when to rank again.
 
         Raises:
             TypeError: `base` is no BaseDecision.
@@ -252,9 +252,9 @@ class Engine:
             return decision
 
     def is_still_valid(self, decision: Decision) -> bool:
-        """Whether a decision's list may be shown again as it is: its rules would take no offer out now.
+        """Returns whether a decision's list may be shown again unchanged: no rule would suppress one of its offers now.
 
-        Looks at the rules only, not at the model: for a list that must not jump under the finger.
+        It evaluates the rules and not the model, for a list that must not change under the user's finger.
 
         Raises:
             RuntimeError: the engine is closed.
@@ -267,13 +267,13 @@ class Engine:
             return self._maker.is_still_valid(self._state.memory, decision, now_ms, self._local_offset_s(now_ms))
 
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
-        """Record that the first `count` offers of a decision were on the screen, or sent (None = all of them).
+        """Records that the first `count` offers of a decision were displayed or sent (None = all of them).
 
-        Only this counts for caps and the budget: what was ranked and not shown costs nothing. Each is recorded with the
-        kind of its channel, its cost as the event's value.
+        Only these events count towards caps and the budget: a ranked offer that is not shown costs nothing. Each event
+        has the kind of the offer's channel, and its cost as the value.
 
         Raises:
-            UnknownOutcomeError: the scene names no kind for it (`[events] shown`, `[channels]`).
+            UnknownOutcomeError: the scene names no kind for a channel (`[events] shown`, `[channels]`).
             RuntimeError: the engine is closed.
         """
         order = decision.order if count is None else decision.order[: max(0, count)]
@@ -286,7 +286,7 @@ class Engine:
             self.record(kind, item=decision.candidates[index], value=cost, decision=decision.id)
 
     def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:
-        """Record what came of an offer of a decision, e.g. ``feedback(decision, "fund_017", "click")``.
+        """Records the outcome of an offer of a decision, e.g. ``feedback(decision, "fund_017", "click")``.
 
         Raises:
             UnknownOutcomeError: the scene maps no kind to this outcome (`[events.feedback]`).
@@ -301,17 +301,17 @@ class Engine:
         self.record(kind, item=offer, value=value, decision=decision.id)
 
     def explain(self, decision: Decision) -> Explanations:
-        """Explains a decision: what each event and each step of the policy added, and why a rule suppressed an offer.
+        """Explains a decision: the contribution of each event and each policy step, and the rules that suppress offers.
 
-        A decision explains itself: what it was made from is kept as long as the app keeps the decision, whatever was
-        recorded, shown or installed since. Only `erase` ends it. An app that keeps more than 256 decisions can have the
-        newest 256 explained.
+        A decision can be explained as long as the app keeps it, whatever was recorded, shown or installed since: its
+        inputs are kept. Only `erase` ends this. If the app keeps more than 256 decisions, the newest 256 can be
+        explained.
 
         Returns:
-            One for each of `decision.offers`, in their order, then one for each of the dropped.
+            One explanation for each of `decision.offers`, in their order, then one for each dropped offer.
 
         Raises:
-            InvalidValueError: the decision is the bare base order (`error` is set): there is nothing to take apart.
+            InvalidValueError: the decision is the base order (`error` is set), which has no contributions.
             ExplanationGoneError: events were erased since, another engine made the decision, or the app keeps more than
                 256 newer ones.
             RuntimeError: the engine is closed.
@@ -323,21 +323,20 @@ class Engine:
             if evidence.is_gone or not self._evidence.owns(evidence):
                 raise ExplanationGoneError(decision.id)
             if self._explainer is None:
-                from edge_sdk.explain.explainer import Explainer  # many an app never explains: 4 ms of the import
+                from edge_sdk.explain.explainer import Explainer  # 4 ms that an app without explanations saves
 
                 self._explainer = Explainer(self._bundle)
             return self._explainer.explain(decision, evidence)
 
     def message(self, decision: Decision, offer: str, *, language: str = "en") -> str:
-        """The sentence for an offer of a decision: its variant's text, the slots filled from what this device knows.
+        """Returns the message of an offer: its variant's text, with slots filled from the device's current state.
 
-        It is made of the state as it is now, and nothing of it leaves. Where a slot cannot be filled, the variant's
-        plain text; where there is none, the offer's name in words.
+        If a slot cannot be filled, it returns the variant's plain text; if there is none, the offer's display name.
 
         Args:
-            decision: any.
+            decision: of any engine.
             offer: one of its candidates.
-            language: BCP 47, e.g. "zh"; English where the bundle has no texts of it.
+            language: BCP 47, e.g. "zh"; English if the bundle has no texts in it.
 
         Raises:
             RuntimeError: the engine is closed.
@@ -350,17 +349,21 @@ class Engine:
             return self._messenger.message(decision, offer, language, self._state.memory, self._now())
 
     def install_policy(self, policy: bytes) -> None:
-        """Put another policy in force, without a new model: what `cloud-export policy` wrote, signed.
+        """Puts another policy in force without a new model.
 
-        Counters, caps and states go on. Where both policies count the same events the same way, nothing else happens:
-        the cost does not depend on how much the log holds. The policy stays in force after a restart, and under a new
-        bundle until that bundle's own policy is as new. Killed in between, the former or the new one is in force.
+        Counters, cap counts and states stay. If both policies count events alike, only the rules change, and the cost
+        does not depend on the length of the log. The policy stays in force after a restart. Under a new bundle it
+        stays in force until the bundle's own policy has the same or a higher version. If the process is killed
+        meanwhile, either the former or the new policy is in force.
+
+        Args:
+            policy: the signed file that `cloud-export policy` writes.
 
         Raises:
             PolicyNotNewerError: its version is not above that of the policy in force.
             PolicyInvalidError: it does not fit the bundle.
-            BundleDamagedError, BundleUntrustedError: it is damaged, or nobody trusted signed it.
-            StateUnusableError: the disk refuses; the former policy holds.
+            BundleDamagedError, BundleUntrustedError: it is damaged, or no trusted key signed it.
+            StateUnusableError: the disk refuses; the former policy stays in force.
             RuntimeError: the engine is closed.
         """
         with self._access:
@@ -375,7 +378,7 @@ class Engine:
                 if counts_differently:
                     try:
                         self._state.adopt(self._bundle.layout)
-                    except StateUnusableError:  # then the new policy is in force until the engine is opened again
+                    except StateUnusableError:  # the new policy stays in force until the engine is opened again
                         self._put_in_force(bundle)
                 raise
             self._put_in_force(bundle)
@@ -387,25 +390,25 @@ class Engine:
         items: Iterable[str] | None = None,
         kinds: Iterable[str] | None = None,
     ) -> int:
-        """Forget: overwrite events and everything derived from them.
+        """Erases events, and everything derived from them, by overwriting.
 
-        Without arguments all is forgotten. With some, the events that fit all of them are, and the state is as if they
-        had never been recorded. Where the log has dropped events that may have been among them, the model's window and
-        every counter and cap that they may have touched start anew from what the log holds: forgetting wins over
-        remembering. With `before` alone they may have touched all.
+        Without arguments it erases all events. With arguments it erases the events that match all of them, and the
+        state is as if these had never been recorded. The log may have dropped events that match. Then the window, and
+        every counter and cap that they may have changed, are computed again from the events in the log. With `before`
+        alone they may have changed all.
 
         Args:
-            before: milliseconds since 1970; events of an earlier time.
-            items: names; events about one of them.
-            kinds: events of one of these kinds.
+            before: milliseconds since 1970; matches earlier events.
+            items: names; matches events about one of them.
+            kinds: matches events of one of these kinds.
 
         Returns:
-            How many events were overwritten in the log.
+            The number of events overwritten in the log.
 
         Raises:
             UnknownKindError: the scene has no such kind.
-            InvalidValueError: a time that is no whole number, or a name that is no str.
-            StateUnusableError: the disk refuses; call it again.
+            InvalidValueError: the time is no whole number, or a name is no str.
+            StateUnusableError: the disk refuses; call `erase` again.
             RuntimeError: the engine is closed.
         """
         if before is not None and (not isinstance(before, int) or isinstance(before, bool)):
@@ -414,7 +417,7 @@ class Engine:
         kind_ids = None if kinds is None else frozenset(map(self._kind_id, listed("kinds", kinds)))
         with self._access:
             if item_ids == frozenset() or kind_ids == frozenset():
-                return 0  # no event fits: earlier decisions can still be explained
+                return 0  # no event matches: earlier decisions can still be explained
             self._item_ids, self._unknown_ids = {"": 0}, set()
             self._maker.forget()
             if before is None and item_ids is None and kind_ids is None:
@@ -426,7 +429,7 @@ class Engine:
             return self._state.erase_chosen(before, item_ids, kind_ids)
 
     def status(self) -> Status:
-        """What is installed and how it fares."""
+        """Returns what is installed, the size and health of the log, and counts of decisions and errors."""
         from edge_sdk.engine.status import Status  # 0.9 ms of every import
 
         with self._lock:
@@ -450,7 +453,7 @@ class Engine:
 
     @property
     def shown_kinds(self) -> Mapping[str, str]:
-        """The kind that `shown` records, by channel; "" = in the app itself. A channel without one is left out."""
+        """The kind that `shown` records, by channel; "" = the app itself. Channels without one are absent."""
         return {channel: kind for channel, kind in self._shown_kinds.items() if kind is not None}
 
     @property
@@ -460,19 +463,19 @@ class Engine:
 
     @property
     def known_until_ms(self) -> int:
-        """Up to when the cloud knew the log that the bundle was made from, milliseconds since 1970; 0 = not known."""
+        """The end of the log that the bundle was trained on, milliseconds since 1970; 0 = not known."""
         return self._bundle.known_until_ms
 
     @property
     def context_fields(self) -> tuple[ContextField, ...]:
-        """What `rank` takes as context: each field with its closed list of values."""
+        """The context fields of `rank`, each with its declared values."""
         return self._bundle.policy.context
 
     def close(self) -> None:
-        """Write the log out and let the folder go. Closing twice is harmless.
+        """Writes the log out and unlocks the state folder. A second call does nothing.
 
         Raises:
-            StateUnusableError: the disk refuses to write it out. The folder is let go all the same.
+            StateUnusableError: the disk refuses to write the log out. The folder is unlocked all the same.
         """
         with self._lock:
             if not self._access.is_closed:
@@ -498,11 +501,11 @@ class Engine:
         self._maker = DecisionMaker(bundle, self._session, self._evidence)
 
     def _local_offset_s(self, now_ms: int) -> int:
-        """Asked for only where a rule looks at local time: the system's answer takes a microsecond."""
+        """Returns the UTC offset in seconds; 0 without a rule that reads it: the system takes a microsecond."""
         return int(self._utc_offset_s(now_ms)) if self._maker.reads_local_time else 0
 
     def _name(self, item: str) -> int:
-        """The id of an item name not met lately."""
+        """Returns the id of an item name that is not cached."""
         number = id_of(item)
         if len(self._item_ids) >= NAMES_CACHED:
             self._item_ids = {"": 0}  # rare, and cheaper than keeping an order of use

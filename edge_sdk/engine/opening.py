@@ -1,4 +1,4 @@
-"""Opening: options checked, bundle read and tested, state folder taken."""
+"""Opening of an engine: checks the options, reads and tests the bundle, opens the state folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def local_utc_offset_s(now_ms: int) -> int:
 
 
 class Options(NamedTuple):
-    """How an engine is to run; `Engine.open` explains each field. Built by keyword."""
+    """The options of an engine; `Engine.open` explains each field. Built by keyword."""
 
     log_bytes: int
     durability: Durability
@@ -43,20 +43,20 @@ class Options(NamedTuple):
 
         Raises:
             InvalidValueError: an option is out of range.
-            TypeError: the clock gives no number.
+            TypeError: the clock returns no number.
         """
         if self.durability not in DURABILITIES:
             raise InvalidValueError("durability", self.durability)
         if not isinstance(self.sync_interval_s, int | float) or not 0 <= self.sync_interval_s < float("inf"):
             raise InvalidValueError("sync_interval_s", self.sync_interval_s)
-        now_ms = within_range(self.clock())  # a clock that does not work shows now, not at the first decision
+        now_ms = within_range(self.clock())  # a clock that does not work is found here, not at the first decision
         if self.seed is not None and (not isinstance(self.seed, int) or isinstance(self.seed, bool)):
             raise InvalidValueError("seed", self.seed)
         return now_ms
 
 
 class Parts(NamedTuple):
-    """What an engine is made of. Built by keyword."""
+    """The parts of an engine. Built by keyword."""
 
     state: StateFolder
     bundle: Bundle  # with the policy in force

@@ -1,4 +1,4 @@
-"""Storage of an engine: the size of its log, its key, and when the disk has it."""
+"""Storage of an engine: size and encryption key of its log, and writing it out to the disk."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ class Storage:
         self._state, self._access = state, access
 
     def resize(self, log_bytes: int) -> None:
-        """Gives the event log another size, in bytes. The disk needs room for both files meanwhile.
+        """Changes the size of the event log, in bytes. Meanwhile the disk needs room for both files.
 
-        The newest events that fit stay in the log; what the others added to counters and caps stays too. Killed at any
-        instruction, the log is the old one or the new one, whole.
+        The newest events that fit stay in the log. What the others added to counters and caps stays too. If the process
+        is killed at any instruction, the log is the former or the new one, whole.
 
         Raises:
             InvalidValueError: the size is out of range.
-            StateFullError, StateUnusableError: the log is as it was.
+            StateFullError, StateUnusableError: the log is unchanged.
             RuntimeError: the engine is closed.
         """
         with self._access:
             self._state.resize(log_bytes)
 
     def rotate_key(self, storage_key: bytes | None) -> None:
-        """Encrypts the state folder with another key, or for the first time, or (None) no longer.
+        """Encrypts the state folder with another key, or for the first time; None decrypts it.
 
-        Returns when the disk holds nothing under the former key. Where the disk refused to overwrite that, which
-        `status().disk_failures` counts, the next erase, rotation or opening does. Killed in between, one of both keys
-        opens the folder: try the new one first. A plain log's file doubles when it is encrypted: it keeps its events.
+        When the call returns, nothing under the former key is left on the disk. If the disk refuses to overwrite it,
+        `status().disk_failures` counts that, and the next erase, rotation or opening overwrites it. If the process is
+        killed meanwhile, one of the two keys opens the folder: try the new one first. Encryption doubles the size of a
+        plain log's file, so it keeps its events.
 
         Raises:
             WrongKeyError: the key is no AES key.
@@ -44,7 +45,8 @@ class Storage:
             self._state.change_key(storage_key)
 
     def sync(self) -> None:
-        """Writes the log out to the disk; returns when power may be lost. Other threads record meanwhile.
+        """Writes the log out to the disk. When it returns, the events survive a power loss. Other threads may record
+        meanwhile.
 
         Raises:
             StateUnusableError: the disk refuses.

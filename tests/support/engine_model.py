@@ -197,10 +197,11 @@ class Composed:
             if counts:
                 memory.add(seen.time_ms, seen.kind, seen.item, seen.value)
 
-    def fill_counters(self, now_ms: int, slots: I64, out: F32) -> None:
+    def fill(self, now_ms: int, slots: I64, out: F32) -> None:
+        """Writes decayed counters as `Counters.fill` does: the first half of offers, the second of categories."""
         of_categories = np.empty_like(out)
-        self._offers.fill_counters(now_ms, slots, out)
-        self._categories.fill_counters(now_ms, slots, of_categories)
+        self._offers.counters.fill(now_ms, slots, out)
+        self._categories.counters.fill(now_ms, slots, of_categories)
         out[:, out.shape[1] // 2 :] = of_categories[:, out.shape[1] // 2 :]
 
     @property

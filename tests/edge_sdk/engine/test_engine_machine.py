@@ -230,6 +230,7 @@ class Life(RuleBasedStateMachine):
             moment, slate = Moment(decision.time_ms, 0), SlateRequest(None, 0, decision.id)
             request = Request(moment, slate, context=HOME, attributes=None, weights=None)
             expected = self.maker.decide(self.model.memory(), BASE, request)
+            assert (expected.error, expected.detail) == (0, "")
             assert decision.scores.tobytes() == expected.scores.tobytes()
             assert decision.order.tolist() == expected.order.tolist()
             assert bits(decision) == bits(expected)

@@ -111,7 +111,7 @@ def make_examples(log: Log, layout: DeviceLayout, chosen: I64, points: PointsInT
 
     def visit(index: int, state: Memory, now_ms: int) -> None:
         state.fill_window(now_ms, item[index], kind[index], age[index], value[index])
-        state.fill_counters(now_ms, slots[index], counters[index])
+        state.counters.fill(now_ms, slots[index], counters[index])
 
     replay(log, layout, points, visit, progress=progress)
     return Examples(
@@ -145,7 +145,7 @@ def make_states(log: Log, layout: DeviceLayout, points: PointsInTime, *, progres
 
     def visit(index: int, state: Memory, now_ms: int) -> None:
         state.fill_window(now_ms, item[index], kind[index], age[index], value[index])
-        state.fill_counters(now_ms, slots, counters[index])
+        state.counters.fill(now_ms, slots, counters[index])
         categories[index] = state.category_counters(now_ms)
 
     replay(log, layout, points, visit, progress=progress)

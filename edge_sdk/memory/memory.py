@@ -107,10 +107,6 @@ class Memory:
         """
         self.window.fill(now_ms, item, kind, age_s, value)
 
-    def fill_counters(self, now_ms: int, slots: I64, out: F32) -> None:
-        """Writes decayed counters into `out`, (C, F). `slots`: `layout.counter_slots`."""
-        self.counters.fill(now_ms, slots, out)
-
     def category_counters(self, now_ms: int) -> F32:
         """Returns the decayed counters of all categories, (G·KC·H,)."""
         return self.counters.of_categories(now_ms)

@@ -198,6 +198,7 @@ class Composed:
                 memory.add(seen.time_ms, seen.kind, seen.item, seen.value)
 
     def fill(self, now_ms: int, slots: I64, out: F32) -> None:
+        """Writes decayed counters as `Counters.fill` does: the first half of offers, the second of categories."""
         of_categories = np.empty_like(out)
         self._offers.counters.fill(now_ms, slots, out)
         self._categories.counters.fill(now_ms, slots, of_categories)

@@ -139,11 +139,11 @@ class Life(RuleBasedStateMachine):
         item_ids = None if items is None else {item_id(name) if name else 0 for name in items}
         kind_ids = None if kinds is None else set(map(kind_id, kinds))
         erased = self.engine.erase(before=before, items=items, kinds=kinds)
-        if items == set() or kinds == set():  # events about none of the items: nothing changes
+        self.is_gone = True  # any erase ends the explanations, also where no event was chosen
+        if items == set() or kinds == set():  # events about none of the items: log and memory stay
             assert erased == 0
             return
         assert erased == self.model.erase(before, item_ids, kind_ids)
-        self.is_gone = True
 
     # ---- the folder ----
 
@@ -228,6 +228,7 @@ class Life(RuleBasedStateMachine):
         if not self.model.is_blurred:
             request = Request(decision.time_ms, utc_offset_s=0, limit=None, seed=0, number=decision.id)
             expected = self.maker.decide(self.model.memory(), BASE, request, HOME)
+            assert (expected.error, expected.detail) == (0, "")
             assert decision.scores.tobytes() == expected.scores.tobytes()
             assert decision.order.tolist() == expected.order.tolist()
             assert bits(decision) == bits(expected)

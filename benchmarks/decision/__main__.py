@@ -98,7 +98,7 @@ class Steps:
         """Runs the graph."""
         self._call.run()
 
-    def arrange(self) -> None:
+    def apply_policy(self) -> None:
         """The policy."""
         apply_policy(self._inputs, self._stages.base, self._stages.model, self._model_weight)
 
@@ -147,7 +147,7 @@ def _round(bench: Bench, calls: int) -> dict[str, float]:
         explained = bench.full.explain(decision)[0]
         figures |= {
             "model_us": median_us(steps.run_model, calls, warm_up=_WARM_UP_CALLS),
-            "policy_us": median_us(steps.arrange, calls, warm_up=_WARM_UP_CALLS),
+            "policy_us": median_us(steps.apply_policy, calls, warm_up=_WARM_UP_CALLS),
             "explain_us": median_us(lambda: bench.full.explain(decision), calls, warm_up=_WARM_UP_CALLS),
             "explain_first_us": median_us(lambda: bench.full.explain(decision)[0], calls, warm_up=_WARM_UP_CALLS),
             "explain_words_us": median_us(explained.text, calls, warm_up=_WARM_UP_CALLS),

@@ -107,9 +107,9 @@ def process_figures(work: Work, processes: int = PROCESSES) -> ProcessFigures:
 
 def arm64_instructions(work: Work) -> tuple[float | None, str]:
     """Returns the instructions of one `rank` on an emulated core; None with the reason and the fix if not counted."""
-    trouble = problems()
-    if trouble:
-        return None, "; ".join(trouble)
+    found = problems()
+    if found:
+        return None, "; ".join(found)
     with tempfile.TemporaryDirectory(prefix="edge-count-") as folder:
         key, out = Path(folder) / "scene.pub", Path(folder) / "counts.json"
         key.write_bytes(work.public_key)

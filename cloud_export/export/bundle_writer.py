@@ -166,7 +166,7 @@ def _dwell(rule: DwellRule) -> fb.DwellRuleT:
 
 
 def _ignored(rule: IgnoredRule) -> fb.IgnoredRuleT:
-    return fb.IgnoredRuleT(kind=rule.kind, seen=_ids(rule.seen), touched=_ids(rule.touched), count=rule.count)
+    return fb.IgnoredRuleT(kind=rule.kind, seen=_ids(rule.seen), resetBy=_ids(rule.reset_by), count=rule.count)
 
 
 def _ids(kinds: frozenset[int]) -> npt.NDArray[np.uint16]:

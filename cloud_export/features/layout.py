@@ -188,7 +188,7 @@ def _derived_rules(events: Events) -> DerivedRules:
             DwellRule(kind_id(rule.kind), _ids(rule.of), _ids(rule.activity), rule.longest_s) for rule in events.dwell
         ),
         ignored=tuple(
-            IgnoredRule(kind_id(rule.kind), _ids(rule.seen), _ids(rule.touched), rule.count) for rule in events.ignored
+            IgnoredRule(kind_id(rule.kind), _ids(rule.seen), _ids(rule.reset_by), rule.count) for rule in events.ignored
         ),
     )
 

@@ -43,6 +43,8 @@ _REMOVED: Final = (
 
 FORMER_KEYS: Final = (
     FormerKey("events.passed_over", "[[events.ignored]]"),
+    FormerKey("events.passed_over.touched", "reset_by"),
+    FormerKey("events.ignored.touched", "reset_by"),
     FormerKey("policy.gate", "[policy.warm_up]"),
     FormerKey("policy.influence", "[policy.model_bounds]"),
     FormerKey("policy.influence.largest_move", "max_rank_change"),
@@ -106,14 +108,20 @@ def is_within(field: str, problems: Sequence[SceneProblem]) -> bool:
 def _found(table: Mapping[str, object], path: str) -> Iterator[tuple[str, object]]:
     """Yields the fields at a path and their values; a text key has one in each language that has the text."""
     if not path.startswith("texts.*."):
-        value: object = table
-        for part in path.split("."):
-            if not isinstance(value, Mapping) or part not in value:
-                return
-            value = value[part]
-        yield path, value
+        yield from _values(table, path.split("."), "")
         return
     key, languages = path.removeprefix("texts.*."), table.get("texts")
     for language, texts in languages.items() if isinstance(languages, Mapping) else ():
         if isinstance(texts, Mapping) and key in (written := flat(texts)):
             yield f"texts.{language}.{key}", written[key]
+
+
+def _values(value: object, parts: Sequence[str], field: str) -> Iterator[tuple[str, object]]:
+    """Yields the fields below a value and their values; a path passes through every table of an array."""
+    if not parts:
+        yield field, value
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _values(one, parts, f"{field}[{index}]")
+    elif isinstance(value, Mapping) and parts[0] in value:
+        yield from _values(value[parts[0]], parts[1:], f"{field}.{parts[0]}" if field else parts[0])

@@ -79,7 +79,7 @@ def _rule_lists(scene: Scene) -> dict[str, Sequence[str]]:
         lists |= {f"events.dwell[{index}].of": dwell.of, f"events.dwell[{index}].activity": dwell.activity}
     for index, ignored in enumerate(events.ignored):
         field = f"events.ignored[{index}]"
-        lists |= {f"{field}.seen": ignored.seen, f"{field}.touched": ignored.touched}
+        lists |= {f"{field}.seen": ignored.seen, f"{field}.reset_by": ignored.reset_by}
     return lists
 
 
@@ -155,6 +155,6 @@ def _dwell_problems(field: str, dwell: Dwell) -> Iterator[SceneProblem]:
 
 
 def _ignored_problems(field: str, ignored: Ignored) -> Iterator[SceneProblem]:
-    for index, kind in enumerate(ignored.touched):
+    for index, kind in enumerate(ignored.reset_by):
         if kind in ignored.seen:
-            yield SceneProblem(f"{field}.touched[{index}]", kind, f"it is in {field}.seen too", "remove it from one")
+            yield SceneProblem(f"{field}.reset_by[{index}]", kind, f"it is in {field}.seen too", "remove it from one")

@@ -86,11 +86,11 @@ class Dwell(Section):
 
 
 class Ignored(Section):
-    """[[events.ignored]]: `count` events of `seen` without one of `touched` in between."""
+    """[[events.ignored]]: `count` events of `seen` without one of `reset_by` in between."""
 
     kind: Text
     seen: Texts
-    touched: Texts
+    reset_by: Texts
     count: Annotated[int, Field(ge=1, le=65_535)]
 
 

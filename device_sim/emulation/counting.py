@@ -38,7 +38,7 @@ from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 
 REPETITIONS: Final = 64
-# The idle loop leaves its events pending in the log; memory must not take them in (at PENDING_MAX, 1024) within a loop.
+# The idle loop leaves its events pending in the log; memory must not ingest them (at PENDING_MAX, 1024) within a loop.
 REPETITIONS_MAX: Final = 500
 LEFT_OVER_MAX: Final = 0.02  # the usual difference of the stages from the total (`differences.py`)
 

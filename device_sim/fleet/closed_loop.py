@@ -87,7 +87,7 @@ class ArmLife:
         """
         self.log = ArmLog()
         self._arm, self._router, self._days, self._epoch_ms = arm, router, days, epoch_ms
-        self._world = replace(world, events=router, decisions=self, arrange=self._arrange)
+        self._world = replace(world, events=router, decisions=self, rank=self._rank)
         self._names = world.catalogue.names[: world.catalogue.offers]
         self._number = {name: index for index, name in enumerate(self._names)}
         self._base: Sequence[BaseDecision] = ()
@@ -157,8 +157,8 @@ class ArmLife:
         finally:
             device.close()
 
-    def _arrange(self, world: World, who: Ints, time_ms: Ints, surface: Ints) -> Ints:
-        """Returns the page of one user's decision, (1, K), as an `Arrange`."""
+    def _rank(self, world: World, who: Ints, time_ms: Ints, surface: Ints) -> Ints:
+        """Returns the page of one user's decision, (1, K), as a `Ranker`."""
         moment = self._moment(world, who, time_ms, surface)
         self._value = moment.value
         self._best = oracle_order(moment)[:PLACES]

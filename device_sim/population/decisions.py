@@ -48,7 +48,7 @@ def decide(world: World, who: Ints, first: bool) -> None:
     tick(people, who, generator.integers(200, 1500, size=len(who)))
     time_ms = people.now_ms[who]
     surface = _surface(generator, people, who, first)
-    offer = world.arrange(world, who, time_ms, surface)
+    offer = world.rank(world, who, time_ms, surface)
     count = m.SHOWN_AT_LEAST + generator.binomial(m.CANDIDATES - m.SHOWN_AT_LEAST, people.patience[who])
     shown = np.arange(offer.shape[1]) < count[:, None]
     click = click_probability(catalogue, people, who, time_ms, surface, offer)
@@ -75,7 +75,7 @@ def decide(world: World, who: Ints, first: bool) -> None:
 
 
 def random_order(world: World, who: Ints, time_ms: Ints, surface: Ints) -> Ints:
-    """The page of the data-collection campaign, an `Arrange`: eligible offers in random order."""
+    """The page of the data-collection campaign, a `Ranker`: eligible offers in random order."""
     order = world.generator.random((len(who), world.catalogue.offers))
     order[~eligible(world.catalogue, world.people.stage[who], time_ms)] = np.inf
     return np.argsort(order, axis=1)[:, : m.CANDIDATES]

@@ -1,4 +1,4 @@
-"""Collects the simulation's events and decisions in batches and makes the tables of the log (DESIGN.md §8)."""
+"""Collects the simulation's events and decisions in batches and makes the tables of the log."""
 
 from __future__ import annotations
 

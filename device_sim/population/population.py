@@ -55,7 +55,7 @@ class PopulationConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """The tables of the log (DESIGN.md §8), and the truth that only a simulator knows.
+    """The tables of the log, and the truth that only a simulator knows.
 
     Attributes:
         events: user, time, kind, item, value; sorted by user and time, times strictly increasing within a user.
@@ -100,7 +100,7 @@ def new_world(config: PopulationConfig) -> World:
         people=people.draw(of_people, config.users, catalogue),
         events=EventLog(),
         decisions=DecisionLog(),
-        arrange=random_order,
+        rank=random_order,
     )
 
 

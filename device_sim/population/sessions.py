@@ -45,10 +45,10 @@ class World:
     people: People
     events: EventSink
     decisions: DecisionSink
-    arrange: Arrange
+    rank: Ranker
 
 
-class Arrange(Protocol):
+class Ranker(Protocol):
     """The ranker of the app."""
 
     def __call__(self, world: World, who: Ints, time_ms: Ints, surface: Ints) -> Ints:

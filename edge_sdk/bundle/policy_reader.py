@@ -1,6 +1,6 @@
 """Reads a policy: checks each field against the scene's symbols and compiles the rules.
 
-The writer is cloud_export/export/policy_file.py.
+The writer is cloud_export/scene/policy_table.py.
 """
 
 from __future__ import annotations

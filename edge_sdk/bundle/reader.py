@@ -18,9 +18,9 @@ from edge_sdk.bundle.format.generated.edge_generated import Bundle as BundleTabl
 from edge_sdk.bundle.format.generated.edge_generated import BundleT, DecayT, OffersT, VocabularyT
 from edge_sdk.bundle.format.generated.edge_generated import Golden as GoldenTable
 from edge_sdk.bundle.golden import read_golden
+from edge_sdk.bundle.memory_rules_reader import read_derived_rules, read_machine_fields, read_machines
 from edge_sdk.bundle.policy_reader import read_policy
 from edge_sdk.bundle.policy_symbols import PolicySymbols, decoded, numbers
-from edge_sdk.bundle.rules_reader import read_derived_rules, read_machine_fields, read_machines
 from edge_sdk.bundle.tables_reader import read_model_tables
 from edge_sdk.bundle.texts import BundleTexts
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError

@@ -1,4 +1,4 @@
-"""The fallback decision: the cloud's order unchanged, where no engine can decide."""
+"""The fallback decision where no engine is open: the base order, each offer once."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Engine:
                 written them out. "power": a power loss loses at most the last `sync_interval_s`.
             sync_interval_s: seconds between two writes to the disk with "power"; 0 = at each event, before `record`
                 returns.
-            storage_key: encrypts the files of the state folder (AES-GCM): 16, 24 or 32 random bytes that the app
+            storage_key: encrypts the log and the snapshot of memory (AES-GCM): 16, 24 or 32 random bytes that the app
                 keeps elsewhere. None = plain.
             clock: returns milliseconds since 1970.
             utc_offset_s: returns by how many seconds local time is ahead of UTC at a moment (milliseconds since 1970),
@@ -269,8 +269,8 @@ class Engine:
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
         """Records that the first `count` offers of a decision were displayed or sent (None = all of them).
 
-        Only these events count towards caps and the budget: a ranked offer that is not shown costs nothing. Each event
-        has the kind of the offer's channel, and its cost as the value.
+        Ranking counts for no cap and no budget: recorded events do. Each event has the kind of the offer's channel, and
+        its cost as the value.
 
         Raises:
             UnknownOutcomeError: the scene names no kind for a channel (`[events] shown`, `[channels]`).

@@ -1,4 +1,4 @@
-"""How an engine fares."""
+"""The status of an engine: what is installed, the health of its log, and counts."""
 
 from __future__ import annotations
 

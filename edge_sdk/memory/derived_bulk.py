@@ -139,7 +139,7 @@ def _ignored(
     rules: DerivedRules, state: DerivedState, index: int, times_ms: I64, kinds: U16, found: _Insertions
 ) -> None:
     rule = rules.ignored[index]
-    resets = _among(kinds, rule.touched)
+    resets = _among(kinds, rule.reset_by)
     raises = _among(kinds, rule.seen) & ~resets
     total = np.cumsum(raises) + state.counts[index]
     since = total - np.maximum.accumulate(np.where(resets, total, 0))

@@ -148,15 +148,15 @@ def _kind_effects(rules: DerivedRules) -> dict[int, _KindEffects]:
     activity = rules.session.activity if rules.session else frozenset[int]()
     dwell, ignored = list(enumerate(rules.dwell)), list(enumerate(rules.ignored))
     kinds = activity.union(
-        *(rule.of | rule.activity for rule in rules.dwell), *(rule.seen | rule.touched for rule in rules.ignored)
+        *(rule.of | rule.activity for rule in rules.dwell), *(rule.seen | rule.reset_by for rule in rules.ignored)
     )
     return {
         kind: (
             tuple(index for index, rule in dwell if kind in rule.activity),
             tuple(index for index, rule in dwell if kind in rule.of),
             kind in activity,
-            tuple(index for index, rule in ignored if kind in rule.touched),
-            tuple(index for index, rule in ignored if kind in rule.seen - rule.touched),
+            tuple(index for index, rule in ignored if kind in rule.reset_by),
+            tuple(index for index, rule in ignored if kind in rule.seen - rule.reset_by),
         )
         for kind in kinds
     }

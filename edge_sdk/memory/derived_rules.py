@@ -26,11 +26,11 @@ class DwellRule(NamedTuple):
 
 
 class IgnoredRule(NamedTuple):
-    """`count` events of `seen` without one of `touched` in between."""
+    """`count` events of `seen` without one of `reset_by` in between."""
 
     kind: int  # kind id of the derived event; it is about no item, its value is `count`
     seen: frozenset[int]  # kind ids
-    touched: frozenset[int]  # kind ids
+    reset_by: frozenset[int]  # kind ids
     count: int  # type: ignore[assignment]  # hides a method of tuples that is never called
 
 

@@ -108,7 +108,7 @@ def _derived_from(rules: DerivedRules, kinds: frozenset[int]) -> frozenset[int]:
     if rules.session and rules.session.activity & kinds:
         found |= {rules.session.start_kind, rules.session.end_kind}
     found |= {rule.kind for rule in rules.dwell if (rule.of | rule.activity) & kinds}
-    found |= {rule.kind for rule in rules.ignored if (rule.seen | rule.touched) & kinds}
+    found |= {rule.kind for rule in rules.ignored if (rule.seen | rule.reset_by) & kinds}
     return frozenset(found)
 
 

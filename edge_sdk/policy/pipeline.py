@@ -2,8 +2,9 @@
 
 Pure functions over memory and arrays. The steps, in this order:
 
-1. Rules suppress candidates: dates, eligibility, blocks, caps, quiet hours, budget (`eligibility.py`, `targeting.py`).
-2. Scores change: the model's weight and bounds, boosts, cost (`scoring.py`).
+1. Scores change: the model's weight and bounds, boosts, cost (`scoring.py`).
+2. Rules suppress candidates: dates, eligibility, blocks, caps, quiet hours, budget (`eligibility.py`, `targeting.py`,
+   `frequency_caps.py`).
 3. Each offer keeps one treatment, and the slate fits what caps and budget have left (`slate_caps.py`).
 4. The model moves no offer further than the policy allows (`rank_bound.py`); then diversity (`scoring.py`).
 5. The minimum score, the draw (`exploration.py`), category limits and pins (`slate.py`).
@@ -136,7 +137,7 @@ def apply_policy(inputs: PolicyInputs, base: F32, model: F32, model_weight: floa
 
 
 def apply_without_model(inputs: PolicyInputs) -> PolicyResult:
-    """Applies the rules that suppress candidates and the slate's rules to the base order; no step needs scores."""
+    """Applies the rules that suppress candidates and the slate's rules to the base order and its scores."""
     candidates = inputs.candidates
     eligible = _Eligible(suppressed(inputs), len(candidates.rows))
     order, pins = _fit_slate(inputs, candidates.order, eligible)

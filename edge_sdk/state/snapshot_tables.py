@@ -65,8 +65,8 @@ def pack_tables(layout: MemoryLayout) -> bytes:
         (len(layout.derived.ignored),),
         *(
             part
-            for passed in layout.derived.ignored
-            for part in ((passed.kind, passed.count), sorted(passed.seen), sorted(passed.touched))
+            for ignored in layout.derived.ignored
+            for part in ((ignored.kind, ignored.count), sorted(ignored.seen), sorted(ignored.reset_by))
         ),
         (len(layout.machines),),
         *(

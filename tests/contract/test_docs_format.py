@@ -42,7 +42,7 @@ from edge_sdk.policy.slate import Slate, pin_places
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 from tests.support.cap_answers import cap_bits
-from tests.support.paths import DOCS
+from tests.support.paths import DOCS, ROOT
 from tests.support.scene import SettableClock, Small
 
 CLICK, FUND = kind_id("click"), item_id("fund_001")
@@ -76,6 +76,18 @@ def layout(tables: DecayTables, caps: tuple[CapRule, ...] = ()) -> MemoryLayout:
     offers = Vocabulary(np.array([FUND], np.uint32), b"fund_001", np.array([1], np.uint16))
     kinds = {CLICK: KindRule(row=1, in_window=True, counter=0)}
     return MemoryLayout(2, kinds, offers, offers, category_rows=2, counter_kinds=1, decays=(tables,), caps=caps)
+
+
+def test_every_field_of_the_schema_is_on_the_page() -> None:
+    schema = re.sub(r"//.*", "", (ROOT / "edge_sdk" / "bundle" / "format" / "edge.fbs").read_text(encoding="utf-8"))
+    page = (DOCS / "format.md").read_text(encoding="utf-8")
+    fields = {
+        f"{table}.{field}"
+        for table, body in re.findall(r"^table (\w+) \{(.*?)^\}", schema, re.MULTILINE | re.DOTALL)
+        for field in re.findall(r"^\s*(\w+)\s*:", body, re.MULTILINE)
+    }
+    assert len(fields) > 150
+    assert {name for name in fields if not re.search(rf"\b{name.partition('.')[2]}\b", page)} == set()
 
 
 def test_ids() -> None:
@@ -304,7 +316,7 @@ class PortedDeriver:
             self.last = t
         derived.append((t, k, about, 0.0))
         for index, p in enumerate(self.rules.ignored):
-            if k in p.touched:
+            if k in p.reset_by:
                 self.n[index] = 0
             elif k in p.seen:
                 self.n[index] += 1

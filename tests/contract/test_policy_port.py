@@ -1,4 +1,4 @@
-"""A port written from format.md, "From scores to the list", alone arranges the same list, to the bit."""
+"""A port written from format.md, "From scores to the list", alone makes the same list, to the bit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Bits = dict[int, int]
 
 @given(policies(), st.integers(0, 2**32 - 1))
 @settings(max_examples=300, deadline=None)
-def test_a_port_from_the_document_arranges_the_same(rich: Small, policy: Table, seed: int) -> None:
+def test_a_port_from_the_document_makes_the_same_list(rich: Small, policy: Table, seed: int) -> None:
     case = Case(rich, seed)
     inputs, scores = case.inputs(policy), case.scores
     result = apply_policy(inputs, scores.base, scores.model, scores.model_weight)

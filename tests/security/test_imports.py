@@ -91,8 +91,8 @@ OF_THE_ENGINE = {
     "model": "inputs onnx_runtime projection session",
     "policy": "candidates compiled conditions eligibility exploration frequency_caps inclusion pipeline rank_bound "
     "rules scoring slate slate_caps stages targeting",
-    "bundle": "bundle container golden policy_reader policy_symbols reader rules_reader selftest tables_reader texts "
-    "format format.generated format.generated.edge_generated",
+    "bundle": "bundle container golden memory_rules_reader policy_reader policy_symbols reader selftest tables_reader "
+    "texts format format.generated format.generated.edge_generated",
     "state": "durability folder lock policy_file recovery retention snapshot snapshot_store snapshot_tables",
     "decision": "candidate_cache decision evidence maker request",
     "engine": "access engine opening storage",

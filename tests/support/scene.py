@@ -67,7 +67,7 @@ DERIVED_SCENE: dict[str, Any] = {
         **SCENE["events"],
         "session": {"gap_s": 300, "start": "visit", "end": "visit_end", "activity": ["view", "click", "impression"]},
         "dwell": [{"kind": "stay", "of": ["view"], "longest_s": 240, "activity": ["view", "click", "dismiss"]}],
-        "ignored": [{"kind": "passed_over", "seen": ["impression"], "touched": ["click", "convert"], "count": 2}],
+        "ignored": [{"kind": "passed_over", "seen": ["impression"], "reset_by": ["click", "convert"], "count": 2}],
     },
     "model": {
         **SCENE["model"],

@@ -131,7 +131,7 @@ class Workload:
     # ---- between the loops ----
 
     def settle(self) -> None:
-        """Lets memory take in the pending events, so that the next batch starts from zero."""
+        """Lets memory ingest the pending events, so that the next batch starts from zero."""
         internals(self.engine).state.maintain(self.clock.now_ms)
 
     def ask(self) -> Decision:

@@ -24,7 +24,7 @@ TABLE: dict[str, Any] = {
         "feedback": {"click": "click"},
         "session": {"gap_s": 1800, "start": "visit", "end": "visit_end"},
         "dwell": [{"kind": "stay", "of": ["view"]}],
-        "ignored": [{"kind": "ignored", "seen": ["seen"], "touched": ["click"], "count": 3}],
+        "ignored": [{"kind": "ignored", "seen": ["seen"], "reset_by": ["click"], "count": 3}],
     },
     "decisions": {"positive_kinds": ["click"], "objective": "click"},
     "policy": {
@@ -135,9 +135,10 @@ def test_derived_kinds_are_accepted_in_these_fields_alone(path: str, value: obje
             "dwell without ending the one before; add it to events.dwell[0].activity",
         ),
         (
-            "events.ignored.0.touched",
+            "events.ignored.0.reset_by",
             ["click", "seen"],
-            'shop.toml: events.ignored[0].touched[1] = "seen": it is in events.ignored[0].seen too; remove it from one',
+            'shop.toml: events.ignored[0].reset_by[1] = "seen": '
+            "it is in events.ignored[0].seen too; remove it from one",
         ),
         (
             "policy.caps.0.kind",
@@ -181,7 +182,7 @@ def test_messages(path: str, value: object, message: str) -> None:
         ("events.dwell.0.longest_s", 0, "events.dwell[0].longest_s"),
         ("events.dwell", [{"kind": "a", "of": ["view"]}, {"kind": "a", "of": ["view"]}], "events.dwell[1].kind"),
         ("events.ignored.0.seen", ["visit"], "events.ignored[0].seen[0]"),
-        ("events.ignored.0.touched", ["ignored"], "events.ignored[0].touched[0]"),
+        ("events.ignored.0.reset_by", ["ignored"], "events.ignored[0].reset_by[0]"),
         ("events.ignored.0.count", 0, "events.ignored[0].count"),
         ("model.window_kinds", ["stai"], "model.window_kinds[0]"),
         ("model.counter_kinds", ["visit_end"], "model.counter_kinds[0]"),

@@ -62,7 +62,7 @@ def test_users_see_the_top_of_the_page_they_are_given() -> None:
         return np.tile(np.arange(59, 35, -1), (len(who), 1))
 
     log = DecisionLog()
-    session_of_all(replace(new_world(SMALL), arrange=falling, decisions=log))
+    session_of_all(replace(new_world(SMALL), rank=falling, decisions=log))
     assert len(log.batches) > 1
     for batch in log.batches[1:]:
         assert (batch.candidates == np.arange(59, 35, -1)).all()
@@ -80,7 +80,7 @@ def test_an_empty_page_shows_nothing() -> None:
             decisions.append(batch)
 
     decisions: list[object] = []
-    world = session_of_all(replace(new_world(SMALL), arrange=nothing, decisions=Nowhere(), events=EventLog()))
+    world = session_of_all(replace(new_world(SMALL), rank=nothing, decisions=Nowhere(), events=EventLog()))
     assert len(decisions) > 0
     assert world.people.seen_session.sum() == 0
 

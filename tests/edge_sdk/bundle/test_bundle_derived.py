@@ -139,7 +139,7 @@ INVALID: dict[str, tuple[Change, str]] = {
     "a kind not declared derived": (lambda b: undeclared(b, "stay"), "session, dwell or ignored: "),
     "a count of 0": (lambda b: put(b.ignored[0], "count", 0), "ignored[0].count: 0"),
     "nothing seen": (lambda b: put(b.ignored[0], "seen", []), "ignored[0].seen: []"),
-    "nothing touched": (lambda b: put(b.ignored[0], "touched", [1]), "ignored[0].touched: [1]"),
+    "reset by nothing": (lambda b: put(b.ignored[0], "resetBy", [1]), "ignored[0].reset_by: [1]"),
     "a derived kind shown": (lambda b: put(b, "shownKind", STAY), "shown_kind or feedback: a derived kind"),
     "a derived kind as feedback": (lambda b: put(b.feedback[1], "kind", STAY), "shown_kind or feedback: a derived"),
 }  # fmt: skip

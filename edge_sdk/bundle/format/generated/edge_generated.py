@@ -6111,7 +6111,7 @@ class IgnoredRule(object):
         return o == 0
 
     # IgnoredRule
-    def Touched(self, j: int):
+    def ResetBy(self, j: int):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         if o != 0:
             a = self._tab.Vector(o)
@@ -6119,21 +6119,21 @@ class IgnoredRule(object):
         return 0
 
     # IgnoredRule
-    def TouchedAsNumpy(self):
+    def ResetByAsNumpy(self):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         if o != 0:
             return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint16Flags, o)
         return 0
 
     # IgnoredRule
-    def TouchedLength(self) -> int:
+    def ResetByLength(self) -> int:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         if o != 0:
             return self._tab.VectorLen(o)
         return 0
 
     # IgnoredRule
-    def TouchedIsNone(self) -> bool:
+    def ResetByIsNone(self) -> bool:
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         return o == 0
 
@@ -6156,10 +6156,10 @@ def IgnoredRuleAddSeen(builder: flatbuffers.Builder, seen: int):
 def IgnoredRuleStartSeenVector(builder, numElems: int) -> int:
     return builder.StartVector(2, numElems, 2)
 
-def IgnoredRuleAddTouched(builder: flatbuffers.Builder, touched: int):
-    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(touched), 0)
+def IgnoredRuleAddResetBy(builder: flatbuffers.Builder, resetBy: int):
+    builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(resetBy), 0)
 
-def IgnoredRuleStartTouchedVector(builder, numElems: int) -> int:
+def IgnoredRuleStartResetByVector(builder, numElems: int) -> int:
     return builder.StartVector(2, numElems, 2)
 
 def IgnoredRuleAddCount(builder: flatbuffers.Builder, count: int):
@@ -6181,12 +6181,12 @@ class IgnoredRuleT(object):
         self,
         kind = 0,
         seen = None,
-        touched = None,
+        resetBy = None,
         count = 0,
     ):
         self.kind = kind  # type: int
         self.seen = seen  # type: Optional[List[int]]
-        self.touched = touched  # type: Optional[List[int]]
+        self.resetBy = resetBy  # type: Optional[List[int]]
         self.count = count  # type: int
 
     @classmethod
@@ -6218,13 +6218,13 @@ class IgnoredRuleT(object):
                     self.seen.append(ignoredRule.Seen(i))
             else:
                 self.seen = ignoredRule.SeenAsNumpy()
-        if not ignoredRule.TouchedIsNone():
+        if not ignoredRule.ResetByIsNone():
             if np is None:
-                self.touched = []
-                for i in range(ignoredRule.TouchedLength()):
-                    self.touched.append(ignoredRule.Touched(i))
+                self.resetBy = []
+                for i in range(ignoredRule.ResetByLength()):
+                    self.resetBy.append(ignoredRule.ResetBy(i))
             else:
-                self.touched = ignoredRule.TouchedAsNumpy()
+                self.resetBy = ignoredRule.ResetByAsNumpy()
         self.count = ignoredRule.Count()
 
     # IgnoredRuleT
@@ -6237,20 +6237,20 @@ class IgnoredRuleT(object):
                 for i in reversed(range(len(self.seen))):
                     builder.PrependUint16(self.seen[i])
                 seen = builder.EndVector()
-        if self.touched is not None:
-            if np is not None and type(self.touched) is np.ndarray:
-                touched = builder.CreateNumpyVector(self.touched)
+        if self.resetBy is not None:
+            if np is not None and type(self.resetBy) is np.ndarray:
+                resetBy = builder.CreateNumpyVector(self.resetBy)
             else:
-                IgnoredRuleStartTouchedVector(builder, len(self.touched))
-                for i in reversed(range(len(self.touched))):
-                    builder.PrependUint16(self.touched[i])
-                touched = builder.EndVector()
+                IgnoredRuleStartResetByVector(builder, len(self.resetBy))
+                for i in reversed(range(len(self.resetBy))):
+                    builder.PrependUint16(self.resetBy[i])
+                resetBy = builder.EndVector()
         IgnoredRuleStart(builder)
         IgnoredRuleAddKind(builder, self.kind)
         if self.seen is not None:
             IgnoredRuleAddSeen(builder, seen)
-        if self.touched is not None:
-            IgnoredRuleAddTouched(builder, touched)
+        if self.resetBy is not None:
+            IgnoredRuleAddResetBy(builder, resetBy)
         IgnoredRuleAddCount(builder, self.count)
         ignoredRule = IgnoredRuleEnd(builder)
         return ignoredRule

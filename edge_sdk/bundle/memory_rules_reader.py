@@ -37,8 +37,8 @@ def read_derived_rules(raw: BundleT, fail: Fail) -> DerivedRules:
         if not rule.count:
             fail(f"ignored[{index}].count", "0")
         seen = recorded_kinds(f"ignored[{index}].seen", rule.seen)
-        touched = recorded_kinds(f"ignored[{index}].touched", rule.touched)
-        ignored.append(IgnoredRule(rule.kind, seen, touched, rule.count))
+        reset_by = recorded_kinds(f"ignored[{index}].reset_by", rule.resetBy)
+        ignored.append(IgnoredRule(rule.kind, seen, reset_by, rule.count))
     rules = DerivedRules(session, tuple(dwell), tuple(ignored))
     declared = {kind.id for kind in raw.kinds if kind.derived}
     if len(set(rules.kinds)) < len(rules.kinds) or not {*rules.kinds} <= declared:

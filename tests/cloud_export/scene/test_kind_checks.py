@@ -74,7 +74,7 @@ def test_the_page_shows_rules_that_the_wealth_scene_takes() -> None:
     wealth = tomllib.loads((root / "cloud_export" / "scenes" / "wealth.toml").read_text(encoding="utf-8"))
     wealth["events"] |= tomllib.loads(block)["events"]
 
-    assert list(scene_from_table(wealth).events.derived_kinds.values()) == ["session_end", "stay", "passed_over"]
+    assert list(scene_from_table(wealth).events.derived_kinds.values()) == ["session_end", "stay", "offers_ignored"]
 
 
 def test_without_rules_nothing_is_derived() -> None:

@@ -107,7 +107,7 @@ def test_the_text_of_a_dropped_offer() -> None:
     )  # fmt: skip
     assert EN.explanation(dropped) == (
         "fund_017 (push) is not shown (4th in the cloud's order): shown often enough: daily_cap, for another 3 h; "
-        "taken out by the operator. Score 0.70 = 0.70 + 0.00."
+        "blocked by the operator. Score 0.70 = 0.70 + 0.00."
     )
     assert ZH.explanation(dropped) == (
         "fund_017(push) 未展示(云端排序:第 4 位):展示次数已够(规则“daily_cap”),还有 3 小时;被运营规则移除。"

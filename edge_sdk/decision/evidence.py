@@ -10,6 +10,8 @@ from __future__ import annotations
 import weakref
 from collections import deque
 
+import numpy as np
+
 from edge_sdk.limits import EXPLAINABLE_DECISIONS
 from edge_sdk.memory.state_machines import UserStates
 from edge_sdk.memory.window import Window, WindowCopy
@@ -22,7 +24,7 @@ class Evidence:
 
     __slots__ = (
         "__weakref__",
-        "counters",
+        "_counters",
         "free_at_ms",
         "given",
         "inputs",
@@ -38,7 +40,7 @@ class Evidence:
         inputs: PolicyInputs,
         given: tuple[int, ...],
         window: WindowCopy,
-        counters: F32,
+        counters: bytearray,
         one_hot: F32,
         weights: F32,
         *,
@@ -51,20 +53,27 @@ class Evidence:
             inputs: of the policy. Later events change their memory, so an explanation does not read it.
             given: value index of each context field that the app passed; -1 = not passed.
             window: a copy of the window's events.
-            counters: (C, F), a copy of the counters.
+            counters: a copy of the counters, (C, F) float32.
             one_hot: (X,), the context as the model reads it.
             weights: (K,), one for each objective.
             user_states: `Machines.user_states`.
             free_at_ms: (R, C) `CapCounts.free_times`; None = no cap suppressed a candidate.
         """
-        self.inputs, self.given, self.window, self.counters = inputs, given, window, counters
+        self.inputs, self.given, self.window, self._counters = inputs, given, window, counters
         self.one_hot, self.weights, self.user_states, self.free_at_ms = one_hot, weights, user_states, free_at_ms
         self.is_gone = False
+
+    @property
+    def counters(self) -> F32:
+        """(C, F), the decayed counters."""
+        rows = len(self.inputs.candidates.rows)
+        return np.ndarray((rows, len(self._counters) // max(1, 4 * rows)), np.float32, self._counters)
 
     def erase(self) -> None:
         """Overwrites everything that came from the user, also for decisions that the app keeps."""
         self.window.erase()
-        for array in (self.counters, self.one_hot, self.free_at_ms):
+        self._counters[:] = bytes(len(self._counters))
+        for array in (self.one_hot, self.free_at_ms):
             if array is not None:
                 array.fill(0)
         for states in self.inputs.evaluated.target_states.values():
@@ -75,7 +84,7 @@ class Evidence:
     def release(self) -> None:
         """Drops all evidence: the decision can no longer be explained."""
         self.is_gone, self.user_states, self.given, self.free_at_ms = True, (), (), None
-        del self.inputs, self.window, self.counters, self.one_hot, self.weights
+        del self.inputs, self.window, self._counters, self.one_hot, self.weights
 
 
 class EvidenceStore:

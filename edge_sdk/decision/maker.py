@@ -194,7 +194,7 @@ class DecisionMaker:
             inputs,
             given,
             self._evidence.window(memory.window),
-            call.counters.copy(),
+            bytearray(call.counter_bytes),
             one_hot,
             weights,
             user_states=user_states,

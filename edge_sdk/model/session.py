@@ -23,6 +23,7 @@ class BoundInputs:
         arrays: what the graph reads, by name; written by this class alone.
         inputs: the inputs as rows; graphs up to format 2 read these.
         counters: (C, F) decayed counters, for the caller to fill.
+        counter_bytes: the same as bytes. A `bytearray` of them costs 3% of a decision less than an array's `copy`.
         logits: (C, K) of the last `run`.
     """
 
@@ -37,6 +38,7 @@ class BoundInputs:
         self._session, self._projection, self._events = session, projection, events
         self.inputs = ModelInputs.empty(shape, candidates)
         self.counters = self.inputs.counters
+        self.counter_bytes = self.counters.reshape(-1).view(np.uint8).data
         self.arrays = graph_inputs(projection, self.inputs)
         if events is not None:
             self.arrays |= {

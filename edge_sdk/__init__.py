@@ -1,7 +1,7 @@
 """The device runtime: the cloud ranks the offers, and the phone re-ranks them by events that never leave it.
 
 Each public name is imported at its first use, so that an app which only ranks does not load the client, explanations
-and texts (docs/startup.md).
+and texts (docs/performance.md).
 """
 
 from types import ModuleType

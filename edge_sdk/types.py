@@ -1,8 +1,9 @@
-"""Array types, orders of candidates, and lists of names."""
+"""Array types, records, orders of candidates, and lists of names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NoReturn, dataclass_transform
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,27 @@ U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
 Integers = npt.NDArray[np.integer]  # of any width, signed or not
 Mask = npt.NDArray[np.bool_]
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Record:
+    """A frozen record of the annotated fields, built by keyword.
+
+    For records that are made once an opening: a named tuple's class takes 100 µs of the import, this one's 5.
+    """
+
+    def __init__(self, **fields: object) -> None:
+        """Sets the fields.
+
+        Raises:
+            TypeError: a field is missing or unknown.
+        """
+        if fields.keys() != self.__annotations__.keys():
+            raise TypeError(f"{type(self).__name__} has the fields {', '.join(self.__annotations__)}")
+        self.__dict__.update(fields)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__}.{name} is frozen")
 
 
 def by_score(scores: F32) -> I64:

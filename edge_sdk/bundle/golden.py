@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,10 +14,10 @@ from edge_sdk.bundle.policy_symbols import Fail, numbers
 from edge_sdk.log.record import Records
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.policy.rules import Policy
-from edge_sdk.types import F32, I32
+from edge_sdk.types import F32, I32, Record
 
 
-class Golden(NamedTuple):
+class Golden(Record):
     """One golden vector: a decision after these events gives these arrays."""
 
     times_ms: tuple[int, ...]

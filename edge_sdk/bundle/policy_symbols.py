@@ -20,7 +20,7 @@ from edge_sdk.policy.conditions import (
     StateCondition,
 )
 from edge_sdk.policy.rules import Channel
-from edge_sdk.types import F32, I64, Mask
+from edge_sdk.types import F32, I64, Mask, Record
 from edge_sdk.vocabulary import Vocabulary
 
 Number = TypeVar("Number", bound=np.generic)
@@ -33,7 +33,7 @@ class Fail(Protocol):
         """`found` describes the value of the field."""
 
 
-class PolicySymbols(NamedTuple):
+class PolicySymbols(Record):
     """The names and ids that a policy of a scene may refer to."""
 
     objectives: tuple[str, ...]

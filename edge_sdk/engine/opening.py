@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_container
@@ -18,6 +17,7 @@ from edge_sdk.model.session import ModelSession
 from edge_sdk.state.durability import DURABILITIES, Durability
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.state.policy_file import PolicyStore, Trust
+from edge_sdk.types import Record
 
 UtcOffset = Callable[[int], int]  # a moment in ms -> seconds that local time is ahead of UTC
 
@@ -27,7 +27,7 @@ def local_utc_offset_s(now_ms: int) -> int:
     return time.localtime(now_ms // 1000).tm_gmtoff
 
 
-class Options(NamedTuple):
+class Options(Record):
     """The options of an engine; `Engine.open` explains each field. Built by keyword."""
 
     log_bytes: int
@@ -55,7 +55,7 @@ class Options(NamedTuple):
         return now_ms
 
 
-class Parts(NamedTuple):
+class Parts(Record):
     """The parts of an engine. Built by keyword."""
 
     state: StateFolder

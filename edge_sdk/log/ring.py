@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -22,13 +22,13 @@ from edge_sdk.log.header import (
     with_new_id,
 )
 from edge_sdk.log.record import ERASED, EXPIRED, NO_RECORDS, RECORD, Bytes, Mask, Records
-from edge_sdk.types import I64
+from edge_sdk.types import I64, Record
 
 _PART_SLOTS: Final = 4096  # read at once
 _RECORD_BYTES: Final = np.dtype((np.void, RECORD.itemsize))
 
 
-class Scan(NamedTuple):
+class Scan(Record):
     """The content of all slots, as one reading found them."""
 
     records: Records  # intact events, oldest first

@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 
-from edge_sdk.memory.derived_bulk import derive_many
 from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules, DerivedState
 from edge_sdk.types import F32, I64, U16, U32
 
@@ -93,6 +92,8 @@ class Deriver:
         """
         if self.is_idle or not len(times_ms):
             return times_ms, kinds, items, values
+        from edge_sdk.memory.derived_bulk import derive_many  # many a scene derives no events
+
         return derive_many(self.rules, self._state, times_ms, kinds, items, values)
 
     def forget_expired(self, now_ms: int) -> bool:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.log.record import Records
 from edge_sdk.memory.bulk import ingest, memory_from
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.snapshot_store import SnapshotStore
+from edge_sdk.types import Record
 
 
-class Recovered(NamedTuple):
+class Recovered(Record):
     """The state of a folder at its opening."""
 
     memory: Memory  # as of the newest event
@@ -32,7 +31,13 @@ def recover(log: EventLog, snapshots: SnapshotStore, layout: MemoryLayout) -> Re
     last_decision = int(records["decision"].max(initial=0))
     snapshot = snapshots.read(log)
     if snapshot is None:
-        return Recovered(memory_from(layout, records), False, last_decision, None, records)
+        return Recovered(
+            memory=memory_from(layout, records),
+            is_inherited=False,
+            last_decision=last_decision,
+            snapshot_seq=None,
+            records=records,
+        )
     if snapshot.seq > log.last_seq:
         log.skip_to(snapshot.seq)
     is_since = records["seq"] > snapshot.seq
@@ -40,7 +45,13 @@ def recover(log: EventLog, snapshots: SnapshotStore, layout: MemoryLayout) -> Re
     if memory.layout is not layout:
         memory, is_inherited = migrate(memory, layout, records[~is_since], is_whole=log.is_whole)
     ingest(memory, records[is_since])
-    return Recovered(memory, is_inherited, max(last_decision, snapshot.decision), snapshot.seq, records)
+    return Recovered(
+        memory=memory,
+        is_inherited=is_inherited,
+        last_decision=max(last_decision, snapshot.decision),
+        snapshot_seq=snapshot.seq,
+        records=records,
+    )
 
 
 def migrate(memory: Memory, layout: MemoryLayout, records: Records, *, is_whole: bool) -> tuple[Memory, bool]:

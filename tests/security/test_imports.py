@@ -82,11 +82,11 @@ def test_the_comparison_finds_a_network_import(beneath: frozenset[str]) -> None:
 
 # ---- what is loaded when ----
 
-# Each costs start-up and memory (docs/startup.md): what a first `rank` does not need is imported where it is used.
+# Each costs start-up and memory (docs/performance.md): what a first `rank` does not need is imported where it is used.
 OF_THE_ENGINE = {
     "": "_ort_telemetry _sha256 base_decision clock errors limits reasons types vocabulary",
     "log": "atomic_file encrypted_record encryption event_input event_log header record ring",
-    "memory": "bulk caps counters decay derived_bulk derived_events derived_rules layout lookup machine_states memory "
+    "memory": "bulk caps counters decay derived_events derived_rules layout lookup machine_states memory "
     "spending state_machines targets window",
     "model": "inputs onnx_runtime projection session",
     "policy": "candidates compiled conditions eligibility exploration frequency_caps inclusion pipeline rank_bound "

@@ -139,10 +139,10 @@ class Life(RuleBasedStateMachine):
         item_ids = None if items is None else {item_id(name) if name else 0 for name in items}
         kind_ids = None if kinds is None else set(map(kind_id, kinds))
         erased = self.engine.erase(before=before, items=items, kinds=kinds)
-        self.is_gone = True  # any erase ends the explanations, also where no event was chosen
-        if items == set() or kinds == set():  # events about none of the items: log and memory stay
+        if items == set() or kinds == set():  # no event matches: log, memory and explanations stay
             assert erased == 0
             return
+        self.is_gone = True
         assert erased == self.model.erase(before, item_ids, kind_ids)
 
     # ---- the folder ----

@@ -121,7 +121,7 @@ class EvidenceStore:
 
     def owns(self, evidence: Evidence) -> bool:
         """Returns whether this evidence is of a decision of this engine and not erased."""
-        return any(reference() is evidence for reference in self._oldest_first)
+        return any(reference() is evidence for reference in reversed(self._oldest_first))  # mostly one of the newest
 
     def _remove_oldest(self) -> None:
         """Drops references to evidence without a decision; releases the oldest evidence where there are none."""

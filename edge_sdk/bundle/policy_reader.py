@@ -243,7 +243,7 @@ class _PolicyReader:
         channels = self.rules.channels(f"{field}.channels", raw.channels) or frozenset()
         name = decoded(raw.name) or field.removeprefix("policy.")
         limit = max(1, raw.limit)  # as docs/format.md has always said
-        counted = CapRule(kinds, Scope(raw.per), limit, raw.withinS, raw.cooldown)
+        counted = CapRule(tuple(sorted(kinds)), Scope(raw.per), limit, raw.withinS, raw.cooldown)
         return FrequencyCap(counted, name, channels)
 
     def _budget(self) -> Budget | None:

@@ -8,15 +8,18 @@ all evidence.
 from __future__ import annotations
 
 import weakref
-from collections import deque
+from typing import Final
 
 import numpy as np
 
 from edge_sdk.limits import EXPLAINABLE_DECISIONS
+from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.state_machines import UserStates
 from edge_sdk.memory.window import Window, WindowCopy
 from edge_sdk.policy.pipeline import PolicyInputs
 from edge_sdk.types import F32, I64
+
+_PRUNED_AT: Final = EXPLAINABLE_DECISIONS + 128  # references: so that an app that keeps decisions pays for few looks
 
 
 class Evidence:
@@ -92,14 +95,14 @@ class EvidenceStore:
 
     def __init__(self) -> None:
         """Starts without evidence."""
-        self._oldest_first: deque[weakref.ref[Evidence]] = deque()
+        self._oldest_first: list[weakref.ref[Evidence]] = []
         self._window: WindowCopy | None = None
 
     def add(self, evidence: Evidence) -> None:
         """Adds the evidence of a new decision; releases the oldest where the app keeps too many decisions."""
-        if len(self._oldest_first) >= EXPLAINABLE_DECISIONS:
-            self._remove_oldest()
         self._oldest_first.append(weakref.ref(evidence))
+        if len(self._oldest_first) >= _PRUNED_AT:
+            self._prune()
 
     def window(self, window: Window) -> WindowCopy:
         """Returns a copy of the window's events; decisions between two events share one."""
@@ -120,14 +123,27 @@ class EvidenceStore:
             self._window = None
 
     def owns(self, evidence: Evidence) -> bool:
-        """Returns whether this evidence is of a decision of this engine and not erased."""
-        return any(reference() is evidence for reference in reversed(self._oldest_first))  # mostly one of the newest
+        """Returns whether this evidence is of a decision of this engine, not erased, and among the newest kept ones."""
+        kept = 0
+        for reference in reversed(self._oldest_first):  # mostly it is one of the newest
+            found = reference()
+            if found is evidence:
+                return True
+            kept += found is not None
+            if kept == EXPLAINABLE_DECISIONS:
+                break
+        return False
 
-    def _remove_oldest(self) -> None:
-        """Drops references to evidence without a decision; releases the oldest evidence where there are none."""
-        alive = [reference for reference in self._oldest_first if reference() is not None]
-        if len(alive) >= EXPLAINABLE_DECISIONS:
-            oldest = alive.pop(0)()
-            if oldest is not None:
-                oldest.release()
-        self._oldest_first = deque(alive)
+    def rebind(self, memory: Memory) -> None:
+        """Gives all evidence the engine's new memory, so that no decision keeps a former one alive."""
+        for reference in self._oldest_first:
+            evidence = reference()
+            if evidence is not None:
+                evidence.inputs = evidence.inputs._replace(memory=memory)
+
+    def _prune(self) -> None:
+        """Drops references to evidence without a decision, and releases what is older than the newest kept ones."""
+        alive = [evidence for reference in self._oldest_first if (evidence := reference()) is not None]
+        for evidence in alive[:-EXPLAINABLE_DECISIONS]:
+            evidence.release()
+        self._oldest_first = [weakref.ref(evidence) for evidence in alive[-EXPLAINABLE_DECISIONS:]]

@@ -201,6 +201,8 @@ class DecisionMaker:
             free_at_ms=result.free_at_ms,
         )
         self._evidence.add(evidence)
+        if result.free_at_ms is not None:  # times of events: only evidence has them, so that `erase` reaches them
+            result = result._replace(free_at_ms=None)
         trace = Trace(
             result,
             base_order,
@@ -217,7 +219,7 @@ class DecisionMaker:
         """Returns the base order under the rules that do not need scores."""
         candidates = inputs.candidates
         trace = Trace(
-            result=apply_without_model(inputs),
+            result=apply_without_model(inputs)._replace(free_at_ms=None),  # no evidence: nothing could erase them
             base_order=candidates.order,
             costs=candidates.costs,
             known=candidates.rows > 0,

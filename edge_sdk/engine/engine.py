@@ -27,7 +27,6 @@ from edge_sdk.errors import (
     ErrorCode,
     ExplanationGoneError,
     InvalidValueError,
-    StateUnusableError,
     UnknownKindError,
     UnknownOutcomeError,
 )
@@ -363,24 +362,16 @@ class Engine:
             PolicyNotNewerError: its version is not above that of the policy in force.
             PolicyInvalidError: it does not fit the bundle.
             BundleDamagedError, BundleUntrustedError: it is damaged, or no trusted key signed it.
-            StateUnusableError: the disk refuses; the former policy stays in force.
+            StateUnusableError: the disk refuses the file; the former policy stays in force.
             RuntimeError: the engine is closed.
         """
         with self._access:
             bundle = with_policy(self._bundle, self._policies.check(policy, self._bundle))
             self._policies.prepare(policy)
-            counts_differently = bundle.layout.counts_differently(self._bundle.layout)
-            if counts_differently:
+            self._policies.activate()  # before `adopt`, which drops what the new policy does not count
+            if bundle.layout.counts_differently(self._bundle.layout):
                 self._state.adopt(bundle.layout)
-            try:
-                self._policies.activate()
-            except StateUnusableError:
-                if counts_differently:
-                    try:
-                        self._state.adopt(self._bundle.layout)
-                    except StateUnusableError:  # the new policy stays in force until the engine is opened again
-                        self._put_in_force(bundle)
-                raise
+                self._evidence.rebind(self._state.memory)
             self._put_in_force(bundle)
 
     def erase(
@@ -417,10 +408,13 @@ class Engine:
         kind_ids = None if kinds is None else frozenset(map(self._kind_id, listed("kinds", kinds)))
         with self._access:
             if item_ids == frozenset() or kind_ids == frozenset():
+                return 0
+            is_all = before is None and item_ids is None and kind_ids is None
+            if not is_all and not self._state.may_have(before, item_ids, kind_ids):
                 return 0  # no event matches: earlier decisions can still be explained
             self._item_ids, self._unknown_ids = {"": 0}, set()
             self._maker.forget()
-            if before is None and item_ids is None and kind_ids is None:
+            if is_all:
                 erased = self._state.log.count
                 self._state.erase()
                 self._decisions = 0

@@ -185,6 +185,10 @@ class StateFolder:
         self._is_inherited = False
         self._schedule_maintenance(snapshot_seq=0)
 
+    def may_have(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> bool:
+        """Returns whether an event of this selection was ever recorded; True where the log no longer has all events."""
+        return not self.log.is_whole or bool(matching(self.log.read(), before_ms, items, kinds).any())
+
     def erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
         """Overwrites the events that match all conditions: before a time, about one of the items, of one of the kinds.
 
@@ -241,10 +245,9 @@ class StateFolder:
     def adopt(self, layout: MemoryLayout) -> None:
         """Continues with another layout, such as of a newly installed policy, as if opened under a new bundle.
 
-        After a crash, the snapshot file has the former layout or the new one; either one contains all that counted.
-
-        Raises:
-            StateUnusableError: the disk refuses; nothing has changed.
+        The policy is installed before: what its layout does not count leaves the snapshot here. After a crash, the
+        snapshot file has the former layout, which the next opening migrates, or the new one. If the disk refuses the
+        new snapshot, `disk_failures` counts that, and memory goes on without it.
         """
         from edge_sdk.state.replacement import replaced_snapshots  # rarely needed
 
@@ -253,8 +256,8 @@ class StateFolder:
         if self._interval_s is not None:
             self.sync()
         snapshot = Snapshot(memory, self._ingested_seq, self.last_decision, is_inherited)
-        store, is_former_removed = replaced_snapshots(self.snapshots, layout, snapshot, self.log)
-        self.disk_failures += not is_former_removed
+        store, is_replaced = replaced_snapshots(self.snapshots, layout, snapshot, self.log)
+        self.disk_failures += not is_replaced
         with self._sync_lock:
             former, self.snapshots = self.snapshots, store
         self.layout, self._memory, self._is_inherited = layout, memory, is_inherited

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from edge_sdk.errors import StateUnusableError
 from edge_sdk.log.atomic_file import state_error
 from edge_sdk.log.encryption import Cipher
 from edge_sdk.log.event_log import EventLog
@@ -57,24 +56,15 @@ def replaced_snapshots(
     """Replaces the snapshot file by one of another layout; the former store stays open.
 
     Returns:
-        The store of the new file, and whether the former file is removed; the next write removes it otherwise. Where
-        the disk had no room for the former file and has none now, the store has no file.
-
-    Raises:
-        StateUnusableError: the disk refuses; nothing has changed.
+        The store of the new file, and whether the disk did all of it. Otherwise the former file may still be there; the
+        next write replaces it, and until then an opening migrates what it has.
     """
     store = SnapshotStore(former.path, layout)
     if not store.has_file:
-        if former.has_file:
-            raise StateUnusableError(former.path, "the snapshot file cannot be opened again")
-        return store, True
+        return store, not former.has_file
     store.replace_file()  # even a file that has the right size
     try:
         store.write(snapshot, log)
-    except OSError as problem:
-        if not store.is_foreign:
-            return store, False
-        store.close()
-        if former.has_file:
-            raise state_error(former.path, problem) from problem
+    except OSError:
+        return store, False
     return store, True

@@ -61,3 +61,12 @@ def test_another_engine_explains_no_decision_of_this_one(engine: Engine, base: B
     internals(engine).maker.forget()
     with pytest.raises(ExplanationGoneError):
         engine.explain(decision)
+
+
+@pytest.mark.parametrize("context", [HOME, {"surface": "nowhere"}], ids=["by the model", "in base order"])
+def test_a_decision_itself_has_no_time_of_an_event(engine: Engine, base: BaseDecision, context: dict[str, str]) -> None:
+    """When a cap frees an offer tells when its events were: only evidence has that, and `erase` reaches evidence."""
+    engine.record("dismiss", item="fund_b")
+    decision = engine.rank(base, context=context)
+    assert decision.dropped
+    assert decision.trace.result.free_at_ms is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,3 +183,12 @@ def test_a_cap_of_days_outlives_an_erase_of_another_offer(small: Small, clock: S
     clock.now_ms = NOW_MS + 3_600_000
     assert dropped(wrapped.rank(BASE, context=HOME)) == FREE
     wrapped.close()
+
+
+@pytest.mark.parametrize("selection", [{"items": ["never seen"]}, {"before": 5}, {"kinds": ["convert"]}, {"items": []}])
+def test_an_erase_that_selects_nothing_keeps_decisions_as_they_are(engine: Engine, selection: dict[str, Any]) -> None:
+    engine.record("click", item="fund_a")
+    decision = engine.rank(BASE, context=HOME)
+    assert engine.erase(**selection) == 0
+    assert engine.explain(decision)
+    assert engine.is_still_valid(decision)

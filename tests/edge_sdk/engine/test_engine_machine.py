@@ -138,11 +138,12 @@ class Life(RuleBasedStateMachine):
         before = None if ago_ms is None else self.clock.now_ms - ago_ms
         item_ids = None if items is None else {item_id(name) if name else 0 for name in items}
         kind_ids = None if kinds is None else set(map(kind_id, kinds))
+        was_whole = internals(self.engine).state.log.is_whole
         erased = self.engine.erase(before=before, items=items, kinds=kinds)
         if items == set() or kinds == set():  # no event matches: log, memory and explanations stay
             assert erased == 0
             return
-        self.is_gone = True
+        self.is_gone |= erased > 0 or not was_whole
         assert erased == self.model.erase(before, item_ids, kind_ids)
 
     # ---- the folder ----

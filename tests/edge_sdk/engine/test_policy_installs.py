@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,9 @@ from edge_sdk.errors import (
     StateUnusableError,
 )
 from edge_sdk.log import atomic_file
+from edge_sdk.state.folder import StateFolder
 from edge_sdk.state.policy_file import PolicyStore, Trust
-from edge_sdk.testing.white_box import internals
+from edge_sdk.testing.white_box import abandon, internals
 from tests.support.random_policies import RICH, Table
 from tests.support.rich_engine import KEY, opened, signed
 from tests.support.rich_engine import rich as rich
@@ -244,3 +247,71 @@ def test_a_rename_that_the_disk_does_not_confirm_has_happened(user: Opened, monk
         user.engine.install_policy(signed(THRICE, 6))
     assert failed
     user.expect(6, room=2)
+
+
+ONCE_FOR_EVER: Table = {"caps": [{"kind": "convert", "per": "offer", "limit": 1, "within": "total"}]}
+
+
+@pytest.fixture
+def bought(rich: Small, tmp_path: Path) -> Iterator[Opened]:
+    """The user bought fund_a, which a cap suppresses for ever; the log has dropped that event."""
+    user = Opened(rich, tmp_path / "bought")
+    user.engine.install_policy(signed(ONCE_FOR_EVER, 6))
+    user.engine.record("convert", item="fund_a")
+    for _ in range(internals(user.engine).state.log.capacity + 1):
+        user.clock.now_ms += 1000
+        user.engine.record("view", item="fund_b")
+    user.expect(6, room=1)
+    yield user
+    user.engine.close()
+
+
+def test_counts_that_the_log_no_longer_has_survive_a_refused_install_of_a_policy_without_them(
+    bought: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: PolicyStore) -> None:
+        raise StateUnusableError(bought.folder, "the disk refuses")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PolicyStore, "activate", refuse)
+        with pytest.raises(StateUnusableError):
+            bought.engine.install_policy(signed({}, 7))
+    bought.expect(6, room=1)
+
+
+@pytest.mark.parametrize("where", ["activate", "adopt"])
+def test_killed_before_the_new_counts_are_written_the_policy_in_force_has_its_counts(
+    bought: Opened, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """The policy that is in force after `adopt` was reached counts the same purchase and more."""
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    more = {"caps": [*ONCE_FOR_EVER["caps"], *THRICE["caps"]]}
+    with monkeypatch.context() as patch:
+        patch.setattr(PolicyStore if where == "activate" else StateFolder, where, killed)
+        with pytest.raises(Killed):
+            bought.engine.install_policy(signed(more, 7))
+    abandon(internals(bought.engine).state)
+    bought.engine = bought.open()
+    bought.expect(6 if where == "activate" else 7, room=1)
+
+
+def test_a_policy_with_reordered_kinds_counts_the_same(user: Opened) -> None:
+    both = {"caps": [{"kind": ["impression", "click"], "per": "user", "limit": 2, "within": "total"}]}
+    turned = {"caps": [{"kind": ["click", "impression"], "per": "user", "limit": 2, "within": "total"}]}
+    user.engine.install_policy(signed(both, 6))
+    memory = internals(user.engine).state.memory
+    user.engine.install_policy(signed(turned, 7))
+    assert internals(user.engine).state.memory is memory
+
+
+def test_decisions_keep_no_former_memory_alive(user: Opened) -> None:
+    decision, former = user.rank(), weakref.ref(internals(user.engine).state.memory)
+    before = user.engine.explain(decision)
+    user.engine.install_policy(signed(ONCE_FOR_EVER, 6))
+    assert internals(user.engine).state.memory is not former()
+    gc.collect()
+    assert former() is None
+    assert user.engine.explain(decision) == before

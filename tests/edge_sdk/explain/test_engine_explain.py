@@ -159,6 +159,16 @@ def test_the_newest_decisions_that_an_app_keeps_can_be_explained(engine: Engine,
             engine.explain(decision)
 
 
+@pytest.mark.parametrize("kept", [1, 2, 5])
+def test_many_kept_decisions_leave_little_evidence(engine: Engine, base: BaseDecision, kept: int) -> None:
+    engine.record("click", item="fund_a")
+    decisions = [engine.rank(base, context=HOME) for _ in range(kept * EXPLAINABLE_DECISIONS)]
+    evidence = [decision.trace.evidence for decision in decisions]
+    assert sum(one is not None and not one.is_gone for one in evidence) <= 1.5 * EXPLAINABLE_DECISIONS
+    for decision in decisions[-EXPLAINABLE_DECISIONS:]:
+        assert engine.explain(decision)
+
+
 def test_dropped_decisions_release_their_evidence(engine: Engine, base: BaseDecision) -> None:
     of_other_engines = [found for found in gc.get_objects() if isinstance(found, Evidence)]
     first = engine.rank(base, context=HOME)

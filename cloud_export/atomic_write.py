@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -12,10 +13,12 @@ def write_whole(path: Path, content: str | bytes) -> None:
     An existing path that is no regular file (`/dev/stdout`, a pipe) is written in place, so that it is not replaced.
 
     Raises:
-        OSError: The file cannot be written; an old file is unchanged.
+        OSError: The file cannot be written; an old file is unchanged. The error names `path`.
     """
+    if not path.name or path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     raw = content.encode() if isinstance(content, str) else content
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if path.exists() and not path.is_file():
         path.write_bytes(raw)
         return
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -25,5 +28,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+    except OSError as problem:
+        raise type(problem)(problem.errno, problem.strerror, str(path)) from problem
     finally:
         beside.unlink(missing_ok=True)

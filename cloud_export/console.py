@@ -7,8 +7,11 @@ switched off, and styles are separate from the text. Every printed text of `clou
 from __future__ import annotations
 
 import copy
+import errno
 import io
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Final
 
 import typer
@@ -19,6 +22,16 @@ from rich.text import Text
 
 import edge_sdk
 
+_FIXES: Final = {
+    errno.ENOSPC: "make room on the disk, or write somewhere else",
+    errno.EDQUOT: "make room on the disk, or write somewhere else",
+    errno.EACCES: "let this user do it, or choose another path",
+    errno.EPERM: "let this user do it, or choose another path",
+    errno.EROFS: "choose a path that can be written",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENOTDIR: "name a folder, not a file",
+    errno.EEXIST: "choose another path, or remove what is there",
+}
 UNCUT_COLUMNS: Final = 10_000  # the width of output that is no terminal: no line or table is that wide
 
 
@@ -68,8 +81,25 @@ def print_line(console: Console, line: str, style: str = "") -> None:
 
 
 def print_problem(problem: BaseException) -> None:
-    """Prints an error on stderr as `ErrorName: message`."""
-    print_line(problems(), f"{type(problem).__name__}: {problem}", style="red")
+    """Prints an error on stderr as `ErrorName: message`; an error of the system gets a fix."""
+    fix = _FIXES.get(problem.errno or 0, "check the path") if isinstance(problem, OSError) else ""
+    print_line(problems(), f"{type(problem).__name__}: {problem}{fix and '; '}{fix}", style="red")
+
+
+def run(app: Callable[[], object]) -> None:
+    """Runs a command line. A system error that no command expects, such as a full disk behind stdout, is one line.
+
+    Raises:
+        SystemExit: always; with 2 after such an error.
+    """
+    replace_unencodable()
+    try:
+        app()
+    except OSError as problem:
+        print_problem(problem)
+        with suppress(OSError):  # what cannot be written would raise again when Python ends
+            sys.stdout.close()
+        raise SystemExit(2) from None
 
 
 def print_table(console: Console, table: Table) -> None:

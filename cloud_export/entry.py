@@ -9,8 +9,7 @@ def main() -> None:
     """
     try:
         from cloud_export.cli import app
-        from cloud_export.console import replace_unencodable
+        from cloud_export.console import run
     except ModuleNotFoundError as missing:
         raise SystemExit(f"cloud-export needs {missing.name}; install it with: pip install 'edge-sdk[cloud]'") from None
-    replace_unencodable()
-    app()
+    run(app)

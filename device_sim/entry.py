@@ -8,9 +8,8 @@ def main() -> None:
         SystemExit: always; with the command that installs a missing package.
     """
     try:
-        from cloud_export.console import replace_unencodable
+        from cloud_export.console import run
         from device_sim.cli import app
     except ModuleNotFoundError as missing:
         raise SystemExit(f"device-sim needs {missing.name}; install it with: pip install 'edge-sdk[sim]'") from None
-    replace_unencodable()
-    app()
+    run(app)

@@ -57,8 +57,11 @@ def as_names(field: str, names: Iterable[str]) -> tuple[str, ...]:
     """Returns a list of names as a tuple. A string is refused, because it would count as a list of its letters.
 
     Raises:
-        TypeError: `names` is one string.
+        TypeError: `names` is one string, or bytes, or no list at all.
     """
-    if isinstance(names, str | bytes):
+    if isinstance(names, str | bytes | bytearray | memoryview):
         raise TypeError(f"{field} is one string; pass a list of names: {field}=[{names!r}]")
-    return tuple(names)
+    try:
+        return tuple(names)
+    except TypeError:
+        raise TypeError(f"{field} is {names!r}; pass a list of names") from None

@@ -18,7 +18,7 @@ class Status:
     durability: str
     disk_failures: int  # writes that nobody waited for and the disk refused, since opening
     damaged: int  # records found damaged when the log was opened
-    unknown_items: int  # different items recorded and not in the bundle, since opening or `erase`; at most 4,096
+    unknown_items: int  # different items given to `record` that the bundle lacks, since opening or `erase`; up to 4,096
     decisions: int  # decisions made since opening
     errors: int  # of these, how many had an error code
     errors_by_code: dict[str, int]  # name of the code -> how many

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.table import Table
 from rich.text import Text
 
 from cloud_export import console
+from tests.support.paths import ROOT
 
 NAME = "[red]scene[/red] [1] :warning: /a/very/long/path/" + "folder/" * 40 + "scene.edge"
 
@@ -58,3 +62,27 @@ def test_facts_are_rows_of_label_and_value(capsys: pytest.CaptureFixture[str]) -
     title, _, first, second, _ = capsys.readouterr().out.splitlines()
     assert title == "[t]"
     assert [first.split("│")[1:3], second.split("│")[1:3]] == [[" [a] ", " 1    "], [" b   ", " [/2] "]]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "make room on the disk, or write somewhere else"),
+        (PermissionError(errno.EACCES, "Permission denied", "[x]"), "let this user do it, or choose another path"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "x"), "check the path"),
+    ],
+)
+def test_an_error_of_the_system_gets_a_fix(capsys: pytest.CaptureFixture[str], error: OSError, line: str) -> None:
+    console.print_problem(error)
+    assert capsys.readouterr().err == f"{type(error).__name__}: {error}; {line}\n"
+
+
+@pytest.mark.parametrize("module", ["cloud_export.entry", "device_sim.entry"])
+def test_a_full_disk_behind_stdout_is_one_line(module: str) -> None:
+    code = f"import sys, {module}; sys.argv = ['tool', '--version']; {module}.main()"
+    with Path("/dev/full").open("wb") as full:
+        found = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False, cwd=ROOT)
+    assert found.returncode == 2
+    assert found.stderr.decode() == (
+        "OSError: [Errno 28] No space left on device; make room on the disk, or write somewhere else\n"
+    )

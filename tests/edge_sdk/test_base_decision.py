@@ -43,3 +43,15 @@ def test_logits_and_costs_are_read_only_copies() -> None:
     assert base.costs.tolist() == [0.5, 0.0]
     assert not base.logits.flags.writeable
     assert np.isnan(BaseDecision(["a", "b"], "words").logits).all()
+
+
+@pytest.mark.parametrize("names", [bytearray(b"ab"), memoryview(b"ab")])
+def test_bytes_of_any_sort_are_no_offers(names: Any) -> None:
+    with pytest.raises(TypeError, match="offers is one string; pass a list of names"):
+        BaseDecision(names, [1.0, 0.0])
+
+
+@pytest.mark.parametrize("names", [None, 3, np.array("abc")])
+def test_what_is_no_list_is_named(names: Any) -> None:
+    with pytest.raises(TypeError, match=r"offers is .*; pass a list of names"):
+        BaseDecision(names, [1.0])

@@ -130,7 +130,7 @@ class Decision:
 
     def _policy_bits(self) -> I64 | None:
         """Returns `policy_bits`; None = the policy changed nothing, as in most decisions."""
-        (stages, _, _, _, pinned, draw), model_weight = self.trace.result, self.trace.model_weight
+        (stages, _, _, pinned, draw), model_weight = self.trace.result, self.trace.model_weight
         is_drawn = draw.order is not draw.slate.best_first
         if self.error or (stages.final is stages.model and model_weight == 1.0 and not is_drawn and not pinned):
             return None

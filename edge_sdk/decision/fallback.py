@@ -63,7 +63,7 @@ def fallback_decision(
         base=base,
         retry_at_ms=None,
         trace=Trace(
-            result=PolicyResult(Stages.of_base(scores), bits, None, eligible, (), draw),
+            result=PolicyResult(Stages.of_base(scores), bits, eligible, (), draw),
             base_order=order,
             costs=_costs(base),
             known=None,

@@ -198,11 +198,9 @@ class DecisionMaker:
             one_hot,
             weights,
             user_states=user_states,
-            free_at_ms=result.free_at_ms,
+            free_at_ms=inputs.evaluated.free_at_ms,
         )
         self._evidence.add(evidence)
-        if result.free_at_ms is not None:  # times of events: only evidence has them, so that `erase` reaches them
-            result = result._replace(free_at_ms=None)
         trace = Trace(
             result,
             base_order,
@@ -219,7 +217,7 @@ class DecisionMaker:
         """Returns the base order under the rules that do not need scores."""
         candidates = inputs.candidates
         trace = Trace(
-            result=apply_without_model(inputs)._replace(free_at_ms=None),  # no evidence: nothing could erase them
+            result=apply_without_model(inputs),
             base_order=candidates.order,
             costs=candidates.costs,
             known=candidates.rows > 0,

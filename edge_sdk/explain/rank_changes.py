@@ -51,7 +51,7 @@ class PlacesByStep:
 
 def places_by_step(decision: Decision) -> PlacesByStep:
     """Returns places after each step: by score (ties by index), then in the drawn order, then in the listed order."""
-    (stages, _, _, eligible, _, draw), count = decision.trace.result, len(decision.candidates)
+    (stages, _, eligible, _, draw), count = decision.trace.result, len(decision.candidates)
     scores = (stages.base, stages.model, stages.adjusted, stages.boosted, stages.priced, stages.bounded, stages.final)
     orders = {STEPS[0]: decision.base_order}
     if not decision.error:

@@ -148,6 +148,11 @@ class EvaluatedRules:
         self._cached = answer = Eligibility(bits, mask, free_at_ms, counts.version, now_ms, until_ms)
         return answer
 
+    @property
+    def free_at_ms(self) -> I64 | None:
+        """(R, C) when each cap frees each candidate, by the last `eligibility`; None = no cap suppresses anything."""
+        return self._cached.free_at_ms
+
     def is_current(self, now_ms: int, versions: tuple[int, ...]) -> bool:
         """Returns whether a new evaluation would give the same result."""
         return self._versions == versions and self._from_ms <= now_ms < self._until_ms

@@ -82,7 +82,6 @@ class PolicyResult(NamedTuple):
 
     stages: Stages
     dropped_bits: I64 | None  # (C,) reason bits of suppressed candidates, 0 = eligible; None = all are
-    free_at_ms: I64 | None  # (R, C) when each cap frees each candidate; None = no cap suppresses anything
     eligible_order: I64  # (S,) the eligible candidates in their final order
     pinned: tuple[int, ...]  # candidate indices
     draw: Draw
@@ -161,14 +160,14 @@ def _plain_result(inputs: PolicyInputs, base: F32, model: F32) -> PolicyResult:
         order = order[mask[order]]
     draw = Draw(_NO_DRAW, model, Slate(order, (), (), None, None), order)
     stages = Stages(base, model, model, model, model, model, model)
-    return PolicyResult(stages, eligibility.bits, eligibility.free_at_ms, order, (), draw)
+    return PolicyResult(stages, eligibility.bits, order, (), draw)
 
 
 class _Eligible:
     """The eligible candidates, of which steps suppress more. The array passed in is not changed."""
 
     def __init__(self, start: Eligibility, count: int) -> None:
-        self.bits, self._mask, self.free_at_ms = start.bits, start.mask, start.free_at_ms
+        self.bits, self._mask = start.bits, start.mask
         self._count, self._is_copied = count, False
 
     def suppress(self, candidates: I64, reason: Reason) -> None:
@@ -263,7 +262,7 @@ def _list(
         is_out[listed] = False
         eligible.suppress(drawn[is_out[drawn]], Reason.CATEGORY_FULL)
     draw = Draw(exploration, stages.final, slate, drawn)
-    return PolicyResult(stages, eligible.bits, eligible.free_at_ms, listed, pins.candidates, draw)
+    return PolicyResult(stages, eligible.bits, listed, pins.candidates, draw)
 
 
 def _pins(inputs: PolicyInputs, order: I64) -> _Pins:

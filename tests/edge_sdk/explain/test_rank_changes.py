@@ -40,7 +40,6 @@ def decision(stages: Stages, eligible: I64, drawn: I64, dropped: I64 | None, err
             result=PolicyResult(
                 stages=stages,
                 dropped_bits=dropped,
-                free_at_ms=None,
                 eligible_order=eligible,
                 pinned=(),
                 draw=Draw(Exploration(), stages.final, Slate(drawn, (), (), None, None), drawn),

@@ -48,7 +48,7 @@ def decision(**changes: object) -> Decision:
         base=BaseDecision(("a", "b", "c"), SCORES),
         retry_at_ms=None,
         trace=Trace(
-            result=PolicyResult(stages, dropped, None, eligible, (), draw),
+            result=PolicyResult(stages, dropped, eligible, (), draw),
             base_order=np.array([0, 1, 2]),
             costs=np.zeros(3, np.float32),
             known=known,

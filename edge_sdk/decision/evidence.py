@@ -8,6 +8,7 @@ all evidence.
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from typing import Final
 
 import numpy as np
@@ -95,13 +96,16 @@ class EvidenceStore:
 
     def __init__(self) -> None:
         """Starts without evidence."""
-        self._oldest_first: list[weakref.ref[Evidence]] = []
+        self._oldest_first: deque[weakref.ref[Evidence]] = deque()
         self._window: WindowCopy | None = None
 
     def add(self, evidence: Evidence) -> None:
         """Adds the evidence of a new decision; releases the oldest where the app keeps too many decisions."""
-        self._oldest_first.append(weakref.ref(evidence))
-        if len(self._oldest_first) >= _PRUNED_AT:
+        references = self._oldest_first
+        references.append(weakref.ref(evidence))
+        if references[0]() is None:  # mostly the decision before, which the app has dropped
+            references.popleft()
+        elif len(references) >= _PRUNED_AT:
             self._prune()
 
     def window(self, window: Window) -> WindowCopy:
@@ -146,4 +150,4 @@ class EvidenceStore:
         alive = [evidence for reference in self._oldest_first if (evidence := reference()) is not None]
         for evidence in alive[:-EXPLAINABLE_DECISIONS]:
             evidence.release()
-        self._oldest_first = [weakref.ref(evidence) for evidence in alive[-EXPLAINABLE_DECISIONS:]]
+        self._oldest_first = deque(weakref.ref(evidence) for evidence in alive[-EXPLAINABLE_DECISIONS:])

@@ -34,6 +34,7 @@ def test_the_count_of_unknown_items_starts_anew_with_each_erasure(small: Small, 
     """The ids of unknown items are erased as well, so they cannot be compared with later ones."""
     with small.open(tmp_path, SettableClock()) as engine:
         engine.record("view", item="page_1")
+        engine.record("view", item="page_2")
         engine.erase(items=["page_2"])
         assert engine.status().unknown_items == 0
         engine.record("view", item="page_1")

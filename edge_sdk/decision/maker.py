@@ -214,7 +214,7 @@ class DecisionMaker:
         return self.build_decision(inputs, given, trace)
 
     def _base_order(self, inputs: PolicyInputs, given: tuple[int, ...], code: ErrorCode, detail: str) -> Decision:
-        """Returns the base order under the rules that do not need scores."""
+        """Returns the base order under every rule that suppresses, and the slate's rules."""
         candidates = inputs.candidates
         trace = Trace(
             result=apply_without_model(inputs),

@@ -91,12 +91,7 @@ class Decision:
     @cached_property
     def offers(self) -> tuple[RankedOffer, ...]:
         """Returns the offers to show, best first."""
-        shown = self.order
-        reasons = self._event_reasons(shown)
-        bits = self._policy_bits()
-        if bits is not None:
-            reasons = [one | other for one, other in zip(reasons, bits.take(shown).tolist(), strict=True)]
-        return self.ranked(shown, range(1, len(self.trace.result.eligible_order) + 1), reasons)
+        return self.ranked()
 
     @cached_property
     def dropped(self) -> tuple[RankedOffer, ...]:
@@ -107,7 +102,7 @@ class Decision:
         order = self.trace.base_order
         out = order[dropped_bits[order] != 0]
         bits = self.policy_bits | dropped_bits | (_BASE_ORDER if self.error else 0)
-        return self.ranked(out, repeat(0, len(out)), bits.take(out).tolist())
+        return self._offers(out, repeat(0, len(out)), _places(order, out, len(order)), bits.take(out).tolist())
 
     @cached_property
     def propensity(self) -> F64:
@@ -153,30 +148,49 @@ class Decision:
             bits[list(pinned)] |= _PINNED
         return bits
 
-    def _event_reasons(self, shown: I64) -> list[int]:
+    def ranked(self) -> tuple[RankedOffer, ...]:
+        """Returns `offers`, made anew."""
+        shown, bits = self.order, self._policy_bits()
+        base_places = _places(self.trace.base_order, shown, len(self.trace.base_order))
+        if self.error:
+            reasons = [_BASE_ORDER] * len(shown)
+        else:
+            reasons = self._event_reasons(shown, base_places, is_model_order=bits is None)
+        if bits is not None:
+            reasons = [one | other for one, other in zip(reasons, bits.take(shown).tolist(), strict=True)]
+        return self._offers(shown, range(1, len(self.trace.result.eligible_order) + 1), base_places, reasons)
+
+    def _event_reasons(self, shown: I64, base_places: list[int], *, is_model_order: bool) -> list[int]:
         """Returns how the user's events moved each of these eligible candidates (S,), among all that are eligible.
 
         The reason agrees with the step "events" of the explanation (`explain/rank_changes.py`): from the base order to
         the order of the model's scores.
+
+        Args:
+            shown: the first candidates in the final order.
+            base_places: (S,) their places in the base order.
+            is_model_order: whether the final order is that of the model's scores.
         """
-        if self.error:
-            return [_BASE_ORDER] * len(shown)
-        stages, eligible = self.trace.result.stages, self.trace.result.eligible_order
-        before, after = self.trace.base_order, by_score(stages.model)
-        if len(eligible) < len(before):
-            mask = np.zeros(len(before), np.bool_)
-            mask[eligible] = True
-            before, after = before[mask[before]], after[mask[after]]
+        eligible, base_order, earlier = self.trace.result.eligible_order, self.trace.base_order, base_places
+        is_eligible = None
+        if len(eligible) < len(base_order):
+            is_eligible = np.zeros(len(base_order), np.bool_)
+            is_eligible[eligible] = True
+            earlier = (is_eligible[base_order].cumsum() - 1).take(base_places).tolist()
+        now: Iterable[int] = range(len(shown))
+        if not is_model_order:
+            order = by_score(self.trace.result.stages.model)
+            now = _places(order if is_eligible is None else order[is_eligible[order]], shown, len(base_order))
         return [
-            _KEPT if now == earlier else _RAISED if now < earlier else _LOWERED
-            for now, earlier in zip(
-                _places(after, shown, len(stages.model)), _places(before, shown, len(stages.model)), strict=True
-            )
+            _KEPT if after == before else _RAISED if after < before else _LOWERED
+            for after, before in zip(now, earlier, strict=True)
         ]
 
-    def ranked(self, shown: I64, places: Iterable[int], reasons: list[int]) -> tuple[RankedOffer, ...]:
-        """Returns candidates (S,) with their places and reasons."""
-        known, base_order = self.trace.known, self.trace.base_order
+    def _offers(
+        self, shown: I64, places: Iterable[int], base_places: list[int], reasons: list[int]
+    ) -> tuple[RankedOffer, ...]:
+        """Returns candidates (S,) with their places, their places in the base order (from 0), and reasons."""
+        known = self.trace.known
         if known is not None:
             of = known.take(shown).tolist()
             reasons = [one if is_known else one | _UNKNOWN_OFFER for one, is_known in zip(reasons, of, strict=True)]
@@ -189,7 +203,7 @@ class Decision:
             [base.offers[index] for index in indices],
             self.scores.take(shown).tolist(),
             places,
-            [place + 1 for place in _places(base_order, shown, len(base_order))],
+            [place + 1 for place in base_places],
             map(_as_reason, reasons),
             channels,
             variants,

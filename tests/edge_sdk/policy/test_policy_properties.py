@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.base_decision import BaseDecision
@@ -39,7 +39,15 @@ def alike(one: PolicyResult, other: PolicyResult) -> None:
     assert one.eligible_order.tolist() == other.eligible_order.tolist()
 
 
+PINNED_PUSH: Table = {
+    "caps": [{"per": "channel", "limit": 1, "channel": ["push"], "within": "hour"}],
+    "pins": [{"category": ["coupon"], "channel": ["push"], "place": 1}, {"place": 1}],
+    "diversity": 0.0625,
+}
+
+
 @given(policies(), seeds)
+@example(PINNED_PUSH, 0)
 @many
 def test_a_part_does_not_change_earlier_steps(rich: Small, policy: Table, seed: int) -> None:
     """Without one part, all scores of earlier steps are the same to the bit."""
@@ -109,7 +117,8 @@ def before(part: str, policy: Table) -> str:
     """The last stage of scores that a part of a policy does not change."""
     if part == "model_bounds":
         return "priced" if policy[part].get("max_score_change") is None else "model"
-    own = {"boosts": "adjusted", "cost": "boosted", "budget": "boosted", "diversity": "bounded"}
+    # A pinned treatment is the one that stays, and has room on the slate first: who is eligible depends on pins.
+    own = {"boosts": "adjusted", "cost": "boosted", "budget": "boosted", "diversity": "bounded", "pins": "priced"}
     # The rank bound is measured among eligible candidates. Warm-up and weights come before all stages.
     return own.get(part, "priced" if part in ELIGIBILITY_RULES else "final")
 

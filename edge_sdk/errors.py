@@ -180,13 +180,13 @@ class StateUnusableError(EdgeError):
 
 
 class LogVersionError(EdgeError):
-    """The file is an event log of another format version, or not an event log. It is left unchanged."""
+    """The file is an event log of a later format version, or not an event log. It is left unchanged."""
 
     code = ErrorCode.LOG_VERSION
 
-    def __init__(self, path: Path, found: str, expected: int) -> None:
+    def __init__(self, path: Path, found: str, newest: int) -> None:
         super().__init__(
-            f"{path}: {found}, this runtime reads version {expected}; update edge-sdk, "
+            f"{path}: {found}, this runtime reads up to version {newest}; update edge-sdk, "
             "or move the file away to start an empty log"
         )
 

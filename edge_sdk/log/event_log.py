@@ -99,19 +99,21 @@ class EventLog:
 
     # ---- writing ----
 
-    def append(self, time_ms: int, kind: int, item: int, value: float, decision: int) -> int:
+    def append(self, time_ms: int, kind: int, item: int, value: float, decision: int, item_high: int = 0) -> int:
         """Writes one record over the oldest, and calls `on_due` if the record's number is due.
 
         Args:
             time_ms: milliseconds since the epoch, 0..`TIME_MS_MAX`.
-            kind, item, decision: ids; kind is not 0.
+            kind, decision: ids; kind is not 0.
+            item: low 32 bits of the item's id.
             value: finite, within float32.
+            item_high: high 16 bits of the item's id; 0 = not known, as in every record of version 1.
 
         Returns:
             The sequence number of the record.
         """
         seq = self.last_seq + 1
-        body = _PACK(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, 0, 0)
+        body = _PACK(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, 0, item_high)
         write = self._write  # a name of its own: called as `self._write(…)`, the lookup misses Python's inline cache
         write(self._map, HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes, body)
         self.pending.append(body)
@@ -206,7 +208,7 @@ class EventLog:
         self.ring.zero_damage(self.last_seq, self._holes)
         self.ring.codec.renew()
         blanks = np.zeros(len(numbers), RECORD)
-        blanks["seq"], blanks["flags"] = numbers, EXPIRED if expired else ERASED
+        blanks["seq"], blanks["local"] = numbers, EXPIRED if expired else ERASED
         self.ring.write(numbers, blanks)
         if expired:
             self._expired = np.concatenate([self._expired, numbers])

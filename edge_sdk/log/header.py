@@ -25,6 +25,7 @@ UNKNOWN_ID: Final = bytes(LOG_ID_BYTES)
 NO_TAG: Final = bytes(TAG_BYTES)
 
 _MAGIC: Final = b"EDGELOG\x00"
+_READABLE: Final = (1, LOG_VERSION)  # a record of version 1 has no UTC offset, and only the low word of its item's id
 _SHAPE: Final = struct.Struct("<8sIII")  # magic, version, bytes a slot, capacity
 _IDENTITY: Final = struct.Struct("<I8s16s4x")  # first sequence number, log id, key tag
 _IDENTITY_AT: Final = 28
@@ -47,7 +48,7 @@ class LogHeader(NamedTuple):
         return HEADER_BYTES + self.capacity * self.slot_bytes
 
     def pack(self) -> bytes:
-        """Returns the 64 bytes."""
+        """Returns the 64 bytes, of the present version."""
         shape = _SHAPE.pack(_MAGIC, LOG_VERSION, self.slot_bytes, self.capacity)
         identity = _IDENTITY.pack(self.first_seq, self.log_id, self.key_tag)
         return shape + _crc(shape) + bytes(4) + identity + _crc(identity)
@@ -72,7 +73,7 @@ def read_header(path: Path, raw: bytes, size: int, *, with_key: bool) -> LogHead
         with_key = key_tag != NO_TAG
     if raw[_SHAPE.size : _SHAPE.size + _CRC.size] == _crc(shape):
         magic, version, slot_bytes, capacity = _SHAPE.unpack(shape)
-        if magic != _MAGIC or version != LOG_VERSION or slot_bytes not in (PLAIN_SLOT_BYTES, ENCRYPTED_SLOT_BYTES):
+        if magic != _MAGIC or version not in _READABLE or slot_bytes not in (PLAIN_SLOT_BYTES, ENCRYPTED_SLOT_BYTES):
             raise LogVersionError(path, f"it is version {version} of {magic!r}", LOG_VERSION)
         header = LogHeader(slot_bytes, capacity, first_seq, log_id, key_tag)
         if not capacity or header.file_bytes > LOG_BYTES_MAX:

@@ -24,8 +24,8 @@ RECORD: Final = np.dtype(
         ("item", "<u4"),
         ("value", "<f4"),
         ("decision", "<u4"),
-        ("flags", "<u2"),
-        ("reserved", "<u2"),
+        ("local", "<u2"),
+        ("item_high", "<u2"),
         ("crc", "<u4"),
     ]
 )
@@ -33,9 +33,14 @@ Records = npt.NDArray[np.void]  # of dtype RECORD
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
-# A blanked record has kind 0, one of these flags and its number; everything else is 0.
+# A blanked record has kind 0, its number, and one of these in `local`; everything else is 0.
 ERASED: Final = 1  # the event counts no longer
 EXPIRED: Final = 2  # counters and caps keep the event's contribution
+
+# `local` of every other record. In logs of version 1 it is 0, and so is `item_high`.
+OFFSET_BITS: Final = 0x0FFF  # the UTC offset in minutes + OFFSET_BASE; 0 = not known
+OFFSET_BASE: Final = 1024
+BACK_FILLED: Final = 0x8000  # the event was given with its own time, not stamped by the engine's clock
 
 NO_RECORDS: Final[Records] = np.zeros(0, RECORD)
 

@@ -111,7 +111,7 @@ class Ring:
         return ordered
 
     def scan(self) -> Scan:
-        """Reads all slots and repairs the header.
+        """Reads all slots, and writes the header where it is damaged or of an earlier version.
 
         Raises:
             WrongKeyError: as `records`.
@@ -134,8 +134,8 @@ class Ring:
             records=records[~is_blank] if is_blank.any() else records,
             last_seq=last_seq,
             holes=holes,
-            erased=numbers[is_blank & (records["flags"] == ERASED)],
-            expired=numbers[is_blank & (records["flags"] == EXPIRED)],
+            erased=numbers[is_blank & (records["local"] == ERASED)],
+            expired=numbers[is_blank & (records["local"] == EXPIRED)],
             damaged=len(holes) + int(np.count_nonzero(self._written)),
             id_lost=id_lost,
         )

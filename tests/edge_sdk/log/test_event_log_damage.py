@@ -81,7 +81,8 @@ def with_header(magic: bytes, version: int, record_bytes: int, capacity: int) ->
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (with_header(b"EDGELOG\x00", 2, 32, 126), "version 2"),
+        (with_header(b"EDGELOG\x00", 3, 32, 126), "version 3"),
+        (with_header(b"EDGELOG\x00", 0, 32, 126), "version 0"),
         (with_header(b"EDGELOG\x00", 1, 40, 126), "version 1"),
         (with_header(b"OTHERLOG", 1, 32, 126), "OTHERLOG"),
         (with_header(b"EDGELOG\x00", 1, 32, 0), "0 records"),

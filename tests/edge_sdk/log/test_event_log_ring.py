@@ -34,11 +34,11 @@ def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_the_file_is_the_documented_bytes(tmp_path: Path) -> None:
     log = EventLog.open(tmp_path / "events.log", SMALL)
-    log.append(1_700_000_000_123, 7, 0xDEADBEEF, 2.5, 9)
+    log.append(1_700_000_000_123, 7, 0xDEADBEEF, 2.5, 9, 0xCAFE)
     log.close()
     content = (tmp_path / "events.log").read_bytes()
-    header = b"EDGELOG\x00" + struct.pack("<III", 1, 32, 126)
-    body = struct.pack("<IIHHIfIHH", 1, 1_700_000_000, 123, 7, 0xDEADBEEF, 2.5, 9, 0, 0)
+    header = b"EDGELOG\x00" + struct.pack("<III", 2, 32, 126)
+    body = struct.pack("<IIHHIfIHH", 1, 1_700_000_000, 123, 7, 0xDEADBEEF, 2.5, 9, 0, 0xCAFE)
     assert content[:24] == header + struct.pack("<I", zlib.crc32(header))
     identity = struct.pack("<I8s", 1, log.log_id) + bytes(20)
     assert content[24:64] == bytes(4) + identity + struct.pack("<I", zlib.crc32(identity))

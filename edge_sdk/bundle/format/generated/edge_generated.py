@@ -57,17 +57,17 @@ class Event(object):
     # Event
     def Decision(self): return self._tab.Get(flatbuffers.number_types.Uint32Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(20))
     # Event
-    def Flags(self): return self._tab.Get(flatbuffers.number_types.Uint16Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(24))
+    def Local(self): return self._tab.Get(flatbuffers.number_types.Uint16Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(24))
     # Event
-    def Reserved(self): return self._tab.Get(flatbuffers.number_types.Uint16Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(26))
+    def ItemHigh(self): return self._tab.Get(flatbuffers.number_types.Uint16Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(26))
     # Event
     def Crc(self): return self._tab.Get(flatbuffers.number_types.Uint32Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(28))
 
-def CreateEvent(builder, seq, timeS, timeMs, kind, item, value, decision, flags, reserved, crc):
+def CreateEvent(builder, seq, timeS, timeMs, kind, item, value, decision, local, itemHigh, crc):
     builder.Prep(4, 32)
     builder.PrependUint32(crc)
-    builder.PrependUint16(reserved)
-    builder.PrependUint16(flags)
+    builder.PrependUint16(itemHigh)
+    builder.PrependUint16(local)
     builder.PrependUint32(decision)
     builder.PrependFloat32(value)
     builder.PrependUint32(item)
@@ -90,8 +90,8 @@ class EventT(object):
         item = 0,
         value = 0.0,
         decision = 0,
-        flags = 0,
-        reserved = 0,
+        local = 0,
+        itemHigh = 0,
         crc = 0,
     ):
         self.seq = seq  # type: int
@@ -101,8 +101,8 @@ class EventT(object):
         self.item = item  # type: int
         self.value = value  # type: float
         self.decision = decision  # type: int
-        self.flags = flags  # type: int
-        self.reserved = reserved  # type: int
+        self.local = local  # type: int
+        self.itemHigh = itemHigh  # type: int
         self.crc = crc  # type: int
 
     @classmethod
@@ -133,13 +133,13 @@ class EventT(object):
         self.item = event.Item()
         self.value = event.Value()
         self.decision = event.Decision()
-        self.flags = event.Flags()
-        self.reserved = event.Reserved()
+        self.local = event.Local()
+        self.itemHigh = event.ItemHigh()
         self.crc = event.Crc()
 
     # EventT
     def Pack(self, builder):
-        return CreateEvent(builder, self.seq, self.timeS, self.timeMs, self.kind, self.item, self.value, self.decision, self.flags, self.reserved, self.crc)
+        return CreateEvent(builder, self.seq, self.timeS, self.timeMs, self.kind, self.item, self.value, self.decision, self.local, self.itemHigh, self.crc)
 
 
 class Kind(object):

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_sdk.bundle.format.generated.edge_generated import GoldenT
 from edge_sdk.bundle.policy_symbols import Fail, numbers
-from edge_sdk.log.record import Records
+from edge_sdk.log.record import Records, items_of
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.policy.rules import Policy
 from edge_sdk.types import F32, I32, Record
@@ -46,7 +46,7 @@ def read_golden(raw: GoldenT, layout: MemoryLayout, policy: Policy, fail: Fail) 
     return Golden(
         times_ms=tuple((events["time_s"].astype(np.int64) * 1000 + events["time_ms"]).tolist()),
         kinds=tuple(events["kind"].tolist()),
-        items=tuple(events["item"].tolist()),
+        items=tuple(items_of(events).tolist()),
         values=tuple(events["value"].tolist()),
         now_ms=raw.nowS * 1000 + raw.nowMs,
         context=_table(fail, "golden.context", raw.context, policy.context_features),

@@ -21,7 +21,7 @@ from edge_sdk.policy.conditions import (
 )
 from edge_sdk.policy.rules import Channel
 from edge_sdk.types import F32, I64, Mask, Record
-from edge_sdk.vocabulary import Vocabulary
+from edge_sdk.vocabulary import Vocabulary, joined_words
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -67,7 +67,7 @@ class RuleReader(NamedTuple):
         if raw is None:
             return OfferSelector()
         return OfferSelector(
-            offers=self._mask(raw), channels=self.channels(f"{field}.selection.channels", raw.channels)
+            offers=self._mask(field, raw), channels=self.channels(f"{field}.selection.channels", raw.channels)
         )
 
     def channels(self, field: str, raw: Sequence[bytes] | None) -> frozenset[int] | None:
@@ -98,14 +98,17 @@ class RuleReader(NamedTuple):
             self.fail(field, f"{name!r} is none of {', '.join(known) or '(none)'}")
         return known.index(name)
 
-    def _mask(self, raw: OfferSelectorT) -> Mask | None:
+    def _mask(self, field: str, raw: OfferSelectorT) -> Mask | None:
         """Ids that the bundle does not know match nothing: a policy may name offers that come later."""
-        offers, categories = numbers(raw.offers, np.uint32), numbers(raw.categories, np.uint32)
+        offers, highs = numbers(raw.offers, np.uint32), numbers(raw.offerHighs, np.uint16)
+        categories = numbers(raw.categories, np.uint32)
+        if len(highs) not in (0, len(offers)):  # 0 = of a policy up to format 2, or no offers
+            self.fail(f"{field}.selection.offer_highs", f"{len(highs)}, and {len(offers)} offers")
         if not len(offers) and not len(categories):
             return None
         rows = [row for row, known in enumerate(self.symbols.category_ids, 1) if known in categories]
         mask = np.isin(self.symbols.offers.row_category, rows)
-        mask[[self.symbols.offers.row(identifier) for identifier in offers.tolist()]] = True
+        mask[self.symbols.offers.rows(joined_words(offers, highs) if len(highs) else offers.astype(np.int64))] = True
         mask[0] = False
         return mask
 

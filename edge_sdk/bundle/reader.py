@@ -30,9 +30,10 @@ from edge_sdk.memory.decay import TABLE_SIZE, DecayTables
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.rules import Channel
-from edge_sdk.types import F32, I64
-from edge_sdk.vocabulary import Vocabulary, category_id
+from edge_sdk.types import F32, I64, U16
+from edge_sdk.vocabulary import Vocabulary, category_id, joined_words, sort_keys
 
+HIGH_WORDS_FROM: Final = 5  # format; before, an id had the low word alone
 _EVENTS: Final = 4  # offset of the first field of `table Golden` in its vtable
 
 
@@ -235,16 +236,26 @@ class _BundleReader:
         return found
 
     def _vocabulary(self, field: str, raw: VocabularyT) -> Vocabulary:
-        ids = numbers(raw.ids, np.uint32)
+        ids, highs = numbers(raw.ids, np.uint32), self._high_words(field, raw)
         categories = numbers(raw.categories, np.uint16)
-        if len(ids) != len(categories) or (len(ids) > 1 and not (ids[1:] > ids[:-1]).all()):
+        keys = sort_keys(ids.astype(np.int64) if highs is None else joined_words(ids, highs))
+        if len(ids) != len(categories) or not (keys[1:] > keys[:-1]).all():
             self.fail(f"{field}.ids", "not ascending, or not as many as categories")
         if len(categories) and categories.max() > len(self.raw.categories or []):
             self.fail(f"{field}.categories", "a row beyond the categories")
         names = raw.names or b""
         if len(ids) != (names.count(b"\n") + 1 if names else 0):
             self.fail(f"{field}.names", f"not as many as the {len(ids)} ids")
-        return Vocabulary(ids, names, categories)
+        return Vocabulary(ids, names, categories, highs)
+
+    def _high_words(self, field: str, raw: VocabularyT) -> U16 | None:
+        """Returns the high word of each id; None up to format 4, which had none."""
+        if self.raw.formatVersion < HIGH_WORDS_FROM:
+            return None
+        highs = numbers(raw.highs, np.uint16)
+        if len(highs) != len(numbers(raw.ids, np.uint32)) or not highs.all():
+            self.fail(f"{field}.highs", "not as many as ids, or one is 0")
+        return highs
 
     def _decay(self, raw: DecayT) -> DecayTables:
         tables = [numbers(t, np.float64) for t in (raw.growCoarse, raw.growFine, raw.fadeCoarse, raw.fadeFine)]

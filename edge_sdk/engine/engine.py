@@ -31,10 +31,20 @@ from edge_sdk.errors import (
     UnknownOutcomeError,
 )
 from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S, TIME_MS_MAX
-from edge_sdk.log.event_input import FLOAT32_MAX, as_float32, checked_columns, id_of, listed, within_range
+from edge_sdk.log.event_input import (
+    FLOAT32_MAX,
+    NO_ITEM,
+    as_float32,
+    checked_columns,
+    id_of,
+    listed,
+    within_range,
+    words_of_name,
+)
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.pipeline import Request
 from edge_sdk.state.durability import Durability
+from edge_sdk.vocabulary import HIGH_AT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -64,7 +74,7 @@ class Engine:
         names = {number: name for name, number in bundle.kind_ids.items()}
         self._shown_kinds = {channel.name: names.get(channel.shown_kind) for channel in bundle.policy.channels}
         self._feedback_kinds = {outcome: names[number] for outcome, number in bundle.feedback.items()}
-        self._item_ids: dict[str, int] = {"": 0}
+        self._item_words: dict[str, tuple[int, int]] = {"": NO_ITEM}
         self._explainer: Explainer | None = None
         self._messenger: Messenger | None = None
         self._decisions = 0
@@ -154,14 +164,14 @@ class Engine:
             if self._access.is_closed:
                 self._access.refuse()
             try:
-                number = self._item_ids[item]
+                low, high = self._item_words[item]
             except (KeyError, TypeError):
-                number = self._name(item)
+                low, high = self._name(item)
             now_ms = self._clock()
             if now_ms.__class__ is not int or not 0 <= now_ms <= TIME_MS_MAX:
                 now_ms = within_range(now_ms)
             append = self._state.append  # a name of its own: a call of the attribute misses Python's inline cache
-            return append(now_ms, kind_number, number, value, decision)
+            return append(now_ms, kind_number, low, value, decision, high)
         finally:
             self._release()
 
@@ -412,7 +422,7 @@ class Engine:
             is_all = before is None and item_ids is None and kind_ids is None
             if not is_all and not self._state.may_have(before, item_ids, kind_ids):
                 return 0  # no event matches: earlier decisions can still be explained
-            self._item_ids, self._unknown_ids = {"": 0}, set()
+            self._item_words, self._unknown_ids = {"": NO_ITEM}, set()
             self._maker.forget()
             if is_all:
                 erased = self._state.log.count
@@ -498,16 +508,16 @@ class Engine:
         """Returns the UTC offset in seconds; 0 without a rule that reads it: the system takes a microsecond."""
         return int(self._utc_offset_s(now_ms)) if self._maker.reads_local_time else 0
 
-    def _name(self, item: str) -> int:
-        """Returns the id of an item name that is not cached."""
-        number = id_of(item)
-        if len(self._item_ids) >= NAMES_CACHED:
-            self._item_ids = {"": 0}  # rare, and cheaper than keeping an order of use
-        self._item_ids[item] = number
-        layout = self._bundle.layout
+    def _name(self, item: str) -> tuple[int, int]:
+        """Returns the words of the id of an item name that is not cached."""
+        words = low, high = words_of_name(item)
+        if len(self._item_words) >= NAMES_CACHED:
+            self._item_words = {"": NO_ITEM}  # rare, and cheaper than keeping an order of use
+        self._item_words[item] = words
+        layout, number = self._bundle.layout, low | high << HIGH_AT
         if len(self._unknown_ids) < NAMES_CACHED and not (layout.items.row(number) or layout.offers.row(number)):
             self._unknown_ids.add(number)
-        return number
+        return words
 
     def _kind_id(self, kind: str) -> int:
         try:

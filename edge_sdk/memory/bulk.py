@@ -11,10 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from edge_sdk.log.record import BODY, Records, from_bodies
+from edge_sdk.log.record import BODY, Records, from_bodies, items_of
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.types import F32, I64, Integers
+from edge_sdk.vocabulary import HIGH_AT
 
 _unpack: Final = BODY.unpack
 
@@ -36,13 +37,13 @@ def memory_from(layout: MemoryLayout, records: Records) -> Memory:
 def ingest(memory: Memory, records: Records) -> None:
     """Adds these records of an event log to memory, oldest first."""
     if len(records) < ONE_BY_ONE:
-        for _, time_s, time_ms, kind, item, value, *_ in records.tolist():
-            memory.add(time_s * 1000 + time_ms, kind, item, value)
+        for _, time_s, time_ms, kind, item, value, _, _, item_high, _ in records.tolist():
+            memory.add(time_s * 1000 + time_ms, kind, item | item_high << HIGH_AT, value)
         return
     for part in _chunks(len(records)):
         times_ms = records["time_s"][part].astype(np.int64) * 1000 + records["time_ms"][part]
         chunk = records[part]
-        _ingest_ids(memory, times_ms, chunk["kind"], chunk["item"], chunk["value"])
+        _ingest_ids(memory, times_ms, chunk["kind"], items_of(chunk), chunk["value"])
 
 
 def ingest_bodies(memory: Memory, bodies: Sequence[bytes]) -> None:
@@ -51,8 +52,8 @@ def ingest_bodies(memory: Memory, bodies: Sequence[bytes]) -> None:
         ingest(memory, from_bodies(bodies))
         return
     for body in bodies:
-        _, time_s, time_ms, kind, item, value, _, _, _ = _unpack(body)
-        memory.add(time_s * 1000 + time_ms, kind, item, value)
+        _, time_s, time_ms, kind, item, value, _, _, item_high = _unpack(body)
+        memory.add(time_s * 1000 + time_ms, kind, item | item_high << HIGH_AT, value)
 
 
 def ingest_columns(
@@ -92,7 +93,7 @@ def _chunks(events: int) -> Iterator[slice]:
     return (slice(start, start + CHUNK) for start in range(0, events, CHUNK))
 
 
-def _ingest_ids(memory: Memory, times_ms: I64, kinds: Integers, items: Integers, values: F32) -> None:
+def _ingest_ids(memory: Memory, times_ms: I64, kinds: Integers, items: I64, values: F32) -> None:
     """Adds the events of a chunk and the events derived from them."""
     lookup = memory.lookup
     codes = lookup.kind_codes(kinds)
@@ -102,7 +103,7 @@ def _ingest_ids(memory: Memory, times_ms: I64, kinds: Integers, items: Integers,
             recorded &= kinds != derived
         known = np.flatnonzero(recorded)
         times_ms, kinds, items, values = memory.deriver.feed_many(
-            times_ms[known], kinds[known].astype(np.uint16), items[known].astype(np.uint32), values[known]
+            times_ms[known], kinds[known].astype(np.uint16), items[known], values[known]
         )
         codes = lookup.kind_codes(kinds)
     _ingest_codes(memory, times_ms, codes, lookup.item_codes(items), values)

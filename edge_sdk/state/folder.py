@@ -57,7 +57,7 @@ class StateFolder:
 
     layout: MemoryLayout
     log: EventLog
-    append: Callable[[int, int, int, float, int], int]
+    append: Callable[[int, int, int, float, int, int], int]
     last_decision: int
     snapshot_seq: int
     disk_failures: int

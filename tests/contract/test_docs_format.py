@@ -24,6 +24,7 @@ from edge_sdk.log.encrypted_record import EncryptedRecords
 from edge_sdk.log.encryption import Cipher
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.log.header import LogHeader
+from edge_sdk.log.record import items_of
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.derived_events import Deriver
@@ -40,7 +41,7 @@ from edge_sdk.policy.rules import NO_LIMIT, Budget, Exploration, Explore, Policy
 from edge_sdk.policy.scoring import current_cost_weight, warm_up_weight
 from edge_sdk.policy.slate import Slate, pin_places
 from edge_sdk.testing.white_box import internals
-from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
+from edge_sdk.vocabulary import Vocabulary, item_id, item_words, kind_id, words_of
 from tests.support.cap_answers import cap_bits
 from tests.support.paths import DOCS, ROOT
 from tests.support.scene import SettableClock, Small
@@ -73,7 +74,8 @@ def plain(cell: str) -> str:
 
 def layout(tables: DecayTables, caps: tuple[CapRule, ...] = ()) -> MemoryLayout:
     """One offer in one category, one counted kind, one half-life."""
-    offers = Vocabulary(np.array([FUND], np.uint32), b"fund_001", np.array([1], np.uint16))
+    lows, highs = words_of(np.array([FUND]))
+    offers = Vocabulary(lows, b"fund_001", np.array([1], np.uint16), highs)
     kinds = {CLICK: KindRule(row=1, in_window=True, counter=0)}
     return MemoryLayout(2, kinds, offers, offers, category_rows=2, counter_kinds=1, decays=(tables,), caps=caps)
 
@@ -102,7 +104,12 @@ def test_header_and_record(tmp_path: Path) -> None:
     event = documented["event"]
     log = EventLog.open(tmp_path / "events.log", config.LOG_BYTES)
     number = log.append(
-        event["time_ms"], kind_id(event["kind"]), item_id(event["item"]), event["value"], event["decision"]
+        event["time_ms"],
+        kind_id(event["kind"]),
+        item_words(event["item"])[0],
+        event["value"],
+        event["decision"],
+        item_words(event["item"])[1],
     )
     log.close()
 
@@ -468,7 +475,7 @@ def test_the_bulk_example_records_the_events_that_it_lists(small: Small, tmp_pat
         exec(code, {"engine": engine})
         records = internals(engine).state.log.read()
     assert records["kind"].tolist() == [kind_id("click"), kind_id("view")]
-    assert records["item"].tolist() == [item_id("fund_a")] * 2
+    assert items_of(records).tolist() == [item_id("fund_a")] * 2
     assert records["value"].tolist() == [0.0, 1200.0]
     assert records["time_s"].tolist() == [1768761638, 1768761639]
     assert records["time_ms"].tolist() == [641, 0]

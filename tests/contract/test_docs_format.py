@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 import struct
+from collections import Counter
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,7 @@ from edge_sdk.policy.rules import NO_LIMIT, Budget, Exploration, Explore, Policy
 from edge_sdk.policy.scoring import current_cost_weight, warm_up_weight
 from edge_sdk.policy.slate import Slate, pin_places
 from edge_sdk.testing.white_box import internals
+from edge_sdk.types import by_score
 from edge_sdk.vocabulary import Vocabulary, item_id, item_words, kind_id, words_of
 from tests.support.cap_answers import cap_bits
 from tests.support.paths import DOCS, ROOT
@@ -413,6 +417,55 @@ def test_slate() -> None:
         assert rules.listed(draw.order).tolist() == drawn["list"]
         assert draw.first_propensity().tolist() == pytest.approx(drawn["first"], abs=1e-10)
         assert draw.inclusion(drawn["limit"]).tolist() == pytest.approx(drawn["within"], abs=1e-10)
+
+
+@given(
+    far=st.lists(st.sampled_from([0.0, 0.7, -3.0, -39.0, -70.0, -900.0, -1e30]), min_size=1, max_size=4),
+    places=st.integers(1, 6),
+)
+def test_probabilities_under_softmax_from_the_document(far: list[float], places: int) -> None:
+    """Step 15: the sum over c's own time, and all sets of candidates that may have come before."""
+    documented = example("policy")["far_apart"]
+    limits = [limit or NO_LIMIT for limit in documented["limits"]]
+    for finals, categories, limit, expected in (
+        (documented["final"], documented["categories"], documented["limit"], documented["within"]),
+        (far, [number % 3 for number in range(len(far))], places, None),
+    ):
+        scores = np.array(finals, np.float32)
+        x = [float(final) / documented["temperature"] for final in scores]
+        order = by_score(scores)
+        draw = Draw(
+            Exploration(Explore.SOFTMAX, temperature=documented["temperature"]),
+            scores,
+            Slate(order, (), (), np.array(categories), np.array(limits)),
+            order,
+        )
+        if expected is None:
+            expected = ported_inclusion(x, categories, limits, limit)
+        else:
+            assert ported_inclusion(x, categories, limits, limit) == pytest.approx(expected, abs=1e-10)
+            assert draw.first_propensity().tolist() == pytest.approx(documented["first"], abs=1e-10)
+        assert draw.inclusion(limit).tolist() == pytest.approx(expected, abs=1e-9)
+
+
+def ported_inclusion(x: list[float], categories: list[int], limits: list[int], places: int) -> list[float]:
+    """Step 15 for a draw without pins, with no thought of speed."""
+    step, found = min(0.2, 0.75 / math.sqrt(places)), []
+    for c, own in enumerate(x):
+        others = [j for j in range(len(x)) if j != c]
+        total = 0.0
+        for number in range(int((32.24 + 3.48) / step) + 1):
+            s = -32.24 + number * step  # + x(c) of the document
+            come = {j: -math.expm1(-math.exp(min(s + (x[j] - own), 700.0))) for j in others}
+            density = math.exp(s) * math.exp(-math.exp(s)) * step
+            for earlier in (set(of) for size in range(len(x)) for of in combinations(others, size)):
+                probability = math.prod(come[j] if j in earlier else 1 - come[j] for j in others)
+                counts = Counter(categories[j] for j in earlier)
+                taken = sum(min(count, limits[category]) for category, count in counts.items())
+                if taken < places and counts[categories[c]] < limits[categories[c]]:
+                    total += density * probability
+        found.append(min(total, 1.0))
+    return found
 
 
 def bare_policy(**fields: int) -> Policy:

@@ -209,7 +209,7 @@ class Player:
         noise = uniforms(self._scenario["seed"], decision.id, len(decision.candidates) + 2)
         keys = None
         if exploration.mode is Explore.SOFTMAX:
-            keys = (decision.scores / exploration.temperature - np.log(-np.log(noise[2:]))).tolist()
+            keys = (decision.scores.astype(np.float64) / exploration.temperature - np.log(-np.log(noise[2:]))).tolist()
         return {"noise": (noise * 2**24 - 0.5).astype(np.int64).tolist(), "keys": keys}
 
     def _contributions(self, decision: Decision) -> list[list[Any]]:

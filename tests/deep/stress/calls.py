@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from edge_sdk import BaseDecision, Decision, Engine
+from edge_sdk import BaseDecision, Decision, EdgeError, Engine
 from tests.deep.stress import kit
+from tests.deep.stress.caps_oracle import Event
 from tests.deep.stress.hostile import Finalised, HostileMapping, OwnError, anything, raising
 from tests.deep.stress.isolate import told
 from tests.deep.stress.kit import ITEMS, KINDS, NOW_MS, OFFERS, Kit
 from tests.deep.stress.report import Teller
-from tests.deep.stress.world import Event, World
+from tests.deep.stress.world import World
 
 STEPS = 120
 _JUMPS = (1, 30, 1000, 61_000, 301_000, 3_700_000, 86_400_000)
@@ -31,6 +32,7 @@ class Calls:
         self.engine = world.open()
         self.decisions: list[Decision] = []
         self._act = act
+        self.is_worn = False  # an erase overwrote something, or events may have left the log
 
     def play(self, steps: int) -> None:
         """Makes this many calls."""
@@ -49,8 +51,23 @@ class Calls:
         self.world.record_some(self.engine, self.random.choice((1, 1, 5, 30)))
 
     def rank(self) -> None:
-        if decision := self.world.rank(self.engine, limit=self.random.choice((None, 0, 1, 3))):
+        """Ranks what is right: no error may come, and at most `limit` offers."""
+        limit = self.random.choice((None, 0, 1, 3, np.int64(2), np.uint8(3)))
+        if decision := self.world.rank(self.engine, limit=limit):
             self.decisions = [*self.decisions[-5:], decision]
+            if decision.error or (limit is not None and len(decision.offers) > limit):
+                self.teller.fault(
+                    f"a right request gets no error: {decision.error.name}", f"{limit!r} {decision.detail}"
+                )
+        if self.random.random() < 0.1:
+            self._rank_unknown()
+
+    def _rank_unknown(self) -> None:
+        """Ranks offers of which the bundle does not know one: the others are ranked as always."""
+        base = BaseDecision([*OFFERS[2:], "brand new"], [[0.5, place / 4] for place in range(5)])
+        decision = self.engine.rank(base, context=self.world.context(), attributes={"balance": 1.0})
+        if decision.error:
+            self.teller.fault(f"an unknown offer leaves the others ranked: {decision.error.name}", decision.detail)
 
     def shown(self) -> None:
         """Shows the decision as an app does, event by event, so that the ledger knows each."""
@@ -83,16 +100,28 @@ class Calls:
         if self.random.random() < 0.7:
             return
         before = self.random.choice((None, NOW_MS, self.world.clock.now_ms - 500, self.world.clock.now_ms + 1))
-        items = self.random.choice((None, None, ["fund_a"], ["page_home", ""], []))
+        items = self.random.choice((None, None, ["fund_a"], ["page_home", ""], [], ["nobody"], ["nobody"]))
         kinds = self.random.choice((None, None, ["impression"], ["click", "note"], []))
         gone = [event for event in self.world.ledger.events if _is_chosen(event, before, items, kinds)]
         erased = self.engine.erase(before=before, items=items, kinds=kinds)
         self.world.ledger.erase(lambda event: _is_chosen(event, before, items, kinds))
+        self.is_worn |= bool(gone) or len(self.world.ledger.events) > 1000
         if not self.world.ledger.maybe and erased != len(gone):
             self.teller.fault(
                 "erase returns how many it overwrote", f"{erased} of {len(gone)}: {before} {items} {kinds}"
             )
         self.world.check_no_trace(gone)
+        self._explains_still(len(gone))
+
+    def _explains_still(self, erased: int) -> None:
+        """After an erase of nothing a decision of this engine can still be explained."""
+        decision = self.decisions[-1] if self.decisions and not erased and not self.world.ledger.maybe else None
+        if decision is None or decision.error or self.is_worn:
+            return
+        try:
+            self.engine.explain(decision)
+        except EdgeError as problem:
+            self.teller.fault("an erase of nothing leaves decisions explainable", told(problem))
 
     def change(self) -> None:
         """Resizes, rotates, installs, syncs."""
@@ -115,7 +144,7 @@ class Calls:
             self.world.check_log()
         bundle = self.random.choice((self.world.kit.bundle, self.world.kit.other_bundle))
         self.engine = self.world.open(bundle=bundle)
-        self.decisions = []
+        self.decisions, self.is_worn = [], False
 
     # ---- what is absurd ----
 
@@ -142,6 +171,7 @@ class Calls:
         """Erases what an accepted absurd call recorded: the ledger does not know it."""
         if self.engine.status().events != before or self._act is not None:
             self.engine.erase()
+            self.is_worn = True
             self.world.ledger.erase(lambda event: True)
             self.world.ledger.maybe.clear()
 

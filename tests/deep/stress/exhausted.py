@@ -83,6 +83,8 @@ def _full_disk(world: World) -> None:
 def _on_full_disk(world: World, disk: Path) -> None:
     world.state = disk / "state"
     for _ in range(3):
+        if world.random.random() < 0.5:
+            _restore_with_holes(world, disk)
         try:
             engine = world.open()
         except EdgeError:
@@ -100,6 +102,23 @@ def _on_full_disk(world: World, disk: Path) -> None:
     (disk / "fill").unlink(missing_ok=True)
     if (world.state / "events.log").exists():
         world.check_opens()
+
+
+def _restore_with_holes(world: World, disk: Path) -> None:
+    """Writes the log anew as a backup does: zeros become holes; then the disk is full."""
+    log = world.state / "events.log"
+    if not log.exists():
+        return
+    content = log.read_bytes()
+    log.unlink()
+    with log.open("wb", buffering=0) as file:
+        for at in range(0, len(content), 4096):
+            page = content[at : at + 4096]
+            if any(page):
+                file.seek(at)
+                file.write(page)
+        file.truncate(len(content))
+    _fill(disk)
 
 
 def _fill(disk: Path) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from edge_sdk import EdgeError, Engine
+from tests.deep.stress.caps_oracle import Event
 from tests.deep.stress.failing import installed, raising_at_line
 from tests.deep.stress.isolate import place_of, told
 from tests.deep.stress.kit import Kit
 from tests.deep.stress.report import Teller
-from tests.deep.stress.world import Event, World
+from tests.deep.stress.world import World
 
 ERRORS: Final = (errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EROFS, errno.EACCES)
 VERBS: Final = (

@@ -14,6 +14,7 @@ import resource
 import select
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -157,7 +158,11 @@ def _read(path: Path) -> str:
 
 
 def _free(folder: Path) -> None:
-    """Makes everything removable again, whatever the case did to modes."""
+    """Makes everything removable again, whatever a case did to modes, and a dead case left mounted."""
+    for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
+        place = line.split(" ")[1]
+        if place.startswith(f"{folder}/"):
+            subprocess.run(["umount", "--lazy", place], check=False)
     for path, _, _ in os.walk(folder):
         os.chmod(path, 0o700)
     shutil.rmtree(folder / "case", ignore_errors=True)

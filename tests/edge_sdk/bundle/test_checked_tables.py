@@ -1,4 +1,4 @@
-"""The checked reader gives what flatc's own code gives, and refuses offsets out of the file and parts shared too often."""
+"""The checked reader gives what flatc's code gives, and refuses offsets out of the file and parts shared too often."""
 
 from __future__ import annotations
 

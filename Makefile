@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOG := build/demo/log
 
-.PHONY: setup demo loan sim test lint bench golden instructions format clean
+.PHONY: setup demo loan sim test deep lint bench golden instructions format clean
 
 setup: $(VENV)/.ready
 
@@ -39,6 +39,10 @@ sim: demo
 
 test: lint
 	$(BIN)/python -m pytest
+
+# Long runs that look for what tests of minutes do not find; each says at its end what it found.
+deep: setup
+	$(BIN)/python -m tests.deep.mutated_bundles --files 40000 --seed $$(date +%s)
 
 lint: setup
 	$(BIN)/ruff check .

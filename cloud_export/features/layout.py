@@ -18,6 +18,7 @@ from cloud_export.scene.load import Scene
 from cloud_export.scene.machines import machine_rule
 from cloud_export.scene.policy_table import policy_table, shown_kind
 from cloud_export.scene.sections import Events
+from edge_sdk.bundle.bounds import check_counts
 from edge_sdk.bundle.policy_reader import read_policy
 from edge_sdk.bundle.policy_symbols import PolicySymbols
 from edge_sdk.memory.decay import DecayTables
@@ -71,6 +72,7 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
         SharedIdError: two items, or two categories, have the same id.
         ItemNameError: a name has a line break.
         TooManyRowsError: more offers or categories than the format can number.
+        SceneError: the counts, the machines or the policy ask for more than a device gives.
     """
     _refuse_too_many(log)
     catalogue = log.catalogue
@@ -80,6 +82,7 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
     refuse_shared_items(scene, log, ids, {*known_items.tolist(), *catalogue.offer_item.tolist()})
     refuse_shared_categories(scene, log)
     memory = _memory_layout(scene, log, ids, known_items)
+    check_counts(memory, _refuse)
     offer_row = np.zeros(len(log.items), np.int32)
     offer_row[catalogue.offer_item] = memory.offers.rows(ids[catalogue.offer_item])
     # Packed, then read, as on a device, so that the cloud's rules cannot differ from the device's.

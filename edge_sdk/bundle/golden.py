@@ -11,7 +11,8 @@ import numpy as np
 
 from edge_sdk.bundle.format.generated.edge_generated import GoldenT
 from edge_sdk.bundle.policy_symbols import Fail, numbers
-from edge_sdk.log.record import Records, items_of
+from edge_sdk.limits import CANDIDATES_MAX
+from edge_sdk.log.record import NO_RECORDS, Records, items_of
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.policy.rules import Policy
 from edge_sdk.types import F32, I32, Record
@@ -38,11 +39,13 @@ class Golden(Record):
 
 def read_golden(raw: GoldenT, layout: MemoryLayout, policy: Policy, fail: Fail) -> Golden:
     """Returns one golden vector, its arrays checked against the sizes of the layout."""
-    events: Records = raw.events
+    events: Records = NO_RECORDS if raw.events is None else raw.events
     candidates = numbers(raw.candidates, np.int32)
     if len(candidates) and not 0 <= candidates.min() <= candidates.max() <= len(layout.offers):
         fail("golden.candidates", "a row beyond the offers")
     c, k = len(candidates), len(policy.objectives)
+    if c > CANDIDATES_MAX or not np.isfinite(events["value"]).all():
+        fail("golden", f"{c} candidates, at most {CANDIDATES_MAX}; or an event whose value is NaN or infinite")
     return Golden(
         times_ms=tuple((events["time_s"].astype(np.int64) * 1000 + events["time_ms"]).tolist()),
         kinds=tuple(events["kind"].tolist()),

@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud_export.export.onnx_graphs import ALLOWED_OPERATORS
 from cloud_export.scene.load import load_scene
 from edge_sdk import EdgeError, ErrorCode, Reason, errors
 from edge_sdk import limits as config
@@ -37,6 +36,7 @@ from edge_sdk.memory.memory import Memory, replay
 from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
+from edge_sdk.model.operators import FORMER_OPERATORS, OPERATORS, Operator
 from edge_sdk.model.projection import ModelTables, Projection
 from edge_sdk.policy.exploration import Draw, drawn_order, uniforms
 from edge_sdk.policy.rank_bound import bounded_order
@@ -490,8 +490,17 @@ def test_projection() -> None:
     np.testing.assert_allclose(projection.context_row(one_hot), [documented["context_row"]], rtol=0, atol=1e-6)
 
 
-def test_operators() -> None:
-    assert block("text operators").split() == sorted(ALLOWED_OPERATORS)
+@pytest.mark.parametrize(("name", "operators"), [("operators", OPERATORS), ("former operators", FORMER_OPERATORS)])
+def test_operators(name: str, operators: dict[str, Operator]) -> None:
+    documented = {}
+    for line in block(f"text {name}").splitlines():
+        operator, _, attributes = line.partition(" ")
+        documented[operator] = {
+            attribute: tuple(float(value) for value in values) or None
+            for attribute, *values in (entry.split() for entry in attributes.split(",") if entry.strip())
+        }
+    assert documented == {operator: dict(attributes) for operator, (_, attributes, _) in operators.items()}
+    assert list(documented) == sorted(documented)
 
 
 def test_error_codes_are_complete() -> None:

@@ -67,7 +67,7 @@ ACTS: dict[str, tuple[int, Callable[[StateFolder], object]]] = {
     # how many events are pending, and the call
     "take in a few": (10, lambda folder: folder.memory),
     "take in many": (50, lambda folder: folder.memory),
-    "record": (3, lambda folder: folder.append(*event(EVENTS + 1))),
+    "record": (3, lambda folder: folder.append(*event(EVENTS + 1), 0)),
     "record and maintain": (50, lambda folder: record(folder, range(EVENTS + 1, EVENTS + 20))),
     "record many": (3, lambda folder: folder.add_many(columns(range(EVENTS + 1, EVENTS + 51)), 1)),
     "erase": (3, lambda folder: folder.erase()),
@@ -95,7 +95,7 @@ def test_memory_is_what_an_opening_makes_of_the_files(tmp_path: Path, name: str)
 
     for folder in each_cut(tmp_path / "state", pending, act):
         dump, events = folder.memory.dump(), recorded(folder)
-        again = opened(copied(tmp_path / "state", tmp_path / "copy"), folder.log.cipher and KEY)
+        again = opened(copied(tmp_path / "state", tmp_path / "copy"), KEY if folder.log.cipher else None)
 
         assert dump == again.memory.dump()
         assert events == recorded(again)

@@ -1,8 +1,8 @@
 """Unpacks a FlatBuffer and checks it while unpacking; flatbuffers' Python reader has no verifier.
 
 Every offset, length and text is checked before it is used. The work is bounded by the file's size: a part that several
-places share is counted at each of them, and the sum may not exceed `READS_A_BYTE` times the file. The result is the
-object tree of flatc's object API (the classes whose names end in T).
+places share is counted at each of them, and the sum may not exceed `READS_A_BYTE` times the file. The result has the
+attributes of flatc's object API (the classes whose names end in T). flatc's code itself is not loaded on a device.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any, Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.bundle.format.generated import edge_generated
 from edge_sdk.bundle.format.generated.edge_fields import FIELDS
 from edge_sdk.limits import READS_A_BYTE, TABLES_MAX
 
@@ -69,30 +68,34 @@ _Field = tuple[str, int, Callable[["_Unpacker", int, Any], object], Any]
 _Plan = tuple[str, Callable[[], Any], tuple[_Field, ...]]
 
 
-def unpacked(payload: memoryview, root: str, structs: Mapping[str, np.dtype[Any]]) -> Any:
+def unpacked(
+    payload: memoryview, root: str, structs: Mapping[str, np.dtype[Any]], *, tables_max: int = TABLES_MAX
+) -> Any:
     """Returns the object tree of a buffer, every part of it checked.
 
-    Scalar vectors are views of the buffer. Texts are bytes of right UTF-8; those of `Texts` are `CheckedTexts`.
+    Vectors of numbers are views of the buffer, vectors of bytes parts of it. Texts are bytes of right UTF-8; those of
+    `Texts` are `CheckedTexts`.
 
     Args:
         payload: the buffer.
         root: name of its root table.
         structs: the type of the records of each `struct`.
+        tables_max: how many tables there may be.
 
     Raises:
         MalformedFileError: an offset, a length or a text is wrong, or the file asks for more work than its size allows.
     """
-    unpacker = _Unpacker(payload, structs)
+    unpacker = _Unpacker(payload, structs, tables_max)
     return unpacker.table(unpacker.target(0, root), _plan(root))
 
 
 class _Unpacker:
     """Walks one buffer, and counts what it has read."""
 
-    def __init__(self, payload: memoryview, structs: Mapping[str, np.dtype[Any]]) -> None:
+    def __init__(self, payload: memoryview, structs: Mapping[str, np.dtype[Any]], tables_max: int) -> None:
         self.payload, self.size, self._structs = payload, len(payload), structs
         self._bytes_left = READS_A_BYTE * self.size
-        self._tables_left = TABLES_MAX
+        self._tables_left = self._tables_max = tables_max
         self._layouts: dict[int, tuple[int, tuple[int, ...]]] = {}  # by place of the vtable: tables share them
 
     # ---- bounds ----
@@ -132,7 +135,7 @@ class _Unpacker:
         self._take(at, size, name)
         self._tables_left -= 1
         if self._tables_left < 0:
-            self._fail(name, f"more than {TABLES_MAX} tables")
+            self._fail(name, f"more than {self._tables_max} tables")
         made = make()
         # An older writer knows fewer fields, a newer one more.
         for (attribute, width, read, argument), offset in zip(fields, offsets, strict=False):
@@ -212,6 +215,11 @@ class _Unpacker:
             return False
         return True
 
+    def octets(self, at: int, what: str) -> memoryview:
+        """Returns a vector of bytes, a part of the buffer itself."""
+        start, count = self.vector(at, 1, what, aligned=1)
+        return self.payload[start : start + count]
+
     def numbers(self, at: int, argument: tuple[str, np.dtype[Any]]) -> npt.NDArray[Any]:
         """Returns a vector of numbers, a view."""
         what, kind = argument
@@ -241,8 +249,10 @@ def _places(payload: memoryview, at: int, count: int) -> tuple[npt.NDArray[np.in
 
 @cache
 def _plan(name: str) -> _Plan:
-    fields = tuple(_field(name, attribute, kind) for attribute, kind in FIELDS[name])
-    return name, getattr(edge_generated, f"{name}T"), fields
+    fields = FIELDS[name]
+    absent = {attribute: value for attribute, _, value in fields}
+    made = type(f"{name}T", (), absent)  # what a table leaves out is read from its class
+    return name, made, tuple(_field(name, attribute, kind) for attribute, kind, _ in fields)
 
 
 def _field(table: str, attribute: str, kind: str) -> _Field:
@@ -254,6 +264,8 @@ def _field(table: str, attribute: str, kind: str) -> _Field:
         return attribute, 4, _Unpacker.text, what
     if kind == "[string]":
         return attribute, 4, _Unpacker.lazy_texts if table == _LAZY else _Unpacker.texts, what
+    if element == "uint8":
+        return attribute, 4, _Unpacker.octets, what
     if element in _SCALARS:
         return attribute, 4, _Unpacker.numbers, (what, np.dtype(element).newbyteorder("<"))
     if element not in FIELDS:

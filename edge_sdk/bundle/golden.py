@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_sdk.bundle.format.generated.edge_generated import GoldenT
 from edge_sdk.bundle.policy_symbols import Fail, numbers
 from edge_sdk.limits import CANDIDATES_MAX
 from edge_sdk.log.record import NO_RECORDS, Records, items_of
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.policy.rules import Policy
 from edge_sdk.types import F32, I32, Record
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import GoldenT
 
 
 class Golden(Record):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_sdk.bundle.bounds import at_most
-from edge_sdk.bundle.format.generated.edge_generated import BundleT, MachineStepT, MachineT
 from edge_sdk.bundle.policy_symbols import Fail, decoded, numbers
 from edge_sdk.limits import STEPS_MAX
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import ContextField, MachineField
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import BundleT, MachineStepT, MachineT
 
 
 def read_derived_rules(raw: BundleT, fail: Fail) -> DerivedRules:

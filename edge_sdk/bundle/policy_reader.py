@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import numpy as np
 
 from edge_sdk.bundle.bounds import at_most, check_caps
 from edge_sdk.bundle.checked_tables import MalformedFileError, unpacked
 from edge_sdk.bundle.container import PARSE_ERRORS, POLICY, check_container
-from edge_sdk.bundle.format.generated.edge_generated import CapT, CategoryLimitT, ExplorationT, PolicyT
 from edge_sdk.bundle.policy_symbols import Fail, PolicySymbols, RuleReader, decoded, numbers, single
 from edge_sdk.errors import BundleDamagedError, BundleTooNewError, PolicyInvalidError
 from edge_sdk.limits import (
@@ -43,6 +42,10 @@ from edge_sdk.policy.rules import (
 )
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import CapT, CategoryLimitT, ExplorationT, PolicyT
+
 
 MINUTES: Final = 1440  # of a day
 _BY_OPERATOR, _BY_USER = 0, 1

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
-from edge_sdk.bundle.format.generated.edge_generated import ConditionT, OfferSelectorT
 from edge_sdk.limits import CONDITIONS_MAX, SELECTED_BYTES_MAX
 from edge_sdk.memory.state_machines import MachineRule
 from edge_sdk.memory.targets import Scope
@@ -23,6 +22,10 @@ from edge_sdk.policy.conditions import (
 from edge_sdk.policy.rules import Channel
 from edge_sdk.types import F32, I64, Mask, Record
 from edge_sdk.vocabulary import Vocabulary, joined_words
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import ConditionT, OfferSelectorT
+
 
 Number = TypeVar("Number", bound=np.generic)
 

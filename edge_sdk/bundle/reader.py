@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from edge_sdk.bundle.bounds import at_most, check_counts
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.checked_tables import MalformedFileError, unpacked
 from edge_sdk.bundle.container import PARSE_ERRORS
-from edge_sdk.bundle.format.generated.edge_generated import BundleT, DecayT, OffersT, VocabularyT
 from edge_sdk.bundle.golden import read_golden
 from edge_sdk.bundle.memory_rules_reader import read_derived_rules, read_machine_fields, read_machines
 from edge_sdk.bundle.policy_reader import read_policy
@@ -40,6 +39,9 @@ from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.rules import Channel
 from edge_sdk.types import F32, I64, U16
 from edge_sdk.vocabulary import Vocabulary, category_id, joined_words, sort_keys
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import BundleT, DecayT, OffersT, VocabularyT
 
 HIGH_WORDS_FROM: Final = 5  # format; before, an id had the low word alone
 _PERIOD: Final = 2.0**16  # by how much a sum fades in a period of 16 half-lives
@@ -78,8 +80,7 @@ def unpack_payload(payload: memoryview) -> BundleT:
     Raises:
         MalformedFileError: the payload is no Bundle.
     """
-    tree = unpacked(payload, "Bundle", {"Event": RECORD})
-    assert isinstance(tree, BundleT)
+    tree: BundleT = unpacked(payload, "Bundle", {"Event": RECORD})
     return tree
 
 
@@ -126,8 +127,8 @@ class _BundleReader:
             machine_fields=read_machine_fields(layout.machines, symbols.context, self.fail),
             shown_kind=raw.shownKind,
             feedback=feedback,
-            model=memoryview(raw.model),
-            explainer=memoryview(raw.explainer) if raw.explainer is not None else memoryview(b""),
+            model=raw.model,
+            explainer=raw.explainer or memoryview(b""),
             tables=read_model_tables(raw, layout, policy, self.fail),
             golden=tuple(read_golden(vector, layout, policy, self.fail) for vector in raw.golden or []),
             text_tables=read_texts(raw, self.fail),

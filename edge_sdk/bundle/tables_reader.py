@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edge_sdk.bundle.bounds import check_vectors
-from edge_sdk.bundle.format.generated.edge_generated import BundleT
 from edge_sdk.bundle.policy_symbols import Fail, numbers
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.model.projection import ModelTables
 from edge_sdk.policy.rules import Policy
 from edge_sdk.types import F32
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import BundleT
+
 
 TABLES_FROM: Final = 3  # format; before, the graphs contained the tables
 

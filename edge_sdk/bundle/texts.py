@@ -6,11 +6,14 @@ Texts of former formats are given the keys and slots of the newest one here, and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edge_sdk.bundle.checked_tables import NO_TEXTS, CheckedTexts
-from edge_sdk.bundle.format.generated.edge_generated import BundleT
 from edge_sdk.bundle.policy_symbols import Fail, decoded
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import BundleT
+
 
 CURRENT_KEYS_FROM: Final = 4  # format; before, texts had the keys and slots below
 

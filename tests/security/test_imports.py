@@ -92,13 +92,13 @@ OF_THE_ENGINE = {
     "policy": "candidates compiled conditions eligibility exploration frequency_caps inclusion pipeline rank_bound "
     "rules scoring slate slate_caps stages targeting",
     "bundle": "bounds bundle checked_tables container golden memory_rules_reader policy_reader policy_symbols reader "
-    "selftest tables_reader texts format format.generated format.generated.edge_fields format.generated.edge_generated",
+    "selftest tables_reader texts format format.generated format.generated.edge_fields",
     "state": "durability folder lock policy_file recovery retention snapshot snapshot_store snapshot_tables",
     "decision": "candidate_cache decision evidence maker request",
     "engine": "access engine opening storage",
 }
 FOREIGN_OF_THE_ENGINE = frozenset(
-    {"flatbuffers", "numpy", "dataclasses", "copy", "threading", "fcntl", "mmap", "zlib", "bisect", "_bisect"}
+    {"numpy", "dataclasses", "copy", "threading", "fcntl", "mmap", "zlib", "bisect", "_bisect"}
     | {"heapq", "_heapq", "_sha2", "_sha256", "org"}  # `copy` looks for Jython's org.python
 )
 OF_NUMPY = frozenset({"numpy.typing", "numpy._typing._add_docstring"})

@@ -124,7 +124,7 @@ def _changed_fields(chance: random.Random, payload: bytes, root: str) -> bytes:
 
 def _places(tree: Any, name: str) -> Iterator[tuple[Any, str, str]]:
     """Yields each field of each table: its owner, its name and its type."""
-    for attribute, kind in FIELDS[name]:
+    for attribute, kind, _ in FIELDS[name]:
         value = getattr(tree, attribute)
         yield tree, attribute, kind
         inner = kind.strip("[]")

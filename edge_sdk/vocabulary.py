@@ -8,7 +8,7 @@ int, `low | high << 32`.
 from __future__ import annotations
 
 import zlib
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from functools import cached_property
 from typing import Final
 
@@ -103,10 +103,13 @@ class Vocabulary:
         lows, highs = self._lows, self._highs
         low, high = identifier & LOW_WORD, identifier >> HIGH_AT
         at = bisect_left(lows, low)
-        if high and highs is not None:
-            while at < len(lows) and lows[at] == low and highs[at] != high:
-                at += 1
-        return at + 1 if at < len(lows) and lows[at] == low else 0
+        if at == len(lows) or lows[at] != low:
+            return 0
+        if high and highs is not None and highs[at] != high:  # a later one of those with this low word, or none
+            end = bisect_right(lows, low, at)
+            at = bisect_left(highs, high, at, end)
+            return at + 1 if at < end and highs[at] == high else 0
+        return at + 1
 
     def rows(self, ids: I64) -> I64:
         """Returns the row of each id (E,), as `row` does."""

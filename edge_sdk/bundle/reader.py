@@ -37,8 +37,8 @@ from edge_sdk.memory.decay import TABLE_SIZE, DecayTables
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.rules import Channel
-from edge_sdk.types import F32, I64, U16
-from edge_sdk.vocabulary import Vocabulary, category_id, joined_words, sort_keys
+from edge_sdk.types import F32, I64, U16, U32
+from edge_sdk.vocabulary import Vocabulary, category_id
 
 if TYPE_CHECKING:
     from edge_sdk.bundle.format.generated.edge_generated import BundleT, DecayT, OffersT, VocabularyT
@@ -246,8 +246,7 @@ class _BundleReader:
     def _vocabulary(self, field: str, raw: VocabularyT) -> Vocabulary:
         ids, highs = numbers(raw.ids, np.uint32), self._high_words(field, raw)
         categories = numbers(raw.categories, np.uint16)
-        keys = sort_keys(ids.astype(np.int64) if highs is None else joined_words(ids, highs))
-        if len(ids) != len(categories) or not (keys[1:] > keys[:-1]).all():
+        if len(ids) != len(categories) or not _ascend(ids, highs):
             self.fail(f"{field}.ids", "not ascending, or not as many as categories")
         if len(categories) and categories.max() > len(self.raw.categories or []):
             self.fail(f"{field}.categories", "a row beyond the categories")
@@ -273,6 +272,14 @@ class _BundleReader:
             if not ((table >= least) & (table <= most)).all():  # NaN too
                 self.fail("decays", f"half_life_s {raw.halfLifeS} has a factor that is not from {least:g} to {most:g}")
         return DecayTables(raw.halfLifeS, raw.tickMs, *tables)
+
+
+def _ascend(ids: U32, highs: U16 | None) -> bool:
+    """Returns whether each id is above the one before, by its low word and then by its high word."""
+    is_above = ids[1:] > ids[:-1]
+    if highs is not None:
+        is_above |= (ids[1:] == ids[:-1]) & (highs[1:] > highs[:-1])
+    return bool(is_above.all())
 
 
 def _texts(raw: Sequence[bytes] | None) -> tuple[str, ...]:

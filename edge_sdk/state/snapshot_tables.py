@@ -130,7 +130,8 @@ def fingerprint(layout: MemoryLayout) -> bytes:
     """Returns the SHA-256 (32 bytes) of all that gives a dump its meaning: tables, items, rows of kinds, retention."""
     digest = sha256(pack_tables(layout))
     for vocabulary in (layout.items, layout.offers):
-        digest.update(vocabulary.ids.tobytes() + vocabulary.row_category.tobytes())
+        highs = b"" if vocabulary.highs is None else vocabulary.highs.tobytes()
+        digest.update(vocabulary.lows.tobytes() + highs + vocabulary.row_category.tobytes())
     kinds = sorted((kind, rule.row, rule.in_window, rule.keep_s) for kind, rule in layout.kinds.items())
     digest.update(repr(kinds).encode())
     return digest.digest()

@@ -173,4 +173,4 @@ def items_of(key: str, folder: Path) -> list[int]:
     with environment.begin() as transaction:
         values = [value for _, value in transaction.cursor()]
     environment.close()
-    return [struct.unpack("<QIIfI", value)[2] for value in values]
+    return [struct.unpack("<QIQfI", value)[2] for value in values]

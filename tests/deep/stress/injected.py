@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ VERBS: Final = (
     "open", "open new", "record", "rank", "resize", "rotate", "decrypt", "install", "erase all", "erase some", "many",
     "explain", "status", "sync", "close",
 )  # fmt: skip
+SWEEP_S: Final = 8.0  # then no further call is made to fail
 MOST: Final = 60  # injections in a case
 
 
@@ -99,7 +101,10 @@ class Sweep:
     def run(self) -> None:
         """Injects at each call, or at random calls."""
         _, calls = self._once(0, 0) if self._at_calls else ("", 0)
+        until = time.monotonic() + SWEEP_S
         for number in range(1, MOST + 1):
+            if time.monotonic() > until:
+                break
             at = self._first.random.randint(1, calls) if self._at_calls and calls > MOST else number
             hit, _ = self._once(at, number)
             if not hit and (not self._at_calls or number >= calls):

@@ -164,12 +164,14 @@ class Calls:
                 return
             if self.engine.status().events != before and self._act is None:
                 self.teller.fault(f"a refused {name} records nothing", told(problem))
+            self._forget_unknown(before)
         else:
             self._forget_unknown(before)
 
     def _forget_unknown(self, before: int) -> None:
-        """Erases what an accepted absurd call recorded: the ledger does not know it."""
-        if self.engine.status().events != before or self._act is not None:
+        """Erases what an accepted or nested call recorded: the ledger does not know it."""
+        status = self.engine.status()
+        if status.events != before or status.events == status.capacity:
             self.engine.erase()
             self.is_worn = True
             self.world.ledger.erase(lambda event: True)

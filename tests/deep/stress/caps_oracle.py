@@ -11,6 +11,7 @@ from tests.deep.stress.kit import BUDGET, CAPS, CATEGORY, CHANNEL_COSTS, SHOWN
 
 MARGIN_MS: Final = 2000  # at the ends of a cap's time
 DAY_MS: Final = 86_400_000
+NEVER_MS: Final = 1 << 62
 
 
 @dataclass(slots=True)
@@ -22,6 +23,10 @@ class Event:
     item: str
     time_ms: int
     value: float
+    counts_ms: int = NEVER_MS  # the moment at which it counts, if the clock was set back since
+
+    def __post_init__(self) -> None:
+        self.counts_ms = min(self.counts_ms, self.time_ms)
 
 
 def above(decision: Decision, events: Sequence[Event]) -> list[str]:
@@ -30,14 +35,14 @@ def above(decision: Decision, events: Sequence[Event]) -> list[str]:
     spent = sum(
         event.value
         for event in events
-        if event.kind in SHOWN.values() and event.time_ms // DAY_MS == now_ms // DAY_MS and event.time_ms <= now_ms
+        if event.kind in SHOWN.values() and event.counts_ms // DAY_MS == now_ms // DAY_MS and event.counts_ms <= now_ms
     )
     for index in decision.order.tolist():
         offer, channel = base.offers[index], base.channel(index)
         for cap in CAPS:
             count = sum(
                 event.kind in cap.kinds
-                and now_ms - cap.within_s * 1000 + MARGIN_MS < event.time_ms <= now_ms
+                and now_ms - cap.within_s * 1000 + MARGIN_MS < event.counts_ms <= now_ms
                 and _is_about(cap.per, event.item, offer)
                 for event in events
             )

@@ -65,7 +65,7 @@ def _back_fill(world: World, engine: Engine) -> None:
         engine.record_many(
             [event.time_ms], [0], [0], [0.5], [event.number], kind_names=["impression"], item_names=["fund_a"]
         )
-        event.value = 0.5
+        event.value, event.counts_ms = 0.5, event.time_ms
         world.ledger.events.append(event)
 
 
@@ -120,7 +120,7 @@ def _offsets(world: World) -> None:
             raise OwnError
         return answers[0]
 
-    engine = world.open(utc_offset_s=offset)
+    engine, world.has_utc_days = world.open(utc_offset_s=offset), False
     for _ in range(STEPS):
         world.clock.now_ms += 600_000
         answers[0] = world.random.choice((*NONSENSE, "raises", 3600, -43_200, 50_400, 20_700.0, 10**9))
@@ -163,3 +163,4 @@ def _set_zone(link: Path, zone: str) -> None:
     new = link.with_suffix(".new")
     new.symlink_to(Path("/usr/share/zoneinfo") / zone)
     new.replace(link)
+    time.sleep(0.002)  # the engine looks at the zone once a millisecond at most

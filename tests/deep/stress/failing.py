@@ -1,4 +1,4 @@
-"""Fails one call to the system, or raises at one line of the SDK."""
+"""Fails one call to the system, or raises at one call within the SDK."""
 
 from __future__ import annotations
 
@@ -80,24 +80,26 @@ def installed() -> Injector:
 
 
 @contextmanager
-def raising_at_line(at: int, problem: Callable[[], BaseException], seen: list[int]) -> Iterator[None]:
-    """Raises at the `at`-th line of the SDK that this thread runs within the `with`; `seen[0]` counts lines."""
+def raising_at_call(at: int, problem: type[BaseException], seen: list[int]) -> Iterator[None]:
+    """Raises at the `at`-th call that the SDK makes or takes within the `with`; `seen[0]` counts them.
 
-    def trace(frame: FrameType, what: str, _: object) -> Any:
-        if not _is_sdk(frame):
-            return None
-        if what == "line":
+    These are the places where Python itself can be interrupted: a function begins, or a call of compiled code has
+    returned. Memory can be missing where a call begins.
+    """
+    places = ("call", "c_call") if problem is MemoryError else ("call", "c_return")
+
+    def profile(frame: FrameType, what: str, _: object) -> None:
+        if what in places and _is_sdk(frame):
             seen[0] += 1
             if seen[0] == at:
-                sys.settrace(None)
-                raise problem()
-        return trace
+                sys.setprofile(None)
+                raise problem
 
-    sys.settrace(trace)
+    sys.setprofile(profile)
     try:
         yield
     finally:
-        sys.settrace(None)
+        sys.setprofile(None)
 
 
 def _is_sdk(frame: FrameType) -> bool:

@@ -1,18 +1,20 @@
-"""Part 4: every call of the runtime to the system fails once; MemoryError and interrupts at any line of the SDK."""
+"""Part 4: every call of the runtime to the system fails once; MemoryError and interrupts at any call within the SDK."""
 
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from edge_sdk import EdgeError, Engine
 from tests.deep.stress.caps_oracle import Event
-from tests.deep.stress.failing import installed, raising_at_line
+from tests.deep.stress.failing import installed, raising_at_call
 from tests.deep.stress.isolate import place_of, told
 from tests.deep.stress.kit import Kit
 from tests.deep.stress.report import Teller
@@ -23,7 +25,8 @@ VERBS: Final = (
     "open", "open new", "record", "rank", "resize", "rotate", "decrypt", "install", "erase all", "erase some", "many",
     "explain", "status", "sync", "close",
 )  # fmt: skip
-MOST: Final = 120  # injections in a case
+SWEEP_S: Final = 8.0  # then no further call is made to fail
+MOST: Final = 60  # injections in a case
 
 
 def _verbs(world: World, engine: Engine | None) -> dict[str, Callable[[], object]]:
@@ -67,7 +70,7 @@ def _erase(world: World, engine: Engine, items: list[str] | None) -> None:
 
 
 def case(kit_made: Kit) -> Callable[[Path, int, Teller], None]:
-    """Returns the case: one verb, one error, at each of its calls (or at random lines)."""
+    """Returns the case: one verb, one error, at each of its calls (or at random calls)."""
 
     def play(folder: Path, seed: int, teller: Teller) -> None:
         first = World(folder, seed, teller, kit_made)
@@ -89,25 +92,26 @@ class Sweep:
         self._first, self._seed, self._teller = first, seed, teller
         self._verb = VERBS[seed % len(VERBS)]
         number = first.random.choice((*ERRORS, 0, 0))
-        self._at_lines = number == 0
-        own: Callable[[], BaseException] = first.random.choice((MemoryError, KeyboardInterrupt))
-        self._problem = own if self._at_lines else lambda: OSError(number, os.strerror(number))
-        self._error = own.__name__ if self._at_lines else errno.errorcode[number]
+        self._at_calls = number == 0
+        self._own: type[BaseException] = first.random.choice((MemoryError, KeyboardInterrupt))
+        self._problem = lambda: OSError(number, os.strerror(number))
+        self._error = self._own.__name__ if self._at_calls else errno.errorcode[number]
         self._injector = installed()
 
     def run(self) -> None:
-        """Injects at each call, or at random lines."""
-        last = 0
+        """Injects at each call, or at random calls."""
+        _, calls = self._once(0, 0) if self._at_calls else ("", 0)
+        until = time.monotonic() + SWEEP_S
         for number in range(1, MOST + 1):
-            at = number
-            if self._at_lines:
-                at = number if number < 20 or not last else self._first.random.randint(1, last)
-            hit, last = self._once(at, number)
-            if not hit and not self._at_lines:
+            if time.monotonic() > until:
+                break
+            at = self._first.random.randint(1, calls) if self._at_calls and calls > MOST else number
+            hit, _ = self._once(at, number)
+            if not hit and (not self._at_calls or number >= calls):
                 break
 
     def _once(self, at: int, number: int) -> tuple[str, int]:
-        """Injects once, and checks everything; returns where, and how many lines were seen."""
+        """Injects once, and checks everything; returns where, and how many calls were seen."""
         world = self._copy(number)
         engine = None if self._verb.startswith("open") else world.open()
         if engine is not None and self._verb in ("rank", "record", "close"):
@@ -115,27 +119,29 @@ class Sweep:
         if self._verb == "decrypt" and engine is not None:
             engine.storage.rotate_key(b"n" * 16)
             world.key = b"n" * 16
-        act = _verbs(world, engine)[self._verb.split(" new")[0]]
-        seen = [0]
-        self._teller.doing(f"{self._error} at {'line' if self._at_lines else 'call'} {at} of {self._verb}")
+        seen, act = [0], _verbs(world, engine)[self._verb.split(" new")[0]]
+        self._teller.doing(f"{self._error} at {'call' if self._at_calls else 'system call'} {at} of {self._verb}")
         made: object = None
         try:
-            if self._at_lines:
-                with raising_at_line(at, self._problem, seen):
+            if self._at_calls:
+                with raising_at_call(at, self._own, seen):
                     made = act()
             else:
                 with self._injector.failing(at, self._problem):
                     made = act()
         except BaseException as problem:
             self._judge(world, problem)
-        hit = self._injector.hit or (f"line {at}" if seen[0] >= at else "")
+        hit = self._injector.hit or (f"call {at}" if seen[0] == at > 0 else "")
+        engine = made if isinstance(made, Engine) else engine
+        what = f"after {self._error} in {self._verb}"
+        if engine is not None:
+            self._goes_on(world, engine, what) if hit and self._verb != "close" else None
+            self._closes(engine, what)
+        del act, made, engine  # a call that was interrupted may have left it to the collector
+        gc.collect()
         if hit:
             self._teller.count("injected")
-            self._aftermath(world, made if isinstance(made, Engine) else engine)
-        else:
-            for left in (made, engine):
-                if isinstance(left, Engine):
-                    left.close()
+            self._reopens(world, what)
         shutil.rmtree(world.folder)
         return hit, seen[0]
 
@@ -151,7 +157,7 @@ class Sweep:
 
     def _judge(self, world: World, problem: BaseException) -> None:
         """An injected interrupt or MemoryError may come out as itself; everything else must be typed."""
-        if self._at_lines and isinstance(problem, (KeyboardInterrupt, MemoryError)):
+        if self._at_calls and isinstance(problem, (KeyboardInterrupt, MemoryError)):
             if self._verb == "rank" and isinstance(problem, MemoryError):
                 where = place_of(problem)
                 self._teller.fault(f"rank returns a Decision, always: MemoryError in {where}", told(problem))
@@ -160,16 +166,14 @@ class Sweep:
             name = f"untyped {type(problem).__name__} of {self._verb} in {place_of(problem)}"
             self._teller.fault(name, f"{self._error} at {self._injector.hit}\n{told(problem)}")
 
-    def _aftermath(self, world: World, engine: Engine | None) -> None:
-        """The engine goes on, its lock is free, it closes, the folder opens, nothing acknowledged is lost."""
-        what = f"after {self._error} in {self._verb}"
-        if engine is not None and self._verb != "close":
-            self._goes_on(world, engine, what)
-        if engine is not None:
-            try:
-                engine.close()
-            except BaseException as problem:
-                self._teller.fault(f"the engine closes {what}: {type(problem).__name__}", told(problem))
+    def _closes(self, engine: Engine, what: str) -> None:
+        try:
+            engine.close()
+        except BaseException as problem:
+            self._teller.fault(f"the engine closes {what}: {type(problem).__name__}", told(problem))
+
+    def _reopens(self, world: World, what: str) -> None:
+        """The folder opens under its key, or under the other one of a rotation; nothing acknowledged is lost."""
         keys = [world.key, b"n" * 16] if self._verb in ("rotate", "decrypt") else [world.key]
         for key in [*keys, None]:
             world.key = key

@@ -47,7 +47,7 @@ def run_case(part: str, case: Case, seed: int, tally: Tally, limit_s: float) -> 
                 tally.skipped.add(doing)
             if "fault" in message:
                 promise, found = message["fault"]
-                tally.add_fault(Fault(part, promise, found, seed))
+                tally.add_fault(Fault(part, promise, f"{doing}\n{found}", seed))
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -191,6 +191,7 @@ def _longer(world: World, first: World, path: Path) -> None:
 
 
 def _sparse(world: World, first: World, path: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     os.truncate(path, 1 << 40)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 28, resource.RLIM_INFINITY))  # nobody shall fill it with zeros
 

@@ -5,6 +5,7 @@ No file beside the bundle, no function, no graph within a graph: the fields that
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import numpy as np
@@ -23,6 +24,8 @@ CANDIDATES: Final = -1  # as a length in a shape: the free number of candidates,
 _FREE: Final = "candidates"
 _TYPES: Final[dict[int, np.dtype[np.generic]]] = {FLOAT: np.dtype("<f4"), INT64: np.dtype("<i8")}  # of constants
 _RANK_MAX: Final = 4
+_PARTS_KEPT: Final = 64  # nodes, and inputs and outputs: those of both graphs
+_PART_BYTES: Final = 1024  # of one of them, names included
 _LENGTH_MAX: Final = 1 << 31
 
 _MODEL: Final[Fields] = {
@@ -108,11 +111,18 @@ def read_graph(raw: memoryview) -> Graph:
     if len(graph["node"]) > NODES_MAX:
         raise GraphError("graph.node", f"{len(graph['node'])}, at most {NODES_MAX}")
     return Graph(
-        nodes=tuple(_node(entry) for entry in graph["node"]),
+        nodes=tuple(_node(_part(entry)) for entry in graph["node"]),
         constants=_by_name([_constant(entry) for entry in graph["initializer"]], "graph.initializer"),
-        inputs=_by_name([_value(entry) for entry in graph["input"]], "graph.input"),
-        outputs=_by_name([_value(entry) for entry in graph["output"]], "graph.output"),
+        inputs=_by_name([_value(_part(entry)) for entry in graph["input"]], "graph.input"),
+        outputs=_by_name([_value(_part(entry)) for entry in graph["output"]], "graph.output"),
     )
+
+
+def _part(raw: memoryview) -> bytes:
+    """Returns the bytes of a node or value. A bundle's two graphs have most in common, which is read once."""
+    if len(raw) > _PART_BYTES:
+        raise GraphError("graph", f"a node or value of {len(raw)} bytes, at most {_PART_BYTES}")
+    return bytes(raw)
 
 
 def _by_name(pairs: list[tuple[str, T]], where: str) -> dict[str, T]:
@@ -122,8 +132,9 @@ def _by_name(pairs: list[tuple[str, T]], where: str) -> dict[str, T]:
     return found
 
 
-def _node(raw: memoryview) -> Node:
-    node = message(raw, _NODE, "node")
+@lru_cache(maxsize=_PARTS_KEPT)
+def _node(raw: bytes) -> Node:
+    node = message(memoryview(raw), _NODE, "node")
     operator = text(node.get("op_type"), "node.op_type")
     domain = text(node.get("domain"), "node.domain")
     if domain:
@@ -166,8 +177,9 @@ def _constant(raw: memoryview) -> tuple[str, Constants]:
     return name, array
 
 
-def _value(raw: memoryview) -> tuple[str, tuple[int, Shape]]:
-    value = message(raw, _VALUE, "value")
+@lru_cache(maxsize=_PARTS_KEPT)
+def _value(raw: bytes) -> tuple[str, tuple[int, Shape]]:
+    value = message(memoryview(raw), _VALUE, "value")
     name = text(value.get("name"), "value.name")
     kind = message(value.get("type", memoryview(b"")), _TYPE, name)
     tensor = message(kind.get("tensor_type", memoryview(b"")), _TENSOR_TYPE, name)

@@ -145,6 +145,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "more operators than the bound": (lambda m: m.graph.node.extend(list(m.graph.node) * 13), f"at most {NODES_MAX}"),
     "more memory than the bound": (with_outer_products, "Mul large: 400000000 numbers"),
     "more work than the bound": (with_costly_products, "MatMul product_"),
+    "a name of a kilobyte": (lambda m: setattr(m.graph.node[0], "name", "n" * 1024), "at most 1024"),
     "no graph": (lambda m: m.ClearField("graph"), "graph.output"),
 }
 

@@ -24,6 +24,7 @@ from edge_sdk.client.reporting import Reporter
 from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.clock import Clock, system_clock
 from edge_sdk.decision.decision import Decision, RankedOffer
+from edge_sdk.decision.request import understood_limit
 from edge_sdk.engine.status import Status
 from edge_sdk.errors import EdgeError, InvalidValueError
 from edge_sdk.reasons import Reason
@@ -162,7 +163,8 @@ class Client(Generic[EngineT]):
         decision = self.rank(base, context=context, attributes=attributes, limit=limit, weights=weights)
         if not names or not decision.error:
             return decision.offers
-        if isinstance(limit, int) and not isinstance(limit, bool):
+        limit = understood_limit(limit)
+        if limit is not None:
             names = names[: max(0, limit)]
         return tuple([RankedOffer(name, _NAN, place, 0, Reason(0)) for place, name in enumerate(names, 1)])
 
@@ -253,7 +255,8 @@ class Client(Generic[EngineT]):
             erased = engine.erase(before=erasure.before, items=erasure.items, kinds=erasure.kinds)
         elif not self._lifecycle.enqueue(erasure):
             return self.erase(before=before, items=erasure.items, kinds=erasure.kinds)
-        self._answers.forget()
+        if erased != 0 or erasure.is_whole:  # after 0, an answer that has changed all the same is no longer valid
+            self._answers.forget()
         if erasure.is_whole:
             self._reporter.forget()
         return erased

@@ -239,13 +239,15 @@ class Engine(Serialised):
             weights: objective weights instead of the policy's; an objective left out weighs 0.
 
         Returns:
-            A decision, always: on any problem the base order, with `error` and `detail` set. The rules that suppress
-            offers (dates, eligibility, caps, …) and the slate's rules hold then too. `is_empty` says that no offer
-            is eligible, and `retry_at_ms` when to rank again.
+            A decision, whatever data it is given: on any problem the base order, with `error` and `detail` set. The
+            rules that suppress offers (dates, eligibility, caps, …) and the slate's rules hold then too, unless `detail`
+            says that no rule was evaluated: memory could not be read. `is_empty` says that no offer is eligible, and
+            `retry_at_ms` when to rank again.
 
         Raises:
             TypeError: `base` is no BaseDecision.
             RuntimeError: the engine is closed.
+            NestedCallError: this thread is inside another call of the engine; a `Client` answers then too.
         """
         if not isinstance(base, BaseDecision):
             raise TypeError(f"base is a {type(base).__name__}; pass BaseDecision(offers, logits)")

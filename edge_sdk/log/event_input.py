@@ -74,6 +74,21 @@ def as_whole(field: str, given: object) -> int:
     return number
 
 
+def as_seconds(field: str, given: object) -> float:
+    """Returns seconds of any type of number as a float.
+
+    Raises:
+        InvalidValueError: they are no finite number, or less than 0.
+    """
+    try:
+        seconds = as_float32(given)
+    except InvalidValueError:
+        seconds = -1.0
+    if seconds < 0 or isinstance(given, bool):
+        raise InvalidValueError(field, given)
+    return seconds
+
+
 def decision_id(given: object) -> int:
     """Returns the id of a decision; 0 = none.
 

@@ -240,9 +240,9 @@ class Engine(Serialised):
 
         Returns:
             A decision, whatever data it is given: on any problem the base order, with `error` and `detail` set. The
-            rules that suppress offers (dates, eligibility, caps, …) and the slate's rules hold then too, unless `detail`
-            says that no rule was evaluated: memory could not be read. `is_empty` says that no offer is eligible, and
-            `retry_at_ms` when to rank again.
+            rules that suppress offers (dates, eligibility, caps, …) and the slate's rules hold then too, unless
+            `detail` says that no rule was evaluated: memory could not be read. `is_empty` says that no offer is
+            eligible, and `retry_at_ms` when to rank again.
 
         Raises:
             TypeError: `base` is no BaseDecision.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_sdk.base_decision import BaseDecision
+from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.decision.decision import Decision, Trace
 from edge_sdk.decision.request import understood_limit
 from edge_sdk.errors import EdgeError, ErrorCode
@@ -72,18 +73,14 @@ def fallback_decision(
     )
 
 
-def unranked(
-    base: BaseDecision, request: Request, problem: Exception, scene: str, model_version: str, policy_version: int
-) -> Decision:
+def unranked(base: BaseDecision, request: Request, problem: Exception, bundle: Bundle) -> Decision:
     """Returns the base order where an engine can evaluate no rule: memory cannot be read, or there is no memory left.
 
     Args:
         base: the cloud's ranking.
         request: when and for which list; its limit is as the app gave it.
         problem: why; its code is the decision's, if it has one.
-        scene: name of the bundle's scene.
-        model_version: of the bundle.
-        policy_version: of the policy.
+        bundle: has the policy in force.
     """
     return fallback_decision(
         base,
@@ -92,9 +89,9 @@ def unranked(
         limit=request.limit,
         time_ms=request.now_ms,
         number=request.number,
-        scene=scene,
-        model_version=model_version,
-        policy_version=policy_version,
+        scene=bundle.scene,
+        model_version=bundle.model_version,
+        policy_version=bundle.policy.version,
     )
 
 

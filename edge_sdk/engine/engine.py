@@ -23,7 +23,7 @@ from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.engine.access import Access, Serialised, in_turn, in_turn_while_open, takes_turn
 from edge_sdk.engine.counts import Counts
 from edge_sdk.engine.opening import Options, Parts, UtcOffset, local_utc_offset_s, open_parts
-from edge_sdk.engine.outcomes import Outcomes, require_decision
+from edge_sdk.engine.outcomes import Outcomes, require_decision, require_policy
 from edge_sdk.engine.storage import Storage
 from edge_sdk.engine.texts import Texts
 from edge_sdk.errors import ExplanationGoneError, InvalidValueError, UnknownKindError
@@ -374,8 +374,7 @@ class Engine(Serialised):
             StateUnusableError: the disk refuses the file; the former policy stays in force.
             RuntimeError: the engine is closed.
         """
-        if not isinstance(policy, bytes):
-            raise InvalidValueError("policy", type(policy).__name__)
+        require_policy(policy)
         bundle = with_policy(self._bundle, self._policies.check(policy, self._bundle))
         self._policies.prepare(policy)
         self._policies.activate()  # before `adopt`, which drops what the new policy does not count
@@ -522,8 +521,7 @@ class Engine(Serialised):
         """Returns the base order without any rule."""
         from edge_sdk.decision.fallback import unranked  # an open engine has it loaded
 
-        bundle = self._bundle
-        return unranked(base, request, problem, bundle.scene, bundle.model_version, bundle.policy.version)
+        return unranked(base, request, problem, self._bundle)
 
     def _put_in_force(self, bundle: Bundle) -> None:
         """Puts a bundle's policy in force; memory counts what it needs already."""

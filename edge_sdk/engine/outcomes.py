@@ -69,3 +69,13 @@ def require_decision(decision: Decision) -> None:
     """
     if not isinstance(decision, Decision):
         raise InvalidValueError("decision", decision)
+
+
+def require_policy(policy: bytes) -> None:
+    """Raises if an app passes something else, such as the path of a policy's file.
+
+    Raises:
+        InvalidValueError: these are no bytes.
+    """
+    if not isinstance(policy, bytes):
+        raise InvalidValueError("policy", type(policy).__name__)

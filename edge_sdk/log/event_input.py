@@ -11,13 +11,8 @@ import numpy.typing as npt
 from edge_sdk.errors import InvalidValueError
 from edge_sdk.limits import RECORD_MANY_MAX, TIME_MS_MAX
 from edge_sdk.log.record import RECORD, Records
-<<<<<<< HEAD
-from edge_sdk.types import F32, I64
-from edge_sdk.vocabulary import HIGH_AT, item_words, words_of
-=======
 from edge_sdk.types import F32, I64, whole_number
-from edge_sdk.vocabulary import item_id
->>>>>>> 33a3b65 (Whole numbers of any type; errors copy and pickle; an erase of nothing changes nothing; no late imports)
+from edge_sdk.vocabulary import HIGH_AT, item_words, words_of
 
 NO_ITEM: Final = (0, 0)  # the words of the id of no item
 FLOAT32_MAX: Final = float(np.finfo(np.float32).max)

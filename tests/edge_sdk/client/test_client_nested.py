@@ -153,8 +153,7 @@ class Raising(Hook):
         raise self.problem
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-@pytest.mark.parametrize("problem", [SystemExit(3), ValueError("a"), GeneratorExit()])
+@pytest.mark.parametrize("problem", [SystemExit(3), ValueError("a")])
 def test_a_hook_of_states_that_raises_closes_no_engine(problem: BaseException) -> None:
     client = Client(FakeEngine, hooks=[Raising(problem)])
     client.start()
@@ -163,10 +162,7 @@ def test_a_hook_of_states_that_raises_closes_no_engine(problem: BaseException) -
     assert client.state is ClientState.READY
     engine = client.engine
     assert engine is not None
-    try:
-        client.close()
-    except GeneratorExit:
-        assert isinstance(problem, GeneratorExit)
+    client.close()
     assert engine.closed
 
 

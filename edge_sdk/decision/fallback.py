@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from edge_sdk.base_decision import BaseDecision
-from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.decision.decision import Decision, Trace
 from edge_sdk.decision.request import understood_limit
 from edge_sdk.errors import EdgeError, ErrorCode
@@ -16,6 +17,9 @@ from edge_sdk.policy.slate import Slate
 from edge_sdk.policy.stages import Stages
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, by_score
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.bundle import Bundle  # which a client without an engine does not load
 
 
 def fallback_decision(

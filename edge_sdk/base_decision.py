@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.types import F32, as_names
+from edge_sdk.types import F32, as_names, whole_number
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +26,7 @@ class BaseDecision:
         channels: each candidate's channel, "" = in the app itself; None = all in the app.
         variants: each candidate's wording, "" = the offer's own; None = all have their own.
         costs: (C,) the cost of showing each candidate once, in the budget's unit; None = the bundle's costs.
-        refreshed_ms: the end of the cloud's data, in milliseconds since 1970; 0 = unknown.
+        refreshed_ms: the end of the cloud's data, in milliseconds since 1970; 0 = unknown, as is what is no number.
 
     Raises:
         TypeError: `offers`, `channels` or `variants` is one string instead of a list of names.
@@ -53,7 +54,7 @@ class BaseDecision:
         object.__setattr__(self, "channels", None if channels is None else as_names("channels", channels))
         object.__setattr__(self, "variants", None if variants is None else as_names("variants", variants))
         object.__setattr__(self, "costs", None if costs is None else _as_floats(costs, len(self.offers)))
-        object.__setattr__(self, "refreshed_ms", refreshed_ms)
+        object.__setattr__(self, "refreshed_ms", _as_time_ms(refreshed_ms))
 
     def channel(self, index: int) -> str:
         """Returns a candidate's channel; "" = in the app itself, also if the list of channels is too short."""
@@ -62,6 +63,13 @@ class BaseDecision:
     def variant(self, index: int) -> str:
         """Returns a candidate's wording; "" = the offer's own, also if the list of variants is too short."""
         return self.variants[index] if self.variants is not None and index < len(self.variants) else ""
+
+
+def _as_time_ms(given: object) -> int:
+    number = whole_number(given)
+    if number is None and isinstance(given, float) and isfinite(given):
+        number = int(given)
+    return number or 0
 
 
 def _as_floats(given: npt.ArrayLike, count: int) -> F32:

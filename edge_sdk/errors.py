@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from edge_sdk.limits import EXPLAINABLE_DECISIONS, LOG_BYTES_MAX, LOG_BYTES_MIN
 
@@ -38,6 +38,7 @@ class ErrorCode(IntEnum):
     UNKNOWN_OUTCOME = 302
     # explaining
     EXPLANATION_GONE = 310
+    NOT_LOADED = 311
     # calling
     NESTED_CALL = 320
     # ranking: the answer is the base order
@@ -59,6 +60,24 @@ class EdgeError(Exception):
     """The base class of every error that this package raises for its environment or its input."""
 
     code: ClassVar[ErrorCode] = ErrorCode.NONE
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles by message: the arguments of the constructors are not those of an exception."""
+        return _restored, (type(self), self.args), self.__dict__ or None
+
+
+def quoted(given: object) -> str:
+    """Returns how an object of an app's type shows itself; its type's name if it cannot."""
+    try:
+        return repr(given)
+    except Exception:  # the type is the app's
+        return f"(a {type(given).__name__})"
+
+
+def _restored(kind: type[EdgeError], args: tuple[object, ...]) -> EdgeError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    return error
 
 
 class BundleUnreadableError(EdgeError):
@@ -218,13 +237,13 @@ class InvalidValueError(EdgeError, ValueError):
     code = ErrorCode.INVALID_VALUE
 
     def __init__(self, field: str, value: object) -> None:
-        super().__init__(f"{field}={value!r} is not usable; {_FIXES[field]}")
+        super().__init__(f"{field}={quoted(value)} is not usable; {_FIXES[field]}")
 
 
 _FIXES = {
     "item": "pass a str, or leave it out for an event about no item",
     "value": "pass a finite number that a float32 holds",
-    "decision": "pass the id of a Decision whose error is NONE",
+    "decision": "pass a Decision whose error is NONE (to record: its id)",
     "offer": "pass the id of one of the decision's candidates",
     "times_ms": "pass one whole number of milliseconds since 1970 for each event, at most 2^31 events",
     "kinds": "pass one index into kind_names for each event (to erase: a list of kinds)",
@@ -237,6 +256,11 @@ _FIXES = {
     "log_bytes": f"pass {LOG_BYTES_MIN} to {LOG_BYTES_MAX} bytes",
     "durability": "pass 'process' or 'power'",
     "seed": "pass a whole number, or None",
+    "limit": "pass a whole number, or None for all",
+    "count": "pass a whole number, or None for all",
+    "policy": "pass the bytes of the file that `cloud-export policy` writes",
+    "cache_s": "pass seconds, 0 or more; 0 keeps no answers",
+    "stale_after_s": "pass seconds, 0 or more, or None",
     "sync_interval_s": "pass seconds, 0 or more; 0 writes out at each event",
 }
 
@@ -263,6 +287,18 @@ class ExplanationGoneError(EdgeError):
             f"decision {decision}: its inputs were erased, over {EXPLAINABLE_DECISIONS} newer decisions are kept, or "
             "another engine made it; "
             "call rank again and explain the new decision"
+        )
+
+
+class NotLoadedError(EdgeError):
+    """A module that only explanations and messages need cannot be loaded from its file."""
+
+    code = ErrorCode.NOT_LOADED
+
+    def __init__(self, problem: OSError) -> None:
+        super().__init__(
+            f"a module of the SDK cannot be loaded ({problem.strerror or problem}); "
+            "free memory or file descriptors of this process, and call it again"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import NoReturn, dataclass_transform
 
@@ -65,3 +66,13 @@ def as_names(field: str, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(names)
     except TypeError:
         raise TypeError(f"{field} is {names!r}; pass a list of names") from None
+
+
+def whole_number(given: object) -> int | None:
+    """Returns a whole number of any type, such as numpy's, as an int; None if it is none. True and False are none."""
+    if isinstance(given, bool | np.bool_):
+        return None
+    try:
+        return operator.index(given)  # type: ignore[arg-type]
+    except Exception:  # the type is the app's
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import Final, Generic
 
@@ -17,7 +18,7 @@ from edge_sdk.clock import Clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.decision.fallback import fallback_decision
 from edge_sdk.engine.status import Status
-from edge_sdk.errors import ErrorCode
+from edge_sdk.errors import ErrorCode, NestedCallError
 from edge_sdk.limits import LATENCIES_KEPT
 
 STATUS_EVERY_MS: Final = 60_000  # `status` takes the engine's lock, so answers ask for it rarely
@@ -77,7 +78,7 @@ class Answers(Generic[EngineT]):
         Raises:
             TypeError: `base` is not a BaseDecision.
         """
-        engine = self._lifecycle.engine
+        engine = self._lifecycle.ready_engine()
         if engine is None:
             return self._not_ready(base, limit)
         results, key, now_ms = self._results, None, 0
@@ -91,6 +92,8 @@ class Answers(Generic[EngineT]):
             began_ns = perf_counter_ns()
             decision = engine.rank(base, context=context, attributes=attributes, limit=limit, weights=weights)
             self.rank_ns.append(perf_counter_ns() - began_ns)
+        except NestedCallError as error:
+            return self._base_order(base, limit, error.code, str(error))
         except RuntimeError:
             if self._lifecycle.state is not ClientState.CLOSED:
                 raise  # the app itself closed the engine
@@ -124,15 +127,17 @@ class Answers(Generic[EngineT]):
         status_ms = self._status_ms
         if status_ms is None or not 0 <= now_ms - status_ms < STATUS_EVERY_MS:
             self._status_ms = now_ms
-            self.observe_status(engine.status())
+            with suppress(NestedCallError):
+                self.observe_status(engine.status())
 
     def _not_ready(self, base: BaseDecision, limit: int | None) -> Decision:
         if not isinstance(base, BaseDecision):
             raise TypeError(f"base is a {type(base).__name__}; pass BaseDecision(offers, logits)")
+        return self._base_order(base, limit, ErrorCode.NOT_READY, self._why_not())
+
+    def _base_order(self, base: BaseDecision, limit: int | None, error: ErrorCode, detail: str) -> Decision:
         self._refreshed_ms = base.refreshed_ms
-        decision = fallback_decision(
-            base, error=ErrorCode.NOT_READY, detail=self._why_not(), limit=limit, time_ms=self._clock()
-        )
+        decision = fallback_decision(base, error=error, detail=detail, limit=limit, time_ms=self._clock())
         self._reporter.base_order(decision)
         return decision
 

@@ -16,6 +16,7 @@ from typing import Final, Generic
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.answers import Answers
+from edge_sdk.client.app_clock import AppClock
 from edge_sdk.client.diagnostics import JSON, ClientCounts, Versions, diagnostics
 from edge_sdk.client.hooks import Hook, Hooks, RankRequest
 from edge_sdk.client.lifecycle import EngineT, Lifecycle
@@ -24,8 +25,10 @@ from edge_sdk.client.reporting import Reporter
 from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.clock import Clock, system_clock
 from edge_sdk.decision.decision import Decision, RankedOffer
+from edge_sdk.decision.request import understood_limit
 from edge_sdk.engine.status import Status
-from edge_sdk.errors import EdgeError, InvalidValueError
+from edge_sdk.errors import EdgeError, InvalidValueError, NestedCallError
+from edge_sdk.log.event_input import as_seconds
 from edge_sdk.reasons import Reason
 from edge_sdk.types import as_names
 
@@ -52,12 +55,18 @@ class Client(Generic[EngineT]):
             cache_s: for how many seconds an equal request gets the same decision while it is valid; 0 = no cache.
             stale_after_s: the age in seconds from which a base decision or a bundle makes the state STALE; None =
                 never.
-            clock: returns milliseconds since 1970-01-01 UTC; pass the same clock to the engine.
+            clock: returns milliseconds since 1970-01-01 UTC; pass the same clock to the engine. Where it fails, its
+                last good time counts.
+
+        Raises:
+            InvalidValueError: `cache_s` or `stale_after_s` is no number of seconds.
         """
-        self._hooks, self._clock = Hooks(hooks), clock
-        self._reporter = Reporter(self._hooks, clock)
+        self._hooks, self._clock = Hooks(hooks), AppClock(clock)
+        self._reporter = Reporter(self._hooks, self._clock)
         self._lifecycle = Lifecycle(opener, self._hooks.on_state, self._reporter.problem)
-        self._answers = Answers(self._lifecycle, self._hooks, self._reporter, clock, cache_s, stale_after_s)
+        stale_s = None if stale_after_s is None else as_seconds("stale_after_s", stale_after_s)
+        ages = as_seconds("cache_s", cache_s), stale_s
+        self._answers = Answers(self._lifecycle, self._hooks, self._reporter, self._clock, *ages)
 
     # ---- lifecycle ----
 
@@ -162,7 +171,8 @@ class Client(Generic[EngineT]):
         decision = self.rank(base, context=context, attributes=attributes, limit=limit, weights=weights)
         if not names or not decision.error:
             return decision.offers
-        if isinstance(limit, int) and not isinstance(limit, bool):
+        limit = understood_limit(limit)
+        if limit is not None:
             names = names[: max(0, limit)]
         return tuple([RankedOffer(name, _NAN, place, 0, Reason(0)) for place, name in enumerate(names, 1)])
 
@@ -175,9 +185,11 @@ class Client(Generic[EngineT]):
             UnknownKindError: the scene has no such kind. Before the engine is open, hooks and log report that.
             InvalidValueError: no event can hold an argument.
         """
-        if (engine := self._lifecycle.engine) is not None:
+        if (engine := self._lifecycle.ready_engine()) is not None:
             try:
                 engine.record(kind, item=item, value=value, decision=decision)
+            except NestedCallError:
+                self._lifecycle.postpone(PendingEvent.checked(self._clock(), kind, item, value, decision))
             except (EdgeError, RuntimeError) as error:
                 self._not_recorded(error)
         elif not self._lifecycle.enqueue(PendingEvent.checked(self._clock(), kind, item, value, decision)):
@@ -190,18 +202,14 @@ class Client(Generic[EngineT]):
             UnknownOutcomeError: the scene has no kind for the channel. Before the engine is open, hooks and log report
                 that.
         """
-        if (engine := self._lifecycle.engine) is not None:
+        if (engine := self._lifecycle.ready_engine()) is not None:
             try:
                 engine.shown(decision, count=count)
+            except NestedCallError:
+                self._lifecycle.postpone(*self._shown_events(decision, count))
             except (EdgeError, RuntimeError) as error:
                 self._not_recorded(error)
-            return
-        now_ms, number = self._clock(), decision.id
-        events = [
-            PendingEvent.checked(now_ms, offer.channel, offer.name, offer.cost, number, NameRole.CHANNEL)
-            for offer in shown_offers(decision, count)
-        ]
-        if not self._lifecycle.enqueue(*events):
+        elif not self._lifecycle.enqueue(*self._shown_events(decision, count)):
             self.shown(decision, count=count)
 
     def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:
@@ -212,16 +220,14 @@ class Client(Generic[EngineT]):
                 that.
             InvalidValueError: the decision has no such offer, or the value is not a finite float32.
         """
-        if (engine := self._lifecycle.engine) is not None:
+        if (engine := self._lifecycle.ready_engine()) is not None:
             try:
                 engine.feedback(decision, offer, outcome, value=value)
+            except NestedCallError:
+                self._lifecycle.postpone(self._feedback_event(decision, offer, outcome, value))
             except (EdgeError, RuntimeError) as error:
                 self._not_recorded(error)
-            return
-        if offer not in decision.candidates:
-            raise InvalidValueError("offer", offer)
-        event = PendingEvent.checked(self._clock(), outcome, offer, value, decision.id, NameRole.OUTCOME)
-        if not self._lifecycle.enqueue(event):
+        elif not self._lifecycle.enqueue(self._feedback_event(decision, offer, outcome, value)):
             self.feedback(decision, offer, outcome, value=value)
 
     def erase(
@@ -246,14 +252,17 @@ class Client(Generic[EngineT]):
             RuntimeError: the client is closed; nothing will be erased.
         """
         erasure = PendingErasure.checked(before, items, kinds)
-        engine, erased = self._lifecycle.engine, None
+        engine, erased = self._lifecycle.ready_engine(), None
         if self._lifecycle.state is ClientState.CLOSED:  # a silent return would look like success
             raise RuntimeError("the client is closed and erases nothing; make a new one and erase through that")
         if engine is not None:
             erased = engine.erase(before=erasure.before, items=erasure.items, kinds=erasure.kinds)
         elif not self._lifecycle.enqueue(erasure):
             return self.erase(before=before, items=erasure.items, kinds=erasure.kinds)
-        self._answers.forget()
+        if erasure.is_whole:
+            self._lifecycle.forget_postponed()
+        if erased != 0 or erasure.is_whole:  # after 0, an answer that has changed all the same is no longer valid
+            self._answers.forget()
         if erasure.is_whole:
             self._reporter.forget()
         return erased
@@ -296,6 +305,18 @@ class Client(Generic[EngineT]):
             rank_ns=tuple(self._answers.rank_ns),
         )
         return diagnostics(self.status(), Versions.here(), counts)
+
+    def _shown_events(self, decision: Decision, count: int | None) -> list[PendingEvent]:
+        now_ms = self._clock()
+        return [
+            PendingEvent.checked(now_ms, offer.channel, offer.name, offer.cost, decision.id, NameRole.CHANNEL)
+            for offer in shown_offers(decision, count)
+        ]
+
+    def _feedback_event(self, decision: Decision, offer: str, outcome: str, value: float) -> PendingEvent:
+        if offer not in decision.candidates:
+            raise InvalidValueError("offer", offer)
+        return PendingEvent.checked(self._clock(), outcome, offer, value, decision.id, NameRole.OUTCOME)
 
     def _not_recorded(self, error: Exception) -> None:
         """Raises an error of the app, and reports an error of the environment."""

@@ -19,7 +19,7 @@ class ProblemLog:
     """Counts problems by error code and logs the first of each code in a minute. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call the client meanwhile
         self._counts: Counter[ErrorCode] = Counter()
         self._warned_ms: dict[tuple[str, ErrorCode], int] = {}
 

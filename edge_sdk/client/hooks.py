@@ -101,7 +101,7 @@ class Hooks:
     def _run(self, hook: Hook, method: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             method(*args, **kwargs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a hook ends no answer, and not the thread that opens
             self.failures += 1
             if id(hook) not in self._reported:
                 self._reported.add(id(hook))
@@ -114,7 +114,7 @@ class Hooks:
                 )
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """Returns the file and line where an exception was raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
 from typing import Final, Generic, TypeVar
+from weakref import WeakSet
 
 from edge_sdk.client.engine_protocol import EngineProtocol
 from edge_sdk.client.pending import PendingErasure, PendingEvent, PendingQueue, write
 from edge_sdk.client.states import ClientState, Problem
+from edge_sdk.errors import EdgeError, NestedCallError
+from edge_sdk.limits import CLIENT_PENDING_MAX
 
+EXIT_PATIENCE_S: Final = 30.0  # a process that ends waits so long for its engines to be open
 EngineT = TypeVar("EngineT", bound=EngineProtocol)
 
 
@@ -31,11 +38,12 @@ class Lifecycle(Generic[EngineT]):
             on_problem: called with each problem and the number of events it lost.
         """
         self._opener, self._on_state, self._on_problem = opener, on_state, on_problem
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call the client meanwhile
         self._settled = threading.Event()  # open, failed or closed
         self._pending = PendingQueue()
         self._new_states: deque[ClientState] = deque()  # states to be announced
         self._announcing = threading.Lock()
+        self._postponed: deque[PendingEvent] = deque()  # for the open engine
         self._thread: threading.Thread | None = None  # while the engine is being opened
         self.engine: EngineT | None = None  # set once every pending event is written
         self.state = ClientState.NOT_READY
@@ -61,6 +69,7 @@ class Lifecycle(Generic[EngineT]):
             self.error = None
             self._settled.clear()
             self._thread = threading.Thread(target=self._open, name="edge-sdk-open", daemon=True)
+            _OPENING.add(self._thread)
             start_error = _start(self._thread)
         self._announce()
         if start_error is not None:
@@ -82,6 +91,24 @@ class Lifecycle(Generic[EngineT]):
             self._on_problem(_CLOSED if closed else _NO_ROOM, lost)
         return True
 
+    def ready_engine(self) -> EngineT | None:
+        """Returns the open engine; it has got all events that were postponed, unless this is a nested call, too."""
+        engine = self.engine
+        if self._postponed and engine is not None:
+            self._write_postponed(engine)
+        return engine
+
+    def postpone(self, *events: PendingEvent) -> None:
+        """Keeps events for the next call: this one came from within a call of the engine. Takes no lock."""
+        room = max(0, CLIENT_PENDING_MAX - len(self._postponed))
+        self._postponed.extend(events[:room])
+        if len(events) > room:
+            self._on_problem(_NO_ROOM, len(events) - room)
+
+    def forget_postponed(self) -> None:
+        """Drops the postponed events: everything is erased."""
+        self._postponed.clear()
+
     def close(self, timeout_s: float) -> None:
         """Closes the engine. An engine that is being opened first gets the pending events."""
         with self._lock:
@@ -91,12 +118,15 @@ class Lifecycle(Generic[EngineT]):
             engine, self.engine, thread = self.engine, None, self._thread
             lost, unerased = (0, False) if thread is not None else self._pending.clear()
         self._settled.set()
-        self._announce()
-        self._report_dropped(lost, unerased)
-        if engine is not None:
-            self._close_engine(engine)
-        elif thread is not None and thread is not threading.current_thread():
-            thread.join(timeout_s)
+        try:
+            self._announce()
+            self._report_dropped(lost, unerased)
+        finally:  # whatever a hook raises
+            if engine is not None:
+                self._write_postponed(engine)
+                self._close_engine(engine)
+            elif thread is not None and thread is not threading.current_thread():
+                thread.join(timeout_s)
 
     def announce(self, state: ClientState) -> None:
         """Announces that the open engine's answers are STALE, or READY again."""
@@ -136,6 +166,8 @@ class Lifecycle(Generic[EngineT]):
             if engine is not None:
                 self._close_engine(engine)
             self._fail(error)
+        else:
+            self._announce()
 
     def _publish(self, engine: EngineT) -> bool:
         """Makes the engine available if no event is pending, and closes it if the client is closed by now."""
@@ -150,7 +182,6 @@ class Lifecycle(Generic[EngineT]):
         self._settled.set()
         if closed:
             self._close_engine(engine)
-        self._announce()
         return True
 
     def _write(self, engine: EngineT) -> None:
@@ -179,6 +210,22 @@ class Lifecycle(Generic[EngineT]):
             self._settled.set()
         self._announce()
 
+    def _write_postponed(self, engine: EngineT) -> None:
+        events: list[PendingEvent] = []
+        with suppress(IndexError):  # one by one, as another thread may take some
+            while True:
+                events.append(self._postponed.popleft())
+        unwritten = len(events)
+        try:
+            for count in write(engine, events, lambda error, lost: self._on_problem(Problem.of(error), lost)):
+                unwritten -= count
+        except NestedCallError:
+            pass
+        except EdgeError as error:
+            self._on_problem(Problem.of(error), 0)
+        finally:
+            self._postponed.extendleft(reversed(events[len(events) - unwritten :]))
+
     def _report_dropped(self, lost: int, unerased: bool) -> None:
         if lost:
             self._on_problem(_CLOSED, lost)
@@ -195,6 +242,21 @@ class Lifecycle(Generic[EngineT]):
 _UNERASED: Final = Problem.not_ready("a pending erasure was not carried out; erase again when an engine is open")
 _CLOSED: Final = Problem.not_ready("the client is closed and records nothing; make a new one")
 _NO_ROOM: Final = Problem.not_ready("too many events wait for the engine; call start(), or fix what client.error says")
+
+
+_OPENING: Final = WeakSet[threading.Thread]()
+
+
+@atexit.register
+def _await_opening() -> None:
+    """Waits for threads that open an engine, before the interpreter ends.
+
+    It would end them in the middle of native code, in which the end of a thread aborts the process.
+    """
+    end_s = monotonic() + EXIT_PATIENCE_S
+    for thread in list(_OPENING):
+        if thread.is_alive():
+            thread.join(max(0.0, end_s - monotonic()))
 
 
 def _start(thread: threading.Thread) -> RuntimeError | None:

@@ -11,7 +11,7 @@ from edge_sdk.client.engine_protocol import EngineProtocol
 from edge_sdk.decision.decision import Decision
 from edge_sdk.errors import EdgeError, InvalidValueError, UnknownKindError, UnknownOutcomeError
 from edge_sdk.limits import CLIENT_PENDING_MAX
-from edge_sdk.log.event_input import as_float32, id_of, listed, within_range
+from edge_sdk.log.event_input import as_float32, as_whole, decision_id, id_of, listed, within_range
 
 
 class NameRole(Enum):
@@ -46,9 +46,7 @@ class PendingEvent:
         if not isinstance(name, str):
             raise UnknownKindError(name, ()) if role is NameRole.KIND else UnknownOutcomeError(name, ())
         id_of(item)
-        if not isinstance(decision, int) or not 0 <= decision <= 0xFFFFFFFF:
-            raise InvalidValueError("decision", decision)
-        return cls(within_range(time_ms), role, name, item, as_float32(value), int(decision))
+        return cls(within_range(time_ms), role, name, item, as_float32(value), decision_id(decision))
 
     def kind(self, engine: EngineProtocol) -> str:
         """Returns the kind to record.
@@ -81,8 +79,7 @@ class PendingErasure:
         Raises:
             InvalidValueError: the time is not a whole number, or a name is not a str.
         """
-        if before is not None and (not isinstance(before, int) or isinstance(before, bool)):
-            raise InvalidValueError("before", before)
+        before = None if before is None else as_whole("before", before)
         names = None if items is None else tuple(listed("items", items))
         for name in names or ():
             id_of(name)
@@ -105,7 +102,7 @@ class ShownOffer:
 
 def shown_offers(decision: Decision, count: int | None) -> list[ShownOffer]:
     """Returns the first `count` offers of a decision's list; None = all."""
-    order = decision.order if count is None else decision.order[: max(0, count)]
+    order = decision.order if count is None else decision.order[: max(0, as_whole("count", count))]
     return [
         ShownOffer(decision.candidates[index], decision.base.channel(index), float(decision.trace.costs[index]))
         for index in order.tolist()

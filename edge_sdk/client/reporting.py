@@ -17,7 +17,7 @@ class Reporter:
     def __init__(self, hooks: Hooks, clock: Clock) -> None:
         self._hooks, self._clock = hooks, clock
         self._problems = ProblemLog()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call the client meanwhile
         self.lost_events = 0
 
     def base_order(self, decision: Decision) -> None:

@@ -17,7 +17,7 @@ class ResultCache:
 
     def __init__(self, keep_ms: float) -> None:
         self._keep_ms = keep_ms
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call the client meanwhile
         self._entries: dict[Key, tuple[int, Decision]] = {}
         self.hits = 0
 

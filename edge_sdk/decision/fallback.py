@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.decision.decision import Decision, Trace
-from edge_sdk.errors import ErrorCode
+from edge_sdk.decision.request import understood_limit
+from edge_sdk.errors import EdgeError, ErrorCode
 from edge_sdk.policy.exploration import Draw
-from edge_sdk.policy.pipeline import PolicyResult
+from edge_sdk.policy.pipeline import PolicyResult, Request
 from edge_sdk.policy.rules import Exploration
 from edge_sdk.policy.slate import Slate
 from edge_sdk.policy.stages import Stages
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, by_score
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.bundle import Bundle  # which a client without an engine does not load
 
 
 def fallback_decision(
@@ -39,7 +45,7 @@ def fallback_decision(
         base: the cloud's ranking.
         error: why no engine decided.
         detail: how to fix the error.
-        limit: at most so many offers; a value that is not a whole number counts as None.
+        limit: at most so many offers, of any type, as far as it can be understood (`understood_limit`).
         time_ms: milliseconds since 1970.
         number: id of the decision; 0 = none.
         scene: name of the bundle's scene, if there is a bundle.
@@ -50,7 +56,6 @@ def fallback_decision(
     scores, order = _scored(base)
     bits = _other_treatments(base, order) if dropped_bits is None else dropped_bits
     eligible = order if bits is None else order[bits[order] == 0]
-    is_whole = isinstance(limit, int) and not isinstance(limit, bool)
     draw = Draw(Exploration(), scores, Slate(eligible, (), (), None, None), eligible)
     return Decision(
         id=number,
@@ -67,8 +72,30 @@ def fallback_decision(
             base_order=order,
             costs=_costs(base),
             known=None,
-            limit=limit if is_whole else None,
+            limit=understood_limit(limit),
         ),
+    )
+
+
+def unranked(base: BaseDecision, request: Request, problem: Exception, bundle: Bundle) -> Decision:
+    """Returns the base order where an engine can evaluate no rule: memory cannot be read, or there is no memory left.
+
+    Args:
+        base: the cloud's ranking.
+        request: when and for which list; its limit is as the app gave it.
+        problem: why; its code is the decision's, if it has one.
+        bundle: has the policy in force.
+    """
+    return fallback_decision(
+        base,
+        error=problem.code if isinstance(problem, EdgeError) else ErrorCode.MODEL_FAILED,
+        detail=f"{type(problem).__name__}: {problem}; no rule was evaluated",
+        limit=request.limit,
+        time_ms=request.now_ms,
+        number=request.number,
+        scene=bundle.scene,
+        model_version=bundle.model_version,
+        policy_version=bundle.policy.version,
     )
 
 

@@ -14,7 +14,7 @@ from edge_sdk.clock import NEVER_MS
 from edge_sdk.decision.candidate_cache import CachedCandidates, CandidateCache
 from edge_sdk.decision.decision import Decision, Trace
 from edge_sdk.decision.evidence import Evidence, EvidenceStore
-from edge_sdk.decision.request import RequestError, RequestReader
+from edge_sdk.decision.request import RequestError, RequestReader, understood_limit, whole_limit
 from edge_sdk.errors import ErrorCode
 from edge_sdk.limits import MOMENTS_LOOKED_AT
 from edge_sdk.memory.memory import Memory
@@ -87,8 +87,8 @@ class DecisionMaker:
             asked, numbers = reader.chosen(given), reader.numbers(attributes)
             context, user_states = self._context(memory, request.now_ms, asked, numbers)
             chosen = asked
-            if not _is_limit(request.limit):
-                raise RequestError(ErrorCode.BAD_LIMIT, f"limit {request.limit!r}; pass a whole number or None")
+            if request.limit is not None and request.limit.__class__ is not int:
+                request = request._replace(limit=whole_limit(request.limit))
             if cached.candidates.error:
                 raise RequestError(cached.candidates.error, cached.candidates.detail)
             inputs = self.policy_inputs(memory, cached, context, request)
@@ -100,8 +100,7 @@ class DecisionMaker:
             detail = f"{type(problem).__name__}: {problem}; report it with the model version"
         if context is None:  # context or attributes are unusable: rules are evaluated without them
             context, _ = self._context(memory, request.now_ms, chosen, reader.no_numbers)
-        if not _is_limit(request.limit):
-            request = request._replace(limit=None)
+        request = request._replace(limit=understood_limit(request.limit))
         return self._base_order(self.policy_inputs(memory, cached, context, request), chosen, code, detail)
 
     def is_still_valid(self, memory: Memory, decision: Decision, now_ms: int, utc_offset_s: int) -> bool:
@@ -347,7 +346,3 @@ def _are_finite(scores: F32) -> bool:
     The sum of their squares is finite if they are, unless they are huge. To check each score takes 5% of a decision.
     """
     return isfinite(scores.dot(scores)) or bool(np.isfinite(scores).all())
-
-
-def _is_limit(limit: object) -> bool:
-    return limit is None or (isinstance(limit, int) and not isinstance(limit, bool))

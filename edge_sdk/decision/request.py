@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
+from math import floor, isfinite
 from typing import Final
 
 import numpy as np
 
-from edge_sdk.errors import ErrorCode
+from edge_sdk.errors import ErrorCode, quoted
 from edge_sdk.limits import CONTEXTS_KEPT
 from edge_sdk.policy.rules import Policy
-from edge_sdk.types import F32
+from edge_sdk.types import F32, whole_number
 
 _NO_CONTEXT: Final[Mapping[str, str]] = {}
 _NOT_GIVEN: Final = float("inf")
@@ -69,7 +69,7 @@ class RequestReader:
         except (TypeError, ValueError, AttributeError, OverflowError):
             usable = False
         if not usable:
-            detail = f"attributes {attributes!r}; pass finite numbers for {', '.join(known) or '(none declared)'}"
+            detail = f"attributes {quoted(attributes)}; pass finite numbers for {', '.join(known) or '(none declared)'}"
             raise RequestError(ErrorCode.BAD_ATTRIBUTES, detail)
         return numbers
 
@@ -87,7 +87,9 @@ class RequestReader:
         except (TypeError, ValueError, AttributeError):
             usable = False
         if not usable:
-            raise RequestError(ErrorCode.BAD_WEIGHTS, f"weights {given!r}; pass finite numbers for {', '.join(known)}")
+            raise RequestError(
+                ErrorCode.BAD_WEIGHTS, f"weights {quoted(given)}; pass finite numbers for {', '.join(known)}"
+            )
         return weights
 
     def one_hot(self, chosen: tuple[int, ...]) -> F32:
@@ -103,3 +105,31 @@ class RequestReader:
         """Drops everything that is cached of earlier requests."""
         self._chosen.clear()
         self._one_hot.clear()
+
+
+def whole_limit(limit: object) -> int:
+    """Returns a limit of any type of whole number.
+
+    Raises:
+        RequestError: it is none.
+    """
+    number = whole_number(limit)
+    if number is None:
+        raise RequestError(ErrorCode.BAD_LIMIT, f"limit {quoted(limit)}; pass a whole number or None")
+    return number
+
+
+def understood_limit(limit: object) -> int | None:
+    """Returns the largest whole number that is not above the limit; None = the limit is None, or no number.
+
+    So an answer in base order is no longer than what can be understood of a limit such as 2.5 or "3".
+    """
+    if limit is None:
+        return None
+    number = whole_number(limit)
+    if number is not None:
+        return number
+    try:
+        return floor(float(limit))  # type: ignore[arg-type]
+    except Exception:  # the type is the app's; infinity and NaN have no floor
+        return None

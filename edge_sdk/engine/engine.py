@@ -23,20 +23,19 @@ from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.engine.access import Access, Serialised, in_turn, in_turn_while_open, takes_turn
 from edge_sdk.engine.counts import Counts
 from edge_sdk.engine.opening import Options, Parts, UtcOffset, local_utc_offset_s, open_parts
-from edge_sdk.engine.outcomes import Outcomes
+from edge_sdk.engine.outcomes import Outcomes, require_decision, require_policy
 from edge_sdk.engine.storage import Storage
-from edge_sdk.errors import (
-    ExplanationGoneError,
-    InvalidValueError,
-    UnknownKindError,
-)
+from edge_sdk.engine.texts import Texts
+from edge_sdk.errors import ExplanationGoneError, InvalidValueError, UnknownKindError
 from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S
 from edge_sdk.log.event_input import (
     FLOAT32_MAX,
     NO_ITEM,
     EventColumns,
     as_float32,
+    as_whole,
     checked_columns,
+    decision_id,
     id_of,
     listed,
     within_range,
@@ -51,8 +50,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edge_sdk.engine.status import Status
-    from edge_sdk.explain.explainer import Explainer, Explanations
-    from edge_sdk.explain.messages import Messenger
+    from edge_sdk.explain.explainer import Explanations
 
 
 class Engine(Serialised):
@@ -74,8 +72,7 @@ class Engine(Serialised):
         self._kind_ids = bundle.kind_ids
         self._outcomes = Outcomes(bundle)
         self._item_words: dict[str, tuple[int, int]] = {"": NO_ITEM}
-        self._explainer: Explainer | None = None
-        self._messenger: Messenger | None = None
+        self._texts = Texts(bundle)
         self._counts = Counts()
 
     @classmethod
@@ -119,14 +116,16 @@ class Engine(Serialised):
             TypeError: `trusted_keys` is one key instead of a list of keys, or the clock returns no number.
         """
         options = Options(
-            log_bytes=log_bytes,
+            log_bytes=as_whole("log_bytes", log_bytes),
             durability=durability,
             sync_interval_s=sync_interval_s,
             storage_key=storage_key,
             clock=clock,
             utc_offset_s=utc_offset_s,
-            seed=seed,
+            seed=None if seed is None else as_whole("seed", seed),
         )
+        from edge_sdk.engine import rarely_needed  # noqa: F401 - for what it imports
+
         parts = open_parts(Path(state), Path(bundle), options, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
         return cls(parts)
 
@@ -156,7 +155,7 @@ class Engine(Serialised):
         if value.__class__ is not float or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
             value = as_float32(value)
         if decision.__class__ is not int or not 0 <= decision <= 0xFFFFFFFF:
-            raise InvalidValueError("decision", decision)
+            decision = decision_id(decision)
         # Names of their own: called as `self._clock()`, the lookup misses Python's inline cache.
         access, clock = self._access, self._clock
         release = access.release
@@ -240,13 +239,15 @@ class Engine(Serialised):
             weights: objective weights instead of the policy's; an objective left out weighs 0.
 
         Returns:
-            A decision, always: on any problem the base order, with `error` and `detail` set. The rules that suppress
-            offers (dates, eligibility, caps, …) and the slate's rules hold then too. `is_empty` says that no offer
-            is eligible, and `retry_at_ms` when to rank again.
+            A decision, whatever data it is given: on any problem the base order, with `error` and `detail` set. The
+            rules that suppress offers (dates, eligibility, caps, …) and the slate's rules hold then too, unless
+            `detail` says that no rule was evaluated: memory could not be read. `is_empty` says that no offer is
+            eligible, and `retry_at_ms` when to rank again.
 
         Raises:
             TypeError: `base` is no BaseDecision.
             RuntimeError: the engine is closed.
+            NestedCallError: this thread is inside another call of the engine; a `Client` answers then too.
         """
         if not isinstance(base, BaseDecision):
             raise TypeError(f"base is a {type(base).__name__}; pass BaseDecision(offers, logits)")
@@ -261,7 +262,10 @@ class Engine(Serialised):
                 seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
                 offset_s = self._local_offset_s(now_ms) if maker.reads_local_time else 0
                 request = Request(now_ms, offset_s, limit, seed, number)
-                decision = maker.decide(state.memory, base, request, context, attributes, weights)
+                try:
+                    decision = maker.decide(state.memory, base, request, context, attributes, weights)
+                except Exception as problem:  # memory cannot be read; or a rule fails even without the model
+                    decision = self._unranked(base, request, problem)
                 self._counts.decided(decision.error)
                 return decision
             finally:
@@ -278,6 +282,7 @@ class Engine(Serialised):
         Raises:
             RuntimeError: the engine is closed.
         """
+        require_decision(decision)
         evidence = decision.trace.evidence
         if evidence is None or evidence.is_gone or not self._evidence.owns(evidence):
             return False
@@ -325,16 +330,13 @@ class Engine(Serialised):
                 256 newer ones.
             RuntimeError: the engine is closed.
         """
+        require_decision(decision)
         evidence = decision.trace.evidence
         if evidence is None:
             raise InvalidValueError("decision", decision.error.name)
         if evidence.is_gone or not self._evidence.owns(evidence):
             raise ExplanationGoneError(decision.id)
-        if self._explainer is None:
-            from edge_sdk.explain.explainer import Explainer  # 4 ms that an app without explanations saves
-
-            self._explainer = Explainer(self._bundle)
-        return self._explainer.explain(decision, evidence)
+        return self._texts.explainer().explain(decision, evidence)
 
     @in_turn_while_open
     def message(self, decision: Decision, offer: str, *, language: str = "en") -> str:
@@ -350,11 +352,8 @@ class Engine(Serialised):
         Raises:
             RuntimeError: the engine is closed.
         """
-        if self._messenger is None:
-            from edge_sdk.explain.messages import Messenger
-
-            self._messenger = Messenger(self._bundle)
-        return self._messenger.message(decision, offer, language, self._state.memory, self._now())
+        require_decision(decision)
+        return self._texts.messenger().message(decision, offer, language, self._state.memory, self._now())
 
     @in_turn_while_open
     def install_policy(self, policy: bytes) -> None:
@@ -375,6 +374,7 @@ class Engine(Serialised):
             StateUnusableError: the disk refuses the file; the former policy stays in force.
             RuntimeError: the engine is closed.
         """
+        require_policy(policy)
         bundle = with_policy(self._bundle, self._policies.check(policy, self._bundle))
         self._policies.prepare(policy)
         self._policies.activate()  # before `adopt`, which drops what the new policy does not count
@@ -416,8 +416,7 @@ class Engine(Serialised):
             StateUnusableError: the disk refuses; call `erase` again.
             RuntimeError: the engine is closed.
         """
-        if before is not None and (not isinstance(before, int) or isinstance(before, bool)):
-            raise InvalidValueError("before", before)
+        before = None if before is None else as_whole("before", before)
         item_ids = None if items is None else frozenset(map(id_of, listed("items", items)))
         kind_ids = None if kinds is None else frozenset(map(self._kind_id, listed("kinds", kinds)))
         return self._erase(before, item_ids, kind_ids)
@@ -480,9 +479,10 @@ class Engine(Serialised):
         if item_ids == frozenset() or kind_ids == frozenset():
             return 0
         is_all = before is None and item_ids is None and kind_ids is None
-        if not is_all and not self._state.may_have(before, item_ids, kind_ids):
-            return 0  # no event matches: earlier decisions can still be explained
         self._item_words = {"": NO_ITEM}
+        self._counts.unknown_ids -= item_ids or set()
+        if not is_all and not self._state.has_to_erase(before, item_ids, kind_ids):
+            return 0  # earlier decisions can still be explained
         self._counts.unknown_ids.clear()
         self._maker.forget()
         if is_all:
@@ -517,10 +517,17 @@ class Engine(Serialised):
         self._fresh_from_ms, self._fresh_until_ms = within, within + 1
         return within
 
+    def _unranked(self, base: BaseDecision, request: Request, problem: Exception) -> Decision:
+        """Returns the base order without any rule."""
+        from edge_sdk.decision.fallback import unranked  # an open engine has it loaded
+
+        return unranked(base, request, problem, self._bundle)
+
     def _put_in_force(self, bundle: Bundle) -> None:
         """Puts a bundle's policy in force; memory counts what it needs already."""
         maker = DecisionMaker(bundle, self._session, self._evidence)
-        self._bundle, self._maker, self._policy_error, self._messenger = bundle, maker, "", None
+        self._bundle, self._maker, self._policy_error = bundle, maker, ""
+        self._texts.use(bundle)
 
     def _local_offset_s(self, now_ms: int) -> int:
         """Returns the UTC offset in seconds; 0 without a rule that reads it: the system takes a microsecond."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.decision.decision import Decision
 from edge_sdk.errors import InvalidValueError, UnknownOutcomeError
+from edge_sdk.log.event_input import as_whole
 
 
 class Outcomes:
@@ -31,8 +32,10 @@ class Outcomes:
 
         Raises:
             UnknownOutcomeError: the scene names no kind for a channel.
+            InvalidValueError: this is no decision, or the count is no whole number.
         """
-        order = decision.order if count is None else decision.order[: max(0, count)]
+        require_decision(decision)
+        order = decision.order if count is None else decision.order[: max(0, as_whole("count", count))]
         events = []
         for index in order.tolist():
             channel = decision.base.channel(index)
@@ -47,11 +50,32 @@ class Outcomes:
 
         Raises:
             UnknownOutcomeError: the scene maps no kind to this outcome.
-            InvalidValueError: the decision had no such offer.
+            InvalidValueError: this is no decision, or it had no such offer.
         """
+        require_decision(decision)
         kind = self.feedback_kinds.get(outcome) if isinstance(outcome, str) else None
         if kind is None:
             raise UnknownOutcomeError(outcome, tuple(self.feedback_kinds))
         if offer not in decision.candidates:
             raise InvalidValueError("offer", offer)
         return kind
+
+
+def require_decision(decision: Decision) -> None:
+    """Raises if an app passes something else, such as a decision's id.
+
+    Raises:
+        InvalidValueError: this is no decision.
+    """
+    if not isinstance(decision, Decision):
+        raise InvalidValueError("decision", decision)
+
+
+def require_policy(policy: bytes) -> None:
+    """Raises if an app passes something else, such as the path of a policy's file.
+
+    Raises:
+        InvalidValueError: these are no bytes.
+    """
+    if not isinstance(policy, bytes):
+        raise InvalidValueError("policy", type(policy).__name__)

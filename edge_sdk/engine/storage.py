@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge_sdk.engine.access import Access, Serialised, in_turn_while_open
 from edge_sdk.errors import StateUnusableError
+from edge_sdk.log.event_input import as_whole
 from edge_sdk.state.folder import StateFolder
 
 
@@ -27,7 +28,7 @@ class Storage(Serialised):
             StateFullError, StateUnusableError: the log is unchanged.
             RuntimeError: the engine is closed.
         """
-        self._state.resize(log_bytes)
+        self._state.resize(as_whole("log_bytes", log_bytes))
 
     @in_turn_while_open
     def rotate_key(self, storage_key: bytes | None) -> None:

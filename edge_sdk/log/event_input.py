@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edge_sdk.errors import InvalidValueError
 from edge_sdk.limits import RECORD_MANY_MAX, TIME_MS_MAX
 from edge_sdk.log.record import RECORD, Records
-from edge_sdk.types import F32, I64
+from edge_sdk.types import F32, I64, whole_number
 from edge_sdk.vocabulary import HIGH_AT, item_words, words_of
 
 NO_ITEM: Final = (0, 0)  # the words of the id of no item
@@ -55,6 +55,45 @@ def as_float32(value: object) -> float:
         except (TypeError, ValueError, ArithmeticError):
             pass
     raise InvalidValueError("value", value)
+
+
+def as_whole(field: str, given: object) -> int:
+    """Returns a whole number of any type as an int.
+
+    Raises:
+        InvalidValueError: it is none, or True or False.
+    """
+    number = whole_number(given)
+    if number is None:
+        raise InvalidValueError(field, given)
+    return number
+
+
+def as_seconds(field: str, given: object) -> float:
+    """Returns seconds of any type of number as a float.
+
+    Raises:
+        InvalidValueError: they are no finite number, or less than 0.
+    """
+    try:
+        seconds = as_float32(given)
+    except InvalidValueError:
+        seconds = -1.0
+    if seconds < 0 or isinstance(given, bool):
+        raise InvalidValueError(field, given)
+    return seconds
+
+
+def decision_id(given: object) -> int:
+    """Returns the id of a decision; 0 = none.
+
+    Raises:
+        InvalidValueError: it is no whole number of 32 bits.
+    """
+    number = whole_number(given)
+    if number is None or not 0 <= number <= 0xFFFFFFFF:
+        raise InvalidValueError("decision", given)
+    return number
 
 
 def within_range(time_ms: float) -> int:

@@ -198,9 +198,19 @@ class StateFolder:
             self._memory, self._is_inherited = Memory(self.layout), False
         self._schedule_maintenance(snapshot_seq=0)
 
-    def may_have(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> bool:
-        """Returns whether an event of this selection was ever recorded; True where the log no longer has all events."""
-        return not self.log.is_whole or bool(matching(self.log.read(), before_ms, items, kinds).any())
+    def has_to_erase(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> bool:
+        """Returns whether an erasure of this selection would change anything.
+
+        Where the log has dropped events, some of those may have matched. Then there is something to erase if one of
+        them may have changed a counter or cap. A damaged slot may hold one of them too.
+        """
+        records = self.log.read()
+        if matching(records, before_ms, items, kinds).any() or self.log.damaged:
+            return True
+        if self.log.is_whole:
+            return False
+        nothing = frozenset[int]()
+        return self._without(records, kinds, items).dump() != self._without(records, nothing, nothing).dump()
 
     def erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
         """Overwrites the events that match all conditions: before a time, about one of the items, of one of the kinds.
@@ -221,13 +231,9 @@ class StateFolder:
         """
         if items == frozenset() or kinds == frozenset():
             return 0
-        former, records = self.memory, self.log.read()
+        records = self.log.read()
         chosen = matching(records, before_ms, items, kinds)
-        memory = memory_from(self.layout, records[~chosen])
-        if not self.log.is_whole:
-            from edge_sdk.memory.erasure import inherit_unaffected  # rarely needed: 0.6 ms of every import
-
-            inherit_unaffected(memory, former, kinds, items, categories_differed=self._is_inherited)
+        memory = self._without(records[~chosen], kinds, items)
         snapshot = self._snapshot()._replace(memory=memory)
         with self._changing(), as_state_error(self.log.path):
             self._memory = memory
@@ -235,6 +241,15 @@ class StateFolder:
             self.log.blank(records["seq"][chosen].astype(np.int64), expired=False)
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)
         return int(np.count_nonzero(chosen))
+
+    def _without(self, left: Records, kinds: frozenset[int] | None, items: frozenset[int] | None) -> Memory:
+        """Returns the memory of the records that are left, and of what events of other kinds and items have changed."""
+        memory = memory_from(self.layout, left)
+        if not self.log.is_whole:
+            from edge_sdk.memory.erasure import inherit_unaffected  # rarely needed: 0.6 ms of every import
+
+            inherit_unaffected(memory, self.memory, kinds, items, categories_differed=self._is_inherited)
+        return memory
 
     # ---- changing the files ----
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import copy
+import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,7 @@ SAMPLES = [
     errors.UnknownOutcomeError("clack", ("click",)),
     errors.UnknownOutcomeError("clack", ()),
     errors.ExplanationGoneError(5),
+    errors.NotLoadedError(OSError(24, "Too many open files")),
     errors.NestedCallError(),
 ]
 FIXES = {
@@ -76,9 +80,22 @@ def test_every_class_is_among_the_samples_and_has_a_code_of_its_own() -> None:
 def test_every_field_that_the_sources_refuse_has_a_fix() -> None:
     nodes = [node for path in sources() for node in ast.walk(ast.parse(path.read_text()))]
     calls = [node for node in nodes if isinstance(node, ast.Call)]
-    first = [call.args[0] for call in calls if getattr(call.func, "id", "") in ("InvalidValueError", "listed")]
+    first = [
+        call.args[0] for call in calls if getattr(call.func, "id", "") in ("InvalidValueError", "listed", "as_whole")
+    ]
     fields = {node.value for node in first if isinstance(node, ast.Constant)}
 
     assert {"item", "value", "decision", "before", "kind_names"} <= fields
     for field in fields:
         assert re.fullmatch(r".*=0 is not usable; pass .+", str(InvalidValueError(str(field), 0)))
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_an_error_is_copied_and_pickled(error: EdgeError, copied: Callable[[EdgeError], EdgeError]) -> None:
+    error.add_note("while opening")
+
+    again = copied(error)
+
+    assert type(again) is type(error)
+    assert (str(again), again.code, again.args, vars(again)) == (str(error), error.code, error.args, vars(error))

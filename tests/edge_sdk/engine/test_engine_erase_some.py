@@ -192,3 +192,28 @@ def test_an_erase_that_selects_nothing_keeps_decisions_as_they_are(engine: Engin
     assert engine.erase(**selection) == 0
     assert engine.explain(decision)
     assert engine.is_still_valid(decision)
+
+
+@pytest.mark.parametrize(
+    ("selection", "is_kept"),
+    [
+        ({"items": ["never seen"]}, True),
+        ({"kinds": ["click"]}, True),
+        ({"items": ["fund_a"]}, False),  # its impressions have left the log, and still count
+        ({"items": ["fund_c"]}, False),  # its category has counts that may be its own
+        ({"before": 5}, False),  # any event that has left the log may have been older
+    ],
+)
+def test_decisions_stay_where_no_event_that_left_the_log_can_have_counted(
+    wrapped: Engine, selection: dict[str, Any], is_kept: bool
+) -> None:
+    decision = wrapped.rank(BASE, context=HOME)
+    dump = internals(wrapped).state.memory.dump()
+
+    assert wrapped.erase(**selection) == 0
+
+    assert wrapped.is_still_valid(decision) is is_kept
+    assert (internals(wrapped).state.memory.dump() == dump) is is_kept
+    if is_kept:
+        assert wrapped.explain(decision)
+    wrapped.close()

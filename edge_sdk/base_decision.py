@@ -25,17 +25,20 @@ class BaseDecision:
             order given and an error code.
         channels: each candidate's channel, "" = in the app itself; None = all in the app.
         variants: each candidate's wording, "" = the offer's own; None = all have their own.
+        categories: each candidate's category, by its name, "" = none; None = not known. An offer that the bundle does
+            not know is ranked by this; others have the bundle's category.
         costs: (C,) the cost of showing each candidate once, in the budget's unit; None = the bundle's costs.
         refreshed_ms: the end of the cloud's data, in milliseconds since 1970; 0 = unknown, as is what is no number.
 
     Raises:
-        TypeError: `offers`, `channels` or `variants` is one string instead of a list of names.
+        TypeError: `offers`, `channels`, `variants` or `categories` is one string instead of a list of names.
     """
 
     offers: tuple[str, ...]
     logits: F32
     channels: tuple[str, ...] | None
     variants: tuple[str, ...] | None
+    categories: tuple[str, ...] | None
     costs: F32 | None
     refreshed_ms: int
 
@@ -46,6 +49,7 @@ class BaseDecision:
         *,
         channels: Sequence[str] | None = None,
         variants: Sequence[str] | None = None,
+        categories: Sequence[str] | None = None,
         costs: npt.ArrayLike | None = None,
         refreshed_ms: int = 0,
     ) -> None:
@@ -53,6 +57,7 @@ class BaseDecision:
         object.__setattr__(self, "logits", _as_floats(logits, len(self.offers)))
         object.__setattr__(self, "channels", None if channels is None else as_names("channels", channels))
         object.__setattr__(self, "variants", None if variants is None else as_names("variants", variants))
+        object.__setattr__(self, "categories", None if categories is None else as_names("categories", categories))
         object.__setattr__(self, "costs", None if costs is None else _as_floats(costs, len(self.offers)))
         object.__setattr__(self, "refreshed_ms", _as_time_ms(refreshed_ms))
 

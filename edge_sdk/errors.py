@@ -54,6 +54,7 @@ class ErrorCode(IntEnum):
     BAD_COSTS = 409
     BAD_ATTRIBUTES = 410
     NOT_READY = 411
+    BAD_CATEGORIES = 412
 
 
 class EdgeError(Exception):

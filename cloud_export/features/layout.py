@@ -186,6 +186,7 @@ def _symbols(scene: Scene, log: Log, memory: MemoryLayout, rows: I32) -> PolicyS
         window=memory.window,
         kinds=frozenset(memory.kinds),
         offers=memory.offers,
+        candidate_categories=memory.candidate_categories,
         category_ids=memory.category_ids,
         valid_from_ms=bounds[0],
         valid_until_ms=bounds[1],

@@ -200,9 +200,9 @@ class _PolicyReader:
         """Eligibility by rows and indices, as in bundles of edge-sdk 0.1."""
         for index, rule in enumerate(self.raw.eligibility or ()):
             name = f"eligibility[{index}]"
-            mask = np.zeros(len(self.symbols.offers) + 1, np.bool_)
+            mask = np.zeros(len(self.symbols.candidate_categories), np.bool_)
             rows, allowed = numbers(rule.offers, np.uint16), numbers(rule.allowed, np.uint16)
-            if len(rows) and int(rows.max()) >= len(mask):
+            if len(rows) and int(rows.max()) > len(self.symbols.offers):
                 self.fail(f"policy.{name}.offers", f"row {rows.max()} of {len(self.symbols.offers)}")
             mask[rows.tolist()] = True
             if rule.field >= len(self.symbols.context):

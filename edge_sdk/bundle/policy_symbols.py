@@ -20,7 +20,7 @@ from edge_sdk.policy.conditions import (
     StateCondition,
 )
 from edge_sdk.policy.rules import Channel
-from edge_sdk.types import F32, I64, Mask, Record
+from edge_sdk.types import F32, I64, U16, U32, Mask, Record
 from edge_sdk.vocabulary import Vocabulary, joined_words
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class PolicySymbols(Record):
     window: int  # N
     kinds: frozenset[int]  # ids of all kinds, the derived ones too
     offers: Vocabulary
+    candidate_categories: I64  # (offers + categories + 1,) category row of each candidate row
     category_ids: tuple[int, ...]  # crc32 of names, row 1 first
     valid_from_ms: I64  # (offers + 1,) 0 = always
     valid_until_ms: I64  # (offers + 1,) 0 = for ever
@@ -79,7 +80,9 @@ class RuleReader:
         if raw is None:
             return OfferSelector()
         return OfferSelector(
-            offers=self._mask(field, raw), channels=self.channels(f"{field}.selection.channels", raw.channels)
+            offers=self._mask(field, raw),
+            channels=self.channels(f"{field}.selection.channels", raw.channels),
+            unknown=self._unknown(raw),
         )
 
     def channels(self, field: str, raw: Sequence[bytes] | None) -> frozenset[int] | None:
@@ -112,8 +115,13 @@ class RuleReader:
             self.fail(field, f"{name!r} is none of {', '.join(known) or '(none)'}")
         return place
 
+    def _unknown(self, raw: OfferSelectorT) -> frozenset[int]:
+        """Returns the listed ids that the bundle does not know; of a policy up to format 2 their low words."""
+        ids = _ids(numbers(raw.offers, np.uint32), numbers(raw.offerHighs, np.uint16))
+        return frozenset(ids[self.symbols.offers.rows(ids) == 0].tolist())
+
     def _mask(self, field: str, raw: OfferSelectorT) -> Mask | None:
-        """Ids that the bundle does not know match nothing: a policy may name offers that come later."""
+        """Ids that the bundle does not know match no row: a policy may name offers that come later."""
         offers, highs = numbers(raw.offers, np.uint32), numbers(raw.offerHighs, np.uint16)
         categories = numbers(raw.categories, np.uint32)
         if len(highs) not in (0, len(offers)):  # 0 = of a policy up to format 2, or no offers
@@ -121,7 +129,7 @@ class RuleReader:
         if not len(offers) and not len(categories):
             return None
         vocabulary = self.symbols.offers
-        self._selected += len(vocabulary) + 1
+        self._selected += len(self.symbols.candidate_categories)
         if self._selected > SELECTED_BYTES_MAX:
             found = f"the rules until here select among {len(vocabulary)} offers each, {self._selected} bytes"
             self.fail(
@@ -129,8 +137,8 @@ class RuleReader:
             )
         listed = {*categories.tolist()}
         wanted = np.array([False, *(identifier in listed for identifier in self.symbols.category_ids)])
-        mask: Mask = wanted[vocabulary.row_category]
-        mask[vocabulary.rows(joined_words(offers, highs) if len(highs) else offers.astype(np.int64))] = True
+        mask: Mask = wanted[self.symbols.candidate_categories]
+        mask[vocabulary.rows(_ids(offers, highs))] = True
         mask[0] = False
         return mask
 
@@ -165,6 +173,11 @@ def _places(names: Iterable[str]) -> dict[str, int]:
     for place, name in enumerate(names):
         places.setdefault(name, place)
     return places
+
+
+def _ids(lows: U32, highs: U16) -> I64:
+    """Returns item ids; without high words these are not known."""
+    return joined_words(lows, highs) if len(highs) else lows.astype(np.int64)
 
 
 def decoded(raw: bytes | str | None) -> str:

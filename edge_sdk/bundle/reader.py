@@ -206,6 +206,7 @@ class _BundleReader:
             window=layout.window,
             kinds=frozenset(layout.kinds),
             offers=layout.offers,
+            candidate_categories=layout.candidate_categories,
             category_ids=layout.category_ids,
             valid_from_ms=starts,
             valid_until_ms=ends,

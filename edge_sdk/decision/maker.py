@@ -204,7 +204,7 @@ class DecisionMaker:
             result,
             base_order,
             inputs.candidates.costs,
-            None,
+            inputs.candidates.known,
             inputs.request.limit,
             evaluated.weight_rule if own is None else "",
             model_weight,
@@ -219,7 +219,7 @@ class DecisionMaker:
             result=apply_without_model(inputs),
             base_order=candidates.order,
             costs=candidates.costs,
-            known=candidates.rows > 0,
+            known=candidates.known,
             limit=inputs.request.limit,
         )
         return self.build_decision(inputs, given, trace, code, detail)
@@ -309,7 +309,7 @@ class DecisionMaker:
 def fill_candidates(inputs: ModelInputs, candidates: CandidateSet, one_hot: F32, weights: F32) -> None:
     """Writes candidates, context and weights into a graph's inputs."""
     inputs.context[:] = one_hot
-    inputs.candidate[:] = candidates.rows
+    inputs.candidate[:] = candidates.candidates.offers  # graphs up to format 2 have no row for a category
     inputs.base_logits[:] = candidates.logits
     inputs.weights[:] = weights
 

@@ -27,7 +27,7 @@ class WindowTables:
     category_names: tuple[str, ...]  # by category row; "" = none
     item_offer: I64  # (items + 1,) offer row of each item row
     item_category: I64  # (items + 1,) category row of each item row
-    offer_category: I64  # (offers + 1,)
+    candidate_category: I64  # (offers + categories + 1,) category row of each candidate row
     kind_counter: I64  # (kinds + 1,) counter of each kind row; -1 = not counted
     counted: tuple[str, ...]  # kind name of each counter
     half_lives_s: F64  # (H,)
@@ -52,7 +52,7 @@ class WindowTables:
             category_names=("", *bundle.categories),
             item_offer=item_offer,
             item_category=np.where(of_offer > 0, of_offer, layout.items.row_category),
-            offer_category=layout.offers.row_category,
+            candidate_category=layout.candidate_categories,
             kind_counter=kind_counter,
             counted=tuple(counted),
             # In seconds, from whole ticks: up to 1 ms × 1024 different from the declared half-lives.
@@ -83,7 +83,7 @@ def counter_shares(tables: WindowTables, inputs: ModelInputs, counters: F32) -> 
     rows = inputs.event_item[at]
     about = np.stack([tables.item_offer.take(rows), tables.item_category.take(rows)])  # (2, M)
     about[about == 0] = -1  # no offer or category: equal to no candidate's row
-    targets = np.stack([inputs.candidate, tables.offer_category.take(inputs.candidate)], axis=1)
+    targets = np.stack([inputs.candidate, tables.candidate_category.take(inputs.candidate)], axis=1)
     is_about = targets[:, :, None] == about
     # By counter and event, how much one event adds to the counters of its kind. One product then gives all shares.
     added = np.zeros((kinds, halves, len(at)))

@@ -151,7 +151,7 @@ class ModelContributions:
             for label, event, kind, item, age_s in self._events
         ]
         tables, counters = self.tables, self.counters[index].tolist()
-        category = tables.category_names[tables.offer_category[self.inputs.candidate[index]]]
+        category = tables.category_names[tables.candidate_category[self.inputs.candidate[index]]]
         for at, (label, value) in enumerate(zip(counter_labels(tables), counters, strict=True)):
             if value:
                 is_category, kind = divmod(at, len(tables.counted))
@@ -174,7 +174,7 @@ class Explainer:
         if not len(bundle.explainer):
             raise BundleInvalidError(bundle.path, "explainer", "absent")
         self.tables = WindowTables.of(bundle)
-        self._machine_fields = bundle.machine_fields
+        self._machine_fields, self._offers = bundle.machine_fields, len(bundle.layout.offers)
         self._phrasebook = cache(lambda language: Phrasebook.of(bundle.texts, language))
         try:
             self._session = make_session(bundle.explainer)
@@ -185,6 +185,9 @@ class Explainer:
 
     def contributions(self, inputs: ModelInputs) -> tuple[F32, F32]:
         """Returns the fused contribution of each event (N, C) and of each counter (C, F)."""
+        if self._projection is None:  # graphs up to format 2 have no row for a category
+            is_offer = inputs.candidate <= self._offers
+            inputs = inputs._replace(candidate=np.where(is_offer, inputs.candidate, 0).astype(np.int32))
         given = graph_inputs(self._projection, inputs)
         feed = {name: array for name, array in given.items() if name in self._wanted}
         events, counters = self._session.run(["event_contribution", "counter_contribution"], feed)

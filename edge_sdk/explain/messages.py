@@ -140,7 +140,7 @@ class Messenger:
         variants = decision.base.variants
         variant = variants[index] if variants is not None and index is not None and index < len(variants) else ""
         row = self._rows.get(offer, 0)
-        category = self._tables.category_names[int(self._tables.offer_category[row])]
+        category = self._tables.category_names[int(self._tables.candidate_category[row])]
         state = self._state(decision, row, memory, now_ms)
         return render(self._phrasebook(language), variant, offer, category, state)
 

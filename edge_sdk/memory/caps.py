@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.clock import NEVER_MS
-from edge_sdk.memory.targets import USER_ROW, Scope, target_rows
+from edge_sdk.memory.targets import USER_ROW, Scope, candidate_targets, target_rows
 from edge_sdk.types import I32, I64, Mask
 
 # Index, per, limit, time in ms (0 = for ever), next places, times.
@@ -41,7 +41,7 @@ class CapCounts:
     def __init__(self, rules: Sequence[CapRule], offer_categories: I64, category_rows: int) -> None:
         """`offer_categories`: category row of each offer row, shape (offers + 1,). `category_rows` counts row 0."""
         self._rules = tuple(rules)
-        self._offer_categories = offer_categories
+        self._targets = [candidate_targets(rule.per, offer_categories, category_rows) for rule in self._rules]
         sizes = [target_rows(rule.per, len(offer_categories), category_rows) for rule in self._rules]
         self._times = [np.zeros(size * rule.limit, np.int64) for size, rule in zip(sizes, self._rules, strict=True)]
         self._next = [np.zeros(size, np.int64) for size in sizes]  # where each target's oldest time stands
@@ -83,18 +83,25 @@ class CapCounts:
                 column[:] = np.frombuffer(raw, np.int64, len(column), at)
                 at += column.nbytes
             self.newest_ms = max(self.newest_ms, int(self._times[index].max(initial=0)))
-            self._set_free_times(index, np.arange(1, len(self._next[index])))
+            self._set_free_times(index, np.arange(len(self._next[index])))
         return at
 
     # ---- counting ----
 
     def add(self, rules: tuple[CountedRule, ...], time_ms: int, offer_row: int, category_row: int) -> None:
-        """Count one event for the rules of its kind (`by_kind`); row 0 stands for none and is not counted."""
+        """Count one event for the rules of its kind (`by_kind`).
+
+        Args:
+            rules: of the event's kind.
+            time_ms: milliseconds since 1970.
+            offer_row: row of the event's offer, 0 = one that the bundle does not know, below 0 = none.
+            category_row: row of its category, below 0 = none.
+        """
         if time_ms > self.newest_ms:
             self.newest_ms = time_ms
         for index, per, limit, within_ms, places, times in rules:
             row = offer_row if per == _OFFER else category_row if per == _CATEGORY else USER_ROW
-            if row:
+            if row >= 0:
                 at = places[row]
                 times[row * limit + at] = time_ms
                 places[row] = at = at + 1 if at + 1 < limit else 0
@@ -112,13 +119,18 @@ class CapCounts:
         Args:
             index: of the rule.
             times_ms: (E,) oldest first.
-            rows: (E,) the rule's targets (offer rows, category rows or all `USER_ROW`), 0 = none.
+            rows: (E,) the rule's targets (offer rows, category rows or all `USER_ROW`), below 0 = none.
         """
         if len(rows) < _FEW:
             for time_ms, row in zip(times_ms.tolist(), rows.tolist(), strict=True):
                 self.add((self._counted[index],), time_ms, row, row)
             return
         self.newest_ms = max(self.newest_ms, int(times_ms.max()))
+        is_target = rows >= 0
+        if not is_target.all():
+            times_ms, rows = times_ms[is_target], rows[is_target]
+            if not len(rows):
+                return
         limit, places, times = self._rules[index].limit, self._next[index], self._times[index]
         counts = np.bincount(rows, minlength=len(places))
         start = _tail(rows, counts, limit)
@@ -130,7 +142,6 @@ class CapCounts:
         rows, newer = rows.take(kept), newer.take(kept)
         at = (places.take(rows) + counts.take(rows) - 1 - newer) % limit
         times[rows * limit + at] = times_ms[start:].take(order.take(kept))
-        times[:limit] = counts[0] = 0  # row 0 is no target
         touched = np.flatnonzero(counts)
         places[touched] = (places.take(touched) + counts.take(touched)) % limit
         self._set_free_times(index, touched)
@@ -192,7 +203,7 @@ class CapCounts:
 
         Args:
             index: of the rule.
-            offer_rows: (C,) of the candidates.
+            offer_rows: (C,) candidate rows.
             size: more than so many is not asked for.
             now_ms: the clock.
 
@@ -215,7 +226,7 @@ class CapCounts:
 
     def _out_of_time(self, index: int, offer_rows: I64, size: int, now_ms: int) -> Mask:
         """Whether each of the `size` oldest events of each candidate's target is out of the rule's time, (C, size)."""
-        rule, targets = self._rules[index], self._targets(index, offer_rows)
+        rule, targets = self._rules[index], self._targets[index].take(offer_rows)
         places = (self._next[index].take(targets)[:, None] + np.arange(size)) % rule.limit
         return self._is_over(rule, self._times[index].take(targets[:, None] * rule.limit + places), now_ms)
 
@@ -235,9 +246,6 @@ class CapCounts:
         over: Mask = (times_ms + rule.within_s * 1000 <= now_ms) | (times_ms > now_ms + rule.within_s * 1000)
         return over
 
-    def _targets(self, index: int, offer_rows: I64) -> I64:
-        return _targets_of(self._rules[index].per, self._offer_categories, offer_rows)
-
 
 def cap_cells(rules: Sequence[CapRule], offer_categories: I64, category_rows: int, offer_rows: I64) -> I64:
     """Returns where `CapCounts.free_times` finds each candidate under each rule, (R, C): one table for all memories.
@@ -246,24 +254,18 @@ def cap_cells(rules: Sequence[CapRule], offer_categories: I64, category_rows: in
         rules: of the layout.
         offer_categories: category row of each offer row, (offers + 1,).
         category_rows: with row 0.
-        offer_rows: (C,) of the candidates.
+        offer_rows: (C,) candidate rows.
     """
     starts = _ends([target_rows(rule.per, len(offer_categories), category_rows) for rule in rules])
     cells = np.zeros((len(rules), len(offer_rows)), np.int64)
     for row, rule, start in zip(cells, rules, starts, strict=False):
-        row[:] = start + _targets_of(rule.per, offer_categories, offer_rows)
+        row[:] = start + candidate_targets(rule.per, offer_categories, category_rows).take(offer_rows)
     return cells
 
 
 def _ends(sizes: Sequence[int]) -> list[int]:
     """Where each rule's targets begin, behind one cell, and where the last ones end."""
     return list(accumulate(sizes, initial=1))
-
-
-def _targets_of(per: Scope, offer_categories: I64, offer_rows: I64) -> I64:
-    if per == Scope.OFFER:
-        return offer_rows
-    return offer_categories.take(offer_rows) if per == Scope.CATEGORY else np.full_like(offer_rows, USER_ROW)
 
 
 def _tail(rows: I32, counts: I64, limit: int) -> int:

@@ -49,7 +49,7 @@ def inherit_unaffected(
     if kinds is None and items is None:
         return
     erased = frozenset(memory.layout.kinds) if kinds is None else kinds
-    refs = None if items is None else np.array([*_rows_of(old, items)], np.int64).reshape(-1, 3)
+    refs = None if items is None else np.array([*_targets_of(old, items)], np.int64).reshape(-1, 2)
     effect = _Effect(memory.layout, erased, _derived_from(memory.layout.derived, erased), refs, categories_differed)
     _inherit_counters(memory, old, effect)
     for index, rule in enumerate(memory.layout.caps):
@@ -70,13 +70,13 @@ class _Effect:
     layout: MemoryLayout
     erased: frozenset[int]  # kind ids
     derived: frozenset[int]  # kind ids of derived events that may differ after the erase, about any item
-    rows: I64 | None  # (items, 3) item, offer and category rows of the erased items; None = any item
+    rows: I64 | None  # (items, 2) offer and category that events about each erased item count for; None = any item
     any_category: bool  # an erased item may have been in any category
 
     def unaffected_rows(self, kinds: Collection[int], per: Scope) -> I64:
         """Returns the rows of a rule's targets for which no event of these kinds was erased."""
         unaffected = np.ones(self.layout.target_rows(per), np.bool_)
-        unaffected[0] = False
+        unaffected[0] = per == Scope.OFFER  # the offers that the bundle does not know
         for kind in kinds:
             if per == Scope.USER:
                 unaffected &= kind not in self.erased | self.derived
@@ -86,28 +86,29 @@ class _Effect:
 
     def unaffected_offers(self, kind: int) -> Mask:
         """Returns, by offer row, whether no event of a kind about that offer was erased."""
-        return self._unaffected(kind, len(self.layout.offers) + 1, 1)
+        return self._unaffected(kind, len(self.layout.offers) + 1, 0)
 
     def unaffected_categories(self, kind: int) -> Mask:
         """Returns the same by category row."""
         if self.any_category and kind in self.erased:
             return np.zeros(self.layout.category_rows, np.bool_)
-        return self._unaffected(kind, self.layout.category_rows, 2)
+        return self._unaffected(kind, self.layout.category_rows, 1)
 
     def _unaffected(self, kind: int, targets: int, column: int) -> Mask:
         if kind in self.derived or (kind in self.erased and self.rows is None):
             return np.zeros(targets, np.bool_)
         unaffected = np.ones(targets, np.bool_)
         if kind in self.erased and self.rows is not None:
-            unaffected[self.rows[:, column]] = False
+            erased = self.rows[:, column]
+            unaffected[erased[erased >= 0]] = False
         return unaffected
 
 
-def _rows_of(old: Memory, items: frozenset[int]) -> Iterator[tuple[int, int, int]]:
-    """The rows at which events about the items counted; one of a log of version 1 counted by the id's low word."""
+def _targets_of(old: Memory, items: frozenset[int]) -> Iterator[tuple[int, int]]:
+    """The targets for which events about the items counted; one of a log of version 1 counted by the id's low word."""
     for item in items:
-        yield old.rows_of(item)
-        yield old.rows_of(item & LOW_WORD)
+        yield old.targets_of(item)
+        yield old.targets_of(item & LOW_WORD)
 
 
 def _derived_from(rules: DerivedRules, kinds: frozenset[int]) -> frozenset[int]:

@@ -11,7 +11,7 @@ from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules
 from edge_sdk.memory.spending import SpendingRule
 from edge_sdk.memory.state_machines import MachineRule
-from edge_sdk.memory.targets import Scope, target_rows
+from edge_sdk.memory.targets import Scope, candidate_categories, target_rows
 from edge_sdk.types import I32, I64, U32
 from edge_sdk.vocabulary import Vocabulary, name_id
 
@@ -52,10 +52,20 @@ class MemoryLayout(NamedTuple):
         """F = 2·KC·H: of the offer itself (kind-major), then of its category."""
         return 2 * self.counter_kinds * len(self.decays)
 
-    def counter_slots(self, offer_rows: I64 | I32) -> I64:
-        """Where the counters of each offer and of its category lie, (C, 2): offer rows come first, then categories."""
-        categories = self.offers.row_category[offer_rows] + len(self.offers) + 1
-        return np.stack([offer_rows, categories], axis=1).astype(np.int64)
+    @property
+    def candidate_categories(self) -> I64:
+        """The category row of each candidate row: `memory.targets.candidate_categories`."""
+        return candidate_categories(self.offers.row_category, self.category_rows)
+
+    def counter_slots(self, candidate_rows: I64 | I32) -> I64:
+        """Where the counters of each candidate row's offer and of its category lie, (C, 2): offers come first.
+
+        Offers that the bundle does not know have no counters of their own.
+        """
+        offers = len(self.offers)
+        own = np.where(candidate_rows > offers, 0, candidate_rows)
+        categories = self.candidate_categories[candidate_rows] + offers + 1
+        return np.stack([own, categories], axis=1).astype(np.int64)
 
     @property
     def categories(self) -> U32:

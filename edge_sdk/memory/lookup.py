@@ -1,6 +1,7 @@
 """Lookup tables from kind and item ids to rows, for ingesting many events at once.
 
-A code is an index into these tables; code 0 is every id that the bundle does not know.
+A code is an index into these tables; code 0 is every id that the bundle does not know. Item id 0, "about no item", has
+a code of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.memory.layout import MemoryLayout
-from edge_sdk.memory.targets import USER_ROW, Scope
+from edge_sdk.memory.targets import NO_TARGET, USER_ROW, Scope
 from edge_sdk.types import I32, I64, Integers, Mask
 from edge_sdk.vocabulary import HIGH_AT, HIGH_BITS, LOW_WORD, sort_keys
 
@@ -47,23 +48,27 @@ class LookupTables:
         self.machines = _rule_inputs(((rule.kinds, rule.per) for rule in layout.machines), codes)
         self.budget = _rule_inputs([(layout.spending.kinds, Scope.USER)] if layout.spending else [], codes)
         self._knows_high_words = layout.offers.highs is not None
-        item_keys = _joined(sort_keys(layout.items.ids), sort_keys(layout.offers.ids))
+        item_keys = _joined(np.concatenate([[0], sort_keys(layout.items.ids)]), sort_keys(layout.offers.ids))
         self._items = _IdIndex(item_keys, bits=HIGH_AT + HIGH_BITS, optional_bits=HIGH_BITS)
         item_ids = item_keys >> HIGH_BITS | (item_keys & _HIGH_WORD) << HIGH_AT
         self.item_row = _with_unknown(layout.items.rows(item_ids))
         self.offer_row = _with_unknown(layout.offers.rows(item_ids))
         of_offer, of_item = layout.offers.row_category[self.offer_row], layout.items.row_category[self.item_row]
         self.category_row: I32 = np.where(of_offer, of_offer, of_item).astype(np.int32)
+        # What caps and machines count for: an item that the bundle does not know may be an offer, row 0.
+        self._offer: I32 = np.where(self.offer_row > 0, self.offer_row, NO_TARGET).astype(np.int32)
+        self._offer[0] = 0
+        self._category: I32 = np.where(self.category_row > 0, self.category_row, NO_TARGET).astype(np.int32)
         self.has_target = (self.offer_row > 0) | (self.category_row > 0)
         # Where the counters of the offer and of the category start among all sums, flattened.
         self.offer_at = self.offer_row * width
         self.category_at = (self.category_row + len(layout.offers) + 1) * width
 
     def targets(self, per: Scope, items: I64) -> I32:
-        """Returns the target's row for events about these items (codes), (E,); 0 = none."""
+        """Returns the target's row for events about these items (codes), (E,); below 0 = none."""
         if per == Scope.OFFER:
-            return self.offer_row.take(items)
-        return self.category_row.take(items) if per == Scope.CATEGORY else np.full(len(items), USER_ROW, np.int32)
+            return self._offer.take(items)
+        return self._category.take(items) if per == Scope.CATEGORY else np.full(len(items), USER_ROW, np.int32)
 
     def kind_codes(self, kinds: Integers) -> I64:
         """Returns the codes of kind ids, (E,)."""

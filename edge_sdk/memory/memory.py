@@ -19,6 +19,7 @@ from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.lookup import LookupTables
 from edge_sdk.memory.spending import Spending
 from edge_sdk.memory.state_machines import MachineSteps, StateMachines
+from edge_sdk.memory.targets import NO_TARGET
 from edge_sdk.memory.window import Window
 from edge_sdk.types import F32, I32, I64
 
@@ -49,7 +50,7 @@ class Memory:
         self.spending = Spending(layout.spending)
         self.deriver = Deriver(layout.derived)
         self._derived = frozenset(layout.derived.kinds)
-        self._refs: dict[int, tuple[int, int, int]] = {}
+        self._refs: dict[int, tuple[int, int, int, int, int]] = {}
         self._effects: dict[int, _Effects] = {
             kind: (rule.row * rule.in_window, rule.counter, self.caps.by_kind.get(kind, ()), self._rare_effects(kind))
             for kind, rule in layout.kinds.items()
@@ -82,16 +83,16 @@ class Memory:
 
     def _ingest(self, effects: _Effects, time_ms: int, item: int, value: float) -> None:
         window_row, counter, capped, rare = effects
-        item_row, offer_row, category_row = self._refs.get(item) or self.rows_of(item)
+        item_row, offer_row, category_row, offer, category = self._refs.get(item) or self._ref(item)
         if window_row:
             self.window.push(window_row, item_row, time_ms, value)
         if counter >= 0 and (offer_row or category_row):
             self.counters.add(counter, time_ms, offer_row, category_row)
         if capped:
-            self.caps.add(capped, time_ms, offer_row, category_row)
+            self.caps.add(capped, time_ms, offer, category)
         if rare:
             stepped, is_spent = rare
-            self.machines.add(stepped, time_ms, offer_row, category_row)
+            self.machines.add(stepped, time_ms, offer, category)
             if is_spent:
                 self.spending.add(time_ms, value)
 
@@ -142,17 +143,25 @@ class Memory:
         memory.deriver.load(raw[at:])
         return memory
 
-    def rows_of(self, item: int) -> tuple[int, int, int]:
-        """Returns item row, offer row and category row of an item id; 0 where there is none."""
+    def targets_of(self, item: int) -> tuple[int, int]:
+        """Returns the offer and the category that events about an item id count for; below 0 = none.
+
+        An item that is neither in the bundle nor "no item" may be an offer: offer row 0.
+        """
+        return self._ref(item)[3:]
+
+    def _ref(self, item: int) -> tuple[int, int, int, int, int]:
+        """Returns item row, offer row and category row of an item id, 0 = none; then its `targets_of`."""
         known = self._refs.get(item)
         if known is not None:
             return known
         layout = self.layout
         item_row, offer_row = layout.items.row(item), layout.offers.row(item)
-        category = int(layout.offers.row_category[offer_row] or layout.items.row_category[item_row])
+        category_row = int(layout.offers.row_category[offer_row] or layout.items.row_category[item_row])
+        offer = offer_row or (0 if item and not item_row else NO_TARGET)
         if len(self._refs) >= _REFS_MAX:
             self._refs.clear()  # rare, and cheaper than an order of use
-        self._refs[item] = (item_row, offer_row, category)
+        self._refs[item] = (item_row, offer_row, category_row, offer, category_row or NO_TARGET)
         return self._refs[item]
 
 

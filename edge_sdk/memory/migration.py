@@ -24,6 +24,7 @@ from edge_sdk.types import I64, U32
 from edge_sdk.vocabulary import Vocabulary
 
 _MISSING = -1  # the former bundle has no counterpart
+_UNKNOWN_OFFER = np.zeros(1, np.int64)  # row of the offers that a bundle does not know
 _USER_ROWS = np.arange(USER_ROW + 1)  # of the one target of a rule per user, with row 0
 
 
@@ -35,7 +36,9 @@ def inherit(memory: Memory, old: Memory) -> None:
     - Kinds match by id, unless a kind was recorded before and is derived now, or the other way round.
     - Half-lives match by their tick.
     - Caps match by their kinds and by what they are per; the time within which a cap counts may differ. If the new
-      limit is larger than the former one, older times are missing until enough events have come.
+      limit is larger than the former one, older times are missing until enough events have come. The
+      offers that the new bundle does not know inherit, as one, from those of the former bundle and from the offers that
+      are no longer known, so that no cap allows more of them than before.
     - Machines match by the id of their name and by what they are per, states by the id of their name. A target whose
       state does not exist any more, or whose time had not begun, stays as made from the log. A count continues if the
       step is the same: from and to the same states, with the count-th event of the same kind. If a machine has several
@@ -87,9 +90,14 @@ class _Match:
         return _old_rows(self.new.categories, self.old.categories)
 
     def targets(self, per: Scope) -> tuple[I64, I64]:
-        """Returns the new rows of a rule's targets that have a counterpart, and the old rows of these."""
+        """Returns the new rows of a rule's targets that have a counterpart, and the old rows of these.
+
+        The offers that one bundle does not know are the counterpart of those that the other does not know.
+        """
         old_rows = {Scope.OFFER: self.offers, Scope.CATEGORY: self.categories}.get(per, _USER_ROWS)
-        rows = np.flatnonzero(old_rows)
+        is_matched = old_rows > 0
+        is_matched[0] = per == Scope.OFFER
+        rows = np.flatnonzero(is_matched)
         return rows, old_rows[rows]
 
     @cached_property
@@ -125,6 +133,17 @@ def _inherit_caps(memory: Memory, old: Memory, match: _Match) -> None:
         if former is not None:
             rows, old_rows = match.targets(rule.per)
             memory.caps.inherit(index, rows, old.caps.newest(former, old_rows))
+            if rule.per == Scope.OFFER:
+                _inherit_unknown_offers(memory, index, old, former, match)
+
+
+def _inherit_unknown_offers(memory: Memory, index: int, old: Memory, former: int, match: _Match) -> None:
+    """Copies what a cap per offer counted of all offers that the new bundle does not know."""
+    times_ms = old.caps.newest(former, _UNKNOWN_OFFER)
+    gone = np.flatnonzero(np.bincount(match.offers, minlength=len(old.layout.offers) + 1) == 0)
+    if len(gone):
+        times_ms = np.sort(np.concatenate([times_ms, old.caps.newest(former, gone).reshape(1, -1)], axis=1), axis=1)
+    memory.caps.inherit(index, _UNKNOWN_OFFER, times_ms)
 
 
 def _inherit_machines(memory: Memory, old: Memory, match: _Match) -> None:

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from edge_sdk.memory.machine_states import KindSteps, MachineStates, TargetStates
-from edge_sdk.memory.targets import USER_ROW, Scope, target_rows
+from edge_sdk.memory.targets import USER_ROW, Scope, candidate_targets, target_rows
 from edge_sdk.types import I32, I64
 
 # What one kind does to one machine: scope (as an int), steps by state, the machine's states. A plain tuple and not a
@@ -85,7 +83,7 @@ class StateMachines:
             ValueError: a step leads nowhere, or time alone leads in a circle.
         """
         self._rules = tuple(rules)
-        self._offer_categories = offer_categories
+        self._targets = [candidate_targets(rule.per, offer_categories, category_rows) for rule in rules]
         self._states = [
             _machine_states(rule, target_rows(rule.per, len(offer_categories), category_rows)) for rule in rules
         ]
@@ -110,10 +108,17 @@ class StateMachines:
     # ---- stepping ----
 
     def add(self, stepped: tuple[MachineSteps, ...], time_ms: int, offer_row: int, category_row: int) -> None:
-        """Applies one event to the machines that its kind steps (`by_kind`); row 0 is none and never steps."""
+        """Applies one event to the machines that its kind steps (`by_kind`).
+
+        Args:
+            stepped: the machines.
+            time_ms: milliseconds since 1970.
+            offer_row: row of the event's offer, 0 = one that the bundle does not know, below 0 = none.
+            category_row: row of its category, below 0 = none.
+        """
         for per, steps, states in stepped:
             row = offer_row if per == _OFFER else category_row if per == _CATEGORY else USER_ROW
-            if row:
+            if row >= 0:
                 states.step(steps, time_ms, row)
 
     def add_many(self, index: int, times_ms: I64, kinds: I64, rows: I32) -> None:
@@ -123,11 +128,11 @@ class StateMachines:
             index: of the machine.
             times_ms: (E,) oldest first.
             kinds: (E,) ids of kinds that step the machine.
-            rows: (E,) its targets (offer rows, category rows or all `USER_ROW`), 0 = none.
+            rows: (E,) its targets (offer rows, category rows or all `USER_ROW`), below 0 = none.
         """
         states, steps = self._states[index], self._steps[index]
         for time_ms, kind, row in zip(times_ms.tolist(), kinds.tolist(), rows.tolist(), strict=True):
-            if row:
+            if row >= 0:
                 states.step(steps[kind], time_ms, row)
 
     # ---- reading ----
@@ -137,20 +142,17 @@ class StateMachines:
         return self._states[index].state_at(USER_ROW, now_ms)[0]
 
     def states(self, index: int, offer_rows: I64, now_ms: int) -> I64:
-        """Returns the state of each offer, or of its category, (C,); row 0 is in the first state."""
-        return self._states[index].all_states(now_ms).take(self._targets(index, offer_rows))
+        """Returns the state of each candidate row's offer, or of its category, (C,)."""
+        return self._states[index].all_states(now_ms).take(self._targets[index].take(offer_rows))
 
     def state_of(self, index: int, offer_row: int, now_ms: int) -> int:
         """Returns the state of one offer, or of its category, at any time; does not change the cache of `states`."""
-        return self._states[index].state_at(self._target(index, offer_row), now_ms)[0]
+        return self._states[index].state_at(int(self._targets[index][offer_row]), now_ms)[0]
 
     def changes_of(self, index: int, offer_row: int, now_ms: int) -> int:
         """Returns when the next step by time of one offer, or of its category, is due, in ms; `NEVER_MS` = none."""
         states = self._states[index]
-        return states.due_ms(*states.state_at(self._target(index, offer_row), now_ms))
-
-    def _target(self, index: int, offer_row: int) -> int:
-        return offer_row if self._rules[index].per == Scope.OFFER else int(self._offer_categories[offer_row])
+        return states.due_ms(*states.state_at(int(self._targets[index][offer_row]), now_ms))
 
     def version(self, index: int, now_ms: int) -> int:
         """Returns a number that changes whenever `states` may change; no two machines share a number."""
@@ -163,17 +165,11 @@ class StateMachines:
         states = self._states[index]
         return states.due_ms(*states.state_at(USER_ROW, now_ms))
 
-    def _targets(self, index: int, offer_rows: I64) -> I64:
-        per = self._rules[index].per
-        if per == Scope.OFFER:
-            return offer_rows
-        return self._offer_categories.take(offer_rows) if per == Scope.CATEGORY else np.full_like(offer_rows, USER_ROW)
-
     # ---- states as they are now, for later ----
 
     def candidate_states(self, index: int, offer_rows: I64) -> TargetStates:
         """Returns the states of each offer, or of its category, (C,), as the newest event left them."""
-        return self._states[index].target_states(self._targets(index, offer_rows))
+        return self._states[index].target_states(self._targets[index].take(offer_rows))
 
     def user_states(self, now_ms: int) -> tuple[tuple[int, ...], UserStates]:
         """Returns the state of each machine of the user now, and the one that the newest event left, since when in ms.

@@ -29,7 +29,7 @@ class ModelTables(NamedTuple):
     kind_shift: F32  # (kinds + 1, d)
     kind_fading: F32  # (kinds + 1,), per second, below 0
     context: F32  # (X, d)
-    offers: F32  # (O + 1, d)
+    offers: F32  # (O + 1, d); as read from a bundle, by candidate row: `with_categories`
     query: F32  # (d, d): query row of an offer = its row @ query
     readout: F32  # (K, d, d): likewise for each objective
 
@@ -37,6 +37,23 @@ class ModelTables(NamedTuple):
     def dimension(self) -> int:
         """d."""
         return len(self.value)
+
+
+def with_categories(tables: ModelTables, offer_categories: I64, category_rows: int) -> ModelTables:
+    """Returns the tables with a row for each category behind the offers: the mean of the rows of its offers.
+
+    Such a row stands for an offer of the category that the bundle does not know. A category without offers gets 0.
+
+    Args:
+        tables: of the bundle.
+        offer_categories: category row of each offer row, (O + 1,).
+        category_rows: with row 0.
+    """
+    sums = np.zeros((category_rows, tables.dimension), np.float64)
+    np.add.at(sums, offer_categories, tables.offers)
+    counts = np.bincount(offer_categories, minlength=category_rows)
+    means = (sums[1:] / np.maximum(counts[1:], 1)[:, None]).astype(np.float32)
+    return tables._replace(offers=np.concatenate([tables.offers, means]))
 
 
 class Projection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.frequency_caps import FrequencyCaps
@@ -15,6 +17,11 @@ class CompiledPolicy:
         """Compiles `policy` for a memory that counts the events the policy needs (`Policy.counted_in`)."""
         self.rules = policy
         self.caps = FrequencyCaps(policy.caps, layout)
+        # By candidate row, its category row and counter slots; by category id, the row of its unknown offers.
+        self.categories = layout.candidate_categories
+        self.slots = layout.counter_slots(np.arange(len(self.categories)))
+        stand_ins = range(len(layout.offers) + 1, len(self.categories))
+        self.stand_ins = dict(zip(layout.categories.tolist(), stand_ins, strict=True))
         self.slate_caps = _slate_caps(policy)
         self.is_plain = _is_plain(policy) and not self.slate_caps
         self.target_machines = _target_machines(policy)

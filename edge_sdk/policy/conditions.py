@@ -75,5 +75,6 @@ class Conditions(NamedTuple):
 class OfferSelector(NamedTuple):
     """The candidates that a rule applies to."""
 
-    offers: Mask | None = None  # (offers + 1,) by row; None = every offer
+    offers: Mask | None = None  # (offers + categories + 1,) by candidate row; None = every offer
     channels: frozenset[int] | None = None  # indices into `Policy.channels`; None = any
+    unknown: frozenset[int] = frozenset()  # ids of listed offers that the bundle does not know

@@ -16,7 +16,7 @@ from edge_sdk.memory.caps import CapCounts
 from edge_sdk.memory.machine_states import TargetStates
 from edge_sdk.memory.memory import Memory
 from edge_sdk.policy.conditions import TargetingContext
-from edge_sdk.policy.frequency_caps import FrequencyCaps
+from edge_sdk.policy.frequency_caps import FrequencyCap, FrequencyCaps
 from edge_sdk.policy.rules import Boost, Pin, Policy
 from edge_sdk.policy.targeting import Candidates, match_targets
 from edge_sdk.reasons import Reason
@@ -29,6 +29,7 @@ class Masks(NamedTuple):
     drops: list[Mask]
     boosts: list[Mask]
     pins: list[Mask]
+    uncounted: list[tuple[FrequencyCap, Mask]]  # `FrequencyCaps.uncounted`
 
 
 class Eligibility(NamedTuple):
@@ -97,7 +98,7 @@ class EvaluatedRules:
             target_machines: indices of the machines per offer or category that rules read.
         """
         rows = candidates.rows
-        starts, ends = policy.valid_from_ms[rows], policy.valid_until_ms[rows]
+        starts, ends = policy.valid_from_ms[candidates.offers], policy.valid_until_ms[candidates.offers]
         bits = np.where(starts > now_ms, int(Reason.NOT_YET_VALID), 0)
         bits |= np.where((ends > 0) & (ends <= now_ms), int(Reason.EXPIRED), 0)
         for rule, mask in zip(policy.drops, masks.drops, strict=True):
@@ -107,6 +108,8 @@ class EvaluatedRules:
                 bits[mask & (of_each == rule.drops_when)] |= int(rule.reason)
             elif matches is rule.drops_when:
                 bits[mask] |= int(rule.reason)
+        for cap, mask in masks.uncounted:
+            bits[mask] |= int(cap.reason)
         self.context, self.bits = context, bits if bits.any() else None
         self.boosts = tuple(
             (rule, mask & match_targets(rule.when, memory, rows, now_ms))

@@ -12,6 +12,7 @@ import numpy as np
 from edge_sdk.clock import NEVER_MS
 from edge_sdk.memory.caps import CapCounts, CapRule, cap_cells
 from edge_sdk.memory.layout import MemoryLayout
+from edge_sdk.memory.targets import Scope
 from edge_sdk.reasons import Reason
 from edge_sdk.types import I64, Mask
 
@@ -49,21 +50,39 @@ class FrequencyCaps:
         within = [2000 * cap.counted.within_s if cap.counted.within_s else NEVER_MS for cap in caps]
         self._longest_ms = np.array(within, np.int64)[:, None]
 
-    def cells(self, offer_rows: I64, channels: I64 | None) -> I64:
+    def cells(self, rows: I64, channels: I64 | None) -> I64:
         """Returns the cell of each candidate's count under each rule, (R, C); 0 = the rule does not apply to it.
 
         Args:
-            offer_rows: (C,) offer row of each candidate.
+            rows: (C,) candidate row of each candidate.
             channels: (C,) channel index of each candidate; None = all 0.
         """
         layout = self._layout
         counted = [cap.counted for cap in self.rules]
-        cells = cap_cells(counted, layout.offers.row_category, layout.category_rows, offer_rows)
-        of = np.zeros(len(offer_rows), np.int64) if channels is None else channels
+        cells = cap_cells(counted, layout.offers.row_category, layout.category_rows, rows)
         for row, cap in zip(cells, self.rules, strict=True):
             if cap.channels:
-                row[~_applies(cap.channels).take(of, mode="clip")] = 0
+                row[~_in_channels(cap, channels, len(rows))] = 0
         return cells
+
+    def uncounted(self, rows: I64, channels: I64 | None) -> list[tuple[FrequencyCap, Mask]]:
+        """Returns the rules per category that cannot count offers of theirs, and the candidates concerned, (C,).
+
+        An event has no category. So nobody can tell whether one about an offer that the bundle does not know counts for
+        a category: showing such an offer might exceed the rule, and it is suppressed.
+
+        Args:
+            rows: (C,) candidate row of each candidate.
+            channels: (C,) channel index of each candidate; None = all 0.
+        """
+        is_stand_in = rows > len(self._layout.offers)
+        if not is_stand_in.any():
+            return []
+        return [
+            (cap, is_stand_in & _in_channels(cap, channels, len(rows)))
+            for cap in self.rules
+            if cap.counted.per is Scope.CATEGORY
+        ]
 
     def answer(self, counts: CapCounts, cells: I64, now_ms: int) -> CapAnswer:
         """Returns which candidates the rules suppress now; valid until `until_ms` while `counts.version` stays."""
@@ -91,6 +110,15 @@ class FrequencyCaps:
 
 
 _ALL_FREE = CapAnswer(None, None, NEVER_MS)
+
+
+def _in_channels(cap: FrequencyCap, channels: I64 | None, count: int) -> Mask:
+    """Returns whether a rule applies to each candidate by its channel, (C,)."""
+    if not cap.channels:
+        return np.ones(count, np.bool_)
+    of = np.zeros(count, np.int64) if channels is None else channels
+    applies: Mask = _applies(cap.channels).take(of, mode="clip")
+    return applies
 
 
 def _applies(channels: frozenset[int]) -> Mask:

@@ -74,7 +74,7 @@ class PolicyInputs(NamedTuple):
         evaluated = self.evaluated
         if not self.policy.is_plain or evaluated.boost is not None or evaluated.pins:
             return False
-        return not self.candidates.has_treatments
+        return self.candidates.identities is None
 
 
 class PolicyResult(NamedTuple):
@@ -218,9 +218,8 @@ def _fit_slate(inputs: PolicyInputs, best_first: I64, eligible: _Eligible) -> tu
     candidates = inputs.candidates
     while True:
         order, others = eligible.of(best_first), None
-        if candidates.has_treatments:
-            of = candidates.rows[order]
-            is_other = (earlier_of_same(of) > 0) & (of > 0)  # row 0 is of all unknown offers: not treatments of one
+        if candidates.identities is not None:
+            is_other = earlier_of_same(candidates.identities[order]) > 0
             order, others = order[~is_other], order[is_other]
         pins = _pins(inputs, order) if inputs.evaluated.pins else _NO_PINS
         over = _over_slate(inputs, order, pins.candidates) if inputs.policy.fits_slates else ()

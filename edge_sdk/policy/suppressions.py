@@ -90,8 +90,7 @@ class Suppressions:
         out_bits, indices = bits[out], out.tolist()
         found: list[list[Suppression]] = [[] for _ in indices]
         missing = out_bits.tolist()
-        channels = inputs.candidates.channels
-        candidates = Candidates(inputs.candidates.rows[out], None if channels is None else channels[out])
+        candidates = inputs.candidates.taken(out)
         free_at_ms = None if inputs.free_at_ms is None else inputs.free_at_ms[:, out]
         for bit, suppression, places in _findings(inputs, candidates, free_at_ms, out_bits):
             for at in places:
@@ -140,6 +139,8 @@ def _findings(
             for at, end_ms in enumerate(until[index].tolist()):
                 if end_ms:
                     yield bit, Suppression(cap.reason, cap.name, end_ms if end_ms < NEVER_MS else None), [at]
+    for cap, mask in caps.uncounted(candidates.rows, candidates.channels):
+        yield int(cap.reason), Suppression(cap.reason, cap.name, None), np.flatnonzero(mask).tolist()
     for quiet in policy.quiet_hours if any_bits & _QUIET else ():
         if is_quiet(quiet, now_ms, request.utc_offset_s):
             suppression = Suppression(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, request.utc_offset_s))
@@ -148,7 +149,7 @@ def _findings(
 
 
 def _dates(policy: Policy, candidates: Candidates, now_ms: int) -> Iterator[_Finding]:
-    starts, ends = policy.valid_from_ms[candidates.rows], policy.valid_until_ms[candidates.rows]
+    starts, ends = policy.valid_from_ms[candidates.offers], policy.valid_until_ms[candidates.offers]
     for at in np.flatnonzero(starts > now_ms).tolist():
         yield int(Reason.NOT_YET_VALID), Suppression(Reason.NOT_YET_VALID, "", int(starts[at])), [at]
     over = np.flatnonzero((ends > 0) & (ends <= now_ms)).tolist()

@@ -15,21 +15,41 @@ from edge_sdk.policy.conditions import Conditions, OfferSelector
 from edge_sdk.policy.rules import Policy, QuietHours
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, Mask
+from edge_sdk.vocabulary import LOW_WORD
 
 _DAY_S = 86_400
 
 
 class Candidates(NamedTuple):
-    """The columns of the candidates that rules read."""
+    """The columns of the candidates that rules read.
 
-    rows: I64  # (C,) offer rows; 0 = unknown
+    A candidate row is an offer row or, of an offer that the bundle does not know, the row that stands for all such
+    offers of its category (`memory.targets.candidate_categories`).
+    """
+
+    rows: I64  # (C,) candidate rows
     channels: I64 | None  # (C,) indices into `Policy.channels`; None = all in the app
+    offers: I64  # (C,) offer rows; 0 = unknown
+    unknown_ids: I64 | None  # (C,) item id of each offer that the bundle does not know, 0 = known; None = all are known
+
+    def taken(self, indices: I64) -> Candidates:
+        """Returns some of the candidates."""
+        channels, ids = self.channels, self.unknown_ids
+        return Candidates(
+            self.rows[indices],
+            None if channels is None else channels[indices],
+            self.offers[indices],
+            None if ids is None else ids[indices],
+        )
 
 
 def selected(selector: OfferSelector, candidates: Candidates) -> Mask:
     """Returns which candidates a selector selects, (C,)."""
     count = len(candidates.rows)
     mask = np.ones(count, np.bool_) if selector.offers is None else selector.offers[candidates.rows]
+    if selector.unknown and candidates.unknown_ids is not None:
+        ids, listed = candidates.unknown_ids, list(selector.unknown)
+        mask = mask | np.isin(ids, listed) | np.isin(ids & LOW_WORD, listed)  # an old policy lists low words
     if selector.channels is not None:
         mask = mask & in_channels(selector.channels, candidates)
     return mask

@@ -41,6 +41,7 @@ REASONS = {
     "epsilon_greedy": Reason.EXPLORED | Reason.PINNED | Reason.CATEGORY_FULL,
     "softmax": Reason.EXPLORED | Reason.PINNED | Reason.CATEGORY_FULL,
     "another_policy": Reason.COOLING_DOWN | Reason.BELOW_MINIMUM,
+    "unknown_offers": Reason.UNKNOWN_OFFER | Reason.COOLING_DOWN | Reason.OTHER_TREATMENT,
     "error_answers": Reason.BASE_ORDER | Reason.UNKNOWN_OFFER | Reason.COOLING_DOWN | Reason.OTHER_TREATMENT,
 }
 NOT_IN_FILES = {

@@ -37,6 +37,7 @@ def base_of(given: dict[str, Any]) -> BaseDecision:
         given["logits"],
         channels=given.get("channels"),
         variants=given.get("variants"),
+        categories=given.get("categories"),
         costs=given.get("costs"),
     )
 

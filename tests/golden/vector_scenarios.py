@@ -46,6 +46,7 @@ def scenarios() -> dict[str, Scenario]:
         _epsilon_greedy,
         _softmax,
         _another_policy,
+        _unknown_offers,
         _error_answers,
     )
     return {scenario_of.__name__[1:]: scenario_of() for scenario_of in made}
@@ -295,13 +296,38 @@ def _another_policy() -> Scenario:
     )
 
 
+def _unknown_offers() -> Scenario:
+    """`fund_y` and `fund_z` are in no bundle; the third policy counts per category."""
+    base = {
+        "offers": ["fund_b", "fund_y", "fund_z", "coupon_a"],
+        "logits": [0.1, 0.9, 0.7, 0.5],
+        "categories": ["coupon", "fund", "moon", ""],
+    }
+    twice = {**base, "offers": ["fund_y", "fund_y", "fund_z", "coupon_a"], "channels": ["", "push", "", ""]}
+    dismissed = {"record": [[NOW + 9 * MINUTE, "dismiss", "fund_z", 0]]}
+    return scenario(
+        "Offers that the bundle does not know are ranked by their category, and count as one for rules per offer.",
+        [
+            rank(NOW, twice, {"shown": 2}, {"feedback": ["fund_y", "click", 0]}),
+            rank(NOW + MINUTE, base, {"install": "counts.policy"}),
+            rank(NOW + 2 * MINUTE, base, dismissed),
+            rank(NOW + 10 * MINUTE, {**base, "categories": None}, {"reopen": True}),
+            rank(NOW + 11 * MINUTE, {**base, "categories": None}, {"erase": {"items": ["fund_z"]}}),
+            rank(NOW + 11 * MINUTE, {**base, "categories": None}),
+        ],
+        policy="plain.policy",
+        events=VISIT,
+    )
+
+
 def _error_answers() -> Scenario:
     two = {"offers": ["fund_a", "coupon_a"], "logits": [0.5, 0.5]}
     return scenario(
         "Requests that cannot be scored get the base order with an error code, under the same rules.",
         [
             rank(base={"offers": [], "logits": []}),
-            rank(base={"offers": ["fund_b", "fund_z", "coupon_a"], "logits": [0.1, 0.9, 0.5]}),
+            rank(base={"offers": ["fund_b", "", "fund_z", "coupon_a"], "logits": [0.1, 0.9, 0.7, 0.5]}),
+            rank(base={**two, "categories": ["fund"]}),
             rank(base={"offers": ["fund_b", "fund_a"], "logits": [0.1, None]}),
             rank(base={"offers": ["fund_b", "fund_a"], "logits": [0.1, 0.2, 0.3]}),
             rank(base={"offers": ["fund_b", "fund_a"], "logits": [3e38, 0]}),

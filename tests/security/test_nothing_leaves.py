@@ -56,7 +56,8 @@ for round in range(2):
         engine.shown(decision)
         engine.feedback(decision, "fund_a", "click")
         assert len(engine.explain(decision)) == 2
-        assert engine.rank(BaseDecision(["nobody's"], [1])).error is ErrorCode.UNKNOWN_OFFER
+        assert engine.rank(BaseDecision([""], [1])).error is ErrorCode.UNKNOWN_OFFER
+        assert engine.rank(BaseDecision(["nobody's"], [1], categories=["fund"])).error is ErrorCode.NONE
         engine.status()
         if round:
             engine.erase()

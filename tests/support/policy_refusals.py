@@ -32,7 +32,8 @@ def bundle(payload: bytes) -> Bundle:
 
 def names(bundle: Bundle, mask: np.ndarray | None) -> list[str] | None:
     """Returns the names of the selected offers."""
-    return None if mask is None else sorted(np.array(["", *bundle.layout.offers.names()])[mask].tolist())
+    offers = ["", *bundle.layout.offers.names()]  # behind them the mask has the unknown offers of each category
+    return None if mask is None else sorted(np.array(offers)[mask[: len(offers)]].tolist())
 
 
 def payload_of(container: bytes) -> bytes:

@@ -30,9 +30,14 @@ def six(logits: object) -> BaseDecision:
     [
         (BaseDecision([], []), ErrorCode.NO_CANDIDATES, "pass the offers to choose from"),
         (BaseDecision([f"x{n}" for n in range(4097)], [0.0] * 4097), ErrorCode.TOO_MANY_CANDIDATES, "keep the best"),
-        (BaseDecision(["fund_a", "nobody's"], [2, 1]), ErrorCode.UNKNOWN_OFFER, '"nobody\'s"; install the bundle'),
-        (BaseDecision([f"x{n}" for n in range(8)], range(8, 0, -1)), ErrorCode.UNKNOWN_OFFER, "'x4' and 3 more"),
-        (BaseDecision(["fund_a", "\ud800"], [2, 1]), ErrorCode.UNKNOWN_OFFER, "install the bundle"),
+        (BaseDecision(["fund_a", ""], [2, 1]), ErrorCode.UNKNOWN_OFFER, "'' cannot be the name of an offer"),
+        (BaseDecision(range(8), range(8, 0, -1)), ErrorCode.UNKNOWN_OFFER, "4 and 3 more"),  # type: ignore[arg-type]
+        (BaseDecision(["fund_a", "\ud800"], [2, 1]), ErrorCode.UNKNOWN_OFFER, "pass the names that the cloud exported"),
+        (
+            BaseDecision(["x", "fund_a"], [2, 1], categories=["fund"]),
+            ErrorCode.BAD_CATEGORIES,
+            "1 categories for 2 offers",
+        ),
         (BaseDecision(["fund_a", 7, None], [3, 2, 1]), ErrorCode.UNKNOWN_OFFER, "7, None"),  # type: ignore[list-item]
         (six([NAN, *GOOD[1:]]), ErrorCode.BAD_BASE_LOGITS, "fix the base decision where it is made"),
         (six([math.inf, *GOOD[1:]]), ErrorCode.BAD_BASE_LOGITS, "NaN or infinite"),
@@ -60,8 +65,8 @@ def test_a_base_decision_that_cannot_be_scored(engine: Engine, base: BaseDecisio
     assert engine.status().errors == 1
 
 
-def test_the_unknown_one_of_several_candidates_is_marked(engine: Engine) -> None:
-    decision = engine.rank(BaseDecision(["x", "fund_a"], [1.0, 2.0]), context=HOME)
+def test_an_unknown_offer_is_marked_in_the_base_order_too(engine: Engine) -> None:
+    decision = engine.rank(BaseDecision(["x", "fund_a"], [1.0, 2.0]), context=HOME, limit=2.5)  # type: ignore[arg-type]
     assert [(offer.id, offer.reasons) for offer in decision.offers] == [
         ("fund_a", Reason.BASE_ORDER),
         ("x", Reason.BASE_ORDER | Reason.UNKNOWN_OFFER),

@@ -16,6 +16,7 @@ from edge_sdk import BaseDecision, Engine, Reason
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.log.record import items_of
 from edge_sdk.memory.memory import Memory
+from edge_sdk.memory.targets import NO_TARGET
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id, item_words, kind_id
 from tests.golden.vector_play import BUNDLE, TRUSTED_KEY
@@ -38,8 +39,8 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Small:
     return packed(tmp_path_factory.mktemp("twins"), SCENE, names={"page_home": PAGE, "fund_a": FUND})
 
 
-def rows_of(engine: Engine, name: str) -> tuple[int, int, int]:
-    return Memory(internals(engine).state.layout).rows_of(item_id(name))
+def offer_of(engine: Engine, item: int) -> int:
+    return Memory(internals(engine).state.layout).targets_of(item)[0]
 
 
 def capped(engine: Engine, now: BaseDecision) -> set[str]:
@@ -50,8 +51,8 @@ def test_a_page_and_an_offer_that_share_a_low_word_do_not_share_caps(twins: Smal
     assert item_words(PAGE)[0] == item_words(FUND)[0]
     base = BaseDecision([FUND, "fund_b"], [1.0, 0.0])
     with twins.open(tmp_path, SettableClock()) as engine:
-        assert rows_of(engine, PAGE)[1] == 0
-        assert rows_of(engine, FUND)[1] > 0
+        assert offer_of(engine, item_id(PAGE)) == NO_TARGET
+        assert offer_of(engine, item_id(FUND)) > 0
         for _ in range(5):
             engine.record("impression", item=PAGE)
         assert capped(engine, base) == set()
@@ -79,7 +80,7 @@ def test_an_unlisted_name_with_the_low_word_of_an_offer_does_not_count_for_it(sm
 def test_an_old_event_counts_for_each_first_item_of_its_low_word(twins: Small, tmp_path: Path) -> None:
     with twins.open(tmp_path, SettableClock()) as engine:
         low = item_words(FUND)[0]
-        assert Memory(internals(engine).state.layout).rows_of(low)[1] == rows_of(engine, FUND)[1]
+        assert offer_of(engine, low) == offer_of(engine, item_id(FUND))
         internals(engine).state.append(NOW_MS, kind_id("impression"), low, 0.0, 0, 0)
         engine.record("impression", item=FUND)
         assert capped(engine, BaseDecision([FUND], [1.0])) == {FUND}

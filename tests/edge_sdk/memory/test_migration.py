@@ -176,10 +176,11 @@ def inherit_machines_and_budget(memory: Memory, old: Memory) -> None:
         former = next((n for n, each in enumerate(old_layout.machines) if each.name == rule.name), None)
         if former is None or old_layout.machines[former].per != rule.per:
             continue
-        known = target_ids(rule.per, old_layout)
-        for row, identifier in enumerate(target_ids(rule.per, new_layout), start=1):
-            if identifier in known:
-                former_state = old.machines.target_states(former, np.array([known.index(identifier) + 1]))
+        unknown = ["offers that the bundle does not know"] if rule.per is Scope.OFFER else [None]
+        known = [*unknown, *target_ids(rule.per, old_layout)]
+        for row, identifier in enumerate([*unknown, *target_ids(rule.per, new_layout)]):
+            if identifier is not None and identifier in known:
+                former_state = old.machines.target_states(former, np.array([known.index(identifier)]))
                 name = old_layout.machines[former].states[int(former_state.states[0])]
                 if name in rule.states and former_state.since_ms[0]:
                     steps = [named(rule, step) for step in rule.counted]

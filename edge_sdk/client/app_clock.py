@@ -31,3 +31,7 @@ class AppClock:
             finally:
                 self._reader = 0
         return system_clock() if self._last_ms is None else self._last_ms
+
+    def forget(self) -> None:
+        """Forgets the last good time."""
+        self._last_ms = None

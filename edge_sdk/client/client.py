@@ -263,6 +263,7 @@ class Client(Generic[EngineT]):
             self._lifecycle.forget_postponed()
         if erased != 0 or erasure.is_whole:  # after 0, an answer that has changed all the same is no longer valid
             self._answers.forget()
+            self._clock.forget()
         if erasure.is_whole:
             self._reporter.forget()
         return erased

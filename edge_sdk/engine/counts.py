@@ -1,35 +1,27 @@
-"""What an engine counts for its status."""
+"""Counts of an engine's decisions and errors, for its status."""
 
 from __future__ import annotations
 
 from edge_sdk.errors import ErrorCode
-from edge_sdk.limits import NAMES_CACHED
 
 
 class Counts:
-    """Decisions and errors since the opening, and unknown items.
+    """Decisions and errors since the opening, or since everything was erased.
 
     Attributes:
         decisions: made.
         errors: how many decisions had each code.
-        unknown_ids: of items that the bundle lacks, at most `NAMES_CACHED`.
     """
 
-    __slots__ = ("decisions", "errors", "unknown_ids")
+    __slots__ = ("decisions", "errors")
 
     def __init__(self) -> None:
         """Starts at nothing."""
         self.decisions = 0
         self.errors: dict[ErrorCode, int] = {}
-        self.unknown_ids: set[int] = set()
 
     def decided(self, error: ErrorCode) -> None:
         """Counts a decision."""
         self.decisions += 1
         if error:
             self.errors[error] = self.errors.get(error, 0) + 1
-
-    def met_unknown(self, item: int) -> None:
-        """Counts an item that the bundle lacks."""
-        if len(self.unknown_ids) < NAMES_CACHED:
-            self.unknown_ids.add(item)

@@ -22,15 +22,15 @@ from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.engine.access import Access, Serialised, in_turn, in_turn_while_open, takes_turn
 from edge_sdk.engine.counts import Counts
+from edge_sdk.engine.names import Names
 from edge_sdk.engine.opening import Options, Parts, UtcOffset, local_utc_offset_s, open_parts
 from edge_sdk.engine.outcomes import Outcomes, require_decision, require_policy
 from edge_sdk.engine.storage import Storage
 from edge_sdk.engine.texts import Texts
 from edge_sdk.errors import ExplanationGoneError, InvalidValueError, UnknownKindError
-from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S
+from edge_sdk.limits import LOG_BYTES, SYNC_INTERVAL_S
 from edge_sdk.log.event_input import (
     FLOAT32_MAX,
-    NO_ITEM,
     EventColumns,
     as_float32,
     as_whole,
@@ -39,12 +39,10 @@ from edge_sdk.log.event_input import (
     id_of,
     listed,
     within_range,
-    words_of_name,
 )
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.pipeline import Request
 from edge_sdk.state.durability import Durability
-from edge_sdk.vocabulary import HIGH_AT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -69,9 +67,9 @@ class Engine(Serialised):
         self._access.serves(self)
         self._fresh_from_ms, self._fresh_until_ms = 0, 0  # times at which there is nothing to look at: see `_refresh`
         self.storage = Storage(parts.state, self._access)
-        self._kind_ids = bundle.kind_ids
+        self._names = Names(bundle)
+        self._kind_ids, self._item_words = self._names.kinds, self._names.words
         self._outcomes = Outcomes(bundle)
-        self._item_words: dict[str, tuple[int, int]] = {"": NO_ITEM}
         self._texts = Texts(bundle)
         self._counts = Counts()
 
@@ -167,7 +165,7 @@ class Engine(Serialised):
                 try:
                     low, high = self._item_words[item]
                 except (KeyError, TypeError):
-                    low, high = self._name(item)
+                    low, high = self._names.new_item(item)
                 now_ms = clock()
                 if now_ms.__class__ is not int or not self._fresh_from_ms <= now_ms < self._fresh_until_ms:
                     now_ms = self._refresh(now_ms)
@@ -213,7 +211,7 @@ class Engine(Serialised):
                 room to restart them.
             RuntimeError: the engine is closed.
         """
-        kind_ids = [self._kind_id(name) for name in listed("kind_names", kind_names)]
+        kind_ids = [self._names.kind(name) for name in listed("kind_names", kind_names)]
         item_ids = [id_of(name) for name in listed("item_names", item_names)]
         events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
         return self._add_many(events)
@@ -418,7 +416,7 @@ class Engine(Serialised):
         """
         before = None if before is None else as_whole("before", before)
         item_ids = None if items is None else frozenset(map(id_of, listed("items", items)))
-        kind_ids = None if kinds is None else frozenset(map(self._kind_id, listed("kinds", kinds)))
+        kind_ids = None if kinds is None else frozenset(map(self._names.kind, listed("kinds", kinds)))
         return self._erase(before, item_ids, kind_ids)
 
     @in_turn
@@ -426,7 +424,9 @@ class Engine(Serialised):
         """Returns what is installed, the size and health of the log, and counts of decisions and errors."""
         from edge_sdk.engine.status import status_of  # 0.9 ms of every import
 
-        return status_of(self._bundle, self._state, self._durability, self._policy_error, self._counts)
+        return status_of(
+            self._bundle, self._state, self._durability, self._policy_error, self._counts, len(self._names.unknown)
+        )
 
     @property
     def shown_kinds(self) -> Mapping[str, str]:
@@ -479,12 +479,13 @@ class Engine(Serialised):
         if item_ids == frozenset() or kind_ids == frozenset():
             return 0
         is_all = before is None and item_ids is None and kind_ids is None
-        self._item_words = {"": NO_ITEM}
-        self._counts.unknown_ids -= item_ids or set()
+        self._names.forget_items()
+        self._names.unknown -= item_ids or set()
         if not is_all and not self._state.has_to_erase(before, item_ids, kind_ids):
             return 0  # earlier decisions can still be explained
-        self._counts.unknown_ids.clear()
+        self._names.unknown.clear()
         self._maker.forget()
+        self._fresh_from_ms = self._fresh_until_ms = 0  # the moment of the last event
         if is_all:
             erased = self._state.log.count
             self._state.erase()
@@ -532,20 +533,3 @@ class Engine(Serialised):
     def _local_offset_s(self, now_ms: int) -> int:
         """Returns the UTC offset in seconds; 0 without a rule that reads it: the system takes a microsecond."""
         return int(self._utc_offset_s(now_ms)) if self._maker.reads_local_time else 0
-
-    def _name(self, item: str) -> tuple[int, int]:
-        """Returns the words of the id of an item name that is not cached."""
-        words = low, high = words_of_name(item)
-        if len(self._item_words) >= NAMES_CACHED:
-            self._item_words = {"": NO_ITEM}  # rare, and cheaper than keeping an order of use
-        self._item_words[item] = words
-        layout, number = self._bundle.layout, low | high << HIGH_AT
-        if not (layout.items.row(number) or layout.offers.row(number)):
-            self._counts.met_unknown(number)
-        return words
-
-    def _kind_id(self, kind: str) -> int:
-        try:
-            return self._kind_ids[kind]
-        except (KeyError, TypeError):
-            raise UnknownKindError(kind, tuple(self._kind_ids)) from None

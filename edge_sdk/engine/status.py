@@ -33,7 +33,9 @@ class Status:
     policy_error: str  # why an installed policy is not in force, with the fix; "" = nothing is wrong
 
 
-def status_of(bundle: Bundle, state: StateFolder, durability: Durability, policy_error: str, counts: Counts) -> Status:
+def status_of(
+    bundle: Bundle, state: StateFolder, durability: Durability, policy_error: str, counts: Counts, unknown_items: int
+) -> Status:
     """Returns the status of an engine from its parts."""
     return Status(
         scene=bundle.scene,
@@ -45,7 +47,7 @@ def status_of(bundle: Bundle, state: StateFolder, durability: Durability, policy
         durability=durability,
         disk_failures=state.disk_failures,
         damaged=state.log.damaged,
-        unknown_items=len(counts.unknown_ids),
+        unknown_items=unknown_items,
         decisions=counts.decisions,
         errors=sum(counts.errors.values()),
         errors_by_code={code.name: count for code, count in counts.errors.items()},

@@ -47,6 +47,7 @@ __all__ = [
     "Status",
     "Suppression",
     "__version__",
+    "utc_offset_of",
 ]
 
 __version__ = "0.1.0"
@@ -58,6 +59,8 @@ def __getattr__(name: str) -> object:
     match name:
         case "Engine":
             from edge_sdk.engine import engine as home
+        case "utc_offset_of":
+            from edge_sdk.engine import local_time as home
         case "BaseDecision":
             from edge_sdk import base_decision as home
         case "Decision" | "RankedOffer":

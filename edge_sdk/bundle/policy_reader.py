@@ -17,6 +17,7 @@ from edge_sdk.bundle.policy_symbols import Fail, PolicySymbols, RuleReader, deco
 from edge_sdk.errors import BundleDamagedError, BundleTooNewError, PolicyInvalidError
 from edge_sdk.limits import POLICY_VERSION
 from edge_sdk.memory.caps import CapRule
+from edge_sdk.memory.spending import Periods
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import Conditions, ContextCondition, OfferSelector
 from edge_sdk.policy.frequency_caps import FrequencyCap
@@ -256,7 +257,7 @@ class _PolicyReader:
             self.fail("policy.budget", "given, and no kind of event says that an offer was shown")
         amount = self._amount("budget.amount", raw.amount)
         gain = self._amount("budget.pacing_gain", raw.pacingGain)
-        return Budget(amount, raw.periodS, gain, self.symbols.shown_kinds)
+        return Budget(amount, Periods(raw.periodS), gain, self.symbols.shown_kinds)
 
     def _exploration(self, raw: ExplorationT | None) -> Exploration:
         mode = Explore.OFF if raw is None else raw.mode

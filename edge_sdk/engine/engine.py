@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle, with_policy
-from edge_sdk.clock import Clock, system_clock
+from edge_sdk.clock import NEVER_MS, UTC, Clock, LocalTime, UtcOffset, system_clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
+from edge_sdk.decision.request import RequestError
 from edge_sdk.engine.access import Access
-from edge_sdk.engine.opening import Options, Parts, UtcOffset, local_utc_offset_s, open_parts
+from edge_sdk.engine.opening import Options, Parts, open_parts
 from edge_sdk.engine.storage import Storage
 from edge_sdk.errors import (
     ErrorCode,
@@ -30,8 +31,17 @@ from edge_sdk.errors import (
     UnknownKindError,
     UnknownOutcomeError,
 )
-from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S, TIME_MS_MAX
-from edge_sdk.log.event_input import FLOAT32_MAX, as_float32, checked_columns, id_of, listed, within_range
+from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S
+from edge_sdk.log.event_input import (
+    FLOAT32_MAX,
+    as_float32,
+    checked_columns,
+    checked_offsets,
+    id_of,
+    listed,
+    within_range,
+)
+from edge_sdk.log.local_field import local_field, local_fields
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.pipeline import Request
 from edge_sdk.state.durability import Durability
@@ -51,7 +61,9 @@ class Engine:
         """Use `Engine.open`."""
         bundle = parts.bundle
         self._state, self._bundle, self._session, self._policies = parts.state, bundle, parts.session, parts.policies
-        self._clock, self._utc_offset_s = parts.options.clock, parts.options.utc_offset_s
+        self._options, self._local = parts.options, parts.local
+        self._clock, self._clock_problem, self._last_ms = parts.options.clock, "", parts.opened_ms
+        self._fresh_from_ms, self._fresh_until_ms = NEVER_MS, 0  # see `_refresh`
         self._durability, self._seed = parts.options.durability, parts.options.seed
         self._policy_error = parts.policy_error
         self._evidence = EvidenceStore()
@@ -84,7 +96,7 @@ class Engine:
         sync_interval_s: float = SYNC_INTERVAL_S,
         storage_key: bytes | None = None,
         clock: Clock = system_clock,
-        utc_offset_s: UtcOffset = local_utc_offset_s,
+        utc_offset_s: UtcOffset | None = None,
         seed: int | None = None,
     ) -> Engine:
         """Opens a state folder with a bundle, checks both, and runs the bundle's golden vectors.
@@ -102,14 +114,15 @@ class Engine:
                 returns.
             storage_key: encrypts the log and the snapshot of memory (AES-GCM): 16, 24 or 32 random bytes that the app
                 keeps elsewhere. None = plain.
-            clock: returns milliseconds since 1970.
+            clock: returns milliseconds since 1970. If it fails later, events and decisions have its last time.
             utc_offset_s: returns by how many seconds local time is ahead of UTC at a moment (milliseconds since 1970),
-                for the policy's quiet hours. The default asks the system.
+                for quiet hours, for budgets, and for the log. `utc_offset_of` makes one that follows a named zone. None =
+                the zone that the policy names, else the system's. If it fails later, the last offset holds.
             seed: of the exploration's random numbers; None = from the log's own random id.
 
         Raises:
             EdgeError: a subclass that names the file, the field and the fix. The state folder is unchanged.
-            TypeError: `trusted_keys` is one key instead of a list of keys, or the clock returns no number.
+            TypeError: `trusted_keys` is one key instead of a list of keys.
         """
         options = Options(
             log_bytes=log_bytes,
@@ -157,9 +170,12 @@ class Engine:
                 number = self._item_ids[item]
             except (KeyError, TypeError):
                 number = self._name(item)
-            now_ms = self._clock()
-            if now_ms.__class__ is not int or not 0 <= now_ms <= TIME_MS_MAX:
-                now_ms = within_range(now_ms)
+            try:
+                now_ms: object = self._clock()
+            except Exception as problem:
+                now_ms = problem
+            if now_ms.__class__ is not int or not self._fresh_from_ms <= now_ms < self._fresh_until_ms:
+                now_ms = self._refresh(now_ms)
             append = self._state.append  # a name of its own: a call of the attribute misses Python's inline cache
             return append(now_ms, kind_number, number, value, decision)
         finally:
@@ -175,6 +191,7 @@ class Engine:
         *,
         kind_names: Sequence[str],
         item_names: Sequence[str] = (),
+        utc_offsets_s: npt.ArrayLike | None = None,
     ) -> int:
         """Appends many events with times of their own, for replay and back-fill.
 
@@ -189,6 +206,8 @@ class Engine:
             decisions: (E,) ids of the decisions that the events answer, 0 = none; None = 0.
             kind_names: kinds of the scene.
             item_names: names of items, known to the bundle or not.
+            utc_offsets_s: (E,) by how many seconds local time was ahead of UTC at each event; None = as the engine's
+                zone has it at each event's time.
 
         Returns:
             The newest event's sequence number.
@@ -203,8 +222,12 @@ class Engine:
         kind_ids = [self._kind_id(name) for name in listed("kind_names", kind_names)]
         item_ids = [id_of(name) for name in listed("item_names", item_names)]
         events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
+        given = None if utc_offsets_s is None else checked_offsets(utc_offsets_s, len(events.times_ms))
         with self._access:
-            return self._state.add_many(events, self._now())
+            now_ms = self._now()
+            offsets_s = self._local.at_each(events.times_ms) if given is None else given
+            self._fresh_from_ms, self._fresh_until_ms = NEVER_MS, 0  # an event may be stamped ahead of the clock
+            return self._state.add_many(events._replace(local=local_fields(offsets_s)), now_ms)
 
     def rank(
         self,
@@ -239,12 +262,12 @@ class Engine:
         with self._lock:
             if self._access.is_closed:
                 self._access.refuse()
-            state, maker, now_ms = self._state, self._maker, within_range(self._clock())
+            now_ms, state, maker = self._now(), self._state, self._maker
             state.last_decision = number = state.last_decision % 0xFFFFFFFF + 1
             seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
-            offset_s = self._local_offset_s(now_ms) if maker.reads_local_time else 0
-            request = Request(now_ms, offset_s, limit, seed, number)
-            decision = maker.decide(state.memory, base, request, context, attributes, weights)
+            request = Request(now_ms, self._local_time(now_ms), limit, seed, number)
+            problem = self._time_problem() if self._clock_problem or self._local.problem else None
+            decision = maker.decide(state.memory, base, request, context, attributes, weights, problem)
             self._decisions += 1
             if decision.error:
                 self._errors[decision.error] = self._errors.get(decision.error, 0) + 1
@@ -263,7 +286,7 @@ class Engine:
             if evidence is None or evidence.is_gone or not self._evidence.owns(evidence):
                 return False
             now_ms = self._now()
-            return self._maker.is_still_valid(self._state.memory, decision, now_ms, self._local_offset_s(now_ms))
+            return self._maker.is_still_valid(self._state.memory, decision, now_ms, self._local_time(now_ms))
 
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
         """Records that the first `count` offers of a decision were displayed or sent (None = all of them).
@@ -361,12 +384,17 @@ class Engine:
         Raises:
             PolicyNotNewerError: its version is not above that of the policy in force.
             PolicyInvalidError: it does not fit the bundle.
+            InvalidValueError: the device does not know the time zone that it names.
             BundleDamagedError, BundleUntrustedError: it is damaged, or no trusted key signed it.
             StateUnusableError: the disk refuses the file; the former policy stays in force.
             RuntimeError: the engine is closed.
         """
         with self._access:
             bundle = with_policy(self._bundle, self._policies.check(policy, self._bundle))
+            if bundle.policy.time_zone != self._bundle.policy.time_zone:
+                local = self._options.local_clock(bundle.policy.time_zone)
+                local.check(self._now())
+                self._local = local
             self._policies.prepare(policy)
             self._policies.activate()  # before `adopt`, which drops what the new policy does not count
             if bundle.layout.counts_differently(self._bundle.layout):
@@ -487,16 +515,59 @@ class Engine:
     # ---- below: helpers; the lock is held ----
 
     def _now(self) -> int:
-        return within_range(self._clock())
+        """Returns the clock's time; its last one where the clock fails."""
+        try:
+            now_ms: object = self._clock()
+        except Exception as problem:
+            now_ms = problem
+        if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
+            return now_ms
+        return self._refresh(now_ms)
+
+    def _refresh(self, found: object) -> int:
+        """Returns the time within the log's range, and looks at what may have changed since the last millisecond.
+
+        That is the UTC offset, which the next events are recorded with, and whether the clock was set back.
+
+        Args:
+            found: what the clock returned, or raised.
+        """
+        try:
+            now_ms = within_range(found)  # type: ignore[arg-type]  # what is no number raises
+            self._clock_problem = ""
+        except Exception as problem:
+            now_ms = self._clock_failed(found if isinstance(found, Exception) else problem)
+        if now_ms < self._fresh_from_ms:
+            self._state.memory.caps.set_back(now_ms)
+        self._state.log.local = local_field(self._local.refresh(now_ms).offset_s)
+        self._last_ms = now_ms
+        is_fresh = not self._clock_problem
+        self._fresh_from_ms, self._fresh_until_ms = now_ms, now_ms + is_fresh
+        return now_ms
+
+    def _clock_failed(self, problem: Exception) -> int:
+        """Returns the last time that the clock gave, and counts the failure for `status`."""
+        self._clock_problem = f"clock: {type(problem).__name__}: {problem}"
+        self._errors[ErrorCode.CLOCK_FAILED] = self._errors.get(ErrorCode.CLOCK_FAILED, 0) + 1
+        return self._last_ms
+
+    def _local_time(self, now_ms: int) -> LocalTime:
+        """Returns local time; UTC without a rule that reads it: the system takes a microsecond."""
+        return self._local.at(now_ms) if self._maker.reads_local_time else UTC
+
+    def _time_problem(self) -> RequestError | None:
+        """Returns why a decision cannot know its time."""
+        if self._clock_problem:
+            return RequestError(ErrorCode.CLOCK_FAILED, f"{self._clock_problem}; decided as of the clock's last time")
+        if self._maker.reads_local_time:
+            detail = f"{self._local.problem}; decided with the last UTC offset"
+            return RequestError(ErrorCode.LOCAL_TIME_FAILED, detail)
+        return None
 
     def _put_in_force(self, bundle: Bundle) -> None:
         """Puts a bundle's policy in force; memory counts what it needs already."""
         self._bundle, self._policy_error, self._messenger = bundle, "", None
         self._maker = DecisionMaker(bundle, self._session, self._evidence)
-
-    def _local_offset_s(self, now_ms: int) -> int:
-        """Returns the UTC offset in seconds; 0 without a rule that reads it: the system takes a microsecond."""
-        return int(self._utc_offset_s(now_ms)) if self._maker.reads_local_time else 0
 
     def _name(self, item: str) -> int:
         """Returns the id of an item name that is not cached."""

@@ -162,7 +162,14 @@ class StateFolder:
             self.write_snapshot()
         self._ingested_seq = self.log.extend(events.newest(capacity), skipped=max(0, count - capacity))
         ingest_columns(
-            memory, events.times_ms, events.kinds, events.kind_ids, events.items, events.item_ids, events.values
+            memory,
+            events.times_ms,
+            events.kinds,
+            events.kind_ids,
+            events.items,
+            events.item_ids,
+            events.values,
+            events.local,
         )
         if is_large:
             self.write_snapshot()
@@ -352,6 +359,7 @@ class StateFolder:
         staged = staged_log(former, self.snapshots, snapshot, size_bytes=size_bytes, cipher=cipher, renumber=renumber)
         with staged as log, self._sync_lock:
             log.activate()
+            log.local = former.local
             self._use(log)
             self._ingested_seq, self._synced_seq = log.last_seq, 0
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)

@@ -25,7 +25,7 @@ from edge_sdk.memory.memory import Memory
 from edge_sdk.state.snapshot_tables import VERSION, fingerprint, pack_tables, read_tables
 
 _MAGIC: Final = b"EDGEMEM"
-_READABLE: Final = (3, VERSION)
+_READABLE: Final = (3, 4, VERSION)
 _HEADER: Final = struct.Struct("<7sB32s8sIII")  # magic, version, fingerprint, log id, seq, newest decision, flags
 _CRC: Final = struct.Struct("<I")
 _CIPHER_BYTES: Final = NONCE_BYTES + TAG_BYTES
@@ -161,10 +161,11 @@ class SnapshotFile:
             return None
 
     def _memory(self, raw: bytes, of_layout: bytes, of_log: bytes, version: int) -> Memory:
+        is_former = version < VERSION
         if of_layout == self._fingerprint:
-            return Memory.load(self._layout, raw[self._table_bytes :])
+            return Memory.load(self._layout, raw[self._table_bytes :], is_former=is_former)
         layout, at = read_tables(_masked(raw, of_log), version=version)
-        return Memory.load(layout, raw[at:])
+        return Memory.load(layout, raw[at:], is_former=is_former)
 
     def _replace(self, raw: bytes) -> None:
         """Replaces the file by one with this bundle's tables and one slot in use. A crash leaves one of both whole."""

@@ -10,7 +10,8 @@ All numbers are little-endian u32, and every list follows its length. The lists,
 - the number of ignored rules, and for each rule (kind, count), the kinds that show, the kinds that respond;
 - the number of machines, and for each machine (id of its name, scope), the ids of its states, its steps (kind, count,
   seconds, target), the sources of each step;
-- the period of the budget in seconds (an empty list = no budget), its kinds.
+- the budget (seconds of a period, seconds since 1970 at which one begins, 1 = in local time, units of one; an empty
+  list = no budget), its kinds.
 
 Lists of kinds and of sources ascend. Items and the rows of the window are left out: another bundle takes the window
 from the log. The names and channels of caps are left out too: they do not change what is counted.
@@ -28,13 +29,15 @@ from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import UNITS_PER_ONE, Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.types import U32
 from edge_sdk.vocabulary import Vocabulary
 
-VERSION: Final = 4
+VERSION: Final = 5
+_OF_0_1: Final = 3
+_BUDGET_OF_4: Final = (0, 0, UNITS_PER_ONE)  # up to version 4 a budget had its period alone
 _NUMBER: Final = np.dtype("<u4")
 _NONE: Final = np.zeros(0, np.uint32)
 
@@ -74,7 +77,7 @@ def pack_tables(layout: MemoryLayout) -> bytes:
             for rule, names in zip(layout.machines, layout.machine_names, strict=True)
             for part in _machine(rule, names)
         ),
-        (layout.spending.period_s,) if layout.spending else (),
+        (*layout.spending.periods, layout.spending.units_per_one) if layout.spending else (),
         sorted(layout.spending.kinds) if layout.spending else (),
     ]
     return b"".join(_packed(numbers) for numbers in lists)
@@ -85,7 +88,7 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
 
     Args:
         raw: begins with packed tables.
-        version: of the snapshot that contains the tables; 3, of edge-sdk 0.1, is read too.
+        version: of the snapshot that contains the tables; 3, of edge-sdk 0.1, and 4 are read too.
 
     Returns:
         The layout, and how many bytes the tables take.
@@ -99,9 +102,9 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
     # All half-lives share their factors, which are by ticks.
     decays = tuple(DecayTables.of(1)._replace(tick_ms=tick) for tick in reader.numbers().tolist())
     kinds = reader.rows(2)
-    caps = reader.caps() if version == VERSION else reader.caps_of_3()
+    caps = reader.caps_of_3() if version == _OF_0_1 else reader.caps()
     derived = reader.derived()
-    machines, names = reader.machines() if version == VERSION else ((), ())
+    machines, names = ((), ()) if version == _OF_0_1 else reader.machines()
     layout = MemoryLayout(
         window=window,
         kinds={kind: KindRule(row, False, counter - 1) for row, (kind, counter) in enumerate(kinds, start=1)},
@@ -114,7 +117,7 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
         derived=derived,
         category_ids=tuple(categories.tolist()),
         machines=machines,
-        spending=reader.budget() if version == VERSION else None,
+        spending=None if version == _OF_0_1 else reader.budget(),
         machine_ids=names,
     )
     return layout, reader.at
@@ -191,8 +194,11 @@ class _Reader:
         return tuple(rules), tuple(names)
 
     def budget(self) -> SpendingRule | None:
-        period, kinds = self.numbers().tolist(), self.kinds()
-        return SpendingRule(kinds, period[0]) if period else None
+        numbers, kinds = self.numbers().tolist(), self.kinds()
+        if not numbers:
+            return None
+        length_s, first_s, is_local, units_per_one = numbers if len(numbers) > 1 else (*numbers, *_BUDGET_OF_4)
+        return SpendingRule(kinds, Periods(length_s, first_s, bool(is_local)), units_per_one)
 
     def derived(self) -> DerivedRules:
         of_session, activity = self.rows(3), self.kinds()

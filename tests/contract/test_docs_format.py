@@ -30,7 +30,7 @@ from edge_sdk.memory.derived_events import Deriver
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory, replay
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.model.projection import ModelTables, Projection
@@ -250,7 +250,7 @@ def test_machine() -> None:
 
 def test_budget() -> None:
     documented = example("budget")
-    rule = SpendingRule(frozenset({CLICK}), documented["period_s"])
+    rule = SpendingRule(frozenset({CLICK}), Periods(documented["period_s"]))
     memory = Memory(layout(DecayTables.of(300))._replace(spending=rule))
 
     for step in documented["walk"]:

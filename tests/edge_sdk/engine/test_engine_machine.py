@@ -28,6 +28,7 @@ from edge_sdk import BaseDecision, Decision
 from edge_sdk.bundle import selftest
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
+from edge_sdk.clock import UTC
 from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.errors import ExplanationGoneError
@@ -227,7 +228,7 @@ class Life(RuleBasedStateMachine):
         assert np.isfinite(decision.scores).all()
         assert (made_from(self.engine, decision).event_age_s >= 0).all()
         if not self.model.is_blurred:
-            request = Request(decision.time_ms, utc_offset_s=0, limit=None, seed=0, number=decision.id)
+            request = Request(decision.time_ms, local=UTC, limit=None, seed=0, number=decision.id)
             expected = self.maker.decide(self.model.memory(), BASE, request, HOME)
             assert (expected.error, expected.detail) == (0, "")
             assert decision.scores.tobytes() == expected.scores.tobytes()

@@ -38,6 +38,8 @@ class ErrorCode(IntEnum):
     UNKNOWN_OUTCOME = 302
     # explaining
     EXPLANATION_GONE = 310
+    # calling
+    NESTED_CALL = 320
     # ranking: the answer is the base order
     NO_CANDIDATES = 400
     UNKNOWN_OFFER = 401
@@ -269,4 +271,17 @@ class ExplanationGoneError(EdgeError):
             f"decision {decision}: its inputs were erased, over {EXPLAINABLE_DECISIONS} newer decisions are kept, or "
             "another engine made it; "
             "call rank again and explain the new decision"
+        )
+
+
+class NestedCallError(EdgeError, RuntimeError):
+    """A call of the engine came from within another call of the same thread, which holds the engine's lock."""
+
+    code = ErrorCode.NESTED_CALL
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the engine was called from within another of its calls, in the same thread: by a signal handler, a "
+            "finalizer, the clock, or an object that was passed in; call it when that call has returned, or record "
+            "through a Client, which keeps the event until then"
         )

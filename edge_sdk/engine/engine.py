@@ -16,30 +16,31 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle, with_policy
-from edge_sdk.clock import NEVER_MS, UTC, Clock, LocalTime, UtcOffset, system_clock
+from edge_sdk.clock import Clock, UtcOffset, system_clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
-from edge_sdk.decision.request import RequestError
-from edge_sdk.engine.access import Access
+from edge_sdk.engine.access import Access, Serialised, in_turn, in_turn_while_open, takes_turn
+from edge_sdk.engine.counts import Counts
 from edge_sdk.engine.opening import Options, Parts, open_parts
+from edge_sdk.engine.outcomes import Outcomes
 from edge_sdk.engine.storage import Storage
+from edge_sdk.engine.time_keeper import TimeKeeper
 from edge_sdk.errors import (
     ErrorCode,
     ExplanationGoneError,
     InvalidValueError,
     UnknownKindError,
-    UnknownOutcomeError,
 )
 from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S
 from edge_sdk.log.event_input import (
     FLOAT32_MAX,
+    EventColumns,
     as_float32,
     checked_columns,
     checked_offsets,
     id_of,
     listed,
-    within_range,
 )
 from edge_sdk.log.local_field import local_field, local_fields
 from edge_sdk.policy.conditions import ContextField
@@ -50,38 +51,34 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edge_sdk.engine.status import Status
+    from edge_sdk.types import I64
     from edge_sdk.explain.explainer import Explainer, Explanations
     from edge_sdk.explain.messages import Messenger
 
 
-class Engine:
+class Engine(Serialised):
     """The events and decisions of one user on one device. Thread-safe. `Engine.open` makes it."""
 
     def __init__(self, parts: Parts) -> None:
         """Use `Engine.open`."""
         bundle = parts.bundle
         self._state, self._bundle, self._session, self._policies = parts.state, bundle, parts.session, parts.policies
-        self._options, self._local = parts.options, parts.local
-        self._clock, self._clock_problem, self._last_ms = parts.options.clock, "", parts.opened_ms
-        self._fresh_from_ms, self._fresh_until_ms = NEVER_MS, 0  # see `_refresh`
+        self._clock, self._options = parts.options.clock, parts.options
+        self._time = TimeKeeper(self._clock, parts.local, parts.opened_ms)
         self._durability, self._seed = parts.options.durability, parts.options.seed
         self._policy_error = parts.policy_error
         self._evidence = EvidenceStore()
         self._maker = DecisionMaker(bundle, parts.session, self._evidence)
         self._access = Access()
-        self._lock = self._access.lock
-        self._acquire, self._release = self._lock.acquire, self._lock.release
+        self._access.serves(self)
+        self._fresh_from_ms, self._fresh_until_ms = 0, 0  # times at which there is nothing to look at: see `_refresh`
         self.storage = Storage(parts.state, self._access)
         self._kind_ids = bundle.kind_ids
-        names = {number: name for name, number in bundle.kind_ids.items()}
-        self._shown_kinds = {channel.name: names.get(channel.shown_kind) for channel in bundle.policy.channels}
-        self._feedback_kinds = {outcome: names[number] for outcome, number in bundle.feedback.items()}
+        self._outcomes = Outcomes(bundle)
         self._item_ids: dict[str, int] = {"": 0}
         self._explainer: Explainer | None = None
         self._messenger: Messenger | None = None
-        self._decisions = 0
-        self._unknown_ids: set[int] = set()  # of items, for `status`
-        self._errors: dict[ErrorCode, int] = {}
+        self._counts = Counts()
 
     @classmethod
     def open(
@@ -136,6 +133,7 @@ class Engine:
         parts = open_parts(Path(state), Path(bundle), options, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
         return cls(parts)
 
+    @takes_turn
     def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:
         """Appends an event to the log. When the call returns, the event survives the death of the process.
 
@@ -162,24 +160,32 @@ class Engine:
             value = as_float32(value)
         if decision.__class__ is not int or not 0 <= decision <= 0xFFFFFFFF:
             raise InvalidValueError("decision", decision)
-        self._acquire()  # half the cost of a `with`
-        try:
-            if self._access.is_closed:
-                self._access.refuse()
+        # Names of their own: called as `self._clock()`, the lookup misses Python's inline cache.
+        access, clock = self._access, self._clock
+        release = access.release
+        if access.is_inside:
+            access.refuse_nested()
+        for _ in access.turns:
             try:
-                number = self._item_ids[item]
-            except (KeyError, TypeError):
-                number = self._name(item)
-            try:
-                now_ms: object = self._clock()
-            except Exception as problem:
-                now_ms = problem
-            if now_ms.__class__ is not int or not self._fresh_from_ms <= now_ms < self._fresh_until_ms:
-                now_ms = self._refresh(now_ms)
-            append = self._state.append  # a name of its own: a call of the attribute misses Python's inline cache
-            return append(now_ms, kind_number, number, value, decision)
-        finally:
-            self._release()
+                access.is_inside = True
+                try:
+                    number = self._item_ids[item]
+                except (KeyError, TypeError):
+                    number = self._name(item)
+                try:
+                    now_ms: object = clock()
+                except Exception as problem:
+                    now_ms = problem
+                if now_ms.__class__ is not int or not self._fresh_from_ms <= now_ms < self._fresh_until_ms:
+                    now_ms = self._refresh(now_ms)
+                    if self._time.problem:
+                        self._counts.failed(ErrorCode.CLOCK_FAILED)
+                append = self._state.append
+                return append(now_ms, kind_number, number, value, decision)
+            finally:
+                access.is_inside = False
+                release()
+        raise AssertionError  # turns do not end
 
     def record_many(
         self,
@@ -222,13 +228,10 @@ class Engine:
         kind_ids = [self._kind_id(name) for name in listed("kind_names", kind_names)]
         item_ids = [id_of(name) for name in listed("item_names", item_names)]
         events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
-        given = None if utc_offsets_s is None else checked_offsets(utc_offsets_s, len(events.times_ms))
-        with self._access:
-            now_ms = self._now()
-            offsets_s = self._local.at_each(events.times_ms) if given is None else given
-            self._fresh_from_ms, self._fresh_until_ms = NEVER_MS, 0  # an event may be stamped ahead of the clock
-            return self._state.add_many(events._replace(local=local_fields(offsets_s)), now_ms)
+        offsets_s = None if utc_offsets_s is None else checked_offsets(utc_offsets_s, len(events.times_ms))
+        return self._add_many(events, offsets_s)
 
+    @takes_turn
     def rank(
         self,
         base: BaseDecision,
@@ -259,20 +262,27 @@ class Engine:
         """
         if not isinstance(base, BaseDecision):
             raise TypeError(f"base is a {type(base).__name__}; pass BaseDecision(offers, logits)")
-        with self._lock:
-            if self._access.is_closed:
-                self._access.refuse()
-            now_ms, state, maker = self._now(), self._state, self._maker
-            state.last_decision = number = state.last_decision % 0xFFFFFFFF + 1
-            seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
-            request = Request(now_ms, self._local_time(now_ms), limit, seed, number)
-            problem = self._time_problem() if self._clock_problem or self._local.problem else None
-            decision = maker.decide(state.memory, base, request, context, attributes, weights, problem)
-            self._decisions += 1
-            if decision.error:
-                self._errors[decision.error] = self._errors.get(decision.error, 0) + 1
-            return decision
+        access = self._access
+        if access.is_inside:
+            access.refuse_nested()
+        for _ in access.turns:
+            try:
+                access.is_inside = True
+                now_ms, state, maker = self._now(), self._state, self._maker
+                state.last_decision = number = state.last_decision % 0xFFFFFFFF + 1
+                seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
+                local = self._time.local_time(now_ms, is_read=maker.reads_local_time)
+                request = Request(now_ms, local, limit, seed, number)
+                problem = self._time.request_problem(reads_local_time=maker.reads_local_time)
+                decision = maker.decide(state.memory, base, request, context, attributes, weights, problem)
+                self._counts.decided(decision.error)
+                return decision
+            finally:
+                access.is_inside = False
+                access.release()
+        raise AssertionError  # turns do not end
 
+    @in_turn_while_open
     def is_still_valid(self, decision: Decision) -> bool:
         """Returns whether a decision's list may be shown again unchanged: no rule would suppress one of its offers now.
 
@@ -281,12 +291,12 @@ class Engine:
         Raises:
             RuntimeError: the engine is closed.
         """
-        with self._access:
-            evidence = decision.trace.evidence
-            if evidence is None or evidence.is_gone or not self._evidence.owns(evidence):
-                return False
-            now_ms = self._now()
-            return self._maker.is_still_valid(self._state.memory, decision, now_ms, self._local_time(now_ms))
+        evidence = decision.trace.evidence
+        if evidence is None or evidence.is_gone or not self._evidence.owns(evidence):
+            return False
+        now_ms = self._now()
+        local = self._time.local_time(now_ms, is_read=self._maker.reads_local_time)
+        return self._maker.is_still_valid(self._state.memory, decision, now_ms, local)
 
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
         """Records that the first `count` offers of a decision were displayed or sent (None = all of them).
@@ -298,14 +308,8 @@ class Engine:
             UnknownOutcomeError: the scene names no kind for a channel (`[events] shown`, `[channels]`).
             RuntimeError: the engine is closed.
         """
-        order = decision.order if count is None else decision.order[: max(0, count)]
-        for index in order.tolist():
-            channel = decision.base.channel(index)
-            kind = self._shown_kinds.get(channel)
-            if kind is None:
-                raise UnknownOutcomeError(f"shown in {channel}" if channel else "shown", ())
-            cost = float(decision.trace.costs[index])
-            self.record(kind, item=decision.candidates[index], value=cost, decision=decision.id)
+        for kind, item, cost in self._outcomes.shown(decision, count):
+            self.record(kind, item=item, value=cost, decision=decision.id)
 
     def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:
         """Records the outcome of an offer of a decision, e.g. ``feedback(decision, "fund_017", "click")``.
@@ -315,13 +319,10 @@ class Engine:
             InvalidValueError: the decision had no such offer, or the value is no finite float32.
             RuntimeError: the engine is closed.
         """
-        kind = self._feedback_kinds.get(outcome) if isinstance(outcome, str) else None
-        if kind is None:
-            raise UnknownOutcomeError(outcome, tuple(self._feedback_kinds))
-        if offer not in decision.candidates:
-            raise InvalidValueError("offer", offer)
+        kind = self._outcomes.feedback(decision, offer, outcome)
         self.record(kind, item=offer, value=value, decision=decision.id)
 
+    @in_turn_while_open
     def explain(self, decision: Decision) -> Explanations:
         """Explains a decision: the contribution of each event and each policy step, and the rules that suppress offers.
 
@@ -338,18 +339,18 @@ class Engine:
                 256 newer ones.
             RuntimeError: the engine is closed.
         """
-        with self._access:
-            evidence = decision.trace.evidence
-            if evidence is None:
-                raise InvalidValueError("decision", decision.error.name)
-            if evidence.is_gone or not self._evidence.owns(evidence):
-                raise ExplanationGoneError(decision.id)
-            if self._explainer is None:
-                from edge_sdk.explain.explainer import Explainer  # 4 ms that an app without explanations saves
+        evidence = decision.trace.evidence
+        if evidence is None:
+            raise InvalidValueError("decision", decision.error.name)
+        if evidence.is_gone or not self._evidence.owns(evidence):
+            raise ExplanationGoneError(decision.id)
+        if self._explainer is None:
+            from edge_sdk.explain.explainer import Explainer  # 4 ms that an app without explanations saves
 
-                self._explainer = Explainer(self._bundle)
-            return self._explainer.explain(decision, evidence)
+            self._explainer = Explainer(self._bundle)
+        return self._explainer.explain(decision, evidence)
 
+    @in_turn_while_open
     def message(self, decision: Decision, offer: str, *, language: str = "en") -> str:
         """Returns the message of an offer: its variant's text, with slots filled from the device's current state.
 
@@ -363,13 +364,13 @@ class Engine:
         Raises:
             RuntimeError: the engine is closed.
         """
-        with self._access:
-            if self._messenger is None:
-                from edge_sdk.explain.messages import Messenger
+        if self._messenger is None:
+            from edge_sdk.explain.messages import Messenger
 
-                self._messenger = Messenger(self._bundle)
-            return self._messenger.message(decision, offer, language, self._state.memory, self._now())
+            self._messenger = Messenger(self._bundle)
+        return self._messenger.message(decision, offer, language, self._state.memory, self._now())
 
+    @in_turn_while_open
     def install_policy(self, policy: bytes) -> None:
         """Puts another policy in force without a new model.
 
@@ -389,18 +390,18 @@ class Engine:
             StateUnusableError: the disk refuses the file; the former policy stays in force.
             RuntimeError: the engine is closed.
         """
-        with self._access:
-            bundle = with_policy(self._bundle, self._policies.check(policy, self._bundle))
-            if bundle.policy.time_zone != self._bundle.policy.time_zone:
-                local = self._options.local_clock(bundle.policy.time_zone)
-                local.check(self._now())
-                self._local = local
-            self._policies.prepare(policy)
-            self._policies.activate()  # before `adopt`, which drops what the new policy does not count
-            if bundle.layout.counts_differently(self._bundle.layout):
-                self._state.adopt(bundle.layout)
-                self._evidence.rebind(self._state.memory)
-            self._put_in_force(bundle)
+        bundle = with_policy(self._bundle, self._policies.check(policy, self._bundle))
+        local = self._time.local
+        if bundle.policy.time_zone != self._bundle.policy.time_zone:
+            local = self._options.local_clock(bundle.policy.time_zone)
+            local.check(self._now())
+        self._policies.prepare(policy)
+        self._policies.activate()  # before `adopt`, which drops what the new policy does not count
+        if bundle.layout.counts_differently(self._bundle.layout):
+            self._state.adopt(bundle.layout)
+            self._evidence.rebind(self._state.memory)
+        self._time.local = local
+        self._put_in_force(bundle)
 
     def erase(
         self,
@@ -434,54 +435,24 @@ class Engine:
             raise InvalidValueError("before", before)
         item_ids = None if items is None else frozenset(map(id_of, listed("items", items)))
         kind_ids = None if kinds is None else frozenset(map(self._kind_id, listed("kinds", kinds)))
-        with self._access:
-            if item_ids == frozenset() or kind_ids == frozenset():
-                return 0
-            is_all = before is None and item_ids is None and kind_ids is None
-            if not is_all and not self._state.may_have(before, item_ids, kind_ids):
-                return 0  # no event matches: earlier decisions can still be explained
-            self._item_ids, self._unknown_ids = {"": 0}, set()
-            self._maker.forget()
-            if is_all:
-                erased = self._state.log.count
-                self._state.erase()
-                self._decisions = 0
-                self._errors = {}
-                return erased
-            return self._state.erase_chosen(before, item_ids, kind_ids)
+        return self._erase(before, item_ids, kind_ids)
 
+    @in_turn
     def status(self) -> Status:
         """Returns what is installed, the size and health of the log, and counts of decisions and errors."""
-        from edge_sdk.engine.status import Status  # 0.9 ms of every import
+        from edge_sdk.engine.status import status_of  # 0.9 ms of every import
 
-        with self._lock:
-            return Status(
-                scene=self._bundle.scene,
-                model_version=self._bundle.model_version,
-                events=self._state.log.count,
-                capacity=self._state.log.capacity,
-                log_bytes=self._state.log.size_bytes,
-                encrypted=self._state.log.cipher is not None,
-                durability=self._durability,
-                disk_failures=self._state.disk_failures,
-                damaged=self._state.log.damaged,
-                unknown_items=len(self._unknown_ids),
-                decisions=self._decisions,
-                errors=sum(self._errors.values()),
-                errors_by_code={code.name: count for code, count in self._errors.items()},
-                policy_version=self._bundle.policy.version,
-                policy_error=self._policy_error,
-            )
+        return status_of(self._bundle, self._state, self._durability, self._policy_error, self._counts)
 
     @property
     def shown_kinds(self) -> Mapping[str, str]:
         """The kind that `shown` records, by channel; "" = the app itself. Channels without one are absent."""
-        return {channel: kind for channel, kind in self._shown_kinds.items() if kind is not None}
+        return dict(self._outcomes.shown_kinds)
 
     @property
     def feedback_kinds(self) -> Mapping[str, str]:
         """The kind that `feedback` records, by outcome."""
-        return dict(self._feedback_kinds)
+        return dict(self._outcomes.feedback_kinds)
 
     @property
     def known_until_ms(self) -> int:
@@ -493,16 +464,17 @@ class Engine:
         """The context fields of `rank`, each with its declared values."""
         return self._bundle.policy.context
 
+    @in_turn
     def close(self) -> None:
         """Writes the log out and unlocks the state folder. A second call does nothing.
 
         Raises:
             StateUnusableError: the disk refuses to write the log out. The folder is unlocked all the same.
         """
-        with self._lock:
-            if not self._access.is_closed:
-                self._access.is_closed = True
-                self._state.close()
+        if not self._access.is_closed:
+            self._access.is_closed = True
+            self._fresh_until_ms = 0
+            self._state.close()
 
     def __enter__(self) -> Engine:
         return self
@@ -512,57 +484,68 @@ class Engine:
     ) -> None:
         self.close()
 
-    # ---- below: helpers; the lock is held ----
+    # ---- below: helpers; it is their turn ----
+
+    @in_turn_while_open
+    def _add_many(self, events: EventColumns, offsets_s: I64 | None) -> int:
+        now_ms = self._now()
+        local = local_fields(self._time.local.at_each(events.times_ms) if offsets_s is None else offsets_s)
+        self._look_again()  # an event may be stamped ahead of the clock
+        return self._state.add_many(events._replace(local=local), now_ms)
+
+    @in_turn_while_open
+    def _erase(self, before: int | None, item_ids: frozenset[int] | None, kind_ids: frozenset[int] | None) -> int:
+        if item_ids == frozenset() or kind_ids == frozenset():
+            return 0
+        is_all = before is None and item_ids is None and kind_ids is None
+        if not is_all and not self._state.may_have(before, item_ids, kind_ids):
+            return 0  # no event matches: earlier decisions can still be explained
+        self._item_ids = {"": 0}
+        self._counts.unknown_ids.clear()
+        self._maker.forget()
+        if is_all:
+            erased = self._state.log.count
+            self._state.erase()
+            self._counts = Counts()
+            return erased
+        erased = self._state.erase_chosen(before, item_ids, kind_ids)
+        self._look_again()
+        self._now()
+        return erased
 
     def _now(self) -> int:
-        """Returns the clock's time; its last one where the clock fails."""
-        try:
-            now_ms: object = self._clock()
-        except Exception as problem:
-            now_ms = problem
+        now_ms = self._time.read()
         if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
             return now_ms
         return self._refresh(now_ms)
 
     def _refresh(self, found: object) -> int:
-        """Returns the time within the log's range, and looks at what may have changed since the last millisecond.
+        """Looks at what may have changed since the last millisecond: whatever `record` has no time to look at.
 
-        That is the UTC offset, which the next events are recorded with, and whether the clock was set back.
+        That is the UTC offset with which events are recorded, and whether the clock was set back. A closed engine has no
+        fresh time: each of its calls comes here and is refused.
 
         Args:
             found: what the clock returned, or raised.
+
+        Returns:
+            The time, clipped to the range of the log's format.
+
+        Raises:
+            RuntimeError: the engine is closed.
         """
-        try:
-            now_ms = within_range(found)  # type: ignore[arg-type]  # what is no number raises
-            self._clock_problem = ""
-        except Exception as problem:
-            now_ms = self._clock_failed(found if isinstance(found, Exception) else problem)
-        if now_ms < self._fresh_from_ms:
-            self._state.memory.caps.set_back(now_ms)
-        self._state.log.local = local_field(self._local.refresh(now_ms).offset_s)
-        self._last_ms = now_ms
-        is_fresh = not self._clock_problem
-        self._fresh_from_ms, self._fresh_until_ms = now_ms, now_ms + is_fresh
-        return now_ms
+        self._access.require_open()
+        within = self._time.settled(found)
+        if self._time.was_set_back(within):
+            self._state.memory.caps.set_back(within)
+        self._state.log.local = local_field(self._time.local.refresh(within).offset_s)
+        self._fresh_from_ms, self._fresh_until_ms = within, within + (not self._time.problem)
+        return within
 
-    def _clock_failed(self, problem: Exception) -> int:
-        """Returns the last time that the clock gave, and counts the failure for `status`."""
-        self._clock_problem = f"clock: {type(problem).__name__}: {problem}"
-        self._errors[ErrorCode.CLOCK_FAILED] = self._errors.get(ErrorCode.CLOCK_FAILED, 0) + 1
-        return self._last_ms
-
-    def _local_time(self, now_ms: int) -> LocalTime:
-        """Returns local time; UTC without a rule that reads it: the system takes a microsecond."""
-        return self._local.at(now_ms) if self._maker.reads_local_time else UTC
-
-    def _time_problem(self) -> RequestError | None:
-        """Returns why a decision cannot know its time."""
-        if self._clock_problem:
-            return RequestError(ErrorCode.CLOCK_FAILED, f"{self._clock_problem}; decided as of the clock's last time")
-        if self._maker.reads_local_time:
-            detail = f"{self._local.problem}; decided with the last UTC offset"
-            return RequestError(ErrorCode.LOCAL_TIME_FAILED, detail)
-        return None
+    def _look_again(self) -> None:
+        """Makes the next call of `_refresh` look at everything."""
+        self._fresh_until_ms = 0
+        self._time.forget()
 
     def _put_in_force(self, bundle: Bundle) -> None:
         """Puts a bundle's policy in force; memory counts what it needs already."""
@@ -576,8 +559,8 @@ class Engine:
             self._item_ids = {"": 0}  # rare, and cheaper than keeping an order of use
         self._item_ids[item] = number
         layout = self._bundle.layout
-        if len(self._unknown_ids) < NAMES_CACHED and not (layout.items.row(number) or layout.offers.row(number)):
-            self._unknown_ids.add(number)
+        if not (layout.items.row(number) or layout.offers.row(number)):
+            self._counts.met_unknown(number)
         return number
 
     def _kind_id(self, kind: str) -> int:

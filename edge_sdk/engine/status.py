@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.bundle import Bundle
+    from edge_sdk.engine.counts import Counts
+    from edge_sdk.state.durability import Durability
+    from edge_sdk.state.folder import StateFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +31,24 @@ class Status:
     errors_by_code: dict[str, int]  # name of the code -> how many
     policy_version: int  # of the policy in force
     policy_error: str  # why an installed policy is not in force, with the fix; "" = nothing is wrong
+
+
+def status_of(bundle: Bundle, state: StateFolder, durability: Durability, policy_error: str, counts: Counts) -> Status:
+    """Returns the status of an engine from its parts."""
+    return Status(
+        scene=bundle.scene,
+        model_version=bundle.model_version,
+        events=state.log.count,
+        capacity=state.log.capacity,
+        log_bytes=state.log.size_bytes,
+        encrypted=state.log.cipher is not None,
+        durability=durability,
+        disk_failures=state.disk_failures,
+        damaged=state.log.damaged,
+        unknown_items=len(counts.unknown_ids),
+        decisions=counts.decisions,
+        errors=sum(counts.errors.values()),
+        errors_by_code={code.name: count for code, count in counts.errors.items()},
+        policy_version=bundle.policy.version,
+        policy_error=policy_error,
+    )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from edge_sdk.engine.access import Access
+from edge_sdk.engine.access import Access, Serialised, in_turn_while_open
 from edge_sdk.errors import StateUnusableError
 from edge_sdk.state.folder import StateFolder
 
 
-class Storage:
+class Storage(Serialised):
     """The state folder's files, as `engine.storage`. Thread-safe."""
 
     def __init__(self, state: StateFolder, access: Access) -> None:
         """Use `engine.storage`."""
         self._state, self._access = state, access
+        access.serves(self)
 
+    @in_turn_while_open
     def resize(self, log_bytes: int) -> None:
         """Changes the size of the event log, in bytes. Meanwhile the disk needs room for both files.
 
@@ -25,9 +27,9 @@ class Storage:
             StateFullError, StateUnusableError: the log is unchanged.
             RuntimeError: the engine is closed.
         """
-        with self._access:
-            self._state.resize(log_bytes)
+        self._state.resize(log_bytes)
 
+    @in_turn_while_open
     def rotate_key(self, storage_key: bytes | None) -> None:
         """Encrypts the state folder with another key, or for the first time; None decrypts it.
 
@@ -41,8 +43,7 @@ class Storage:
             StateFullError, StateUnusableError: the former key stays in use.
             RuntimeError: the engine is closed.
         """
-        with self._access:
-            self._state.change_key(storage_key)
+        self._state.change_key(storage_key)
 
     def sync(self) -> None:
         """Writes the log out to the disk. When it returns, the events survive a power loss. Other threads may record

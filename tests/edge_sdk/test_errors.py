@@ -35,6 +35,7 @@ SAMPLES = [
     errors.UnknownOutcomeError("clack", ("click",)),
     errors.UnknownOutcomeError("clack", ()),
     errors.ExplanationGoneError(5),
+    errors.NestedCallError(),
 ]
 FIXES = {
     "ship",

@@ -127,7 +127,7 @@ class CapCounts:
         for index, per, limit, _, places, times in rules:
             row = offer_row if per == _OFFER else category_row if per == _CATEGORY else USER_ROW
             start, at = row * limit, places[row]
-            if row and time_ms > times[start + at]:  # else the `limit` latest are all at least as late
+            if row and time_ms >= times[start + at]:  # else the `limit` latest are all later
                 latest = [times[start + (at + 1 + n) % limit] for n in range(limit - 1)]
                 insort(latest, time_ms)
                 places[row] = at = (at + 1) % limit

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-FORMAT_VERSION: Final = 4  # newest format of an `.edge` file that this runtime reads
-POLICY_VERSION: Final = 2  # newest format of a policy file that this runtime reads
+FORMAT_VERSION: Final = 5  # newest format of an `.edge` file that this runtime reads
+POLICY_VERSION: Final = 3  # newest format of a policy file that this runtime reads
 LOG_VERSION: Final = 2  # format of the event log; one of version 1 opens, and is upgraded
 
 LOG_BYTES: Final = 1 << 20  # default size of the event log file: 32,766 records

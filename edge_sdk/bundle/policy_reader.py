@@ -17,7 +17,7 @@ from edge_sdk.bundle.policy_symbols import Fail, PolicySymbols, RuleReader, deco
 from edge_sdk.errors import BundleDamagedError, BundleTooNewError, PolicyInvalidError
 from edge_sdk.limits import POLICY_VERSION
 from edge_sdk.memory.caps import CapRule
-from edge_sdk.memory.spending import Periods
+from edge_sdk.memory.spending import WEEK_S, Periods
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import Conditions, ContextCondition, OfferSelector
 from edge_sdk.policy.frequency_caps import FrequencyCap
@@ -138,6 +138,7 @@ class _PolicyReader:
             exploration=self._exploration(raw.exploration),
             category_limits=self._category_limits(raw.categoryLimits),
             pins=tuple(self._pins()),
+            time_zone=decoded(raw.timeZone or b""),
         )
 
     # ---- numbers ----
@@ -257,7 +258,12 @@ class _PolicyReader:
             self.fail("policy.budget", "given, and no kind of event says that an offer was shown")
         amount = self._amount("budget.amount", raw.amount)
         gain = self._amount("budget.pacing_gain", raw.pacingGain)
-        return Budget(amount, Periods(raw.periodS), gain, self.symbols.shown_kinds)
+        if not raw.unitsPerOne:
+            self.fail("policy.budget.units_per_one", "0")
+        if raw.isLocal and raw.periodS > WEEK_S:
+            self.fail("policy.budget.is_local", f"in periods of {raw.periodS} s; at most a week is local")
+        periods = Periods(raw.periodS, raw.firstS, raw.isLocal)
+        return Budget(amount, periods, gain, self.symbols.shown_kinds, raw.unitsPerOne)
 
     def _exploration(self, raw: ExplorationT | None) -> Exploration:
         mode = Explore.OFF if raw is None else raw.mode

@@ -17,6 +17,7 @@ from edge_sdk.log.local_field import offset_s_of, offsets_s_of
 from edge_sdk.types import F32, F64, I64, U16
 
 UNITS_PER_ONE: Final = 1_000_000  # where a budget declares nothing else
+WEEK_S: Final = 604_800
 UNITS_MAX: Final = (1 << 53) - 1  # beyond it a double skips whole numbers: sums stop here
 _STATE: Final = struct.Struct("<qq")  # period, units spent in it
 _FORMER_STATE: Final = struct.Struct("<qd")  # up to snapshot version 4: period, sum of the values

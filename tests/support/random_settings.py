@@ -16,6 +16,7 @@ from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.clock import LocalTime
 from edge_sdk.decision.candidate_cache import CachedCandidates
 from edge_sdk.decision.maker import current_spend
+from edge_sdk.log.local_field import local_field
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.candidates import CandidateSet
@@ -79,7 +80,7 @@ class Case:
         ))  # fmt: skip
         rules, memory = bundle.policy, Memory(bundle.layout)
         for time_ms, kind, item, value in self.events:
-            memory.add(time_ms, kind_id(kind), item_id(item), value)
+            memory.add(time_ms, kind_id(kind), item_id(item), value, local_field(self.offset_s))
         compiled = CompiledPolicy(rules, bundle.layout)
         request = Request(self.now_ms, LocalTime(self.offset_s), self.limit, seed=5, number=7)
         cached = CachedCandidates(CandidateSet.of(base or self.base, bundle.layout, compiled, {}), compiled)

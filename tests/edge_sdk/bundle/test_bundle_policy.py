@@ -77,8 +77,8 @@ def test_numbers(bundle: Bundle) -> None:
     )
     assert (policy.minimum_score, policy.retry_after_s) == (-1.5, 600)
     shown = frozenset(map(kind_id, ("impression", "push_shown", "sms_shown")))
-    assert policy.budget == Budget(10.0, Periods(86_400), 0.25, shown)
-    assert bundle.layout.spending == SpendingRule(shown, Periods(86_400))
+    assert policy.budget == Budget(10.0, Periods(86_400, is_local=True), 0.25, shown)
+    assert bundle.layout.spending == SpendingRule(shown, Periods(86_400, is_local=True))
     assert policy.exploration == Exploration(Explore.EPSILON_GREEDY, epsilon=0.25)
     assert policy.category_limits is not None
     assert policy.category_limits.tolist() == [NO_LIMIT, 3, 2]  # coupon, fund

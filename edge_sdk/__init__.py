@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edge_sdk.client.states import ClientState, Problem
     from edge_sdk.decision.decision import Decision, RankedOffer
     from edge_sdk.engine.engine import Engine
+    from edge_sdk.engine.local_time import utc_offset_of
     from edge_sdk.engine.status import Status
     from edge_sdk.errors import EdgeError, ErrorCode
     from edge_sdk.explain.contribution import Contribution

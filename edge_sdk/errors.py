@@ -239,11 +239,11 @@ _FIXES = {
     "log_bytes": f"pass {LOG_BYTES_MIN} to {LOG_BYTES_MAX} bytes",
     "durability": "pass 'process' or 'power'",
     "seed": "pass a whole number, or None",
-    "utc_offset_s": "pass a function of a moment (milliseconds since 1970) that returns by how many seconds local time is "
-    f"ahead of UTC, within ±{UTC_OFFSET_S_MAX} (of a timedelta: total_seconds()), or None for the system's zone",
+    "utc_offset_s": "pass a function of a moment (milliseconds since 1970) that returns by how many seconds local time "
+    f"is ahead of UTC, within ±{UTC_OFFSET_S_MAX} (of a timedelta: total_seconds()), or None for the system's zone",
     "utc_offsets_s": f"pass one whole number of seconds within ±{UTC_OFFSET_S_MAX} for each event",
-    "time_zone": "pass a name of the IANA time zone database, e.g. 'Europe/Berlin'; where the device has no such database, "
-    "install the package tzdata, or pass utc_offset_s",
+    "time_zone": "pass a name of the IANA time zone database, e.g. 'Europe/Berlin'; where the device has no such "
+    "database, install the package tzdata, or pass utc_offset_s",
     "clock": "pass a function that returns whole milliseconds since 1970",
     "sync_interval_s": "pass seconds, 0 or more; 0 writes out at each event",
 }

@@ -198,7 +198,9 @@ def _time_base_problems(scene: Scene) -> Iterator[SceneProblem]:
         utc_offset_of(zone)
     except InvalidValueError:
         reason = "no such zone in the IANA time zone database"
-        fix = 'write "local", "utc" or a name such as "Europe/Berlin"; without a database on this machine install tzdata'
+        fix = (
+            'write "local", "utc" or a name such as "Europe/Berlin"; without a database on this machine install tzdata'
+        )
         yield SceneProblem("policy.time_base", zone, reason, fix)
 
 

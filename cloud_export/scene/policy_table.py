@@ -21,8 +21,8 @@ from cloud_export.scene.policy_sections import (
     WeightRule,
 )
 from cloud_export.scene.sections import Scene
-from edge_sdk.memory.spending import WEEK_S
 from edge_sdk.bundle.format.generated import edge_generated as fb
+from edge_sdk.memory.spending import WEEK_S
 from edge_sdk.vocabulary import category_id, item_id, kind_id
 
 Rule = TypeVar("Rule")

@@ -51,9 +51,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edge_sdk.engine.status import Status
-    from edge_sdk.types import I64
     from edge_sdk.explain.explainer import Explainer, Explanations
     from edge_sdk.explain.messages import Messenger
+    from edge_sdk.types import I64
 
 
 class Engine(Serialised):
@@ -113,8 +113,8 @@ class Engine(Serialised):
                 keeps elsewhere. None = plain.
             clock: returns milliseconds since 1970. If it fails later, events and decisions have its last time.
             utc_offset_s: returns by how many seconds local time is ahead of UTC at a moment (milliseconds since 1970),
-                for quiet hours, for budgets, and for the log. `utc_offset_of` makes one that follows a named zone. None =
-                the zone that the policy names, else the system's. If it fails later, the last offset holds.
+                for quiet hours, for budgets, and for the log. `utc_offset_of` makes one that follows a named zone.
+                None = the zone that the policy names, else the system's. If it fails later, the last offset holds.
             seed: of the exploration's random numbers; None = from the log's own random id.
 
         Raises:
@@ -522,8 +522,8 @@ class Engine(Serialised):
     def _refresh(self, found: object) -> int:
         """Looks at what may have changed since the last millisecond: whatever `record` has no time to look at.
 
-        That is the UTC offset with which events are recorded, and whether the clock was set back. A closed engine has no
-        fresh time: each of its calls comes here and is refused.
+        That is the UTC offset with which events are recorded, and whether the clock was set back. A closed engine has
+        no fresh time: each of its calls comes here and is refused.
 
         Args:
             found: what the clock returned, or raised.

@@ -1,4 +1,4 @@
-"""The engine's local time: asks the system, the app or a named zone for the UTC offset, and keeps the last good answer."""
+"""The engine's local time: asks the system, the app or a named zone, and keeps the last good answer."""
 
 from __future__ import annotations
 
@@ -196,5 +196,3 @@ def _described(problem: Exception) -> str:
     if isinstance(problem, InvalidValueError):
         return str(problem)
     return f"utc_offset_s: {type(problem).__name__}: {problem}"
-
-

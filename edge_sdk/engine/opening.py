@@ -19,6 +19,7 @@ from edge_sdk.state.folder import StateFolder
 from edge_sdk.state.policy_file import PolicyStore, Trust
 from edge_sdk.types import Record
 
+
 class Options(Record):
     """The options of an engine; `Engine.open` explains each field. Built by keyword."""
 

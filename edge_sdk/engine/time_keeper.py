@@ -31,7 +31,7 @@ class TimeKeeper:
             return problem
 
     def settled(self, found: object) -> int:
-        """Returns a reading of the clock as a time in the log's range; the last one if it is none, and `problem` says why.
+        """Returns a reading of the clock within the log's range; the last time if it is none, and `problem` says why.
 
         Args:
             found: what the clock returned, or raised.
@@ -46,7 +46,7 @@ class TimeKeeper:
         return now_ms
 
     def was_set_back(self, now_ms: int) -> bool:
-        """Returns whether something may be stamped ahead of this time: the clock was set back, or `forget` was called."""
+        """Returns whether something may be stamped ahead of now: the clock was set back, or `forget` was called."""
         is_back, self._newest_ms = now_ms < self._newest_ms, now_ms
         return is_back
 

@@ -66,6 +66,7 @@ def ingest_columns(
     item_codes: Integers,
     item_ids: Sequence[int],
     values: F32,
+    *,
     local: U16,
 ) -> None:
     """Adds back-filled events of dictionary-encoded columns to memory, in order of recording: the fastest way.

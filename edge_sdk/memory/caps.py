@@ -4,8 +4,8 @@ Exact and bounded: a cap holds when the limit-th latest event is still within th
 latest times of each target, and nothing else. Latest by time: what is back-filled in another order counts all the same.
 
 An event counts at the time of its stamp. But no event is later than one that the engine's clock stamps after it: where
-the clock was set back (`CapCounts.set_back`), what lies ahead of it counts at that moment. So one event stamped far ahead
-neither pushes out the others for good, nor holds its target until then.
+the clock was set back (`CapCounts.set_back`), what lies ahead of it counts at that moment. So one event stamped far
+ahead neither pushes out the others for good, nor holds its target until then.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class CapCounts:
                 self.version = next(_versions)
 
     def _add_late(self, rules: tuple[CountedRule, ...], time_ms: int, offer_row: int, category_row: int) -> None:
-        """Counts one event that is stamped before an earlier counted one, at its place among the times of its targets."""
+        """Counts one event that is stamped before an earlier one, at its place among the times of its targets."""
         for index, per, limit, _, places, times in rules:
             row = offer_row if per == _OFFER else category_row if per == _CATEGORY else USER_ROW
             start, at = row * limit, places[row]

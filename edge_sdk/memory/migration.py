@@ -52,11 +52,7 @@ def inherit(memory: Memory, old: Memory) -> None:
     _inherit_counters(memory, old, match)
     _inherit_caps(memory, old, match)
     _inherit_machines(memory, old, match)
-    if (
-        memory.layout.spending
-        and old.layout.spending
-        and memory.layout.spending.periods == old.layout.spending.periods
-    ):
+    if memory.layout.spending and old.layout.spending and memory.layout.spending.periods == old.layout.spending.periods:
         memory.spending.inherit(old.spending)
     _inherit_derived(memory, old)
 

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.clock import LocalTime
-from edge_sdk.log.record import BACK_FILLED
 from edge_sdk.log.local_field import offset_s_of, offsets_s_of
+from edge_sdk.log.record import BACK_FILLED
 from edge_sdk.types import F32, F64, I64, U16
 
 UNITS_PER_ONE: Final = 1_000_000  # where a budget declares nothing else
@@ -72,7 +72,7 @@ def units(cost: float, units_per_one: int) -> int:
 
 
 def units_of(costs: F32, units_per_one: int) -> F64:
-    """Returns costs (C,) in units, as `units` does: whole numbers in doubles, whose sums are exact up to `UNITS_MAX`."""
+    """Returns costs (C,) in units, as `units` does: whole numbers in doubles; sums are exact up to `UNITS_MAX`."""
     exact: F64 = costs.astype(np.float64) * units_per_one
     return np.minimum(np.rint(exact), float(UNITS_MAX))
 

@@ -169,7 +169,7 @@ class StateFolder:
             events.items,
             events.item_ids,
             events.values,
-            events.local,
+            local=events.local,
         )
         if is_large:
             self.write_snapshot()

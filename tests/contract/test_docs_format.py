@@ -351,12 +351,13 @@ def test_warm_up_and_pacing() -> None:
     documented = example("policy")
     warm_up, pacing = documented["warm_up"], documented["pacing"]
     policy = bare_policy(min_events=warm_up["min_events"], full_events=warm_up["full_events"])
-    budget = Budget(pacing["amount"], pacing["period_s"], pacing["pacing_gain"])
+    budget = Budget(pacing["amount"], Periods(pacing["period_s"]), pacing["pacing_gain"])
 
     weights = [warm_up_weight(policy, events) for events in range(len(warm_up["by_events"]))]
     assert weights == warm_up["by_events"]
     for step in pacing["walk"]:
-        assert current_cost_weight(pacing["cost_weight"], budget, step["spent"], step["now_ms"]) == step["λ"], step
+        elapsed = budget.periods.elapsed(step["now_ms"], 0)
+        assert current_cost_weight(pacing["cost_weight"], budget, step["spent"], elapsed) == step["λ"], step
 
 
 def test_rank_bound() -> None:

@@ -85,9 +85,7 @@ class Model:
 
     # ---- what happens ----
 
-    def record(
-        self, time_ms: int, kind: str, item: str, value: float, decision: int = 0, *, local: int = LIVE
-    ) -> int:
+    def record(self, time_ms: int, kind: str, item: str, value: float, decision: int = 0, *, local: int = LIVE) -> int:
         self.last_seq += 1
         self._local[self.last_seq] = local
         time_ms = min(max(time_ms, 0), TIME_MS_MAX)

@@ -100,7 +100,12 @@ def test_a_clock_years_ahead_and_back_suppresses_nothing_for_years(
         assert suppressed["fund_a"] == Reason.CAPPED | Reason.COOLING_DOWN
         clock.now_ms = NOW_MS
         decision = engine.rank(BASE, context=HOME)
-        assert set(dropped(decision)) == {"fund_a", "fund_b", "fund_c", "fund_d"}  # its own caps, and those of its category
+        assert set(dropped(decision)) == {
+            "fund_a",
+            "fund_b",
+            "fund_c",
+            "fund_d",
+        }  # its own caps, and those of its category
         assert made_from(engine, decision).event_age_s.tolist() == [0.0] * 8
         engine.record("dismiss", item="fund_a")
         assert dropped(engine.rank(BASE, context=HOME))["fund_a"] == Reason.CAPPED | Reason.COOLING_DOWN

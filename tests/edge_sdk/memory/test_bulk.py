@@ -39,7 +39,9 @@ STEPS_MS = st.one_of(
     st.integers(-(10**11), 10**11),  # a clock years off
 )
 VALUES = st.floats(width=32, allow_nan=False)
-LOCALS = st.sampled_from([0, local_field(0), local_field(-9 * 3600), local_field(12 * 3600 + 2700, is_back_filled=True)])
+LOCALS = st.sampled_from(
+    [0, local_field(0), local_field(-9 * 3600), local_field(12 * 3600 + 2700, is_back_filled=True)]
+)
 LAST_MS = 4_000_000_000_000
 
 # Every kind of rule at once: limits from 1 to 5, two caps on one kind, kinds that are derived, half-lives of seconds
@@ -253,7 +255,7 @@ def test_coded_columns_are_as_one_by_one(
     item_codes = np.array([item_ids.index(item) for item in items.tolist()], dtypes[1])
     with pytest.MonkeyPatch.context() as patch:
         of_sizes(patch, sizes)
-        ingest_columns(found, times, kind_codes, kind_ids, item_codes, item_ids, values, local)
+        ingest_columns(found, times, kind_codes, kind_ids, item_codes, item_ids, values, local=local)
     assert_same(one_by_one(layout, events), found, (events[-1][0] if events else NOW_MS) + 1000)
 
 
@@ -334,7 +336,9 @@ def test_nothing_is_nothing() -> None:
     memory = Memory(FULL._replace(derived=DERIVED))
     ingest(memory, records([]))
     empty = np.zeros(0, np.uint8)
-    ingest_columns(memory, np.zeros(0, np.int64), empty, [], empty, [], np.zeros(0, np.float32), np.zeros(0, np.uint16))
+    ingest_columns(
+        memory, np.zeros(0, np.int64), empty, [], empty, [], np.zeros(0, np.float32), local=np.zeros(0, np.uint16)
+    )
     assert memory.dump() == Memory(FULL._replace(derived=DERIVED)).dump()
 
 
@@ -350,7 +354,7 @@ def test_a_code_beyond_its_ids_is_refused() -> None:
     with pytest.raises(IndexError):
         ingest_columns(
             Memory(FULL), np.array([NOW_MS]), np.array([1]), [VIEW], np.array([0]), [5], np.zeros(1, np.float32),
-            np.zeros(1, np.uint16),
+            local=np.zeros(1, np.uint16),
         )  # fmt: skip
 
 

@@ -36,7 +36,9 @@ LAYOUT = MemoryLayout(
     ),
 )
 Event = tuple[int, int, int, int]  # time_ms, kind, item, local
-STAMPS = st.one_of(st.integers(0, 10), st.integers(-10, 10).map(lambda n: n * 3_600_000), st.integers(-YEAR_MS, YEAR_MS))
+STAMPS = st.one_of(
+    st.integers(0, 10), st.integers(-10, 10).map(lambda n: n * 3_600_000), st.integers(-YEAR_MS, YEAR_MS)
+)
 EVENTS = st.lists(
     st.tuples(
         STAMPS.map(lambda ms: NOW_MS + ms),

@@ -78,7 +78,9 @@ def test_ten_costs_of_a_tenth_make_one() -> None:
     assert meter.spent(NOON_MS) == units(1.0, UNITS_PER_ONE) == 1_000_000
 
 
-@pytest.mark.parametrize(("cost", "cents"), [(0.005, 0), (0.015, 1), (0.125, 12), (0.375, 38), (2.675, 267), (1e30, UNITS_MAX)])
+@pytest.mark.parametrize(
+    ("cost", "cents"), [(0.005, 0), (0.015, 1), (0.125, 12), (0.375, 38), (2.675, 267), (1e30, UNITS_MAX)]
+)
 def test_a_cost_is_the_nearest_whole_number_of_units(cost: float, cents: int) -> None:
     """Exactly between two, the even one: 0.125 and 0.375 are float32 numbers, 0.005 and 0.015 are not."""
     single = np.float32(cost)
@@ -86,7 +88,9 @@ def test_a_cost_is_the_nearest_whole_number_of_units(cost: float, cents: int) ->
     assert units_of(np.array([single]), 100).tolist() == [cents]
 
 
-@given(st.lists(st.floats(0, width=32, allow_infinity=False), min_size=1), st.sampled_from([1, 100, 1_000_000, 2**32 - 1]))
+@given(
+    st.lists(st.floats(0, width=32, allow_infinity=False), min_size=1), st.sampled_from([1, 100, 1_000_000, 2**32 - 1])
+)
 def test_units_of_many_are_those_of_each(costs: list[float], units_per_one: int) -> None:
     found = units_of(np.array(costs, np.float32), units_per_one)
     assert list(map(int, found.tolist())) == [units(cost, units_per_one) for cost in costs]
@@ -132,8 +136,8 @@ def test_a_week_begins_on_monday() -> None:
     assert (weeks.elapsed(monday_ms, 0), weeks.elapsed(monday_ms + 7 * DAY_MS // 2, 0)) == (0.0, 0.5)
 
 
-ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/St_Johns", "Africa/Casablanca",
-         "Pacific/Apia", "America/Asuncion"]  # fmt: skip
+ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/St_Johns",
+         "Africa/Casablanca", "Pacific/Apia", "America/Asuncion"]  # fmt: skip
 
 
 @given(st.sampled_from(ZONES), st.integers(1_262_304_000, 1_893_456_000), st.sampled_from([86_400, 604_800]))
@@ -162,12 +166,15 @@ EVENTS = st.lists(
     st.tuples(
         st.one_of(st.integers(NOON_MS, NOON_MS + 2 * DAY_MS), st.integers(0, 2 * NOON_MS)),
         st.floats(-1.0, 1e6, width=32),
-        st.sampled_from([0, LIVE, BACK, local_field(-36_000), local_field(46_800), local_field(20_700, is_back_filled=True)]),
+        st.sampled_from(
+            [0, LIVE, BACK, local_field(-36_000), local_field(46_800), local_field(20_700, is_back_filled=True)]
+        ),
     ),
     max_size=40,
 )
 RULES = st.builds(
-    SpendingRule, st.just(frozenset({1})), st.builds(Periods, st.just(86_400), st.sampled_from([0, 345_600]), st.booleans()),
+    SpendingRule, st.just(frozenset({1})),
+    st.builds(Periods, st.just(86_400), st.sampled_from([0, 345_600]), st.booleans()),
     st.sampled_from([1, 100, 1_000_000]),
 )  # fmt: skip
 

@@ -135,7 +135,7 @@ def test_a_budget_is_over_until_its_period_is(rich: Small, budget: Table, seed: 
         for index, suppressions in suppressions_of(asked, clock.now_ms).items():
             for suppression in (one for one in suppressions if one.reason is Reason.OVER_BUDGET):
                 assert (suppression.until_ms is None) == (costs[index] > budget["amount"])
-                if suppression.until_ms is not None and costs[index] > left:
+                if suppression.until_ms is not None and round(costs[index] * 1_000_000) > left:
                     assert is_over(asked, suppression.until_ms - 1, index)
                     later = asked.at(suppression.until_ms)
                     assert later.trace.evidence is not None

@@ -314,9 +314,9 @@ def current_spend(cost_weight: float, budget: Budget, memory: Memory, request: R
     """Returns λ at the moment of a request, and what the budget has left."""
     offset_s = request.local.offset_at(request.now_ms)
     spent = memory.spent(request.now_ms, offset_s)
-    elapsed = budget.periods.elapsed(request.now_ms, offset_s)
-    weight = current_cost_weight(cost_weight, budget, spent, elapsed)
-    return Spend(weight, float(max(0, budget.amount_units - spent)))
+    if budget.pacing_gain:
+        cost_weight = current_cost_weight(cost_weight, budget, spent, budget.periods.elapsed(request.now_ms, offset_s))
+    return Spend(cost_weight, float(max(0, budget.amount_units - spent)))
 
 
 def fill_candidates(inputs: ModelInputs, candidates: CandidateSet, one_hot: F32, weights: F32) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle, with_policy
-from edge_sdk.clock import Clock, UtcOffset, system_clock
+from edge_sdk.clock import UTC, Clock, UtcOffset, system_clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
@@ -64,7 +64,7 @@ class Engine(Serialised):
         bundle = parts.bundle
         self._state, self._bundle, self._session, self._policies = parts.state, bundle, parts.session, parts.policies
         self._clock, self._options = parts.options.clock, parts.options
-        self._time = TimeKeeper(self._clock, parts.local, parts.opened_ms)
+        self._time = TimeKeeper(parts.local, parts.opened_ms)
         self._durability, self._seed = parts.options.durability, parts.options.seed
         self._policy_error = parts.policy_error
         self._evidence = EvidenceStore()
@@ -271,9 +271,11 @@ class Engine(Serialised):
                 now_ms, state, maker = self._now(), self._state, self._maker
                 state.last_decision = number = state.last_decision % 0xFFFFFFFF + 1
                 seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
-                local = self._time.local_time(now_ms, is_read=maker.reads_local_time)
+                keeper, is_read = self._time, maker.reads_local_time
+                local = keeper.local.at(now_ms) if is_read else UTC  # the system takes a microsecond
                 request = Request(now_ms, local, limit, seed, number)
-                problem = self._time.request_problem(reads_local_time=maker.reads_local_time)
+                failed = keeper.problem or keeper.local.problem
+                problem = keeper.request_problem(reads_local_time=is_read) if failed else None
                 decision = maker.decide(state.memory, base, request, context, attributes, weights, problem)
                 self._counts.decided(decision.error)
                 return decision
@@ -295,7 +297,7 @@ class Engine(Serialised):
         if evidence is None or evidence.is_gone or not self._evidence.owns(evidence):
             return False
         now_ms = self._now()
-        local = self._time.local_time(now_ms, is_read=self._maker.reads_local_time)
+        local = self._time.local.at(now_ms) if self._maker.reads_local_time else UTC
         return self._maker.is_still_valid(self._state.memory, decision, now_ms, local)
 
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
@@ -514,7 +516,10 @@ class Engine(Serialised):
         return erased
 
     def _now(self) -> int:
-        now_ms = self._time.read()
+        try:
+            now_ms: object = self._clock()
+        except Exception as problem:  # the app's
+            now_ms = problem
         if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
             return now_ms
         return self._refresh(now_ms)

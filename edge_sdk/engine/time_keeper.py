@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_sdk.clock import NEVER_MS, UTC, Clock, LocalTime
+from edge_sdk.clock import NEVER_MS
 from edge_sdk.decision.request import RequestError
 from edge_sdk.engine.local_time import LocalClock
 from edge_sdk.errors import ErrorCode
@@ -10,25 +10,18 @@ from edge_sdk.log.event_input import within_range
 
 
 class TimeKeeper:
-    """Reads the app's clock and asks for local time; neither may stop an engine. Not thread-safe: calls take turns.
+    """Keeps the time of the app's clock and local time; neither may stop an engine. Not thread-safe: calls take turns.
 
     Attributes:
         local: local time.
         problem: why the clock's last reading was no time; "" = it was one.
     """
 
-    def __init__(self, clock: Clock, local: LocalClock, opened_ms: int) -> None:
+    def __init__(self, local: LocalClock, opened_ms: int) -> None:
         """Starts at the clock's reading when the engine was opened."""
-        self._clock, self.local, self._last_ms = clock, local, opened_ms
+        self.local, self._last_ms = local, opened_ms
         self._newest_ms = NEVER_MS
         self.problem = ""
-
-    def read(self) -> object:
-        """Returns what the clock returns, or raises."""
-        try:
-            return self._clock()
-        except Exception as problem:  # the app's
-            return problem
 
     def settled(self, found: object) -> int:
         """Returns a reading of the clock within the log's range; the last time if it is none, and `problem` says why.
@@ -53,10 +46,6 @@ class TimeKeeper:
     def forget(self) -> None:
         """Lets the next `was_set_back` be true: events with times of their own came, or memory was made anew."""
         self._newest_ms = NEVER_MS
-
-    def local_time(self, now_ms: int, *, is_read: bool) -> LocalTime:
-        """Returns local time; UTC where no rule reads it: the system takes a microsecond."""
-        return self.local.at(now_ms) if is_read else UTC
 
     def request_problem(self, *, reads_local_time: bool) -> RequestError | None:
         """Returns why a decision does not know its time; None = it does."""

@@ -75,7 +75,7 @@ def test_a_former_bundle_gives_the_golden_decisions(bundle: Path, name: str, tmp
 def test_the_stored_bundles_have_the_formats_of_their_names() -> None:
     formats = {path: Table.GetRootAs(payload_of(path)).FormatVersion() for path in (FORMAT_2, FORMAT_3)}
     assert formats == {FORMAT_2: 2, FORMAT_3: 3}
-    assert Table.GetRootAs(payload_of(GOLDEN / BUNDLE)).FormatVersion() == FORMAT_VERSION == 4
+    assert Table.GetRootAs(payload_of(GOLDEN / BUNDLE)).FormatVersion() == FORMAT_VERSION == 5
     former = BundleT.InitFromPackedBuf(payload_of(FORMAT_3))
     for texts in former.texts:
         assert {key.decode() for key in texts.keys} >= FORMER_KEYS.keys()

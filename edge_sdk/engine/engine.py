@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle, with_policy
-from edge_sdk.clock import UTC, Clock, UtcOffset, system_clock
+from edge_sdk.clock import Clock, UtcOffset, system_clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
-from edge_sdk.engine.access import Access, Serialised, in_turn, in_turn_while_open, takes_turn
+from edge_sdk.engine.access import Access, in_turn, in_turn_while_open, takes_turn
 from edge_sdk.engine.counts import Counts
 from edge_sdk.engine.opening import Options, Parts, open_parts
 from edge_sdk.engine.outcomes import Outcomes
 from edge_sdk.engine.storage import Storage
-from edge_sdk.engine.time_keeper import TimeKeeper
+from edge_sdk.engine.time_keeper import TimeKeeper, Timekeeping
 from edge_sdk.errors import (
     ErrorCode,
     ExplanationGoneError,
@@ -33,16 +33,7 @@ from edge_sdk.errors import (
     UnknownKindError,
 )
 from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S
-from edge_sdk.log.event_input import (
-    FLOAT32_MAX,
-    EventColumns,
-    as_float32,
-    checked_columns,
-    checked_offsets,
-    id_of,
-    listed,
-)
-from edge_sdk.log.local_field import local_field, local_fields
+from edge_sdk.log.event_input import FLOAT32_MAX, EventColumns, as_float32, checked_columns, id_of, listed
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.pipeline import Request
 from edge_sdk.state.durability import Durability
@@ -53,10 +44,9 @@ if TYPE_CHECKING:
     from edge_sdk.engine.status import Status
     from edge_sdk.explain.explainer import Explainer, Explanations
     from edge_sdk.explain.messages import Messenger
-    from edge_sdk.types import I64
 
 
-class Engine(Serialised):
+class Engine(Timekeeping):
     """The events and decisions of one user on one device. Thread-safe. `Engine.open` makes it."""
 
     def __init__(self, parts: Parts) -> None:
@@ -64,14 +54,13 @@ class Engine(Serialised):
         bundle = parts.bundle
         self._state, self._bundle, self._session, self._policies = parts.state, bundle, parts.session, parts.policies
         self._clock, self._options = parts.options.clock, parts.options
-        self._time = TimeKeeper(parts.local, parts.opened_ms)
+        self._time, self._fresh_from_ms, self._fresh_until_ms = TimeKeeper(parts.local, parts.opened_ms), 0, 0
         self._durability, self._seed = parts.options.durability, parts.options.seed
         self._policy_error = parts.policy_error
         self._evidence = EvidenceStore()
         self._maker = DecisionMaker(bundle, parts.session, self._evidence)
         self._access = Access()
         self._access.serves(self)
-        self._fresh_from_ms, self._fresh_until_ms = 0, 0  # times at which there is nothing to look at: see `_refresh`
         self.storage = Storage(parts.state, self._access)
         self._kind_ids = bundle.kind_ids
         self._outcomes = Outcomes(bundle)
@@ -228,8 +217,7 @@ class Engine(Serialised):
         kind_ids = [self._kind_id(name) for name in listed("kind_names", kind_names)]
         item_ids = [id_of(name) for name in listed("item_names", item_names)]
         events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
-        offsets_s = None if utc_offsets_s is None else checked_offsets(utc_offsets_s, len(events.times_ms))
-        return self._add_many(events, offsets_s)
+        return self._add_many(events, utc_offsets_s)
 
     @takes_turn
     def rank(
@@ -271,11 +259,8 @@ class Engine(Serialised):
                 now_ms, state, maker = self._now(), self._state, self._maker
                 state.last_decision = number = state.last_decision % 0xFFFFFFFF + 1
                 seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
-                keeper, is_read = self._time, maker.reads_local_time
-                local = keeper.local.at(now_ms) if is_read else UTC  # the system takes a microsecond
+                local, problem = self._time.of_request(now_ms, reads_local_time=maker.reads_local_time)
                 request = Request(now_ms, local, limit, seed, number)
-                failed = keeper.problem or keeper.local.problem
-                problem = keeper.request_problem(reads_local_time=is_read) if failed else None
                 decision = maker.decide(state.memory, base, request, context, attributes, weights, problem)
                 self._counts.decided(decision.error)
                 return decision
@@ -297,7 +282,7 @@ class Engine(Serialised):
         if evidence is None or evidence.is_gone or not self._evidence.owns(evidence):
             return False
         now_ms = self._now()
-        local = self._time.local.at(now_ms) if self._maker.reads_local_time else UTC
+        local, _ = self._time.of_request(now_ms, reads_local_time=self._maker.reads_local_time)
         return self._maker.is_still_valid(self._state.memory, decision, now_ms, local)
 
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
@@ -489,9 +474,8 @@ class Engine(Serialised):
     # ---- below: helpers; it is their turn ----
 
     @in_turn_while_open
-    def _add_many(self, events: EventColumns, offsets_s: I64 | None) -> int:
-        now_ms = self._now()
-        local = local_fields(self._time.local.at_each(events.times_ms) if offsets_s is None else offsets_s)
+    def _add_many(self, events: EventColumns, utc_offsets_s: npt.ArrayLike | None) -> int:
+        local, now_ms = self._time.fields(events.times_ms, utc_offsets_s), self._now()
         self._look_again()  # an event may be stamped ahead of the clock
         return self._state.add_many(events._replace(local=local), now_ms)
 
@@ -515,15 +499,6 @@ class Engine(Serialised):
         self._now()
         return erased
 
-    def _now(self) -> int:
-        try:
-            now_ms: object = self._clock()
-        except Exception as problem:  # the app's
-            now_ms = problem
-        if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
-            return now_ms
-        return self._refresh(now_ms)
-
     def _refresh(self, found: object) -> int:
         """Looks at what may have changed since the last millisecond: whatever `record` has no time to look at.
 
@@ -543,14 +518,9 @@ class Engine(Serialised):
         within = self._time.settled(found)
         if self._time.was_set_back(within):
             self._state.memory.caps.set_back(within)
-        self._state.log.local = local_field(self._time.local.refresh(within).offset_s)
+        self._state.log.local = self._time.field(within)
         self._fresh_from_ms, self._fresh_until_ms = within, within + (not self._time.problem)
         return within
-
-    def _look_again(self) -> None:
-        """Makes the next call of `_refresh` look at everything."""
-        self._fresh_until_ms = 0
-        self._time.forget()
 
     def _put_in_force(self, bundle: Bundle) -> None:
         """Puts a bundle's policy in force; memory counts what it needs already."""

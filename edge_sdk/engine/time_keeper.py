@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from edge_sdk.clock import NEVER_MS
+from typing import TYPE_CHECKING
+
+from edge_sdk.clock import NEVER_MS, UTC, Clock, LocalTime
 from edge_sdk.decision.request import RequestError
+from edge_sdk.engine.access import Serialised
 from edge_sdk.engine.local_time import LocalClock
 from edge_sdk.errors import ErrorCode
-from edge_sdk.log.event_input import within_range
+from edge_sdk.log.event_input import checked_offsets, within_range
+from edge_sdk.log.local_field import local_field, local_fields
+from edge_sdk.types import I64, U16
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class TimeKeeper:
@@ -47,11 +55,55 @@ class TimeKeeper:
         """Lets the next `was_set_back` be true: events with times of their own came, or memory was made anew."""
         self._newest_ms = NEVER_MS
 
-    def request_problem(self, *, reads_local_time: bool) -> RequestError | None:
-        """Returns why a decision does not know its time; None = it does."""
+    def of_request(self, now_ms: int, *, reads_local_time: bool) -> tuple[LocalTime, RequestError | None]:
+        """Returns local time, UTC where no rule reads it, and why a decision does not know its time; None = it does."""
+        local = self.local.at(now_ms) if reads_local_time else UTC  # the system takes a microsecond
         if self.problem:
-            return RequestError(ErrorCode.CLOCK_FAILED, f"{self.problem}; decided as of the clock's last time")
+            return local, RequestError(ErrorCode.CLOCK_FAILED, f"{self.problem}; decided as of the clock's last time")
         if reads_local_time and self.local.problem:
             detail = f"{self.local.problem}; decided with the last UTC offset"
-            return RequestError(ErrorCode.LOCAL_TIME_FAILED, detail)
-        return None
+            return local, RequestError(ErrorCode.LOCAL_TIME_FAILED, detail)
+        return local, None
+
+    def field(self, now_ms: int) -> int:
+        """Returns the field `local` of events that are recorded now."""
+        return local_field(self.local.refresh(now_ms).offset_s)
+
+    def fields(self, times_ms: I64, given: npt.ArrayLike | None) -> U16:
+        """Returns the fields `local` of back-filled events at these times, (E,).
+
+        Args:
+            times_ms: (E,) milliseconds since 1970.
+            given: (E,) UTC offsets in seconds; None = those of local time.
+
+        Raises:
+            InvalidValueError: an offset is out of range, or there is not one for each event.
+        """
+        return local_fields(self.local.at_each(times_ms) if given is None else checked_offsets(given, len(times_ms)))
+
+
+class Timekeeping(Serialised):
+    """A class that reads the clock in its turn. It sets all of these, and has `_refresh`."""
+
+    _clock: Clock
+    _time: TimeKeeper
+    _fresh_from_ms: int  # times at which there is nothing to look at: see `_refresh`
+    _fresh_until_ms: int
+
+    def _now(self) -> int:
+        """Returns the clock's time; its last one where it fails."""
+        try:
+            now_ms: object = self._clock()
+        except Exception as problem:  # the app's
+            now_ms = problem
+        if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
+            return now_ms
+        return self._refresh(now_ms)
+
+    def _refresh(self, found: object) -> int:
+        raise NotImplementedError
+
+    def _look_again(self) -> None:
+        """Makes the next call of `_refresh` look at everything."""
+        self._fresh_until_ms = 0
+        self._time.forget()

@@ -112,8 +112,8 @@ def test_what_does_not_fit_is_named(raw: bytes, bundle: Bundle, change: Callable
 
 
 def test_a_later_format_is_refused(raw: bytes, bundle: Bundle) -> None:
-    with pytest.raises(BundleTooNewError, match=r"new\.policy: format_version 3, this runtime reads up to 2"):
-        read(changed(raw, lambda f: setattr(f, "formatVersion", 3)), bundle)
+    with pytest.raises(BundleTooNewError, match=r"new\.policy: format_version 4, this runtime reads up to 3"):
+        read(changed(raw, lambda f: setattr(f, "formatVersion", 4)), bundle)
 
 
 def test_the_signature_is_checked(raw: bytes, bundle: Bundle) -> None:

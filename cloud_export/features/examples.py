@@ -177,7 +177,7 @@ def replay(
         columns = _device_columns(log, layout, begin, begin + positions[bounds[number + 1] - 1])
         for index in range(bounds[number], bounds[number + 1]):
             for row in range(at, positions[index]):
-                state.add(columns[0][row], columns[1][row], columns[2][row], columns[3][row])
+                state.add(*(column[row] for column in columns))
             at = positions[index]
             visit(index, state, nows[index])
         progress(number + 1, len(users))
@@ -185,14 +185,15 @@ def replay(
 
 def _device_columns(
     log: Log, layout: DeviceLayout, begin: int, end: int
-) -> tuple[list[int], list[int], list[int], list[float]]:
-    """Returns times, kind ids, item ids and values of event rows, as the device would record them."""
+) -> tuple[list[int], list[int], list[int], list[float], list[int]]:
+    """Returns times, kind ids, item ids, values and local fields of event rows, as the device would record them."""
     part = slice(begin, end)
     return (
         log.events.time_ms[part].tolist(),
         layout.kind_ids[log.events.kind[part]].tolist(),
         layout.item_ids[log.events.item[part]].tolist(),
         log.events.value[part].tolist(),
+        log.events.local[part].tolist(),
     )
 
 

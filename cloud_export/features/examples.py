@@ -174,10 +174,11 @@ def replay(
     for number, user in enumerate(users.tolist()):
         state, at = Memory(layout.memory), 0
         begin = int(log.events.offsets[user])
-        columns = _device_columns(log, layout, begin, begin + positions[bounds[number + 1] - 1])
+        end = begin + positions[bounds[number + 1] - 1]
+        times_ms, kinds, items, values, local = _device_columns(log, layout, begin, end)
         for index in range(bounds[number], bounds[number + 1]):
             for row in range(at, positions[index]):
-                state.add(*(column[row] for column in columns))
+                state.add(times_ms[row], kinds[row], items[row], values[row], local[row])
             at = positions[index]
             visit(index, state, nows[index])
         progress(number + 1, len(users))

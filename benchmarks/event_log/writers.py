@@ -17,7 +17,7 @@ from device_sim.bench.log_peers import SQLITE_INSERT
 from edge_sdk import Engine
 from edge_sdk.clock import system_clock
 
-_RECORD = struct.Struct("<IIHHIfIHHI")  # 32 bytes, as the event log's
+_RECORD = struct.Struct("<IIHHQfII")  # 32 bytes, as the event log's
 
 
 def record(engine: Engine, work: Workload, part: slice) -> None:
@@ -46,5 +46,5 @@ def pack(target: mmap.mmap, work: Workload, part: slice) -> None:
     pack_into, at, end = _RECORD.pack_into, 0, len(target) - _RECORD.size
     for kind, item, value, decision in work.rows[part]:
         # One argument a field: a starred tuple would double the time of the floor.
-        pack_into(target, at, 1, 2, 3, kind, item, value, decision, 0, 0, 4)
+        pack_into(target, at, 1, 2, 3, kind, item, value, decision, 4)
         at = at + 32 if at < end else 0

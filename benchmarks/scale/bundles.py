@@ -40,7 +40,6 @@ class Packed:
     public_key: bytes
     items: tuple[str, ...]  # a sample of those with a row
     offers: tuple[str, ...]
-    merged_items: int  # items that share the row of another with the same crc32
     pack_s: float
 
     def open(self, state: Path) -> Engine:
@@ -96,7 +95,6 @@ def pack_bundle(folder: Path, sizes: Sizes) -> Packed:
         public_key=packed.public_key,
         items=tuple(made_up.log.items[:: max(1, sizes.items // 1000)]),
         offers=tuple(layout.memory.offers.names()),
-        merged_items=sizes.items - len(layout.memory.items),
         pack_s=spent_s,
     )
 

@@ -70,5 +70,4 @@ def _file(packed: Packed) -> Row:
     return {
         "bundle_mb": packed.path.stat().st_size / 1e6,
         "pack_s": packed.pack_s,
-        "merged_items": float(packed.merged_items),
     }

@@ -7,8 +7,6 @@ import tomllib
 from dataclasses import dataclass
 from importlib import resources
 
-import numpy as np
-
 from benchmarks.scale.bundles import Sizes, category_names, scene_of
 from benchmarks.scale.curve import Curve
 from benchmarks.scale.made_up_log import made_up_log
@@ -16,10 +14,9 @@ from benchmarks.scale.words import amount
 from cloud_export.errors import CloudError
 from cloud_export.features.layout import ROWS_MAX, build_layout
 from cloud_export.scene.load import scene_from_table
-from edge_sdk.vocabulary import item_id
 
 _FLATBUFFER_MAX_BYTES = (1 << 31) - 1  # https://flatbuffers.dev: offsets are signed 32 bits, so a buffer ends at 2 GiB
-_IDS = 1 << 32  # of crc32
+_IDS = 1 << 48
 _COMPUTED = "by the measured bytes an item the file reaches 2 GiB, where FlatBuffers' offsets end; computed, not tried"
 
 
@@ -42,16 +39,15 @@ def limits(items: Curve, candidates: Curve) -> tuple[Limit, ...]:
     return (
         *(Limit("candidates of one decision", *note.split(" candidates: ", 1)) for note in candidates.notes),
         Limit("events in the window", "1,025", _window_refusal()),
-        Limit("offers with random names", f"{ROWS_MAX:,}", _layout_of(ROWS_MAX)),
-        Limit("offers without two names of one id", f"{ROWS_MAX:,}", _layout_of(ROWS_MAX, own_ids=True)),
-        Limit("offers without two names of one id", f"{ROWS_MAX + 1:,}", _layout_of(ROWS_MAX + 1, own_ids=True)),
-        Limit("items", f"{items.rows[-1][items.over]:,.0f}", _shared_rows(items)),
+        Limit("offers", f"{ROWS_MAX:,}", _layout_of(ROWS_MAX)),
+        Limit("offers", f"{ROWS_MAX + 1:,}", _layout_of(ROWS_MAX + 1)),
+        Limit("items", f"{items.rows[-1][items.over]:,.0f}", _shared_ids(int(items.rows[-1][items.over]))),
         Limit("items", f"about {amount(_items_of_largest_file(items))}", _COMPUTED),
     )
 
 
 def colliding_pairs(names: int) -> float:
-    """Returns the expected number of pairs of random names that share a 32-bit id: n·(n − 1) / 2 / 2³²."""
+    """Returns the expected number of pairs of random names that share a 48-bit id: n·(n − 1) / 2 / 2⁴⁸."""
     return names * (names - 1) / 2 / _IDS
 
 
@@ -66,28 +62,20 @@ def _window_refusal() -> str:
     return "taken"
 
 
-def _layout_of(offers: int, *, own_ids: bool = False) -> str:
+def _layout_of(offers: int) -> str:
     """Returns the outcome of laying out a number of offers, in words."""
     scene = scene_of(Sizes())
-    made_up = made_up_log(scene, offers, offers, category_names(scene), own_ids=own_ids)
-    ids = np.array([item_id(name) for name in made_up.log.items], np.uint32)
-    pairs = len(ids) - len(np.unique(ids))
+    made_up = made_up_log(scene, offers, offers, category_names(scene))
     try:
         layout = build_layout(scene, made_up.log, training_events=made_up.split.training_events)
     except CloudError as refused:
-        chance = 1 - math.exp(-colliding_pairs(offers))
-        shared = f"; {pairs} pairs do here, and the chance that any does is {chance:.0%}" if pairs else ""
-        return f"refused: {refused}{shared}"
+        return f"refused: {refused}"
     return f"laid out: {layout.offers:,} offers"
 
 
-def _shared_rows(items: Curve) -> str:
-    largest = items.rows[-1]
-    shared, expected = largest["merged_items"], colliding_pairs(int(largest[items.over]))
-    return (
-        f"{shared:,.0f} of them share their crc32 with another and so its row, unannounced; {expected:.1f} are to be "
-        "expected of random names"
-    )
+def _shared_ids(items: int) -> str:
+    chance = 1 - math.exp(-colliding_pairs(items))
+    return f"packed: no two share an id; among random names two do with a chance of {chance:.2%}, and are then refused"
 
 
 def _items_of_largest_file(items: Curve) -> float:

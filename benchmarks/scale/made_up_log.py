@@ -10,7 +10,6 @@ import numpy.typing as npt
 from cloud_export.data.log import Catalogue, Decisions, Events, Log
 from cloud_export.features.split import Split
 from cloud_export.scene.load import Scene
-from edge_sdk.vocabulary import item_id
 
 NOW_MS = 1_768_478_400_000  # 2026-01-15 12:00:00 UTC
 STEP_MS = 10_000  # between two events
@@ -26,9 +25,7 @@ class MadeUpLog:
     split: Split
 
 
-def made_up_log(
-    scene: Scene, items: int, offers: int, categories: tuple[str, ...], *, own_ids: bool = False
-) -> MadeUpLog:
+def made_up_log(scene: Scene, items: int, offers: int, categories: tuple[str, ...]) -> MadeUpLog:
     """Returns a log; the same arguments give the same log.
 
     Args:
@@ -36,10 +33,9 @@ def made_up_log(
         items: how many, the offers among them.
         offers: how many of them may be ranked.
         categories: their names, sorted; items take them in turns.
-        own_ids: leave out names that share their crc32 with another.
     """
     random = np.random.default_rng(1)
-    names = names_with_own_ids(items) if own_ids else item_names(items)
+    names = item_names(items)
     rankable = np.sort(random.choice(items, offers, replace=False)).astype(np.int32)
     seen = np.concatenate([np.arange(items), random.integers(items, size=TESTER_EVENTS)]).astype(np.int32)
     events = len(seen)
@@ -106,13 +102,6 @@ def item_names(count: int) -> tuple[str, ...]:
     drawn = np.unique(letters.reshape(-1, 10).view("S10"))
     chosen = np.sort(np.random.default_rng(count).permutation(len(drawn))[:count])
     return tuple(name.decode() for name in drawn[chosen].tolist())
-
-
-def names_with_own_ids(count: int) -> tuple[str, ...]:
-    """Returns a number of names of which no two share an id."""
-    names = item_names(count + count // 100)
-    _, first = np.unique(np.array([item_id(name) for name in names], np.uint32), return_index=True)
-    return tuple(names[index] for index in np.sort(first)[:count].tolist())
 
 
 def _everything_known(events: int) -> Split:

@@ -26,7 +26,7 @@ from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.model.projection import ModelTables
 from edge_sdk.policy.rules import Policy
 from edge_sdk.types import I64
-from edge_sdk.vocabulary import Vocabulary, kind_id
+from edge_sdk.vocabulary import HIGH_AT, LOW_WORD, Vocabulary, kind_id
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,7 +175,8 @@ def _ids(kinds: frozenset[int]) -> npt.NDArray[np.uint16]:
 
 def _vocabulary(vocabulary: Vocabulary) -> fb.VocabularyT:
     return fb.VocabularyT(
-        ids=vocabulary.ids,
+        ids=vocabulary.lows,
+        highs=vocabulary.highs,
         names="\n".join(vocabulary.names()),
         categories=vocabulary.row_category[1:].astype(np.uint16),
     )
@@ -214,7 +215,15 @@ def _step(step: MachineStep) -> fb.MachineStepT:
 
 def _golden(golden: Golden) -> fb.GoldenT:
     events = [
-        fb.EventT(seq=seq, timeS=time_ms // 1000, timeMs=time_ms % 1000, kind=kind, item=item, value=value)
+        fb.EventT(
+            seq=seq,
+            timeS=time_ms // 1000,
+            timeMs=time_ms % 1000,
+            kind=kind,
+            item=item & LOW_WORD,
+            itemHigh=item >> HIGH_AT,
+            value=value,
+        )
         for seq, (time_ms, kind, item, value) in enumerate(
             zip(golden.times_ms, golden.kinds, golden.items, golden.values, strict=True), 1
         )

@@ -20,17 +20,18 @@ from torch import Tensor
 
 from cloud_export.errors import CloudError
 from cloud_export.models.device_model import DeviceModel
+from edge_sdk.model.graph_check import Contract, check_graph, explainer_contract, ranker_contract
+from edge_sdk.model.inputs import Shape
+from edge_sdk.model.operators import OPERATORS
 from edge_sdk.model.projection import ModelTables
+from edge_sdk.model.protobuf import GraphError
 from edge_sdk.types import F32
 
 OPSET = 18
 IR_VERSION = 8  # the oldest that knows opset 18; ONNX Runtime 1.20 takes up to 10
 RANKER_OUTPUTS = ("logits",)
 EXPLAINER_OUTPUTS = ("event_contribution", "counter_contribution")
-# The operators that a port must implement; checked at every export.
-ALLOWED_OPERATORS = frozenset(
-    {"Add", "Exp", "Gemm", "Log", "MatMul", "Mul", "ReduceSum", "Relu", "Sigmoid", "Tanh", "Unsqueeze"}
-)
+ALLOWED_OPERATORS = frozenset(OPERATORS)  # those that a port must implement: the device's own list
 _FREE = "candidates"
 
 
@@ -61,6 +62,7 @@ def export_ranker(model: DeviceModel) -> bytes:
 
     Raises:
         ForeignOperatorError: a node's operator is outside `ALLOWED_OPERATORS`.
+        ExportError: a device would refuse the graph.
     """
     nodes = [
         *_events(model),
@@ -78,7 +80,8 @@ def export_ranker(model: DeviceModel) -> bytes:
         "last_axis": np.array([-1], np.int64),
         "counter_weights": _array(model.counter_weights().T),
     }
-    return _graph(nodes, inputs, {"logits": [model.config.objectives, _FREE]}, constants)
+    graph = _graph(nodes, inputs, {"logits": [model.config.objectives, _FREE]}, constants)
+    return _proved(graph, ranker_contract(_sizes(model), model.config.dimension, {}))
 
 
 def export_explainer(model: DeviceModel) -> bytes:
@@ -97,6 +100,7 @@ def export_explainer(model: DeviceModel) -> bytes:
 
     Raises:
         ForeignOperatorError: a node's operator is outside `ALLOWED_OPERATORS`.
+        ExportError: a device would refuse the graph.
     """
     # `DeviceModel.contributions` with the objectives fused first: no N × C table for each objective.
     nodes = [
@@ -121,7 +125,8 @@ def export_explainer(model: DeviceModel) -> bytes:
         "first_axis": np.array([0], np.int64),
         "counter_weights": _array(model.counter_weights()),
     }
-    return _graph(nodes, inputs, outputs, constants)
+    graph = _graph(nodes, inputs, outputs, constants)
+    return _proved(graph, explainer_contract(_sizes(model), model.config.dimension, {}))
 
 
 def export_tables(model: DeviceModel) -> ModelTables:
@@ -217,6 +222,20 @@ def _event_constants(model: DeviceModel) -> dict[str, np.ndarray[tuple[int, ...]
         "hidden_out": _array(model.hidden_out),
         "gate_bias": _array(model.gate_bias).reshape(1),
     }
+
+
+def _sizes(model: DeviceModel) -> Shape:
+    config = model.config
+    return Shape(config.window, config.counter_features, config.context_features, config.objectives)
+
+
+def _proved(onnx_bytes: bytes, contract: Contract) -> bytes:
+    """Returns the graph after the check that a device makes before it runs the graph."""
+    try:
+        check_graph(memoryview(onnx_bytes), contract)
+    except GraphError as problem:
+        raise ExportError(f"a device would refuse the graph: {problem}; change the scene's [model]") from problem
+    return onnx_bytes
 
 
 def _array(tensor: Tensor) -> F32:

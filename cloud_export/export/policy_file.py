@@ -12,6 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import edge_sdk
 from cloud_export.export.container_writer import sign_container
+from cloud_export.features.device_ids import (
+    CATEGORY_BITS,
+    SharedIdError,
+    named_categories,
+    named_offers,
+    shared_category,
+)
 from cloud_export.scene.policy_table import policy_table
 from cloud_export.scene.sections import Scene
 from edge_sdk.bundle.bundle import Bundle
@@ -52,8 +59,11 @@ def check_policy_file(scene: Scene, source: str, content: bytes, bundle: Path) -
 
     Raises:
         EdgeError: the bundle cannot be read, or the policy does not fit it.
+        SharedIdError: a category that the policy names has the id of another one.
     """
     installed = read_bundle(bundle, open_container(bundle, trusted_keys=(), allow_unsigned=True))
+    if pair := shared_category({*installed.categories, *named_categories(scene)}):
+        raise SharedIdError(f"category {pair[0]!r}", f"category {pair[1]!r}", CATEGORY_BITS)
     read = read_policy_file(source, content, installed.scene, installed.symbols, trusted_keys=(), allow_unsigned=True)
     notes = unknown_names(scene, installed)
     if read.version <= installed.policy.version:
@@ -66,10 +76,6 @@ def check_policy_file(scene: Scene, source: str, content: bytes, bundle: Path) -
 
 def unknown_names(scene: Scene, bundle: Bundle) -> list[str]:
     """Returns a note for each offer or category that a rule names and the bundle does not know."""
-    policy = scene.policy
-    rules = (*policy.eligibility, *policy.blocks, *policy.pins, *policy.boosts)
-    categories = {*(name for rule in rules for name in rule.category), *policy.category_limits} - {"*"}
-    offers = {name for rule in rules for name in rule.offers}
-    missing = [("category", name) for name in sorted(categories - {*bundle.categories})]
-    missing += [("offer", name) for name in sorted(offers) if not bundle.layout.offers.row(item_id(name))]
+    missing = [("category", name) for name in sorted(named_categories(scene).difference(bundle.categories))]
+    missing += [("offer", name) for name in sorted(named_offers(scene)) if not bundle.layout.offers.row(item_id(name))]
     return [f"{word} {name!r} is not in the bundle: rules about it match nothing" for word, name in missing]

@@ -13,10 +13,12 @@ import numpy.typing as npt
 
 from cloud_export.data.log import Log
 from cloud_export.errors import LogError, SceneError, SceneProblem
+from cloud_export.features.device_ids import item_ids, refuse_shared_categories, refuse_shared_items
 from cloud_export.scene.load import Scene
 from cloud_export.scene.machines import machine_rule
 from cloud_export.scene.policy_table import policy_table, shown_kind
 from cloud_export.scene.sections import Events
+from edge_sdk.bundle.bounds import check_counts
 from edge_sdk.bundle.policy_reader import read_policy
 from edge_sdk.bundle.policy_symbols import PolicySymbols
 from edge_sdk.memory.decay import DecayTables
@@ -24,19 +26,12 @@ from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, 
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.rules import Channel, Policy
-from edge_sdk.vocabulary import Vocabulary, category_id, item_id, kind_id
+from edge_sdk.types import I64
+from edge_sdk.vocabulary import Vocabulary, category_id, kind_id, sort_keys, words_of
 
 I32 = npt.NDArray[np.int32]
-U32 = npt.NDArray[np.uint32]
 
 ROWS_MAX = 65_535  # offers, categories: row numbers are u16 in the format, and row 0 is reserved
-
-
-class OfferCollisionError(LogError):
-    """Two offers have the same id on the device."""
-
-    def __init__(self, first: str, second: str) -> None:
-        super().__init__(f"offers {first!r} and {second!r} have the same 32-bit id; rename one of them")
 
 
 class TooManyRowsError(LogError):
@@ -46,20 +41,13 @@ class TooManyRowsError(LogError):
         super().__init__(f"{rows} {table}, {ROWS_MAX} at most; split the scene, or merge the rarest")
 
 
-class ItemNameError(LogError):
-    """An item has a name that a bundle cannot contain."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"item {name!r} has a line break in its name, which separates names in a bundle; rename it")
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class DeviceLayout:
     """The device's tables for a log."""
 
     memory: MemoryLayout
     policy: Policy
-    item_ids: U32  # (I,) device id of every item of the log
+    item_ids: I64  # (I,) device id of every item of the log
     kind_ids: npt.NDArray[np.uint16]  # (recorded kinds,) device id of every kind of the log, by its code there
     offer_row: I32  # (I,) offer row of every item of the log; 0 = no offer
     kinds: tuple[str, ...]  # names in row order, row 1 first: the recorded ones, then the derived ones
@@ -81,17 +69,22 @@ def build_layout(scene: Scene, log: Log, *, training_events: npt.NDArray[np.bool
             its own.
 
     Raises:
-        OfferCollisionError: two offers have the same id.
+        SharedIdError: two items, or two categories, have the same id.
         ItemNameError: a name has a line break.
         TooManyRowsError: more offers or categories than the format can number.
+        SceneError: the counts, the machines or the policy ask for more than a device gives.
     """
     _refuse_too_many(log)
     catalogue = log.catalogue
-    ids = _item_ids(log)
-    _refuse_collision(catalogue.offers, ids[catalogue.offer_item])
-    memory = _memory_layout(scene, log, ids, training_events)
+    ids = item_ids(log)
+    counts = np.bincount(log.events.item[training_events], minlength=len(log.items))
+    known_items = np.flatnonzero(counts >= scene.model.min_item_count)
+    refuse_shared_items(scene, log, ids, {*known_items.tolist(), *catalogue.offer_item.tolist()})
+    refuse_shared_categories(scene, log)
+    memory = _memory_layout(scene, log, ids, known_items)
+    check_counts(memory, _refuse)
     offer_row = np.zeros(len(log.items), np.int32)
-    offer_row[catalogue.offer_item] = [memory.offers.row(int(ids[item])) for item in catalogue.offer_item]
+    offer_row[catalogue.offer_item] = memory.offers.rows(ids[catalogue.offer_item])
     # Packed, then read, as on a device, so that the cloud's rules cannot differ from the device's.
     policy = read_policy(policy_table(scene), _symbols(scene, log, memory, offer_row[catalogue.offer_item]), _refuse)
     return DeviceLayout(
@@ -122,19 +115,9 @@ def _refuse_too_many(log: Log) -> None:
             raise TooManyRowsError(table, len(names))
 
 
-def _item_ids(log: Log) -> U32:
-    """Returns the device id of every item of the log."""
-    for name in log.items:
-        if "\n" in name:
-            raise ItemNameError(name)
-    return np.array([item_id(name) for name in log.items], np.uint32)
-
-
-def _memory_layout(scene: Scene, log: Log, ids: U32, training_events: npt.NDArray[np.bool_]) -> MemoryLayout:
+def _memory_layout(scene: Scene, log: Log, ids: I64, known_items: I64) -> MemoryLayout:
     """Returns the layout of the device's memory, without what the policy counts."""
     catalogue = log.catalogue
-    counts = np.bincount(log.events.item[training_events], minlength=len(log.items))
-    known_items = np.flatnonzero(counts >= scene.model.min_item_count)
     return MemoryLayout(
         window=scene.model.window,
         kinds=_kind_rules(scene),
@@ -150,20 +133,12 @@ def _memory_layout(scene: Scene, log: Log, ids: U32, training_events: npt.NDArra
     )
 
 
-def _refuse_collision(offers: tuple[str, ...], ids: U32) -> None:
-    owner: dict[int, str] = {}
-    for name, identifier in zip(offers, ids.tolist(), strict=True):
-        if identifier in owner:
-            raise OfferCollisionError(owner[identifier], name)
-        owner[identifier] = name
-
-
-def _vocabulary(chosen: npt.NDArray[np.integer], ids: U32, names: tuple[str, ...], category: I32) -> Vocabulary:
-    """Returns rows by ascending id; two items with one id (one pair in 4 billion) share the first one's row."""
-    unique, first = np.unique(ids[chosen], return_index=True)
-    rows = np.asarray(chosen)[first]
+def _vocabulary(chosen: npt.NDArray[np.integer], ids: I64, names: tuple[str, ...], category: I32) -> Vocabulary:
+    """Returns a row for each chosen item, in the order of a vocabulary; no two of them have the same id."""
+    rows = np.asarray(chosen)[np.argsort(sort_keys(ids[chosen]))]
     joined = "\n".join(names[row] for row in rows.tolist())
-    return Vocabulary(unique.astype(np.uint32), joined.encode(), (category[rows] + 1).astype(np.uint16))
+    lows, highs = words_of(ids[rows])
+    return Vocabulary(lows, joined.encode(), (category[rows] + 1).astype(np.uint16), highs)
 
 
 def _kind_rules(scene: Scene) -> dict[int, KindRule]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cloud_export.errors import SceneProblem, quoted
 from cloud_export.scene.kind_checks import named, repetitions, unless_known
@@ -10,7 +10,7 @@ from cloud_export.scene.policy_sections import Machine, Step
 from cloud_export.scene.sections import Scene
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
 from edge_sdk.memory.targets import Scope
-from edge_sdk.vocabulary import kind_id
+from edge_sdk.vocabulary import kind_id, name_id
 
 
 def machine_rule(machine: Machine) -> MachineRule:
@@ -32,8 +32,10 @@ def _step(machine: Machine, step: Step) -> MachineStep:
 def machine_problems(scene: Scene) -> Iterator[SceneProblem]:
     """Yields a problem for each wrong field of the state machines."""
     names = [machine.name for machine in scene.machines]
+    yield from _shared_ids([f"machines[{index}].name" for index in range(len(names))], names)
     for index, machine in enumerate(scene.machines):
         field = f"machines[{index}]"
+        yield from _shared_ids([f"{field}.states[{place}]" for place in range(len(machine.states))], machine.states)
         if machine.name in names[:index]:
             yield SceneProblem(f"{field}.name", machine.name, "another machine has this name", "rename one of them")
         yield from repetitions(f"{field}.states", machine.states)
@@ -43,6 +45,16 @@ def machine_problems(scene: Scene) -> Iterator[SceneProblem]:
         if not problems and time_cycle(machine_rule(machine)):
             reason = "its steps by time lead from a state back to it, so the machine would never stop"
             yield SceneProblem(f"{field}.steps", None, reason, "name in `from` the states that a step leaves")
+
+
+def _shared_ids(fields: Sequence[str], names: Sequence[str]) -> Iterator[SceneProblem]:
+    """Yields a problem for each name whose id on the device is that of another name before it."""
+    first: dict[int, str] = {}
+    for field, name in zip(fields, names, strict=True):
+        owner = first.setdefault(name_id(name), name)
+        if owner != name:
+            reason = f'it has the same 32-bit id on the device as "{owner}"'
+            yield SceneProblem(field, name, reason, "rename one of them")
 
 
 def _context_problems(field: str, machine: Machine, scene: Scene) -> Iterator[SceneProblem]:

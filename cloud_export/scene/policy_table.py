@@ -7,7 +7,6 @@ from functools import partial
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from cloud_export.scene.policy_sections import (
     UTC,
@@ -23,7 +22,7 @@ from cloud_export.scene.policy_sections import (
 from cloud_export.scene.sections import Scene
 from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.memory.spending import WEEK_S
-from edge_sdk.vocabulary import category_id, item_id, kind_id
+from edge_sdk.vocabulary import category_id, item_words, kind_id
 
 Rule = TypeVar("Rule")
 Table = TypeVar("Table")
@@ -80,17 +79,14 @@ def _each(kind: str, rules: Sequence[Rule], table: Callable[[str, Rule], Table])
 
 def _about(scene: Scene, default_name: str, rule: Selecting) -> dict[str, object]:
     """Returns the name, the selector and the conditions of a rule."""
+    offers, categories = sorted(map(item_words, rule.offers)), sorted(map(category_id, rule.category))
     selection = fb.OfferSelectorT(
-        offers=_u32(item_id(name) for name in rule.offers),
-        categories=_u32(category_id(name) for name in rule.category),
+        offers=np.array([low for low, _ in offers], np.uint32) if offers else None,
+        offerHighs=np.array([high for _, high in offers], np.uint16) if offers else None,
+        categories=np.array(categories, np.uint32) if categories else None,
         channels=list(rule.channel) or None,
     )
     return {"name": rule.name or default_name, "selection": selection, "when": _when(scene, rule.when)}
-
-
-def _u32(numbers: Iterator[int]) -> npt.NDArray[np.uint32] | None:
-    listed = sorted(numbers)
-    return np.array(listed, np.uint32) if listed else None
 
 
 def _when(scene: Scene, conditions: Mapping[str, Condition]) -> list[fb.ConditionT]:

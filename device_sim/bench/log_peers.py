@@ -31,7 +31,7 @@ _SQLITE_TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS events (time_ms INTEGER, kind INTEGER, item INTEGER, value REAL, decision INTEGER)"
 )
 _KEY: Final = struct.Struct(">Q")
-_EVENT: Final = struct.Struct("<QIIfI")
+_EVENT: Final = struct.Struct("<QIQfI")
 RECORD: Final = "record"
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from edge_sdk.bundle.container import PARSE_ERRORS
 from edge_sdk.bundle.golden import Golden
 from edge_sdk.bundle.policy_symbols import PolicySymbols
 from edge_sdk.bundle.texts import BundleTexts
-from edge_sdk.errors import BundleInvalidError
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.model.projection import ModelTables
 from edge_sdk.policy.conditions import MachineField
@@ -55,17 +53,8 @@ class Bundle(NamedTuple):
         return self.text_tables.languages
 
     def texts(self, language: str) -> dict[str, str]:
-        """Returns the texts of one language by key, read from the file at each call; empty where there are none.
-
-        Raises:
-            BundleInvalidError: the table of that language is not readable.
-        """
-        try:
-            return self.text_tables.read(language)
-        except PARSE_ERRORS as problem:
-            raise BundleInvalidError(
-                self.path, f"texts.{language}", f"{type(problem).__name__}: {problem}"
-            ) from problem
+        """Returns the texts of one language by key, read from the file at each call; empty where there are none."""
+        return self.text_tables.read(language)
 
 
 def with_policy(bundle: Bundle, policy: Policy) -> Bundle:

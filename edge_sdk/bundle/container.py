@@ -9,29 +9,26 @@ import mmap
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edge_sdk._sha256 import sha256
-from edge_sdk.bundle.format.generated.edge_generated import Container
+from edge_sdk.bundle.checked_tables import MalformedFileError, unpacked
 from edge_sdk.errors import BundleDamagedError, BundleUnreadableError, BundleUntrustedError
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import SignatureT
 
 BUNDLE: Final = b"EDGE"  # file identifiers
 POLICY: Final = b"EDGP"
-_PAYLOAD: Final = 4  # offset of the first field of `table Container` in its vtable
-SIGNATURES_MAX: Final = 16  # lengths in a damaged file can be 4 billion, so each is checked against a bound
+SIGNATURES_MAX: Final = 16
 
-# Raised by flatbuffers' Python reader on a file that is no FlatBuffer; the reader has no verifier of its own.
+# Raised by what reads the fields of a tree, on values that no check of the readers expects.
 PARSE_ERRORS = (struct.error, IndexError, ValueError, TypeError, OverflowError, MemoryError, AttributeError)
 
 
 def key_id(public_key: bytes) -> str:
     """Returns the name of a 32-byte Ed25519 public key: the first 16 hex digits of its SHA-256."""
     return sha256(public_key).hexdigest()[:16]
-
-
-def table_of(accessor: Any) -> Any:
-    """Returns the `flatbuffers.table.Table` behind a generated accessor: its bytes, its position, its vectors."""
-    return accessor._tab  # noqa: SLF001 - the only door of flatbuffers to the bytes of a table
 
 
 def open_container(path: Path, *, trusted_keys: Sequence[bytes], allow_unsigned: bool) -> memoryview:
@@ -81,19 +78,16 @@ def check_container(
         found = f"{bytes(view[4:8])!r} instead of {identifier!r}"
         raise BundleDamagedError(source, "file identifier", found, is_policy=is_policy)
     try:
-        container = Container.GetRootAs(view)
-        length, table = container.PayloadLength(), table_of(container)
-        at = table.Vector(table.Offset(_PAYLOAD)) if length else 0
-        digest = bytes(container.Sha256(i) for i in range(min(container.Sha256Length(), 33)))
-    except PARSE_ERRORS as problem:
+        container = unpacked(view, "Container", {}, tables_max=2 + SIGNATURES_MAX)
+    except MalformedFileError as problem:
         raise BundleDamagedError(source, "container", f"not readable ({problem})", is_policy=is_policy) from problem
-    if not 0 < length <= size or at + length > size:
-        raise BundleDamagedError(source, "payload", f"{length} bytes at {at} of a file of {size}", is_policy=is_policy)
-    payload = view[at : at + length]
-    if sha256(payload).digest() != digest:
+    payload: memoryview | None = container.payload
+    if not payload:
+        raise BundleDamagedError(source, "payload", "0 bytes", is_policy=is_policy)
+    if sha256(payload).digest() != bytes(container.sha256 or b""):
         raise BundleDamagedError(source, "sha256", "the payload has changed since it was packed", is_policy=is_policy)
     if not allow_unsigned:
-        _require_signature(source, container, payload, trusted_keys, is_policy=is_policy)
+        _require_signature(source, container.signatures or (), payload, trusted_keys, is_policy=is_policy)
     return payload
 
 
@@ -109,7 +103,12 @@ def _mapped(path: Path) -> memoryview:
 
 
 def _require_signature(
-    source: Path | str, container: Container, payload: memoryview, trusted_keys: Sequence[bytes], *, is_policy: bool
+    source: Path | str,
+    signatures: Sequence[SignatureT],
+    payload: memoryview,
+    trusted_keys: Sequence[bytes],
+    *,
+    is_policy: bool,
 ) -> None:
     # Imported here: an embedder that accepts unsigned bundles does not load it.
     from cryptography.exceptions import InvalidSignature
@@ -117,23 +116,18 @@ def _require_signature(
 
     trusted = {key_id(key): key for key in trusted_keys if len(key) == 32}  # other lengths are no keys
     signers: list[str] = []
-    try:
-        count = container.SignaturesLength()
-        if count > SIGNATURES_MAX:
-            raise BundleDamagedError(
-                source, "signatures", f"{count}, at most {SIGNATURES_MAX} are read", is_policy=is_policy
-            )
-        for index in range(count):
-            signature = container.Signatures(index)
-            signer = (signature.KeyId() or b"")[:16].decode("ascii", "replace")
-            signers.append(signer)
-            if signer in trusted:
-                raw = bytes(signature.Ed25519(i) for i in range(min(signature.Ed25519Length(), 65)))
-                Ed25519PublicKey.from_public_bytes(trusted[signer]).verify(raw, bytes(payload))
-                return
-    except InvalidSignature as problem:
-        found = f"{signer} did not sign this payload"
-        raise BundleDamagedError(source, "signature", found, is_policy=is_policy) from problem
-    except PARSE_ERRORS as problem:
-        raise BundleDamagedError(source, "signatures", f"not readable ({problem})", is_policy=is_policy) from problem
+    if len(signatures) > SIGNATURES_MAX:
+        found = f"{len(signatures)}, at most {SIGNATURES_MAX} are read"
+        raise BundleDamagedError(source, "signatures", found, is_policy=is_policy)
+    for signature in signatures:
+        signer = (signature.keyId or b"")[:16].decode("ascii", "replace")
+        signers.append(signer)
+        if signer in trusted:
+            try:
+                public_key = Ed25519PublicKey.from_public_bytes(trusted[signer])
+                public_key.verify(bytes(signature.ed25519 or b""), bytes(payload))
+            except (InvalidSignature, ValueError) as problem:  # also what is no key, or no signature at all
+                found = f"{signer} did not sign this payload"
+                raise BundleDamagedError(source, "signature", found, is_policy=is_policy) from problem
+            return
     raise BundleUntrustedError(source, tuple(signers), is_policy=is_policy)

@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_sdk.bundle.format.generated.edge_generated import GoldenT
 from edge_sdk.bundle.policy_symbols import Fail, numbers
-from edge_sdk.log.record import Records
+from edge_sdk.limits import CANDIDATES_MAX
+from edge_sdk.log.record import NO_RECORDS, Records, items_of
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.policy.rules import Policy
 from edge_sdk.types import F32, I32, Record
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import GoldenT
 
 
 class Golden(Record):
@@ -38,15 +42,17 @@ class Golden(Record):
 
 def read_golden(raw: GoldenT, layout: MemoryLayout, policy: Policy, fail: Fail) -> Golden:
     """Returns one golden vector, its arrays checked against the sizes of the layout."""
-    events: Records = raw.events
+    events: Records = NO_RECORDS if raw.events is None else raw.events
     candidates = numbers(raw.candidates, np.int32)
     if len(candidates) and not 0 <= candidates.min() <= candidates.max() <= len(layout.offers):
         fail("golden.candidates", "a row beyond the offers")
     c, k = len(candidates), len(policy.objectives)
+    if c > CANDIDATES_MAX or not np.isfinite(events["value"]).all():
+        fail("golden", f"{c} candidates, at most {CANDIDATES_MAX}; or an event whose value is NaN or infinite")
     return Golden(
         times_ms=tuple((events["time_s"].astype(np.int64) * 1000 + events["time_ms"]).tolist()),
         kinds=tuple(events["kind"].tolist()),
-        items=tuple(events["item"].tolist()),
+        items=tuple(items_of(events).tolist()),
         values=tuple(events["value"].tolist()),
         now_ms=raw.nowS * 1000 + raw.nowMs,
         context=_table(fail, "golden.context", raw.context, policy.context_features),

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_sdk.bundle.format.generated.edge_generated import BundleT, MachineStepT, MachineT
+from edge_sdk.bundle.bounds import at_most
 from edge_sdk.bundle.policy_symbols import Fail, decoded, numbers
+from edge_sdk.limits import STEPS_MAX
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import ContextField, MachineField
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import BundleT, MachineStepT, MachineT
 
 
 def read_derived_rules(raw: BundleT, fail: Fail) -> DerivedRules:
@@ -61,6 +66,7 @@ def read_machines(raw: Sequence[MachineT], kinds: frozenset[int], fail: Fail) ->
         states = tuple(decoded(state) for state in machine.states or [])
         if not states or len(set(states)) < len(states):
             fail(f"{field}.states", "none, or one that is listed twice")
+        at_most(len(machine.steps or ()), STEPS_MAX, f"{field}.steps", fail)
         steps = tuple(_steps(field, machine.steps or [], len(states), kinds, fail))
         rule = MachineRule(name, Scope(machine.per), states, steps)
         if time_cycle(rule):

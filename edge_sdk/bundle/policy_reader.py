@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import numpy as np
 
+from edge_sdk.bundle.bounds import at_most, check_caps
+from edge_sdk.bundle.checked_tables import MalformedFileError, unpacked
 from edge_sdk.bundle.container import PARSE_ERRORS, POLICY, check_container
-from edge_sdk.bundle.format.generated.edge_generated import CapT, CategoryLimitT, ExplorationT, PolicyFileT, PolicyT
 from edge_sdk.bundle.policy_symbols import Fail, PolicySymbols, RuleReader, decoded, numbers, single
 from edge_sdk.errors import BundleDamagedError, BundleTooNewError, PolicyInvalidError
-from edge_sdk.limits import POLICY_VERSION
+from edge_sdk.limits import (
+    KINDS_MAX,
+    NUMBER_MAX,
+    POLICY_BYTES_MAX,
+    POLICY_VERSION,
+    RULES_MAX,
+    TEMPERATURE_MIN,
+)
 from edge_sdk.memory.caps import CapRule
-from edge_sdk.memory.spending import WEEK_S, Periods
+from edge_sdk.memory.spending import UNITS_PER_ONE, WEEK_S, Periods
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import Conditions, ContextCondition, OfferSelector
 from edge_sdk.policy.frequency_caps import FrequencyCap
@@ -35,6 +43,10 @@ from edge_sdk.policy.rules import (
 )
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import CapT, CategoryLimitT, ExplorationT, PolicyT
+
 
 MINUTES: Final = 1440  # of a day
 _BY_OPERATOR, _BY_USER = 0, 1
@@ -77,11 +89,13 @@ def read_policy_file(
     def fail(field: str, found: str) -> NoReturn:
         raise PolicyInvalidError(source, field, found)
 
+    if len(data) > POLICY_BYTES_MAX:
+        raise BundleDamagedError(source, "size", f"{len(data)} bytes, at most {POLICY_BYTES_MAX}", is_policy=True)
     view = memoryview(data)
     payload = check_container(source, view, identifier=POLICY, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
     try:
-        raw = PolicyFileT.InitFromPackedBuf(payload)
-    except PARSE_ERRORS as problem:
+        raw = unpacked(payload, "PolicyFile", {})
+    except MalformedFileError as problem:
         raise BundleDamagedError(source, "payload", f"not readable ({problem})", is_policy=True) from problem
     if raw.formatVersion > POLICY_VERSION:
         raise BundleTooNewError(source, raw.formatVersion, POLICY_VERSION)
@@ -104,6 +118,7 @@ class _PolicyReader:
 
     def policy(self) -> Policy:
         raw, symbols = self.raw, self.symbols
+        self._check_rules()
         budget = self._budget()
         if raw.minEvents > raw.fullEvents or raw.fullEvents > symbols.window:
             found = f"{raw.minEvents}, full_events {raw.fullEvents}, in a window of {symbols.window}"
@@ -120,7 +135,7 @@ class _PolicyReader:
             variants=symbols.variants,
             attributes=symbols.attributes,
             drops=(*self._former_eligibility(), *self._eligibility(), *self._blocks()),
-            caps=tuple(self._cap(f"policy.caps[{index}]", cap) for index, cap in enumerate(raw.caps or ())),
+            caps=self._caps(),
             quiet_hours=tuple(self._quiet_hours()),
             weight_rules=tuple(self._weight_rules()),
             boosts=tuple(self._boosts()),
@@ -141,12 +156,28 @@ class _PolicyReader:
             time_zone=decoded(raw.timeZone or b""),
         )
 
+    def _check_rules(self) -> None:
+        raw = self.raw
+        lists = (
+            raw.eligibility,
+            raw.rules,
+            raw.blocks,
+            raw.quietHours,
+            raw.weightRules,
+            raw.boosts,
+            raw.pins,
+            raw.caps,
+        )
+        at_most(sum(len(rules or ()) for rules in lists), RULES_MAX, "policy, rules of all kinds", self.fail)
+
     # ---- numbers ----
 
     def _finite(self, field: str, value: float) -> float:
         rounded = single(value)
         if not math.isfinite(rounded):
             self.fail(f"policy.{field}", f"{rounded:g}, not a finite number")
+        if abs(rounded) > NUMBER_MAX:
+            self.fail(f"policy.{field}", f"{rounded:g}, beyond {NUMBER_MAX:g}")
         return rounded
 
     def _amount(self, field: str, value: float) -> float:
@@ -235,7 +266,13 @@ class _PolicyReader:
             channels = self.rules.channels(f"{field}.channels", rule.channels)
             yield QuietHours(decoded(rule.name), channels, start, end)
 
+    def _caps(self) -> tuple[FrequencyCap, ...]:
+        caps = tuple(self._cap(f"policy.caps[{index}]", cap) for index, cap in enumerate(self.raw.caps or ()))
+        check_caps(caps, len(self.symbols.offers) + 1, len(self.symbols.category_ids) + 1, self.fail)
+        return caps
+
     def _cap(self, field: str, raw: CapT) -> FrequencyCap:
+        at_most(len(numbers(raw.moreKinds, np.uint16)), KINDS_MAX, f"{field}.more_kinds", self.fail)
         kinds = (raw.kind, *numbers(raw.moreKinds, np.uint16).tolist())
         for kind in kinds:
             if kind not in self.symbols.kinds:
@@ -258,12 +295,10 @@ class _PolicyReader:
             self.fail("policy.budget", "given, and no kind of event says that an offer was shown")
         amount = self._amount("budget.amount", raw.amount)
         gain = self._amount("budget.pacing_gain", raw.pacingGain)
-        if not raw.unitsPerOne:
-            self.fail("policy.budget.units_per_one", "0")
         if raw.isLocal and raw.periodS > WEEK_S:
             self.fail("policy.budget.is_local", f"in periods of {raw.periodS} s; at most a week is local")
         periods = Periods(raw.periodS, raw.firstS, raw.isLocal)
-        return Budget(amount, periods, gain, self.symbols.shown_kinds, raw.unitsPerOne)
+        return Budget(amount, periods, gain, self.symbols.shown_kinds, raw.unitsPerOne or UNITS_PER_ONE)
 
     def _exploration(self, raw: ExplorationT | None) -> Exploration:
         mode = Explore.OFF if raw is None else raw.mode
@@ -277,8 +312,8 @@ class _PolicyReader:
         if mode != Explore.SOFTMAX:
             self.fail("policy.exploration.mode", str(mode))
         temperature = self._amount("exploration.temperature", raw.temperature)
-        if not temperature:
-            self.fail("policy.exploration.temperature", "0")
+        if temperature < TEMPERATURE_MIN:
+            self.fail("policy.exploration.temperature", f"{temperature:g}, below {TEMPERATURE_MIN:g}")
         return Exploration(Explore.SOFTMAX, temperature=temperature)
 
     def _category_limits(self, raw: Sequence[CategoryLimitT] | None) -> I64 | None:

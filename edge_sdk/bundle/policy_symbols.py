@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple, NoReturn, Protocol, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
-from edge_sdk.bundle.format.generated.edge_generated import ConditionT, OfferSelectorT
+from edge_sdk.limits import CONDITIONS_MAX, SELECTED_BYTES_MAX
 from edge_sdk.memory.state_machines import MachineRule
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import (
@@ -21,7 +21,11 @@ from edge_sdk.policy.conditions import (
 )
 from edge_sdk.policy.rules import Channel
 from edge_sdk.types import F32, I64, Mask, Record
-from edge_sdk.vocabulary import Vocabulary
+from edge_sdk.vocabulary import Vocabulary, joined_words
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import ConditionT, OfferSelectorT
+
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -56,29 +60,38 @@ class PolicySymbols(Record):
         return frozenset(channel.shown_kind for channel in self.channels) - {0}
 
 
-class RuleReader(NamedTuple):
+class RuleReader:
     """Resolves the selections and conditions of rules."""
 
-    symbols: PolicySymbols
-    fail: Fail
+    def __init__(self, symbols: PolicySymbols, fail: Fail) -> None:
+        """Prepares look-ups by name: a policy may name thousands of values."""
+        self.symbols, self.fail = symbols, fail
+        self._channels = _places(channel.name for channel in symbols.channels)
+        self._fields = _places(field.name for field in symbols.context)
+        self._machines = _places(machine.name for machine in symbols.machines)
+        self._attributes = _places(symbols.attributes)
+        self._values = [_places(field.values) for field in symbols.context]
+        self._states = [_places(machine.states) for machine in symbols.machines]
+        self._selected = 0  # bytes of the selections so far
 
     def selection(self, field: str, raw: OfferSelectorT | None) -> OfferSelector:
         """Returns a selection: the listed offers and categories, on the listed channels."""
         if raw is None:
             return OfferSelector()
         return OfferSelector(
-            offers=self._mask(raw), channels=self.channels(f"{field}.selection.channels", raw.channels)
+            offers=self._mask(field, raw), channels=self.channels(f"{field}.selection.channels", raw.channels)
         )
 
     def channels(self, field: str, raw: Sequence[bytes] | None) -> frozenset[int] | None:
         """Returns the indices of named channels; None = any."""
         if not raw:
             return None
-        known = [channel.name for channel in self.symbols.channels]
-        return frozenset(self.one_of(field, decoded(name), known) for name in raw)
+        return frozenset(self._one_of(field, decoded(name), self._channels) for name in raw)
 
     def when(self, field: str, raw: Sequence[ConditionT] | None, *, of_user_only: bool = False) -> Conditions:
         """Returns conditions, those on the user apart from those on an offer or category."""
+        if len(raw or ()) > CONDITIONS_MAX:
+            self.fail(f"{field}.when", f"{len(raw or ())} conditions, at most {CONDITIONS_MAX}")
         of_user: list[ContextCondition | StateCondition | NumberCondition] = []
         of_target: list[StateCondition] = []
         for index, condition in enumerate(raw or ()):
@@ -92,46 +105,66 @@ class RuleReader(NamedTuple):
                 of_target.append(read)
         return Conditions(tuple(of_user), tuple(of_target))
 
-    def one_of(self, field: str, name: str, known: Sequence[str]) -> int:
+    def _one_of(self, field: str, name: str, known: Mapping[str, int]) -> int:
         """Returns the index of a name among the known ones."""
-        if name not in known:
+        place = known.get(name)
+        if place is None:
             self.fail(field, f"{name!r} is none of {', '.join(known) or '(none)'}")
-        return known.index(name)
+        return place
 
-    def _mask(self, raw: OfferSelectorT) -> Mask | None:
+    def _mask(self, field: str, raw: OfferSelectorT) -> Mask | None:
         """Ids that the bundle does not know match nothing: a policy may name offers that come later."""
-        offers, categories = numbers(raw.offers, np.uint32), numbers(raw.categories, np.uint32)
+        offers, highs = numbers(raw.offers, np.uint32), numbers(raw.offerHighs, np.uint16)
+        categories = numbers(raw.categories, np.uint32)
+        if len(highs) not in (0, len(offers)):  # 0 = of a policy up to format 2, or no offers
+            self.fail(f"{field}.selection.offer_highs", f"{len(highs)}, and {len(offers)} offers")
         if not len(offers) and not len(categories):
             return None
-        rows = [row for row, known in enumerate(self.symbols.category_ids, 1) if known in categories]
-        mask = np.isin(self.symbols.offers.row_category, rows)
-        mask[[self.symbols.offers.row(identifier) for identifier in offers.tolist()]] = True
+        vocabulary = self.symbols.offers
+        self._selected += len(vocabulary) + 1
+        if self._selected > SELECTED_BYTES_MAX:
+            found = f"the rules until here select among {len(vocabulary)} offers each, {self._selected} bytes"
+            self.fail(
+                f"{field}.selection", f"{found}; at most {SELECTED_BYTES_MAX}: join rules, or leave selections out"
+            )
+        listed = {*categories.tolist()}
+        wanted = np.array([False, *(identifier in listed for identifier in self.symbols.category_ids)])
+        mask: Mask = wanted[vocabulary.row_category]
+        mask[vocabulary.rows(joined_words(offers, highs) if len(highs) else offers.astype(np.int64))] = True
         mask[0] = False
         return mask
 
     def _condition(self, field: str, raw: ConditionT) -> ContextCondition | StateCondition | NumberCondition:
-        name, symbols = decoded(raw.name), self.symbols
+        name = decoded(raw.name)
         if raw.source == 0:
-            place = self.one_of(f"{field}.name", name, [known.name for known in symbols.context])
-            return ContextCondition(place, self._values(field, raw, symbols.context[place].values))
+            place = self._one_of(f"{field}.name", name, self._fields)
+            return ContextCondition(place, self._listed(field, raw, self._values[place]))
         if raw.source == 1:
-            place = self.one_of(f"{field}.name", name, [known.name for known in symbols.machines])
-            return StateCondition(place, self._values(field, raw, symbols.machines[place].states))
+            place = self._one_of(f"{field}.name", name, self._machines)
+            return StateCondition(place, self._listed(field, raw, self._states[place]))
         if raw.source != 2:
             self.fail(f"{field}.source", str(raw.source))
-        place = self.one_of(f"{field}.name", name, symbols.attributes)
+        place = self._one_of(f"{field}.name", name, self._attributes)
         at_least = -math.inf if raw.atLeast is None else single(raw.atLeast)
         below = math.inf if raw.below is None else single(raw.below)
         if not at_least < below:  # NaN too
             self.fail(f"{field}.at_least", f"{at_least:g}, and below {below:g}: no number lies between")
         return NumberCondition(place, at_least, below)
 
-    def _values(self, field: str, raw: ConditionT, known: Sequence[str]) -> frozenset[int]:
+    def _listed(self, field: str, raw: ConditionT, known: Mapping[str, int]) -> frozenset[int]:
         if not raw.values:
             self.fail(f"{field}.values", "none")
         return frozenset(
-            self.one_of(f"{field}.values[{index}]", decoded(value), known) for index, value in enumerate(raw.values)
+            self._one_of(f"{field}.values[{index}]", decoded(value), known) for index, value in enumerate(raw.values)
         )
+
+
+def _places(names: Iterable[str]) -> dict[str, int]:
+    """Returns the place of each name; of one that is listed twice, the first."""
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name, place)
+    return places
 
 
 def decoded(raw: bytes | str | None) -> str:

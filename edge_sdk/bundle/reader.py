@@ -8,32 +8,44 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import numpy as np
 
+from edge_sdk.bundle.bounds import at_most, check_counts
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.bundle.container import PARSE_ERRORS, table_of
-from edge_sdk.bundle.format.generated.edge_generated import Bundle as BundleTable
-from edge_sdk.bundle.format.generated.edge_generated import BundleT, DecayT, OffersT, VocabularyT
-from edge_sdk.bundle.format.generated.edge_generated import Golden as GoldenTable
+from edge_sdk.bundle.checked_tables import MalformedFileError, unpacked
+from edge_sdk.bundle.container import PARSE_ERRORS
 from edge_sdk.bundle.golden import read_golden
 from edge_sdk.bundle.memory_rules_reader import read_derived_rules, read_machine_fields, read_machines
 from edge_sdk.bundle.policy_reader import read_policy
 from edge_sdk.bundle.policy_symbols import PolicySymbols, decoded, numbers
 from edge_sdk.bundle.tables_reader import read_model_tables
-from edge_sdk.bundle.texts import BundleTexts
+from edge_sdk.bundle.texts import read_texts
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, BundleTooNewError
-from edge_sdk.limits import FORMAT_VERSION
-from edge_sdk.log.record import RECORD, Records
+from edge_sdk.limits import (
+    DERIVED_MAX,
+    FEATURES_MAX,
+    FORMAT_VERSION,
+    GOLDEN_MAX,
+    KINDS_MAX,
+    MACHINES_MAX,
+    NAMES_MAX,
+)
+from edge_sdk.log.record import RECORD
 from edge_sdk.memory.decay import TABLE_SIZE, DecayTables
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.rules import Channel
-from edge_sdk.types import F32, I64
-from edge_sdk.vocabulary import Vocabulary, category_id
+from edge_sdk.types import F32, I64, U16
+from edge_sdk.vocabulary import Vocabulary, category_id, joined_words, sort_keys
 
-_EVENTS: Final = 4  # offset of the first field of `table Golden` in its vtable
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import BundleT, DecayT, OffersT, VocabularyT
+
+HIGH_WORDS_FROM: Final = 5  # format; before, an id had the low word alone
+_PERIOD: Final = 2.0**16  # by how much a sum fades in a period of 16 half-lives
+_FACTORS: Final = ((1.0, _PERIOD), (1.0, 2.0), (1 / _PERIOD, 1.0), (0.5, 1.0))  # of grow and fade, coarse and fine
 
 
 def read_bundle(path: Path, payload: memoryview) -> Bundle:
@@ -46,12 +58,12 @@ def read_bundle(path: Path, payload: memoryview) -> Bundle:
     """
     try:
         raw = unpack_payload(payload)
-    except PARSE_ERRORS as problem:
+    except MalformedFileError as problem:
         raise BundleDamagedError(path, "payload", f"not readable ({problem})") from problem
     if raw.formatVersion > FORMAT_VERSION:
         raise BundleTooNewError(path, raw.formatVersion, FORMAT_VERSION)
     try:
-        return _BundleReader(path, raw, BundleTexts(payload)).bundle()
+        return _BundleReader(path, raw).bundle()
     except (*PARSE_ERRORS, KeyError) as problem:
         raise BundleInvalidError(path, "payload", f"{type(problem).__name__}: {problem}") from problem
 
@@ -60,44 +72,16 @@ def read_bundle(path: Path, payload: memoryview) -> Bundle:
 
 
 def unpack_payload(payload: memoryview) -> BundleT:
-    """Returns the object tree of a payload, without what opening need not pay for.
+    """Returns the object tree of a payload, every offset and text of it checked.
 
-    `texts` are left out: they stay in the file until a language is read. `events` of a golden vector are records, read
-    all at once: one by one in Python, as the generated code does, 120 events take 1.2 ms of the 24 that opening takes.
+    Two things differ from flatc's own tree. `events` of a golden vector are records, and the texts are checked and stay
+    in the file until a language is read.
+
+    Raises:
+        MalformedFileError: the payload is no Bundle.
     """
-    root = BundleTable.GetRootAs(payload)
-    table, lean = table_of(root), _BundleWithoutTexts()
-    lean.Init(table.Bytes, table.Pos)
-    tree = BundleT.InitFromObj(lean)
-    for index, vector in enumerate(tree.golden or ()):
-        vector.events = _events(root.Golden(index))
+    tree: BundleT = unpacked(payload, "Bundle", {"Event": RECORD})
     return tree
-
-
-class _BundleWithoutTexts(BundleTable):  # type: ignore[misc]  # generated code has no types
-    """The table, with those fields reported as absent that the generated code must not unpack."""
-
-    def TextsIsNone(self) -> bool:  # noqa: N802 - the generated code's name
-        return True
-
-    def Golden(self, j: int) -> GoldenTable:  # noqa: N802
-        table, lean = table_of(super().Golden(j)), _GoldenWithoutEvents()
-        lean.Init(table.Bytes, table.Pos)
-        return lean
-
-
-class _GoldenWithoutEvents(GoldenTable):  # type: ignore[misc]
-    def EventsIsNone(self) -> bool:  # noqa: N802
-        return True
-
-
-def _events(golden: GoldenTable) -> Records:
-    """`struct Event` of the format is the log's record, byte by byte."""
-    table = table_of(golden)
-    field = table.Offset(_EVENTS)
-    if not field:
-        return np.zeros(0, RECORD)
-    return np.frombuffer(table.Bytes, RECORD, table.VectorLen(field), table.Vector(field))
 
 
 # ---- the object tree -> a bundle ----
@@ -106,17 +90,18 @@ def _events(golden: GoldenTable) -> Records:
 class _BundleReader:
     """Checks the object tree field by field and names the first field that is wrong."""
 
-    def __init__(self, path: Path, raw: BundleT, texts: BundleTexts) -> None:
+    def __init__(self, path: Path, raw: BundleT) -> None:
         self.path = path
         self.raw = raw
-        self.texts = texts
 
     def fail(self, field: str, found: str) -> NoReturn:
         raise BundleInvalidError(self.path, field, found)
 
     def bundle(self) -> Bundle:
         raw = self.raw
+        self._check_lengths()
         layout = self._layout()
+        check_counts(layout, self.fail)
         if raw.policy is None or not raw.policy.objectives:
             self.fail("policy.objectives", "none")
         if raw.model is None or not len(raw.model):
@@ -142,17 +127,41 @@ class _BundleReader:
             machine_fields=read_machine_fields(layout.machines, symbols.context, self.fail),
             shown_kind=raw.shownKind,
             feedback=feedback,
-            model=memoryview(raw.model),
-            explainer=memoryview(raw.explainer) if raw.explainer is not None else memoryview(b""),
+            model=raw.model,
+            explainer=raw.explainer or memoryview(b""),
             tables=read_model_tables(raw, layout, policy, self.fail),
             golden=tuple(read_golden(vector, layout, policy, self.fail) for vector in raw.golden or []),
-            text_tables=self.texts,
+            text_tables=read_texts(raw, self.fail),
         )
+
+    def _check_lengths(self) -> None:
+        """Refuses lists that are longer than any scene needs: what follows looks at their entries many times."""
+        raw = self.raw
+        at_most(len(raw.kinds or ()), KINDS_MAX, "kinds", self.fail)
+        at_most(len(raw.machines or ()), MACHINES_MAX, "machines", self.fail)
+        at_most(len(raw.dwell or ()) + len(raw.ignored or ()), DERIVED_MAX, "dwell and ignored", self.fail)
+        at_most(len(raw.channels or ()), NAMES_MAX, "channels", self.fail)
+        at_most(len(raw.golden or ()), GOLDEN_MAX, "golden", self.fail)
+        fields = raw.context or ()
+        at_most(sum(len(field.values or ()) for field in fields), FEATURES_MAX, "context, values", self.fail)
+        objectives = raw.policy.objectives if raw.policy is not None else ()
+        for field, names in (
+            ("policy.objectives", [objective.name for objective in objectives or ()]),
+            ("context", [field.name for field in fields]),
+            ("attributes", raw.attributes or ()),
+            ("variants", raw.variants or ()),
+            ("feedback", [entry.outcome for entry in raw.feedback or ()]),
+            ("kinds", [kind.name for kind in raw.kinds or ()]),
+            *((f"context[{index}].values", field.values or ()) for index, field in enumerate(fields)),
+        ):
+            at_most(len(names), NAMES_MAX, field, self.fail)
+            if len(set(names)) < len(names):
+                self.fail(field, "a name that is listed twice")
 
     def _feedback(self, declared: frozenset[int], recorded: frozenset[int]) -> dict[str, int]:
         """Kind id by outcome; the kind of `shown` is checked with them."""
         feedback = {decoded(entry.outcome): entry.kind for entry in self.raw.feedback or []}
-        answers = {self.raw.shownKind, *feedback.values()} - {0}
+        answers = {*feedback.values()} | ({self.raw.shownKind} - {0})  # only `shown` may have no kind
         if not answers <= declared:
             self.fail("shown_kind or feedback", f"kinds {sorted(answers - declared)} are not declared")
         if not answers <= recorded:
@@ -235,21 +244,34 @@ class _BundleReader:
         return found
 
     def _vocabulary(self, field: str, raw: VocabularyT) -> Vocabulary:
-        ids = numbers(raw.ids, np.uint32)
+        ids, highs = numbers(raw.ids, np.uint32), self._high_words(field, raw)
         categories = numbers(raw.categories, np.uint16)
-        if len(ids) != len(categories) or (len(ids) > 1 and not (ids[1:] > ids[:-1]).all()):
+        keys = sort_keys(ids.astype(np.int64) if highs is None else joined_words(ids, highs))
+        if len(ids) != len(categories) or not (keys[1:] > keys[:-1]).all():
             self.fail(f"{field}.ids", "not ascending, or not as many as categories")
         if len(categories) and categories.max() > len(self.raw.categories or []):
             self.fail(f"{field}.categories", "a row beyond the categories")
         names = raw.names or b""
         if len(ids) != (names.count(b"\n") + 1 if names else 0):
             self.fail(f"{field}.names", f"not as many as the {len(ids)} ids")
-        return Vocabulary(ids, names, categories)
+        return Vocabulary(ids, names, categories, highs)
+
+    def _high_words(self, field: str, raw: VocabularyT) -> U16 | None:
+        """Returns the high word of each id; None up to format 4, which had none."""
+        if self.raw.formatVersion < HIGH_WORDS_FROM:
+            return None
+        highs = numbers(raw.highs, np.uint16)
+        if len(highs) != len(numbers(raw.ids, np.uint32)) or not highs.all():
+            self.fail(f"{field}.highs", "not as many as ids, or one is 0")
+        return highs
 
     def _decay(self, raw: DecayT) -> DecayTables:
         tables = [numbers(t, np.float64) for t in (raw.growCoarse, raw.growFine, raw.fadeCoarse, raw.fadeFine)]
         if any(len(table) != TABLE_SIZE for table in tables) or not raw.tickMs:
             self.fail("decays", f"half_life_s {raw.halfLifeS} has tables of another size")
+        for table, (least, most) in zip(tables, _FACTORS, strict=True):
+            if not ((table >= least) & (table <= most)).all():  # NaN too
+                self.fail("decays", f"half_life_s {raw.halfLifeS} has a factor that is not from {least:g} to {most:g}")
         return DecayTables(raw.halfLifeS, raw.tickMs, *tables)
 
 

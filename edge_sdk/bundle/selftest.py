@@ -9,7 +9,9 @@ from edge_sdk.bundle.golden import Golden
 from edge_sdk.errors import BundleInvalidError, SelfTestError
 from edge_sdk.limits import LOGIT_TOLERANCE
 from edge_sdk.memory.memory import replay
+from edge_sdk.model.graph_check import check_graph, explainer_contract, ranker_contract
 from edge_sdk.model.inputs import ModelInputs, Shape
+from edge_sdk.model.protobuf import GraphError
 from edge_sdk.model.session import ModelSession
 
 
@@ -19,13 +21,37 @@ def model_shape(bundle: Bundle) -> Shape:
     return Shape(layout.window, layout.counter_features, bundle.policy.context_features, len(bundle.objectives))
 
 
-def tested_session(bundle: Bundle) -> ModelSession:
-    """Loads the model and runs the golden vectors.
+def check_graphs(bundle: Bundle) -> None:
+    """Proves both graphs before onnxruntime sees one of them; that of the explainer gets no session before it is used.
 
     Raises:
-        BundleInvalidError: onnxruntime cannot load the graph, or the graph has inputs of another shape.
+        BundleInvalidError: a graph has an operator, a field, a shape or a cost that this runtime does not allow.
+    """
+    layout, sizes = bundle.layout, model_shape(bundle)
+    dimension = None if bundle.tables is None else bundle.tables.dimension
+    rows = {
+        "event_item": len(layout.items) + 1,
+        "event_kind": len(layout.kinds) + 1,
+        "candidate": len(layout.offers) + 1,
+    }
+    graphs = [("model", bundle.model, ranker_contract(sizes, dimension, rows))]
+    if len(bundle.explainer):
+        graphs.append(("explainer", bundle.explainer, explainer_contract(sizes, dimension, rows)))
+    for field, graph, contract in graphs:
+        try:
+            check_graph(graph, contract)
+        except GraphError as problem:
+            raise BundleInvalidError(bundle.path, field, str(problem)) from problem
+
+
+def tested_session(bundle: Bundle) -> ModelSession:
+    """Checks both graphs, loads the model and runs the golden vectors.
+
+    Raises:
+        BundleInvalidError: a graph is not allowed, or onnxruntime cannot load it.
         SelfTestError: a vector gives other arrays on this device.
     """
+    check_graphs(bundle)
     try:
         session = ModelSession(bundle.model, model_shape(bundle), bundle.tables)
         session.bound_inputs(1).run()  # a graph of another shape fails here even where no vector is packed

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge_sdk.bundle.format.generated.edge_generated import BundleT
+from edge_sdk.bundle.bounds import check_vectors
 from edge_sdk.bundle.policy_symbols import Fail, numbers
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.model.projection import ModelTables
 from edge_sdk.policy.rules import Policy
 from edge_sdk.types import F32
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import BundleT
+
 
 TABLES_FROM: Final = 3  # format; before, the graphs contained the tables
 
@@ -46,6 +50,10 @@ def read_model_tables(bundle: BundleT, layout: MemoryLayout, policy: Policy, fai
         query=table("query", raw.query, d, d),
         readout=table("readout", raw.readout, len(policy.objectives), d, d),
     )
+    for field, found in zip(tables._fields, tables, strict=True):
+        if not np.isfinite(found).all():
+            fail(f"tables.{field}", "NaN or infinite")
+    check_vectors(tables, fail)
     for field in ("kind_scale", "kind_shift", "kind_fading", "offers"):
         if np.any(getattr(tables, field)[0]):
             fail(f"tables.{field}", "row 0 is not 0")

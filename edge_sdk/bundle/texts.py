@@ -1,4 +1,4 @@
-"""A bundle's texts: decoded from the mapped file when a language is read, so that opening does not pay for them.
+"""A bundle's texts: checked at opening, decoded when a language is read, so that opening does not pay for them.
 
 Texts of former formats are given the keys and slots of the newest one here, and nowhere else.
 """
@@ -6,9 +6,14 @@ Texts of former formats are given the keys and slots of the newest one here, and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from edge_sdk.bundle.format.generated.edge_generated import Bundle as Table
+from edge_sdk.bundle.checked_tables import NO_TEXTS, CheckedTexts
+from edge_sdk.bundle.policy_symbols import Fail, decoded
+
+if TYPE_CHECKING:
+    from edge_sdk.bundle.format.generated.edge_generated import BundleT
+
 
 CURRENT_KEYS_FROM: Final = 4  # format; before, texts had the keys and slots below
 
@@ -47,32 +52,36 @@ FORMER_SLOTS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 class BundleTexts(NamedTuple):
-    """The texts of a bundle by language."""
+    """The texts of a bundle by language, checked when the bundle was opened."""
 
-    payload: memoryview
+    tables: Mapping[str, tuple[CheckedTexts, CheckedTexts]]  # BCP 47 tag, in the file's order -> keys, texts
+    format_version: int
 
     @property
     def languages(self) -> tuple[str, ...]:
         """BCP 47 tags, in the file's order."""
-        table = Table.GetRootAs(self.payload)
-        return tuple((table.Texts(index).Language() or b"").decode() for index in range(table.TextsLength()))
+        return tuple(self.tables)
 
     def read(self, language: str) -> dict[str, str]:
-        """Returns the texts of a language by key, under the keys of the newest format; empty where there is none.
-
-        Raises:
-            ValueError: the language has not as many texts as keys.
-        """
-        languages = self.languages
-        if language not in languages:
+        """Returns the texts of a language by key, under the keys of the newest format; empty where there is none."""
+        if language not in self.tables:
             return {}
-        bundle = Table.GetRootAs(self.payload)
-        table = bundle.Texts(languages.index(language))
-        keys, texts = table.KeysLength(), table.TextsLength()
-        if keys != texts:
-            raise ValueError(f"{keys} keys, {texts} texts")
-        read = {table.Keys(index).decode(): table.Texts(index).decode() for index in range(keys)}
-        return read if bundle.FormatVersion() >= CURRENT_KEYS_FROM else translated(read)
+        keys, texts = self.tables[language]
+        read = dict(zip(keys.read(), texts.read(), strict=True))
+        return read if self.format_version >= CURRENT_KEYS_FROM else translated(read)
+
+
+def read_texts(raw: BundleT, fail: Fail) -> BundleTexts:
+    """Returns the texts of a bundle; as many texts as keys in each language, and each language once."""
+    tables: dict[str, tuple[CheckedTexts, CheckedTexts]] = {}
+    for index, table in enumerate(raw.texts or ()):
+        language, keys, texts = decoded(table.language), table.keys or NO_TEXTS, table.texts or NO_TEXTS
+        if language in tables:
+            fail(f"texts[{index}].language", f"{language!r} is listed twice")
+        if keys.count != texts.count:
+            fail(f"texts.{language}", f"{keys.count} keys, {texts.count} texts")
+        tables[language] = keys, texts
+    return BundleTexts(tables, raw.formatVersion)
 
 
 def translated(former: Mapping[str, str]) -> dict[str, str]:

@@ -33,10 +33,20 @@ from edge_sdk.errors import (
     UnknownKindError,
 )
 from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S
-from edge_sdk.log.event_input import FLOAT32_MAX, EventColumns, as_float32, checked_columns, id_of, listed
+from edge_sdk.log.event_input import (
+    FLOAT32_MAX,
+    NO_ITEM,
+    EventColumns,
+    as_float32,
+    checked_columns,
+    id_of,
+    listed,
+    words_of_name,
+)
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.pipeline import Request
 from edge_sdk.state.durability import Durability
+from edge_sdk.vocabulary import HIGH_AT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -64,7 +74,7 @@ class Engine(Timekeeping):
         self.storage = Storage(parts.state, self._access)
         self._kind_ids = bundle.kind_ids
         self._outcomes = Outcomes(bundle)
-        self._item_ids: dict[str, int] = {"": 0}
+        self._item_words: dict[str, tuple[int, int]] = {"": NO_ITEM}
         self._explainer: Explainer | None = None
         self._messenger: Messenger | None = None
         self._counts = Counts()
@@ -158,9 +168,9 @@ class Engine(Timekeeping):
             try:
                 access.is_inside = True
                 try:
-                    number = self._item_ids[item]
+                    low, high = self._item_words[item]
                 except (KeyError, TypeError):
-                    number = self._name(item)
+                    low, high = self._name(item)
                 try:
                     now_ms: object = clock()
                 except Exception as problem:
@@ -170,7 +180,7 @@ class Engine(Timekeeping):
                     if self._time.problem:
                         self._counts.failed(ErrorCode.CLOCK_FAILED)
                 append = self._state.append
-                return append(now_ms, kind_number, number, value, decision)
+                return append(now_ms, kind_number, low, value, decision, high)
             finally:
                 access.is_inside = False
                 release()
@@ -383,12 +393,17 @@ class Engine(Timekeeping):
             local = self._options.local_clock(bundle.policy.time_zone)
             local.check(self._now())
         self._policies.prepare(policy)
+        self._time.local = local
         self._policies.activate()  # before `adopt`, which drops what the new policy does not count
         if bundle.layout.counts_differently(self._bundle.layout):
-            self._state.adopt(bundle.layout)
+            try:
+                self._state.adopt(bundle.layout)
+            finally:  # also when an interrupt came just after it: rules and memory agree about the layout
+                if self._state.layout is bundle.layout:
+                    self._put_in_force(bundle)
             self._evidence.rebind(self._state.memory)
-        self._time.local = local
-        self._put_in_force(bundle)
+        else:
+            self._put_in_force(bundle)
 
     def erase(
         self,
@@ -486,7 +501,7 @@ class Engine(Timekeeping):
         is_all = before is None and item_ids is None and kind_ids is None
         if not is_all and not self._state.may_have(before, item_ids, kind_ids):
             return 0  # no event matches: earlier decisions can still be explained
-        self._item_ids = {"": 0}
+        self._item_words = {"": NO_ITEM}
         self._counts.unknown_ids.clear()
         self._maker.forget()
         if is_all:
@@ -524,19 +539,19 @@ class Engine(Timekeeping):
 
     def _put_in_force(self, bundle: Bundle) -> None:
         """Puts a bundle's policy in force; memory counts what it needs already."""
-        self._bundle, self._policy_error, self._messenger = bundle, "", None
-        self._maker = DecisionMaker(bundle, self._session, self._evidence)
+        maker = DecisionMaker(bundle, self._session, self._evidence)
+        self._bundle, self._maker, self._policy_error, self._messenger = bundle, maker, "", None
 
-    def _name(self, item: str) -> int:
-        """Returns the id of an item name that is not cached."""
-        number = id_of(item)
-        if len(self._item_ids) >= NAMES_CACHED:
-            self._item_ids = {"": 0}  # rare, and cheaper than keeping an order of use
-        self._item_ids[item] = number
-        layout = self._bundle.layout
+    def _name(self, item: str) -> tuple[int, int]:
+        """Returns the words of the id of an item name that is not cached."""
+        words = low, high = words_of_name(item)
+        if len(self._item_words) >= NAMES_CACHED:
+            self._item_words = {"": NO_ITEM}  # rare, and cheaper than keeping an order of use
+        self._item_words[item] = words
+        layout, number = self._bundle.layout, low | high << HIGH_AT
         if not (layout.items.row(number) or layout.offers.row(number)):
             self._counts.met_unknown(number)
-        return number
+        return words
 
     def _kind_id(self, kind: str) -> int:
         try:

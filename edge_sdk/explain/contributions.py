@@ -14,7 +14,7 @@ from edge_sdk.explain.contribution import Contribution, ContributionSource, age_
 from edge_sdk.memory.decay import TICKS_A_HALF_LIFE
 from edge_sdk.model.inputs import ModelInputs
 from edge_sdk.policy.rules import Boost
-from edge_sdk.types import F32, F64, I64, U32
+from edge_sdk.types import F32, F64, I64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class WindowTables:
         """Returns the tables of a bundle."""
         layout = bundle.layout
         item_offer = np.zeros(len(layout.items) + 1, np.int64)
-        item_offer[1:] = _rows(layout.offers.ids, layout.items.ids)
+        item_offer[1:] = layout.offers.rows(layout.items.ids)
         of_offer = layout.offers.row_category[item_offer]
         kind_counter = np.full(len(bundle.kind_names) + 1, -1)
         counted = [""] * layout.counter_kinds
@@ -58,12 +58,6 @@ class WindowTables:
             # In seconds, from whole ticks: up to 1 ms × 1024 different from the declared half-lives.
             half_lives_s=np.array([decay.tick_ms * TICKS_A_HALF_LIFE / 1000 for decay in layout.decays]),
         )
-
-
-def _rows(ids: U32, wanted: U32) -> I64:
-    """Returns the row of each wanted id in a table of ascending ids; 0 = the table does not have the id."""
-    at = np.searchsorted(ids, wanted).clip(max=len(ids) - 1)
-    return np.where(ids[at] == wanted, at + 1, 0)
 
 
 def counter_shares(tables: WindowTables, inputs: ModelInputs, counters: F32) -> F64:

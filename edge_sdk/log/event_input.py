@@ -12,8 +12,9 @@ from edge_sdk.errors import InvalidValueError
 from edge_sdk.limits import RECORD_MANY_MAX, TIME_MS_MAX, UTC_OFFSET_S_MAX
 from edge_sdk.log.record import RECORD, Records
 from edge_sdk.types import F32, I64, U16
-from edge_sdk.vocabulary import item_id
+from edge_sdk.vocabulary import HIGH_AT, item_words, words_of
 
+NO_ITEM: Final = (0, 0)  # the words of the id of no item
 FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 
@@ -35,7 +36,8 @@ class EventColumns(NamedTuple):
         records = np.zeros(len(self.times_ms[part]), RECORD)
         records["time_s"], records["time_ms"] = np.divmod(self.times_ms[part], 1000)
         records["kind"] = np.array(self.kind_ids, np.uint16)[self.kinds[part]]
-        records["item"] = np.array(self.item_ids, np.uint32)[self.items[part]]
+        low, high = words_of(np.array(self.item_ids, np.int64))
+        records["item"], records["item_high"] = low[self.items[part]], high[self.items[part]]
         records["value"], records["decision"] = self.values[part], self.decisions[part]
         records["local"] = self.local[part]
         return records
@@ -68,8 +70,18 @@ def id_of(item: str) -> int:
     Raises:
         InvalidValueError: the item is no valid name.
     """
+    low, high = words_of_name(item)
+    return low | high << HIGH_AT
+
+
+def words_of_name(item: str) -> tuple[int, int]:
+    """Returns the low and the high word of the id of an item's name; 0 and 0 for "".
+
+    Raises:
+        InvalidValueError: the item is no valid name.
+    """
     try:
-        return item_id(item) if item != "" else 0
+        return item_words(item) if item != "" else NO_ITEM
     except (AttributeError, UnicodeEncodeError):  # no str, or half a surrogate pair
         raise InvalidValueError("item", item) from None
 

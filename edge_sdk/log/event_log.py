@@ -42,6 +42,8 @@ class EventLog:
         id_lost: damage took the id, and `log_id` is a new one.
         pending: bodies of the newest records, at most `PENDING_MAX`. The owner of memory ingests and clears them.
         local: that field of the records that `append` writes.
+        is_cut_short: an exception came into `append`. The slot after `last_seq` may be written, and its body pending;
+            `rescan` finds out.
         due_seq: the number from which on `append` calls `on_due`.
         on_due: called with the event's time, after the event is written.
     """
@@ -68,6 +70,7 @@ class EventLog:
         self.pending = deque[bytes](maxlen=PENDING_MAX)
         self.local = 0
         self.due_seq = SEQ_MAX + 1  # never
+        self.is_cut_short = False
         try:
             self._use(ring.scan())
         except BaseException:
@@ -117,9 +120,13 @@ class EventLog:
         seq = self.last_seq + 1
         body = _PACK(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, self.local, item_high)
         write = self._write  # a name of its own: called as `self._write(…)`, the lookup misses Python's inline cache
-        write(self._map, HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes, body)
-        self.pending.append(body)
-        self.last_seq = seq
+        try:
+            write(self._map, HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes, body)
+            self.pending.append(body)
+            self.last_seq = seq
+        except BaseException:
+            self.is_cut_short = True  # the first instruction here: no second interrupt comes before it
+            raise
         if seq >= self.due_seq:
             self.on_due(time_ms)
         return seq
@@ -158,6 +165,17 @@ class EventLog:
         """Returns what was intact at opening, oldest first; a second call returns nothing. Opening reads only once."""
         records, self._recovered = self._recovered, NO_RECORDS
         return records
+
+    def rescan(self) -> None:
+        """Reads the file as an opening does, and completes an erase that was cut short. Nothing is pending then.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        self.ring.complete_erase()
+        self._use(self.ring.scan())
+        self.pending.clear()
+        self.is_cut_short = False
 
     @property
     def oldest_seq(self) -> int:
@@ -257,6 +275,11 @@ class EventLog:
             OSError: the disk refuses. The former log stays the log.
         """
         atomic_file.swap(self.path)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether this replacement is the log: `activate` has renamed the former file."""
+        return not self.path.exists()
 
     def discard(self) -> None:
         """Closes a replaced log, or a replacement that is not wanted, and overwrites and removes its file.

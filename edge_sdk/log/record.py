@@ -15,6 +15,9 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edge_sdk.types import I64
+from edge_sdk.vocabulary import joined_words
+
 RECORD: Final = np.dtype(
     [
         ("seq", "<u4"),
@@ -92,6 +95,11 @@ class PlainRecords:
 
     def renew(self) -> None:
         """Does nothing: a crc32 does not depend on earlier records."""
+
+
+def items_of(records: Records) -> I64:
+    """Returns the id of the item that each record (E,) is about; 0 = none."""
+    return joined_words(records["item"], records["item_high"])
 
 
 def from_bodies(bodies: Sequence[bytes]) -> Records:

@@ -65,8 +65,7 @@ class Ring:
             self._refuse_wrong_key()
             self.capacity = self.header.capacity
             self._written: Mask = np.zeros(self.capacity, np.bool_)  # which slots are not all zero
-            if self.map[ERASING] == ERASE_MARK:  # the process was killed while erasing
-                self.zero()
+            self.complete_erase()
         except BaseException:
             self.close()
             raise
@@ -174,6 +173,15 @@ class Ring:
         self.map.flush()
 
     # ---- the file ----
+
+    def complete_erase(self) -> None:
+        """Erases again if an erase was cut short, by the end of the process or by an exception.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        if self.map[ERASING] == ERASE_MARK:
+            self.zero()
 
     def sync(self) -> None:
         """Asks the kernel to write the file to the disk, and returns when it has. Other threads run meanwhile.

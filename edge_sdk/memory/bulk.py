@@ -12,10 +12,11 @@ from typing import Final
 import numpy as np
 
 from edge_sdk.log.local_field import NOT_KNOWN
-from edge_sdk.log.record import BACK_FILLED, BODY, Records, from_bodies
+from edge_sdk.log.record import BACK_FILLED, BODY, Records, from_bodies, items_of
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.types import F32, I64, U16, Integers
+from edge_sdk.vocabulary import HIGH_AT
 
 _unpack: Final = BODY.unpack
 
@@ -45,7 +46,7 @@ def ingest(memory: Memory, records: Records) -> None:
         if _is_set_back(memory, times_ms, chunk["local"]):
             _add_each(memory, chunk)
         else:
-            _ingest_ids(memory, times_ms, chunk["kind"], chunk["item"], chunk["value"], chunk["local"])
+            _ingest_ids(memory, times_ms, chunk["kind"], items_of(chunk), chunk["value"], chunk["local"])
 
 
 def ingest_bodies(memory: Memory, bodies: Sequence[bytes]) -> None:
@@ -54,8 +55,8 @@ def ingest_bodies(memory: Memory, bodies: Sequence[bytes]) -> None:
         ingest(memory, from_bodies(bodies))
         return
     for body in bodies:
-        _, time_s, time_ms, kind, item, value, _, local, _ = _unpack(body)
-        memory.add(time_s * 1000 + time_ms, kind, item, value, local)
+        _, time_s, time_ms, kind, item, value, _, local, item_high = _unpack(body)
+        memory.add(time_s * 1000 + time_ms, kind, item | item_high << HIGH_AT, value, local)
 
 
 def ingest_columns(
@@ -100,8 +101,8 @@ def _chunks(events: int) -> Iterator[slice]:
 
 
 def _add_each(memory: Memory, records: Records) -> None:
-    for _, time_s, time_ms, kind, item, value, _, local, *_ in records.tolist():
-        memory.add(time_s * 1000 + time_ms, kind, item, value, local)
+    for _, time_s, time_ms, kind, item, value, _, local, item_high, _ in records.tolist():
+        memory.add(time_s * 1000 + time_ms, kind, item | item_high << HIGH_AT, value, local)
 
 
 def _is_set_back(memory: Memory, times_ms: I64, local: U16) -> bool:
@@ -112,7 +113,7 @@ def _is_set_back(memory: Memory, times_ms: I64, local: U16) -> bool:
     return bool(((times_ms < newest) & (local > NOT_KNOWN) & (local < BACK_FILLED)).any())
 
 
-def _ingest_ids(memory: Memory, times_ms: I64, kinds: Integers, items: Integers, values: F32, local: U16) -> None:
+def _ingest_ids(memory: Memory, times_ms: I64, kinds: Integers, items: I64, values: F32, local: U16) -> None:
     """Adds the events of a chunk and the events derived from them."""
     lookup = memory.lookup
     codes = lookup.kind_codes(kinds)
@@ -123,7 +124,7 @@ def _ingest_ids(memory: Memory, times_ms: I64, kinds: Integers, items: Integers,
             recorded &= kinds != derived
         known = np.flatnonzero(recorded)
         times_ms, kinds, items, values = memory.deriver.feed_many(
-            times_ms[known], kinds[known].astype(np.uint16), items[known].astype(np.uint32), values[known]
+            times_ms[known], kinds[known].astype(np.uint16), items[known], values[known]
         )
         codes = lookup.kind_codes(kinds)
     _ingest_codes(memory, times_ms, codes, lookup.item_codes(items), values)

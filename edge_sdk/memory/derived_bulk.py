@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.memory.derived_rules import DerivedRules, DerivedState
-from edge_sdk.types import F32, F64, I64, U16, U32, Mask
+from edge_sdk.types import F32, F64, I64, U16, Mask
 
 _PHASES: Final = 1 << 32  # more than there are rules: a position is index · _PHASES + phase
 _OWN_PHASE: Final = 2  # a recorded event comes after the ends of all dwell timers, and the session's end and start
@@ -19,7 +19,7 @@ class _Columns(NamedTuple):
     positions: I64
     times_ms: I64
     kinds: U16
-    items: U32
+    items: I64
     values: F32
 
 
@@ -51,12 +51,12 @@ class _Insertions:
                     at * _PHASES + phase,
                     times_ms,
                     np.full(size, kind, np.uint16),
-                    np.broadcast_to(items, size).astype(np.uint32),
+                    np.broadcast_to(items, size).astype(np.int64),
                     np.broadcast_to(values, size).astype(np.float32),
                 )
             )
 
-    def merged(self, times_ms: I64, kinds: U16, items: U32, values: F32) -> tuple[I64, U16, U32, F32]:
+    def merged(self, times_ms: I64, kinds: U16, items: I64, values: F32) -> tuple[I64, U16, I64, F32]:
         """Returns the recorded events with the derived ones at their positions."""
         if not self._columns:
             return times_ms, kinds, items, values
@@ -69,8 +69,8 @@ class _Insertions:
 
 
 def derive_many(
-    rules: DerivedRules, state: DerivedState, times_ms: I64, kinds: U16, items: U32, values: F32
-) -> tuple[I64, U16, U32, F32]:
+    rules: DerivedRules, state: DerivedState, times_ms: I64, kinds: U16, items: I64, values: F32
+) -> tuple[I64, U16, I64, F32]:
     """Returns the recorded events with the derived ones at their places, and updates the state.
 
     Args:
@@ -90,14 +90,14 @@ def derive_many(
 
 
 def _dwell(
-    rules: DerivedRules, state: DerivedState, index: int, times_ms: I64, kinds: U16, items: U32, found: _Insertions
+    rules: DerivedRules, state: DerivedState, index: int, times_ms: I64, kinds: U16, items: I64, found: _Insertions
 ) -> None:
     """A timer is open at an event if the newest opening is at or after the newest event of activity before it."""
     rule = rules.dwell[index]
     closes, opens = _among(kinds, rule.activity), _among(kinds, rule.of) & (items != 0)
     at = np.flatnonzero(closes | opens)
     # The timer carried over comes first, as an opening.
-    dwell_items = np.concatenate([[state.dwell_items[index]], items[at].astype(np.int64)])
+    dwell_items = np.concatenate([[state.dwell_items[index]], items[at]])
     dwell_ms = np.concatenate([[state.dwell_ms[index]], times_ms[at]])
     places = np.arange(len(at) + 1)
     opened = np.maximum.accumulate(np.where(np.concatenate([[dwell_items[0] != 0], opens[at]]), places, -1))

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from edge_sdk.memory.derived_rules import NOTHING_DERIVED, DerivedRules, DerivedState
-from edge_sdk.types import F32, I64, U16, U32
+from edge_sdk.types import F32, I64, U16
 
 DerivedEvent = tuple[int, int, int, float]  # time_ms, kind id, item id (0 = none), value (a float32 as a float)
 # What one kind of event does: indices of the dwell rules whose timers it closes, and of those whose timers it opens;
@@ -79,7 +79,7 @@ class Deriver:
                 after += ((time_ms, rule.kind, 0, float(rule.count)),)
         return before, after
 
-    def feed_many(self, times_ms: I64, kinds: U16, items: U32, values: F32) -> tuple[I64, U16, U32, F32]:
+    def feed_many(self, times_ms: I64, kinds: U16, items: I64, values: F32) -> tuple[I64, U16, I64, F32]:
         """Updates the state with many recorded events, oldest first: the same bits as `feed` one by one.
 
         Args:

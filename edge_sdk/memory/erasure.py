@@ -6,7 +6,7 @@ they are copied from the memory before the erase, for every counter and target t
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.targets import Scope
 from edge_sdk.types import I64, Mask
+from edge_sdk.vocabulary import LOW_WORD
 
 
 def inherit_unaffected(
@@ -48,7 +49,7 @@ def inherit_unaffected(
     if kinds is None and items is None:
         return
     erased = frozenset(memory.layout.kinds) if kinds is None else kinds
-    refs = None if items is None else np.array([old.rows_of(item) for item in items], np.int64).reshape(-1, 3)
+    refs = None if items is None else np.array([*_rows_of(old, items)], np.int64).reshape(-1, 3)
     effect = _Effect(memory.layout, erased, _derived_from(memory.layout.derived, erased), refs, categories_differed)
     _inherit_counters(memory, old, effect)
     for index, rule in enumerate(memory.layout.caps):
@@ -100,6 +101,13 @@ class _Effect:
         if kind in self.erased and self.rows is not None:
             unaffected[self.rows[:, column]] = False
         return unaffected
+
+
+def _rows_of(old: Memory, items: frozenset[int]) -> Iterator[tuple[int, int, int]]:
+    """The rows at which events about the items counted; one of a log of version 1 counted by the id's low word."""
+    for item in items:
+        yield old.rows_of(item)
+        yield old.rows_of(item & LOW_WORD)
 
 
 def _derived_from(rules: DerivedRules, kinds: frozenset[int]) -> frozenset[int]:

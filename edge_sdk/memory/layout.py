@@ -75,6 +75,6 @@ class MemoryLayout(NamedTuple):
         """Whether every item and every offer is of the same category in both."""
         tables = ((self.items, other.items), (self.offers, other.offers))
         return np.array_equal(self.categories, other.categories) and all(
-            np.array_equal(mine.ids, theirs.ids) and np.array_equal(mine.row_category, theirs.row_category)
+            mine.has_ids_of(theirs) and np.array_equal(mine.row_category, theirs.row_category)
             for mine, theirs in tables
         )

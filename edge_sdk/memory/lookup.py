@@ -12,9 +12,12 @@ import numpy as np
 
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.targets import USER_ROW, Scope
-from edge_sdk.types import I32, I64, U32, Integers, Mask
+from edge_sdk.types import I32, I64, Integers, Mask
+from edge_sdk.vocabulary import HIGH_AT, HIGH_BITS, LOW_WORD, sort_keys
 
 _BITS_MIN: Final = 12  # among few ids hardly two share their first bits
+_KIND_BITS: Final = 16
+_HIGH_WORD: Final = (1 << HIGH_BITS) - 1
 
 
 class RuleInputs(NamedTuple):
@@ -34,7 +37,7 @@ class LookupTables:
         width = layout.counter_kinds * half_lives
         kinds = sorted(layout.kinds)
         rules = [layout.kinds[kind] for kind in kinds]
-        self._kinds = _IdIndex(np.array(kinds, np.uint16))
+        self._kinds = _IdIndex(np.array(kinds, np.int64), bits=_KIND_BITS)
         self.window_row: I32 = np.array([0, *(rule.row * rule.in_window for rule in rules)], np.int32)
         self.is_counted = np.array([False, *(rule.counter >= 0 for rule in rules)])
         self.counter_column: I64 = np.array([0, *(max(0, rule.counter) * half_lives for rule in rules)], np.int64)
@@ -43,10 +46,12 @@ class LookupTables:
         self.caps = _rule_inputs(((rule.kinds, rule.per) for rule in layout.caps), codes)
         self.machines = _rule_inputs(((rule.kinds, rule.per) for rule in layout.machines), codes)
         self.budget = _rule_inputs([(layout.spending.kinds, Scope.USER)] if layout.spending else [], codes)
-        item_ids = _joined(layout.items.ids, layout.offers.ids)
-        self._items = _IdIndex(item_ids)
-        self.item_row = _with_unknown(_IdIndex(layout.items.ids).rows(item_ids))
-        self.offer_row = _with_unknown(_IdIndex(layout.offers.ids).rows(item_ids))
+        self._knows_high_words = layout.offers.highs is not None
+        item_keys = _joined(sort_keys(layout.items.ids), sort_keys(layout.offers.ids))
+        self._items = _IdIndex(item_keys, bits=HIGH_AT + HIGH_BITS, optional_bits=HIGH_BITS)
+        item_ids = item_keys >> HIGH_BITS | (item_keys & _HIGH_WORD) << HIGH_AT
+        self.item_row = _with_unknown(layout.items.rows(item_ids))
+        self.offer_row = _with_unknown(layout.offers.rows(item_ids))
         of_offer, of_item = layout.offers.row_category[self.offer_row], layout.items.row_category[self.item_row]
         self.category_row: I32 = np.where(of_offer, of_offer, of_item).astype(np.int32)
         self.has_target = (self.offer_row > 0) | (self.category_row > 0)
@@ -64,9 +69,9 @@ class LookupTables:
         """Returns the codes of kind ids, (E,)."""
         return self._kinds.rows(kinds)
 
-    def item_codes(self, items: Integers) -> I64:
+    def item_codes(self, items: I64) -> I64:
         """Returns the codes of item ids, (E,)."""
-        return self._items.rows(items)
+        return self._items.rows(sort_keys(items if self._knows_high_words else items & LOW_WORD))
 
 
 class _IdIndex:
@@ -75,24 +80,35 @@ class _IdIndex:
     One guess is right for most ids at a tenth of a binary search's time; the others are searched for.
     """
 
-    def __init__(self, ids: Integers) -> None:
-        """`ids` ascend; they are of an unsigned type."""
-        bits = min(max(_BITS_MIN, (2 * len(ids)).bit_length()), 8 * ids.itemsize)
-        self._shift = 8 * ids.itemsize - bits
-        self._guesses = np.zeros(1 << bits, np.int32)
-        self._guesses[ids >> self._shift] = np.arange(1, len(ids) + 1)
-        # One more in front, for guesses of "not there" and for ids before the first: these do not equal it.
-        self._padded = np.concatenate([ids[:1] if len(ids) else np.zeros(1, ids.dtype), ids])
+    def __init__(self, ids: I64, *, bits: int, optional_bits: int = 0) -> None:
+        """Makes the table of guesses.
+
+        Args:
+            ids: ascending.
+            bits: of an id.
+            optional_bits: how many of an id's last bits may be 0 in a wanted id, "not known". Such an id means the
+                first id that has the same other bits.
+        """
+        first_bits = min(max(_BITS_MIN, (2 * len(ids)).bit_length()), bits - optional_bits)
+        self._shift, self._given = bits - first_bits, -1 << optional_bits
+        self._guesses = np.zeros(1 << first_bits, np.int32)
+        self._guesses[ids[::-1] >> self._shift] = np.arange(len(ids), 0, -1)  # the first of those that share their bits
+        # One more in front, for guesses of "not there": an id of other first bits does not equal it.
+        self._padded = np.concatenate([ids[:1] if len(ids) else np.zeros(1, np.int64), ids])
 
     def rows(self, wanted: Integers) -> I64:
         """Returns the row of each wanted id, from 1; 0 = the id is not there."""
         rows = self._guesses.take(wanted >> self._shift, mode="clip").astype(np.int64)
-        missed = np.flatnonzero(self._padded.take(rows) != wanted)
+        missed = np.flatnonzero(~self._is_same(self._padded.take(rows), wanted))
         if len(missed):
             left = wanted[missed]
-            at = np.searchsorted(self._padded[1:], left, side="right")
-            rows[missed] = at * (self._padded.take(at) == left)
+            at = np.searchsorted(self._padded[1:], left) + 1
+            rows[missed] = at * self._is_same(self._padded.take(at, mode="clip"), left)
         return rows
+
+    def _is_same(self, found: I64, wanted: Integers) -> Mask:
+        is_same: Mask = (found == wanted) | (found & self._given == wanted)
+        return is_same
 
 
 def _rule_inputs(rules: Iterable[tuple[Collection[int], Scope]], codes: dict[int, int]) -> tuple[RuleInputs, ...]:
@@ -106,11 +122,22 @@ def _rule_inputs(rules: Iterable[tuple[Collection[int], Scope]], codes: dict[int
     return tuple(found)
 
 
-def _joined(one: U32, other: U32) -> U32:
-    """All ids, ascending, each once. `np.union1d` does the same, but its first call imports masked arrays: 7 ms."""
-    ids: U32 = np.sort(np.concatenate([one, other]))
-    is_new = np.concatenate([np.ones(min(1, len(ids)), np.bool_), ids[1:] != ids[:-1]])
-    return ids.compress(is_new)
+def _joined(one: I64, other: I64) -> I64:
+    """All keys, ascending, each once; where several share their low word, also one without a high word.
+
+    The latter is what an event of a log of version 1 means: it may be about an item in one vocabulary and about another
+    one in the other. `np.unique` does the same as `_once`, but its first call imports masked arrays: 7 ms.
+    """
+    keys = _once(np.concatenate([one, other]))
+    lows = keys >> HIGH_BITS
+    shared = keys[1:][lows[1:] == lows[:-1]] >> HIGH_BITS << HIGH_BITS
+    return _once(np.concatenate([keys, shared])) if len(shared) else keys
+
+
+def _once(keys: I64) -> I64:
+    ordered: I64 = np.sort(keys)
+    is_new = np.concatenate([np.ones(min(1, len(ordered)), np.bool_), ordered[1:] != ordered[:-1]])
+    return ordered.compress(is_new)
 
 
 def _with_unknown(rows: I64) -> I32:

@@ -21,6 +21,7 @@ from edge_sdk.memory.machine_states import TargetStates
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.targets import USER_ROW, Scope
 from edge_sdk.types import I64, U32
+from edge_sdk.vocabulary import Vocabulary
 
 _MISSING = -1  # the former bundle has no counterpart
 _USER_ROWS = np.arange(USER_ROW + 1)  # of the one target of a rule per user, with row 0
@@ -29,7 +30,8 @@ _USER_ROWS = np.arange(USER_ROW + 1)  # of the one target of a rule per user, wi
 def inherit(memory: Memory, old: Memory) -> None:
     """Copies every counter, cap, state and sum that still means the same from the memory of a former bundle.
 
-    - Offers match by id, categories by the id of their name; the offers of a category may have changed.
+    - Offers match by id (by its low word where one side has no more), categories by the id of their name; the offers of
+      a category may have changed.
     - Kinds match by id, unless a kind was recorded before and is derived now, or the other way round.
     - Half-lives match by their tick.
     - Caps match by their kinds and by what they are per; the time within which a cap counts may differ. If the new
@@ -73,7 +75,7 @@ class _Match:
     @cached_property
     def offers(self) -> I64:
         """The old row of each offer, (offers + 1,); 0 = none. Row 0 has none."""
-        return _old_rows(self.new.offers.ids, self.old.offers.ids)
+        return _old_offer_rows(self.new.offers, self.old.offers)
 
     @cached_property
     def categories(self) -> I64:
@@ -202,6 +204,13 @@ def _places(wanted: Sequence[int], ids: Sequence[int]) -> list[int]:
     """The index of each wanted id among the ids; -1 = the id is not there, or one of both sides has it twice."""
     times, other = Counter(wanted), Counter(ids)
     return [ids.index(each) if times[each] == other[each] == 1 else _MISSING for each in wanted]
+
+
+def _old_offer_rows(new: Vocabulary, old: Vocabulary) -> I64:
+    """The old row of each offer, from row 0. Of several that an old offer without a high word may be, the first."""
+    rows = old.rows(new.ids)
+    is_taken = np.concatenate([np.zeros(min(1, len(rows)), np.bool_), rows[1:] == rows[:-1]])
+    return np.concatenate([np.zeros(1, np.int64), np.where(is_taken, 0, rows)])
 
 
 def _old_rows(ids: U32, old_ids: U32) -> I64:

@@ -286,12 +286,11 @@ def _timed(rule: MachineRule) -> tuple[tuple[int, int] | None, ...]:
 
 def _kind_steps(rule: MachineRule, kind: int) -> KindSteps:
     """The steps by events of a kind from each state: (how many events, index of their count, target state)."""
-    counts = [bool(step.kind) and step.count > 1 for step in rule.steps]
+    counted, of_kind = 0, []
+    for step in rule.steps:
+        if step.kind == kind:
+            of_kind.append((step.sources, (step.count, counted, step.target)))
+        counted += bool(step.kind) and step.count > 1
     return tuple(
-        tuple(
-            (step.count, sum(counts[:at]), step.target)
-            for at, step in enumerate(rule.steps)
-            if step.kind == kind and (not step.sources or state in step.sources)
-        )
-        for state in range(len(rule.states))
+        tuple(step for sources, step in of_kind if not sources or state in sources) for state in range(len(rule.states))
     )

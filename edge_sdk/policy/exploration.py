@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edge_sdk.policy.inclusion import LOWEST_LOGIT, arrivals_within
+from edge_sdk.policy.inclusion import arrivals_within
 from edge_sdk.policy.rules import Exploration, Explore
 from edge_sdk.policy.slate import Slate
 from edge_sdk.types import F32, F64, I64
@@ -70,10 +70,27 @@ def drawn_order(exploration: Exploration, scores: F32, slate: Slate, seed: int, 
         return order
     if exploration.mode is Explore.SOFTMAX:
         noise = uniforms(seed, number, len(scores) + 2)[2:]
-        keys = scores[order] / exploration.temperature - np.log(-np.log(noise[order]))
-        drawn: I64 = order[np.argsort(-keys, kind="stable")]
+        drawn: I64 = order[_by_sum(_logits(exploration, scores[order]), -np.log(-np.log(noise[order])))]
         return drawn
     return order
+
+
+def _logits(exploration: Exploration, scores: F32) -> F64:
+    """Returns the logarithms of the draw's weights: finite for every score, as f64 holds each quotient of two f32."""
+    logits: F64 = scores.astype(np.float64) / exploration.temperature
+    return logits
+
+
+def _by_sum(one: F64, other: F64) -> I64:
+    """Returns the places by the exact sums, highest first; equal sums keep their order.
+
+    A rounded sum loses the noise of logits that are huge, and with it the draw among candidates of equal scores. The
+    error of a sum is a number itself (Knuth's TwoSum), which decides where two rounded sums are equal.
+    """
+    total = one + other
+    part = total - one
+    error = (one - (total - part)) + (other - part)
+    return np.lexsort((-error, -total))
 
 
 class Draw(NamedTuple):
@@ -100,7 +117,8 @@ class Draw(NamedTuple):
         if not len(first) or slate.is_pinned_first or not len(free):
             probabilities[first] = 1.0
         elif self.exploration.mode is Explore.SOFTMAX:
-            weights = self._weights(free)
+            logits = _logits(self.exploration, self.scores[free])
+            weights = np.exp(logits - logits.max())
             probabilities[free] = weights / weights.sum()
         elif self.exploration.mode is Explore.EPSILON_GREEDY:
             probabilities[first] = 1.0 - self.exploration.epsilon
@@ -112,10 +130,7 @@ class Draw(NamedTuple):
     def inclusion(self, limit: int | None) -> F64:
         """Returns the probability of each candidate to be among the first `limit` of the list, (C,); None = all of it.
 
-        Softmax: candidates arrive at exponential times of rates exp(score / temperature) (Plackett–Luce is the order of
-        such arrivals). Given the arrival time of one candidate, the arrivals of the others are independent, and the
-        number of arrivals of each category is a Poisson-binomial count. The integral over the candidate's arrival time
-        is a trapezoid sum in the logarithm of the time.
+        Softmax: candidates arrive at exponential times of rates exp(score / temperature), see `arrivals_within`.
         """
         probabilities, slate, free = np.zeros(len(self.scores)), self.slate, self.slate.free
         size = len(slate.best_first) if limit is None else max(0, limit)
@@ -130,15 +145,11 @@ class Draw(NamedTuple):
             probabilities[pinned] = 1.0
             places = size - len(pinned)
             if places > 0:
-                probabilities[free] = arrivals_within(self._weights(free), *slate.groups(), places)
+                logits = _logits(self.exploration, self.scores[free])
+                probabilities[free] = arrivals_within(logits, *slate.groups(), places)
         else:
             probabilities[shown] = 1.0
         return probabilities
-
-    def _weights(self, free: I64) -> F64:
-        logits = self.scores[free].astype(np.float64) / self.exploration.temperature
-        weights: F64 = np.exp(np.maximum(logits - logits.max(), LOWEST_LOGIT))
-        return weights
 
 
 def _led_by(order: I64, index: int) -> I64:

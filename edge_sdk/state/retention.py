@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from edge_sdk.limits import TIME_MS_MAX
-from edge_sdk.log.record import Mask, Records
+from edge_sdk.log.record import Mask, Records, items_of
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.types import I64
+from edge_sdk.vocabulary import LOW_WORD
 
 _SEARCH_EVERY_MS = 3_600_000  # at most so often
 
@@ -39,12 +40,16 @@ class RetentionSchedule:
 def matching(
     records: Records, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None
 ) -> Mask:
-    """Returns which records (E,) are before a time, about one of the items and of one of the kinds; None = any."""
+    """Returns which records (E,) are before a time, about one of the items and of one of the kinds; None = any.
+
+    A record of a log of version 1 is about an item if it has the low word of the item's id.
+    """
     chosen = np.ones(len(records), np.bool_)
     if before_ms is not None:
         chosen &= _times_ms(records) < before_ms
     if items is not None:
-        chosen &= np.isin(records["item"], np.array(sorted(items), np.uint32))
+        wanted = np.array(sorted(items), np.int64)
+        chosen &= np.isin(items_of(records), np.concatenate([wanted, wanted & LOW_WORD]))
     if kinds is not None:
         chosen &= np.isin(records["kind"], np.array(sorted(kinds), np.uint16))
     return chosen

@@ -22,10 +22,9 @@ from edge_sdk.log.encryption import NONCE_BYTES, TAG_BYTES, Cipher
 from edge_sdk.log.header import LOG_ID_BYTES
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.state.snapshot_tables import VERSION, fingerprint, pack_tables, read_tables
+from edge_sdk.state.snapshot_tables import READABLE, VERSION, fingerprint, pack_tables, read_tables
 
 _MAGIC: Final = b"EDGEMEM"
-_READABLE: Final = (3, 4, VERSION)
 _HEADER: Final = struct.Struct("<7sB32s8sIII")  # magic, version, fingerprint, log id, seq, newest decision, flags
 _CRC: Final = struct.Struct("<I")
 _CIPHER_BYTES: Final = NONCE_BYTES + TAG_BYTES
@@ -152,7 +151,7 @@ class SnapshotFile:
         if _CRC.pack(zlib.crc32(body)) != crc:
             return None
         magic, version, of_layout, of_log, seq, decision, flags = _HEADER.unpack_from(body)
-        if magic != _MAGIC or version not in _READABLE or of_log != (log_id or of_log):
+        if magic != _MAGIC or version not in READABLE or of_log != (log_id or of_log):
             return None
         try:
             memory = self._memory(body[_HEADER.size :], of_layout, of_log, version)

@@ -2,7 +2,8 @@
 
 All numbers are little-endian u32, and every list follows its length. The lists, in this order:
 
-- the size of the window, the counters of one half-life; offer ids; category ids; ticks;
+- the size of the window, the counters of one half-life;
+- low words of the offers' ids; their high words (an empty list = not known); category ids; ticks;
 - kinds (id, counter + 1; 0 = not counted);
 - the number of caps, and for each cap (scope, limit, seconds, 1 = cooldown), its kinds;
 - the session (start, end, gap in seconds; an empty list = none), its activity;
@@ -36,10 +37,11 @@ from edge_sdk.types import U32
 from edge_sdk.vocabulary import Vocabulary
 
 VERSION: Final = 5
-_OF_0_1: Final = 3
+READABLE: Final = (3, 4, VERSION)
 _BUDGET_OF_4: Final = (0, 0, UNITS_PER_ONE)  # up to version 4 a budget had its period alone
 _NUMBER: Final = np.dtype("<u4")
 _NONE: Final = np.zeros(0, np.uint32)
+_NO_WORDS: Final = np.zeros(0, np.uint16)
 
 
 def pack_tables(layout: MemoryLayout) -> bytes:
@@ -47,7 +49,8 @@ def pack_tables(layout: MemoryLayout) -> bytes:
     session, kinds = layout.derived.session, sorted(layout.kinds.items())
     lists: list[Iterable[int] | U32] = [
         (layout.window, layout.counter_kinds),
-        layout.offers.ids,
+        layout.offers.lows,
+        () if layout.offers.highs is None else layout.offers.highs.astype(np.uint32),
         layout.categories,
         [decay.tick_ms for decay in layout.decays],
         [number for kind, rule in kinds for number in (kind, rule.counter + 1)],
@@ -88,7 +91,7 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
 
     Args:
         raw: begins with packed tables.
-        version: of the snapshot that contains the tables; 3, of edge-sdk 0.1, and 4 are read too.
+        version: of the snapshot that contains the tables, one of `READABLE`.
 
     Returns:
         The layout, and how many bytes the tables take.
@@ -98,18 +101,20 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
     """
     reader = _Reader(raw)
     window, counter_kinds = reader.row(2)
-    offers, categories = reader.numbers(), reader.numbers()
+    offers = reader.numbers()
+    high_words = reader.numbers().astype(np.uint16) if version >= 5 else _NO_WORDS
+    categories = reader.numbers()
     # All half-lives share their factors, which are by ticks.
     decays = tuple(DecayTables.of(1)._replace(tick_ms=tick) for tick in reader.numbers().tolist())
     kinds = reader.rows(2)
-    caps = reader.caps_of_3() if version == _OF_0_1 else reader.caps()
+    caps = reader.caps() if version >= 4 else reader.caps_of_3()
     derived = reader.derived()
-    machines, names = ((), ()) if version == _OF_0_1 else reader.machines()
+    machines, names = reader.machines() if version >= 4 else ((), ())
     layout = MemoryLayout(
         window=window,
         kinds={kind: KindRule(row, False, counter - 1) for row, (kind, counter) in enumerate(kinds, start=1)},
         items=Vocabulary(_NONE, b"", np.zeros(0, np.uint16)),
-        offers=Vocabulary(offers, b"", np.zeros(len(offers), np.uint16)),
+        offers=Vocabulary(offers, b"", np.zeros(len(offers), np.uint16), highs=high_words if len(high_words) else None),
         category_rows=len(categories) + 1,
         counter_kinds=counter_kinds,
         decays=decays,
@@ -117,7 +122,7 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
         derived=derived,
         category_ids=tuple(categories.tolist()),
         machines=machines,
-        spending=None if version == _OF_0_1 else reader.budget(),
+        spending=reader.budget() if version >= 4 else None,
         machine_ids=names,
     )
     return layout, reader.at

@@ -13,11 +13,10 @@ import pytest
 from benchmarks.scale.__main__ import main
 from benchmarks.scale.curve import Curve, fit_line, fitted, unit
 from benchmarks.scale.limits import colliding_pairs, limits
-from benchmarks.scale.made_up_log import item_names, names_with_own_ids
+from benchmarks.scale.made_up_log import item_names
 from benchmarks.scale.rounds import interleaved, row
 from benchmarks.scale.settings import QUICK
 from benchmarks.scale.words import amount, cell, line, printed
-from edge_sdk.vocabulary import item_id
 
 QUESTIONS = ("window", "candidates", "items", "history", "threads", "log")
 
@@ -92,9 +91,8 @@ def test_each_limit_has_the_answer_of_the_program(written: tuple[dict[str, Any],
     assert answers["candidates of one decision", "4,096"].startswith("ranked by the device")
     assert "TOO_MANY_CANDIDATES" in answers["candidates of one decision", "4,097"]
     assert "model.window = 1025" in answers["events in the window", "1,025"]
-    assert "the same 32-bit id" in answers["offers with random names", "65,535"]
-    assert answers["offers without two names of one id", "65,535"] == "laid out: 65,535 offers"
-    assert "65535 at most" in answers["offers without two names of one id", "65,536"]
+    assert answers["offers", "65,535"] == "laid out: 65,535 offers"
+    assert "65535 at most" in answers["offers", "65,536"]
 
 
 def test_the_page_loads_nothing_and_shows_every_question(written: tuple[dict[str, Any], str]) -> None:
@@ -160,14 +158,9 @@ def test_names_are_many_sorted_and_different() -> None:
     assert list(names) == sorted(names)
 
 
-def test_names_with_own_ids_share_none() -> None:
-    names = names_with_own_ids(65_535)
-    assert len({item_id(name) for name in names}) == len(names) == 65_535
-
-
 def test_collisions_to_be_expected_are_pairs_over_ids() -> None:
-    assert colliding_pairs(2) == 1 / 2**32
-    assert colliding_pairs(1_000_000) == pytest.approx(116.4, abs=0.05)
+    assert colliding_pairs(2) == 1 / 2**48
+    assert colliding_pairs(1_000_000) == pytest.approx(0.001776, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -199,9 +192,7 @@ def test_a_table_has_rows_lines_and_notes() -> None:
 
 
 def test_where_a_file_ends_is_computed_from_the_two_largest_bundles() -> None:
-    rows = tuple(
-        {"items_in_bundle": size, "bundle_mb": 5 + size / 1000, "merged_items": 0.0} for size in (10.0, 1000.0)
-    )
+    rows = tuple({"items_in_bundle": size, "bundle_mb": 5 + size / 1000} for size in (10.0, 1000.0))
     items = Curve(name="items", title="", over="items_in_bundle", each="item", figures=(), rows=rows)
     candidates = Curve(name="candidates", title="", over="candidates", each="candidate", figures=(), rows=())
     last = limits(items, candidates)[-1]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 import struct
+from collections import Counter
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud_export.export.onnx_graphs import ALLOWED_OPERATORS
 from cloud_export.scene.load import load_scene
 from edge_sdk import EdgeError, ErrorCode, Reason, errors
 from edge_sdk import limits as config
@@ -24,6 +26,7 @@ from edge_sdk.log.encrypted_record import EncryptedRecords
 from edge_sdk.log.encryption import Cipher
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.log.header import LogHeader
+from edge_sdk.log.record import items_of
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.derived_events import Deriver
@@ -33,6 +36,7 @@ from edge_sdk.memory.memory import Memory, replay
 from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
+from edge_sdk.model.operators import FORMER_OPERATORS, OPERATORS, Operator
 from edge_sdk.model.projection import ModelTables, Projection
 from edge_sdk.policy.exploration import Draw, drawn_order, uniforms
 from edge_sdk.policy.rank_bound import bounded_order
@@ -40,7 +44,8 @@ from edge_sdk.policy.rules import NO_LIMIT, Budget, Exploration, Explore, Policy
 from edge_sdk.policy.scoring import current_cost_weight, warm_up_weight
 from edge_sdk.policy.slate import Slate, pin_places
 from edge_sdk.testing.white_box import internals
-from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
+from edge_sdk.types import by_score
+from edge_sdk.vocabulary import Vocabulary, item_id, item_words, kind_id, words_of
 from tests.support.cap_answers import cap_bits
 from tests.support.paths import DOCS, ROOT
 from tests.support.scene import SettableClock, Small
@@ -73,7 +78,8 @@ def plain(cell: str) -> str:
 
 def layout(tables: DecayTables, caps: tuple[CapRule, ...] = ()) -> MemoryLayout:
     """One offer in one category, one counted kind, one half-life."""
-    offers = Vocabulary(np.array([FUND], np.uint32), b"fund_001", np.array([1], np.uint16))
+    lows, highs = words_of(np.array([FUND]))
+    offers = Vocabulary(lows, b"fund_001", np.array([1], np.uint16), highs)
     kinds = {CLICK: KindRule(row=1, in_window=True, counter=0)}
     return MemoryLayout(2, kinds, offers, offers, category_rows=2, counter_kinds=1, decays=(tables,), caps=caps)
 
@@ -102,7 +108,12 @@ def test_header_and_record(tmp_path: Path) -> None:
     event = documented["event"]
     log = EventLog.open(tmp_path / "events.log", config.LOG_BYTES)
     number = log.append(
-        event["time_ms"], kind_id(event["kind"]), item_id(event["item"]), event["value"], event["decision"]
+        event["time_ms"],
+        kind_id(event["kind"]),
+        item_words(event["item"])[0],
+        event["value"],
+        event["decision"],
+        item_words(event["item"])[1],
     )
     log.close()
 
@@ -409,6 +420,55 @@ def test_slate() -> None:
         assert draw.inclusion(drawn["limit"]).tolist() == pytest.approx(drawn["within"], abs=1e-10)
 
 
+@given(
+    far=st.lists(st.sampled_from([0.0, 0.7, -3.0, -39.0, -70.0, -900.0, -1e30]), min_size=1, max_size=4),
+    places=st.integers(1, 6),
+)
+def test_probabilities_under_softmax_from_the_document(far: list[float], places: int) -> None:
+    """Step 15: the sum over c's own time, and all sets of candidates that may have come before."""
+    documented = example("policy")["far_apart"]
+    limits = [limit or NO_LIMIT for limit in documented["limits"]]
+    for finals, categories, limit, expected in (
+        (documented["final"], documented["categories"], documented["limit"], documented["within"]),
+        (far, [number % 3 for number in range(len(far))], places, None),
+    ):
+        scores = np.array(finals, np.float32)
+        x = [float(final) / documented["temperature"] for final in scores]
+        order = by_score(scores)
+        draw = Draw(
+            Exploration(Explore.SOFTMAX, temperature=documented["temperature"]),
+            scores,
+            Slate(order, (), (), np.array(categories), np.array(limits)),
+            order,
+        )
+        if expected is None:
+            expected = ported_inclusion(x, categories, limits, limit)
+        else:
+            assert ported_inclusion(x, categories, limits, limit) == pytest.approx(expected, abs=1e-10)
+            assert draw.first_propensity().tolist() == pytest.approx(documented["first"], abs=1e-10)
+        assert draw.inclusion(limit).tolist() == pytest.approx(expected, abs=1e-9)
+
+
+def ported_inclusion(x: list[float], categories: list[int], limits: list[int], places: int) -> list[float]:
+    """Step 15 for a draw without pins, with no thought of speed."""
+    step, found = min(0.2, 0.75 / math.sqrt(places)), []
+    for c, own in enumerate(x):
+        others = [j for j in range(len(x)) if j != c]
+        total = 0.0
+        for number in range(int((32.24 + 3.48) / step) + 1):
+            s = -32.24 + number * step  # + x(c) of the document
+            come = {j: -math.expm1(-math.exp(min(s + (x[j] - own), 700.0))) for j in others}
+            density = math.exp(s) * math.exp(-math.exp(s)) * step
+            for earlier in (set(of) for size in range(len(x)) for of in combinations(others, size)):
+                probability = math.prod(come[j] if j in earlier else 1 - come[j] for j in others)
+                counts = Counter(categories[j] for j in earlier)
+                taken = sum(min(count, limits[category]) for category, count in counts.items())
+                if taken < places and counts[categories[c]] < limits[categories[c]]:
+                    total += density * probability
+        found.append(min(total, 1.0))
+    return found
+
+
 def bare_policy(**fields: int) -> Policy:
     """One objective, one offer, no rules."""
     nothing = np.zeros(2, np.int64)
@@ -431,8 +491,17 @@ def test_projection() -> None:
     np.testing.assert_allclose(projection.context_row(one_hot), [documented["context_row"]], rtol=0, atol=1e-6)
 
 
-def test_operators() -> None:
-    assert block("text operators").split() == sorted(ALLOWED_OPERATORS)
+@pytest.mark.parametrize(("name", "operators"), [("operators", OPERATORS), ("former operators", FORMER_OPERATORS)])
+def test_operators(name: str, operators: dict[str, Operator]) -> None:
+    documented = {}
+    for line in block(f"text {name}").splitlines():
+        operator, _, attributes = line.partition(" ")
+        documented[operator] = {
+            attribute: tuple(float(value) for value in values) or None
+            for attribute, *values in (entry.split() for entry in attributes.split(",") if entry.strip())
+        }
+    assert documented == {operator: dict(attributes) for operator, (_, attributes, _) in operators.items()}
+    assert list(documented) == sorted(documented)
 
 
 def test_error_codes_are_complete() -> None:
@@ -469,7 +538,7 @@ def test_the_bulk_example_records_the_events_that_it_lists(small: Small, tmp_pat
         exec(code, {"engine": engine})
         records = internals(engine).state.log.read()
     assert records["kind"].tolist() == [kind_id("click"), kind_id("view")]
-    assert records["item"].tolist() == [item_id("fund_a")] * 2
+    assert items_of(records).tolist() == [item_id("fund_a")] * 2
     assert records["value"].tolist() == [0.0, 1200.0]
     assert records["time_s"].tolist() == [1768761638, 1768761639]
     assert records["time_ms"].tolist() == [641, 0]

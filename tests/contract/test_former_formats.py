@@ -33,7 +33,7 @@ from tests.support.paths import GOLDEN
 from tests.support.scene import OFFERS, SettableClock
 
 NAMES = sorted(path.stem for path in (GOLDEN / "decisions").glob("*.json"))
-FORMAT_2, FORMAT_3 = GOLDEN / "bundle_of_format_2.edge", GOLDEN / "bundle_of_format_3.edge"
+FORMAT_2, FORMAT_3, FORMAT_4 = (GOLDEN / f"bundle_of_format_{number}.edge" for number in (2, 3, 4))
 ONE_BY_ONE = {"term.counter", "term.counter_category"}  # a sentence gives all counters together, as `term.earlier`
 
 
@@ -62,7 +62,7 @@ class ExplainingPlayer(Player):
         return super()._stated(decision)
 
 
-@pytest.mark.parametrize("bundle", [FORMAT_2, FORMAT_3], ids=lambda path: path.stem)
+@pytest.mark.parametrize("bundle", [FORMAT_2, FORMAT_3, FORMAT_4], ids=lambda path: path.stem)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_former_bundle_gives_the_golden_decisions(bundle: Path, name: str, tmp_path: Path) -> None:
     scenario = json.loads((GOLDEN / "decisions" / f"{name}.json").read_text(encoding="utf-8"))
@@ -73,8 +73,8 @@ def test_a_former_bundle_gives_the_golden_decisions(bundle: Path, name: str, tmp
 
 
 def test_the_stored_bundles_have_the_formats_of_their_names() -> None:
-    formats = {path: Table.GetRootAs(payload_of(path)).FormatVersion() for path in (FORMAT_2, FORMAT_3)}
-    assert formats == {FORMAT_2: 2, FORMAT_3: 3}
+    formats = {path: Table.GetRootAs(payload_of(path)).FormatVersion() for path in (FORMAT_2, FORMAT_3, FORMAT_4)}
+    assert formats == {FORMAT_2: 2, FORMAT_3: 3, FORMAT_4: 4}
     assert Table.GetRootAs(payload_of(GOLDEN / BUNDLE)).FormatVersion() == FORMAT_VERSION == 5
     former = BundleT.InitFromPackedBuf(payload_of(FORMAT_3))
     for texts in former.texts:

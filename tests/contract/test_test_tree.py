@@ -9,7 +9,7 @@ from tests.support.paths import ROOT
 
 TESTS = ROOT / "tests"
 MODULES = sorted(path.relative_to(ROOT) for path in TESTS.rglob("*.py"))
-HELPERS = ("tests/support/", "tests/golden/")
+HELPERS = ("tests/support/", "tests/golden/", "tests/deep/")
 
 
 def imported(module: Path) -> set[str]:

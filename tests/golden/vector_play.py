@@ -5,7 +5,6 @@ It needs only the runtime, so it also runs on the emulated arm64 machine (`devic
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk import BaseDecision, Decision, Engine
+from edge_sdk._sha256 import sha256
 from edge_sdk.clock import NEVER_MS
+from edge_sdk.log.record import items_of
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.exploration import uniforms
 from edge_sdk.policy.rules import Explore
@@ -84,12 +85,13 @@ class Player:
             self.minimum_score = internals(self._engine).maker.policy.rules.minimum_score
             yield decision, stated, [self._act(act, decision) for act in request.get("then", ())]
 
-    def close(self) -> dict[str, int]:
-        """Closes the engine; returns the capacity and the checksum of the log's file."""
+    def close(self) -> dict[str, int | str]:
+        """Closes the engine; returns the capacity and the digest of the log's file."""
         capacity = self._engine.status().capacity
         self._engine.close()
         slots = (self._state / "events.log").read_bytes()[_HEADER_BYTES:]
-        return {"capacity": capacity, "slots_crc32": zlib.crc32(slots)}
+        # No crc32: each record ends with its own, so that of many depends on their number alone.
+        return {"capacity": capacity, "slots_sha256": sha256(slots).hexdigest()}
 
     # ---- acts ----
 
@@ -139,7 +141,7 @@ class Player:
         records = internals(self._engine).state.log.read()
         new = records[records["seq"] > after]
         times = new["time_s"].astype(np.int64) * 1000 + new["time_ms"]
-        columns = [new["seq"], times, new["kind"], new["item"], new["value"], new["decision"]]
+        columns = [new["seq"], times, new["kind"], items_of(new), new["value"], new["decision"]]
         return [list(row) for row in zip(*map(numbers, columns), strict=True)]
 
     # ---- results ----
@@ -207,7 +209,7 @@ class Player:
         noise = uniforms(self._scenario["seed"], decision.id, len(decision.candidates) + 2)
         keys = None
         if exploration.mode is Explore.SOFTMAX:
-            keys = (decision.scores / exploration.temperature - np.log(-np.log(noise[2:]))).tolist()
+            keys = (decision.scores.astype(np.float64) / exploration.temperature - np.log(-np.log(noise[2:]))).tolist()
         return {"noise": (noise * 2**24 - 0.5).astype(np.int64).tolist(), "keys": keys}
 
     def _contributions(self, decision: Decision) -> list[list[Any]]:

@@ -88,17 +88,17 @@ OF_THE_ENGINE = {
     "log": "atomic_file encrypted_record encryption event_input event_log header record ring",
     "memory": "bulk caps counters decay derived_events derived_rules layout lookup machine_states memory "
     "spending state_machines targets window",
-    "model": "inputs onnx_runtime projection session",
+    "model": "graph graph_check inputs onnx_runtime operators projection protobuf session",
     "policy": "candidates compiled conditions eligibility exploration frequency_caps inclusion pipeline rank_bound "
     "rules scoring slate slate_caps stages targeting",
-    "bundle": "bundle container golden memory_rules_reader policy_reader policy_symbols reader selftest tables_reader "
-    "texts format format.generated format.generated.edge_generated",
+    "bundle": "bounds bundle checked_tables container golden memory_rules_reader policy_reader policy_symbols reader "
+    "selftest tables_reader texts format format.generated format.generated.edge_fields",
     "state": "durability folder lock policy_file recovery retention snapshot snapshot_store snapshot_tables",
     "decision": "candidate_cache decision evidence maker request",
     "engine": "access engine opening storage",
 }
 FOREIGN_OF_THE_ENGINE = frozenset(
-    {"flatbuffers", "numpy", "dataclasses", "copy", "threading", "fcntl", "mmap", "zlib", "bisect", "_bisect"}
+    {"numpy", "dataclasses", "copy", "threading", "fcntl", "mmap", "zlib", "bisect", "_bisect"}
     | {"heapq", "_heapq", "_sha2", "_sha256", "org"}  # `copy` looks for Jython's org.python
 )
 OF_NUMPY = frozenset({"numpy.typing", "numpy._typing._add_docstring"})

@@ -116,7 +116,7 @@ def loaded_after(program: str, *arguments: str) -> set[str]:
 
 def test_importing_the_runtime_loads_nothing_of_the_cloud_and_no_cryptography() -> None:
     loaded = loaded_after("from edge_sdk import *")
-    assert {"numpy", "onnxruntime", "flatbuffers"} <= loaded
+    assert {"numpy", "onnxruntime"} <= loaded
     foreign = {"torch", "onnx", "onnxscript", "polars", "pydantic", "typer", "rich", "matplotlib", "cryptography"}
     assert loaded & (foreign | {"cloud_export", "device_sim"}) == set()
 

@@ -10,7 +10,7 @@ from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.testing.white_box import abandon
-from edge_sdk.vocabulary import item_id, kind_id
+from edge_sdk.vocabulary import HIGH_AT, item_id, kind_id
 from tests.support import kill_plan as plan
 
 
@@ -140,8 +140,8 @@ class Ledger:
         """Returns the log's events; each must be in the ledger, or was being recorded."""
         known = {event.content: event for event in (*self.events, *last)}
         found = []
-        for seq, time_s, ms, kind, item, value, decision, _, _, _ in folder.log.read().tolist():
-            content = (time_s * 1000 + ms, kind, item, value, decision)
+        for seq, time_s, ms, kind, low, value, decision, _, high, _ in folder.log.read().tolist():
+            content = (time_s * 1000 + ms, kind, low | high << HIGH_AT, value, decision)
             assert content in known, "invented, or there again"
             event = known[content]
             moved = self._acknowledged.get(event, seq) - seq

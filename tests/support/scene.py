@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,10 +123,12 @@ class SettableClock:
         return self.now_ms
 
 
-def packed(folder: Path, table: dict[str, Any], *, offers: tuple[str, ...] = OFFERS) -> Small:
-    """A scene over `small_log`, with a random model, signed by the development key of `small`."""
+def packed(
+    folder: Path, table: dict[str, Any], *, offers: tuple[str, ...] = OFFERS, names: Mapping[str, str] | None = None
+) -> Small:
+    """A scene over `small_log`, with a random model, signed by the key of `small`; `names` renames items."""
     scene = scene_from_table(table)
-    log = with_offers(small_log(), offers)
+    log = renamed(with_offers(small_log(), offers), names or {})
     layout = build_layout(scene, log, training_events=np.ones(len(log.events.item), np.bool_))
     model = random_model(layout)
     ranker, tables = export_ranker(model), export_tables(model)
@@ -198,6 +201,13 @@ def with_offers(log: Log, offers: tuple[str, ...]) -> Log:
         valid_until_ms=log.catalogue.valid_until_ms[rows],
     )
     return replace(log, catalogue=catalogue, decisions=replace(log.decisions, offsets=offsets, **left))
+
+
+def renamed(log: Log, names: Mapping[str, str]) -> Log:
+    """The same log with other names of some items."""
+    offers = tuple(names.get(offer, offer) for offer in log.catalogue.offers)
+    items = tuple(names.get(item, item) for item in log.items)
+    return replace(log, items=items, catalogue=replace(log.catalogue, offers=offers))
 
 
 def log_of(

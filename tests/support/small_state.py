@@ -74,7 +74,7 @@ def record(folder: StateFolder, numbers: Iterable[int]) -> None:
     """Records these events as the engine does."""
     for n in numbers:
         time_ms, kind, item, value, decision = event(n)
-        folder.append(time_ms, kind, item, value, decision)
+        folder.append(time_ms, kind, item, value, decision, 0)
 
 
 def recorded(folder: StateFolder) -> list[int]:

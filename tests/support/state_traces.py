@@ -15,14 +15,14 @@ from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.explain.contributions import WindowTables
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.lookup import LookupTables
-from edge_sdk.vocabulary import Vocabulary, item_id
+from edge_sdk.vocabulary import Vocabulary, item_id, item_words
 
 UNKNOWN, KNOWN, VALUE, DECISION, SECRET_MS = "a secret page", "fund_c", 31415.53125, 0x0BADCAFE, 1_768_471_234_567
 
 # What would give the secret events away, as it would lie in a file.
 TRACES = {
-    "unknown item's id": struct.pack("<I", item_id(UNKNOWN)),
-    "known item's id": struct.pack("<I", item_id(KNOWN)),
+    "unknown item's id": struct.pack("<I", item_words(UNKNOWN)[0]),
+    "known item's id": struct.pack("<I", item_words(KNOWN)[0]),
     "value": struct.pack("<f", VALUE),
     "decision": struct.pack("<I", DECISION),
     "time in seconds": struct.pack("<I", SECRET_MS // 1000),
@@ -68,11 +68,13 @@ def _in(thing: object) -> set[str]:
     if isinstance(thing, str):
         return {f"{which} item's name" for which, name in (("unknown", UNKNOWN), ("known", KNOWN)) if name in thing}
     if isinstance(thing, int | float):
+        ids = {"unknown item's id": UNKNOWN, "known item's id": KNOWN}
         numbers = {
-            "unknown item's id": item_id(UNKNOWN), "known item's id": item_id(KNOWN), "value": VALUE,
-            "decision": DECISION, "time in milliseconds": SECRET_MS, "time in seconds": SECRET_MS // 1000,
+            "value": VALUE, "decision": DECISION,
+            "time in milliseconds": SECRET_MS, "time in seconds": SECRET_MS // 1000,
         }  # fmt: skip
-        return {trace for trace, number in numbers.items() if thing == number}
+        found = {trace for trace, number in numbers.items() if thing == number}
+        return found | {trace for trace, name in ids.items() if thing in (item_id(name), item_words(name)[0])}
     raw = thing.tobytes() if isinstance(thing, np.ndarray | memoryview) else thing
     raw = thing[:] if isinstance(thing, mmap.mmap) else raw
     return {trace for trace, part in TRACES.items() if isinstance(raw, bytes | bytearray) and part in raw}

@@ -33,7 +33,7 @@ def main() -> None:
 
         def write(number: int) -> None:
             with environment.begin(write=True) as transaction:
-                entry = struct.pack("<QIIfI", number, 1, 2, 1.0, 0)
+                entry = struct.pack("<QIQfI", number, 1, 2, 1.0, 0)
                 transaction.put(number.to_bytes(8, "big"), entry, append=True)
 
     opened = perf_counter_ns()

@@ -21,6 +21,13 @@ from tests.support.bundle_refusals import payload as payload
 from tests.support.bundle_refusals import refuser as refuser
 
 
+def repeat_first(vocabulary: Any) -> None:
+    """Gives the second row of a vocabulary the id of the first."""
+    for words in ("ids", "highs"):
+        column = getattr(vocabulary, words)
+        put(vocabulary, words, column[[0, 0, *range(2, len(column))]])
+
+
 def bumped(owner: Any, field: str, by: float, place: int = 0) -> None:
     """Adds to one number of a vector."""
     array = getattr(owner, field).copy()
@@ -53,7 +60,13 @@ INVALID: dict[str, tuple[Change, str]] = {
     "counter_kinds too small": (lambda b: put(b, "counterKinds", 2), "counter_kinds: 2"),
     "counter_kinds 0": (lambda b: put(b, "counterKinds", 0), "counter_kinds: 0"),
     "items not ascending": (lambda b: put(b.items, "ids", b.items.ids[::-1].copy()), "items.ids: not ascending"),
-    "an item twice": (lambda b: put(b.items, "ids", b.items.ids[[0, 0, *range(2, 8)]]), "items.ids: not ascending"),
+    "an item twice": (lambda b: repeat_first(b.items), "items.ids: not ascending"),
+    "no high words": (lambda b: put(b.items, "highs", None), "items.highs: not as many as ids"),
+    "fewer high words than offers": (lambda b: without_last(b.offers.names, "highs"), "offers.highs: not as many as"),
+    "a high word that is not known": (
+        lambda b: put(b.items, "highs", b.items.highs * 0),
+        "items.highs: not as many as",
+    ),
     "fewer categories than items": (lambda b: without_last(b.items, "categories"), "items.ids: "),
     "a category beyond the table": (lambda b: bumped(b.items, "categories", 9), "items.categories: "),
     "offers not ascending": (lambda b: put(b.offers.names, "ids", b.offers.names.ids[::-1].copy()), "offers.ids: "),
@@ -97,17 +110,17 @@ def test_a_contradiction_is_named(refuser: Refuser, payload: bytes, case: str) -
 
 
 def test_a_later_format_is_named_with_ours(refuser: Refuser, payload: bytes) -> None:
-    later = changed(payload, lambda bundle: put(bundle, "formatVersion", 5))
-    refuser.refuse(later, BundleTooNewError, "format_version 5, this runtime reads up to 4")
+    later = changed(payload, lambda bundle: put(bundle, "formatVersion", 6))
+    refuser.refuse(later, BundleTooNewError, "format_version 6, this runtime reads up to 5")
 
 
 def test_a_later_format_is_named_whatever_else_is_new_in_it(refuser: Refuser, payload: bytes) -> None:
     def later(bundle: Any) -> None:
-        put(bundle, "formatVersion", 5)
+        put(bundle, "formatVersion", 6)
         put(bundle, "kinds", None)
         put(bundle, "model", None)
 
-    refuser.refuse(changed(payload, later), BundleTooNewError, "format_version 5, this runtime reads up to 4")
+    refuser.refuse(changed(payload, later), BundleTooNewError, "format_version 6, this runtime reads up to 5")
 
 
 def test_a_signed_payload_that_is_no_bundle_is_damaged(refuser: Refuser) -> None:

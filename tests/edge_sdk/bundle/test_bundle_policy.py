@@ -13,7 +13,7 @@ from cloud_export.features.layout import build_layout
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
-from edge_sdk.errors import BundleInvalidError
+from edge_sdk.errors import BundleDamagedError, BundleInvalidError, EdgeError
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
@@ -23,7 +23,7 @@ from edge_sdk.policy.frequency_caps import FrequencyCap
 from edge_sdk.policy.rules import NO_LIMIT, Budget, Channel, Exploration, Explore
 from edge_sdk.reasons import Reason
 from edge_sdk.vocabulary import kind_id
-from tests.support.bundle_changes import changed
+from tests.support.bundle_changes import Change, changed
 from tests.support.former_bundles import FORMER, FORMER_KEY
 from tests.support.policy_refusals import bundle as bundle
 from tests.support.policy_refusals import names, payload_of
@@ -127,10 +127,24 @@ def test_texts_are_merged_and_read_on_demand(bundle: Bundle, payload: bytes) -> 
     assert bundle.texts("zh-Hant") == {"kind.view": "瀏覽"}
     assert bundle.texts("fr") == {}
     assert list(english) == sorted(english)
-    broken = changed(payload, lambda b: setattr(b.texts[0], "texts", []))
-    opened = read_bundle(Path("a.edge"), memoryview(payload_of(broken)))
-    with pytest.raises(BundleInvalidError, match=r"a\.edge: texts\.en: ValueError: \d+ keys, 0 texts; rebuild"):
-        opened.texts("en")
+
+
+def test_opening_proves_the_texts(payload: bytes) -> None:
+    def refused(change: Change, error: type[EdgeError], words: str) -> None:
+        with pytest.raises(error, match=words):
+            read_bundle(Path("a.edge"), memoryview(payload_of(changed(payload, change))))
+
+    fewer = r"a\.edge: texts\.en: \d+ keys, 0 texts; rebuild"
+    refused(lambda b: setattr(b.texts[0], "texts", []), BundleInvalidError, fewer)
+    twice = r"texts\[1\]\.language: 'en' is listed twice"
+    refused(lambda b: setattr(b.texts[1], "language", "en"), BundleInvalidError, twice)
+    for place in (0, 45):  # of many texts, which are checked at once, and of few
+        refused(text_set(0, place, b"\xff\xfe"), BundleDamagedError, "Texts.texts: no UTF-8")
+    refused(text_set(2, 0, b"caf\xe9"), BundleDamagedError, "Texts.texts: no UTF-8")
+
+
+def text_set(language: int, place: int, text: bytes) -> Change:
+    return lambda b: b.texts[language].texts.__setitem__(place, text)
 
 
 def test_the_cloud_and_the_device_have_the_same_policy(scene: Small, bundle: Bundle) -> None:

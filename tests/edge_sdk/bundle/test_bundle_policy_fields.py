@@ -12,7 +12,7 @@ import pytest
 from edge_sdk.bundle.format.generated import edge_generated as fb
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import BundleInvalidError
-from edge_sdk.vocabulary import category_id, item_id
+from edge_sdk.vocabulary import category_id, item_words
 from tests.support.bundle_changes import changed
 from tests.support.policy_refusals import bundle as bundle
 from tests.support.policy_refusals import names, payload_of
@@ -167,15 +167,36 @@ def test_a_cap_of_0_is_one_of_1(payload: bytes) -> None:
     assert read_bundle(Path("a.edge"), memoryview(payload_of(container))).layout.caps[0].limit == 1
 
 
-def test_ids_of_a_selection_outlive_the_rows(payload: bytes) -> None:
+LOW, HIGH = item_words("coupon_a")
+
+
+@pytest.mark.parametrize(
+    ("lows", "highs", "is_selected"),
+    [
+        ([5, LOW], [9, HIGH], True),
+        ([5, LOW], None, True),  # as up to format 2 of policies: the low word decides
+        ([5, LOW], [9, HIGH ^ 1], False),  # another offer with the same low word
+    ],
+)
+def test_ids_of_a_selection_outlive_the_rows(
+    payload: bytes, lows: list[int], highs: list[int] | None, is_selected: bool
+) -> None:
     """Offers and categories that the bundle does not know are no contradiction."""
+    offers = {"offers": np.array(lows, np.uint32), "offerHighs": highs and np.array(highs, np.uint16)}
 
     def change(bundle: Any) -> None:
         ids = [category_id("fund"), category_id("to come")]
-        bundle.policy.blocks[1].selection = fb.OfferSelectorT(
-            offers=np.array(sorted([item_id("coupon_a"), 5]), np.uint32), categories=np.array(ids, np.uint32)
-        )
+        bundle.policy.blocks[1].selection = fb.OfferSelectorT(categories=np.array(ids, np.uint32), **offers)
 
     bundle = read_bundle(Path("a.edge"), memoryview(payload_of(changed(payload, change))))
     selected = names(bundle, bundle.policy.drops[3].selection.offers)
-    assert selected == ["coupon_a", "fund_a", "fund_b", "fund_c", "fund_d"]
+    assert selected == [*["coupon_a"] * is_selected, "fund_a", "fund_b", "fund_c", "fund_d"]
+
+
+def test_high_words_are_as_many_as_the_offers(payload: bytes) -> None:
+    def change(bundle: Any) -> None:
+        bundle.policy.blocks[1].selection = fb.OfferSelectorT(
+            offers=np.array([5, LOW], np.uint32), offerHighs=np.array([HIGH], np.uint16)
+        )
+
+    refused(payload, change, "policy.blocks[1].selection.offer_highs: 1, and 2 offers")

@@ -7,18 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_export.export.container_writer import development_key, public_bytes, sign_container
-from cloud_export.export.policy_file import pack_policy_file, sign_policy_file
+from cloud_export.export.policy_file import sign_policy_file
 from cloud_export.scene.load import scene_from_table
 from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.bundle.container import POLICY, key_id, open_container
-from edge_sdk.bundle.format.generated import edge_generated as fb
-from edge_sdk.bundle.policy_reader import read_policy_file
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import (
     BundleDamagedError,
@@ -26,7 +23,8 @@ from edge_sdk.errors import (
     BundleUntrustedError,
     PolicyInvalidError,
 )
-from edge_sdk.policy.rules import Policy
+from tests.support.policy_files import KEY, changed, read
+from tests.support.policy_files import raw as raw
 from tests.support.policy_refusals import bundle as bundle
 from tests.support.policy_refusals import names
 from tests.support.policy_refusals import payload as payload
@@ -34,27 +32,7 @@ from tests.support.policy_refusals import scene as scene
 from tests.support.policy_scene import POLICY_SCENE
 from tests.support.scene import Small, packed
 
-KEY, OTHER = development_key("small"), development_key("another")
-
-
-@pytest.fixture(scope="module")
-def raw() -> bytes:
-    """The payload of the scene's policy file."""
-    return pack_policy_file(scene_from_table(POLICY_SCENE))
-
-
-def read(data: bytes, bundle: Bundle, *, unsigned: bool = False) -> Policy:
-    return read_policy_file(
-        "new.policy", data, bundle.scene, bundle.symbols, trusted_keys=[public_bytes(KEY)], allow_unsigned=unsigned
-    )
-
-
-def changed(raw: bytes, change: Callable[[Any], object]) -> bytes:
-    file = fb.PolicyFileT.InitFromPackedBuf(raw)
-    change(file)
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(file.Pack(builder))
-    return sign_container(bytes(builder.Output()), [KEY], POLICY)
+OTHER = development_key("another")
 
 
 def test_the_file_has_the_same_policy_as_the_bundle(bundle: Bundle) -> None:

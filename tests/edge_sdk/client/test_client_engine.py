@@ -11,7 +11,7 @@ import pytest
 from edge_sdk import BaseDecision, Client, Engine, ErrorCode
 from edge_sdk.client.states import ClientState
 from edge_sdk.errors import UnknownKindError
-from edge_sdk.log.record import Records
+from edge_sdk.log.record import Records, items_of
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.support.client_openers import PATIENCE_S, HookLedger
@@ -30,7 +30,7 @@ def opened(client: Client[Engine]) -> Engine:
 
 def rows(records: Records) -> list[tuple[int, int, int, float, int]]:
     times = records["time_s"].astype(int) * 1000 + records["time_ms"]
-    columns = (times, *(records[name] for name in ("kind", "item", "value", "decision")))
+    columns = (times, records["kind"], items_of(records), records["value"], records["decision"])
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 

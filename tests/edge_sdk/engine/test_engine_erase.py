@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import given, settings
 
 from edge_sdk import BaseDecision
-from edge_sdk.vocabulary import item_id
+from edge_sdk.vocabulary import item_words
 from tests.support.engine_acts import ACTS, Act, do, fresh, names, tape
 from tests.support.scene import HOME, NOW_MS, OFFERS, SettableClock, Small
 
@@ -22,11 +22,11 @@ def test_erase_leaves_nothing_of_the_user(
     small: Small, clock: SettableClock, base: BaseDecision, tmp_path: Path
 ) -> None:
     engine = small.open(tmp_path / "s", clock)
-    secret, amount = item_id("fund_c"), struct.pack("<f", 31415.5)
+    secret, amount = item_words("fund_c")[0], struct.pack("<f", 31415.5)
     engine.record("click", item="fund_c", value=31415.5)
     engine.record("view", item="not in the bundle")
     engine.feedback(engine.rank(base, context=HOME), "fund_c", "dismiss", value=31415.5)
-    traces = (struct.pack("<I", secret), struct.pack("<I", item_id("not in the bundle")), amount, b"fund_c")
+    traces = (struct.pack("<I", secret), struct.pack("<I", item_words("not in the bundle")[0]), amount, b"fund_c")
     assert sum(trace in content(tmp_path / "s") for trace in traces) == 3  # names are never written
     engine.erase()
     assert not any(trace in content(tmp_path / "s") for trace in traces)

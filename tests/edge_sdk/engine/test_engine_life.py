@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 
 from edge_sdk import BaseDecision, Decision, Engine, ErrorCode
+from edge_sdk.log.record import items_of
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id
 from tests.support.engine_acts import ACTS, Act, do, dropped, fresh, names
@@ -96,10 +97,10 @@ def test_many_threads_record_and_rank(engine: Engine, base: BaseDecision) -> Non
     for running in threads:
         running.join()
     assert sorted(seq for seqs in acknowledged for seq in seqs) == list(range(1, 1201))
-    records = {int(record["seq"]): record for record in internals(engine).state.log.read()}
+    records = internals(engine).state.log.read()
     for thread, seqs in enumerate(acknowledged):
-        assert [float(records[seq]["value"]) for seq in seqs] == list(range(300))
-        assert {int(records[seq]["item"]) for seq in seqs} == {item_id(f"item {thread}")}
+        assert records["value"][np.array(seqs) - 1].tolist() == list(range(300))
+        assert {*items_of(records)[np.array(seqs) - 1].tolist()} == {item_id(f"item {thread}")}
     assert sorted(decision.id for part in decided for decision in part) == list(range(1, 201))
     assert {decision.error for part in decided for decision in part} == {ErrorCode.NONE}
 

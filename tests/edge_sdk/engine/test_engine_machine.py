@@ -33,6 +33,7 @@ from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.errors import ExplanationGoneError
 from edge_sdk.limits import TIME_MS_MAX
+from edge_sdk.log.record import items_of
 from edge_sdk.policy.pipeline import Request
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id, kind_id
@@ -214,7 +215,8 @@ class Life(RuleBasedStateMachine):
         records = internals(self.engine).state.log.read()
         self.model.expire(set(records["seq"].tolist()), self.clock.now_ms)
         times_ms = records["time_s"].astype(np.int64) * 1000 + records["time_ms"]
-        columns = [records[name].tolist() for name in ("kind", "item", "value", "decision")]
+        kinds, items, values = records["kind"].tolist(), items_of(records).tolist(), records["value"].tolist()
+        columns = [kinds, items, values, records["decision"].tolist()]
         assert list(zip(records["seq"].tolist(), times_ms.tolist(), *columns, strict=True)) == list(
             self.model.log.values()
         )

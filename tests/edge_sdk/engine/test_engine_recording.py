@@ -15,6 +15,7 @@ import pytest
 
 from edge_sdk import BaseDecision, Engine
 from edge_sdk.errors import InvalidValueError, UnknownKindError, UnknownOutcomeError
+from edge_sdk.log.record import items_of
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id
 from tests.support.engine_acts import names, tape
@@ -84,7 +85,7 @@ def test_an_unknown_item_is_recorded_and_kept(small: Small, clock: SettableClock
         assert engine.status().unknown_items == 1
     with small.open(tmp_path / "s", clock) as engine:
         records = internals(engine).state.log.read()
-        assert records["item"].tolist() == [item_id("a new fund")] * 2 + [item_id("fund_a")]
+        assert items_of(records).tolist() == [item_id("a new fund")] * 2 + [item_id("fund_a")]
         assert records["seq"].tolist() == [1, 2, 3]
 
 
@@ -106,8 +107,9 @@ def test_shown_and_feedback_record_the_declared_kinds_with_the_decision(engine: 
     engine.feedback(decision, "fund_c", "click", value=2.5)
     first, second = names(decision)[:2]
     kinds = internals(engine).bundle.kind_ids
-    records = internals(engine).state.log.read()[["seq", "kind", "item", "value", "decision"]].tolist()
-    assert [tuple(record) for record in records] == [
+    records = internals(engine).state.log.read()
+    columns = (records["seq"], records["kind"], items_of(records), records["value"], records["decision"])
+    assert list(zip(*(column.tolist() for column in columns), strict=True)) == [
         (1, kinds["impression"], item_id(first), 0.0, 2),
         (2, kinds["impression"], item_id(second), 0.0, 2),
         (3, kinds["click"], item_id("fund_c"), 2.5, 2),

@@ -14,6 +14,7 @@ import pytest
 
 from edge_sdk import BaseDecision, Engine
 from edge_sdk.errors import ExplanationGoneError, StateOwnedError
+from edge_sdk.log.record import items_of
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id
 from tests.support.child_python import OWNER, python
@@ -98,11 +99,13 @@ def test_numbers_are_unique_while_some_events_are_erased(small: Small, clock: Se
         Crowd([*jobs, record_many, erase, *bystanders(engine)]).run()
         engine.erase(items=["item 0"])
         assert sorted(seq for seqs in acknowledged for seq in seqs) == list(range(1, RECORDERS * EACH + 240 + 1))
-        records = {int(record["seq"]): record for record in internals(engine).state.log.read()}
-        assert sorted(records) == sorted(seq for seqs in acknowledged[1:] for seq in seqs)
+        records = internals(engine).state.log.read()
+        at = {seq: place for place, seq in enumerate(records["seq"].tolist())}
+        assert sorted(at) == sorted(seq for seqs in acknowledged[1:] for seq in seqs)
         for thread in range(1, RECORDERS):
-            assert [float(records[seq]["value"]) for seq in acknowledged[thread]] == list(range(EACH))
-            assert {int(records[seq]["item"]) for seq in acknowledged[thread]} == {item_id(f"item {thread}")}
+            places = [at[seq] for seq in acknowledged[thread]]
+            assert records["value"][places].tolist() == list(range(EACH))
+            assert {*items_of(records)[places].tolist()} == {item_id(f"item {thread}")}
         before = internals(engine).state.log.read().tobytes(), internals(engine).state.memory.dump()
     with small.open(tmp_path, clock, storage_key=bytes(16)) as engine:
         assert internals(engine).state.memory.dump() == before[1]
@@ -139,7 +142,7 @@ def test_after_an_erase_returned_only_later_events_are_there(
         records = internals(engine).state.log.read()
         assert records["seq"].tolist() == list(range(1, len(records) + 1))
         for thread in range(RECORDERS):
-            left = records["value"][records["item"] == item_id(f"item {thread}")].tolist()
+            left = records["value"][items_of(records) == item_id(f"item {thread}")].tolist()
             assert left == list(range(EACH - len(left), EACH))
             assert EACH - to_come[thread] <= len(left) <= EACH - gone[thread]
         assert engine.erase() == len(records)

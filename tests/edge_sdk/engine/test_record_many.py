@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from edge_sdk import Engine
 from edge_sdk.errors import InvalidValueError, UnknownKindError
 from edge_sdk.limits import TIME_MS_MAX
+from edge_sdk.log.record import items_of
 from edge_sdk.testing.white_box import internals
-from edge_sdk.vocabulary import item_id
+from edge_sdk.vocabulary import item_id, item_words
 from tests.support.engine_acts import tape
 from tests.support.scene import ITEMS, KINDS, NOW_MS, SettableClock, Small
 
@@ -85,9 +86,8 @@ def test_what_is_written_of_one_event(tiny: Engine) -> None:
         == 2
     )
     (record,) = internals(tiny).state.log.read()[1:]
-    assert record.tolist()[:7] == (
-        2, (NOW_MS - 1_001) // 1000, 999, 45489, item_id("never heard of"), 2.0, 7,
-    )  # fmt: skip
+    low, high = item_words("never heard of")
+    assert record.tolist()[:9] == (2, (NOW_MS - 1_001) // 1000, 999, 45489, low, 2.0, 7, 0, high)
 
 
 def test_nothing_gives_the_newest_number(tiny: Engine) -> None:
@@ -107,7 +107,7 @@ def test_columns_of_any_integer_type(tiny: Engine, types: tuple[Any, Any, Any, A
     )  # fmt: skip
     assert tiny.record_many(*columns, kind_names=KINDS, item_names=["", "fund_b"]) == 4
     assert internals(tiny).state.log.read()["value"].tolist() == [0.0, 1.0, 2.0, 3.0]
-    assert internals(tiny).state.log.read()["item"].tolist()[1:] == [item_id("fund_b"), 0, item_id("fund_b")]
+    assert items_of(internals(tiny).state.log.read()).tolist()[1:] == [item_id("fund_b"), 0, item_id("fund_b")]
 
 
 GOOD: dict[str, Any] = {

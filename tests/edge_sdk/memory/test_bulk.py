@@ -23,7 +23,7 @@ from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.reasons import Reason
-from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
+from edge_sdk.vocabulary import Vocabulary, item_id, kind_id, words_of
 from tests.support.cap_answers import cap_bits
 from tests.support.memory_reads import next_steps_ms
 from tests.support.random_rules import budgets, machines
@@ -133,7 +133,8 @@ def records(events: list[Event]) -> npt.NDArray[np.void]:
     times, kinds, items, values, local = columns(events)
     found = np.zeros(len(events), RECORD)
     found["time_s"], found["time_ms"] = times // 1000, times % 1000
-    found["kind"], found["item"], found["value"], found["local"] = kinds, items, values, local
+    found["kind"], found["value"], found["local"] = kinds, values, local
+    found["item"], found["item_high"] = words_of(items.astype(np.int64))
     return found
 
 

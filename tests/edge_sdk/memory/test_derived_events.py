@@ -41,9 +41,9 @@ def fed(deriver: Deriver, story: Story) -> Story:
 def fed_at_once(deriver: Deriver, story: Story) -> list[DerivedEvent]:
     times, kinds, items, values = zip(*story, strict=True) if story else ((), (), (), ())
     columns = deriver.feed_many(
-        np.array(times, np.int64), np.array(kinds, np.uint16), np.array(items, np.uint32), np.array(values, np.float32)
+        np.array(times, np.int64), np.array(kinds, np.uint16), np.array(items, np.int64), np.array(values, np.float32)
     )
-    assert [column.dtype for column in columns] == [np.int64, np.uint16, np.uint32, np.float32]
+    assert [column.dtype for column in columns] == [np.int64, np.uint16, np.int64, np.float32]
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 

@@ -15,7 +15,6 @@ from edge_sdk.policy.rules import Exploration
 from edge_sdk.policy.slate import Slate
 from edge_sdk.policy.stages import Stages
 from edge_sdk.types import I64, Mask, by_score
-from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 
 SCORES = np.array([1.0, 0.5, 2.0], np.float32)
 
@@ -134,20 +133,6 @@ def test_every_reason_has_a_text_and_several_are_joined() -> None:
 def test_order_is_by_score_then_by_index(scores: list[float]) -> None:
     found = by_score(np.array(scores, np.float32)).tolist()
     assert found == sorted(range(len(scores)), key=lambda index: (-scores[index], index))
-
-
-def test_ids_are_the_documented_checksums() -> None:
-    assert item_id("123456789") == 0xCBF4_3926  # the check value of CRC-32
-    assert kind_id("123456789") == 0x3926
-    assert item_id("") == 1  # 0 would mean "about no item"
-
-
-@given(st.sets(st.integers(0, 2**32 - 1), max_size=40), st.integers(0, 2**32 - 1))
-def test_a_vocabulary_finds_its_rows_and_no_other(ids: set[int], other: int) -> None:
-    ordered = sorted(ids)
-    vocabulary = Vocabulary(np.array(ordered, np.uint32), b"", np.zeros(len(ids), np.uint16))
-    assert [vocabulary.row(identifier) for identifier in ordered] == list(range(1, len(ids) + 1))
-    assert vocabulary.row(other) == (ordered.index(other) + 1 if other in ids else 0)
 
 
 def test_every_error_has_a_code_of_its_own() -> None:

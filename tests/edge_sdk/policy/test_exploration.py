@@ -40,11 +40,20 @@ def test_noise_is_even_and_without_echo() -> None:
     assert max(map(abs, [*neighbours, np.corrcoef(table[:, 0], other_seed)[0, 1]])) < 0.06
 
 
+near = st.floats(-3, 3, width=32)
+# Scores in clusters, up to 10,000 temperatures apart, and equal ones among them.
+apart = st.builds(
+    lambda step, within: np.float32(step * 0.7 + within).item(),
+    st.sampled_from([0.0, -1.0, -20.0, -38.0, -61.0, -100.0, -700.0, -800.0, -1e4, -1.2e30]),
+    st.sampled_from([0.0, 0.0, 0.3, -0.9, 1.7]),
+)
+
+
 @st.composite
-def slates(draw: st.DrawFn, most: int = 6) -> tuple[Slate, np.ndarray]:
+def slates(draw: st.DrawFn, most: int = 6, of: st.SearchStrategy[float] = near) -> tuple[Slate, np.ndarray]:
     """Random candidates of which some are eligible, with category limits and pins."""
     count = draw(st.integers(1, most))
-    scores = np.array(draw(st.lists(st.floats(-3, 3, width=32), min_size=count, max_size=count)), np.float32)
+    scores = np.array(draw(st.lists(of, min_size=count, max_size=count)), np.float32)
     is_eligible = draw(st.lists(st.booleans(), min_size=count, max_size=count))
     order = by_score(scores)
     best_first = order[np.array(is_eligible)[order]]
@@ -69,18 +78,18 @@ def every_draw(exploration: Exploration, slate: Slate, scores: np.ndarray) -> It
             led = np.array([index, *(other for other in order.tolist() if other != index)])
             yield exploration.epsilon / len(free), slate.listed(led)
     elif exploration.mode is Explore.SOFTMAX:
-        weights = dict(zip(order.tolist(), np.exp(scores[order].astype(float) / exploration.temperature), strict=True))
+        logits = scores.astype(float) / exploration.temperature
         for permutation in permutations(order.tolist()):
-            left, probability = sum(weights.values()), 1.0
-            for index in permutation:
-                probability *= weights[index] / left
-                left -= weights[index]
+            probability = 1.0
+            for place, index in enumerate(permutation):  # relative to the best of the rest: no weight overflows
+                rest = logits[list(permutation[place:])]
+                probability *= np.exp(logits[index] - rest.max()) / np.exp(rest - rest.max()).sum()
             yield probability, slate.listed(np.array(permutation, np.int64))
     else:
         yield 1.0, slate.listed(order)
 
 
-@given(slates(), explorations, st.integers(0, 7) | st.none())
+@given(slates() | slates(of=apart), explorations, st.integers(0, 7) | st.none())
 def test_propensities_are_those_of_all_draws_added_up(
     drawn: tuple[Slate, np.ndarray], exploration: Exploration, limit: int | None
 ) -> None:
@@ -95,6 +104,69 @@ def test_propensities_are_those_of_all_draws_added_up(
     listed = len(slate.listed(slate.best_first))
     assert draw.first_propensity().sum() == pytest.approx(min(1, listed), abs=1e-12)
     assert draw.inclusion(limit).sum() == pytest.approx(listed if limit is None else min(limit, listed), abs=1e-9)
+
+
+# Scores of which the draw decides the order of some, although huge steps lie between others.
+FAR_APART = [
+    [0.0, -100.0, -100.5, -101.0],
+    [0.0, 0.5, -3000.0, -3000.0, -3001.0, -9000.0],
+    [1e30, 1e30, -1e30, -1e30, -1e30, 0.0],
+    [3e38, -3e38, -3e38],
+    [0.0, -100_000_000.0, -100_000_000.0, -100_000_008.0],
+]
+
+
+@pytest.mark.parametrize("scores", FAR_APART)
+@pytest.mark.parametrize("temperature", [1.0, 1e-30, 1e-45])
+def test_a_count_of_draws_agrees_however_far_apart_the_scores_are(scores: list[float], temperature: float) -> None:
+    exploration, decisions = Exploration(Explore.SOFTMAX, temperature=temperature), 4000
+    final = np.array(scores, np.float32)
+    for categories, limits in ((None, None), (np.arange(len(final)) % 2, np.array([1, 2]))):
+        slate = Slate(by_score(final), (), (), categories, limits)
+        draw = Draw(exploration, final, slate, slate.best_first)
+        lists = [slate.listed(drawn_order(exploration, final, slate, 11, number)) for number in range(decisions)]
+        first = np.bincount([drawn[0] for drawn in lists], minlength=len(final)) / decisions
+        _within_chance(first, draw.first_propensity(), decisions)
+        for limit in range(1, len(final)):
+            listed = np.concatenate([drawn[:limit] for drawn in lists])
+            _within_chance(np.bincount(listed, minlength=len(final)) / decisions, draw.inclusion(limit), decisions)
+
+
+def test_far_candidates_share_the_places_that_the_best_leave() -> None:
+    """The right value in closed form: one place for the best, one for a draw of the two that are far below it."""
+    final = np.array([0.0, -100.0, -101.0], np.float32)
+    slate = Slate(by_score(final), (), (), None, None)
+    draw = Draw(Exploration(Explore.SOFTMAX, temperature=1.0), final, slate, slate.best_first)
+    near = 1 / (1 + np.exp(-1.0))
+    np.testing.assert_allclose(draw.inclusion(2), [1.0, near, 1 - near], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("behind", [0.0, 1.0, 10.0, 17.0, 30.0])
+def test_24_bits_of_noise_draw_what_the_probabilities_say(behind: float) -> None:
+    """All 2^48 pairs of noise are counted: how often the worse of two candidates is first."""
+    of_better = (np.arange(2**24) + 0.5) * 2.0**-24
+    threshold = of_better ** np.exp(-behind)  # the noise above which the worse candidate is first
+    counted = (2**24 - np.floor(threshold * 2.0**24 + 0.5)).sum() / 2.0**48
+    final = np.array([0.0, -behind], np.float32)
+    slate = Slate(by_score(final), (), (), None, None)
+    draw = Draw(Exploration(Explore.SOFTMAX, temperature=1.0), final, slate, slate.best_first)
+    assert abs(draw.first_propensity()[1] - counted) <= 2.0**-24
+    assert abs(draw.inclusion(1)[1] - counted) <= 2.0**-24
+
+
+def test_all_of_many_candidates_are_listed_without_a_sum() -> None:
+    """4,096 candidates without a limit: each is listed for sure. A sum over their arrivals would take minutes."""
+    final = np.linspace(3.0, -3.0, 4096, dtype=np.float32)
+    slate = Slate(by_score(final), (), (), None, None)
+    assert Draw(SOFTMAX, final, slate, slate.best_first).inclusion(None).tolist() == [1.0] * 4096
+
+
+def test_many_places_need_a_finer_sum() -> None:
+    """300 equal candidates for 100 places: a third each. With a step of 0.2 the sum was 3e-6 off."""
+    final = np.zeros(300, np.float32)
+    slate = Slate(by_score(final), (), (), None, None)
+    inclusion = Draw(SOFTMAX, final, slate, slate.best_first).inclusion(100)
+    np.testing.assert_allclose(inclusion, 1 / 3, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("exploration", [EPSILON, SOFTMAX])

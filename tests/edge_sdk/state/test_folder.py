@@ -15,7 +15,7 @@ from tests.support.small_state import KEY, LAYOUT, LOG_BYTES, event, memory_of, 
 def test_reading_memory_ingests_pending_events(tmp_path: Path) -> None:
     folder = opened(tmp_path / "state")
     for n in range(1, 4):
-        folder.append(*event(n))
+        folder.append(*event(n), 0)
     assert len(folder.log.pending) == 3
     assert folder.memory.dump() == memory_of(range(1, 4))
     assert not folder.log.pending

@@ -19,7 +19,7 @@ from edge_sdk.log.event_log import EventLog
 from edge_sdk.memory.bulk import memory_from
 from edge_sdk.memory.memory import Memory
 from edge_sdk.testing.white_box import internals
-from edge_sdk.vocabulary import item_id
+from edge_sdk.vocabulary import item_words
 from tests.support.scene import OFFERS, SettableClock, Small
 from tests.support.two_bundles import KEY, known, names_in, opened, pack_former, pack_latest, record_some
 
@@ -238,7 +238,7 @@ def test_an_encrypted_folder_shows_nothing_on_the_way(
     with opened(latest, folder, clock, KEY) as engine:
         record_some(engine, clock, 100, 4)
         assert known(engine, clock.now_ms) != before
-        offers = [item_id(offer).to_bytes(4, "little") for offer in OFFERS]
+        offers = [item_words(offer)[0].to_bytes(4, "little") for offer in OFFERS]
         latest_ms = clock.now_ms.to_bytes(8, "little")
     assert len(written) >= 3
     for raw in (*written, *(path.read_bytes() for path in folder.iterdir() if path.name != "owner.lock")):

@@ -378,8 +378,35 @@ class Vocabulary(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         return o == 0
 
+    # Vocabulary
+    def Highs(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 2))
+        return 0
+
+    # Vocabulary
+    def HighsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint16Flags, o)
+        return 0
+
+    # Vocabulary
+    def HighsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Vocabulary
+    def HighsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        return o == 0
+
 def VocabularyStart(builder: flatbuffers.Builder):
-    builder.StartObject(3)
+    builder.StartObject(4)
 
 def VocabularyAddIds(builder: flatbuffers.Builder, ids: int):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(ids), 0)
@@ -394,6 +421,12 @@ def VocabularyAddCategories(builder: flatbuffers.Builder, categories: int):
     builder.PrependUOffsetTRelativeSlot(2, flatbuffers.number_types.UOffsetTFlags.py_type(categories), 0)
 
 def VocabularyStartCategoriesVector(builder, numElems: int) -> int:
+    return builder.StartVector(2, numElems, 2)
+
+def VocabularyAddHighs(builder: flatbuffers.Builder, highs: int):
+    builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(highs), 0)
+
+def VocabularyStartHighsVector(builder, numElems: int) -> int:
     return builder.StartVector(2, numElems, 2)
 
 def VocabularyEnd(builder: flatbuffers.Builder) -> int:
@@ -413,10 +446,12 @@ class VocabularyT(object):
         ids = None,
         names = None,
         categories = None,
+        highs = None,
     ):
         self.ids = ids  # type: Optional[List[int]]
         self.names = names  # type: Optional[str]
         self.categories = categories  # type: Optional[List[int]]
+        self.highs = highs  # type: Optional[List[int]]
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -454,6 +489,13 @@ class VocabularyT(object):
                     self.categories.append(vocabulary.Categories(i))
             else:
                 self.categories = vocabulary.CategoriesAsNumpy()
+        if not vocabulary.HighsIsNone():
+            if np is None:
+                self.highs = []
+                for i in range(vocabulary.HighsLength()):
+                    self.highs.append(vocabulary.Highs(i))
+            else:
+                self.highs = vocabulary.HighsAsNumpy()
 
     # VocabularyT
     def Pack(self, builder):
@@ -475,6 +517,14 @@ class VocabularyT(object):
                 for i in reversed(range(len(self.categories))):
                     builder.PrependUint16(self.categories[i])
                 categories = builder.EndVector()
+        if self.highs is not None:
+            if np is not None and type(self.highs) is np.ndarray:
+                highs = builder.CreateNumpyVector(self.highs)
+            else:
+                VocabularyStartHighsVector(builder, len(self.highs))
+                for i in reversed(range(len(self.highs))):
+                    builder.PrependUint16(self.highs[i])
+                highs = builder.EndVector()
         VocabularyStart(builder)
         if self.ids is not None:
             VocabularyAddIds(builder, ids)
@@ -482,6 +532,8 @@ class VocabularyT(object):
             VocabularyAddNames(builder, names)
         if self.categories is not None:
             VocabularyAddCategories(builder, categories)
+        if self.highs is not None:
+            VocabularyAddHighs(builder, highs)
         vocabulary = VocabularyEnd(builder)
         return vocabulary
 
@@ -1897,8 +1949,35 @@ class OfferSelector(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
         return o == 0
 
+    # OfferSelector
+    def OfferHighs(self, j: int):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 2))
+        return 0
+
+    # OfferSelector
+    def OfferHighsAsNumpy(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.GetVectorAsNumpy(flatbuffers.number_types.Uint16Flags, o)
+        return 0
+
+    # OfferSelector
+    def OfferHighsLength(self) -> int:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # OfferSelector
+    def OfferHighsIsNone(self) -> bool:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        return o == 0
+
 def OfferSelectorStart(builder: flatbuffers.Builder):
-    builder.StartObject(3)
+    builder.StartObject(4)
 
 def OfferSelectorAddOffers(builder: flatbuffers.Builder, offers: int):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(offers), 0)
@@ -1918,6 +1997,12 @@ def OfferSelectorAddChannels(builder: flatbuffers.Builder, channels: int):
 def OfferSelectorStartChannelsVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
+def OfferSelectorAddOfferHighs(builder: flatbuffers.Builder, offerHighs: int):
+    builder.PrependUOffsetTRelativeSlot(3, flatbuffers.number_types.UOffsetTFlags.py_type(offerHighs), 0)
+
+def OfferSelectorStartOfferHighsVector(builder, numElems: int) -> int:
+    return builder.StartVector(2, numElems, 2)
+
 def OfferSelectorEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
 
@@ -1935,10 +2020,12 @@ class OfferSelectorT(object):
         offers = None,
         categories = None,
         channels = None,
+        offerHighs = None,
     ):
         self.offers = offers  # type: Optional[List[int]]
         self.categories = categories  # type: Optional[List[int]]
         self.channels = channels  # type: Optional[List[Optional[str]]]
+        self.offerHighs = offerHighs  # type: Optional[List[int]]
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -1979,6 +2066,13 @@ class OfferSelectorT(object):
             self.channels = []
             for i in range(offerSelector.ChannelsLength()):
                 self.channels.append(offerSelector.Channels(i))
+        if not offerSelector.OfferHighsIsNone():
+            if np is None:
+                self.offerHighs = []
+                for i in range(offerSelector.OfferHighsLength()):
+                    self.offerHighs.append(offerSelector.OfferHighs(i))
+            else:
+                self.offerHighs = offerSelector.OfferHighsAsNumpy()
 
     # OfferSelectorT
     def Pack(self, builder):
@@ -2006,6 +2100,14 @@ class OfferSelectorT(object):
             for i in reversed(range(len(self.channels))):
                 builder.PrependUOffsetTRelative(channelslist[i])
             channels = builder.EndVector()
+        if self.offerHighs is not None:
+            if np is not None and type(self.offerHighs) is np.ndarray:
+                offerHighs = builder.CreateNumpyVector(self.offerHighs)
+            else:
+                OfferSelectorStartOfferHighsVector(builder, len(self.offerHighs))
+                for i in reversed(range(len(self.offerHighs))):
+                    builder.PrependUint16(self.offerHighs[i])
+                offerHighs = builder.EndVector()
         OfferSelectorStart(builder)
         if self.offers is not None:
             OfferSelectorAddOffers(builder, offers)
@@ -2013,6 +2115,8 @@ class OfferSelectorT(object):
             OfferSelectorAddCategories(builder, categories)
         if self.channels is not None:
             OfferSelectorAddChannels(builder, channels)
+        if self.offerHighs is not None:
+            OfferSelectorAddOfferHighs(builder, offerHighs)
         offerSelector = OfferSelectorEnd(builder)
         return offerSelector
 
@@ -3284,7 +3388,7 @@ class Budget(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
         if o != 0:
             return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
-        return 1000000
+        return 0
 
     # Budget
     def FirstS(self):
@@ -3313,7 +3417,7 @@ def BudgetAddPacingGain(builder: flatbuffers.Builder, pacingGain: float):
     builder.PrependFloat32Slot(2, pacingGain, 0.0)
 
 def BudgetAddUnitsPerOne(builder: flatbuffers.Builder, unitsPerOne: int):
-    builder.PrependUint32Slot(3, unitsPerOne, 1000000)
+    builder.PrependUint32Slot(3, unitsPerOne, 0)
 
 def BudgetAddFirstS(builder: flatbuffers.Builder, firstS: int):
     builder.PrependUint32Slot(4, firstS, 0)
@@ -3334,7 +3438,7 @@ class BudgetT(object):
         amount = 0.0,
         periodS = 0,
         pacingGain = 0.0,
-        unitsPerOne = 1000000,
+        unitsPerOne = 0,
         firstS = 0,
         isLocal = False,
     ):

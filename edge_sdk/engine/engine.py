@@ -27,7 +27,6 @@ from edge_sdk.engine.outcomes import Outcomes
 from edge_sdk.engine.storage import Storage
 from edge_sdk.engine.time_keeper import TimeKeeper, Timekeeping
 from edge_sdk.errors import (
-    ErrorCode,
     ExplanationGoneError,
     InvalidValueError,
     UnknownKindError,
@@ -176,9 +175,7 @@ class Engine(Timekeeping):
                 except Exception as problem:
                     now_ms = problem
                 if now_ms.__class__ is not int or not self._fresh_from_ms <= now_ms < self._fresh_until_ms:
-                    now_ms = self._refresh(now_ms)
-                    if self._time.problem:
-                        self._counts.failed(ErrorCode.CLOCK_FAILED)
+                    now_ms = self._refresh_to_record(now_ms)
                 append = self._state.append
                 return append(now_ms, kind_number, low, value, decision, high)
             finally:
@@ -513,29 +510,6 @@ class Engine(Timekeeping):
         self._look_again()
         self._now()
         return erased
-
-    def _refresh(self, found: object) -> int:
-        """Looks at what may have changed since the last millisecond: whatever `record` has no time to look at.
-
-        That is the UTC offset with which events are recorded, and whether the clock was set back. A closed engine has
-        no fresh time: each of its calls comes here and is refused.
-
-        Args:
-            found: what the clock returned, or raised.
-
-        Returns:
-            The time, clipped to the range of the log's format.
-
-        Raises:
-            RuntimeError: the engine is closed.
-        """
-        self._access.require_open()
-        within = self._time.settled(found)
-        if self._time.was_set_back(within):
-            self._state.memory.caps.set_back(within)
-        self._state.log.local = self._time.field(within)
-        self._fresh_from_ms, self._fresh_until_ms = within, within + (not self._time.problem)
-        return within
 
     def _put_in_force(self, bundle: Bundle) -> None:
         """Puts a bundle's policy in force; memory counts what it needs already."""

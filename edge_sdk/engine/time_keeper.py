@@ -16,6 +16,9 @@ from edge_sdk.types import I64, U16
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from edge_sdk.engine.counts import Counts
+    from edge_sdk.state.folder import StateFolder
+
 
 class TimeKeeper:
     """Keeps the time of the app's clock and local time; neither may stop an engine. Not thread-safe: calls take turns.
@@ -83,8 +86,10 @@ class TimeKeeper:
 
 
 class Timekeeping(Serialised):
-    """A class that reads the clock in its turn. It sets all of these, and has `_refresh`."""
+    """A class that reads the clock in its turn. It sets all of these."""
 
+    _state: StateFolder
+    _counts: Counts
     _clock: Clock
     _time: TimeKeeper
     _fresh_from_ms: int  # times at which there is nothing to look at: see `_refresh`
@@ -101,7 +106,34 @@ class Timekeeping(Serialised):
         return self._refresh(now_ms)
 
     def _refresh(self, found: object) -> int:
-        raise NotImplementedError
+        """Looks at what may have changed since the last millisecond: whatever `record` has no time to look at.
+
+        That is the UTC offset with which events are recorded, and whether the clock was set back. A closed engine has
+        no fresh time: each of its calls comes here and is refused.
+
+        Args:
+            found: what the clock returned, or raised.
+
+        Returns:
+            The time, clipped to the range of the log's format.
+
+        Raises:
+            RuntimeError: the engine is closed.
+        """
+        self._access.require_open()
+        within = self._time.settled(found)
+        if self._time.was_set_back(within):
+            self._state.memory.caps.set_back(within)
+        self._state.log.local = self._time.field(within)
+        self._fresh_from_ms, self._fresh_until_ms = within, within + (not self._time.problem)
+        return within
+
+    def _refresh_to_record(self, found: object) -> int:
+        """Does what `_refresh` does, and counts a failure of the clock: no decision tells of it."""
+        now_ms = self._refresh(found)
+        if self._time.problem:
+            self._counts.failed(ErrorCode.CLOCK_FAILED)
+        return now_ms
 
     def _look_again(self) -> None:
         """Makes the next call of `_refresh` look at everything."""

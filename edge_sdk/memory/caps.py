@@ -93,11 +93,17 @@ class CapCounts:
                 column[:] = np.frombuffer(raw, np.int64, len(column), at)
                 at += column.nbytes
             if is_former:
-                self._times[index].reshape(-1, self._rules[index].limit).sort(axis=1)
-                self._next[index][:] = 0
+                self._sort(index)
             self.newest_ms = max(self.newest_ms, int(self._times[index].max(initial=0)))
             self._set_free_times(index, np.arange(1, len(self._next[index])))
         return at
+
+    def _sort(self, index: int) -> None:
+        """Puts the times of those targets in order that are not."""
+        times = self.newest(index, np.arange(len(self._next[index])))
+        rows = np.flatnonzero((times[:, 1:] < times[:, :-1]).any(axis=1))
+        self._times[index].reshape(times.shape)[rows] = np.sort(times[rows], axis=1)
+        self._next[index][rows] = 0
 
     # ---- counting ----
 

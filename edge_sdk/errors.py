@@ -53,8 +53,8 @@ class ErrorCode(IntEnum):
     BAD_COSTS = 409
     BAD_ATTRIBUTES = 410
     NOT_READY = 411
-    LOCAL_TIME_FAILED = 412
-    CLOCK_FAILED = 413
+    LOCAL_TIME_FAILED = 413
+    CLOCK_FAILED = 414
 
 
 class EdgeError(Exception):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edge_sdk.client.states import ClientState, Problem
     from edge_sdk.decision.decision import Decision, RankedOffer
     from edge_sdk.engine.engine import Engine
+    from edge_sdk.engine.local_time import utc_offset_of
     from edge_sdk.engine.status import Status
     from edge_sdk.errors import EdgeError, ErrorCode
     from edge_sdk.explain.contribution import Contribution
@@ -47,6 +48,7 @@ __all__ = [
     "Status",
     "Suppression",
     "__version__",
+    "utc_offset_of",
 ]
 
 __version__ = "0.1.0"
@@ -58,6 +60,8 @@ def __getattr__(name: str) -> object:
     match name:
         case "Engine":
             from edge_sdk.engine import engine as home
+        case "utc_offset_of":
+            from edge_sdk.engine import local_time as home
         case "BaseDecision":
             from edge_sdk import base_decision as home
         case "Decision" | "RankedOffer":

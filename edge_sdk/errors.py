@@ -9,7 +9,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
-from edge_sdk.limits import EXPLAINABLE_DECISIONS, LOG_BYTES_MAX, LOG_BYTES_MIN
+from edge_sdk.limits import EXPLAINABLE_DECISIONS, LOG_BYTES_MAX, LOG_BYTES_MIN, UTC_OFFSET_S_MAX
 
 
 class ErrorCode(IntEnum):
@@ -55,6 +55,8 @@ class ErrorCode(IntEnum):
     BAD_ATTRIBUTES = 410
     NOT_READY = 411
     BAD_CATEGORIES = 412
+    LOCAL_TIME_FAILED = 413
+    CLOCK_FAILED = 414
 
 
 class EdgeError(Exception):
@@ -262,6 +264,12 @@ _FIXES = {
     "policy": "pass the bytes of the file that `cloud-export policy` writes",
     "cache_s": "pass seconds, 0 or more; 0 keeps no answers",
     "stale_after_s": "pass seconds, 0 or more, or None",
+    "utc_offset_s": "pass a function of a moment (milliseconds since 1970) that returns by how many seconds local time "
+    f"is ahead of UTC, within ±{UTC_OFFSET_S_MAX} (of a timedelta: total_seconds()), or None for the system's zone",
+    "utc_offsets_s": f"pass one whole number of seconds within ±{UTC_OFFSET_S_MAX} for each event",
+    "time_zone": "pass a name of the IANA time zone database, e.g. 'Europe/Berlin'; where the device has no such "
+    "database, install the package tzdata, or pass utc_offset_s",
+    "clock": "pass a function that returns whole milliseconds since 1970",
     "sync_interval_s": "pass seconds, 0 or more; 0 writes out at each event",
 }
 

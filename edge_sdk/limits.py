@@ -50,6 +50,7 @@ CLIENT_PENDING_MAX: Final = 4096  # events that a client queues until its engine
 RESULTS_KEPT: Final = 16  # answers in the cache of a client with cache_s
 LATENCIES_KEPT: Final = 256  # latest decisions behind the latency of rank in a client's diagnostics
 
+UTC_OFFSET_S_MAX: Final = 17 * 3600  # of local time, either way; no zone was ever further from UTC than 15:14
 TIME_MS_MAX: Final = 0xFFFFFFFF * 1000 + 999  # 2106-02-07, the end of u32 seconds
 
 LOGIT_TOLERANCE: Final = 1e-5  # golden logits, absolute: the agreement that is asked of a port

@@ -16,6 +16,7 @@ F32 = npt.NDArray[np.float32]
 I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+U16 = npt.NDArray[np.uint16]
 Flags = npt.NDArray[np.bool_]
 
 
@@ -29,12 +30,16 @@ class Events:
     item: I32  # (E,) index into Log.items
     value: F32  # (E,) 0 where absent
     offsets: I64  # (U+1,)
+    local: U16  # (E,) as the field of the device's record: the UTC offset, 0 where it is not known
 
     @classmethod
-    def of(cls, users: int, *, user: I32, time_ms: I64, kind: I16, item: I32, value: F32) -> Events:
+    def of(
+        cls, users: int, *, user: I32, time_ms: I64, kind: I16, item: I32, value: F32, local: U16 | None = None
+    ) -> Events:
         """Returns the record of these columns, which are sorted already, with the offsets of `users` users."""
         offsets = np.searchsorted(user, np.arange(users + 1)).astype(np.int64)
-        return cls(user=user, time_ms=time_ms, kind=kind, item=item, value=value, offsets=offsets)
+        known = np.zeros(len(user), np.uint16) if local is None else local
+        return cls(user=user, time_ms=time_ms, kind=kind, item=item, value=value, offsets=offsets, local=known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ import polars as pl
 
 from cloud_export.data.decisions import logged_decisions, read_decisions
 from cloud_export.data.derived_decisions import derive_decisions
-from cloud_export.data.log import I32, I64, Catalogue, Decisions, Events, Log, summarise
+from cloud_export.data.log import I32, I64, U16, Catalogue, Decisions, Events, Log, summarise
 from cloud_export.data.rows import read_events, read_offers, read_users
 from cloud_export.errors import BadRow, BadRowsError, LogContentError
 from cloud_export.scene.load import Scene
+from edge_sdk.log.local_field import local_fields
 
 __all__ = ["BadRow", "Catalogue", "Decisions", "Log", "read_log", "summarise"]
 
@@ -130,7 +131,13 @@ def _events(rows: pl.DataFrame, users: Sequence[str], items: Sequence[str]) -> E
         kind=rows["kind"].to_numpy()[order],
         item=_codes(rows["item"], items)[order],
         value=rows["value"].to_numpy()[order],
+        local=_local(rows["utc_offset_s"])[order],
     )
+
+
+def _local(offsets_s: pl.Series) -> U16:
+    """Returns the field `local` of each event, as a device back-fills it (E,); 0 where the offset is not known."""
+    return np.where(offsets_s.is_null(), 0, local_fields(offsets_s.fill_null(0).to_numpy())).astype(np.uint16)
 
 
 def _positions(decisions: Decisions, events: Events) -> I64:

@@ -10,20 +10,25 @@ from cloud_export.data.columns import flag, later_duplicates, number, rule, spli
 from cloud_export.data.files import RAGGED, ROW, RawTable, read_tables
 from cloud_export.errors import BadRow
 from cloud_export.scene.load import Scene
+from edge_sdk.limits import UTC_OFFSET_S_MAX
 
 Checked = tuple[pl.DataFrame, list[BadRow]]
 
 
 def read_events(scene: Scene, path: Path) -> Checked:
-    """Reads user, item (String), time_ms (Int64), kind (Int16, index into the scene's kinds), value (Float32).
+    """Reads user, item (String), time_ms (Int64), kind (Int16, index into the scene's kinds), value (Float32),
+    utc_offset_s (Int32, null where not known).
 
     Raises:
         LogError: A file cannot be read, a mapped column is missing or has the wrong type.
     """
     columns = scene.columns.events
     mapping = {"user": columns.user, "time": columns.time, "kind": columns.kind, "item": columns.item}
-    if columns.value is not None:
-        mapping["value"] = columns.value
+    mapping |= {
+        word: column
+        for word, column in (("value", columns.value), ("utc_offset_s", columns.utc_offset_s))
+        if column is not None
+    }
     tables = read_tables(path, section="columns.events", columns=mapping)
     return _together([_events_of(scene, table) for table in tables])
 
@@ -74,6 +79,7 @@ def _events_of(scene: Scene, table: RawTable) -> Checked:
         text(table, "kind").cast(kinds, strict=False).to_physical().cast(pl.Int16).alias("kind"),
         (number(table, "value") if has_value else pl.lit(0.0, pl.Float32)).alias("value"),
         (pl.col("value") if has_value else pl.lit(None, pl.String)).alias("value_raw"),
+        *_utc_offset(table),
     ]
     rules = [
         rule(pl.col("user").is_null(), "no user"),
@@ -82,9 +88,23 @@ def _events_of(scene: Scene, table: RawTable) -> Checked:
         rule(pl.col("kind").is_null(), "kind is not in events.kinds of the scene:", "kind_raw"),
         rule(pl.col("item").is_null(), "no item"),
         rule(pl.col("value").is_null(), "value is not a finite number:", "value_raw"),
+        rule(
+            pl.col("utc_offset_raw").is_not_null()
+            & ~(pl.col("utc_offset_s").abs() <= UTC_OFFSET_S_MAX).fill_null(False),
+            f"utc_offset_s is not a whole number of seconds within {UTC_OFFSET_S_MAX} either way:",
+            "utc_offset_raw",
+        ),
     ]
     good, bad = split_rows(table.frame.select(columns), table.file, rules)
-    return good.select("user", pl.col("time").alias("time_ms"), "kind", "item", "value"), bad
+    return good.select("user", pl.col("time").alias("time_ms"), "kind", "item", "value", "utc_offset_s"), bad
+
+
+def _utc_offset(table: RawTable) -> list[pl.Expr]:
+    """Returns the UTC offset as Int32, null where empty, and what the file has."""
+    if "utc_offset_s" not in table.columns:
+        return [pl.lit(None, pl.Int32).alias("utc_offset_s"), pl.lit(None, pl.String).alias("utc_offset_raw")]
+    raw = text(table, "utc_offset_s")
+    return [raw.str.strip_chars().cast(pl.Int32, strict=False).alias("utc_offset_s"), raw.alias("utc_offset_raw")]
 
 
 def _offers_of(table: RawTable) -> Checked:

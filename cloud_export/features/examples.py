@@ -174,10 +174,11 @@ def replay(
     for number, user in enumerate(users.tolist()):
         state, at = Memory(layout.memory), 0
         begin = int(log.events.offsets[user])
-        columns = _device_columns(log, layout, begin, begin + positions[bounds[number + 1] - 1])
+        end = begin + positions[bounds[number + 1] - 1]
+        times_ms, kinds, items, values, local = _device_columns(log, layout, begin, end)
         for index in range(bounds[number], bounds[number + 1]):
             for row in range(at, positions[index]):
-                state.add(columns[0][row], columns[1][row], columns[2][row], columns[3][row])
+                state.add(times_ms[row], kinds[row], items[row], values[row], local[row])
             at = positions[index]
             visit(index, state, nows[index])
         progress(number + 1, len(users))
@@ -185,14 +186,15 @@ def replay(
 
 def _device_columns(
     log: Log, layout: DeviceLayout, begin: int, end: int
-) -> tuple[list[int], list[int], list[int], list[float]]:
-    """Returns times, kind ids, item ids and values of event rows, as the device would record them."""
+) -> tuple[list[int], list[int], list[int], list[float], list[int]]:
+    """Returns times, kind ids, item ids, values and local fields of event rows, as the device would record them."""
     part = slice(begin, end)
     return (
         log.events.time_ms[part].tolist(),
         layout.kind_ids[log.events.kind[part]].tolist(),
         layout.item_ids[log.events.item[part]].tolist(),
         log.events.value[part].tolist(),
+        log.events.local[part].tolist(),
     )
 
 

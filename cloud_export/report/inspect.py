@@ -70,7 +70,7 @@ def _numbers(policy: Policy) -> list[str]:
         f"max score change {policy.max_score_change}": policy.max_score_change is not None,
         f"max rank change {policy.max_rank_change}": policy.max_rank_change is not None,
         f"cost weight {policy.cost_weight:g}": policy.cost_weight > 0,
-        f"budget {budget.amount:g} in {budget.period_s} s" if budget else "": budget is not None,
+        f"budget {budget.amount:g} in {budget.periods.length_s} s" if budget else "": budget is not None,
         f"diversity {policy.diversity:g}": policy.diversity > 0,
         "category limits": policy.category_limits is not None,
         f"minimum score {policy.minimum_score}": policy.minimum_score is not None,

@@ -9,6 +9,9 @@ from cloud_export.scene.kind_checks import named, repetitions, unless_known
 from cloud_export.scene.policy_sections import Cap, Condition, Cooldown, Selecting
 from cloud_export.scene.policy_table import shown_kind
 from cloud_export.scene.sections import Scene
+from edge_sdk.engine.local_time import utc_offset_of
+from edge_sdk.errors import InvalidValueError
+from edge_sdk.memory.spending import UNITS_MAX
 
 
 def policy_problems(scene: Scene) -> Iterator[SceneProblem]:
@@ -26,6 +29,7 @@ def policy_problems(scene: Scene) -> Iterator[SceneProblem]:
     yield from _quiet_problems(scene)
     yield from _warm_up_problems(scene)
     yield from _budget_problems(scene)
+    yield from _time_base_problems(scene)
     yield from _exploration_problems(scene)
 
 
@@ -186,6 +190,20 @@ def _warm_up_problems(scene: Scene) -> Iterator[SceneProblem]:
             yield SceneProblem(f"policy.warm_up.{name}", number, reason, "lower it")
 
 
+def _time_base_problems(scene: Scene) -> Iterator[SceneProblem]:
+    zone = scene.policy.time_zone
+    if zone is None:
+        return
+    try:
+        utc_offset_of(zone)
+    except InvalidValueError:
+        reason = "no such zone in the IANA time zone database"
+        fix = (
+            'write "local", "utc" or a name such as "Europe/Berlin"; without a database on this machine install tzdata'
+        )
+        yield SceneProblem("policy.time_base", zone, reason, fix)
+
+
 def _budget_problems(scene: Scene) -> Iterator[SceneProblem]:
     budget = scene.policy.budget
     if budget is None:
@@ -193,6 +211,9 @@ def _budget_problems(scene: Scene) -> Iterator[SceneProblem]:
     if (budget.period is None) == (budget.period_s is None):
         reason = "it is missing" if budget.period is None else "`period` is there too"
         yield SceneProblem("policy.budget.period_s", budget.period_s, reason, 'write period_s, or period = "day"')
+    if budget.amount * budget.units_per_one > UNITS_MAX:
+        reason = f"in units of 1/{budget.units_per_one} it is above 2^53 - 1, the largest sum"
+        yield SceneProblem("policy.budget.amount", budget.amount, reason, "lower it, or units_per_one")
     if all(shown_kind(scene, name) is None for name in ("", *scene.channels)):
         reason = "no kind of event is an impression, so nothing would be spent"
         yield SceneProblem("policy.budget", None, reason, "set events.shown, or `shown` of a channel")

@@ -9,9 +9,11 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from cloud_export.scene.types import ChannelNames, Count, Finite, Names, NotNegative, Seconds, Section, Text, Word
+from edge_sdk.memory.spending import UNITS_PER_ONE
 
 SPANS_S = {"hour": 3600, "day": 86_400, "week": 604_800, "total": 0}  # 0 = for ever
 U32_MAX = 4_294_967_295
+LOCAL, UTC = "local", "utc"  # time bases that name no zone
 
 Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
@@ -146,6 +148,7 @@ class Budget(Section):
     period_s: Seconds | None = None
     period: Literal["hour", "day", "week"] | None = None
     pacing_gain: NotNegative = 0.0
+    units_per_one: Annotated[int, Field(ge=1, le=U32_MAX)] = UNITS_PER_ONE
 
     @property
     def span_s(self) -> int:
@@ -172,6 +175,7 @@ class Policy(Section):
     """[policy]; nothing by default."""
 
     version: Annotated[int, Field(ge=0, le=U32_MAX)] = 0
+    time_base: Text = LOCAL
     eligibility: tuple[Eligibility, ...] = ()
     blocks: tuple[Block, ...] = ()
     pins: tuple[Pin, ...] = ()
@@ -188,6 +192,11 @@ class Policy(Section):
     category_limits: dict[Text, Count] = Field(default={})
     minimum: Minimum | None = None
     exploration: Exploration = Exploration()
+
+    @property
+    def time_zone(self) -> str | None:
+        """The zone that the time base names; None = it names none."""
+        return None if self.time_base in (LOCAL, UTC) else self.time_base
 
     @property
     def conditions(self) -> dict[str, Conditions]:

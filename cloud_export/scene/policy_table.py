@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from cloud_export.scene.policy_sections import (
+    UTC,
     Budget,
     Cap,
     Condition,
@@ -20,12 +21,14 @@ from cloud_export.scene.policy_sections import (
 )
 from cloud_export.scene.sections import Scene
 from edge_sdk.bundle.format.generated import edge_generated as fb
+from edge_sdk.memory.spending import WEEK_S
 from edge_sdk.vocabulary import category_id, item_words, kind_id
 
 Rule = TypeVar("Rule")
 Table = TypeVar("Table")
 
 _PER = {"offer": fb.Scope.Offer, "category": fb.Scope.Category, "user": fb.Scope.User, "channel": fb.Scope.User}
+_DAY_S, _MONDAY_S = 86_400, 4 * 86_400  # 1970-01-05 was the first Monday
 _PARTY = {"operator": fb.Party.Operator, "user": fb.Party.User}
 _MODE = {"off": fb.Explore.Off, "epsilon_greedy": fb.Explore.EpsilonGreedy, "softmax": fb.Explore.Softmax}
 
@@ -49,7 +52,8 @@ def policy_table(scene: Scene) -> fb.PolicyT:
         maxScoreChange=policy.model_bounds.max_score_change,
         maxRankChange=policy.model_bounds.max_rank_change,
         costWeight=policy.cost.weight,
-        budget=_budget(policy.budget),
+        budget=policy.budget and _budget(policy.budget, is_utc=policy.time_base == UTC),
+        timeZone=policy.time_zone,
         diversity=policy.diversity,
         minimumScore=minimum.score if minimum else None,
         retryAfterS=minimum.retry_after_s if minimum else 0,
@@ -164,8 +168,17 @@ def minute_of_day(clock: str) -> int:
     return 60 * int(hour) + int(minute)
 
 
-def _budget(budget: Budget | None) -> fb.BudgetT | None:
-    return budget and fb.BudgetT(amount=budget.amount, periodS=budget.span_s, pacingGain=budget.pacing_gain)
+def _budget(budget: Budget, *, is_utc: bool) -> fb.BudgetT:
+    """Returns the table: days and weeks are of the time base, weeks begin on Monday, other periods are of UTC."""
+    span_s = budget.span_s
+    return fb.BudgetT(
+        amount=budget.amount,
+        periodS=span_s,
+        pacingGain=budget.pacing_gain,
+        unitsPerOne=budget.units_per_one,
+        firstS=_MONDAY_S if span_s % WEEK_S == 0 else 0,
+        isLocal=not is_utc and span_s % _DAY_S == 0 and span_s <= WEEK_S,
+    )
 
 
 def _exploration(exploration: Exploration) -> fb.ExplorationT | None:

@@ -25,6 +25,7 @@ class EventColumns(Section):
     kind: Text = "kind"
     item: Text = "item"
     value: Text | None = None
+    utc_offset_s: Text | None = None
 
 
 class DecisionColumns(Section):

@@ -25,6 +25,7 @@ from edge_sdk.limits import (
     TEMPERATURE_MIN,
 )
 from edge_sdk.memory.caps import CapRule
+from edge_sdk.memory.spending import UNITS_PER_ONE, WEEK_S, Periods
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import Conditions, ContextCondition, OfferSelector
 from edge_sdk.policy.frequency_caps import FrequencyCap
@@ -152,6 +153,7 @@ class _PolicyReader:
             exploration=self._exploration(raw.exploration),
             category_limits=self._category_limits(raw.categoryLimits),
             pins=tuple(self._pins()),
+            time_zone=decoded(raw.timeZone or b""),
         )
 
     def _check_rules(self) -> None:
@@ -293,7 +295,10 @@ class _PolicyReader:
             self.fail("policy.budget", "given, and no kind of event says that an offer was shown")
         amount = self._amount("budget.amount", raw.amount)
         gain = self._amount("budget.pacing_gain", raw.pacingGain)
-        return Budget(amount, raw.periodS, gain, self.symbols.shown_kinds)
+        if raw.isLocal and raw.periodS > WEEK_S:
+            self.fail("policy.budget.is_local", f"in periods of {raw.periodS} s; at most a week is local")
+        periods = Periods(raw.periodS, raw.firstS, raw.isLocal)
+        return Budget(amount, periods, gain, self.symbols.shown_kinds, raw.unitsPerOne or UNITS_PER_ONE)
 
     def _exploration(self, raw: ExplorationT | None) -> Exploration:
         mode = Explore.OFF if raw is None else raw.mode

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.clock import NEVER_MS
+from edge_sdk.clock import NEVER_MS, LocalTime
 from edge_sdk.decision.candidate_cache import CachedCandidates, CandidateCache
 from edge_sdk.decision.decision import Decision, Trace
 from edge_sdk.decision.evidence import Evidence, EvidenceStore
@@ -34,6 +34,7 @@ from edge_sdk.policy.pipeline import (
     is_still_allowed,
     suppressed,
 )
+from edge_sdk.policy.rules import Budget
 from edge_sdk.policy.scoring import current_cost_weight, fused, warm_up_weight
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, I64, by_score
@@ -70,6 +71,7 @@ class DecisionMaker:
         given: Mapping[str, str] | None = None,
         attributes: Mapping[str, float] | None = None,
         weights: Mapping[str, float] | None = None,
+        problem: RequestError | None = None,
     ) -> Decision:
         """Returns the decision; on any problem the base order with an error code. No data makes it raise.
 
@@ -80,6 +82,7 @@ class DecisionMaker:
             given: the context that the app passed.
             attributes: the scene's attributes that the app passed.
             weights: objective weights in the place of the policy's.
+            problem: with the time of the request; None = none. The answer is then the base order.
         """
         cached, reader, context = self._cache.of(base), self._reader, None
         chosen, user_states = reader.no_context, _NO_STATES
@@ -87,23 +90,25 @@ class DecisionMaker:
             asked, numbers = reader.chosen(given), reader.numbers(attributes)
             context, user_states = self._context(memory, request.now_ms, asked, numbers)
             chosen = asked
+            if problem is not None:
+                raise problem
             if request.limit is not None and request.limit.__class__ is not int:
                 request = request._replace(limit=whole_limit(request.limit))
             if cached.candidates.error:
                 raise RequestError(cached.candidates.error, cached.candidates.detail)
             inputs = self.policy_inputs(memory, cached, context, request)
             return self._adjusted(inputs, cached, chosen, user_states, weights)
-        except RequestError as problem:
-            code, detail = problem.code, str(problem)
-        except Exception as problem:  # `rank` always returns a decision
+        except RequestError as found:
+            code, detail = found.code, str(found)
+        except Exception as found:  # `rank` always returns a decision
             code = ErrorCode.MODEL_FAILED
-            detail = f"{type(problem).__name__}: {problem}; report it with the model version"
+            detail = f"{type(found).__name__}: {found}; report it with the model version"
         if context is None:  # context or attributes are unusable: rules are evaluated without them
             context, _ = self._context(memory, request.now_ms, chosen, reader.no_numbers)
         request = request._replace(limit=understood_limit(request.limit))
         return self._base_order(self.policy_inputs(memory, cached, context, request), chosen, code, detail)
 
-    def is_still_valid(self, memory: Memory, decision: Decision, now_ms: int, utc_offset_s: int) -> bool:
+    def is_still_valid(self, memory: Memory, decision: Decision, now_ms: int, local: LocalTime) -> bool:
         """Returns whether a decision's list may be shown again.
 
         It may if no rule would suppress one of its offers now and the user's context is the same.
@@ -115,7 +120,7 @@ class DecisionMaker:
         context, _ = self._context(memory, now_ms, evidence.given, former.numbers)
         if context != former:
             return False
-        request = evidence.inputs.request._replace(now_ms=now_ms, utc_offset_s=utc_offset_s)
+        request = evidence.inputs.request._replace(now_ms=now_ms, local=local)
         inputs = self.policy_inputs(memory, self._cache.of(decision.base), context, request)
         return is_still_allowed(inputs, decision.trace.result.eligible_order)
 
@@ -126,9 +131,7 @@ class DecisionMaker:
         budget = self.policy.rules.budget
         spend = self._unbudgeted
         if budget is not None:
-            spent = memory.spent(request.now_ms)
-            weight = current_cost_weight(spend.cost_weight, budget, spent, request.now_ms)
-            spend = Spend(weight, max(0.0, budget.amount - spent))
+            spend = current_spend(spend.cost_weight, budget, memory, request)
         return PolicyInputs(
             policy=self.policy,
             candidates=cached.candidates,
@@ -304,6 +307,15 @@ class DecisionMaker:
         call.set_events(memory.window, now_ms)
         memory.counters.fill(now_ms, candidates.slots, call.counters)
         call.set_candidates(candidates.rows, candidates.logits, one_hot)
+
+
+def current_spend(cost_weight: float, budget: Budget, memory: Memory, request: Request) -> Spend:
+    """Returns λ at the moment of a request, and what the budget has left."""
+    offset_s = request.local.offset_at(request.now_ms)
+    spent = memory.spent(request.now_ms, offset_s)
+    if budget.pacing_gain:
+        cost_weight = current_cost_weight(cost_weight, budget, spent, budget.periods.elapsed(request.now_ms, offset_s))
+    return Spend(cost_weight, float(max(0, budget.amount_units - spent)))
 
 
 def fill_candidates(inputs: ModelInputs, candidates: CandidateSet, one_hot: F32, weights: F32) -> None:

@@ -10,7 +10,7 @@ class Counts:
 
     Attributes:
         decisions: made.
-        errors: how many decisions had each code.
+        errors: how many decisions, and readings of the clock, had each code.
     """
 
     __slots__ = ("decisions", "errors")
@@ -24,4 +24,8 @@ class Counts:
         """Counts a decision."""
         self.decisions += 1
         if error:
-            self.errors[error] = self.errors.get(error, 0) + 1
+            self.failed(error)
+
+    def failed(self, error: ErrorCode) -> None:
+        """Counts an error of a decision, or of the clock when an event was recorded."""
+        self.errors[error] = self.errors.get(error, 0) + 1

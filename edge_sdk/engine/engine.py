@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle, with_policy
-from edge_sdk.clock import Clock, system_clock
+from edge_sdk.clock import Clock, UtcOffset, system_clock
 from edge_sdk.decision.decision import Decision
 from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
-from edge_sdk.engine.access import Access, Serialised, in_turn, in_turn_while_open, takes_turn
+from edge_sdk.engine.access import Access, in_turn, in_turn_while_open, takes_turn
 from edge_sdk.engine.counts import Counts
 from edge_sdk.engine.names import Names
-from edge_sdk.engine.opening import Options, Parts, UtcOffset, local_utc_offset_s, open_parts
+from edge_sdk.engine.opening import Options, Parts, open_parts
 from edge_sdk.engine.outcomes import Outcomes, require_decision, require_policy
 from edge_sdk.engine.storage import Storage
 from edge_sdk.engine.texts import Texts
+from edge_sdk.engine.time_keeper import TimeKeeper, Timekeeping
 from edge_sdk.errors import ExplanationGoneError, InvalidValueError, UnknownKindError
 from edge_sdk.limits import LOG_BYTES, SYNC_INTERVAL_S
 from edge_sdk.log.event_input import (
@@ -38,7 +39,6 @@ from edge_sdk.log.event_input import (
     decision_id,
     id_of,
     listed,
-    within_range,
 )
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.pipeline import Request
@@ -51,21 +51,21 @@ if TYPE_CHECKING:
     from edge_sdk.explain.explainer import Explanations
 
 
-class Engine(Serialised):
+class Engine(Timekeeping):
     """The events and decisions of one user on one device. Thread-safe. `Engine.open` makes it."""
 
     def __init__(self, parts: Parts) -> None:
         """Use `Engine.open`."""
         bundle = parts.bundle
         self._state, self._bundle, self._session, self._policies = parts.state, bundle, parts.session, parts.policies
-        self._clock, self._utc_offset_s = parts.options.clock, parts.options.utc_offset_s
+        self._clock, self._options = parts.options.clock, parts.options
+        self._time, self._fresh_from_ms, self._fresh_until_ms = TimeKeeper(parts.local, parts.opened_ms), 0, 0
         self._durability, self._seed = parts.options.durability, parts.options.seed
         self._policy_error = parts.policy_error
         self._evidence = EvidenceStore()
         self._maker = DecisionMaker(bundle, parts.session, self._evidence)
         self._access = Access()
         self._access.serves(self)
-        self._fresh_from_ms, self._fresh_until_ms = 0, 0  # times at which there is nothing to look at: see `_refresh`
         self.storage = Storage(parts.state, self._access)
         self._names = Names(bundle)
         self._kind_ids, self._item_words = self._names.kinds, self._names.words
@@ -86,7 +86,7 @@ class Engine(Serialised):
         sync_interval_s: float = SYNC_INTERVAL_S,
         storage_key: bytes | None = None,
         clock: Clock = system_clock,
-        utc_offset_s: UtcOffset = local_utc_offset_s,
+        utc_offset_s: UtcOffset | None = None,
         seed: int | None = None,
     ) -> Engine:
         """Opens a state folder with a bundle, checks both, and runs the bundle's golden vectors.
@@ -104,14 +104,15 @@ class Engine(Serialised):
                 returns.
             storage_key: encrypts the log and the snapshot of memory (AES-GCM): 16, 24 or 32 random bytes that the app
                 keeps elsewhere. None = plain.
-            clock: returns milliseconds since 1970.
+            clock: returns milliseconds since 1970. If it fails later, events and decisions have its last time.
             utc_offset_s: returns by how many seconds local time is ahead of UTC at a moment (milliseconds since 1970),
-                for the policy's quiet hours. The default asks the system.
+                for quiet hours, for budgets, and for the log. `utc_offset_of` makes one that follows a named zone.
+                None = the zone that the policy names, else the system's. If it fails later, the last offset holds.
             seed: of the exploration's random numbers; None = from the log's own random id.
 
         Raises:
             EdgeError: a subclass that names the file, the field and the fix. The state folder is unchanged.
-            TypeError: `trusted_keys` is one key instead of a list of keys, or the clock returns no number.
+            TypeError: `trusted_keys` is one key instead of a list of keys.
         """
         options = Options(
             log_bytes=as_whole("log_bytes", log_bytes),
@@ -166,9 +167,12 @@ class Engine(Serialised):
                     low, high = self._item_words[item]
                 except (KeyError, TypeError):
                     low, high = self._names.new_item(item)
-                now_ms = clock()
+                try:
+                    now_ms: object = clock()
+                except Exception as problem:
+                    now_ms = problem
                 if now_ms.__class__ is not int or not self._fresh_from_ms <= now_ms < self._fresh_until_ms:
-                    now_ms = self._refresh(now_ms)
+                    now_ms = self._refresh_to_record(now_ms)
                 append = self._state.append
                 return append(now_ms, kind_number, low, value, decision, high)
             finally:
@@ -186,6 +190,7 @@ class Engine(Serialised):
         *,
         kind_names: Sequence[str],
         item_names: Sequence[str] = (),
+        utc_offsets_s: npt.ArrayLike | None = None,
     ) -> int:
         """Appends many events with times of their own, for replay and back-fill.
 
@@ -200,6 +205,8 @@ class Engine(Serialised):
             decisions: (E,) ids of the decisions that the events answer, 0 = none; None = 0.
             kind_names: kinds of the scene.
             item_names: names of items, known to the bundle or not.
+            utc_offsets_s: (E,) by how many seconds local time was ahead of UTC at each event; None = as the engine's
+                zone has it at each event's time.
 
         Returns:
             The newest event's sequence number.
@@ -214,7 +221,7 @@ class Engine(Serialised):
         kind_ids = [self._names.kind(name) for name in listed("kind_names", kind_names)]
         item_ids = [id_of(name) for name in listed("item_names", item_names)]
         events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
-        return self._add_many(events)
+        return self._add_many(events, utc_offsets_s)
 
     @takes_turn
     def rank(
@@ -258,10 +265,10 @@ class Engine(Serialised):
                 now_ms, state, maker = self._now(), self._state, self._maker
                 state.last_decision = number = state.last_decision % 0xFFFFFFFF + 1
                 seed = int.from_bytes(state.log.log_id[:4], "little") if self._seed is None else self._seed
-                offset_s = self._local_offset_s(now_ms) if maker.reads_local_time else 0
-                request = Request(now_ms, offset_s, limit, seed, number)
+                local, trouble = self._time.of_request(now_ms, reads_local_time=maker.reads_local_time)
+                request = Request(now_ms, local, limit, seed, number)
                 try:
-                    decision = maker.decide(state.memory, base, request, context, attributes, weights)
+                    decision = maker.decide(state.memory, base, request, context, attributes, weights, trouble)
                 except Exception as problem:  # memory cannot be read; or a rule fails even without the model
                     decision = self._unranked(base, request, problem)
                 self._counts.decided(decision.error)
@@ -285,7 +292,8 @@ class Engine(Serialised):
         if evidence is None or evidence.is_gone or not self._evidence.owns(evidence):
             return False
         now_ms = self._now()
-        return self._maker.is_still_valid(self._state.memory, decision, now_ms, self._local_offset_s(now_ms))
+        local, _ = self._time.of_request(now_ms, reads_local_time=self._maker.reads_local_time)
+        return self._maker.is_still_valid(self._state.memory, decision, now_ms, local)
 
     def shown(self, decision: Decision, *, count: int | None = None) -> None:
         """Records that the first `count` offers of a decision were displayed or sent (None = all of them).
@@ -368,13 +376,19 @@ class Engine(Serialised):
         Raises:
             PolicyNotNewerError: its version is not above that of the policy in force.
             PolicyInvalidError: it does not fit the bundle.
+            InvalidValueError: the device does not know the time zone that it names.
             BundleDamagedError, BundleUntrustedError: it is damaged, or no trusted key signed it.
             StateUnusableError: the disk refuses the file; the former policy stays in force.
             RuntimeError: the engine is closed.
         """
         require_policy(policy)
         bundle = with_policy(self._bundle, self._policies.check(policy, self._bundle))
+        local = self._time.local
+        if bundle.policy.time_zone != self._bundle.policy.time_zone:
+            local = self._options.local_clock(bundle.policy.time_zone)
+            local.check(self._now())
         self._policies.prepare(policy)
+        self._time.local = local
         self._policies.activate()  # before `adopt`, which drops what the new policy does not count
         if bundle.layout.counts_differently(self._bundle.layout):
             try:
@@ -471,8 +485,10 @@ class Engine(Serialised):
     # ---- below: helpers; it is their turn ----
 
     @in_turn_while_open
-    def _add_many(self, events: EventColumns) -> int:
-        return self._state.add_many(events, self._now())
+    def _add_many(self, events: EventColumns, utc_offsets_s: npt.ArrayLike | None) -> int:
+        local, now_ms = self._time.fields(events.times_ms, utc_offsets_s), self._now()
+        self._look_again()  # an event may be stamped ahead of the clock
+        return self._state.add_many(events._replace(local=local), now_ms)
 
     @in_turn_while_open
     def _erase(self, before: int | None, item_ids: frozenset[int] | None, kind_ids: frozenset[int] | None) -> int:
@@ -485,38 +501,15 @@ class Engine(Serialised):
             return 0  # earlier decisions can still be explained
         self._names.unknown.clear()
         self._maker.forget()
-        self._fresh_from_ms = self._fresh_until_ms = 0  # the moment of the last event
         if is_all:
             erased = self._state.log.count
             self._state.erase()
             self._counts = Counts()
-            return erased
-        return self._state.erase_chosen(before, item_ids, kind_ids)
-
-    def _now(self) -> int:
-        now_ms = self._clock()
-        if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
-            return now_ms
-        return self._refresh(now_ms)
-
-    def _refresh(self, now_ms: float) -> int:
-        """Looks at what may have changed since the last millisecond: whatever `record` has no time to look at.
-
-        A closed engine has no fresh time: each of its calls comes here and is refused.
-
-        Args:
-            now_ms: as the clock gave it.
-
-        Returns:
-            The time, clipped to the range of the log's format.
-
-        Raises:
-            RuntimeError: the engine is closed.
-        """
-        self._access.require_open()
-        within = within_range(now_ms)
-        self._fresh_from_ms, self._fresh_until_ms = within, within + 1
-        return within
+        else:
+            erased = self._state.erase_chosen(before, item_ids, kind_ids)
+        self._look_again()
+        self._now()  # what is known of the time is then of this call, and not of an event
+        return erased
 
     def _unranked(self, base: BaseDecision, request: Request, problem: Exception) -> Decision:
         """Returns the base order without any rule."""
@@ -529,7 +522,3 @@ class Engine(Serialised):
         maker = DecisionMaker(bundle, self._session, self._evidence)
         self._bundle, self._maker, self._policy_error = bundle, maker, ""
         self._texts.use(bundle)
-
-    def _local_offset_s(self, now_ms: int) -> int:
-        """Returns the UTC offset in seconds; 0 without a rule that reads it: the system takes a microsecond."""
-        return int(self._utc_offset_s(now_ms)) if self._maker.reads_local_time else 0

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from edge_sdk.bundle.bundle import Bundle
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.bundle.selftest import tested_session
-from edge_sdk.clock import Clock
+from edge_sdk.clock import Clock, UtcOffset
+from edge_sdk.engine.local_time import LocalClock, SystemZone, utc_offset_of
 from edge_sdk.errors import InvalidValueError
 from edge_sdk.log.event_input import within_range
 from edge_sdk.model.session import ModelSession
@@ -18,13 +18,6 @@ from edge_sdk.state.durability import DURABILITIES, Durability
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.state.policy_file import PolicyStore, Trust
 from edge_sdk.types import Record
-
-UtcOffset = Callable[[int], int]  # a moment in ms -> seconds that local time is ahead of UTC
-
-
-def local_utc_offset_s(now_ms: int) -> int:
-    """Returns how far the system's local time is ahead of UTC, in seconds."""
-    return time.localtime(now_ms // 1000).tm_gmtoff
 
 
 class Options(Record):
@@ -35,24 +28,39 @@ class Options(Record):
     sync_interval_s: float
     storage_key: bytes | None
     clock: Clock
-    utc_offset_s: UtcOffset
+    utc_offset_s: UtcOffset | None
     seed: int | None
 
     def check(self) -> int:
         """Returns the clock's time in ms; raises before anything is opened.
 
         Raises:
-            InvalidValueError: an option is out of range.
-            TypeError: the clock returns no number.
+            InvalidValueError: an option is out of range, or the clock or `utc_offset_s` does not work.
         """
         if self.durability not in DURABILITIES:
             raise InvalidValueError("durability", self.durability)
         if not isinstance(self.sync_interval_s, int | float) or not 0 <= self.sync_interval_s < float("inf"):
             raise InvalidValueError("sync_interval_s", self.sync_interval_s)
-        now_ms = within_range(self.clock())  # a clock that does not work is found here, not at the first decision
+        now_ms = self._now()  # a clock that does not work is found here, not at the first decision
+        if self.utc_offset_s is not None:
+            LocalClock(self.utc_offset_s).check(now_ms)
         if self.seed is not None and (not isinstance(self.seed, int) or isinstance(self.seed, bool)):
             raise InvalidValueError("seed", self.seed)
         return now_ms
+
+    def local_clock(self, time_zone: str) -> LocalClock:
+        """Returns local time by the app's function, else by the policy's zone, else by the system's.
+
+        Raises:
+            InvalidValueError: the device does not know the zone.
+        """
+        return LocalClock(self.utc_offset_s or (utc_offset_of(time_zone) if time_zone else SystemZone()))
+
+    def _now(self) -> int:
+        try:
+            return within_range(self.clock())
+        except Exception as problem:
+            raise InvalidValueError("clock", problem) from problem
 
 
 class Parts(Record):
@@ -63,6 +71,8 @@ class Parts(Record):
     session: ModelSession
     policies: PolicyStore
     options: Options
+    local: LocalClock
+    opened_ms: int  # the clock's time
     policy_error: str  # why an installed policy is not in force; "" = nothing is wrong
 
 
@@ -73,7 +83,7 @@ def open_parts(
 
     Raises:
         EdgeError: a subclass that names the file, the field and the fix.
-        TypeError: `trusted_keys` is one key instead of a list of keys, or the clock gives no number.
+        TypeError: `trusted_keys` is one key instead of a list of keys.
     """
     if isinstance(trusted_keys, bytes | str):
         raise TypeError("trusted_keys is one key; pass a list: trusted_keys=[key]")
@@ -81,6 +91,8 @@ def open_parts(
     content = read_bundle(bundle, open_container(bundle, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned))
     policies = PolicyStore(state, Trust(tuple(trusted_keys), allow_unsigned))
     content, policy_error = policies.in_force(content)
+    local = options.local_clock(content.policy.time_zone)
+    local.check(now_ms)
     session = tested_session(content)
     folder = StateFolder(
         state,
@@ -91,5 +103,12 @@ def open_parts(
         sync_interval_s=options.sync_interval_s if options.durability == "power" else None,
     )
     return Parts(
-        state=folder, bundle=content, session=session, policies=policies, options=options, policy_error=policy_error
+        state=folder,
+        bundle=content,
+        session=session,
+        policies=policies,
+        options=options,
+        local=local,
+        opened_ms=now_ms,
+        policy_error=policy_error,
     )

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import InvalidValueError
-from edge_sdk.limits import RECORD_MANY_MAX, TIME_MS_MAX
+from edge_sdk.limits import RECORD_MANY_MAX, TIME_MS_MAX, UTC_OFFSET_S_MAX
 from edge_sdk.log.record import RECORD, Records
-from edge_sdk.types import F32, I64, whole_number
+from edge_sdk.types import F32, I64, U16, whole_number
 from edge_sdk.vocabulary import HIGH_AT, item_words, words_of
 
 NO_ITEM: Final = (0, 0)  # the words of the id of no item
@@ -28,6 +28,7 @@ class EventColumns(NamedTuple):
     item_ids: tuple[int, ...]
     values: F32  # (E,)
     decisions: npt.NDArray[np.uint32]  # (E,)
+    local: U16  # (E,) that field of their records
 
     def newest(self, count: int) -> Records:
         """Returns the last `count` events as records, without sequence numbers."""
@@ -38,6 +39,7 @@ class EventColumns(NamedTuple):
         low, high = words_of(np.array(self.item_ids, np.int64))
         records["item"], records["item_high"] = low[self.items[part]], high[self.items[part]]
         records["value"], records["decision"] = self.values[part], self.decisions[part]
+        records["local"] = self.local[part]
         return records
 
 
@@ -166,7 +168,23 @@ def checked_columns(
             if decisions is None
             else _integers("decisions", decisions, 1 << 32, count).astype(np.uint32, copy=False)
         ),
+        local=np.zeros(count, np.uint16),
     )
+
+
+def checked_offsets(given: npt.ArrayLike, count: int) -> I64:
+    """Returns UTC offsets in seconds (E,), one for each event.
+
+    Raises:
+        InvalidValueError: the column has another length or type, or an offset is out of range.
+    """
+    column = _column("utc_offsets_s", given, count)
+    if len(column) and column.dtype.kind not in "iu":
+        raise InvalidValueError("utc_offsets_s", column.dtype.name)
+    for extreme in (int(column.min(initial=0)), int(column.max(initial=0))):
+        if abs(extreme) > UTC_OFFSET_S_MAX:
+            raise InvalidValueError("utc_offsets_s", extreme)
+    return column.astype(np.int64)
 
 
 def _integers(field: str, given: npt.ArrayLike, bound: int, count: int | None = None) -> npt.NDArray[np.integer]:

@@ -41,6 +41,7 @@ class EventLog:
         log_id: 8 random bytes; each erase and each replacement draws new ones.
         id_lost: damage took the id, and `log_id` is a new one.
         pending: bodies of the newest records, at most `PENDING_MAX`. The owner of memory ingests and clears them.
+        local: that field of the records that `append` writes.
         is_cut_short: an exception came into `append`. The slot after `last_seq` may be written, and its body pending;
             `rescan` finds out.
         due_seq: the number from which on `append` calls `on_due`.
@@ -67,6 +68,7 @@ class EventLog:
         # `append` is the hot path: it reads these from the log itself.
         self._map, self._write, self._slot_bytes = ring.map, ring.codec.write, ring.codec.slot_bytes
         self.pending = deque[bytes](maxlen=PENDING_MAX)
+        self.local = 0
         self.due_seq = SEQ_MAX + 1  # never
         self.is_cut_short = False
         try:
@@ -116,7 +118,7 @@ class EventLog:
             The sequence number of the record.
         """
         seq = self.last_seq + 1
-        body = _PACK(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, 0, item_high)
+        body = _PACK(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, self.local, item_high)
         write = self._write  # a name of its own: called as `self._write(…)`, the lookup misses Python's inline cache
         try:
             write(self._map, HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes, body)

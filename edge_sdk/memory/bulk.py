@@ -11,10 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from edge_sdk.log.record import BODY, Records, from_bodies, items_of
+from edge_sdk.log.local_field import NOT_KNOWN
+from edge_sdk.log.record import BACK_FILLED, BODY, Records, from_bodies, items_of
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.types import F32, I64, Integers
+from edge_sdk.types import F32, I64, U16, Integers
 from edge_sdk.vocabulary import HIGH_AT
 
 _unpack: Final = BODY.unpack
@@ -37,13 +38,15 @@ def memory_from(layout: MemoryLayout, records: Records) -> Memory:
 def ingest(memory: Memory, records: Records) -> None:
     """Adds these records of an event log to memory, oldest first."""
     if len(records) < ONE_BY_ONE:
-        for _, time_s, time_ms, kind, item, value, _, _, item_high, _ in records.tolist():
-            memory.add(time_s * 1000 + time_ms, kind, item | item_high << HIGH_AT, value)
+        _add_each(memory, records)
         return
     for part in _chunks(len(records)):
         times_ms = records["time_s"][part].astype(np.int64) * 1000 + records["time_ms"][part]
         chunk = records[part]
-        _ingest_ids(memory, times_ms, chunk["kind"], items_of(chunk), chunk["value"])
+        if _is_set_back(memory, times_ms, chunk["local"]):
+            _add_each(memory, chunk)
+        else:
+            _ingest_ids(memory, times_ms, chunk["kind"], items_of(chunk), chunk["value"], chunk["local"])
 
 
 def ingest_bodies(memory: Memory, bodies: Sequence[bytes]) -> None:
@@ -52,8 +55,8 @@ def ingest_bodies(memory: Memory, bodies: Sequence[bytes]) -> None:
         ingest(memory, from_bodies(bodies))
         return
     for body in bodies:
-        _, time_s, time_ms, kind, item, value, _, _, item_high = _unpack(body)
-        memory.add(time_s * 1000 + time_ms, kind, item | item_high << HIGH_AT, value)
+        _, time_s, time_ms, kind, item, value, _, local, item_high = _unpack(body)
+        memory.add(time_s * 1000 + time_ms, kind, item | item_high << HIGH_AT, value, local)
 
 
 def ingest_columns(
@@ -64,8 +67,10 @@ def ingest_columns(
     item_codes: Integers,
     item_ids: Sequence[int],
     values: F32,
+    *,
+    local: U16,
 ) -> None:
-    """Adds events of dictionary-encoded columns to memory, oldest first: the fastest way.
+    """Adds back-filled events of dictionary-encoded columns to memory, in order of recording: the fastest way.
 
     Args:
         memory: changes.
@@ -73,6 +78,7 @@ def ingest_columns(
         kind_codes, item_codes: (E,) indices into `kind_ids` and `item_ids`; of any integer type, not widened.
         kind_ids, item_ids: ids, in any order.
         values: (E,)
+        local: (E,) that field of their records.
 
     Raises:
         IndexError: a code is beyond its ids; events before its chunk have been added.
@@ -84,19 +90,34 @@ def ingest_columns(
         if is_idle:
             kinds, items = kind_of.take(kind_codes[part]), item_of.take(item_codes[part])
             _ingest_codes(memory, times_ms[part], kinds, items, values[part])
+            _spend(memory, times_ms[part], kinds, values[part], local[part])
         else:  # a derived event may be about an item without a row: that takes ids
             kinds, items = ids_of_kinds.take(kind_codes[part]), ids_of_items.take(item_codes[part])
-            _ingest_ids(memory, times_ms[part], kinds, items, values[part])
+            _ingest_ids(memory, times_ms[part], kinds, items, values[part], local[part])
 
 
 def _chunks(events: int) -> Iterator[slice]:
     return (slice(start, start + CHUNK) for start in range(0, events, CHUNK))
 
 
-def _ingest_ids(memory: Memory, times_ms: I64, kinds: Integers, items: I64, values: F32) -> None:
+def _add_each(memory: Memory, records: Records) -> None:
+    for _, time_s, time_ms, kind, item, value, _, local, item_high, _ in records.tolist():
+        memory.add(time_s * 1000 + time_ms, kind, item | item_high << HIGH_AT, value, local)
+
+
+def _is_set_back(memory: Memory, times_ms: I64, local: U16) -> bool:
+    """Returns whether the engine's clock stamped one of these events before an earlier one; such a chunk is rare."""
+    if int(times_ms[0]) >= memory.caps.newest_ms and (times_ms[1:] >= times_ms[:-1]).all():
+        return False
+    newest = np.maximum.accumulate(np.concatenate([[memory.caps.newest_ms], times_ms[:-1]]))
+    return bool(((times_ms < newest) & (local > NOT_KNOWN) & (local < BACK_FILLED)).any())
+
+
+def _ingest_ids(memory: Memory, times_ms: I64, kinds: Integers, items: I64, values: F32, local: U16) -> None:
     """Adds the events of a chunk and the events derived from them."""
     lookup = memory.lookup
     codes = lookup.kind_codes(kinds)
+    _spend(memory, times_ms, codes, values, local)  # no derived event costs anything
     if not memory.deriver.is_idle:
         recorded = codes > 0
         for derived in memory.layout.derived.kinds:
@@ -122,16 +143,20 @@ def _ingest_codes(memory: Memory, times_ms: I64, kinds: I64, items: I64, values:
         if len(at):
             ids, targets = lookup.kind_id.take(kinds.take(at)), lookup.targets(inputs.per, items.take(at))
             memory.machines.add_many(inputs.rule, times_ms.take(at), ids, targets)
-    for inputs in lookup.budget:
-        at = np.flatnonzero(inputs.kinds.take(kinds))
-        if len(at):
-            memory.spending.add_many(times_ms.take(at), values.take(at))
     counted = np.flatnonzero(lookup.is_counted.take(kinds) & lookup.has_target.take(items))
     if len(counted):
         columns, items = lookup.counter_column.take(kinds.take(counted)), items.take(counted)
         memory.counters.add_many(
             times_ms.take(counted), lookup.offer_at.take(items) + columns, lookup.category_at.take(items) + columns
         )
+
+
+def _spend(memory: Memory, times_ms: I64, kinds: I64, values: F32, local: U16) -> None:
+    """Adds the costs of a chunk's recorded events; kinds as codes of `memory.lookup`."""
+    for inputs in memory.lookup.budget:
+        at = np.flatnonzero(inputs.kinds.take(kinds))
+        if len(at):
+            memory.spending.add_many(times_ms.take(at), values.take(at), local.take(at))
 
 
 def _push_newest(memory: Memory, times_ms: I64, kinds: I64, items: I64, values: F32) -> None:

@@ -1,11 +1,16 @@
 """Frequency caps and cooldowns: at most `limit` events of some kinds within a time, per offer, per category or at all.
 
-Exact and bounded: a cap holds when the limit-th newest event is still within the time, so each rule keeps the times of
-the newest `limit` events of each target, and nothing else.
+Exact and bounded: a cap holds when the limit-th latest event is still within the time, so each rule keeps the `limit`
+latest times of each target, and nothing else. Latest by time: what is back-filled in another order counts all the same.
+
+An event counts at the time of its stamp. But no event is later than one that the engine's clock stamps after it: where
+the clock was set back (`CapCounts.set_back`), what lies ahead of it counts at that moment. So one event stamped far
+ahead neither pushes out the others for good, nor holds its target until then.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from itertools import count as counting
@@ -75,16 +80,30 @@ class CapCounts:
         """Times and next places of each rule; the length depends on the rules and targets alone."""
         return b"".join(column.tobytes() for pair in zip(self._times, self._next, strict=True) for column in pair)
 
-    def load(self, raw: bytes) -> int:
-        """Go on where `dump` stood; `raw` may go on. Returns the bytes read."""
+    def load(self, raw: bytes, *, is_former: bool = False) -> int:
+        """Go on where `dump` stood; `raw` may go on. Returns the bytes read.
+
+        Args:
+            raw: begins with a dump.
+            is_former: the dump is of a snapshot of version 4 or before, which kept times in order of recording.
+        """
         at = 0
         for index in range(len(self._rules)):
             for column in (self._times[index], self._next[index]):
                 column[:] = np.frombuffer(raw, np.int64, len(column), at)
                 at += column.nbytes
+            if is_former:
+                self._sort(index)
             self.newest_ms = max(self.newest_ms, int(self._times[index].max(initial=0)))
             self._set_free_times(index, np.arange(len(self._next[index])))
         return at
+
+    def _sort(self, index: int) -> None:
+        """Puts the times of those targets in order that are not."""
+        times = self.newest(index, np.arange(len(self._next[index])))
+        rows = np.flatnonzero((times[:, 1:] < times[:, :-1]).any(axis=1))
+        self._times[index].reshape(times.shape)[rows] = np.sort(times[rows], axis=1)
+        self._next[index][rows] = 0
 
     # ---- counting ----
 
@@ -97,8 +116,11 @@ class CapCounts:
             offer_row: row of the event's offer, 0 = one that the bundle does not know, below 0 = none.
             category_row: row of its category, below 0 = none.
         """
-        if time_ms > self.newest_ms:
+        if time_ms >= self.newest_ms:
             self.newest_ms = time_ms
+        else:
+            self._add_late(rules, time_ms, offer_row, category_row)
+            return
         for index, per, limit, within_ms, places, times in rules:
             row = offer_row if per == _OFFER else category_row if per == _CATEGORY else USER_ROW
             if row >= 0:
@@ -113,15 +135,38 @@ class CapCounts:
                     self.last_free_ms = max(self.last_free_ms, free_at_ms)
                 self.version = next(_versions)
 
+    def _add_late(self, rules: tuple[CountedRule, ...], time_ms: int, offer_row: int, category_row: int) -> None:
+        """Counts one event that is stamped before an earlier one, at its place among the times of its targets."""
+        for index, per, limit, _, places, times in rules:
+            row = offer_row if per == _OFFER else category_row if per == _CATEGORY else USER_ROW
+            start, at = row * limit, places[row]
+            if row >= 0 and time_ms >= times[start + at]:  # else the `limit` latest are all later
+                latest = [times[start + (at + 1 + n) % limit] for n in range(limit - 1)]
+                insort(latest, time_ms)
+                places[row] = at = (at + 1) % limit
+                for n, one_ms in enumerate(latest):
+                    times[start + (at + n) % limit] = one_ms
+                self._set_free_times(index, np.array([row]))
+
+    def set_back(self, now_ms: int) -> None:
+        """Takes all times ahead of now as now: the clock was set back, and what was recorded before is not later."""
+        self.newest_ms = min(self.newest_ms, now_ms)
+        for index, times in enumerate(self._times):
+            if int(times.max(initial=0)) > now_ms:
+                np.minimum(times, now_ms, out=times)
+                self._all_free_at_ms[index] = 0
+                self._set_free_times(index, np.arange(len(self._next[index])))
+        self.last_free_ms = max(self._all_free_at_ms, default=0)
+
     def add_many(self, index: int, times_ms: I64, rows: I32) -> None:
-        """Count many events of one rule's kinds: the same as one by one.
+        """Count many events of one rule's kinds: the same as one by one, if the clock was not set back among them.
 
         Args:
             index: of the rule.
-            times_ms: (E,) oldest first.
+            times_ms: (E,) in order of recording.
             rows: (E,) the rule's targets (offer rows, category rows or all `USER_ROW`), below 0 = none.
         """
-        if len(rows) < _FEW:
+        if len(rows) < _FEW or self._are_late(index, times_ms):
             for time_ms, row in zip(times_ms.tolist(), rows.tolist(), strict=True):
                 self.add((self._counted[index],), time_ms, row, row)
             return
@@ -146,8 +191,13 @@ class CapCounts:
         places[touched] = (places.take(touched) + counts.take(touched)) % limit
         self._set_free_times(index, touched)
 
+    def _are_late(self, index: int, times_ms: I64) -> bool:
+        """Returns whether one of these events (E,) is stamped before an earlier one of its rule."""
+        newest_ms = int(self._times[index].max(initial=0))
+        return int(times_ms[0]) < newest_ms or bool((times_ms[1:] < times_ms[:-1]).any())
+
     def newest(self, index: int, rows: I64) -> I64:
-        """Times of the newest events of some targets of a rule, (R, limit) oldest first; 0 = fewer so far."""
+        """Latest times of some targets of a rule, (R, limit) oldest first; 0 = fewer so far."""
         limit = self._rules[index].limit
         places = (self._next[index].take(rows)[:, None] + np.arange(limit)) % limit
         return np.take_along_axis(self._times[index].reshape(-1, limit)[rows], places, axis=1)

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from edge_sdk.log.record import BACK_FILLED
 from edge_sdk.memory.caps import CapCounts, CountedRule
 from edge_sdk.memory.counters import Counters
 from edge_sdk.memory.derived_events import Deriver
@@ -61,17 +62,25 @@ class Memory:
         """The tables for ingesting many events at once, made when first needed."""
         return LookupTables(self.layout)
 
-    def add(self, time_ms: int, kind: int, item: int, value: float) -> None:
+    def add(self, time_ms: int, kind: int, item: int, value: float, local: int = 0) -> None:
         """Ingests one event, the newest by order of calls, and the events derived from it.
 
         An event is ignored if the bundle does not know its kind, or if the bundle derives its kind (a former bundle may
         have let it be recorded).
+
+        Args:
+            time_ms: milliseconds since 1970, not negative.
+            kind, item: ids.
+            value: a float32.
+            local: that field of the event's record.
         """
+        if time_ms < self.caps.newest_ms and 0 < local < BACK_FILLED:  # `is_stamped_by_clock`, at no call's cost
+            self.caps.set_back(time_ms)
         effects = self._effects.get(kind)
         if effects is None:
             return
         if self.deriver.is_idle:
-            self._ingest(effects, time_ms, item, value)
+            self._ingest(effects, time_ms, item, value, local)
             return
         if kind in self._derived:
             return
@@ -79,9 +88,9 @@ class Memory:
         for event in (*before, (time_ms, kind, item, value), *after):
             effects = self._effects.get(event[1])
             if effects is not None:
-                self._ingest(effects, event[0], event[2], event[3])
+                self._ingest(effects, event[0], event[2], event[3], local)
 
-    def _ingest(self, effects: _Effects, time_ms: int, item: int, value: float) -> None:
+    def _ingest(self, effects: _Effects, time_ms: int, item: int, value: float, local: int) -> None:
         window_row, counter, capped, rare = effects
         item_row, offer_row, category_row, offer, category = self._refs.get(item) or self._ref(item)
         if window_row:
@@ -94,7 +103,7 @@ class Memory:
             stepped, is_spent = rare
             self.machines.add(stepped, time_ms, offer, category)
             if is_spent:
-                self.spending.add(time_ms, value)
+                self.spending.add(time_ms, value, local)
 
     def _rare_effects(self, kind: int) -> _RareEffects | None:
         stepped, budget = self.machines.by_kind.get(kind, ()), self.layout.spending
@@ -112,9 +121,14 @@ class Memory:
         """Returns the decayed counters of all categories, (G·KC·H,)."""
         return self.counters.of_categories(now_ms)
 
-    def spent(self, now_ms: int) -> float:
-        """Returns what the budget's events have cost in the period of now; 0 without a budget."""
-        return self.spending.spent(now_ms)
+    def spent(self, now_ms: int, offset_s: int = 0) -> int:
+        """Returns what the budget's events have cost in the period of now, in its units; 0 without a budget.
+
+        Args:
+            now_ms: milliseconds since 1970.
+            offset_s: how far local time is ahead of UTC then.
+        """
+        return self.spending.spent(now_ms, offset_s)
 
     def forget_expired(self, now_ms: int) -> bool:
         """Overwrites events of the window that are older than their kind is kept, so that no dump contains them.
@@ -133,13 +147,20 @@ class Memory:
         return b"".join(part.dump() for part in parts)
 
     @classmethod
-    def load(cls, layout: MemoryLayout, raw: bytes) -> Memory:
-        """Returns a memory with the state that `dump` wrote; `raw` is of the same layout (the caller has checked)."""
+    def load(cls, layout: MemoryLayout, raw: bytes, *, is_former: bool = False) -> Memory:
+        """Returns a memory with the state that `dump` wrote; `raw` is of the same layout (the caller has checked).
+
+        Args:
+            layout: of the memory.
+            raw: begins with the dump.
+            is_former: the dump is of a snapshot of version 4 or before.
+        """
         memory = cls(layout)
         at = memory.window.load(raw)
         at += memory.counters.load(raw, at)
-        for part in (memory.caps, memory.machines, memory.spending):
-            at += part.load(raw[at:])
+        at += memory.caps.load(raw[at:], is_former=is_former)
+        at += memory.machines.load(raw[at:])
+        at += memory.spending.load(raw[at:], is_former=is_former)
         memory.deriver.load(raw[at:])
         return memory
 

@@ -43,7 +43,7 @@ def inherit(memory: Memory, old: Memory) -> None:
       state does not exist any more, or whose time had not begun, stays as made from the log. A count continues if the
       step is the same: from and to the same states, with the count-th event of the same kind. If a machine has several
       identical counting steps, old and new ones match by position.
-    - Budgets match by their period.
+    - Budgets match by their periods; the sum is converted where the units differ, up to the next whole one.
     - The state of a derived-events rule continues if the rule is the same in every respect.
 
     What is read of a copied counter is, to the bit, what a memory would give that saw every event, if the clock never
@@ -57,11 +57,7 @@ def inherit(memory: Memory, old: Memory) -> None:
     _inherit_counters(memory, old, match)
     _inherit_caps(memory, old, match)
     _inherit_machines(memory, old, match)
-    if (
-        memory.layout.spending
-        and old.layout.spending
-        and memory.layout.spending.period_s == old.layout.spending.period_s
-    ):
+    if memory.layout.spending and old.layout.spending and memory.layout.spending.periods == old.layout.spending.periods:
         memory.spending.inherit(old.spending)
     _inherit_derived(memory, old)
 

@@ -16,6 +16,7 @@ from edge_sdk.base_decision import BaseDecision
 from edge_sdk.errors import ErrorCode
 from edge_sdk.limits import CANDIDATES_MAX
 from edge_sdk.memory.layout import MemoryLayout
+from edge_sdk.memory.spending import units_of
 from edge_sdk.policy.compiled import CompiledPolicy
 from edge_sdk.policy.eligibility import Masks
 from edge_sdk.policy.rules import Policy
@@ -41,7 +42,9 @@ class CandidateSet(NamedTuple):
     order: I64  # (C,) candidate indices by these scores
     costs: F32  # (C,)
     highest_cost: float
-    highest_slate_costs: F64  # (C + 1,) cost of the most expensive slate of each size
+    cost_units: F64  # (C,) the costs in the budget's units, whole numbers
+    highest_units: float  # of one candidate
+    highest_slate_units: F64  # (C + 1,) of the most expensive slate of each size
     cap_cells: I64  # (R, C) `FrequencyCaps.cells`: the cell of each count under each cap
     identities: I64 | None  # (C,) equal for the treatments of one offer; None = no offer is listed twice
     masks: Masks
@@ -69,6 +72,7 @@ class CandidateSet(NamedTuple):
         costs, cost_problem = _costs(base, rules, offers, channels)
         scores, problem = _base_scores(logits, rules.weights, problem)
         candidates = Candidates(rows, channels, offers, unknown_ids)
+        cost_units = units_of(costs, policy.units_per_one)
         name_problem = _name_problem(unusable)
         problems = [_count_problem(count), problem, name_problem, category_problem, treatment_problem, cost_problem]
         error, detail = next((found for found in problems if found), (ErrorCode.NONE, ""))
@@ -82,7 +86,9 @@ class CandidateSet(NamedTuple):
             order=np.arange(count) if problem else by_score(scores),
             costs=costs,
             highest_cost=float(costs.max(initial=0.0)),
-            highest_slate_costs=np.concatenate([[0.0], np.cumsum(np.sort(costs.astype(np.float64))[::-1])]),
+            cost_units=cost_units,
+            highest_units=float(cost_units.max(initial=0.0)),
+            highest_slate_units=np.concatenate([[0.0], np.cumsum(np.sort(cost_units)[::-1])]),
             cap_cells=policy.caps.cells(rows, channels),
             identities=_identities(offers, unknown_ids),
             masks=Masks(
@@ -100,10 +106,6 @@ class CandidateSet(NamedTuple):
     def rows(self) -> I64:
         """(C,) candidate rows."""
         return self.candidates.rows
-
-    def highest_slate_cost(self, size: int) -> float:
-        """Returns the cost of the most expensive slate of this size."""
-        return float(self.highest_slate_costs[size])
 
 
 def _base_scores(logits: F32, weights: F32, problem: _Problem) -> tuple[F32, _Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_sdk.memory.layout import MemoryLayout
+from edge_sdk.memory.spending import UNITS_PER_ONE
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.frequency_caps import FrequencyCaps
 from edge_sdk.policy.rules import Explore, Policy
@@ -25,7 +26,9 @@ class CompiledPolicy:
         self.slate_caps = _slate_caps(policy)
         self.is_plain = _is_plain(policy) and not self.slate_caps
         self.target_machines = _target_machines(policy)
-        self.reads_local_time = bool(policy.quiet_hours)
+        budget = policy.budget
+        self.reads_local_time = bool(policy.quiet_hours) or (budget is not None and budget.periods.is_local)
+        self.units_per_one = budget.units_per_one if budget else UNITS_PER_ONE
         self.fits_slates = bool(self.slate_caps or policy.budget)  # a whole slate can exceed a cap or the budget
 
 

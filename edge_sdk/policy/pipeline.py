@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from edge_sdk.clock import LocalTime
 from edge_sdk.memory.memory import Memory
 from edge_sdk.policy.candidates import CandidateSet
 from edge_sdk.policy.compiled import CompiledPolicy
@@ -39,7 +40,7 @@ class Request(NamedTuple):
     """When a decision is made, the list that was asked for, and the noise of its draw."""
 
     now_ms: int
-    utc_offset_s: int  # local time is so far ahead of UTC
+    local: LocalTime  # of a moment not after `now_ms`
     limit: int | None  # at most so many offers; None = all
     seed: int
     number: int  # the decision's
@@ -49,7 +50,7 @@ class Spend(NamedTuple):
     """The cost weight at this moment, and the rest of the budget."""
 
     cost_weight: float  # λ in force
-    budget_left: float  # infinity = no budget
+    units_left: float  # of the budget, a whole number; infinity = no budget
 
 
 class PolicyInputs(NamedTuple):
@@ -92,10 +93,10 @@ def suppressed(inputs: PolicyInputs) -> Eligibility:
     policy, candidates, request = inputs.policy, inputs.candidates, inputs.request
     answer = inputs.evaluated.eligibility(policy.caps, inputs.memory.caps, candidates.cap_cells, request.now_ms)
     bits = answer.bits
-    if policy.reads_local_time:
-        bits = _both(bits, quiet_bits(policy.rules, candidates.candidates, request.now_ms, request.utc_offset_s))
-    if inputs.spend.budget_left < candidates.highest_cost:
-        bits = _both(bits, budget_bits(candidates.costs, inputs.spend.budget_left))
+    if policy.rules.quiet_hours:
+        bits = _both(bits, quiet_bits(policy.rules, candidates.candidates, request.now_ms, request.local))
+    if inputs.spend.units_left < candidates.highest_units:
+        bits = _both(bits, budget_bits(candidates.cost_units, inputs.spend.units_left))
     if bits is answer.bits:
         return answer
     return answer._replace(bits=bits, mask=None if bits is None else bits == 0)
@@ -282,7 +283,7 @@ def _over_slate(inputs: PolicyInputs, order: I64, pinned: tuple[int, ...]) -> li
     limits = [
         (caps[index], counts.remaining(index, candidates.rows, size, now_ms)) for index in inputs.policy.slate_caps
     ]
-    is_expensive = candidates.highest_slate_cost(size) > inputs.spend.budget_left
+    is_expensive = candidates.highest_slate_units[size] > inputs.spend.units_left
     if not is_expensive and all(remaining is None for _, remaining in limits):
         return []  # in most decisions
     is_out = np.zeros(len(candidates.rows), np.bool_)
@@ -296,5 +297,5 @@ def _over_slate(inputs: PolicyInputs, order: I64, pinned: tuple[int, ...]) -> li
             found.append((over, cap.reason))
     if is_expensive:
         kept = by_priority[~is_out[by_priority]]
-        found.append((over_budget(kept, size, candidates.costs, inputs.spend.budget_left), Reason.OVER_BUDGET))
+        found.append((over_budget(kept, size, candidates.cost_units, inputs.spend.units_left), Reason.OVER_BUDGET))
     return [(group, reason) for group, reason in found if len(group)]

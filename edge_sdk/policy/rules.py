@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.memory.layout import MemoryLayout
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import UNITS_PER_ONE, Periods, SpendingRule, units
 from edge_sdk.policy.conditions import Conditions, ContextField, OfferSelector
 from edge_sdk.policy.frequency_caps import FrequencyCap
 from edge_sdk.reasons import Reason
@@ -85,9 +85,20 @@ class Budget(NamedTuple):
     """The amount that the device may spend in a period, and how the cost weight follows the spending."""
 
     amount: float  # of costs, in one period
-    period_s: int  # periods begin at whole multiples since 1970-01-01 UTC
+    periods: Periods
     pacing_gain: float  # 0 = the cost weight is constant
     kinds: frozenset[int] = frozenset()  # kind ids of shown events; the sum of their values is the spending
+    units_per_one: int = UNITS_PER_ONE  # costs are summed and compared in whole units
+
+    @property
+    def amount_units(self) -> int:
+        """Returns the amount in units."""
+        return units(self.amount, self.units_per_one)
+
+    @property
+    def spending(self) -> SpendingRule:
+        """Returns what memory counts for it."""
+        return SpendingRule(self.kinds, self.periods, self.units_per_one)
 
 
 class Explore(IntEnum):
@@ -136,6 +147,7 @@ class Policy(NamedTuple):
     exploration: Exploration = Exploration()
     category_limits: I64 | None = None  # (categories + 1,) by category row, row 0 = none: NO_LIMIT
     pins: tuple[Pin, ...] = ()
+    time_zone: str = ""  # whose time quiet hours and local periods are in, an IANA name; "" = the device's
 
     @property
     def context_features(self) -> int:
@@ -144,7 +156,7 @@ class Policy(NamedTuple):
 
     def counted_in(self, layout: MemoryLayout) -> MemoryLayout:
         """Returns the layout of a memory that counts the events this policy's caps and budget need."""
-        spending = None if self.budget is None else SpendingRule(self.budget.kinds, self.budget.period_s)
+        spending = None if self.budget is None else self.budget.spending
         return layout._replace(caps=tuple([cap.counted for cap in self.caps]), spending=spending)
 
     def chosen(self, context: Mapping[str, str]) -> tuple[int, ...]:

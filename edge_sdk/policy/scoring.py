@@ -52,16 +52,22 @@ def adjusted(base: F32, model: F32, model_weight: float, max_score_change: float
     return shifted
 
 
-def current_cost_weight(cost_weight: float, budget: Budget | None, spent: float, now_ms: int) -> float:
+def current_cost_weight(cost_weight: float, budget: Budget | None, spent_units: int, elapsed: float) -> float:
     """Returns λ at this moment: it rises as spending runs ahead of an even pace through the period.
 
-    λ · max(0, 1 + pacing_gain · (spent / amount − elapsed / period)): proportional control of the pace. With an amount
-    of 0 no offer that costs may be shown, and λ is constant.
+    λ · max(0, 1 + pacing_gain · (spent / amount − elapsed)): proportional control of the pace. With an amount of 0 no
+    offer that costs may be shown, and λ is constant.
+
+    Args:
+        cost_weight: the policy's λ.
+        budget: its budget.
+        spent_units: in the running period.
+        elapsed: the part of the period that is over, 0 to 1.
     """
-    if budget is None or not budget.pacing_gain or not budget.amount:
+    amount = budget.amount_units if budget else 0
+    if budget is None or not budget.pacing_gain or not amount:
         return cost_weight
-    elapsed = now_ms % (budget.period_s * 1000) / (budget.period_s * 1000)
-    return cost_weight * max(0.0, 1.0 + budget.pacing_gain * (spent / budget.amount - elapsed))
+    return cost_weight * max(0.0, 1.0 + budget.pacing_gain * (spent_units / amount - elapsed))
 
 
 def bounded(scores: F32, order: I64, anchor: I64, max_rank_change: int) -> tuple[F32, I64]:

@@ -16,7 +16,7 @@ from edge_sdk.policy.frequency_caps import FrequencyCap
 from edge_sdk.policy.rules import Policy
 from edge_sdk.policy.slate import earlier_of_same
 from edge_sdk.policy.targeting import Candidates, in_channels
-from edge_sdk.types import F32, I64, Mask
+from edge_sdk.types import F64, I64, Mask
 
 
 def over_caps(order: I64, cap: FrequencyCap, remaining: I64, policy: Policy, candidates: CandidateSet) -> I64:
@@ -46,19 +46,19 @@ def _counts_for(cap: FrequencyCap, policy: Policy, candidates: Candidates) -> Ma
     return in_channels(counting, candidates)
 
 
-def over_budget(order: I64, size: int, costs: F32, left: float) -> I64:
+def over_budget(order: I64, size: int, cost_units: F64, left: float) -> I64:
     """Returns the candidates with which the most expensive slate would cost more than `left`.
 
     Args:
         order: (S,) candidate indices, best first.
         size: number of places on the slate.
-        costs: (C,)
-        left: the rest of the budget.
+        cost_units: (C,) whole numbers; a sum of them is exact as long as it is not above the rest of any budget.
+        left: units, the rest of the budget.
     """
-    of = costs[order].astype(np.float64)
+    of = cost_units[order]
     if float(np.sort(of)[::-1][:size].sum()) <= left:
         return order[:0]  # in most decisions
-    kept: list[float] = []  # costs of the candidates that fit, ascending
+    kept: list[float] = []  # units of the candidates that fit, ascending
     out = []
     for index, cost in zip(order.tolist(), of.tolist(), strict=True):
         tried = kept.copy()

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from edge_sdk.clock import NEVER_MS
+from edge_sdk.clock import NEVER_MS, LocalTime
+from edge_sdk.memory.spending import units
 from edge_sdk.policy.compiled import CompiledPolicy
 from edge_sdk.policy.conditions import ContextCondition, MachineField, OfferSelector, StateCondition, TargetingContext
 from edge_sdk.policy.pipeline import Request
@@ -142,8 +143,8 @@ def _findings(
     for cap, mask in caps.uncounted(candidates.rows, candidates.channels):
         yield int(cap.reason), Suppression(cap.reason, cap.name, None), np.flatnonzero(mask).tolist()
     for quiet in policy.quiet_hours if any_bits & _QUIET else ():
-        if is_quiet(quiet, now_ms, request.utc_offset_s):
-            suppression = Suppression(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, request.utc_offset_s))
+        if is_quiet(quiet, now_ms, request.local.offset_at(now_ms)):
+            suppression = Suppression(Reason.QUIET, quiet.name, quiet_until_ms(quiet, now_ms, request.local))
             mask = selected(OfferSelector(None, quiet.channels), candidates)
             yield _QUIET, suppression, np.flatnonzero(mask).tolist()
 
@@ -157,10 +158,23 @@ def _dates(policy: Policy, candidates: Candidates, now_ms: int) -> Iterator[_Fin
         yield int(Reason.EXPIRED), Suppression(Reason.EXPIRED, "", None), over
 
 
-def quiet_until_ms(quiet: QuietHours, now_ms: int, utc_offset_s: int) -> int:
-    """Returns when quiet hours that apply now end, in milliseconds since 1970."""
-    into_day_ms = (now_ms + utc_offset_s * 1000) % _DAY_MS
-    return now_ms + (quiet.until_minute * 60_000 - into_day_ms) % _DAY_MS
+def quiet_until_ms(quiet: QuietHours, now_ms: int, local: LocalTime) -> int:
+    """Returns when quiet hours that apply now end, in milliseconds since 1970.
+
+    Where the clocks change before, they end by the new local time: at the change itself if it skips their last minute.
+    """
+    end_ms = _at_minute(quiet.until_minute, now_ms, local.offset_at(now_ms))
+    if now_ms >= local.changes_ms or end_ms < local.changes_ms:
+        return end_ms
+    if not is_quiet(quiet, local.changes_ms, local.offset_after_s):
+        return local.changes_ms
+    return _at_minute(quiet.until_minute, local.changes_ms, local.offset_after_s)
+
+
+def _at_minute(minute: int, from_ms: int, utc_offset_s: int) -> int:
+    """Returns the next moment of a minute of the local day."""
+    into_day_ms = (from_ms + utc_offset_s * 1000) % _DAY_MS
+    return from_ms + (minute * 60_000 - into_day_ms) % _DAY_MS
 
 
 def _later_step(reason: Reason, inputs: SuppressionInputs, index: int) -> Suppression:
@@ -168,9 +182,8 @@ def _later_step(reason: Reason, inputs: SuppressionInputs, index: int) -> Suppre
     policy, now_ms = inputs.policy.rules, inputs.request.now_ms
     until_ms, budget = None, policy.budget
     if reason is Reason.OVER_BUDGET and budget is not None:
-        period_ms = budget.period_s * 1000
-        if inputs.costs[index] <= budget.amount:  # else no period's budget is enough
-            until_ms = (now_ms // period_ms + 1) * period_ms
+        if units(float(inputs.costs[index]), budget.units_per_one) <= budget.amount_units:  # else no period is enough
+            until_ms = budget.periods.end_ms(now_ms, inputs.request.local)
     elif reason is Reason.BELOW_MINIMUM and policy.retry_after_s:
         until_ms = now_ms + policy.retry_after_s * 1000
     return Suppression(reason, "", until_ms)

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edge_sdk.clock import LocalTime
 from edge_sdk.memory.memory import Memory
 from edge_sdk.policy.conditions import Conditions, OfferSelector
 from edge_sdk.policy.rules import Policy, QuietHours
 from edge_sdk.reasons import Reason
-from edge_sdk.types import F32, I64, Mask
+from edge_sdk.types import F64, I64, Mask
 from edge_sdk.vocabulary import LOW_WORD
 
 _DAY_S = 86_400
@@ -69,11 +70,12 @@ def match_targets(conditions: Conditions, memory: Memory, rows: I64, now_ms: int
     return matches
 
 
-def quiet_bits(policy: Policy, candidates: Candidates, now_ms: int, utc_offset_s: int) -> I64 | None:
+def quiet_bits(policy: Policy, candidates: Candidates, now_ms: int, local: LocalTime) -> I64 | None:
     """Returns the reason bits (C,) of candidates in quiet hours; None = no candidate is."""
     bits: I64 | None = None
+    offset_s = local.offset_at(now_ms)
     for rule in policy.quiet_hours:
-        if is_quiet(rule, now_ms, utc_offset_s):
+        if is_quiet(rule, now_ms, offset_s):
             count = len(candidates.rows)
             mask = np.ones(count, np.bool_) if rule.channels is None else in_channels(rule.channels, candidates)
             found = np.where(mask, int(Reason.QUIET), 0)
@@ -89,9 +91,9 @@ def is_quiet(rule: QuietHours, now_ms: int, utc_offset_s: int) -> bool:
     return minute >= rule.from_minute or minute < rule.until_minute
 
 
-def budget_bits(costs: F32, left: float) -> I64 | None:
-    """Returns the reason bits (C,) of candidates that cost more than is left; None = no candidate does."""
-    is_over = costs > np.float64(left)  # a Python float would be rounded to float32
+def budget_bits(cost_units: F64, left: float) -> I64 | None:
+    """Returns the reason bits (C,) of candidates that cost more units than are left; None = no candidate does."""
+    is_over = cost_units > left
     return np.where(is_over, int(Reason.OVER_BUDGET), 0) if is_over.any() else None
 
 

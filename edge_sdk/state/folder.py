@@ -176,7 +176,14 @@ class StateFolder:
         with self._changing():
             self.log.extend(events.newest(capacity), skipped=max(0, count - capacity))
             ingest_columns(
-                memory, events.times_ms, events.kinds, events.kind_ids, events.items, events.item_ids, events.values
+                memory,
+                events.times_ms,
+                events.kinds,
+                events.kind_ids,
+                events.items,
+                events.item_ids,
+                events.values,
+                local=events.local,
             )
         if is_large:
             self.write_snapshot()
@@ -388,6 +395,7 @@ class StateFolder:
         former, snapshot = self.log, self._snapshot()
         staged = staged_log(former, self.snapshots, snapshot, size_bytes=size_bytes, cipher=cipher, renumber=renumber)
         with self._changing(), staged as log, self._sync_lock:
+            log.local = former.local
             try:
                 log.activate()
             finally:  # also when an interrupt came just after it

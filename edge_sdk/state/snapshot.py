@@ -160,10 +160,11 @@ class SnapshotFile:
             return None
 
     def _memory(self, raw: bytes, of_layout: bytes, of_log: bytes, version: int) -> Memory:
+        is_former = version < VERSION
         if of_layout == self._fingerprint:
-            return Memory.load(self._layout, raw[self._table_bytes :])
+            return Memory.load(self._layout, raw[self._table_bytes :], is_former=is_former)
         layout, at = read_tables(_masked(raw, of_log), version=version)
-        return Memory.load(layout, raw[at:])
+        return Memory.load(layout, raw[at:], is_former=is_former)
 
     def _replace(self, raw: bytes) -> None:
         """Replaces the file by one with this bundle's tables and one slot in use. A crash leaves one of both whole."""

@@ -11,7 +11,8 @@ All numbers are little-endian u32, and every list follows its length. The lists,
 - the number of ignored rules, and for each rule (kind, count), the kinds that show, the kinds that respond;
 - the number of machines, and for each machine (id of its name, scope), the ids of its states, its steps (kind, count,
   seconds, target), the sources of each step;
-- the period of the budget in seconds (an empty list = no budget), its kinds.
+- the budget (seconds of a period, seconds since 1970 at which one begins, 1 = in local time, units of one; an empty
+  list = no budget), its kinds.
 
 Lists of kinds and of sources ascend. Items and the rows of the window are left out: another bundle takes the window
 from the log. The names and channels of caps are left out too: they do not change what is counted.
@@ -29,7 +30,7 @@ from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import UNITS_PER_ONE, Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.types import U32
@@ -37,6 +38,7 @@ from edge_sdk.vocabulary import Vocabulary
 
 VERSION: Final = 5
 READABLE: Final = (3, 4, VERSION)
+_BUDGET_OF_4: Final = (0, 0, UNITS_PER_ONE)  # up to version 4 a budget had its period alone
 _NUMBER: Final = np.dtype("<u4")
 _NONE: Final = np.zeros(0, np.uint32)
 _NO_WORDS: Final = np.zeros(0, np.uint16)
@@ -78,7 +80,7 @@ def pack_tables(layout: MemoryLayout) -> bytes:
             for rule, names in zip(layout.machines, layout.machine_names, strict=True)
             for part in _machine(rule, names)
         ),
-        (layout.spending.period_s,) if layout.spending else (),
+        (*layout.spending.periods, layout.spending.units_per_one) if layout.spending else (),
         sorted(layout.spending.kinds) if layout.spending else (),
     ]
     return b"".join(_packed(numbers) for numbers in lists)
@@ -198,8 +200,11 @@ class _Reader:
         return tuple(rules), tuple(names)
 
     def budget(self) -> SpendingRule | None:
-        period, kinds = self.numbers().tolist(), self.kinds()
-        return SpendingRule(kinds, period[0]) if period else None
+        numbers, kinds = self.numbers().tolist(), self.kinds()
+        if not numbers:
+            return None
+        length_s, first_s, is_local, units_per_one = numbers if len(numbers) > 1 else (*numbers, *_BUDGET_OF_4)
+        return SpendingRule(kinds, Periods(length_s, first_s, bool(is_local)), units_per_one)
 
     def derived(self) -> DerivedRules:
         of_session, activity = self.rows(3), self.kinds()

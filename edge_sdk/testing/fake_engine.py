@@ -20,7 +20,7 @@ from edge_sdk.decision.fallback import fallback_decision
 from edge_sdk.engine.status import Status
 from edge_sdk.errors import ErrorCode, InvalidValueError, UnknownKindError, UnknownOutcomeError
 from edge_sdk.explain.explanation import Explanation
-from edge_sdk.log.event_input import as_float32, id_of, listed
+from edge_sdk.log.event_input import as_float32, checked_offsets, id_of, listed
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.reasons import Reason
 from edge_sdk.types import I64, as_names
@@ -148,14 +148,17 @@ class FakeEngine:
         *,
         kind_names: Sequence[str],
         item_names: Sequence[str] = (),
+        utc_offsets_s: npt.ArrayLike | None = None,
     ) -> int:
-        """Stores many events, all or none, and returns the number of events."""
+        """Stores many events, all or none, and returns the number of events; offsets are checked alone."""
         self._refuse_closed()
         for kind in listed("kind_names", kind_names):
             self._check_kind(kind)
         for item in listed("item_names", item_names):
             id_of(item)
         times = np.asarray(times_ms).tolist()
+        if utc_offsets_s is not None:
+            checked_offsets(utc_offsets_s, len(times))
         rows = zip(
             times,
             [kind_names[code] for code in np.asarray(kinds).tolist()],

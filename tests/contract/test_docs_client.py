@@ -62,7 +62,7 @@ def test_the_public_interface_is_the_decided_one() -> None:
     assert set(edge_sdk.__all__) == {
         "Engine", "Client", "BaseDecision", "Decision", "RankedOffer", "Reason", "Explanation", "Explanations",
         "Contribution", "RankChange", "Suppression", "ClientState", "Hook", "RankRequest", "Problem", "Status",
-        "ContextField", "EdgeError", "ErrorCode", "__version__",
+        "ContextField", "EdgeError", "ErrorCode", "__version__", "utc_offset_of",
     }  # fmt: skip
     assert len(edge_sdk.__all__) == len(set(edge_sdk.__all__))
 

@@ -33,7 +33,7 @@ from edge_sdk.memory.derived_events import Deriver
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory, replay
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.model.operators import FORMER_OPERATORS, OPERATORS, Operator
@@ -261,7 +261,7 @@ def test_machine() -> None:
 
 def test_budget() -> None:
     documented = example("budget")
-    rule = SpendingRule(frozenset({CLICK}), documented["period_s"])
+    rule = SpendingRule(frozenset({CLICK}), Periods(documented["period_s"]))
     memory = Memory(layout(DecayTables.of(300))._replace(spending=rule))
 
     for step in documented["walk"]:
@@ -362,12 +362,13 @@ def test_warm_up_and_pacing() -> None:
     documented = example("policy")
     warm_up, pacing = documented["warm_up"], documented["pacing"]
     policy = bare_policy(min_events=warm_up["min_events"], full_events=warm_up["full_events"])
-    budget = Budget(pacing["amount"], pacing["period_s"], pacing["pacing_gain"])
+    budget = Budget(pacing["amount"], Periods(pacing["period_s"]), pacing["pacing_gain"])
 
     weights = [warm_up_weight(policy, events) for events in range(len(warm_up["by_events"]))]
     assert weights == warm_up["by_events"]
     for step in pacing["walk"]:
-        assert current_cost_weight(pacing["cost_weight"], budget, step["spent"], step["now_ms"]) == step["λ"], step
+        elapsed = budget.periods.elapsed(step["now_ms"], 0)
+        assert current_cost_weight(pacing["cost_weight"], budget, step["spent"], elapsed) == step["λ"], step
 
 
 def test_rank_bound() -> None:

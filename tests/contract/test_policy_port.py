@@ -43,6 +43,7 @@ class Ported:
     def __init__(self, inputs: PolicyInputs) -> None:
         self.of, self.policy, self.memory = inputs, inputs.policy.rules, inputs.memory
         self.rows, self.costs = inputs.candidates.rows.tolist(), list(inputs.candidates.costs)
+        self.units_per_one = self.policy.budget.units_per_one if self.policy.budget else 1
         self.category = inputs.candidates.categories.tolist()
         channels = inputs.candidates.candidates.channels
         self.channel = [0] * len(self.rows) if channels is None else channels.tolist()
@@ -139,11 +140,11 @@ class Ported:
                 if target and counts[target] >= self.room(index, target):
                     found[c] = 256 if rule.cooldown else 128
                 counts[target] += 1
-        left = self.of.spend.budget_left
-        if sum(sorted(map(float, self.costs), reverse=True)[: self.size]) > left:
-            kept: list[float] = []
+        left, units = self.of.spend.units_left, [round(float(cost) * self.units_per_one) for cost in self.costs]
+        if sum(sorted(units, reverse=True)[: self.size]) > left:
+            kept: list[int] = []
             for c in [c for c in by_right if c not in found]:
-                tried = sorted([*kept, float(self.costs[c])])
+                tried = sorted([*kept, units[c]])
                 if sum(tried[-self.size :]) > left:
                     found[c] = 8192
                 else:

@@ -153,6 +153,7 @@ def columns(after: int, count: int) -> EventColumns:
         item_ids=tuple(range(101, 110)),
         values=np.array(values, np.float32),
         decisions=np.array(decisions, np.uint32),
+        local=np.zeros(count, np.uint16),
     )
 
 

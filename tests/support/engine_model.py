@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 
 from edge_sdk.limits import TIME_MS_MAX
+from edge_sdk.log.local_field import local_field
 from edge_sdk.memory.caps import cap_cells
 from edge_sdk.memory.derived_events import Deriver
 from edge_sdk.memory.derived_rules import NOTHING_DERIVED
@@ -21,6 +22,8 @@ from tests.support.scene import OFFERS
 
 Row = tuple[int, int, int, int, float, int]  # seq, time_ms, kind, item, value, decision
 
+LIVE, BACK = local_field(0), local_field(0, is_back_filled=True)  # in UTC, where tests run
+SET_BACK = -1  # the kind of no event
 OFFER_IDS = frozenset(map(item_id, OFFERS))
 CATEGORY_OF = {
     **{item_id(name): "coupon" for name in ("coupon_a", "coupon_b", "page_coupons")},
@@ -48,6 +51,7 @@ class Seen:
     item: int
     value: float
     is_derived: bool
+    local: int = 0  # that field of the record
     in_window: bool = True
     for_offer: bool = True
     for_category: bool = True
@@ -74,20 +78,26 @@ class Model:
         self.last_seq, self.first_seq = 0, 1
         self.has_stepped_back = self.is_blurred = self._has_expired = False
         self.is_replay = True
+        self._local: dict[int, int] = {}
         self._deriver = Deriver(self._layout.derived)
         self._composed: Composed | None = None
         self._replayed: Memory | None = None
 
     # ---- what happens ----
 
-    def record(self, time_ms: int, kind: str, item: str, value: float, decision: int = 0) -> int:
+    def record(self, time_ms: int, kind: str, item: str, value: float, decision: int = 0, *, local: int = LIVE) -> int:
         self.last_seq += 1
+        self._local[self.last_seq] = local
         time_ms = min(max(time_ms, 0), TIME_MS_MAX)
         row = (self.last_seq, time_ms, kind_id(kind), item_id(item) if item else 0, float(np.float32(value)), decision)
         self.log[self.last_seq] = row
-        self.seen += following(self._deriver, row)
+        self.seen += following(self._deriver, row, local)
         self.log.pop(self.last_seq - self.capacity, None)
         return self.last_seq
+
+    def set_back(self, now_ms: int) -> None:
+        """The engine has seen its clock at this time: nothing recorded so far is later."""
+        self.seen.append(Seen(self.last_seq, now_ms, SET_BACK, 0, 0.0, is_derived=False))
 
     def resize(self, capacity: int) -> None:
         self.first_seq, self.capacity = max(self.oldest_seq, self.last_seq - capacity + 1), capacity
@@ -113,7 +123,7 @@ class Model:
         }
         self.log = {seq: row for seq, row in self.log.items() if seq not in chosen}
         self._deriver, self._composed, self._replayed = Deriver(self._layout.derived), None, None
-        rebuilt = [seen for row in self.log.values() for seen in following(self._deriver, row)]
+        rebuilt = [seen for row in self.log.values() for seen in following(self._deriver, row, self._local[row[0]])]
         if self.is_whole or (items is None and kinds is None):
             self.seen, self.is_replay = rebuilt, True
             return len(chosen)
@@ -147,8 +157,10 @@ class Model:
         if self._replayed is None:
             self._replayed, self._known = Memory(self._layout), 0
         for seen in self.seen[self._known :]:
-            if not seen.is_derived:
-                self._replayed.add(seen.time_ms, seen.kind, seen.item, seen.value)
+            if seen.kind == SET_BACK:
+                self._replayed.caps.set_back(seen.time_ms)
+            elif not seen.is_derived:
+                self._replayed.add(seen.time_ms, seen.kind, seen.item, seen.value, seen.local)
         self._known = len(self.seen)
         return self._replayed.dump()
 
@@ -194,8 +206,10 @@ class Composed:
             (seen.for_offer, self._offers),
             (seen.for_category, self._categories),
         ):
-            if counts:
-                memory.add(seen.time_ms, seen.kind, seen.item, seen.value)
+            if seen.kind == SET_BACK:
+                memory.caps.set_back(seen.time_ms)
+            elif counts:
+                memory.add(seen.time_ms, seen.kind, seen.item, seen.value, seen.local)
 
     def fill(self, now_ms: int, slots: I64, out: F32) -> None:
         """Writes decayed counters as `Counters.fill` does: the first half of offers, the second of categories."""
@@ -232,9 +246,9 @@ class Composed:
 KIND_NAMES = ("view", "click", "impression", "dismiss", "convert", "note")
 
 
-def following(deriver: Deriver, row: Row) -> list[Seen]:
+def following(deriver: Deriver, row: Row, local: int) -> list[Seen]:
     """Returns a recorded event between the events derived from it."""
     seq, time_ms, kind, item, value, _ = row
     before, after = deriver.feed(time_ms, kind, item)
-    own = Seen(seq, time_ms, kind, item, value, is_derived=False)
+    own = Seen(seq, time_ms, kind, item, value, is_derived=False, local=local)
     return [*(Seen(seq, *event, True) for event in before), own, *(Seen(seq, *event, True) for event in after)]

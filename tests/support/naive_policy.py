@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from tests.support.random_policies import CATEGORIES, MACHINES, SHOWN, Table
 from tests.support.scene import VALID_FROM_MS, VALID_UNTIL_MS
 
@@ -101,13 +103,15 @@ class Ledger:
                 found += target_of(per, other) == wanted
         return found
 
-    def spent(self, period_s: int, now_ms: int) -> float:
-        total, period = 0.0, now_ms // (period_s * 1000)
+    def spent(self, period_s: int, now_ms: int, offset_s: int) -> int:
+        """Millionths spent in the running period: an hour of UTC, a day of local time, or a week from Monday on."""
+        shift_s = (offset_s if period_s % 86_400 == 0 else 0) - (345_600 if period_s == 604_800 else 0)
+        total, period = 0, (now_ms + shift_s * 1000) // (period_s * 1000)
         for kind in SHOWN.values():
             for time_ms, _, value in reversed(self.events.get(kind, [])):
-                if time_ms // (period_s * 1000) < period:
+                if (time_ms + shift_s * 1000) // (period_s * 1000) < period:
                     break
-                total += max(0.0, value)
+                total += millionths(value)
         return total
 
     def match(self, when: Table, moment: Moment, offer: str) -> bool:
@@ -205,8 +209,14 @@ def budget_reasons(policy: Table, ledger: Ledger, moment: Moment, one: Candidate
     budget = policy.get("budget")
     if budget is None:
         return set()
-    left = max(0.0, budget["amount"] - ledger.spent(SPANS_S[budget["period"]], moment.now_ms))
-    return {"OVER_BUDGET"} if one.cost > left else set()
+    spent = ledger.spent(SPANS_S[budget["period"]], moment.now_ms, moment.utc_offset_s)
+    left = max(0, millionths(budget["amount"]) - spent)
+    return {"OVER_BUDGET"} if millionths(one.cost) > left else set()
+
+
+def millionths(cost: float) -> int:
+    """A cost, rounded to a float32 first, in whole millionths."""
+    return max(0, round(float(np.float32(cost)) * 1_000_000))
 
 
 def minute_of(clock: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from edge_sdk.memory.caps import CapRule
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
 from edge_sdk.memory.targets import Scope
 
@@ -48,4 +48,5 @@ def _machines(draw: st.DrawFn, kinds: Sequence[int], after_s: int, name: str) ->
 def budgets(kinds: Sequence[int], periods_s: Sequence[int]) -> st.SearchStrategy[SpendingRule | None]:
     """A budget of one of these periods, or none."""
     of_kinds = st.frozensets(st.sampled_from(kinds), min_size=1)
-    return st.one_of(st.none(), st.builds(SpendingRule, of_kinds, st.sampled_from(periods_s)))
+    periods = st.builds(Periods, st.sampled_from(periods_s), st.sampled_from([0, 345_600]), st.booleans())
+    return st.one_of(st.none(), st.builds(SpendingRule, of_kinds, periods, st.sampled_from([1, 100, 1_000_000])))

@@ -13,14 +13,16 @@ from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.policy_reader import read_policy_file
 from edge_sdk.bundle.reader import read_bundle
+from edge_sdk.clock import LocalTime
 from edge_sdk.decision.candidate_cache import CachedCandidates
+from edge_sdk.decision.maker import current_spend
+from edge_sdk.log.local_field import local_field
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.candidates import CandidateSet
 from edge_sdk.policy.compiled import CompiledPolicy
 from edge_sdk.policy.conditions import TargetingContext
 from edge_sdk.policy.pipeline import PolicyInputs, PolicyResult, Request, Spend, apply_policy
-from edge_sdk.policy.scoring import current_cost_weight
 from edge_sdk.types import F32
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.support.naive_policy import Candidate, Ledger, Moment
@@ -78,20 +80,19 @@ class Case:
         ))  # fmt: skip
         rules, memory = bundle.policy, Memory(bundle.layout)
         for time_ms, kind, item, value in self.events:
-            memory.add(time_ms, kind_id(kind), item_id(item), value)
-        spent = memory.spent(self.now_ms)
+            memory.add(time_ms, kind_id(kind), item_id(item), value, local_field(self.offset_s))
         compiled = CompiledPolicy(rules, bundle.layout)
+        request = Request(self.now_ms, LocalTime(self.offset_s), self.limit, seed=5, number=7)
         cached = CachedCandidates(CandidateSet.of(base or self.base, bundle.layout, compiled, {}), compiled)
         return PolicyInputs(
             policy=compiled,
             candidates=cached.candidates,
             evaluated=cached.evaluated(memory, self._context(bundle, memory), self.now_ms),
             memory=memory,
-            request=Request(self.now_ms, self.offset_s, self.limit, seed=5, number=7),
-            spend=Spend(
-                current_cost_weight(rules.cost_weight, rules.budget, spent, self.now_ms),
-                float("inf") if rules.budget is None else max(0.0, rules.budget.amount - spent),
-            ),
+            request=request,
+            spend=Spend(rules.cost_weight, float("inf"))
+            if rules.budget is None
+            else current_spend(rules.cost_weight, rules.budget, memory, request),
         )
 
     def result(self, policy: Table) -> PolicyResult:

@@ -15,7 +15,7 @@ from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.folder import StateFolder
@@ -51,7 +51,7 @@ def _layout(count: int) -> MemoryLayout:
             MachineRule("phase", Scope.OFFER, ("before", "after"), (
                 MachineStep(frozenset({0}), 13, 1, 0, 1), MachineStep(frozenset({1}), 0, 1, 120, 0))),
         ),
-        spending=SpendingRule(frozenset({12}), 3600),
+        spending=SpendingRule(frozenset({12}), Periods(3600)),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.migration import inherit
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state import folder as state_folder
 from edge_sdk.state.folder import StateFolder
@@ -30,7 +30,7 @@ ADOPTED = LAYOUT._replace(
         CapRule((12, 13), Scope.USER, limit=4, within_s=0, cooldown=False),
         LAYOUT.caps[0],
     ),
-    spending=SpendingRule(frozenset({11}), 3600),
+    spending=SpendingRule(frozenset({11}), Periods(3600)),
 )
 
 

@@ -13,6 +13,7 @@ import pytest
 from cloud_export.data.read_log import Log, read_log, summarise
 from cloud_export.errors import BadRowsError, LogContentError
 from cloud_export.scene.load import Scene, scene_from_table
+from edge_sdk.log.local_field import local_field
 
 SHOP: dict[str, Any] = {
     "scene": {"name": "shop", "objective_order": ["click", "buy"]},
@@ -299,3 +300,28 @@ def test_a_catalogue_without_a_rankable_offer(tmp_path: Path, events: Path) -> N
         LogContentError, match=r"^no offer may be ranked; give the catalogue an offer whose rankable is"
     ):
         read_log(_scene(), events=events, decisions=_decisions(tmp_path), offers=offers, bad_rows="skip")
+
+
+OFFSETS = copy.deepcopy(SHOP)
+OFFSETS["columns"]["events"]["utc_offset_s"] = "offset"
+
+
+def test_an_offset_of_local_time_is_kept_as_the_device_keeps_it(tmp_path: Path) -> None:
+    events = _write(
+        tmp_path / "events.csv",
+        "user,time,kind,item,value,offset\nu1,2000,view,b,1, 20700\nu1,1000,view,b,1,\nu1,3000,view,b,1,-12600\n",
+    )
+    decisions = tmp_path / "decisions.parquet"
+    pl.DataFrame(DECISIONS).write_parquet(decisions)
+    log, _ = read_log(scene_from_table(OFFSETS), events=events, decisions=decisions)
+    expected = [0, local_field(20_700, is_back_filled=True), local_field(-12_600, is_back_filled=True)]
+    assert log.events.local.tolist() == expected
+
+
+@pytest.mark.parametrize("offset", ["61201", "-61201", "1.5", "CET"])
+def test_what_is_no_offset_is_a_bad_row(tmp_path: Path, offset: str) -> None:
+    events = _write(tmp_path / "events.csv", f"user,time,kind,item,value,offset\nu1,2000,view,b,1,{offset}\n")
+    decisions = tmp_path / "decisions.parquet"
+    pl.DataFrame(DECISIONS).write_parquet(decisions)
+    with pytest.raises(BadRowsError, match=f'within 61200 either way: "{offset}"'):
+        read_log(scene_from_table(OFFSETS), events=events, decisions=decisions)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cloud_export.errors import SceneError
 from cloud_export.scene.load import scene_from_table
+from cloud_export.scene.policy_table import policy_table
 from cloud_export.scene.text_checks import slots_of
 from cloud_export.scene.texts import merged_texts, shipped_texts
 from edge_sdk.reasons import Reason
@@ -136,6 +137,14 @@ MESSAGES: list[tuple[str, object, str]] = [
     ("policy.budget.period_s", 60, (
         'policy.budget.period_s = 60: `period` is there too; write period_s, or period = "day"'
     )),
+    ("policy.budget.amount", 1e10, (
+        "policy.budget.amount = 10000000000.0: in units of 1/1000000 it is above 2^53 - 1, the largest sum; "
+        "lower it, or units_per_one"
+    )),
+    ("policy.time_base", "Europe/Nowhere", (
+        'policy.time_base = "Europe/Nowhere": no such zone in the IANA time zone database; write "local", "utc" '
+        'or a name such as "Europe/Berlin"; without a database on this machine install tzdata'
+    )),
     ("attributes.names", ["balance", "mood"], (
         'attributes.names[1] = "mood": [machines] has this name too, so a condition with it would be ambiguous; '
         "rename one of them"
@@ -244,6 +253,28 @@ def test_an_own_cap_needs_no_item_per_user() -> None:
     table["machines"][1]["steps"][0]["on"] = "visit"
     with pytest.raises(SceneError, match="so they never step a machine per offer"):
         scene_from_table(table)
+
+
+@pytest.mark.parametrize(
+    ("time_base", "period", "expected"),
+    [
+        ("local", "hour", (3600, 0, False, None)),
+        ("local", "day", (86_400, 0, True, None)),
+        ("local", "week", (604_800, 345_600, True, None)),
+        ("utc", "day", (86_400, 0, False, None)),
+        ("utc", "week", (604_800, 345_600, False, None)),
+        ("Asia/Kathmandu", "day", (86_400, 0, True, "Asia/Kathmandu")),
+    ],
+)
+def test_days_and_weeks_of_a_budget_are_of_the_time_base(
+    time_base: str, period: str, expected: tuple[int, int, bool, str | None]
+) -> None:
+    """Weeks begin on Monday, hours of UTC."""
+    policy = {"time_base": time_base, "budget": {"amount": 1, "period": period, "units_per_one": 100}}
+    table = policy_table(scene_from_table(POLICY_SCENE | {"policy": policy}))
+    budget = table.budget
+    assert (budget.periodS, budget.firstS, budget.isLocal, table.timeZone) == expected
+    assert budget.unitsPerOne == 100
 
 
 def test_channels_that_nobody_declared_cannot_be_counted() -> None:

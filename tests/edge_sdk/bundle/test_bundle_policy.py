@@ -15,7 +15,7 @@ from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
 from edge_sdk.errors import BundleDamagedError, BundleInvalidError, EdgeError
 from edge_sdk.memory.caps import CapRule
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.policy.conditions import Conditions, ContextCondition, NumberCondition, StateCondition
@@ -77,8 +77,8 @@ def test_numbers(bundle: Bundle) -> None:
     )
     assert (policy.minimum_score, policy.retry_after_s) == (-1.5, 600)
     shown = frozenset(map(kind_id, ("impression", "push_shown", "sms_shown")))
-    assert policy.budget == Budget(10.0, 86_400, 0.25, shown)
-    assert bundle.layout.spending == SpendingRule(shown, 86_400)
+    assert policy.budget == Budget(10.0, Periods(86_400, is_local=True), 0.25, shown)
+    assert bundle.layout.spending == SpendingRule(shown, Periods(86_400, is_local=True))
     assert policy.exploration == Exploration(Explore.EPSILON_GREEDY, epsilon=0.25)
     assert policy.category_limits is not None
     assert policy.category_limits.tolist() == [NO_LIMIT, 3, 2]  # coupon, fund

@@ -28,6 +28,7 @@ from edge_sdk import BaseDecision, Decision
 from edge_sdk.bundle import selftest
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
+from edge_sdk.clock import UTC
 from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.errors import ExplanationGoneError
@@ -37,7 +38,7 @@ from edge_sdk.policy.pipeline import Request
 from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import item_id, kind_id
 from tests.support.bound_inputs import made_from
-from tests.support.engine_model import KIND_NAMES, Model
+from tests.support.engine_model import BACK, KIND_NAMES, Model
 from tests.support.scene import DERIVED_SCENE, HOME, ITEMS, OFFERS, SettableClock, Small, packed
 
 BASE = BaseDecision(OFFERS, np.random.default_rng(7).normal(size=(6, 2)))
@@ -97,7 +98,7 @@ class Life(RuleBasedStateMachine):
         self.clock.now_ms += step_ms * count
         seq = self.engine.record_many(times_ms, kinds, items, values, kind_names=KIND_NAMES, item_names=names)
         for time_ms, kind, item, value in zip(times_ms.tolist(), kinds, items, values, strict=True):
-            self.model.record(time_ms, KIND_NAMES[kind], names[item], float(value))
+            self.model.record(time_ms, KIND_NAMES[kind], names[item], float(value), local=BACK)
         assert seq == self.model.last_seq
 
     @precondition(lambda self: self.decision is not None)
@@ -146,6 +147,7 @@ class Life(RuleBasedStateMachine):
             return
         self.is_gone |= erased > 0 or not was_whole
         assert erased == self.model.erase(before, item_ids, kind_ids)
+        self.model.set_back(self.clock.now_ms)
 
     # ---- the folder ----
 
@@ -161,6 +163,8 @@ class Life(RuleBasedStateMachine):
         self.engine.close()
         self.folders += 1
         self.open(self.root / str(self.folders))
+        if self.model.has_stepped_back:  # the log does not say what the clock was when nothing was recorded
+            self.model.is_blurred, self.model.is_replay = True, False
 
     def open(self, folder: Path) -> None:
         self.engine = self.scene.open(folder, self.clock, storage_key=self.key)
@@ -189,6 +193,8 @@ class Life(RuleBasedStateMachine):
         self.clock.now_ms += by_ms
         if by_ms < 0:
             self.step_back()
+            self.engine.rank(BASE)  # looks at the clock
+            self.model.set_back(self.clock.now_ms)
 
     def step_back(self) -> None:
         self.model.has_stepped_back = True
@@ -229,7 +235,7 @@ class Life(RuleBasedStateMachine):
         assert np.isfinite(decision.scores).all()
         assert (made_from(self.engine, decision).event_age_s >= 0).all()
         if not self.model.is_blurred:
-            request = Request(decision.time_ms, utc_offset_s=0, limit=None, seed=0, number=decision.id)
+            request = Request(decision.time_ms, local=UTC, limit=None, seed=0, number=decision.id)
             expected = self.maker.decide(self.model.memory(), BASE, request, HOME)
             assert (expected.error, expected.detail) == (0, "")
             assert decision.scores.tobytes() == expected.scores.tobytes()

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_sdk.log.record import RECORD
+from edge_sdk.log.local_field import local_field
+from edge_sdk.log.record import BACK_FILLED, RECORD
 from edge_sdk.memory import bulk, caps
 from edge_sdk.memory.bulk import ingest, ingest_columns, memory_from
 from edge_sdk.memory.caps import CapRule
@@ -18,7 +19,7 @@ from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.reasons import Reason
@@ -29,7 +30,7 @@ from tests.support.random_rules import budgets, machines
 from tests.support.random_rules import caps as cap_rules
 from tests.support.scene import ITEMS, KINDS, NOW_MS, Small
 
-Event = tuple[int, int, int, float]  # time_ms or step, kind, item, value
+Event = tuple[int, int, int, float, int]  # time_ms or step, kind, item, value, local
 Numbers = npt.NDArray[np.integer]
 
 STEPS_MS = st.one_of(
@@ -38,6 +39,9 @@ STEPS_MS = st.one_of(
     st.integers(-(10**11), 10**11),  # a clock years off
 )
 VALUES = st.floats(width=32, allow_nan=False)
+LOCALS = st.sampled_from(
+    [0, local_field(0), local_field(-9 * 3600), local_field(12 * 3600 + 2700, is_back_filled=True)]
+)
 LAST_MS = 4_000_000_000_000
 
 # Every kind of rule at once: limits from 1 to 5, two caps on one kind, kinds that are derived, half-lives of seconds
@@ -88,7 +92,7 @@ FULL = MemoryLayout(
         )),
         MachineRule("idle", Scope.USER, ("only",), (MachineStep(frozenset(), 9, 1, 0, 0),)),
     ),
-    spending=SpendingRule(frozenset({SHOWN, CLICK, 9}), 86_400),
+    spending=SpendingRule(frozenset({SHOWN, CLICK, 9}), Periods(86_400)),
 )  # fmt: skip
 DERIVED = DerivedRules(
     SessionRule(START, END, frozenset({VIEW, CLICK, SHOWN}), gap_s=60),
@@ -101,7 +105,7 @@ SIZES = st.tuples(st.sampled_from([1, 2, 3, 7, 1 << 14]), st.sampled_from([0, 24
 
 
 def events_of(kinds: list[int], items: list[int]) -> st.SearchStrategy[list[Event]]:
-    event = st.tuples(STEPS_MS, st.sampled_from(kinds), st.sampled_from(items), VALUES)
+    event = st.tuples(STEPS_MS, st.sampled_from(kinds), st.sampled_from(items), VALUES, LOCALS)
     return st.lists(event, max_size=60).map(with_times)
 
 
@@ -117,17 +121,19 @@ def one_by_one(layout: MemoryLayout, events: list[Event]) -> Memory:
     return memory
 
 
-def columns(events: list[Event]) -> tuple[npt.NDArray[np.int64], Numbers, Numbers, npt.NDArray[np.float32]]:
-    times, kinds, items, values = zip(*events, strict=True) if events else ((), (), (), ())
+def columns(
+    events: list[Event],
+) -> tuple[npt.NDArray[np.int64], Numbers, Numbers, npt.NDArray[np.float32], npt.NDArray[np.uint16]]:
+    times, kinds, items, values, local = zip(*events, strict=True) if events else ((), (), (), (), ())
     return (np.array(times, np.int64), np.array(kinds, np.int64), np.array(items, np.int64),
-            np.array(values, np.float32))  # fmt: skip
+            np.array(values, np.float32), np.array(local, np.uint16))  # fmt: skip
 
 
 def records(events: list[Event]) -> npt.NDArray[np.void]:
-    times, kinds, items, values = columns(events)
+    times, kinds, items, values, local = columns(events)
     found = np.zeros(len(events), RECORD)
     found["time_s"], found["time_ms"] = times // 1000, times % 1000
-    found["kind"], found["value"] = kinds, values
+    found["kind"], found["value"], found["local"] = kinds, values, local
     found["item"], found["item_high"] = words_of(items.astype(np.int64))
     return found
 
@@ -244,12 +250,13 @@ def test_coded_columns_are_as_one_by_one(
     sizes: tuple[int, int, int], derives: bool,
 ) -> None:  # fmt: skip
     layout = FULL._replace(derived=DERIVED) if derives else FULL
-    found, (times, kinds, items, values) = Memory(layout), columns(events)
+    events = [(*event[:4], event[4] | BACK_FILLED) for event in events]
+    found, (times, kinds, items, values, local) = Memory(layout), columns(events)
     kind_codes = np.array([kind_ids.index(kind) for kind in kinds.tolist()], dtypes[0])
     item_codes = np.array([item_ids.index(item) for item in items.tolist()], dtypes[1])
     with pytest.MonkeyPatch.context() as patch:
         of_sizes(patch, sizes)
-        ingest_columns(found, times, kind_codes, kind_ids, item_codes, item_ids, values)
+        ingest_columns(found, times, kind_codes, kind_ids, item_codes, item_ids, values, local=local)
     assert_same(one_by_one(layout, events), found, (events[-1][0] if events else NOW_MS) + 1000)
 
 
@@ -258,12 +265,12 @@ def test_a_short_history_at_once_in_figures(chunk: int) -> None:
     """Session, stay and click: the window, the rules in force, the spending and the states, worked out by hand."""
     layout = FULL._replace(derived=DERIVED)
     events: list[Event] = [
-        (NOW_MS, VIEW, 10, 1.0),
-        (NOW_MS + 1_000, SHOWN, 10, 2.0),
-        (NOW_MS + 2_000, SHOWN, 7, 0.5),
-        (NOW_MS + 3_000, SHOWN, 10, 4.0),
-        (NOW_MS + 64_000, CLICK, 1 << 31, 0.0),
-        (NOW_MS + 65_000, 9, 10, 0.0),
+        (NOW_MS, VIEW, 10, 1.0, 0),
+        (NOW_MS + 1_000, SHOWN, 10, 2.0, 0),
+        (NOW_MS + 2_000, SHOWN, 7, 0.5, 0),
+        (NOW_MS + 3_000, SHOWN, 10, 4.0, 0),
+        (NOW_MS + 64_000, CLICK, 1 << 31, 0.0, 0),
+        (NOW_MS + 65_000, 9, 10, 0.0, 0),
     ]
     memory, now_ms = Memory(layout), NOW_MS + 66_000
     with pytest.MonkeyPatch.context() as patch:
@@ -282,7 +289,7 @@ def test_a_short_history_at_once_in_figures(chunk: int) -> None:
     bits = cap_bits(memory, rows, None, now_ms)
     assert bits is not None
     assert bits.tolist() == [Reason.CAPPED, Reason.CAPPED, Reason.CAPPED | Reason.COOLING_DOWN]
-    assert memory.spent(now_ms) == 6.5
+    assert memory.spent(now_ms) == 6_500_000
     assert [memory.machines.states(index, rows, now_ms).tolist() for index in range(4)] == [
         [0, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0],
     ]  # fmt: skip
@@ -298,7 +305,9 @@ def test_long_histories_are_as_one_by_one(seed: int, step_ms: int) -> None:
     kinds = random.choice([VIEW, CLICK, SHOWN, PLAIN, 9], 3000, p=[0.2, 0.1, 0.6, 0.05, 0.05])
     items = random.choice(ITEM_IDS, 3000)
     items[300:2700] = np.where(random.random(2400) < 0.99, 10, items[300:2700])  # the rest is rare
-    events = list(zip((NOW_MS + steps.cumsum()).tolist(), kinds.tolist(), items.tolist(), steps.tolist(), strict=True))
+    local = random.choice([0, 1084, 1084, 1085 | BACK_FILLED], 3000)
+    given = (NOW_MS + steps.cumsum(), kinds, items, steps, local)
+    events: list[Event] = list(zip(*(column.tolist() for column in given), strict=True))
     layout = FULL if seed % 2 else FULL._replace(derived=DERIVED)
     expected, found = one_by_one(layout, events), memory_from(layout, records(events))
     assert_same(expected, found, events[-1][0])
@@ -312,7 +321,7 @@ def test_sums_near_the_smallest_float_fade_one_move_after_the_other(periods: int
     """This one rounds to a tie on the way and then to the even neighbour; one move over all periods would round up."""
     period_ms, even = 1 << 14, 1 << 22
     tiny = (even + 0.5 + 2.0**-20) * 2.0 ** (16 * periods - 1074)
-    events = [(NOW_MS // period_ms * period_ms + n * period_ms // 4, VIEW, 10, 0.0) for n in range(4 * periods + 1)]
+    events = [(NOW_MS // period_ms * period_ms + n * period_ms // 4, VIEW, 10, 0.0, 0) for n in range(4 * periods + 1)]
     expected, found = one_by_one(FULL, events[:1]), one_by_one(FULL, events[:1])
     expected.counters.sums[1, 0] = found.counters.sums[1, 0] = tiny
     for event in events[1:]:
@@ -328,13 +337,15 @@ def test_nothing_is_nothing() -> None:
     memory = Memory(FULL._replace(derived=DERIVED))
     ingest(memory, records([]))
     empty = np.zeros(0, np.uint8)
-    ingest_columns(memory, np.zeros(0, np.int64), empty, [], empty, [], np.zeros(0, np.float32))
+    ingest_columns(
+        memory, np.zeros(0, np.int64), empty, [], empty, [], np.zeros(0, np.float32), local=np.zeros(0, np.uint16)
+    )
     assert memory.dump() == Memory(FULL._replace(derived=DERIVED)).dump()
 
 
 def test_a_recorded_event_of_a_kind_that_is_derived_now_is_ignored() -> None:
     layout = FULL._replace(derived=DERIVED)
-    events = [(NOW_MS + 7000 * step, STAY, 7, 1.0) for step in range(60)]
+    events = [(NOW_MS + 7000 * step, STAY, 7, 1.0, 0) for step in range(60)]
     at_once = Memory(layout)
     ingest(at_once, records(events))
     assert one_by_one(layout, events).dump() == at_once.dump() == Memory(layout).dump()
@@ -343,12 +354,13 @@ def test_a_recorded_event_of_a_kind_that_is_derived_now_is_ignored() -> None:
 def test_a_code_beyond_its_ids_is_refused() -> None:
     with pytest.raises(IndexError):
         ingest_columns(
-            Memory(FULL), np.array([NOW_MS]), np.array([1]), [VIEW], np.array([0]), [5], np.zeros(1, np.float32)
-        )
+            Memory(FULL), np.array([NOW_MS]), np.array([1]), [VIEW], np.array([0]), [5], np.zeros(1, np.float32),
+            local=np.zeros(1, np.uint16),
+        )  # fmt: skip
 
 
 def test_a_layout_without_items_takes_events() -> None:
     nothing = Vocabulary(np.zeros(0, np.uint32), b"", np.zeros(0, np.uint16))
     layout = FULL._replace(items=nothing, offers=nothing)
-    events = [(NOW_MS + n, VIEW, item, 1.0) for n, item in enumerate(ITEM_IDS * 10)]
+    events = [(NOW_MS + n, VIEW, item, 1.0, 0) for n, item in enumerate(ITEM_IDS * 10)]
     assert_same(one_by_one(layout, events), memory_from(layout, records(events)), NOW_MS)

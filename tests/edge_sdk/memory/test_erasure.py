@@ -17,7 +17,7 @@ from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule, 
 from edge_sdk.memory.erasure import inherit_unaffected
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.types import F32
@@ -52,7 +52,7 @@ PLAIN = MemoryLayout(
         MachineRule("liking", Scope.CATEGORY, ("none", "some"), (
             MachineStep(frozenset(), STAY, 1, 0, 1), MachineStep(frozenset({1}), 0, 1, 600, 0))),
     ),
-    spending=SpendingRule(frozenset({SHOWN}), 3600),
+    spending=SpendingRule(frozenset({SHOWN}), Periods(3600)),
 )  # fmt: skip
 DERIVING = PLAIN._replace(
     derived=DerivedRules(

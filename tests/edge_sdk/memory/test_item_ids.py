@@ -108,6 +108,7 @@ def test_every_way_in_gives_the_same_memory(layout: MemoryLayout, events: list[E
             np.array([items.index(event[2]) for event in events], np.int64),
             items,
             np.array([event[3] for event in events], np.float32),
+            local=np.zeros(len(events), np.uint16),
         )
     assert [memory.dump() for memory in (at_once, few, columns)] == [expected] * 3
 

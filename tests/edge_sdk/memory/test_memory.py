@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.clock import NEVER_MS
+from edge_sdk.log.local_field import local_field
 from edge_sdk.memory.caps import CapRule
 from edge_sdk.memory.decay import PERIOD_TICKS
 from edge_sdk.memory.memory import Memory, replay
@@ -196,11 +197,13 @@ def test_a_cooldown_rests_the_offer_after_one_event() -> None:
 
 def test_an_event_stamped_by_a_clock_far_ahead_keeps_nothing_out_for_long() -> None:
     memory = Memory(LAYOUT._replace(caps=RULES))
-    memory.add(START + 365 * 86_400_000, NEITHER, 20, 0.0)
+    live = local_field(3600)
+    memory.add(START + 365 * 86_400_000, NEITHER, 20, 0.0, live)
     assert capped_bits(memory, START) == [0, 0, 0]
-    memory.add(START, NEITHER, 20, 0.0)
+    memory.add(START, NEITHER, 20, 0.0, live)
     assert capped_bits(memory, START) == [0, 0, Reason.COOLING_DOWN]
-    memory.add(START + 1_800_000, NEITHER, 20, 0.0)  # half an hour ahead, within the rule's own time
+    assert capped_bits(memory, START + 1_800_000) == [0, 0, 0]
+    memory.add(START + 1_800_000, NEITHER, 20, 0.0, live)  # half an hour ahead, within the rule's own time
     assert capped_bits(memory, START) == [0, 0, Reason.COOLING_DOWN]
     assert capped_bits(memory, START + 3_600_000) == [0, 0, 0]
 

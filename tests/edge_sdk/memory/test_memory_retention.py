@@ -9,7 +9,7 @@ from hypothesis import given
 from edge_sdk.memory.derived_rules import DerivedRules, IgnoredRule, SessionRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory, replay
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import fingerprint
@@ -91,7 +91,7 @@ MACHINES = (
         LAYOUT._replace(caps=RULES),
         LAYOUT._replace(derived=DerivedRules(SessionRule(SEEN, 0, frozenset({BOTH}), 60))),
         LAYOUT._replace(derived=DerivedRules(ignored=(IgnoredRule(SEEN, frozenset({BOTH}), frozenset(), 3),))),
-        LAYOUT._replace(spending=SpendingRule(frozenset({SEEN}), 60)),
+        LAYOUT._replace(spending=SpendingRule(frozenset({SEEN}), Periods(60))),
         *(LAYOUT._replace(machines=(rule,)) for rule in MACHINES),
     ],
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import accumulate
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.machine_states import TargetStates
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.migration import inherit
+from edge_sdk.memory.spending import UNITS_MAX
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import pack_tables, read_tables
@@ -190,8 +193,10 @@ def inherit_machines_and_budget(memory: Memory, old: Memory) -> None:
                     ]
                     found = TargetStates(np.array([rule.states.index(name)]), former_state.since_ms, np.array([counts]))
                     memory.machines.inherit(index, np.array([row]), found)
-    if new_layout.spending and old_layout.spending and new_layout.spending.period_s == old_layout.spending.period_s:
-        memory.spending.load(old.spending.dump())
+    if new_layout.spending and old_layout.spending and new_layout.spending.periods == old_layout.spending.periods:
+        period, spent = np.frombuffer(old.spending.dump(), np.int64).tolist()
+        ratio = Fraction(new_layout.spending.units_per_one, old_layout.spending.units_per_one)
+        memory.spending.load(np.array([period, min(ceil(spent * ratio), UNITS_MAX)], np.int64).tobytes())
 
 
 def named(rule: MachineRule, step: MachineStep) -> tuple[set[str], int, int, str]:

@@ -11,7 +11,7 @@ from edge_sdk.memory.derived_rules import DerivedRules, DwellRule, IgnoredRule
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.migration import inherit
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.snapshot_tables import fingerprint
@@ -181,9 +181,9 @@ def test_states_go_by_name_and_one_that_is_no_more_starts_anew() -> None:
         assert (found.states.tolist(), found.since_ms.tolist()) == ([state], [since_ms])
 
 
-@pytest.mark.parametrize(("period_s", "spent"), [(86_400, 2.5), (3600, 0.0)])
-def test_a_budget_goes_on_if_its_period_is_the_same(period_s: int, spent: float) -> None:
-    old, new = (ONE._replace(spending=SpendingRule(frozenset({SHOWN}), each)) for each in (86_400, period_s))
+@pytest.mark.parametrize(("period_s", "spent"), [(86_400, 2_500_000), (3600, 0)])
+def test_a_budget_goes_on_if_its_period_is_the_same(period_s: int, spent: int) -> None:
+    old, new = (ONE._replace(spending=SpendingRule(frozenset({SHOWN}), Periods(each))) for each in (86_400, period_s))
     assert migrated(new, [(START_MS, SHOWN, 10, 2.5)], old=old).spent(START_MS) == spent
 
 

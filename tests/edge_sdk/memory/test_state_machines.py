@@ -14,7 +14,7 @@ from edge_sdk.clock import NEVER_MS
 from edge_sdk.memory.decay import DecayTables
 from edge_sdk.memory.layout import KindRule, MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.memory.spending import SpendingRule
+from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.folder import StateFolder
@@ -304,7 +304,7 @@ def test_a_machine_is_as_defined_whenever_it_is_looked_at(
 
 def test_an_event_whose_time_is_up_has_stepped_its_machines_all_the_same(tmp_path: Path) -> None:
     kinds = LAYOUT.kinds | {BUY: KindRule(BUY, False, -1, keep_s=60)}
-    layout = LAYOUT._replace(kinds=kinds, machines=(PHASE,), spending=SpendingRule(frozenset({BUY}), DAY_S))
+    layout = LAYOUT._replace(kinds=kinds, machines=(PHASE,), spending=SpendingRule(frozenset({BUY}), Periods(DAY_S)))
     folder = StateFolder(tmp_path, layout, 4096, now_ms=START_MS)
     folder.log.append(START_MS, BUY, 10, 2.5, 0)
     folder.close()
@@ -312,5 +312,5 @@ def test_an_event_whose_time_is_up_has_stepped_its_machines_all_the_same(tmp_pat
         folder = StateFolder(tmp_path, layout, 4096, now_ms=START_MS + 61_000)
         assert not len(folder.log.read())
         assert folder.memory.machines.states(0, ROWS, START_MS).tolist() == [0, 1, 0, 0]
-        assert folder.memory.spent(START_MS) == 2.5
+        assert folder.memory.spent(START_MS) == 2_500_000
         folder.close()

@@ -131,15 +131,15 @@ def test_a_budget_is_over_until_its_period_is(rich: Small, budget: Table, seed: 
         asked = Asked(engine, clock, seed)
         decision = asked.at(clock.now_ms)
         assert decision.trace.evidence is not None
-        left, costs = decision.trace.evidence.inputs.spend.budget_left, decision.trace.costs.tolist()
+        left, costs = decision.trace.evidence.inputs.spend.units_left, decision.trace.costs.tolist()
         for index, suppressions in suppressions_of(asked, clock.now_ms).items():
             for suppression in (one for one in suppressions if one.reason is Reason.OVER_BUDGET):
                 assert (suppression.until_ms is None) == (costs[index] > budget["amount"])
-                if suppression.until_ms is not None and costs[index] > left:
+                if suppression.until_ms is not None and round(costs[index] * 1_000_000) > left:
                     assert is_over(asked, suppression.until_ms - 1, index)
                     later = asked.at(suppression.until_ms)
                     assert later.trace.evidence is not None
-                    assert later.trace.evidence.inputs.spend.budget_left == budget["amount"]
+                    assert later.trace.evidence.inputs.spend.units_left == round(budget["amount"] * 1_000_000)
 
 
 def is_over(asked: Asked, now_ms: int, index: int) -> bool:

@@ -60,6 +60,7 @@ def columns(numbers: range) -> EventColumns:
     return EventColumns(
         np.array(times, np.int64), np.array(kinds) - 11, (11, 12, 13), np.array(items) - 101,
         tuple(range(101, 108)), np.array(values, np.float32), np.array(decisions, np.uint32),
+        np.zeros(len(numbers), np.uint16),
     )  # fmt: skip
 
 

@@ -109,6 +109,9 @@ FIELDS = {
         ("amount", "float32", 0.0),
         ("periodS", "uint32", 0),
         ("pacingGain", "float32", 0.0),
+        ("unitsPerOne", "uint32", 0),
+        ("firstS", "uint32", 0),
+        ("isLocal", "bool", False),
     ),
     "CategoryLimit": (
         ("category", "uint32", 0),
@@ -141,6 +144,7 @@ FIELDS = {
         ("exploration", "Exploration", None),
         ("categoryLimits", "[CategoryLimit]", None),
         ("pins", "[Pin]", None),
+        ("timeZone", "string", None),
     ),
     "PolicyFile": (
         ("formatVersion", "uint32", 0),

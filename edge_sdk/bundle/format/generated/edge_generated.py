@@ -3383,8 +3383,29 @@ class Budget(object):
             return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
         return 0.0
 
+    # Budget
+    def UnitsPerOne(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+    # Budget
+    def FirstS(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+    # Budget
+    def IsLocal(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return bool(self._tab.Get(flatbuffers.number_types.BoolFlags, o + self._tab.Pos))
+        return False
+
 def BudgetStart(builder: flatbuffers.Builder):
-    builder.StartObject(3)
+    builder.StartObject(6)
 
 def BudgetAddAmount(builder: flatbuffers.Builder, amount: float):
     builder.PrependFloat32Slot(0, amount, 0.0)
@@ -3394,6 +3415,15 @@ def BudgetAddPeriodS(builder: flatbuffers.Builder, periodS: int):
 
 def BudgetAddPacingGain(builder: flatbuffers.Builder, pacingGain: float):
     builder.PrependFloat32Slot(2, pacingGain, 0.0)
+
+def BudgetAddUnitsPerOne(builder: flatbuffers.Builder, unitsPerOne: int):
+    builder.PrependUint32Slot(3, unitsPerOne, 0)
+
+def BudgetAddFirstS(builder: flatbuffers.Builder, firstS: int):
+    builder.PrependUint32Slot(4, firstS, 0)
+
+def BudgetAddIsLocal(builder: flatbuffers.Builder, isLocal: bool):
+    builder.PrependBoolSlot(5, isLocal, 0)
 
 def BudgetEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
@@ -3408,10 +3438,16 @@ class BudgetT(object):
         amount = 0.0,
         periodS = 0,
         pacingGain = 0.0,
+        unitsPerOne = 0,
+        firstS = 0,
+        isLocal = False,
     ):
         self.amount = amount  # type: float
         self.periodS = periodS  # type: int
         self.pacingGain = pacingGain  # type: float
+        self.unitsPerOne = unitsPerOne  # type: int
+        self.firstS = firstS  # type: int
+        self.isLocal = isLocal  # type: bool
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -3437,6 +3473,9 @@ class BudgetT(object):
         self.amount = budget.Amount()
         self.periodS = budget.PeriodS()
         self.pacingGain = budget.PacingGain()
+        self.unitsPerOne = budget.UnitsPerOne()
+        self.firstS = budget.FirstS()
+        self.isLocal = budget.IsLocal()
 
     # BudgetT
     def Pack(self, builder):
@@ -3444,6 +3483,9 @@ class BudgetT(object):
         BudgetAddAmount(builder, self.amount)
         BudgetAddPeriodS(builder, self.periodS)
         BudgetAddPacingGain(builder, self.pacingGain)
+        BudgetAddUnitsPerOne(builder, self.unitsPerOne)
+        BudgetAddFirstS(builder, self.firstS)
+        BudgetAddIsLocal(builder, self.isLocal)
         budget = BudgetEnd(builder)
         return budget
 
@@ -3995,8 +4037,15 @@ class Policy(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
         return o == 0
 
+    # Policy
+    def TimeZone(self) -> Optional[str]:
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(46))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
 def PolicyStart(builder: flatbuffers.Builder):
-    builder.StartObject(21)
+    builder.StartObject(22)
 
 def PolicyAddObjectives(builder: flatbuffers.Builder, objectives: int):
     builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(objectives), 0)
@@ -4091,6 +4140,9 @@ def PolicyAddPins(builder: flatbuffers.Builder, pins: int):
 def PolicyStartPinsVector(builder, numElems: int) -> int:
     return builder.StartVector(4, numElems, 4)
 
+def PolicyAddTimeZone(builder: flatbuffers.Builder, timeZone: int):
+    builder.PrependUOffsetTRelativeSlot(21, flatbuffers.number_types.UOffsetTFlags.py_type(timeZone), 0)
+
 def PolicyEnd(builder: flatbuffers.Builder) -> int:
     return builder.EndObject()
 
@@ -4126,6 +4178,7 @@ class PolicyT(object):
         exploration = None,
         categoryLimits = None,
         pins = None,
+        timeZone = None,
     ):
         self.objectives = objectives  # type: Optional[List[ObjectiveT]]
         self.eligibility = eligibility  # type: Optional[List[EligibilityT]]
@@ -4148,6 +4201,7 @@ class PolicyT(object):
         self.exploration = exploration  # type: Optional[ExplorationT]
         self.categoryLimits = categoryLimits  # type: Optional[List[CategoryLimitT]]
         self.pins = pins  # type: Optional[List[PinT]]
+        self.timeZone = timeZone  # type: Optional[str]
 
     @classmethod
     def InitFromBuf(cls, buf, pos):
@@ -4263,6 +4317,7 @@ class PolicyT(object):
                 else:
                     pin_ = PinT.InitFromObj(policy.Pins(i))
                     self.pins.append(pin_)
+        self.timeZone = policy.TimeZone()
 
     # PolicyT
     def Pack(self, builder):
@@ -4350,6 +4405,8 @@ class PolicyT(object):
             for i in reversed(range(len(self.pins))):
                 builder.PrependUOffsetTRelative(pinslist[i])
             pins = builder.EndVector()
+        if self.timeZone is not None:
+            timeZone = builder.CreateString(self.timeZone)
         PolicyStart(builder)
         if self.objectives is not None:
             PolicyAddObjectives(builder, objectives)
@@ -4384,6 +4441,8 @@ class PolicyT(object):
             PolicyAddCategoryLimits(builder, categoryLimits)
         if self.pins is not None:
             PolicyAddPins(builder, pins)
+        if self.timeZone is not None:
+            PolicyAddTimeZone(builder, timeZone)
         policy = PolicyEnd(builder)
         return policy
 

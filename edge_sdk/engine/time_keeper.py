@@ -1,0 +1,141 @@
+"""What an engine knows of the time: the clock's last reading, local time, and what is wrong with either."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_sdk.clock import NEVER_MS, UTC, Clock, LocalTime
+from edge_sdk.decision.request import RequestError
+from edge_sdk.engine.access import Serialised
+from edge_sdk.engine.local_time import LocalClock
+from edge_sdk.errors import ErrorCode
+from edge_sdk.log.event_input import checked_offsets, within_range
+from edge_sdk.log.local_field import local_field, local_fields
+from edge_sdk.types import I64, U16
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from edge_sdk.engine.counts import Counts
+    from edge_sdk.state.folder import StateFolder
+
+
+class TimeKeeper:
+    """Keeps the time of the app's clock and local time; neither may stop an engine. Not thread-safe: calls take turns.
+
+    Attributes:
+        local: local time.
+        problem: why the clock's last reading was no time; "" = it was one.
+    """
+
+    def __init__(self, local: LocalClock, opened_ms: int) -> None:
+        """Starts at the clock's reading when the engine was opened."""
+        self.local, self._last_ms = local, opened_ms
+        self._newest_ms = NEVER_MS
+        self.problem = ""
+
+    def settled(self, found: object) -> int:
+        """Returns a reading of the clock within the log's range; the last time if it is none, and `problem` says why.
+
+        Args:
+            found: what the clock returned, or raised.
+        """
+        try:
+            now_ms = within_range(found)  # type: ignore[arg-type]  # what is no number raises
+            self.problem = ""
+        except Exception as problem:
+            cause = found if isinstance(found, Exception) else problem
+            now_ms, self.problem = self._last_ms, f"clock: {type(cause).__name__}: {cause}"
+        self._last_ms = now_ms
+        return now_ms
+
+    def was_set_back(self, now_ms: int) -> bool:
+        """Returns whether something may be stamped ahead of now: the clock was set back, or `forget` was called."""
+        is_back, self._newest_ms = now_ms < self._newest_ms, now_ms
+        return is_back
+
+    def forget(self) -> None:
+        """Lets the next `was_set_back` be true: events with times of their own came, or memory was made anew."""
+        self._newest_ms = NEVER_MS
+
+    def of_request(self, now_ms: int, *, reads_local_time: bool) -> tuple[LocalTime, RequestError | None]:
+        """Returns local time, UTC where no rule reads it, and why a decision does not know its time; None = it does."""
+        local = self.local.at(now_ms) if reads_local_time else UTC  # the system takes a microsecond
+        if self.problem:
+            return local, RequestError(ErrorCode.CLOCK_FAILED, f"{self.problem}; decided as of the clock's last time")
+        if reads_local_time and self.local.problem:
+            detail = f"{self.local.problem}; decided with the last UTC offset"
+            return local, RequestError(ErrorCode.LOCAL_TIME_FAILED, detail)
+        return local, None
+
+    def field(self, now_ms: int) -> int:
+        """Returns the field `local` of events that are recorded now."""
+        return local_field(self.local.refresh(now_ms).offset_s)
+
+    def fields(self, times_ms: I64, given: npt.ArrayLike | None) -> U16:
+        """Returns the fields `local` of back-filled events at these times, (E,).
+
+        Args:
+            times_ms: (E,) milliseconds since 1970.
+            given: (E,) UTC offsets in seconds; None = those of local time.
+
+        Raises:
+            InvalidValueError: an offset is out of range, or there is not one for each event.
+        """
+        return local_fields(self.local.at_each(times_ms) if given is None else checked_offsets(given, len(times_ms)))
+
+
+class Timekeeping(Serialised):
+    """A class that reads the clock in its turn. It sets all of these."""
+
+    _state: StateFolder
+    _counts: Counts
+    _clock: Clock
+    _time: TimeKeeper
+    _fresh_from_ms: int  # times at which there is nothing to look at: see `_refresh`
+    _fresh_until_ms: int
+
+    def _now(self) -> int:
+        """Returns the clock's time; its last one where it fails."""
+        try:
+            now_ms: object = self._clock()
+        except Exception as problem:  # the app's
+            now_ms = problem
+        if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
+            return now_ms
+        return self._refresh(now_ms)
+
+    def _refresh(self, found: object) -> int:
+        """Looks at what may have changed since the last millisecond: whatever `record` has no time to look at.
+
+        That is the UTC offset with which events are recorded, and whether the clock was set back. A closed engine has
+        no fresh time: each of its calls comes here and is refused.
+
+        Args:
+            found: what the clock returned, or raised.
+
+        Returns:
+            The time, clipped to the range of the log's format.
+
+        Raises:
+            RuntimeError: the engine is closed.
+        """
+        self._access.require_open()
+        within = self._time.settled(found)
+        if self._time.was_set_back(within):
+            self._state.memory.caps.set_back(within)
+        self._state.log.local = self._time.field(within)
+        self._fresh_from_ms, self._fresh_until_ms = within, within + (not self._time.problem)
+        return within
+
+    def _refresh_to_record(self, found: object) -> int:
+        """Does what `_refresh` does, and counts a failure of the clock: no decision tells of it."""
+        now_ms = self._refresh(found)
+        if self._time.problem:
+            self._counts.failed(ErrorCode.CLOCK_FAILED)
+        return now_ms
+
+    def _look_again(self) -> None:
+        """Makes the next call of `_refresh` look at everything."""
+        self._fresh_until_ms = 0
+        self._time.forget()

@@ -159,8 +159,10 @@ class StateOwnedError(EdgeError):
 
     code = ErrorCode.STATE_OWNED
 
-    def __init__(self, folder: Path, owner: str) -> None:
-        super().__init__(f"{folder}: in use by {owner}; close that engine, or give this one a folder of its own")
+    def __init__(
+        self, folder: Path, owner: str, fix: str = "close that engine, or give this one a folder of its own"
+    ) -> None:
+        super().__init__(f"{folder}: in use by {owner}; {fix}")
 
 
 class StateFullError(EdgeError):
@@ -177,8 +179,10 @@ class StateUnusableError(EdgeError):
 
     code = ErrorCode.STATE_UNUSABLE
 
-    def __init__(self, path: Path, found: str) -> None:
-        super().__init__(f"{path}: {found}; give the engine a folder that this process may write")
+    def __init__(
+        self, path: Path, found: str, fix: str = "give the engine a folder that this process may write"
+    ) -> None:
+        super().__init__(f"{path}: {found}; {fix}")
 
 
 class LogVersionError(EdgeError):
@@ -235,6 +239,7 @@ _FIXES = {
     "item_names": "pass a list of names",
     "before": "pass whole milliseconds since 1970",
     "log_bytes": f"pass {LOG_BYTES_MIN} to {LOG_BYTES_MAX} bytes",
+    "log_access": "pass 'auto', 'map' or 'calls'",
     "durability": "pass 'process' or 'power'",
     "seed": "pass a whole number, or None",
     "sync_interval_s": "pass seconds, 0 or more; 0 writes out at each event",

@@ -8,6 +8,9 @@ FORMAT_VERSION: Final = 4  # newest format of an `.edge` file that this runtime 
 POLICY_VERSION: Final = 2  # newest format of a policy file that this runtime reads
 LOG_VERSION: Final = 1  # format of the event log
 
+BUNDLE_BYTES_MAX: Final = (1 << 31) - 1  # of an `.edge` file: offsets in it have 31 bits
+POLICY_BYTES_MAX: Final = 1 << 26  # of a policy file; the largest of this project's scenes has 20 KB
+SNAPSHOT_BYTES_MAX: Final = 1 << 30  # of `memory.bin` with another bundle's tables; a larger file is not read
 LOG_BYTES: Final = 1 << 20  # default size of the event log file: 32,766 records
 LOG_BYTES_MIN: Final = 4096
 LOG_BYTES_MAX: Final = 1 << 30

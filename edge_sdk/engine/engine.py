@@ -32,6 +32,7 @@ from edge_sdk.errors import (
 )
 from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S
 from edge_sdk.log.event_input import FLOAT32_MAX, EventColumns, as_float32, checked_columns, id_of, listed, within_range
+from edge_sdk.log.file_access import LogAccess
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.pipeline import Request
 from edge_sdk.state.durability import Durability
@@ -82,6 +83,7 @@ class Engine(Serialised):
         clock: Clock = system_clock,
         utc_offset_s: UtcOffset = local_utc_offset_s,
         seed: int | None = None,
+        log_access: LogAccess = "auto",
     ) -> Engine:
         """Opens a state folder with a bundle, checks both, and runs the bundle's golden vectors.
 
@@ -102,6 +104,9 @@ class Engine(Serialised):
             utc_offset_s: returns by how many seconds local time is ahead of UTC at a moment (milliseconds since 1970),
                 for the policy's quiet hours. The default asks the system.
             seed: of the exploration's random numbers; None = from the log's own random id.
+            log_access: how the log is written. "map": through a map of memory. "calls": by calls, a microsecond slower
+                for each event; then no fault of the disk can end the process. "auto": through a map on the file systems
+                that keep what was reserved (ext4, f2fs, xfs, tmpfs), by calls on all others.
 
         Raises:
             EdgeError: a subclass that names the file, the field and the fix. The state folder is unchanged.
@@ -115,6 +120,7 @@ class Engine(Serialised):
             clock=clock,
             utc_offset_s=utc_offset_s,
             seed=seed,
+            log_access=log_access,
         )
         parts = open_parts(Path(state), Path(bundle), options, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
         return cls(parts)

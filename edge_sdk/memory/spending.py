@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Final, NamedTuple
 
@@ -75,11 +76,13 @@ class Spending:
         """Go on where `dump` stood; `raw` may go on. Returns the bytes read.
 
         Raises:
-            ValueError: too few bytes.
+            ValueError: too few bytes, or an amount that is none.
         """
         if not self.rule:
             return 0
         if len(raw) < _STATE.size:
             raise ValueError("not the state of a budget")
         self._period, self._spent = _STATE.unpack_from(raw)
+        if not 0 <= self._spent < math.inf:
+            raise ValueError("not an amount that was spent")
         return _STATE.size

@@ -12,27 +12,29 @@ disk, a snapshot is never ahead of the log except for events that a power loss t
 
 from __future__ import annotations
 
+import os
 import threading
+import warnings
+import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.limits import PENDING_MAX
-from edge_sdk.log.atomic_file import as_state_error
+from edge_sdk.log.directory import as_state_error
 from edge_sdk.log.encryption import Cipher
 from edge_sdk.log.event_input import EventColumns
 from edge_sdk.log.event_log import SEQ_MAX, EventLog
+from edge_sdk.log.file_access import LogAccess
 from edge_sdk.log.header import capacity_of
-from edge_sdk.log.record import Records
 from edge_sdk.memory.bulk import ingest_bodies, ingest_columns, memory_from
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.durability import Flusher
-from edge_sdk.state.lock import FolderLock
+from edge_sdk.state.lock import HeldFolder
 from edge_sdk.state.recovery import migrate, recover
 from edge_sdk.state.retention import RetentionSchedule, matching
 from edge_sdk.state.snapshot import Snapshot
@@ -61,52 +63,69 @@ class StateFolder:
     last_decision: int
     snapshot_seq: int
     disk_failures: int
+    _is_open = False
     _memory: Memory
     _is_inherited: bool  # a former bundle, whose items had other categories, counted a part of memory
     _ingested_seq: int  # the newest event in `_memory`
 
     def __init__(
         self,
-        folder: Path,
+        held: HeldFolder,
         layout: MemoryLayout,
         log_bytes: int,
         *,
         now_ms: int,
         storage_key: bytes | None = None,
         sync_interval_s: float | None = None,
+        log_access: LogAccess = "auto",
     ) -> None:
-        """Takes the folder, and brings memory up to the newest event.
+        """Opens the files of a folder, and brings memory up to the newest event.
 
         Args:
-            folder: created if absent.
+            held: the folder and its lock; this object releases both at its end, and undoes them if it raises.
             layout: of the bundle.
             log_bytes: size of a new log.
             now_ms: the current time, to expire what was kept long enough.
             storage_key: encrypts the files of the folder; None = plain.
             sync_interval_s: seconds between two writes of the log to the disk, 0 = at each event; None = the kernel
                 decides.
+            log_access: how the log is written, as `EventLog.open` takes it.
 
         Raises:
-            StateOwnedError, StateFullError, StateUnusableError, LogVersionError, WrongKeyError: nothing in the folder
-                has changed.
+            StateFullError, StateUnusableError, LogVersionError, WrongKeyError: the folder has the same events as before
+                and no new file, and is not locked.
         """
-        self.layout = layout
+        self.layout, self._held = layout, held
         self._sync_lock = threading.Lock()  # keeps the files open while they are being written to the disk
         self._synced_seq = self.disk_failures = 0
         self._interval_s = sync_interval_s
         self._retention = RetentionSchedule()
-        capacity_of(log_bytes)  # refuses a wrong size before the folder is created
-        with ExitStack() as undo:
-            self._lock = FolderLock(folder)
-            undo.callback(self._lock.release)
-            log = EventLog.open(folder / "events.log", log_bytes, key=storage_key)
-            undo.callback(log.close)
+        with as_state_error(held.directory.path), ExitStack() as undo:
+            undo.callback(held.undo)
+            entry = held.directory.entry("events.log")
+            log = EventLog.open(entry, log_bytes, key=storage_key, access=log_access)
+            undo.callback(log.undo)
             self._use(log)
-            self.snapshots = SnapshotStore(folder / "memory.bin", layout)
-            undo.callback(self.snapshots.close)
-            self._expire(now_ms, self._recover())
+            self.snapshots = SnapshotStore(held.directory.entry("memory.bin"), layout)
+            undo.callback(self.snapshots.undo)
+            self._recover()
+            self._expire(now_ms)
+            for part in (held, log, self.snapshots):
+                part.restrict()
+            self._flusher = Flusher(self.sync, sync_interval_s) if sync_interval_s else None
             undo.pop_all()
-        self._flusher = Flusher(self.sync, sync_interval_s) if sync_interval_s else None
+        self._is_open, self._pid = True, os.getpid()
+
+    def __del__(self) -> None:
+        """Lets the folder go when nobody holds the engine any more. The log has every event; a snapshot is missing.
+
+        The files close with the objects that hold them (`log/open_file.py`).
+        """
+        if self._is_open and self._pid == os.getpid():
+            message = f"{self._held.directory.path}: an engine was not closed; close it, or open it in a `with`"
+            warnings.warn(message, ResourceWarning, stacklevel=1, source=self)
+            if self._flusher is not None:
+                self._flusher.abandon()
 
     # ---- reading ----
 
@@ -134,7 +153,7 @@ class StateFolder:
         self.ingest_pending()
         if self._retention.is_due(now_ms):
             try:
-                self._expire(now_ms, self.log.read())
+                self._expire(now_ms)
             except StateUnusableError:  # the event is recorded all the same; the next try is an hour later
                 self.disk_failures += 1
         if self.log.last_seq >= self._snapshot_due():
@@ -177,7 +196,7 @@ class StateFolder:
         Raises:
             StateUnusableError: the disk refuses.
         """
-        with self._sync_lock, as_state_error(self.log.path.parent):
+        with self._sync_lock, as_state_error(self._held.directory.path):
             self.snapshots.erase()
             self.log.erase()
             self._synced_seq = 0
@@ -251,7 +270,7 @@ class StateFolder:
         """
         from edge_sdk.state.replacement import replaced_snapshots  # rarely needed
 
-        memory, is_inherited = migrate(self.memory, layout, self.log.read(), is_whole=self.log.is_whole)
+        memory, is_inherited = migrate(self.memory, layout, self.log.parts(), is_whole=self.log.is_whole)
         is_inherited &= self._is_inherited or not layout.has_categories_of(self.layout)
         if self._interval_s is not None:
             self.sync()
@@ -265,8 +284,12 @@ class StateFolder:
         former.close()
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)
 
-    def write_snapshot(self) -> None:
-        """Writes memory to the snapshot file; due long before the ring drops events that no snapshot contains."""
+    def write_snapshot(self) -> bool:
+        """Writes memory to the snapshot file; due long before the ring drops events that no snapshot contains.
+
+        Returns:
+            Whether the disk took it. If not, the former snapshot and the log have the events, as far as the ring does.
+        """
         snapshot = self._snapshot()
         if self._interval_s is not None:
             self.sync()
@@ -274,9 +297,12 @@ class StateFolder:
             self.snapshots.write(snapshot, self.log)
             if self._interval_s is not None:
                 self.snapshots.sync_if_written()
-        except OSError:  # the log has the events all the same
+            is_kept = True
+        except (OSError, StateUnusableError):  # the log has the events all the same
             self.disk_failures += 1
+            is_kept = False
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)
+        return is_kept
 
     def sync(self) -> bool:
         """Writes to the disk what is new since the last time. Safe from any thread.
@@ -287,40 +313,58 @@ class StateFolder:
         with self._sync_lock:
             seq = self.log.last_seq
             try:
+                self.log.require_whole()
                 if seq != self._synced_seq:
                     self.log.sync()
                     self._synced_seq = seq
                 self.snapshots.sync_if_written()
-            except OSError:
+            except (OSError, StateUnusableError):
                 self.disk_failures += 1
                 return False
             return True
+
+    def require_sound(self) -> None:
+        """Raises if another process has cut the log's file, so that a write into the file's map would end the process.
+
+        Raises:
+            StateUnusableError: nothing can be recorded any more. `close` writes memory, with every event, to its file.
+        """
+        self.log.require_whole()
 
     def close(self) -> None:
         """Writes a snapshot, writes the log to the disk, and releases the folder.
 
         Raises:
-            StateUnusableError: the disk refuses. The folder is released all the same.
+            StateUnusableError: the disk refuses the log or the snapshot, or the log was cut. The folder is released all
+                the same.
         """
-        if self._flusher is not None:
-            self._flusher.stop()
-        self.write_snapshot()
+        self._is_open = False
         try:
+            if self._flusher is not None:
+                self._flusher.stop()
+            is_kept = self.write_snapshot()
             with self._sync_lock, as_state_error(self.log.path):
                 self._synced_seq = self.log.last_seq  # a `sync` that waits for the lock has nothing to do
-                self.snapshots.close()
-                self.log.close()
+                try:
+                    self.snapshots.close()
+                finally:
+                    self.log.close()
         finally:
-            self._lock.release()
+            self._held.release()
+        if not is_kept:
+            raise StateUnusableError(
+                self.snapshots.path, "the disk refused the counts of events that have left the log"
+            )
 
     # ---- helpers ----
 
     def _use(self, log: EventLog) -> None:
         self.log, self.append = log, log.append
-        log.on_due = self.maintain
+        maintain = weakref.WeakMethod(self.maintain)  # the log does not hold the folder that holds it
+        log.on_due = lambda now_ms: _called(maintain(), now_ms)
 
-    def _recover(self) -> Records:
-        """Recovers memory from the files; returns the records of the log."""
+    def _recover(self) -> None:
+        """Recovers memory from the files."""
         log = self.log
         found = recover(log, self.snapshots, self.layout)
         self._memory, self._is_inherited, self.last_decision = found.memory, found.is_inherited, found.last_decision
@@ -329,19 +373,18 @@ class StateFolder:
         # The next event may push out one that no snapshot contains.
         if log.id_lost or self.snapshots.is_foreign or log.last_seq >= self._snapshot_due():
             self.write_snapshot()
-        return found.records
 
-    def _expire(self, now_ms: int, records: Records) -> None:
+    def _expire(self, now_ms: int) -> None:
         """Blanks those of the log's records that were kept as long as the scene says; they still count.
 
         Raises:
             StateUnusableError: the disk refuses.
         """
-        expired = self._retention.search(records, self.layout, now_ms)
-        if expired is not None and (self.memory.forget_expired(now_ms) or expired.any()):
+        expired = self._retention.search(self.log.parts(), self.layout, now_ms)
+        if expired is not None and (self.memory.forget_expired(now_ms) or len(expired)):
             self.snapshots.overwrite(self._snapshot(), self.log)
             with as_state_error(self.log.path):
-                self.log.blank(records["seq"][expired].astype(np.int64), expired=True)
+                self.log.blank(expired, expired=True)
 
     def _replace_log(self, *, size_bytes: int | None = None, cipher: Cipher | None, renumber: bool = False) -> None:
         from edge_sdk.state.replacement import staged_log  # rarely needed
@@ -373,3 +416,8 @@ class StateFolder:
             self.snapshot_seq = snapshot_seq
         wait = 1 if self._interval_s == 0 else PENDING_MAX
         self.log.due_seq = self.log.last_seq + min(wait, max(1, self._snapshot_due() - self.log.last_seq))
+
+
+def _called(maintain: Callable[[int], None] | None, now_ms: int) -> None:
+    if maintain is not None:  # None: nobody holds the folder any more
+        maintain(now_ms)

@@ -91,13 +91,16 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
         The layout, and how many bytes the tables take.
 
     Raises:
-        ValueError: `raw` does not begin with tables.
+        ValueError: `raw` does not begin with tables, or a memory under them would be larger than `raw`.
     """
     reader = _Reader(raw)
     window, counter_kinds = reader.row(2)
     offers, categories = reader.numbers(), reader.numbers()
+    ticks: list[int] = reader.numbers().tolist()
+    if not window or 0 in ticks:
+        raise ValueError("not the tables of a memory")
     # All half-lives share their factors, which are by ticks.
-    decays = tuple(DecayTables.of(1)._replace(tick_ms=tick) for tick in reader.numbers().tolist())
+    decays = tuple(DecayTables.of(1)._replace(tick_ms=tick) for tick in ticks)
     kinds = reader.rows(2)
     caps = reader.caps() if version == VERSION else reader.caps_of_3()
     derived = reader.derived()
@@ -117,6 +120,8 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
         spending=reader.budget() if version == VERSION else None,
         machine_ids=names,
     )
+    if _least_bytes(layout) > len(raw):  # before anything of this size is made
+        raise ValueError("the tables of a larger memory")
     return layout, reader.at
 
 
@@ -128,6 +133,16 @@ def fingerprint(layout: MemoryLayout) -> bytes:
     kinds = sorted((kind, rule.row, rule.in_window, rule.keep_s) for kind, rule in layout.kinds.items())
     digest.update(repr(kinds).encode())
     return digest.digest()
+
+
+def _least_bytes(layout: MemoryLayout) -> int:
+    """Returns how many bytes a dump has at least: of the window, the counters, the caps and the machines."""
+    event_bytes, number_bytes = 20, 8
+    rows = len(layout.offers) + 1 + layout.category_rows
+    numbers = rows * layout.counter_kinds * len(layout.decays)
+    numbers += sum(layout.target_rows(cap.per) * (cap.limit + 1) for cap in layout.caps)
+    numbers += sum(layout.target_rows(machine.per) for machine in layout.machines)
+    return layout.window * event_bytes + numbers * number_bytes
 
 
 def _machine(rule: MachineRule, names: tuple[int, ...]) -> list[Iterable[int]]:
@@ -183,6 +198,8 @@ class _Reader:
         for _ in range(*self.row(1)):
             name, per = self.row(2)
             states: list[int] = self.numbers().tolist()
+            if not states:
+                raise ValueError("a machine without states")
             steps = tuple(
                 MachineStep(self.kinds(), kind, count, after_s, target) for kind, count, after_s, target in self.rows(4)
             )

@@ -43,6 +43,7 @@ from edge_sdk.testing.white_box import internals
 from edge_sdk.vocabulary import Vocabulary, item_id, kind_id
 from tests.support.cap_answers import cap_bits
 from tests.support.paths import DOCS, ROOT
+from tests.support.places import entry
 from tests.support.scene import SettableClock, Small
 
 CLICK, FUND = kind_id("click"), item_id("fund_001")
@@ -100,7 +101,7 @@ def test_ids() -> None:
 def test_header_and_record(tmp_path: Path) -> None:
     documented = example("record")
     event = documented["event"]
-    log = EventLog.open(tmp_path / "events.log", config.LOG_BYTES)
+    log = EventLog.open(entry(tmp_path / "events.log"), config.LOG_BYTES)
     number = log.append(
         event["time_ms"], kind_id(event["kind"]), item_id(event["item"]), event["value"], event["decision"]
     )

@@ -66,6 +66,7 @@ class StateFolder:
     _is_open = False
     _memory: Memory
     _is_inherited: bool  # a former bundle, whose items had other categories, counted a part of memory
+    _kept_seq: int  # the newest event in a snapshot on the disk; the oldest one in the log while there is none
     _ingested_seq: int  # the newest event in `_memory`
 
     def __init__(
@@ -282,27 +283,22 @@ class StateFolder:
         self.layout, self._memory, self._is_inherited = layout, memory, is_inherited
         self._retention.reset()  # the new layout may keep events for another time
         former.close()
-        self._schedule_maintenance(snapshot_seq=self._ingested_seq)
+        self._schedule_maintenance(snapshot_seq=self._ingested_seq, is_kept=is_replaced)
 
-    def write_snapshot(self) -> bool:
-        """Writes memory to the snapshot file; due long before the ring drops events that no snapshot contains.
-
-        Returns:
-            Whether the disk took it. If not, the former snapshot and the log have the events, as far as the ring does.
-        """
+    def write_snapshot(self) -> None:
+        """Writes memory to the snapshot file; due long before the ring drops events that no snapshot contains."""
         snapshot = self._snapshot()
         if self._interval_s is not None:
             self.sync()
+        is_kept = True
         try:
             self.snapshots.write(snapshot, self.log)
             if self._interval_s is not None:
                 self.snapshots.sync_if_written()
-            is_kept = True
         except (OSError, StateUnusableError):  # the log has the events all the same
             self.disk_failures += 1
             is_kept = False
-        self._schedule_maintenance(snapshot_seq=self._ingested_seq)
-        return is_kept
+        self._schedule_maintenance(snapshot_seq=self._ingested_seq, is_kept=is_kept)
 
     def sync(self) -> bool:
         """Writes to the disk what is new since the last time. Safe from any thread.
@@ -335,14 +331,15 @@ class StateFolder:
         """Writes a snapshot, writes the log to the disk, and releases the folder.
 
         Raises:
-            StateUnusableError: the disk refuses the log or the snapshot, or the log was cut. The folder is released all
-                the same.
+            StateUnusableError: the disk refuses the log, or the snapshot of events that the log has dropped, or the log
+                was cut. The folder is released all the same.
         """
         self._is_open = False
         try:
             if self._flusher is not None:
                 self._flusher.stop()
-            is_kept = self.write_snapshot()
+            self.write_snapshot()
+            is_kept = not self.snapshots.has_file or self._kept_seq + 1 >= self.log.oldest_seq
             with self._sync_lock, as_state_error(self.log.path):
                 self._synced_seq = self.log.last_seq  # a `sync` that waits for the lock has nothing to do
                 try:
@@ -411,9 +408,11 @@ class StateFolder:
         """Returns the event at which a snapshot is due."""
         return self.snapshot_seq + self.log.capacity // 2
 
-    def _schedule_maintenance(self, *, snapshot_seq: int | None = None) -> None:
+    def _schedule_maintenance(self, *, snapshot_seq: int | None = None, is_kept: bool = True) -> None:
+        """Sets when maintenance is due next; `is_kept`: whether the disk has the snapshot up to `snapshot_seq`."""
         if snapshot_seq is not None:
             self.snapshot_seq = snapshot_seq
+            self._kept_seq = snapshot_seq if is_kept else self._kept_seq
         wait = 1 if self._interval_s == 0 else PENDING_MAX
         self.log.due_seq = self.log.last_seq + min(wait, max(1, self._snapshot_due() - self.log.last_seq))
 

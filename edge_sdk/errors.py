@@ -32,6 +32,7 @@ class ErrorCode(IntEnum):
     STATE_UNUSABLE = 202
     LOG_VERSION = 203
     WRONG_KEY = 204
+    FORKED = 205
     # recording
     UNKNOWN_KIND = 300
     INVALID_VALUE = 301
@@ -204,6 +205,18 @@ class WrongKeyError(EdgeError):
 
     def __init__(self, path: Path, found: str, fix: str) -> None:
         super().__init__(f"{path}: {found}; {fix}")
+
+
+class ForkedError(EdgeError, RuntimeError):
+    """The engine belongs to the process from which this one was forked. Two processes would write over each other."""
+
+    code = ErrorCode.FORKED
+
+    def __init__(self, owner: int) -> None:
+        super().__init__(
+            f"the engine belongs to process {owner}, from which this process was forked; open an engine after the "
+            "fork, in one of the two processes or with a folder for each"
+        )
 
 
 class UnknownKindError(EdgeError, ValueError):

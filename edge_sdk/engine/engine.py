@@ -9,6 +9,7 @@ Set-up raises a typed `EdgeError`; `rank` always answers.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -59,6 +60,7 @@ class Engine(Serialised):
         self._maker = DecisionMaker(bundle, parts.session, self._evidence)
         self._access = Access()
         self._access.serves(self)
+        self._access.in_child = weakref.WeakMethod(self._forget_time)
         self._fresh_from_ms, self._fresh_until_ms = 0, 0  # times at which there is nothing to look at: see `_refresh`
         self.storage = Storage(parts.state, self._access)
         self._kind_ids = bundle.kind_ids
@@ -448,7 +450,7 @@ class Engine(Serialised):
         """
         if not self._access.is_closed:
             self._access.is_closed = True
-            self._fresh_until_ms = 0
+            self._forget_time()
             self._state.close()
 
     def __enter__(self) -> Engine:
@@ -501,11 +503,17 @@ class Engine(Serialised):
 
         Raises:
             RuntimeError: the engine is closed.
+            StateUnusableError: another process has cut the log.
         """
         self._access.require_open()
+        self._state.require_sound()
         within = within_range(now_ms)
         self._fresh_from_ms, self._fresh_until_ms = within, within + 1
         return within
+
+    def _forget_time(self) -> None:
+        """Makes the next `record` look at what may have changed, whatever the time."""
+        self._fresh_until_ms = 0
 
     def _put_in_force(self, bundle: Bundle) -> None:
         """Puts a bundle's policy in force; memory counts what it needs already."""

@@ -199,6 +199,9 @@ class Entry:
                 raise _odd(self.path, "a file with another name (a hard link), and would be changed under both")
         except BaseException:
             file.close()
+            if flags & os.O_CREAT:
+                with suppress(OSError):
+                    self.unlink()
             raise
         return file
 

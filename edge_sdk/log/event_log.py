@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Final
 
 import numpy as np
@@ -101,23 +101,22 @@ class EventLog:
         cipher = None if key is None else Cipher(entry.path, key)
         slot_bytes = codec_for(cipher).slot_bytes
         capacity = capacity_of(size_bytes, slot_bytes)
-        with as_state_error(entry.path):
+        with as_state_error(entry.path), ExitStack() as undo:
             atomic_file.settle(entry, is_sound)
-            is_stub = is_cut_to_a_stub(entry)
-            is_new = not entry.exists()
-            if is_stub or is_new:
+            is_new, is_stub = not entry.exists(), is_cut_to_a_stub(entry)
+            if is_new or is_stub:
                 header = LogHeader(slot_bytes, capacity)
                 atomic_file.clean(entry)
+                if is_new:
+                    undo.callback(_remove, entry)
                 stage(entry, header if is_stub else with_new_id(header, cipher))  # the id of a stub is lost
                 atomic_file.install(entry)
             log = cls(Ring(entry, entry, cipher, access))
-            try:
-                atomic_file.clean(entry)  # only now: what is left of a replacement goes when the log has been read
-            except BaseException:
-                log.ring.close()
-                raise
+            undo.callback(log.ring.close)
+            atomic_file.clean(entry)  # only now: what is left of a replacement goes when the log has been read
             log.damaged += is_stub
             log._is_new = is_new
+            undo.pop_all()
             return log
 
     # ---- writing ----
@@ -358,11 +357,17 @@ class EventLog:
         """Closes the file, and removes a new one."""
         self.ring.close()
         if self._is_new:
-            with suppress(OSError):
-                self.entry.unlink()
+            _remove(self.entry)
 
     def _use(self, scan: Scan) -> None:
         self.last_seq, self.damaged, self.id_lost = scan.last_seq, scan.damaged, scan.id_lost
         self.last_decision = scan.last_decision
         self._holes, self._erased, self._expired = scan.holes, scan.erased, scan.expired
         self.log_id = self.ring.header.log_id
+
+
+def _remove(entry: Entry) -> None:
+    """Removes a new log, whole or not yet, as far as the disk lets it."""
+    for name in (entry, entry.with_suffix(".new")):
+        with suppress(OSError):
+            name.unlink()

@@ -111,6 +111,7 @@ class StateFolder:
             undo.callback(self.snapshots.undo)
             self._recover()
             self._expire(now_ms)
+            self._renumber()
             for part in (held, log, self.snapshots):
                 part.restrict()
             self._flusher = Flusher(self.sync, sync_interval_s) if sync_interval_s else None
@@ -123,10 +124,10 @@ class StateFolder:
         The files close with the objects that hold them (`log/open_file.py`).
         """
         if self._is_open and self._pid == os.getpid():
-            message = f"{self._held.directory.path}: an engine was not closed; close it, or open it in a `with`"
-            warnings.warn(message, ResourceWarning, stacklevel=1, source=self)
             if self._flusher is not None:
                 self._flusher.abandon()
+            message = f"{self._held.directory.path}: an engine was not closed; close it, or open it in a `with`"
+            warnings.warn(message, ResourceWarning, stacklevel=1)
 
     # ---- reading ----
 
@@ -159,11 +160,7 @@ class StateFolder:
                 self.disk_failures += 1
         if self.log.last_seq >= self._snapshot_due():
             self.write_snapshot()
-        if self.log.last_seq >= RENUMBER_AT:
-            try:
-                self._replace_log(cipher=self.log.cipher, renumber=True)
-            except (StateFullError, StateUnusableError):  # there are numbers left for a very long time
-                self.disk_failures += 1
+        self._renumber()
         if self._interval_s == 0:
             self.sync()
         self._schedule_maintenance()
@@ -400,6 +397,21 @@ class StateFolder:
             self.snapshots.overwrite(self._snapshot(), self.log)
         except (OSError, StateUnusableError):  # the log is replaced all the same; a later change removes the rest
             self.disk_failures += 1
+
+    def _renumber(self) -> None:
+        """Lets numbers start low again when half of them are used.
+
+        Raises:
+            StateFullError, StateUnusableError: the disk refuses, and there are no numbers left until the next try.
+        """
+        if self.log.last_seq < RENUMBER_AT:
+            return
+        try:
+            self._replace_log(cipher=self.log.cipher, renumber=True)
+        except (StateFullError, StateUnusableError):
+            if self.log.last_seq + PENDING_MAX > SEQ_MAX:
+                raise
+            self.disk_failures += 1  # there are numbers left for a very long time
 
     def _snapshot(self) -> Snapshot:
         return Snapshot(self.memory, self._ingested_seq, self.last_decision, self._is_inherited)

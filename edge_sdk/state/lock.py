@@ -28,10 +28,15 @@ class FolderLock:
             StateUnusableError: the folder cannot be written, or `owner.lock` is no ordinary file.
         """
         self._entry = directory.entry("owner.lock")
+        self._former = b""
         with as_state_error(self._entry.path):
             self._file, self._is_new = self._locked()
-            self._former = os.pread(self._file.number, 64, 0)
-        self._name(f"process {os.getpid()}".encode())
+            try:
+                self._former = os.pread(self._file.number, 64, 0)
+                self._name(f"process {os.getpid()}".encode())
+            except BaseException:
+                self.undo()
+                raise
 
     def restrict(self) -> None:
         """Lets only the user of the file in."""
@@ -46,7 +51,7 @@ class FolderLock:
         if self._is_new:
             with suppress(OSError):
                 self._entry.unlink()  # before it is unlocked: afterwards it may be another engine's
-        else:
+        elif self._former:
             self._name(self._former)
         self.release()
 
@@ -59,9 +64,13 @@ class FolderLock:
                 if self._entry.is_file(file):
                     return file, is_new
             except BlockingIOError as problem:
-                raise self._owned(os.pread(file.number, 64, 0)) from problem
+                try:
+                    raise self._owned(os.pread(file.number, 64, 0)) from problem
+                finally:
+                    file.close()
             except BaseException:
-                file.close()
+                self._file, self._is_new = file, is_new
+                self.undo()
                 raise
             file.close()  # an engine whose opening failed removed the file after it was opened here
 

@@ -29,9 +29,9 @@ def recover(log: EventLog, snapshots: SnapshotStore, layout: MemoryLayout) -> Re
         StateUnusableError: the disk refuses.
     """
     snapshot = snapshots.read(log)
-    if snapshot is not None and snapshot.seq - log.last_seq > log.capacity:
-        # A power loss takes what was recorded since the kernel last wrote the log. A snapshot that is further ahead
-        # than the log is long belongs to another state of it, and would hide the log's own events.
+    if snapshot is not None and snapshot.seq - log.last_seq > log.capacity and log.count:
+        # A power loss takes what was recorded since the kernel last wrote the log, a cut takes all behind it. A
+        # snapshot that is further ahead than the log is long belongs to another state of it, and would hide its events.
         snapshot = None
     if snapshot is None:
         return Recovered(

@@ -29,6 +29,7 @@ from edge_sdk.engine.storage import Storage
 from edge_sdk.errors import (
     ExplanationGoneError,
     InvalidValueError,
+    StateUnusableError,
     UnknownKindError,
 )
 from edge_sdk.limits import LOG_BYTES, NAMES_CACHED, SYNC_INTERVAL_S
@@ -144,6 +145,8 @@ class Engine(Serialised):
         Raises:
             UnknownKindError: the scene has no such kind.
             InvalidValueError: the item is no str, or no finite float32 holds the value.
+            StateUnusableError: another process has cut the log.
+            StateFullError, StateUnusableError: the log is written by calls, and the disk refuses the event.
             RuntimeError: the engine is closed.
         """
         try:
@@ -488,7 +491,10 @@ class Engine(Serialised):
         now_ms = self._clock()
         if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
             return now_ms
-        return self._refresh(now_ms)
+        try:
+            return self._refresh(now_ms)
+        except StateUnusableError:  # `rank` and all others that write no event need no log
+            return within_range(now_ms)
 
     def _refresh(self, now_ms: float) -> int:
         """Looks at what may have changed since the last millisecond: whatever `record` has no time to look at.

@@ -17,7 +17,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Final
 
 import numpy as np
@@ -194,7 +194,7 @@ class StateFolder:
         Raises:
             StateUnusableError: the disk refuses.
         """
-        with self._sync_lock, as_state_error(self._held.directory.path):
+        with self._sync_lock, self._typed():
             self.snapshots.erase()
             self.log.erase()
             self._synced_seq = 0
@@ -225,6 +225,10 @@ class StateFolder:
         """
         if items == frozenset() or kinds == frozenset():
             return 0
+        with self._typed():
+            return self._erase_chosen(before_ms, items, kinds)
+
+    def _erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
         former, records = self.memory, self.log.read()
         chosen = matching(records, before_ms, items, kinds)
         self._memory = memory_from(self.layout, records[~chosen])
@@ -233,8 +237,7 @@ class StateFolder:
 
             inherit_unaffected(self._memory, former, kinds, items, categories_differed=self._is_inherited)
         self.snapshots.overwrite(self._snapshot(), self.log)
-        with as_state_error(self.log.path):
-            self.log.blank(records["seq"][chosen].astype(np.int64), expired=False)
+        self.log.blank(records["seq"][chosen].astype(np.int64), expired=False)
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)
         return int(np.count_nonzero(chosen))
 
@@ -248,7 +251,8 @@ class StateFolder:
             StateFullError, StateUnusableError: the log is as it was.
         """
         capacity_of(log_bytes)
-        self._replace_log(size_bytes=log_bytes, cipher=self.log.cipher)
+        with self._typed():
+            self._replace_log(size_bytes=log_bytes, cipher=self.log.cipher)
 
     def change_key(self, storage_key: bytes | None) -> None:
         """Encrypts the folder with another key; None = no longer. After a crash, one of both keys opens the folder.
@@ -257,7 +261,9 @@ class StateFolder:
             WrongKeyError: the key is no AES key.
             StateFullError, StateUnusableError: the log is as it was.
         """
-        self._replace_log(cipher=None if storage_key is None else Cipher(self.log.path, storage_key))
+        cipher = None if storage_key is None else Cipher(self.log.path, storage_key)
+        with self._typed():
+            self._replace_log(cipher=cipher)
 
     def adopt(self, layout: MemoryLayout) -> None:
         """Continues with another layout, such as of a newly installed policy, as if opened under a new bundle.
@@ -351,6 +357,10 @@ class StateFolder:
             )
 
     # ---- helpers ----
+
+    def _typed(self) -> AbstractContextManager[None]:
+        """Gives whatever the system refuses within a change a type, also the loading of a module that it needs."""
+        return as_state_error(self._held.directory.path)
 
     def _use(self, log: EventLog) -> None:
         self.log, self.append = log, log.append

@@ -167,7 +167,7 @@ class StateOwnedError(EdgeError):
 
 
 class StateFullError(EdgeError):
-    """The disk has no room for the event log, whose full size is reserved at its creation."""
+    """The disk has no room for the event log, whose full size is reserved."""
 
     code = ErrorCode.STATE_FULL
 

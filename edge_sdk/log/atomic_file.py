@@ -93,7 +93,7 @@ def settle(entry: Entry, is_sound: Callable[[Entry], bool] = Entry.exists) -> No
 
 
 def clean(entry: Entry) -> None:
-    """Overwrites and removes what a replacement left beside a file.
+    """Overwrites and removes what a replacement left beside a file; only after `settle`, which may need the new file.
 
     Raises:
         OSError: the disk refuses; the call may be repeated.

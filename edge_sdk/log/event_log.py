@@ -240,7 +240,7 @@ class EventLog:
         Raises:
             OSError: the disk refuses.
         """
-        atomic_file.clean(self.entry)
+        atomic_file.recover(self.entry)
         self.ring.zero()
         self.pending.clear()
         self._use(self.ring.scan())
@@ -257,7 +257,7 @@ class EventLog:
         Raises:
             OSError: the disk refuses.
         """
-        atomic_file.clean(self.entry)
+        atomic_file.recover(self.entry)
         self.ring.zero_damage(self.last_seq, self._holes)
         self.ring.codec.renew()
         blanks = np.zeros(len(numbers), RECORD)
@@ -292,7 +292,7 @@ class EventLog:
         first = max(1, self.oldest_seq - lower, self.last_seq - lower - capacity + 1) if self.last_seq else 1
         header = with_new_id(LogHeader(codec.slot_bytes, capacity, first), cipher)
         with as_state_error(self.path):
-            atomic_file.clean(self.entry)  # else staging would meet the rest of an earlier replacement
+            atomic_file.recover(self.entry)  # else staging would meet the rest of an earlier replacement
             stage(self.entry, header, self._slots_of(capacity, codec, lower))
             return EventLog(Ring(self.entry, self.entry.with_suffix(".new"), cipher, self.ring.access))
 

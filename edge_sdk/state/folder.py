@@ -53,7 +53,8 @@ class StateFolder:
             the event's number is due.
         snapshots: the snapshot file.
         last_decision: the newest decision's id.
-        snapshot_seq: the newest event in the snapshot; the oldest one in the log while there is no snapshot.
+        snapshot_seq: half a ring before the next snapshot is due: the newest event in the snapshot; the oldest one in the
+            log while there is no snapshot; less after a try that the disk refused.
         disk_failures: how often the disk refused something that no caller waited for.
     """
 
@@ -432,9 +433,10 @@ class StateFolder:
 
     def _schedule_maintenance(self, *, snapshot_seq: int | None = None, is_kept: bool = True) -> None:
         """Sets when maintenance is due next; `is_kept`: whether the disk has the snapshot up to `snapshot_seq`."""
-        if snapshot_seq is not None:
-            self.snapshot_seq = snapshot_seq
-            self._kept_seq = snapshot_seq if is_kept else self._kept_seq
+        if snapshot_seq is not None and is_kept:
+            self.snapshot_seq = self._kept_seq = snapshot_seq
+        elif snapshot_seq is not None:  # tried again before the ring drops an event that no snapshot has
+            self.snapshot_seq = snapshot_seq - self.log.capacity // 4
         wait = 1 if self._interval_s == 0 else PENDING_MAX
         self.log.due_seq = self.log.last_seq + min(wait, max(1, self._snapshot_due() - self.log.last_seq))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -100,10 +100,11 @@ def test_without_descriptors_memory_is_kept_and_changes_are_refused_in_type(
             engine.record("click", item="fund_a")
         assert engine.rank(base, context=HOME).error == 0
         assert state.disk_failures == 0
-        for change in (
+        changes: tuple[Callable[[], object], ...] = (
             lambda: engine.storage.resize(16384),
             lambda: engine.storage.rotate_key(None),
-        ):
+        )
+        for change in changes:
             with pytest.raises(StateUnusableError, match="Too many open files"):
                 change()
         expected = state.memory.dump()

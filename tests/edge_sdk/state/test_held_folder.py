@@ -12,7 +12,6 @@ import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +19,7 @@ from edge_sdk.errors import EdgeError, StateOwnedError, StateUnusableError, Wron
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.state.lock import HeldFolder
 from edge_sdk.testing.white_box import abandon
+from tests.support.failing_calls import Failing
 from tests.support.small_state import FILES, KEY, LOG_BYTES, memory_of, opened, record, recorded
 from tests.support.state_changes import ADOPTED
 
@@ -161,32 +161,6 @@ def test_only_the_user_may_read_what_was_restored_for_all(tmp_path: Path) -> Non
 
 # ---- an opening that fails ----
 
-CALLS = ("open", "fstat", "stat", "pread", "pwrite", "rename", "unlink", "fsync", "fdatasync", "ftruncate", "mkdir")
-
-
-class Refused(BaseException):
-    """Comes out of any call to the system."""
-
-
-class Injected:
-    """Raises at the n-th call to the system; counts them."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, at: int, error: Callable[[], BaseException]) -> None:
-        self.calls = 0
-        self._at, self._error = at, error
-        for name in (*CALLS, "posix_fallocate"):
-            patch.setattr(os, name, self._watched(getattr(os, name)))
-        patch.setattr(fcntl, "flock", self._watched(fcntl.flock))
-
-    def _watched(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*arguments: Any, **options: Any) -> Any:
-            self.calls += 1
-            if self.calls == self._at:
-                raise self._error()
-            return call(*arguments, **options)
-
-        return watched
-
 
 def _refused() -> BaseException:
     return OSError(5, "Input/output error")
@@ -208,7 +182,7 @@ def test_an_opening_that_fails_at_any_call_leaves_the_folder_as_it_was(
             abandon(folder)
         before = None if is_new else content(path)
         with pytest.MonkeyPatch.context() as patch:
-            injected = Injected(patch, at, error)
+            injected = Failing(patch, at, error)
             try:
                 folder, problem = opened(path), None
             except BaseException as raised:

@@ -53,8 +53,8 @@ class StateFolder:
             the event's number is due.
         snapshots: the snapshot file.
         last_decision: the newest decision's id.
-        snapshot_seq: the newest event in the snapshot, the oldest one in the log while there is no snapshot, less after a
-            try that the disk refused. The next snapshot is due half a ring later.
+        snapshot_seq: the newest event in the snapshot, the oldest one in the log while there is no snapshot, less after
+            a try that the disk refused. The next snapshot is due half a ring later.
         disk_failures: how often the disk refused something that no caller waited for.
     """
 

@@ -36,6 +36,7 @@ SAMPLES = [
     errors.UnknownOutcomeError("clack", ()),
     errors.ExplanationGoneError(5),
     errors.NestedCallError(),
+    errors.ForkedError(7),
 ]
 FIXES = {
     "ship",

@@ -379,9 +379,14 @@ class Engine(Serialised):
         self._policies.prepare(policy)
         self._policies.activate()  # before `adopt`, which drops what the new policy does not count
         if bundle.layout.counts_differently(self._bundle.layout):
-            self._state.adopt(bundle.layout)
+            try:
+                self._state.adopt(bundle.layout)
+            finally:  # also when an interrupt came just after it: rules and memory agree about the layout
+                if self._state.layout is bundle.layout:
+                    self._put_in_force(bundle)
             self._evidence.rebind(self._state.memory)
-        self._put_in_force(bundle)
+        else:
+            self._put_in_force(bundle)
 
     def erase(
         self,
@@ -523,8 +528,8 @@ class Engine(Serialised):
 
     def _put_in_force(self, bundle: Bundle) -> None:
         """Puts a bundle's policy in force; memory counts what it needs already."""
-        self._bundle, self._policy_error, self._messenger = bundle, "", None
-        self._maker = DecisionMaker(bundle, self._session, self._evidence)
+        maker = DecisionMaker(bundle, self._session, self._evidence)
+        self._bundle, self._maker, self._policy_error, self._messenger = bundle, maker, "", None
 
     def _local_offset_s(self, now_ms: int) -> int:
         """Returns the UTC offset in seconds; 0 without a rule that reads it: the system takes a microsecond."""

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.limits import LOG_BYTES_MIN, PENDING_MAX
 from edge_sdk.log import atomic_file
 from edge_sdk.log.directory import FILE_MODE, Entry, as_state_error, restrict
@@ -46,6 +47,8 @@ class EventLog:
         last_decision: the newest decision's id that a record had when the log was opened; 0 = none.
         id_lost: damage took the id, and `log_id` is a new one.
         pending: bodies of the newest records, at most `PENDING_MAX`. The owner of memory ingests and clears them.
+        is_cut_short: an exception came into `append`. The slot after `last_seq` may be written, and its body pending;
+            `rescan` finds out.
         due_seq: the number from which on `append` calls `on_due`.
         on_due: called with the event's time, after the event is written.
     """
@@ -75,6 +78,8 @@ class EventLog:
         self.pending = deque[bytes](maxlen=PENDING_MAX)
         self.due_seq = SEQ_MAX + 1  # never
         self._is_new = False  # there was no log before
+        self._is_activated = False
+        self.is_cut_short = False
         try:
             self._use(ring.scan())
         except BaseException:
@@ -138,9 +143,15 @@ class EventLog:
         seq = self.last_seq + 1
         body = _PACK(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, 0, 0)
         write = self._write  # a name of its own: called as `self._write(…)`, the lookup misses Python's inline cache
-        write(self._target, HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes, body)
-        self.pending.append(body)
-        self.last_seq = seq
+        try:
+            write(self._target, HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes, body)
+            self.pending.append(body)
+            self.last_seq = seq
+        except (StateFullError, StateUnusableError):  # nothing is cut short: the record is not there
+            raise
+        except BaseException:
+            self.is_cut_short = True  # the first instruction here: no second interrupt comes before it
+            raise
         if seq >= self.due_seq:
             self.on_due(time_ms)
         return seq
@@ -209,6 +220,17 @@ class EventLog:
             StateUnusableError: nothing can be recorded until the log is opened again.
         """
         self.ring.file.require_whole()
+
+    def rescan(self) -> None:
+        """Reads the file as an opening does, and completes an erase that was cut short. Nothing is pending then.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        self.ring.complete_erase()
+        self._use(self.ring.scan())
+        self.pending.clear()
+        self.is_cut_short = False
 
     @property
     def oldest_seq(self) -> int:
@@ -317,6 +339,16 @@ class EventLog:
             OSError: the disk refuses. The former log stays the log.
         """
         atomic_file.swap(self.entry)
+        self._is_activated = True
+
+    @property
+    def is_active(self) -> bool:
+        """Whether this replacement is the log: `activate` has renamed the former file.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        return self._is_activated or not self.entry.exists()
 
     def discard(self) -> None:
         """Closes a replaced log, or a replacement that is not wanted, and overwrites and removes its file.

@@ -66,8 +66,7 @@ class Ring:
             self._refuse_wrong_key()
             self.capacity = self.header.capacity
             self._written: Mask = np.zeros(self.capacity, np.bool_)  # which slots were not all zero when last scanned
-            if self.file.read(ERASING.start, len(ERASE_MARK)) == ERASE_MARK:  # the process was killed while erasing
-                self.zero()
+            self.complete_erase()
         except BaseException:
             self.close()
             raise
@@ -211,6 +210,16 @@ class Ring:
         self.codec.renew()
         self.file.write(ERASING.start, bytes(len(ERASE_MARK)))
         self.file.flush()
+
+    def complete_erase(self) -> None:
+        """Erases again if an erase was cut short, by the end of the process or by an exception.
+
+        Raises:
+            StateUnusableError: the file was cut.
+            OSError: the disk refuses.
+        """
+        if self.file.read(ERASING.start, len(ERASE_MARK)) == ERASE_MARK:
+            self.zero()
 
     def close(self) -> None:
         """Closes the file; writes nothing out."""

@@ -16,8 +16,8 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Final
 
 import numpy as np
@@ -40,6 +40,7 @@ from edge_sdk.state.retention import RetentionSchedule, matching
 from edge_sdk.state.snapshot import Snapshot
 from edge_sdk.state.snapshot_store import SnapshotStore
 
+_STALE: Final = -1  # as the newest event in memory: memory has to be made anew
 RENUMBER_AT: Final = SEQ_MAX - (1 << 31)  # leaves room for the largest `record_many`
 
 
@@ -68,7 +69,7 @@ class StateFolder:
     _memory: Memory
     _is_inherited: bool  # a former bundle, whose items had other categories, counted a part of memory
     _kept_seq: int  # the newest event in a snapshot on the disk; the oldest one in the log while there is none
-    _ingested_seq: int  # the newest event in `_memory`
+    _ingested_seq: int  # the newest event in `_memory`; `_STALE` while something changes, and when that was cut short
 
     def __init__(
         self,
@@ -98,8 +99,9 @@ class StateFolder:
                 and no new file, and is not locked.
         """
         self.layout, self._held = layout, held
-        self._sync_lock = threading.Lock()  # keeps the files open while they are being written to the disk
-        self._synced_seq = self.disk_failures = 0
+        # Keeps the files open while they are being written to the disk. A signal handler may call the engine meanwhile.
+        self._sync_lock = threading.RLock()
+        self._synced_seq = self.disk_failures = self.last_decision = 0
         self._interval_s = sync_interval_s
         self._retention = RetentionSchedule()
         with as_state_error(held.directory.path), ExitStack() as undo:
@@ -134,16 +136,27 @@ class StateFolder:
 
     @property
     def memory(self) -> Memory:
-        """Memory as of the newest event: pending events are ingested first."""
-        if self._ingested_seq < self.log.last_seq:
+        """Memory as of the newest event: pending events are ingested first.
+
+        Raises:
+            StateUnusableError: memory has to be made anew, and the disk refuses to read.
+        """
+        if self._ingested_seq < self.log.last_seq or self.log.is_cut_short:
             self.ingest_pending()
         return self._memory
 
     # ---- ingesting ----
 
     def ingest_pending(self) -> None:
-        """Ingests into memory the events that were appended since the last time."""
+        """Ingests into memory the events that were appended since the last time.
+
+        If an exception cuts this short, or has cut anything short before, memory is made anew from the files.
+        """
         log = self.log
+        ingested, self._ingested_seq = self._ingested_seq, _STALE
+        if ingested == _STALE or log.is_cut_short or len(log.pending) != log.last_seq - ingested:
+            self._make_anew()
+            return
         ingest_bodies(self._memory, list(log.pending))
         log.pending.clear()
         self._ingested_seq = log.last_seq
@@ -178,10 +191,11 @@ class StateFolder:
         is_large = count > capacity // 2
         if is_large:  # if the process is killed below, the snapshot must contain what was acknowledged before
             self.write_snapshot()
-        self._ingested_seq = self.log.extend(events.newest(capacity), skipped=max(0, count - capacity))
-        ingest_columns(
-            memory, events.times_ms, events.kinds, events.kind_ids, events.items, events.item_ids, events.values
-        )
+        with self._changing():
+            self.log.extend(events.newest(capacity), skipped=max(0, count - capacity))
+            ingest_columns(
+                memory, events.times_ms, events.kinds, events.kind_ids, events.items, events.item_ids, events.values
+            )
         if is_large:
             self.write_snapshot()
         self.maintain(now_ms)
@@ -195,12 +209,11 @@ class StateFolder:
         Raises:
             StateUnusableError: the disk refuses.
         """
-        with self._sync_lock, self._typed():
+        with self._changing(), self._sync_lock, self._typed():
             self.snapshots.erase()
             self.log.erase()
-            self._synced_seq = 0
-        self._memory, self._ingested_seq, self.last_decision = Memory(self.layout), 0, 0
-        self._is_inherited = False
+            self._synced_seq = self.last_decision = 0
+            self._memory, self._is_inherited = Memory(self.layout), False
         self._schedule_maintenance(snapshot_seq=0)
 
     def may_have(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> bool:
@@ -232,13 +245,16 @@ class StateFolder:
     def _erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
         former, records = self.memory, self.log.read()
         chosen = matching(records, before_ms, items, kinds)
-        self._memory = memory_from(self.layout, records[~chosen])
+        memory = memory_from(self.layout, records[~chosen])
         if not self.log.is_whole:
             from edge_sdk.memory.erasure import inherit_unaffected  # rarely needed: 0.6 ms of every import
 
-            inherit_unaffected(self._memory, former, kinds, items, categories_differed=self._is_inherited)
-        self.snapshots.overwrite(self._snapshot(), self.log)
-        self.log.blank(records["seq"][chosen].astype(np.int64), expired=False)
+            inherit_unaffected(memory, former, kinds, items, categories_differed=self._is_inherited)
+        snapshot = self._snapshot()._replace(memory=memory)
+        with self._changing():
+            self._memory = memory
+            self.snapshots.overwrite(snapshot, self.log)
+            self.log.blank(records["seq"][chosen].astype(np.int64), expired=False)
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)
         return int(np.count_nonzero(chosen))
 
@@ -280,11 +296,16 @@ class StateFolder:
         if self._interval_s is not None:
             self.sync()
         snapshot = Snapshot(memory, self._ingested_seq, self.last_decision, is_inherited)
-        store, is_replaced = replaced_snapshots(self.snapshots, layout, snapshot, self.log)
-        self.disk_failures += not is_replaced
+        former = self.snapshots
         with self._sync_lock:
-            former, self.snapshots = self.snapshots, store
-        self.layout, self._memory, self._is_inherited = layout, memory, is_inherited
+            try:
+                store, is_replaced = replaced_snapshots(former, layout, snapshot, self.log)
+            except BaseException:  # the file may be another by now: the next write replaces it
+                self.snapshots = SnapshotStore(former.entry, self.layout)
+                raise
+            # At once, as an interrupt can only come between two statements.
+            self.snapshots, self.layout, self._memory, self._is_inherited = store, layout, memory, is_inherited
+        self.disk_failures += not is_replaced
         self._retention.reset()  # the new layout may keep events for another time
         former.close()
         self._schedule_maintenance(snapshot_seq=self._ingested_seq, is_kept=is_replaced)
@@ -311,12 +332,12 @@ class StateFolder:
             Whether the disk took it.
         """
         with self._sync_lock:
-            seq = self.log.last_seq
+            log, seq = self.log, self.log.last_seq
             try:
                 self.log.require_whole()
                 if seq != self._synced_seq:
-                    self.log.sync()
-                    self._synced_seq = seq
+                    log.sync()
+                    self._synced_seq = seq if log is self.log and seq <= log.last_seq else 0
                 self.snapshots.sync_if_written()
             except (OSError, StateUnusableError):
                 self.disk_failures += 1
@@ -372,7 +393,8 @@ class StateFolder:
         """Recovers memory from the files."""
         log = self.log
         found = recover(log, self.snapshots, self.layout)
-        self._memory, self._is_inherited, self.last_decision = found.memory, found.is_inherited, found.last_decision
+        self._memory, self._is_inherited = found.memory, found.is_inherited
+        self.last_decision = max(self.last_decision, found.last_decision)
         self._ingested_seq = log.last_seq
         self._schedule_maintenance(snapshot_seq=log.oldest_seq if found.snapshot_seq is None else found.snapshot_seq)
         # The next event may push out one that no snapshot contains.
@@ -387,8 +409,9 @@ class StateFolder:
         """
         expired = self._retention.search(self.log.parts(), self.layout, now_ms)
         if expired is not None and (self.memory.forget_expired(now_ms) or len(expired)):
-            self.snapshots.overwrite(self._snapshot(), self.log)
-            with as_state_error(self.log.path):
+            snapshot = self._snapshot()
+            with self._changing(), as_state_error(self.log.path):
+                self.snapshots.overwrite(snapshot, self.log)
                 self.log.blank(expired, expired=True)
 
     def _replace_log(self, *, size_bytes: int | None = None, cipher: Cipher | None, renumber: bool = False) -> None:
@@ -398,10 +421,13 @@ class StateFolder:
             self.snapshots.overwrite(self._snapshot(), self.log)
         former, snapshot = self.log, self._snapshot()
         staged = staged_log(former, self.snapshots, snapshot, size_bytes=size_bytes, cipher=cipher, renumber=renumber)
-        with staged as log, self._sync_lock:
-            log.activate()
-            self._use(log)
-            self._ingested_seq, self._synced_seq = log.last_seq, 0
+        with self._changing(), staged as log, self._sync_lock:
+            try:
+                log.activate()
+            finally:  # also when an interrupt came just after it
+                if log.is_active:
+                    self._use(log)
+                    self._synced_seq = 0
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)
         try:
             former.discard()
@@ -423,6 +449,32 @@ class StateFolder:
             if self.log.last_seq + PENDING_MAX > SEQ_MAX:
                 raise
             self.disk_failures += 1  # there are numbers left for a very long time
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Marks memory as stale during the body: if an exception cuts the body short, memory is made anew.
+
+        A disk that refuses cuts nothing short. Then memory may have counts that neither the log nor a snapshot has.
+        """
+        self._ingested_seq = _STALE
+        try:
+            yield
+        except (OSError, StateFullError, StateUnusableError):
+            self._ingested_seq = self.log.last_seq
+            raise
+        self._ingested_seq = self.log.last_seq
+
+    def _make_anew(self) -> None:
+        """Makes memory from the files, as an opening does: from the newest snapshot and the log.
+
+        Raises:
+            StateUnusableError: the disk refuses.
+        """
+        with self._sync_lock, self._typed():
+            self.log.rescan()
+            former, self.snapshots = self.snapshots, SnapshotStore(self.snapshots.entry, self.layout)
+            former.close()
+        self._recover()
 
     def _snapshot(self) -> Snapshot:
         return Snapshot(self.memory, self._ingested_seq, self.last_decision, self._is_inherited)

@@ -1,0 +1,159 @@
+"""Whatever an exception cuts short, memory is then what an opening would make of the files, and no event is lost.
+
+An exception is raised before a line of the runtime: before each in turn, in a sample of the longer calls.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edge_sdk
+from edge_sdk.log.event_input import EventColumns
+from edge_sdk.state.folder import StateFolder
+from tests.support.small_state import KEY, LAYOUT, TINY_LAYOUT, copied, event, memory_of, opened, record, recorded
+
+ROOMS = tuple(str(Path(edge_sdk.__file__).parent / room) for room in ("state", "log", "memory"))
+EVENTS = 150  # more than the ring's 126
+PLACES = 60  # at most so many of one call
+
+
+class CutShortError(Exception):
+    """Comes from outside, as KeyboardInterrupt and MemoryError do."""
+
+
+class Cut:
+    """Raises `CutShortError` before the n-th line that the runtime runs; with n = 0 it counts lines."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.lines = at, 0
+
+    def __call__(self, frame: FrameType, what: str, _: Any) -> Cut | None:
+        if not frame.f_code.co_filename.startswith(ROOMS):
+            return None
+        if what == "line":
+            self.lines += 1
+            if self.lines == self.at:
+                sys.settrace(None)
+                raise CutShortError
+        return self
+
+    def during(self, act: Callable[[], object]) -> None:
+        former = sys.gettrace()
+        sys.settrace(self)
+        try:
+            act()
+        finally:
+            sys.settrace(former)
+
+
+def columns(numbers: range) -> EventColumns:
+    times, kinds, items, values, decisions = zip(*map(event, numbers), strict=True)
+    return EventColumns(
+        np.array(times, np.int64), np.array(kinds) - 11, (11, 12, 13), np.array(items) - 101,
+        tuple(range(101, 108)), np.array(values, np.float32), np.array(decisions, np.uint32),
+    )  # fmt: skip
+
+
+ACTS: dict[str, tuple[int, Callable[[StateFolder], object]]] = {
+    # how many events are pending, and the call
+    "take in a few": (10, lambda folder: folder.memory),
+    "take in many": (50, lambda folder: folder.memory),
+    "record": (3, lambda folder: folder.append(*event(EVENTS + 1))),
+    "record and maintain": (50, lambda folder: record(folder, range(EVENTS + 1, EVENTS + 20))),
+    "record many": (3, lambda folder: folder.add_many(columns(range(EVENTS + 1, EVENTS + 51)), 1)),
+    "erase": (3, lambda folder: folder.erase()),
+    "erase an item": (3, lambda folder: folder.erase_chosen(None, frozenset({102}), None)),
+    "resize": (3, lambda folder: folder.resize(8192)),
+    "encrypt": (3, lambda folder: folder.change_key(KEY)),
+    "write a snapshot": (3, lambda folder: folder.write_snapshot()),
+}
+EVENTS_STAY = {*ACTS} - {"erase", "erase an item"}
+
+
+def before(path: Path, pending: int) -> StateFolder:
+    """A folder whose ring has dropped events, with so many of the newest pending."""
+    folder = opened(path)
+    record(folder, range(1, EVENTS - pending + 1))
+    assert folder.memory
+    record(folder, range(EVENTS - pending + 1, EVENTS + 1))
+    return folder
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_memory_is_what_an_opening_makes_of_the_files(tmp_path: Path, name: str) -> None:
+    pending, act = ACTS[name]
+    cuts = 0
+
+    for folder in each_cut(tmp_path / "state", pending, act):
+        dump, events = folder.memory.dump(), recorded(folder)
+        again = opened(copied(tmp_path / "state", tmp_path / "copy"), KEY if folder.log.cipher else None)
+
+        assert dump == again.memory.dump()
+        assert events == recorded(again)
+        if name in EVENTS_STAY:
+            assert dump == memory_of(range(1, max(EVENTS, events[-1]) + 1))
+        record(folder, range(501, 601))  # it goes on as if nothing had been
+        record(again, range(501, 601))
+        assert folder.memory.dump() == again.memory.dump()
+        again.close()
+        shutil.rmtree(tmp_path / "copy")
+        cuts += 1
+    assert cuts > 5
+
+
+def test_more_events_than_fit_take_none_away(tmp_path: Path) -> None:
+    """Until the call has returned, those of its events that get no slot are in memory alone."""
+    more = columns(range(EVENTS + 1, EVENTS + 301))
+    none, whole = memory_of(range(1, EVENTS + 1)), memory_of(range(1, EVENTS + 301))
+
+    for folder in each_cut(tmp_path / "state", 3, lambda folder: folder.add_many(more, 1)):
+        dump = folder.memory.dump()
+        again = opened(copied(tmp_path / "state", tmp_path / "copy"))
+
+        assert dump in (none, whole, again.memory.dump())
+        again.close()
+        shutil.rmtree(tmp_path / "copy")
+
+
+def test_another_layout_is_adopted_or_not(tmp_path: Path) -> None:
+    for folder in each_cut(tmp_path / "state", 3, lambda folder: folder.adopt(TINY_LAYOUT)):
+        assert folder.layout in (LAYOUT, TINY_LAYOUT)
+        if folder.layout is LAYOUT:
+            assert folder.memory.dump() == memory_of(range(1, EVENTS + 1))
+        dump = folder.memory.dump()
+        record(folder, range(501, 601))
+        folder.close()  # the snapshot has what left the ring, whatever the file was when the call was cut short
+        again = opened(tmp_path / "state", layout=folder.layout)
+
+        assert again.layout is not LAYOUT or again.memory.dump() == memory_of([*range(1, EVENTS + 1), *range(501, 601)])
+        assert again.memory.dump() != dump
+        again.close()
+
+
+def each_cut(path: Path, pending: int, act: Callable[[StateFolder], object]) -> Iterator[StateFolder]:
+    """Yields a folder after each of the cuts; it is closed and removed then."""
+    lines = 0
+    for _ in range(2):  # the first call also loads modules and makes tables
+        folder = before(path, pending)
+        counting = Cut(0)
+        counting.during(lambda: act(folder))  # noqa: B023 - called at once
+        lines = counting.lines
+        folder.close()
+        shutil.rmtree(path)
+    for at in sorted({1 + round(at) for at in np.linspace(0, lines - 1, min(PLACES, lines))}):
+        folder = before(path, pending)
+        with pytest.raises(CutShortError):
+            Cut(at).during(lambda: act(folder))  # noqa: B023 - called at once
+        yield folder
+        with suppress(Exception):
+            folder.close()
+        shutil.rmtree(path)

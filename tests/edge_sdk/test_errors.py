@@ -39,6 +39,7 @@ SAMPLES = [
     errors.ForkedError(7),
 ]
 FIXES = {
+    "open",
     "ship",
     "fetch",
     "update",

@@ -53,7 +53,8 @@ class OpenFile:
 
     def __del__(self) -> None:
         with suppress(OSError, AttributeError):  # the latter: `__init__` was interrupted
-            self.close()
+            if self.number >= 0:
+                os.close(self.number)
 
 
 def _close_all() -> None:

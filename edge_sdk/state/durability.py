@@ -41,3 +41,14 @@ class Flusher:
             return False
         sync()
         return True
+
+
+def weakly(method: Callable[[int], object]) -> Callable[[int], object]:
+    """Returns a function that calls a bound method as long as somebody else holds its object, and then does nothing."""
+    held = weakref.WeakMethod(method)
+
+    def call(argument: int) -> object:
+        found = held()
+        return found and found(argument)
+
+    return call

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Final
@@ -30,12 +28,12 @@ from edge_sdk.log.event_input import EventColumns
 from edge_sdk.log.event_log import SEQ_MAX, EventLog
 from edge_sdk.log.file_access import LogAccess
 from edge_sdk.log.header import capacity_of
-from edge_sdk.memory.bulk import ingest_bodies, ingest_columns, memory_from
+from edge_sdk.memory.bulk import ingest_bodies, ingest_columns
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.state.durability import Flusher
+from edge_sdk.state.durability import Flusher, weakly
 from edge_sdk.state.lock import HeldFolder
-from edge_sdk.state.recovery import migrate, recover
+from edge_sdk.state.recovery import migrate, recover, without
 from edge_sdk.state.retention import RetentionSchedule, matching
 from edge_sdk.state.snapshot import Snapshot
 from edge_sdk.state.snapshot_store import SnapshotStore
@@ -129,8 +127,7 @@ class StateFolder:
         if self._is_open and self._pid == os.getpid():
             if self._flusher is not None:
                 self._flusher.abandon()
-            message = f"{self._held.directory.path}: an engine was not closed; close it, or open it in a `with`"
-            warnings.warn(message, ResourceWarning, stacklevel=1)
+            self._held.warn()
 
     # ---- reading ----
 
@@ -245,11 +242,7 @@ class StateFolder:
     def _erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
         former, records = self.memory, self.log.read()
         chosen = matching(records, before_ms, items, kinds)
-        memory = memory_from(self.layout, records[~chosen])
-        if not self.log.is_whole:
-            from edge_sdk.memory.erasure import inherit_unaffected  # rarely needed: 0.6 ms of every import
-
-            inherit_unaffected(memory, former, kinds, items, categories_differed=self._is_inherited)
+        memory = without(former, records[~chosen], kinds, items, is_whole=self.log.is_whole, moved=self._is_inherited)
         snapshot = self._snapshot()._replace(memory=memory)
         with self._changing():
             self._memory = memory
@@ -386,8 +379,7 @@ class StateFolder:
 
     def _use(self, log: EventLog) -> None:
         self.log, self.append = log, log.append
-        maintain = weakref.WeakMethod(self.maintain)  # the log does not hold the folder that holds it
-        log.on_due = lambda now_ms: _called(maintain(), now_ms)
+        log.on_due = weakly(self.maintain)  # the log does not hold the folder that holds it
 
     def _recover(self) -> None:
         """Recovers memory from the files."""
@@ -491,8 +483,3 @@ class StateFolder:
             self.snapshot_seq = snapshot_seq - self.log.capacity // 4
         wait = 1 if self._interval_s == 0 else PENDING_MAX
         self.log.due_seq = self.log.last_seq + min(wait, max(1, self._snapshot_due() - self.log.last_seq))
-
-
-def _called(maintain: Callable[[int], None] | None, now_ms: int) -> None:
-    if maintain is not None:  # None: nobody holds the folder any more
-        maintain(now_ms)

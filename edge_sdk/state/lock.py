@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -125,6 +126,11 @@ class HeldFolder:
         """Lets only the user of the folder in."""
         restrict(self.directory.file, FOLDER_MODE)
         self._lock.restrict()
+
+    def warn(self) -> None:
+        """Warns that nobody holds the engine any more, and nobody has closed it."""
+        message = f"{self.directory.path}: an engine was not closed; close it, or open it in a `with`"
+        warnings.warn(message, ResourceWarning, stacklevel=2)
 
     def release(self) -> None:
         """Unlocks and closes the folder. A second call does nothing."""

@@ -74,6 +74,32 @@ def migrate(memory: Memory, layout: MemoryLayout, parts: Iterable[Records], *, i
     return migrated, True
 
 
+def without(
+    former: Memory,
+    records: Records,
+    kinds: frozenset[int] | None,
+    items: frozenset[int] | None,
+    *,
+    is_whole: bool,
+    moved: bool,
+) -> Memory:
+    """Returns the memory that remains when the events of these kinds about these items are erased.
+
+    Args:
+        former: with all of them.
+        records: those that stay in the log, oldest first.
+        kinds, items: ids; None = any.
+        is_whole: the log contained every event.
+        moved: a former bundle, whose items had other categories, counted a part of memory.
+    """
+    memory = _counted(former.layout, [records])
+    if not is_whole:
+        from edge_sdk.memory.erasure import inherit_unaffected  # rarely needed: 0.6 ms of every import
+
+        inherit_unaffected(memory, former, kinds, items, categories_differed=moved)
+    return memory
+
+
 def _counted(layout: MemoryLayout, parts: Iterable[Records]) -> Memory:
     """Returns the memory after these records, oldest first."""
     memory = Memory(layout)

@@ -27,6 +27,7 @@ _SPAN: Final = 48  # periods that one stretch may cover: 2**(16·48) leaves sums
 _NORMAL: Final = -1022
 _NOTHING: Final = -1080
 _ROUNDING: Final = 4
+_SUM_END: Final = 2.0**64  # 2^32 events of the largest weight, 2^17, sum to less
 
 
 class Counters:
@@ -227,7 +228,7 @@ class Counters:
         for h, tick in enumerate(latest.tolist()):
             self._set_latest(h, tick)
         self.sums[:] = np.frombuffer(raw, np.float64, self.sums.size, at + latest.nbytes).reshape(self.sums.shape)
-        if not (np.isfinite(self.sums) & (self.sums >= 0)).all():
+        if not ((self.sums >= 0) & (self.sums < _SUM_END)).all():
             raise ValueError("not the sums of counters")
         return latest.nbytes + self.sums.nbytes
 

@@ -112,9 +112,11 @@ def test_a_forged_content_is_refused_or_is_a_memory(
     state = scratch.opened(OTHER_LAYOUT if is_foreign else TINY_LAYOUT)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 4 << 20  # of a file of 5 KB: the rest is numpy's and the log's
-    used(state)
-    state.close()
+    try:
+        assert peak < 4 << 20  # of a file of 5 KB: the rest is numpy's and the log's
+        used(state)
+    finally:
+        state.close()
 
 
 @given(
@@ -134,9 +136,11 @@ def test_tables_of_any_size_take_no_memory(scratch: Scratch, at: int, number: in
     state = scratch.opened(OTHER_LAYOUT)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 4 << 20
-    used(state)
-    state.close()
+    try:
+        assert peak < 4 << 20
+        used(state)
+    finally:
+        state.close()
 
 
 @pytest.mark.parametrize("ahead", [127, 1 << 20, SEQ_MAX - EVENTS])

@@ -25,7 +25,7 @@ from edge_sdk.log.header import LOG_ID_BYTES
 from edge_sdk.log.open_file import OpenFile
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.state.snapshot_tables import VERSION, fingerprint, pack_tables, read_tables
+from edge_sdk.state.snapshot_tables import VERSION, fingerprint, least_bytes, pack_tables, read_tables
 
 _MAGIC: Final = b"EDGEMEM"
 _READABLE: Final = (3, VERSION)
@@ -188,6 +188,8 @@ class SnapshotFile:
                 raise ValueError("rows beyond the vocabulary")
             return memory
         layout, at = read_tables(_masked(raw, of_log), version=version)
+        if least_bytes(layout) > len(raw) - at:  # before anything of this size is made
+            raise ValueError("the tables of a larger memory")
         return Memory.load(layout, raw[at:])
 
     def _replace(self, raw: bytes) -> None:

@@ -91,7 +91,7 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
         The layout, and how many bytes the tables take.
 
     Raises:
-        ValueError: `raw` does not begin with tables, or a memory under them would be larger than `raw`.
+        ValueError: `raw` does not begin with tables.
     """
     reader = _Reader(raw)
     window, counter_kinds = reader.row(2)
@@ -120,8 +120,6 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
         spending=reader.budget() if version == VERSION else None,
         machine_ids=names,
     )
-    if _least_bytes(layout) > len(raw):  # before anything of this size is made
-        raise ValueError("the tables of a larger memory")
     return layout, reader.at
 
 
@@ -135,7 +133,7 @@ def fingerprint(layout: MemoryLayout) -> bytes:
     return digest.digest()
 
 
-def _least_bytes(layout: MemoryLayout) -> int:
+def least_bytes(layout: MemoryLayout) -> int:
     """Returns how many bytes a dump has at least: of the window, the counters, the caps and the machines."""
     event_bytes, number_bytes = 20, 8
     rows = len(layout.offers) + 1 + layout.category_rows

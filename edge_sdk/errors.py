@@ -32,6 +32,7 @@ class ErrorCode(IntEnum):
     STATE_UNUSABLE = 202
     LOG_VERSION = 203
     WRONG_KEY = 204
+    FORKED = 205
     # recording
     UNKNOWN_KIND = 300
     INVALID_VALUE = 301
@@ -181,12 +182,14 @@ class StateOwnedError(EdgeError):
 
     code = ErrorCode.STATE_OWNED
 
-    def __init__(self, folder: Path, owner: str) -> None:
-        super().__init__(f"{folder}: in use by {owner}; close that engine, or give this one a folder of its own")
+    def __init__(
+        self, folder: Path, owner: str, fix: str = "close that engine, or give this one a folder of its own"
+    ) -> None:
+        super().__init__(f"{folder}: in use by {owner}; {fix}")
 
 
 class StateFullError(EdgeError):
-    """The disk has no room for the event log, whose full size is reserved at its creation."""
+    """The disk has no room for the event log, whose full size is reserved."""
 
     code = ErrorCode.STATE_FULL
 
@@ -199,8 +202,10 @@ class StateUnusableError(EdgeError):
 
     code = ErrorCode.STATE_UNUSABLE
 
-    def __init__(self, path: Path, found: str) -> None:
-        super().__init__(f"{path}: {found}; give the engine a folder that this process may write")
+    def __init__(
+        self, path: Path, found: str, fix: str = "give the engine a folder that this process may write"
+    ) -> None:
+        super().__init__(f"{path}: {found}; {fix}")
 
 
 class LogVersionError(EdgeError):
@@ -222,6 +227,18 @@ class WrongKeyError(EdgeError):
 
     def __init__(self, path: Path, found: str, fix: str) -> None:
         super().__init__(f"{path}: {found}; {fix}")
+
+
+class ForkedError(EdgeError, RuntimeError):
+    """The engine belongs to the process from which this one was forked. Two processes would write over each other."""
+
+    code = ErrorCode.FORKED
+
+    def __init__(self, owner: int) -> None:
+        super().__init__(
+            f"the engine belongs to process {owner}, from which this process was forked; open an engine after the "
+            "fork, in one of the two processes or with a folder for each"
+        )
 
 
 class UnknownKindError(EdgeError, ValueError):
@@ -257,6 +274,7 @@ _FIXES = {
     "item_names": "pass a list of names",
     "before": "pass whole milliseconds since 1970",
     "log_bytes": f"pass {LOG_BYTES_MIN} to {LOG_BYTES_MAX} bytes",
+    "log_access": "pass 'auto', 'map' or 'calls'",
     "durability": "pass 'process' or 'power'",
     "seed": "pass a whole number, or None",
     "limit": "pass a whole number, or None for all",

@@ -27,6 +27,8 @@ GOLDEN_MAX: Final = 64  # golden vectors
 NUMBER_MAX: Final = 1e12  # of a policy's weights, boosts, amounts and other numbers: scores stay finite
 TEMPERATURE_MIN: Final = 1e-6  # of softmax
 
+BUNDLE_BYTES_MAX: Final = (1 << 31) - 1  # of an `.edge` file: offsets in it have 31 bits
+SNAPSHOT_BYTES_MAX: Final = 1 << 30  # of `memory.bin` with another bundle's tables; a larger file is not read
 LOG_BYTES: Final = 1 << 20  # default size of the event log file: 32,766 records
 LOG_BYTES_MIN: Final = 4096
 LOG_BYTES_MAX: Final = 1 << 30

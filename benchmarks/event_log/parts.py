@@ -22,6 +22,7 @@ from device_sim.bench.log_peers import open_sqlite
 from edge_sdk import Engine
 from edge_sdk.clock import system_clock
 from edge_sdk.limits import LOG_BYTES, PENDING_MAX
+from edge_sdk.log.directory import Directory
 from edge_sdk.log.event_log import EventLog
 
 DAY_EVENTS = 1_500_000_000 // 32  # a heavy day is 1.5 GB of records
@@ -128,7 +129,7 @@ def opening(work: Workload, sizes: Sizes, folder: Path) -> Iterator[Measure]:
 
 def _log_alone_ms(path: Path, sizes: Sizes, key: bytes | None) -> float:
     start = time.perf_counter_ns()
-    log = EventLog.open(path, sizes.log_bytes, key=key)
+    log = EventLog.open(Directory(path.parent).entry(path.name), sizes.log_bytes, key=key)
     spent_ms = (time.perf_counter_ns() - start) / 1e6
     is_full = log.count == log.capacity
     log.close()

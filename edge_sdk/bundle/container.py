@@ -5,7 +5,9 @@ Nothing of the payload is parsed before. The writer is cloud_export/export/conta
 
 from __future__ import annotations
 
-import mmap
+import errno
+import os
+import stat
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from edge_sdk._sha256 import sha256
 from edge_sdk.bundle.checked_tables import MalformedFileError, unpacked
 from edge_sdk.errors import BundleDamagedError, BundleUnreadableError, BundleUntrustedError
+from edge_sdk.limits import BUNDLE_BYTES_MAX
 
 if TYPE_CHECKING:
     from edge_sdk.bundle.format.generated.edge_generated import SignatureT
@@ -32,29 +35,29 @@ def key_id(public_key: bytes) -> str:
 
 
 def open_container(path: Path, *, trusted_keys: Sequence[bytes], allow_unsigned: bool) -> memoryview:
-    """Maps a `.edge` file and checks it.
+    """Reads a `.edge` file and checks it.
 
     Args:
-        path: the file. It must not be overwritten in place while the engine is open; replace it by rename.
+        path: the file. It is read once, and may be changed or removed afterwards.
         trusted_keys: raw Ed25519 public keys, 32 bytes each; one of them must have signed.
         allow_unsigned: accept a whole file without checking its signatures.
 
     Returns:
-        The payload, a view into the mapped file.
+        The payload, a view into the file's content.
 
     Raises:
         BundleUnreadableError: the file cannot be opened.
         BundleDamagedError: the file is truncated, altered or no bundle.
         BundleUntrustedError: no trusted key signed the file.
     """
-    view = _mapped(path)
+    view = _content(path)
     return check_container(path, view, identifier=BUNDLE, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
 
 
 def check_container(
     source: Path | str, view: memoryview, *, identifier: bytes, trusted_keys: Sequence[bytes], allow_unsigned: bool
 ) -> memoryview:
-    """Checks a signed file that is in memory or mapped.
+    """Checks a signed file that is in memory.
 
     Args:
         source: the file's name, for messages.
@@ -91,13 +94,25 @@ def check_container(
     return payload
 
 
-def _mapped(path: Path) -> memoryview:
+def _content(path: Path) -> memoryview:
+    """Reads a file once, so that whoever changes or cuts it afterwards changes nothing here.
+
+    Raises:
+        BundleUnreadableError: the file cannot be read, or is no ordinary file (a FIFO would be waited for).
+        BundleDamagedError: the file is larger than a bundle can be.
+    """
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            if size < 16:
-                raise BundleDamagedError(path, "size", f"{size} bytes")
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "it is no ordinary file")
+            if status.st_size > BUNDLE_BYTES_MAX:
+                raise BundleDamagedError(path, "size", f"{status.st_size} bytes, at most {BUNDLE_BYTES_MAX} are read")
+            with os.fdopen(file, "rb", closefd=False) as opened:
+                return memoryview(opened.read(status.st_size))
+        finally:
+            os.close(file)
     except OSError as problem:
         raise BundleUnreadableError(path, problem) from problem
 

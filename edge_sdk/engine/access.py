@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import wraps
 from types import CodeType, FrameType
 from typing import Concatenate, Final, NoReturn, ParamSpec, TypeVar
+from weakref import WeakSet
 
-from edge_sdk.errors import NestedCallError
+from edge_sdk.errors import ForkedError, NestedCallError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,21 +41,25 @@ class Access:
         release: gives it back.
         is_inside: whether a call has the lock, in whatever thread.
         is_closed: whether the engine is closed.
+        in_child: gives a method that is called in a forked child; None where nobody has it any more.
     """
 
-    __slots__ = ("_served", "is_closed", "is_inside", "release", "turns")
+    __slots__ = ("__weakref__", "_owner", "_served", "in_child", "is_closed", "is_inside", "release", "turns")
 
     turns: Iterator[bool]
     release: Callable[[], None]
     is_inside: bool
     is_closed: bool
+    in_child: Callable[[], Callable[[], object] | None]
 
     def __init__(self) -> None:
         """Open; no call is inside."""
-        lock = threading.Lock()
-        self.turns, self.release = iter(lock.acquire, None), lock.release
-        self.is_inside = self.is_closed = False
+        self._renew()
+        self.is_closed = False
+        self.in_child = lambda: None
         self._served = set[int]()
+        self._owner = os.getpid()
+        _open.add(self)
 
     def serves(self, owner: object) -> None:
         """Counts the calls of an object among those of the engine; the object owns this one."""
@@ -83,8 +90,39 @@ class Access:
             self.refuse()
 
     def refuse(self) -> NoReturn:
-        """Raises the error of a call on a closed engine."""
+        """Raises the error of a call on a closed engine, or of a call in a child that was forked from its process."""
+        if self._owner != os.getpid():
+            raise ForkedError(self._owner)
         raise RuntimeError("the engine is closed; open a new one with Engine.open")
+
+    def leave_in_child(self) -> None:
+        """Closes the engine of a child; the parent's stays as it is. The parent's other threads do not exist here.
+
+        One of those may have had its turn at that moment, and would never give it back. A call within which this very
+        thread has forked does so itself.
+        """
+        self.is_closed = True
+        forget = self.in_child()
+        if forget is not None:
+            forget()
+        with suppress(NestedCallError):
+            self.refuse_nested()
+            self._renew()
+
+    def _renew(self) -> None:
+        lock = threading.Lock()
+        self.turns, self.release, self.is_inside = iter(lock.acquire, None), lock.release, False
+
+
+_open: Final = WeakSet[Access]()
+
+
+def _leave_all() -> None:
+    for access in list(_open):
+        access.leave_in_child()
+
+
+os.register_at_fork(after_in_child=_leave_all)
 
 
 class Serialised:

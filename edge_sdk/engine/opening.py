@@ -13,9 +13,12 @@ from edge_sdk.clock import Clock, UtcOffset
 from edge_sdk.engine.local_time import LocalClock, SystemZone, utc_offset_of
 from edge_sdk.errors import InvalidValueError
 from edge_sdk.log.event_input import within_range
+from edge_sdk.log.file_access import LOG_ACCESSES, LogAccess
+from edge_sdk.log.header import capacity_of
 from edge_sdk.model.session import ModelSession
 from edge_sdk.state.durability import DURABILITIES, Durability
 from edge_sdk.state.folder import StateFolder
+from edge_sdk.state.lock import HeldFolder
 from edge_sdk.state.policy_file import PolicyStore, Trust
 from edge_sdk.types import Record
 
@@ -30,6 +33,7 @@ class Options(Record):
     clock: Clock
     utc_offset_s: UtcOffset | None
     seed: int | None
+    log_access: LogAccess = "auto"
 
     def check(self) -> int:
         """Returns the clock's time in ms; raises before anything is opened.
@@ -41,6 +45,9 @@ class Options(Record):
             raise InvalidValueError("durability", self.durability)
         if not isinstance(self.sync_interval_s, int | float) or not 0 <= self.sync_interval_s < float("inf"):
             raise InvalidValueError("sync_interval_s", self.sync_interval_s)
+        if self.log_access not in LOG_ACCESSES:
+            raise InvalidValueError("log_access", self.log_access)
+        capacity_of(self.log_bytes)
         now_ms = self._now()  # a clock that does not work is found here, not at the first decision
         if self.utc_offset_s is not None:
             LocalClock(self.utc_offset_s).check(now_ms)
@@ -89,19 +96,26 @@ def open_parts(
         raise TypeError("trusted_keys is one key; pass a list: trusted_keys=[key]")
     now_ms = options.check()
     content = read_bundle(bundle, open_container(bundle, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned))
-    policies = PolicyStore(state, Trust(tuple(trusted_keys), allow_unsigned))
-    content, policy_error = policies.in_force(content)
-    local = options.local_clock(content.policy.time_zone)
-    local.check(now_ms)
     session = tested_session(content)
-    folder = StateFolder(
-        state,
-        content.layout,
-        options.log_bytes,
-        now_ms=now_ms,
-        storage_key=options.storage_key,
-        sync_interval_s=options.sync_interval_s if options.durability == "power" else None,
-    )
+    held = HeldFolder(state)  # only now: what can be refused without the folder has been
+    try:
+        policies = PolicyStore(held.directory, Trust(tuple(trusted_keys), allow_unsigned))
+        content, policy_error = policies.in_force(content)
+        local = options.local_clock(content.policy.time_zone)
+        local.check(now_ms)
+        folder = StateFolder(
+            held,
+            content.layout,
+            options.log_bytes,
+            now_ms=now_ms,
+            storage_key=options.storage_key,
+            sync_interval_s=options.sync_interval_s if options.durability == "power" else None,
+            log_access=options.log_access,
+        )
+    except BaseException:
+        held.undo()
+        raise
+    policies.restrict()
     return Parts(
         state=folder,
         bundle=content,

@@ -8,7 +8,7 @@ from edge_sdk.clock import NEVER_MS, UTC, Clock, LocalTime
 from edge_sdk.decision.request import RequestError
 from edge_sdk.engine.access import Serialised
 from edge_sdk.engine.local_time import LocalClock
-from edge_sdk.errors import ErrorCode
+from edge_sdk.errors import ErrorCode, StateUnusableError
 from edge_sdk.log.event_input import checked_offsets, within_range
 from edge_sdk.log.local_field import local_field, local_fields
 from edge_sdk.types import I64, U16
@@ -103,13 +103,16 @@ class Timekeeping(Serialised):
             now_ms = problem
         if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
             return now_ms
-        return self._refresh(now_ms)
+        try:
+            return self._refresh(now_ms)
+        except StateUnusableError:  # `rank` and all others that write no event need no log
+            return self._time.settled(now_ms)
 
     def _refresh(self, found: object) -> int:
         """Looks at what may have changed since the last millisecond: whatever `record` has no time to look at.
 
-        That is the UTC offset with which events are recorded, and whether the clock was set back. A closed engine has
-        no fresh time: each of its calls comes here and is refused.
+        That is the UTC offset with which events are recorded, whether the clock was set back, and whether the log is
+        whole. A closed engine has no fresh time: each of its calls comes here and is refused.
 
         Args:
             found: what the clock returned, or raised.
@@ -119,8 +122,10 @@ class Timekeeping(Serialised):
 
         Raises:
             RuntimeError: the engine is closed.
+            StateUnusableError: another process has cut the log.
         """
         self._access.require_open()
+        self._state.require_sound()
         within = self._time.settled(found)
         if self._time.was_set_back(within):
             self._state.memory.caps.set_back(within)

@@ -31,7 +31,7 @@ class EncryptedRecords:
         """Draws a new salt, so that no sequence number is encrypted twice under one salt."""
         self._salt = os.urandom(SALT_BYTES)
 
-    def write(self, target: mmap.mmap, at: int, body: bytes) -> None:
+    def write(self, target: mmap.mmap | bytearray, at: int, body: bytes) -> None:
         """Writes one record into the slot that begins at byte `at`."""
         target[at : at + ENCRYPTED_SLOT_BYTES] = self._slot(body)
 

@@ -1,4 +1,4 @@
-"""The event log: appends events to a ring of fixed slots in a memory-mapped file of fixed size, and erases them.
+"""The event log: appends events to a ring of fixed slots in a file of fixed size, and erases them.
 
 A record is in the kernel's page cache when `append` returns: the record survives the death of the process. Each record
 carries its own checksum (or tag) and sequence number, so opening needs no journal: the log uses the intact records and
@@ -8,24 +8,28 @@ counts the damaged ones. Byte layout: docs/format.md.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from typing import Final
 
 import numpy as np
 
+from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.limits import LOG_BYTES_MIN, PENDING_MAX
 from edge_sdk.log import atomic_file
+from edge_sdk.log.directory import FILE_MODE, Entry, as_state_error, restrict
 from edge_sdk.log.encrypted_record import codec_for
 from edge_sdk.log.encryption import Cipher
-from edge_sdk.log.header import HEADER_BYTES, LogHeader, capacity_of, is_cut_to_a_stub, stage, with_new_id
-from edge_sdk.log.record import BODY, ERASED, EXPIRED, NO_RECORDS, RECORD, Records
+from edge_sdk.log.file_access import LogAccess, disk_error
+from edge_sdk.log.header import HEADER_BYTES, LogHeader, capacity_of, is_cut_to_a_stub, is_sound, stage, with_new_id
+from edge_sdk.log.record import BODY, ERASED, EXPIRED, RECORD, RecordCodec, Records
 from edge_sdk.log.ring import Ring, Scan
 from edge_sdk.types import I64
 
 SEQ_MAX: Final = 0xFFFFFFFF
 
 _PACK: Final = BODY.pack
+_PART_SLOTS: Final = 4096  # written at once to a new file
 
 
 class EventLog:
@@ -33,12 +37,14 @@ class EventLog:
 
     Attributes:
         ring: the slots and the file.
-        path: of the file.
+        entry: of the file.
+        path: of the file, for messages.
         capacity: slots.
         cipher: of the records; None = plain.
         last_seq: number of the newest record; 0 = none yet.
         damaged: records found damaged or missing when the log was opened.
         log_id: 8 random bytes; each erase and each replacement draws new ones.
+        last_decision: the newest decision's id that a record had when the log was opened; 0 = none.
         id_lost: damage took the id, and `log_id` is a new one.
         pending: bodies of the newest records, at most `PENDING_MAX`. The owner of memory ingests and clears them.
         local: that field of the records that `append` writes.
@@ -52,24 +58,29 @@ class EventLog:
     id_lost: bool
     last_seq: int
     damaged: int
+    last_decision: int
     on_due: Callable[[int], object]
     _holes: I64  # numbers that no intact record has
     _erased: I64  # numbers of blanked records: erased
     _expired: I64  # and expired
-    _recovered: Records
 
     def __init__(self, ring: Ring) -> None:
         """Scans an open ring and takes it over. Use `EventLog.open`.
 
         Raises:
             WrongKeyError: the key decrypts no record; the ring is closed.
+            StateUnusableError, OSError: the disk refuses; the ring is closed.
         """
-        self.ring, self.path, self.cipher, self.capacity = ring, ring.path, ring.cipher, ring.capacity
+        self.ring, self.entry, self.cipher, self.capacity = ring, ring.entry, ring.cipher, ring.capacity
+        self.path = ring.entry.path
         # `append` is the hot path: it reads these from the log itself.
-        self._map, self._write, self._slot_bytes = ring.map, ring.codec.write, ring.codec.slot_bytes
+        self._slot_bytes = ring.codec.slot_bytes
+        self._target, self._write = ring.file.slot_writer(ring.codec)
         self.pending = deque[bytes](maxlen=PENDING_MAX)
         self.local = 0
         self.due_seq = SEQ_MAX + 1  # never
+        self._is_new = False  # there was no log before
+        self._is_activated = False
         self.is_cut_short = False
         try:
             self._use(ring.scan())
@@ -78,8 +89,14 @@ class EventLog:
             raise
 
     @classmethod
-    def open(cls, path: Path, size_bytes: int, *, key: bytes | None = None) -> EventLog:
-        """Opens the log at `path`, or creates one of `size_bytes`; an existing log keeps its size.
+    def open(cls, entry: Entry, size_bytes: int, *, key: bytes | None = None, access: LogAccess = "auto") -> EventLog:
+        """Opens the log, or creates one of `size_bytes`; an existing log keeps its size.
+
+        Args:
+            entry: of the file.
+            size_bytes: of a new log.
+            key: encrypts the records; None = plain.
+            access: "map" writes through a map of memory, "calls" by calls, "auto" through a map where that is safe.
 
         Raises:
             StateFullError: the disk has no room for the whole file.
@@ -88,18 +105,25 @@ class EventLog:
             StateUnusableError: the file cannot be read or written.
             InvalidValueError: `size_bytes` is out of range.
         """
-        cipher = None if key is None else Cipher(path, key)
+        cipher = None if key is None else Cipher(entry.path, key)
         slot_bytes = codec_for(cipher).slot_bytes
         capacity = capacity_of(size_bytes, slot_bytes)
-        with atomic_file.as_state_error(path):
-            atomic_file.recover(path)
-            is_stub = path.exists() and is_cut_to_a_stub(path)
-            if is_stub or not path.exists():
+        with as_state_error(entry.path), ExitStack() as undo:
+            atomic_file.settle(entry, is_sound)
+            is_new, is_stub = not entry.exists(), is_cut_to_a_stub(entry)
+            if is_new or is_stub:
                 header = LogHeader(slot_bytes, capacity)
-                stage(path, header if is_stub else with_new_id(header, cipher))  # the id of a stub is lost
-                atomic_file.install(path)
-            log = cls(Ring(path, path, cipher))
+                atomic_file.clean(entry)
+                if is_new:
+                    undo.callback(_remove, entry)
+                stage(entry, header if is_stub else with_new_id(header, cipher))  # the id of a stub is lost
+                atomic_file.install(entry)
+            log = cls(Ring(entry, entry, cipher, access))
+            undo.callback(log.ring.close)
+            atomic_file.clean(entry)  # only now: what is left of a replacement goes when the log has been read
             log.damaged += is_stub
+            log._is_new = is_new
+            undo.pop_all()
             return log
 
     # ---- writing ----
@@ -116,14 +140,19 @@ class EventLog:
 
         Returns:
             The sequence number of the record.
+
+        Raises:
+            StateFullError, StateUnusableError: the log is written by calls, and the disk refuses the record.
         """
         seq = self.last_seq + 1
         body = _PACK(seq, time_ms // 1000, time_ms % 1000, kind, item, value, decision, self.local, item_high)
         write = self._write  # a name of its own: called as `self._write(…)`, the lookup misses Python's inline cache
         try:
-            write(self._map, HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes, body)
+            write(self._target, HEADER_BYTES + (seq - 1) % self.capacity * self._slot_bytes, body)
             self.pending.append(body)
             self.last_seq = seq
+        except (StateFullError, StateUnusableError):  # nothing is cut short: the record is not there
+            raise
         except BaseException:
             self.is_cut_short = True  # the first instruction here: no second interrupt comes before it
             raise
@@ -140,10 +169,17 @@ class EventLog:
 
         Returns:
             The number of the newest record.
+
+        Raises:
+            StateFullError, StateUnusableError: the file was cut, or is written by calls and the disk refuses. None of
+                the events counts; the next ones take their place.
         """
         numbers = self.last_seq + skipped + 1 + np.arange(len(records))
         records["seq"] = numbers
-        self.ring.write(numbers, records)
+        try:
+            self.ring.write(numbers, records)
+        except OSError as problem:
+            raise disk_error(self.path, problem, self.size_bytes) from problem
         self.last_seq += skipped + len(records)
         return self.last_seq
 
@@ -157,14 +193,37 @@ class EventLog:
     # ---- reading ----
 
     def read(self) -> Records:
-        """Returns all intact records, oldest first (a copy)."""
-        records = self.ring.records()
-        return records[records["kind"] > 0]
+        """Returns all intact records, oldest first (a copy).
 
-    def recovered(self) -> Records:
-        """Returns what was intact at opening, oldest first; a second call returns nothing. Opening reads only once."""
-        records, self._recovered = self._recovered, NO_RECORDS
-        return records
+        Raises:
+            StateUnusableError: the disk refuses.
+        """
+        with as_state_error(self.path):
+            records = self.ring.records(self.last_seq)
+        is_event = records["kind"] > 0
+        return records if is_event.all() else records[is_event]
+
+    def parts(self, after: int = 0, until: int | None = None) -> Iterator[Records]:
+        """Yields the intact records with numbers above `after` and up to `until` (None = all), oldest first.
+
+        Each part is a copy of at most 4,096 records: a log of a gigabyte is read in little memory.
+
+        Raises:
+            StateUnusableError: the disk refuses.
+        """
+        with as_state_error(self.path):
+            last = self.last_seq if until is None else min(until, self.last_seq)
+            for records in self.ring.parts(max(self.oldest_seq, after + 1), last):
+                is_event = records["kind"] > 0
+                yield records if is_event.all() else records[is_event]
+
+    def require_whole(self) -> None:
+        """Raises if another process has cut the file.
+
+        Raises:
+            StateUnusableError: nothing can be recorded until the log is opened again.
+        """
+        self.ring.file.require_whole()
 
     def rescan(self) -> None:
         """Reads the file as an opening does, and completes an erase that was cut short. Nothing is pending then.
@@ -207,7 +266,7 @@ class EventLog:
         Raises:
             OSError: the disk refuses.
         """
-        atomic_file.recover(self.path)
+        atomic_file.recover(self.entry)
         self.ring.zero()
         self.pending.clear()
         self._use(self.ring.scan())
@@ -224,7 +283,7 @@ class EventLog:
         Raises:
             OSError: the disk refuses.
         """
-        atomic_file.recover(self.path)
+        atomic_file.recover(self.entry)
         self.ring.zero_damage(self.last_seq, self._holes)
         self.ring.codec.renew()
         blanks = np.zeros(len(numbers), RECORD)
@@ -234,8 +293,7 @@ class EventLog:
             self._expired = np.concatenate([self._expired, numbers])
         else:
             self._erased = np.concatenate([self._erased, numbers])
-        self._recovered = NO_RECORDS
-        self.ring.map.flush()
+        self.ring.file.flush()
 
     # ---- replacing the file ----
 
@@ -257,16 +315,26 @@ class EventLog:
             size_bytes = max(LOG_BYTES_MIN, HEADER_BYTES + self.capacity * codec.slot_bytes)
         capacity = capacity_of(size_bytes, codec.slot_bytes)
         lower = max(0, self.last_seq // self.capacity - 2) * self.capacity if renumber else 0
-        records = self.ring.records()[-capacity:]
-        records["seq"] -= np.uint32(lower)
         first = max(1, self.oldest_seq - lower, self.last_seq - lower - capacity + 1) if self.last_seq else 1
-        slots = np.zeros((capacity, codec.slot_bytes), np.uint8)
-        slots[(records["seq"].astype(np.int64) - 1) % capacity] = codec.encode_many(records)
         header = with_new_id(LogHeader(codec.slot_bytes, capacity, first), cipher)
-        with atomic_file.as_state_error(self.path):
-            atomic_file.recover(self.path)  # else staging would overwrite the rest of an earlier replacement
-            stage(self.path, header, slots.tobytes())
-            return EventLog(Ring(self.path, self.path.with_suffix(".new"), cipher))
+        with as_state_error(self.path):
+            atomic_file.recover(self.entry)  # else staging would meet the rest of an earlier replacement
+            stage(self.entry, header, self._slots_of(capacity, codec, lower))
+            return EventLog(Ring(self.entry, self.entry.with_suffix(".new"), cipher, self.ring.access))
+
+    def _slots_of(self, capacity: int, codec: RecordCodec, lower: int) -> Iterator[bytes]:
+        """Yields all slots of a ring with the newest records that fit, their numbers lowered; in parts."""
+        newest = self.last_seq - lower
+        lap = newest - (newest - 1) % capacity - 1  # the number before the one in the first slot
+        for first, last in ((lap + 1, newest), (newest - capacity + 1, lap)):
+            for start in range(first, last + 1, _PART_SLOTS):
+                end = min(start + _PART_SLOTS - 1, last)
+                slots = np.zeros((end - start + 1, codec.slot_bytes), np.uint8)
+                for part in self.ring.parts(max(self.oldest_seq, start + lower), end + lower):
+                    records = part.copy()
+                    records["seq"] -= np.uint32(lower)
+                    slots[records["seq"].astype(np.int64) - start] = codec.encode_many(records)
+                yield slots.tobytes()
 
     def activate(self) -> None:
         """Makes this replacement the log. Both logs stay open; `discard` the former one.
@@ -274,12 +342,17 @@ class EventLog:
         Raises:
             OSError: the disk refuses. The former log stays the log.
         """
-        atomic_file.swap(self.path)
+        atomic_file.swap(self.entry)
+        self._is_activated = True
 
     @property
     def is_active(self) -> bool:
-        """Whether this replacement is the log: `activate` has renamed the former file."""
-        return not self.path.exists()
+        """Whether this replacement is the log: `activate` has renamed the former file.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        return self._is_activated or not self.entry.exists()
 
     def discard(self) -> None:
         """Closes a replaced log, or a replacement that is not wanted, and overwrites and removes its file.
@@ -288,7 +361,7 @@ class EventLog:
             OSError: the disk refuses. The next erase, replacement or opening removes the file.
         """
         self.ring.close()
-        atomic_file.recover(self.path)
+        atomic_file.recover(self.entry)
 
     # ---- the file ----
 
@@ -298,25 +371,39 @@ class EventLog:
         Raises:
             OSError: the disk refuses.
         """
-        self.ring.sync()
+        self.ring.file.sync()
 
     def close(self) -> None:
         """Writes the log to the disk and closes the file.
 
         Raises:
-            OSError: the disk refuses. The file is closed all the same.
+            StateUnusableError, OSError: the file was cut, or the disk refuses. The file is closed all the same.
         """
         try:
-            self.ring.map.flush()
+            self.ring.file.flush()
+            self.require_whole()
         finally:
             self.ring.close()
 
+    def restrict(self) -> None:
+        """Lets only the user of the file in."""
+        restrict(self.ring.file.file, FILE_MODE)
+
+    def undo(self) -> None:
+        """Closes the file, and removes a new one."""
+        self.ring.close()
+        if self._is_new:
+            _remove(self.entry)
+
     def _use(self, scan: Scan) -> None:
-        self._recovered, self.last_seq, self.damaged, self.id_lost = (
-            scan.records,
-            scan.last_seq,
-            scan.damaged,
-            scan.id_lost,
-        )
+        self.last_seq, self.damaged, self.id_lost = scan.last_seq, scan.damaged, scan.id_lost
+        self.last_decision = scan.last_decision
         self._holes, self._erased, self._expired = scan.holes, scan.erased, scan.expired
         self.log_id = self.ring.header.log_id
+
+
+def _remove(entry: Entry) -> None:
+    """Removes a new log, whole or not yet, as far as the disk lets it."""
+    for name in (entry, entry.with_suffix(".new")):
+        with suppress(OSError):
+            name.unlink()

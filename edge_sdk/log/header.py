@@ -1,20 +1,22 @@
-"""The header of the event log's file, and how the file is staged and mapped."""
+"""The header of the event log's file, and how the file is staged and opened."""
 
 from __future__ import annotations
 
-import errno
-import mmap
 import os
 import struct
 import zlib
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edge_sdk.errors import InvalidValueError, LogVersionError, StateFullError
+from edge_sdk.errors import InvalidValueError, LogVersionError
 from edge_sdk.limits import LOG_BYTES_MAX, LOG_BYTES_MIN, LOG_VERSION
 from edge_sdk.log import atomic_file
+from edge_sdk.log.directory import Entry
 from edge_sdk.log.encrypted_record import ENCRYPTED_SLOT_BYTES
 from edge_sdk.log.encryption import NONCE_BYTES, TAG_BYTES, Cipher
+from edge_sdk.log.file_access import FileAccess, LogAccess, disk_error, open_access
 from edge_sdk.log.record import PLAIN_SLOT_BYTES
 
 HEADER_BYTES: Final = 64
@@ -30,7 +32,6 @@ _SHAPE: Final = struct.Struct("<8sIII")  # magic, version, bytes a slot, capacit
 _IDENTITY: Final = struct.Struct("<I8s16s4x")  # first sequence number, log id, key tag
 _IDENTITY_AT: Final = 28
 _CRC: Final = struct.Struct("<I")
-_FULL: Final = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 class LogHeader(NamedTuple):
@@ -87,11 +88,42 @@ def read_header(path: Path, raw: bytes, size: int, *, with_key: bool) -> LogHead
     raise LogVersionError(path, "it is no event log", LOG_VERSION)
 
 
-def is_cut_to_a_stub(path: Path) -> bool:
-    """Returns whether the file is a log that was cut within the first fields of its header."""
-    with path.open("rb") as file:
-        raw = file.read(_SHAPE.size + _CRC.size)
+def is_cut_to_a_stub(entry: Entry) -> bool:
+    """Returns whether the file is a log that was cut within the first fields of its header; False without a file.
+
+    Raises:
+        StateUnusableError: it is no ordinary file.
+        OSError: the disk refuses.
+    """
+    try:
+        raw, _ = _beginning(entry)
+    except FileNotFoundError:
+        return False
     return len(raw) < _SHAPE.size + _CRC.size and raw[:8] == _MAGIC[: len(raw)]
+
+
+def is_sound(entry: Entry) -> bool:
+    """Returns whether the file is a whole log: its header is intact, its size is right, and the disk gives all of it.
+
+    Raises:
+        StateUnusableError: it is no ordinary file.
+        OSError: the disk does not open it.
+    """
+    raw, size = _beginning(entry)
+    shape, identity = raw[: _SHAPE.size], raw[_IDENTITY_AT : _IDENTITY_AT + _IDENTITY.size]
+    crcs = (raw[_SHAPE.size : _SHAPE.size + _CRC.size], raw[_IDENTITY_AT + _IDENTITY.size :])
+    if crcs != (_crc(shape), _crc(identity)):
+        return False
+    _, _, slot_bytes, capacity = _SHAPE.unpack(shape)
+    if size < HEADER_BYTES + slot_bytes * capacity:
+        return False
+    file = entry.open()
+    try:
+        return all(os.pread(file.number, atomic_file.PART_BYTES, at) for at in range(0, size, atomic_file.PART_BYTES))
+    except OSError:
+        return False
+    finally:
+        file.close()
 
 
 def capacity_of(file_bytes: int, slot_bytes: int = PLAIN_SLOT_BYTES) -> int:
@@ -117,49 +149,64 @@ def key_tag(log_id: bytes, cipher: Cipher) -> bytes:
     return cipher.tag(log_id + bytes(NONCE_BYTES - LOG_ID_BYTES), b"event log")
 
 
-def stage(path: Path, header: LogHeader, slots: bytes = b"") -> None:
-    """Writes a log beside `path` as .new, complete and synced. The file itself is unchanged.
+def stage(entry: Entry, header: LogHeader, slots: Iterable[bytes] = ()) -> None:
+    """Writes a log beside this one as .new, complete and synced. The file itself is unchanged.
+
+    Args:
+        entry: of the log.
+        header: of the new one.
+        slots: its first slots, in parts; all others are zeros.
 
     Raises:
         StateFullError: the disk has no room; nothing is left behind.
-        OSError: the file cannot be written.
+        StateUnusableError: the file cannot be written; nothing is left behind.
     """
     try:
-        atomic_file.stage(path, header.file_bytes, header.pack() + slots)
+        atomic_file.stage(entry, header.file_bytes, chain([header.pack()], slots))
     except OSError as problem:
-        if problem.errno in _FULL:
-            raise StateFullError(path, header.file_bytes) from problem
-        raise
+        raise disk_error(entry.path, problem, header.file_bytes) from problem
 
 
-def open_map(path: Path, file_path: Path, *, with_key: bool) -> tuple[LogHeader, int, mmap.mmap]:
-    """Maps an existing log. A file that was cut is lengthened with zeros; records are never repaired.
+def open_log_file(entry: Entry, staged: Entry, access: LogAccess, *, with_key: bool) -> tuple[LogHeader, FileAccess]:
+    """Opens an existing log and reserves all of it. A file that was cut is lengthened with zeros; records are never
+    repaired.
 
     Args:
-        path: of the log, for errors.
-        file_path: where the file is now.
+        entry: of the log, for errors.
+        staged: where the file is now.
+        access: how it is to be written.
         with_key: the caller has a key.
 
     Returns:
-        The header, the open file, the whole file as a map.
+        The header and the open file.
 
     Raises:
-        StateFullError: the disk has no room to lengthen the file.
+        StateFullError: the disk has no room for all of the file: it was cut, or has holes after a restore.
         LogVersionError: the file is no log of this version.
+        StateUnusableError: it is no ordinary file.
         OSError: the file cannot be opened.
     """
-    file = os.open(file_path, os.O_RDWR | os.O_CLOEXEC)
+    file = staged.open()
     try:
-        size = os.fstat(file).st_size
-        header = read_header(path, os.pread(file, HEADER_BYTES, 0), size, with_key=with_key)
-        if size < header.file_bytes:
-            os.posix_fallocate(file, 0, header.file_bytes)
-        return header, file, mmap.mmap(file, header.file_bytes)
-    except BaseException as problem:
-        os.close(file)
-        if isinstance(problem, OSError) and problem.errno in _FULL:
-            raise StateFullError(path, size) from problem
+        size = os.fstat(file.number).st_size
+        header = read_header(entry.path, os.pread(file.number, HEADER_BYTES, 0), size, with_key=with_key)
+        try:
+            is_reserved = atomic_file.reserve(file, header.file_bytes)
+        except OSError as problem:
+            raise disk_error(entry.path, problem, header.file_bytes) from problem
+        return header, open_access(entry.path, file, header.file_bytes, access, is_reserved=is_reserved)
+    except BaseException:
+        file.close()
         raise
+
+
+def _beginning(entry: Entry) -> tuple[bytes, int]:
+    """Returns the first bytes of a file, a header's at most, and the size of the file."""
+    file = entry.open()
+    try:
+        return os.pread(file.number, HEADER_BYTES, 0), os.fstat(file.number).st_size
+    finally:
+        file.close()
 
 
 def _crc(content: bytes) -> bytes:

@@ -60,7 +60,7 @@ class RecordCodec(Protocol):
 
     slot_bytes: int
 
-    def write(self, target: mmap.mmap, at: int, body: bytes) -> None:
+    def write(self, target: mmap.mmap | bytearray, at: int, body: bytes) -> None:
         """Writes one record into the slot that begins at byte `at`; `body` is packed as `BODY`."""
 
     def encode_many(self, records: Records) -> Bytes:
@@ -78,7 +78,7 @@ class PlainRecords:
 
     slot_bytes = PLAIN_SLOT_BYTES
 
-    def write(self, target: mmap.mmap, at: int, body: bytes) -> None:
+    def write(self, target: mmap.mmap | bytearray, at: int, body: bytes) -> None:
         """Writes one record into the slot that begins at byte `at`."""
         _write_plain(target, at, body, _crc32(body))
 

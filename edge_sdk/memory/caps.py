@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.clock import NEVER_MS
+from edge_sdk.limits import TIME_MS_MAX
 from edge_sdk.memory.targets import USER_ROW, Scope, candidate_targets, target_rows
 from edge_sdk.types import I32, I64, Mask
 
@@ -86,12 +87,18 @@ class CapCounts:
         Args:
             raw: begins with a dump.
             is_former: the dump is of a snapshot of version 4 or before, which kept times in order of recording.
+
+        Raises:
+            ValueError: too few bytes, a time that no event has, or a place beyond the limit.
         """
         at = 0
-        for index in range(len(self._rules)):
+        for index, rule in enumerate(self._rules):
             for column in (self._times[index], self._next[index]):
                 column[:] = np.frombuffer(raw, np.int64, len(column), at)
                 at += column.nbytes
+            times, places = self._times[index], self._next[index]
+            if times.min() < 0 or times.max() > TIME_MS_MAX or places.min() < 0 or places.max() >= rule.limit:
+                raise ValueError("not the times of this cap")
             if is_former:
                 self._sort(index)
             self.newest_ms = max(self.newest_ms, int(self._times[index].max(initial=0)))

@@ -8,6 +8,7 @@ from typing import Final, cast
 
 import numpy as np
 
+from edge_sdk.limits import TIME_MS_MAX
 from edge_sdk.memory.decay import (
     FINE_BITS,
     FINE_MASK,
@@ -26,6 +27,7 @@ _SPAN: Final = 48  # periods that one stretch may cover: 2**(16·48) leaves sums
 _NORMAL: Final = -1022
 _NOTHING: Final = -1080
 _ROUNDING: Final = 4
+_SUM_END: Final = 2.0**64  # 2^32 events of the largest weight, 2^17, sum to less
 
 
 class Counters:
@@ -215,11 +217,19 @@ class Counters:
         return np.array(self.latest, np.int64).tobytes() + self.sums.tobytes()
 
     def load(self, raw: bytes, at: int) -> int:
-        """Restores what `dump` wrote, from byte `at` of `raw` on. Returns the number of bytes read."""
+        """Restores what `dump` wrote, from byte `at` of `raw` on. Returns the number of bytes read.
+
+        Raises:
+            ValueError: too few bytes, a tick that no event has, or a sum that is no number of events.
+        """
         latest = np.frombuffer(raw, np.int64, self._half_lives, at)
+        if any(not 0 <= tick <= TIME_MS_MAX // of for tick, of in zip(latest.tolist(), self._tick_ms, strict=True)):
+            raise ValueError("not the ticks of these counters")
         for h, tick in enumerate(latest.tolist()):
             self._set_latest(h, tick)
         self.sums[:] = np.frombuffer(raw, np.float64, self.sums.size, at + latest.nbytes).reshape(self.sums.shape)
+        if not ((self.sums >= 0) & (self.sums < _SUM_END)).all():
+            raise ValueError("not the sums of counters")
         return latest.nbytes + self.sums.nbytes
 
 

@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from edge_sdk.limits import TIME_MS_MAX
+
 
 class SessionRule(NamedTuple):
     """A pause of more than `gap_s` between two events of `activity` ends a session and starts another."""
@@ -90,7 +92,7 @@ class DerivedState:
         """Restores what `dump` wrote.
 
         Raises:
-            ValueError: `raw` is not as long as the state of these rules.
+            ValueError: `raw` is not as long as the state of these rules, or has a number that cannot be.
         """
         timers, counts = len(self.dwell_items), len(self.counts)
         if len(raw) != 8 * (2 + 2 * timers + counts):
@@ -99,3 +101,6 @@ class DerivedState:
         self.last_ms, self.start_ms = numbers[:2]
         self.dwell_items, self.dwell_ms = numbers[2 : 2 + 2 * timers : 2], numbers[3 : 2 + 2 * timers : 2]
         self.counts = numbers[2 + 2 * timers :]
+        times, ids = (*numbers[:2], *self.dwell_ms), (*self.dwell_items, *self.counts)
+        if not all(_NO_TIME <= time_ms <= TIME_MS_MAX for time_ms in times) or not all(0 <= n < 1 << 48 for n in ids):
+            raise ValueError("not the state of derived events")

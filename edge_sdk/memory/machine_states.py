@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.clock import NEVER_MS
+from edge_sdk.limits import TIME_MS_MAX
 from edge_sdk.types import I64
 
 # Plain tuples and not records: `step` unpacks them for each event, which is faster than reading fields.
@@ -153,13 +154,14 @@ class MachineStates:
         """Restores what `dump` wrote; `raw` may be longer. Returns the number of bytes read.
 
         Raises:
-            ValueError: too few bytes, or a state that the machine does not have.
+            ValueError: too few bytes, a state that the machine does not have, or a time that no event has.
         """
         at = 0
         for column in (self._states, self._since_ms, self._counts):
             column[:] = np.frombuffer(raw, column.dtype, len(column), at)
             at += column.nbytes
-        if self._states.max() >= len(self._timed):
+        since_ms = self._since_ms
+        if self._states.max() >= len(self._timed) or since_ms.min() < 0 or since_ms.max() > TIME_MS_MAX:
             raise ValueError("not the states of this machine")
         self._current_until_ms = 0
         return at

@@ -7,6 +7,7 @@ from typing import Final, cast
 import numpy as np
 import numpy.typing as npt
 
+from edge_sdk.limits import TIME_MS_MAX
 from edge_sdk.types import F32, I32, I64, Mask
 
 _NEVER: Final = 1 << 62  # time of an empty place: its age clamps to 0
@@ -121,12 +122,19 @@ class Window:
         return b"".join(column[self._at : self._at + self._size].tobytes() for column in self._columns)
 
     def load(self, raw: bytes) -> int:
-        """Restores what `dump` wrote; `raw` may be longer. Returns the number of bytes read."""
+        """Restores what `dump` wrote; `raw` may be longer. Returns the number of bytes read.
+
+        Raises:
+            ValueError: too few bytes, a row below 0, a value that is no number, or a time that no event has.
+        """
         at = self._at = 0
         for column in self._columns:
             part = np.frombuffer(raw, column.dtype, self._size, at)
             column.reshape(2, self._size)[:] = part
             at += part.nbytes
+        is_time = (self._time >= 0) & (self._time <= TIME_MS_MAX) | (self._time == _NEVER)
+        if not is_time.all() or self._item.min() < 0 or self._kind.min() < 0 or not np.isfinite(self._value).all():
+            raise ValueError("not the events of a window")
         self._oldest_ms = int(self._time.min())
         self.token = object()
         return at

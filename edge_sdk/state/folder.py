@@ -12,28 +12,29 @@ disk, a snapshot is never ahead of the log except for events that a power loss t
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Final
 
 import numpy as np
 
 from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.limits import PENDING_MAX
-from edge_sdk.log.atomic_file import as_state_error
+from edge_sdk.log.directory import as_state_error
 from edge_sdk.log.encryption import Cipher
 from edge_sdk.log.event_input import EventColumns
 from edge_sdk.log.event_log import SEQ_MAX, EventLog
+from edge_sdk.log.file_access import LogAccess
 from edge_sdk.log.header import capacity_of
 from edge_sdk.log.record import Records
-from edge_sdk.memory.bulk import ingest_bodies, ingest_columns, memory_from
+from edge_sdk.memory.bulk import ingest_bodies, ingest_columns
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.state.durability import Flusher
-from edge_sdk.state.lock import FolderLock
-from edge_sdk.state.recovery import migrate, recover
+from edge_sdk.state.durability import Flusher, weakly
+from edge_sdk.state.lock import HeldFolder
+from edge_sdk.state.recovery import migrate, recover, without
 from edge_sdk.state.retention import RetentionSchedule, matching
 from edge_sdk.state.snapshot import Snapshot
 from edge_sdk.state.snapshot_store import SnapshotStore
@@ -52,7 +53,8 @@ class StateFolder:
             the event's number is due.
         snapshots: the snapshot file.
         last_decision: the newest decision's id.
-        snapshot_seq: the newest event in the snapshot; the oldest one in the log while there is no snapshot.
+        snapshot_seq: the newest event in the snapshot, the oldest one in the log while there is no snapshot, less after
+            a try that the disk refused. The next snapshot is due half a ring later.
         disk_failures: how often the disk refused something that no caller waited for.
     """
 
@@ -62,53 +64,71 @@ class StateFolder:
     last_decision: int
     snapshot_seq: int
     disk_failures: int
+    _is_open = False
     _memory: Memory
     _is_inherited: bool  # a former bundle, whose items had other categories, counted a part of memory
+    _kept_seq: int  # the newest event in a snapshot on the disk; the oldest one in the log while there is none
     _ingested_seq: int  # the newest event in `_memory`; `_STALE` while something changes, and when that was cut short
 
     def __init__(
         self,
-        folder: Path,
+        held: HeldFolder,
         layout: MemoryLayout,
         log_bytes: int,
         *,
         now_ms: int,
         storage_key: bytes | None = None,
         sync_interval_s: float | None = None,
+        log_access: LogAccess = "auto",
     ) -> None:
-        """Takes the folder, and brings memory up to the newest event.
+        """Opens the files of a folder, and brings memory up to the newest event.
 
         Args:
-            folder: created if absent.
+            held: the folder and its lock; this object releases both at its end, and undoes them if it raises.
             layout: of the bundle.
             log_bytes: size of a new log.
             now_ms: the current time, to expire what was kept long enough.
             storage_key: encrypts the files of the folder; None = plain.
             sync_interval_s: seconds between two writes of the log to the disk, 0 = at each event; None = the kernel
                 decides.
+            log_access: how the log is written, as `EventLog.open` takes it.
 
         Raises:
-            StateOwnedError, StateFullError, StateUnusableError, LogVersionError, WrongKeyError: nothing in the folder
-                has changed.
+            StateFullError, StateUnusableError, LogVersionError, WrongKeyError: the folder has the same events as before
+                and no new file, and is not locked.
         """
-        self.layout = layout
+        self.layout, self._held = layout, held
         # Keeps the files open while they are being written to the disk. A signal handler may call the engine meanwhile.
         self._sync_lock = threading.RLock()
         self._synced_seq = self.disk_failures = self.last_decision = 0
         self._interval_s = sync_interval_s
         self._retention = RetentionSchedule()
-        capacity_of(log_bytes)  # refuses a wrong size before the folder is created
-        with ExitStack() as undo:
-            self._lock = FolderLock(folder)
-            undo.callback(self._lock.release)
-            log = EventLog.open(folder / "events.log", log_bytes, key=storage_key)
-            undo.callback(log.close)
+        with as_state_error(held.directory.path), ExitStack() as undo:
+            undo.callback(held.undo)
+            entry = held.directory.entry("events.log")
+            log = EventLog.open(entry, log_bytes, key=storage_key, access=log_access)
+            undo.callback(log.undo)
             self._use(log)
-            self.snapshots = SnapshotStore(folder / "memory.bin", layout)
-            undo.callback(self.snapshots.close)
-            self._expire(now_ms, self._recover())
+            self.snapshots = SnapshotStore(held.directory.entry("memory.bin"), layout)
+            undo.callback(self.snapshots.undo)
+            self._recover()
+            self._expire(now_ms)
+            self._renumber()
+            for part in (held, log, self.snapshots):
+                part.restrict()
+            self._flusher = Flusher(self.sync, sync_interval_s) if sync_interval_s else None
             undo.pop_all()
-        self._flusher = Flusher(self.sync, sync_interval_s) if sync_interval_s else None
+        self._is_open, self._pid = True, os.getpid()
+
+    def __del__(self) -> None:
+        """Lets the folder go when nobody holds the engine any more. The log has every event; a snapshot is missing.
+
+        The files close with the objects that hold them (`log/open_file.py`).
+        """
+        if self._is_open and self._pid == os.getpid():
+            if self._flusher is not None:
+                self._flusher.abandon()
+            self._held.warn()
 
     # ---- reading ----
 
@@ -147,16 +167,12 @@ class StateFolder:
         self.ingest_pending()
         if self._retention.is_due(now_ms):
             try:
-                self._expire(now_ms, self.log.read())
+                self._expire(now_ms)
             except StateUnusableError:  # the event is recorded all the same; the next try is an hour later
                 self.disk_failures += 1
         if self.log.last_seq >= self._snapshot_due():
             self.write_snapshot()
-        if self.log.last_seq >= RENUMBER_AT:
-            try:
-                self._replace_log(cipher=self.log.cipher, renumber=True)
-            except (StateFullError, StateUnusableError):  # there are numbers left for a very long time
-                self.disk_failures += 1
+        self._renumber()
         if self._interval_s == 0:
             self.sync()
         self._schedule_maintenance()
@@ -198,7 +214,7 @@ class StateFolder:
         Raises:
             StateUnusableError: the disk refuses.
         """
-        with self._changing(), self._sync_lock, as_state_error(self.log.path.parent):
+        with self._changing(), self._sync_lock, self._typed():
             self.snapshots.erase()
             self.log.erase()
             self._synced_seq = self.last_decision = 0
@@ -238,11 +254,15 @@ class StateFolder:
         """
         if items == frozenset() or kinds == frozenset():
             return 0
+        with self._typed():
+            return self._erase_chosen(before_ms, items, kinds)
+
+    def _erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
         records = self.log.read()
         chosen = matching(records, before_ms, items, kinds)
         memory = self._without(records[~chosen], kinds, items)
         snapshot = self._snapshot()._replace(memory=memory)
-        with self._changing(), as_state_error(self.log.path):
+        with self._changing():
             self._memory = memory
             self.snapshots.overwrite(snapshot, self.log)
             self.log.blank(records["seq"][chosen].astype(np.int64), expired=False)
@@ -251,12 +271,7 @@ class StateFolder:
 
     def _without(self, left: Records, kinds: frozenset[int] | None, items: frozenset[int] | None) -> Memory:
         """Returns the memory of the records that are left, and of what events of other kinds and items have changed."""
-        memory = memory_from(self.layout, left)
-        if not self.log.is_whole:
-            from edge_sdk.memory.erasure import inherit_unaffected  # rarely needed: 0.6 ms of every import
-
-            inherit_unaffected(memory, self.memory, kinds, items, categories_differed=self._is_inherited)
-        return memory
+        return without(self.memory, left, kinds, items, is_whole=self.log.is_whole, moved=self._is_inherited)
 
     # ---- changing the files ----
 
@@ -268,7 +283,8 @@ class StateFolder:
             StateFullError, StateUnusableError: the log is as it was.
         """
         capacity_of(log_bytes)
-        self._replace_log(size_bytes=log_bytes, cipher=self.log.cipher)
+        with self._typed():
+            self._replace_log(size_bytes=log_bytes, cipher=self.log.cipher)
 
     def change_key(self, storage_key: bytes | None) -> None:
         """Encrypts the folder with another key; None = no longer. After a crash, one of both keys opens the folder.
@@ -277,7 +293,9 @@ class StateFolder:
             WrongKeyError: the key is no AES key.
             StateFullError, StateUnusableError: the log is as it was.
         """
-        self._replace_log(cipher=None if storage_key is None else Cipher(self.log.path, storage_key))
+        cipher = None if storage_key is None else Cipher(self.log.path, storage_key)
+        with self._typed():
+            self._replace_log(cipher=cipher)
 
     def adopt(self, layout: MemoryLayout) -> None:
         """Continues with another layout, such as of a newly installed policy, as if opened under a new bundle.
@@ -288,7 +306,7 @@ class StateFolder:
         """
         from edge_sdk.state.replacement import replaced_snapshots  # rarely needed
 
-        memory, is_inherited = migrate(self.memory, layout, self.log.read(), is_whole=self.log.is_whole)
+        memory, is_inherited = migrate(self.memory, layout, self.log.parts(), is_whole=self.log.is_whole)
         is_inherited &= self._is_inherited or not layout.has_categories_of(self.layout)
         if self._interval_s is not None:
             self.sync()
@@ -298,27 +316,29 @@ class StateFolder:
             try:
                 store, is_replaced = replaced_snapshots(former, layout, snapshot, self.log)
             except BaseException:  # the file may be another by now: the next write replaces it
-                self.snapshots = SnapshotStore(former.path, self.layout)
+                self.snapshots = SnapshotStore(former.entry, self.layout)
                 raise
             # At once, as an interrupt can only come between two statements.
             self.snapshots, self.layout, self._memory, self._is_inherited = store, layout, memory, is_inherited
         self.disk_failures += not is_replaced
         self._retention.reset()  # the new layout may keep events for another time
         former.close()
-        self._schedule_maintenance(snapshot_seq=self._ingested_seq)
+        self._schedule_maintenance(snapshot_seq=self._ingested_seq, is_kept=is_replaced)
 
     def write_snapshot(self) -> None:
         """Writes memory to the snapshot file; due long before the ring drops events that no snapshot contains."""
         snapshot = self._snapshot()
         if self._interval_s is not None:
             self.sync()
+        is_kept = True
         try:
             self.snapshots.write(snapshot, self.log)
             if self._interval_s is not None:
                 self.snapshots.sync_if_written()
-        except OSError:  # the log has the events all the same
+        except (OSError, StateUnusableError):  # the log has the events all the same
             self.disk_failures += 1
-        self._schedule_maintenance(snapshot_seq=self._ingested_seq)
+            is_kept = False
+        self._schedule_maintenance(snapshot_seq=self._ingested_seq, is_kept=is_kept)
 
     def sync(self) -> bool:
         """Writes to the disk what is new since the last time. Safe from any thread.
@@ -329,40 +349,62 @@ class StateFolder:
         with self._sync_lock:
             log, seq = self.log, self.log.last_seq
             try:
+                self.log.require_whole()
                 if seq != self._synced_seq:
                     log.sync()
                     self._synced_seq = seq if log is self.log and seq <= log.last_seq else 0
                 self.snapshots.sync_if_written()
-            except OSError:
+            except (OSError, StateUnusableError):
                 self.disk_failures += 1
                 return False
             return True
+
+    def require_sound(self) -> None:
+        """Raises if another process has cut the log's file, so that a write into the file's map would end the process.
+
+        Raises:
+            StateUnusableError: nothing can be recorded any more. `close` writes memory, with every event, to its file.
+        """
+        self.log.require_whole()
 
     def close(self) -> None:
         """Writes a snapshot, writes the log to the disk, and releases the folder.
 
         Raises:
-            StateUnusableError: the disk refuses. The folder is released all the same.
+            StateUnusableError: the disk refuses the log, or the snapshot of events that the log has dropped, or the log
+                was cut. The folder is released all the same.
         """
-        if self._flusher is not None:
-            self._flusher.stop()
-        self.write_snapshot()
+        self._is_open = False
         try:
+            if self._flusher is not None:
+                self._flusher.stop()
+            self.write_snapshot()
+            is_kept = not self.snapshots.has_file or self._kept_seq + 1 >= self.log.oldest_seq
             with self._sync_lock, as_state_error(self.log.path):
                 self._synced_seq = self.log.last_seq  # a `sync` that waits for the lock has nothing to do
-                self.snapshots.close()
-                self.log.close()
+                try:
+                    self.snapshots.close()
+                finally:
+                    self.log.close()
         finally:
-            self._lock.release()
+            self._held.release()
+        if not is_kept:
+            raise StateUnusableError(
+                self.snapshots.path, "the disk refused the counts of events that have left the log"
+            )
 
     # ---- helpers ----
 
+    def _typed(self) -> AbstractContextManager[None]:
+        """Gives whatever the system refuses within a change a type, also the loading of a module that it needs."""
+        return as_state_error(self._held.directory.path)
+
     def _use(self, log: EventLog) -> None:
         self.log, self.append = log, log.append
-        log.on_due = self.maintain
+        log.on_due = weakly(self.maintain)  # the log does not hold the folder that holds it
 
-    def _recover(self) -> Records:
-        """Recovers memory from the files; returns the records of the log."""
+    def _recover(self) -> None:
+        """Recovers memory from the files."""
         log = self.log
         found = recover(log, self.snapshots, self.layout)
         self._memory, self._is_inherited = found.memory, found.is_inherited
@@ -372,20 +414,19 @@ class StateFolder:
         # The next event may push out one that no snapshot contains.
         if log.id_lost or self.snapshots.is_foreign or log.last_seq >= self._snapshot_due():
             self.write_snapshot()
-        return found.records
 
-    def _expire(self, now_ms: int, records: Records) -> None:
+    def _expire(self, now_ms: int) -> None:
         """Blanks those of the log's records that were kept as long as the scene says; they still count.
 
         Raises:
             StateUnusableError: the disk refuses.
         """
-        expired = self._retention.search(records, self.layout, now_ms)
-        if expired is not None and (self.memory.forget_expired(now_ms) or expired.any()):
+        expired = self._retention.search(self.log.parts(), self.layout, now_ms)
+        if expired is not None and (self.memory.forget_expired(now_ms) or len(expired)):
             snapshot = self._snapshot()
             with self._changing(), as_state_error(self.log.path):
                 self.snapshots.overwrite(snapshot, self.log)
-                self.log.blank(records["seq"][expired].astype(np.int64), expired=True)
+                self.log.blank(expired, expired=True)
 
     def _replace_log(self, *, size_bytes: int | None = None, cipher: Cipher | None, renumber: bool = False) -> None:
         from edge_sdk.state.replacement import staged_log  # rarely needed
@@ -409,6 +450,21 @@ class StateFolder:
         except (OSError, StateUnusableError):  # the log is replaced all the same; a later change removes the rest
             self.disk_failures += 1
 
+    def _renumber(self) -> None:
+        """Lets numbers start low again when half of them are used.
+
+        Raises:
+            StateFullError, StateUnusableError: the disk refuses, and there are no numbers left until the next try.
+        """
+        if self.log.last_seq < RENUMBER_AT:
+            return
+        try:
+            self._replace_log(cipher=self.log.cipher, renumber=True)
+        except (StateFullError, StateUnusableError):
+            if self.log.last_seq + PENDING_MAX > SEQ_MAX:
+                raise
+            self.disk_failures += 1  # there are numbers left for a very long time
+
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Marks memory as stale during the body: if an exception cuts the body short, memory is made anew.
@@ -429,9 +485,9 @@ class StateFolder:
         Raises:
             StateUnusableError: the disk refuses.
         """
-        with self._sync_lock, as_state_error(self.log.path.parent):
+        with self._sync_lock, self._typed():
             self.log.rescan()
-            former, self.snapshots = self.snapshots, SnapshotStore(self.snapshots.path, self.layout)
+            former, self.snapshots = self.snapshots, SnapshotStore(self.snapshots.entry, self.layout)
             former.close()
         self._recover()
 
@@ -442,8 +498,11 @@ class StateFolder:
         """Returns the event at which a snapshot is due."""
         return self.snapshot_seq + self.log.capacity // 2
 
-    def _schedule_maintenance(self, *, snapshot_seq: int | None = None) -> None:
-        if snapshot_seq is not None:
-            self.snapshot_seq = snapshot_seq
+    def _schedule_maintenance(self, *, snapshot_seq: int | None = None, is_kept: bool = True) -> None:
+        """Sets when maintenance is due next; `is_kept`: whether the disk has the snapshot up to `snapshot_seq`."""
+        if snapshot_seq is not None and is_kept:
+            self.snapshot_seq = self._kept_seq = snapshot_seq
+        elif snapshot_seq is not None:  # tried again before the ring drops an event that no snapshot has
+            self.snapshot_seq = snapshot_seq - self.log.capacity // 4
         wait = 1 if self._interval_s == 0 else PENDING_MAX
         self.log.due_seq = self.log.last_seq + min(wait, max(1, self._snapshot_due() - self.log.last_seq))

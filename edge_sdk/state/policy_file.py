@@ -6,13 +6,15 @@ the file does not fit a new bundle, or the bundle's own policy is as new, the bu
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 from typing import NamedTuple
 
 from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.bundle.policy_reader import read_policy_file
-from edge_sdk.errors import EdgeError, PolicyNotNewerError
+from edge_sdk.errors import EdgeError, PolicyNotNewerError, StateUnusableError
+from edge_sdk.limits import POLICY_BYTES_MAX
 from edge_sdk.log import atomic_file
+from edge_sdk.log.directory import FILE_MODE, Directory, as_state_error, restrict, state_error
 from edge_sdk.policy.rules import Policy
 
 
@@ -26,13 +28,15 @@ class Trust(NamedTuple):
 class PolicyStore:
     """The file of the installed policy. After a crash it contains either the former or the new policy, complete."""
 
-    def __init__(self, folder: Path, trust: Trust) -> None:
-        self.path, self._trust = folder / "policy.edgp", trust
+    def __init__(self, directory: Directory, trust: Trust) -> None:
+        """Of an open folder; reads nothing."""
+        self._entry, self._trust = directory.entry("policy.edgp"), trust
+        self.path = self._entry.path
 
     def in_force(self, bundle: Bundle) -> tuple[Bundle, str]:
         """Returns the bundle with the installed policy if that is newer, and the problem of the file ("" = none)."""
         try:
-            data = self.path.read_bytes()
+            data = self._entry.read(POLICY_BYTES_MAX)
             read = self._read(str(self.path), data, bundle)
         except FileNotFoundError:
             return bundle, ""
@@ -57,9 +61,9 @@ class PolicyStore:
         Raises:
             StateUnusableError: the disk refuses; nothing has changed.
         """
-        with atomic_file.as_state_error(self.path):
-            atomic_file.recover(self.path)
-            atomic_file.stage(self.path, len(data), data)
+        with as_state_error(self.path):
+            atomic_file.recover(self._entry)
+            atomic_file.stage(self._entry, len(data), [data])
 
     def activate(self) -> None:
         """Installs the prepared policy by a rename, which needs no room on the disk.
@@ -71,11 +75,19 @@ class PolicyStore:
             StateUnusableError: the disk refuses; the former policy stays installed.
         """
         try:
-            atomic_file.install(self.path)
+            atomic_file.install(self._entry)
         except OSError as problem:
-            if not self.path.with_suffix(".new").exists():
-                return
-            raise atomic_file.state_error(self.path, problem) from problem
+            with as_state_error(self.path):
+                if not self._entry.with_suffix(".new").exists():
+                    return
+            raise state_error(self.path, problem) from problem
+
+    def restrict(self) -> None:
+        """Lets only the user of the file in; does nothing if no policy is installed, or the file cannot be opened."""
+        with suppress(OSError, StateUnusableError):
+            file = self._entry.open()
+            restrict(file, FILE_MODE)
+            file.close()
 
     def _read(self, source: str, data: bytes, bundle: Bundle) -> Policy:
         trust = self._trust

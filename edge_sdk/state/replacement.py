@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from edge_sdk.log.atomic_file import state_error
+from edge_sdk.log.directory import state_error
 from edge_sdk.log.encryption import Cipher
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.memory.layout import MemoryLayout
@@ -59,7 +59,7 @@ def replaced_snapshots(
         The store of the new file, and whether the disk did all of it. Otherwise the former file may still be there; the
         next write replaces it, and until then an opening migrates what it has.
     """
-    store = SnapshotStore(former.path, layout)
+    store = SnapshotStore(former.entry, layout)
     if not store.has_file:
         return store, not former.has_file
     store.replace_file()  # even a file that has the right size

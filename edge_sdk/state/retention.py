@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
+
 import numpy as np
 
 from edge_sdk.limits import TIME_MS_MAX
-from edge_sdk.log.record import Mask, Records, items_of
+from edge_sdk.log.record import NO_RECORDS, Mask, Records, items_of
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.types import I64
 from edge_sdk.vocabulary import LOW_WORD
@@ -27,14 +30,27 @@ class RetentionSchedule:
         """Makes a search due: the layout has changed."""
         self._next_ms = 0
 
-    def search(self, records: Records, layout: MemoryLayout, now_ms: int) -> Mask | None:
-        """Returns which records (E,) have expired, and schedules the next search; None if no kind ever expires."""
-        expired, next_ms = expired_records(records, layout, now_ms)
+    def search(self, parts: Iterable[Records], layout: MemoryLayout, now_ms: int) -> I64 | None:
+        """Returns the numbers (E,) of the records that have expired, and schedules the next search.
+
+        Args:
+            parts: of the log, oldest first; not read if no kind ever expires.
+            layout: says how long each kind is kept.
+            now_ms: milliseconds since 1970.
+
+        Returns:
+            None if no kind ever expires.
+        """
         self._last_ms, self._next_ms = now_ms, TIME_MS_MAX
-        if next_ms is None:
+        if not any(rule.keep_s for rule in layout.kinds.values()):
             return None
+        numbers, next_ms = [np.zeros(0, np.int64)], TIME_MS_MAX
+        for records in chain(parts, [NO_RECORDS]):  # at least one part: it says when a new record can expire
+            expired, part_ms = expired_records(records, layout, now_ms)
+            numbers.append(records["seq"][expired].astype(np.int64))
+            next_ms = min(next_ms, TIME_MS_MAX if part_ms is None else part_ms)
         self._next_ms = max(next_ms, now_ms + _SEARCH_EVERY_MS)
-        return expired
+        return np.concatenate(numbers)
 
 
 def matching(

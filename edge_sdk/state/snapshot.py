@@ -12,17 +12,20 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from pathlib import Path
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from edge_sdk.limits import SNAPSHOT_BYTES_MAX
 from edge_sdk.log import atomic_file
+from edge_sdk.log.directory import FILE_MODE, Entry, restrict
 from edge_sdk.log.encryption import NONCE_BYTES, TAG_BYTES, Cipher
 from edge_sdk.log.header import LOG_ID_BYTES
+from edge_sdk.log.open_file import OpenFile
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
-from edge_sdk.state.snapshot_tables import READABLE, VERSION, fingerprint, pack_tables, read_tables
+from edge_sdk.state.snapshot_tables import READABLE, VERSION, fingerprint, least_bytes, pack_tables, read_tables
 
 _MAGIC: Final = b"EDGEMEM"
 _HEADER: Final = struct.Struct("<7sB32s8sIII")  # magic, version, fingerprint, log id, seq, newest decision, flags
@@ -44,35 +47,41 @@ class SnapshotFile:
     """The open file. Not thread-safe: the engine serialises.
 
     Attributes:
-        path: of the file.
+        is_new: there was no file before.
         is_foreign: the file has the tables of another bundle, or is useless; the next `write` replaces the file.
         next_slot: the slot that the next `write` overwrites: the older of the two.
     """
 
-    path: Path
+    is_new: bool
     is_foreign: bool
 
-    def __init__(self, path: Path, layout: MemoryLayout) -> None:
+    def __init__(self, entry: Entry, layout: MemoryLayout) -> None:
         """Opens the file, or creates it with all its blocks reserved.
 
         Raises:
+            StateUnusableError: it is no ordinary file.
             OSError: the file cannot be created; the engine then works without it.
         """
-        self.path, self._layout = path, layout
+        self._entry, self._layout = entry, layout
         self._fingerprint, self._table_bytes = fingerprint(layout), len(pack_tables(layout))
-        content_bytes = _HEADER.size + self._table_bytes + len(Memory(layout).dump()) + _CRC.size
+        self._dump_bytes = len(Memory(layout).dump())
+        content_bytes = _HEADER.size + self._table_bytes + self._dump_bytes + _CRC.size
         self._slot_bytes = content_bytes + _CIPHER_BYTES  # a plain slot leaves this room unused
-        atomic_file.recover(path)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._bytes_max = max(SNAPSHOT_BYTES_MAX, _SLOTS * self._slot_bytes)  # a larger file is nobody's snapshot
+        atomic_file.recover(entry)
         self.next_slot = 0
+        self._file, self.is_new = _opened(entry)
         try:
-            size = os.fstat(self._file).st_size
+            size = os.fstat(self._file.number).st_size
             if not size:
-                os.posix_fallocate(self._file, 0, _SLOTS * self._slot_bytes)
-                atomic_file.sync_folder(path)
+                atomic_file.reserve(self._file, _SLOTS * self._slot_bytes)
+                entry.directory.sync()
             self.is_foreign = size not in (0, _SLOTS * self._slot_bytes)
-        except OSError:
-            os.close(self._file)
+        except BaseException:
+            self._file.close()
+            if self.is_new:
+                with suppress(OSError):
+                    entry.unlink()
             raise
 
     def read(self, log_id: bytes | None, cipher: Cipher | None) -> Snapshot | None:
@@ -112,7 +121,7 @@ class SnapshotFile:
         body = header + _masked(pack_tables(self._layout), log_id) + snapshot.memory.dump()
         content = body + _CRC.pack(zlib.crc32(body))
         raw = content.ljust(self._slot_bytes, b"\x00") if cipher is None else cipher.encrypt(content)
-        atomic_file.recover(self.path)
+        atomic_file.recover(self._entry)
         if self.is_foreign:
             self._replace(raw)
             return
@@ -125,7 +134,11 @@ class SnapshotFile:
         Raises:
             OSError: the disk refuses.
         """
-        atomic_file.recover(self.path)
+        atomic_file.recover(self._entry)
+        if os.fstat(self._file.number).st_size > self._bytes_max:  # perhaps terabytes of holes, and not of this engine
+            os.ftruncate(self._file.number, 0)
+            atomic_file.reserve(self._file, _SLOTS * self._slot_bytes)
+            self.is_foreign = False
         atomic_file.overwrite(self._file)
         self.next_slot = 0
 
@@ -135,15 +148,22 @@ class SnapshotFile:
         Raises:
             OSError: the disk refuses.
         """
-        os.fdatasync(self._file)
+        os.fdatasync(self._file.number)
 
     def close(self) -> None:
         """Closes the file."""
-        os.close(self._file)
+        self._file.close()
+
+    def restrict(self) -> None:
+        """Lets only the user of the file in."""
+        restrict(self._file, FILE_MODE)
 
     def _read_slot(self, slot: int, log_id: bytes | None, cipher: Cipher | None) -> Snapshot | None:
-        slot_bytes = os.fstat(self._file).st_size // _SLOTS  # of the bundle that wrote the file
-        raw = os.pread(self._file, slot_bytes, slot * slot_bytes)
+        size = os.fstat(self._file.number).st_size
+        if size > self._bytes_max:
+            return None
+        slot_bytes = size // _SLOTS  # of the bundle that wrote the file
+        raw = os.pread(self._file.number, slot_bytes, slot * slot_bytes)
         content = raw[:-_CIPHER_BYTES] if cipher is None else cipher.decrypt(raw)
         if content is None or len(content) < _HEADER.size + _CRC.size:
             return None
@@ -156,28 +176,42 @@ class SnapshotFile:
         try:
             memory = self._memory(body[_HEADER.size :], of_layout, of_log, version)
             return Snapshot(memory, seq, decision, bool(flags))
-        except ValueError:  # written by another implementation: tables and dump do not fit
+        except (ValueError, IndexError):  # by another implementation, or by somebody else: tables and dump do not fit
             return None
 
     def _memory(self, raw: bytes, of_layout: bytes, of_log: bytes, version: int) -> Memory:
         is_former = version < VERSION
         if of_layout == self._fingerprint:
-            return Memory.load(self._layout, raw[self._table_bytes :], is_former=is_former)
+            memory = Memory.load(self._layout, raw[self._table_bytes :], is_former=is_former)
+            items, kinds, _ = memory.window.rows
+            if items.max() > len(self._layout.items) or kinds.max() > len(self._layout.kinds):
+                raise ValueError("rows beyond the vocabulary")
+            return memory
         layout, at = read_tables(_masked(raw, of_log), version=version)
+        if least_bytes(layout) > len(raw) - at:  # before anything of this size is made
+            raise ValueError("the tables of a larger memory")
         return Memory.load(layout, raw[at:], is_former=is_former)
 
     def _replace(self, raw: bytes) -> None:
         """Replaces the file by one with this bundle's tables and one slot in use. A crash leaves one of both whole."""
-        atomic_file.stage(self.path, _SLOTS * self._slot_bytes, raw)
-        file = os.open(self.path.with_suffix(".new"), os.O_RDWR | os.O_CLOEXEC)
+        atomic_file.stage(self._entry, _SLOTS * self._slot_bytes, [raw])
+        file = self._entry.with_suffix(".new").open()
         try:
-            atomic_file.swap(self.path)
-        except OSError:
-            os.close(file)
+            atomic_file.swap(self._entry)
+        except BaseException:
+            file.close()
             raise
-        os.close(self._file)
+        self._file.close()
         self._file, self.next_slot, self.is_foreign = file, 1, False
-        atomic_file.recover(self.path)
+        atomic_file.recover(self._entry)
+
+
+def _opened(entry: Entry) -> tuple[OpenFile, bool]:
+    """Returns the open file, and whether it is new."""
+    try:
+        return entry.open(), False
+    except FileNotFoundError:
+        return entry.create(), True
 
 
 def _masked(tables: bytes, log_id: bytes) -> bytes:

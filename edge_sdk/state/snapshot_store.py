@@ -5,9 +5,9 @@ The file is a cache: without it, the log alone must do.
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 
-from edge_sdk.log.atomic_file import as_state_error
+from edge_sdk.log.directory import Entry, as_state_error
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.state.snapshot import Snapshot, SnapshotFile
@@ -17,15 +17,20 @@ class SnapshotStore:
     """The snapshot file of one layout, or none.
 
     Attributes:
-        path: of the file.
+        entry: of the file.
+        path: of the file, for messages.
     """
 
-    def __init__(self, path: Path, layout: MemoryLayout) -> None:
-        """Opens or creates the file."""
-        self.path = path
+    def __init__(self, entry: Entry, layout: MemoryLayout) -> None:
+        """Opens or creates the file.
+
+        Raises:
+            StateUnusableError: it is no ordinary file.
+        """
+        self.entry, self.path = entry, entry.path
         self._is_synced = True  # whether the disk has what was written last
         try:
-            self._file: SnapshotFile | None = SnapshotFile(path, layout)
+            self._file: SnapshotFile | None = SnapshotFile(entry, layout)
         except OSError:
             self._file = None
 
@@ -117,6 +122,19 @@ class SnapshotStore:
         """
         if not self._is_synced:
             self.sync()
+
+    def restrict(self) -> None:
+        """Lets only the user of the file in."""
+        if self._file is not None:
+            self._file.restrict()
+
+    def undo(self) -> None:
+        """Closes the file, and removes a new one."""
+        file = self._file
+        self.close()
+        if file is not None and file.is_new:
+            with suppress(OSError):
+                self.entry.unlink()
 
     def close(self) -> None:
         """Closes the file; the store is then one without a file."""

@@ -104,8 +104,11 @@ def read_tables(raw: bytes, *, version: int = VERSION) -> tuple[MemoryLayout, in
     offers = reader.numbers()
     high_words = reader.numbers().astype(np.uint16) if version >= 5 else _NO_WORDS
     categories = reader.numbers()
+    ticks: list[int] = reader.numbers().tolist()
+    if not window or 0 in ticks:
+        raise ValueError("not the tables of a memory")
     # All half-lives share their factors, which are by ticks.
-    decays = tuple(DecayTables.of(1)._replace(tick_ms=tick) for tick in reader.numbers().tolist())
+    decays = tuple(DecayTables.of(1)._replace(tick_ms=tick) for tick in ticks)
     kinds = reader.rows(2)
     caps = reader.caps() if version >= 4 else reader.caps_of_3()
     derived = reader.derived()
@@ -137,6 +140,16 @@ def fingerprint(layout: MemoryLayout) -> bytes:
     kinds = sorted((kind, rule.row, rule.in_window, rule.keep_s) for kind, rule in layout.kinds.items())
     digest.update(repr(kinds).encode())
     return digest.digest()
+
+
+def least_bytes(layout: MemoryLayout) -> int:
+    """Returns how many bytes a dump has at least: of the window, the counters, the caps and the machines."""
+    event_bytes, number_bytes = 20, 8
+    rows = len(layout.offers) + 1 + layout.category_rows
+    numbers = rows * layout.counter_kinds * len(layout.decays)
+    numbers += sum(layout.target_rows(cap.per) * (cap.limit + 1) for cap in layout.caps)
+    numbers += sum(layout.target_rows(machine.per) for machine in layout.machines)
+    return layout.window * event_bytes + numbers * number_bytes
 
 
 def _machine(rule: MachineRule, names: tuple[int, ...]) -> list[Iterable[int]]:
@@ -192,6 +205,8 @@ class _Reader:
         for _ in range(*self.row(1)):
             name, per = self.row(2)
             states: list[int] = self.numbers().tolist()
+            if not states:
+                raise ValueError("a machine without states")
             steps = tuple(
                 MachineStep(self.kinds(), kind, count, after_s, target) for kind, count, after_s, target in self.rows(4)
             )

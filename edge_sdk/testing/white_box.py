@@ -29,6 +29,7 @@ def abandon(folder: StateFolder) -> None:
     """Releases a folder as the kernel does when a process dies: nothing is written or synced. For tests of crashes."""
     if folder._flusher is not None:
         folder._flusher.stop()
+    folder._is_open = False
     folder.log.ring.close()
     folder.snapshots.close()
-    folder._lock.release()
+    folder._held.release()

@@ -48,6 +48,7 @@ from edge_sdk.types import by_score
 from edge_sdk.vocabulary import Vocabulary, item_id, item_words, kind_id, words_of
 from tests.support.cap_answers import cap_bits
 from tests.support.paths import DOCS, ROOT
+from tests.support.places import entry
 from tests.support.scene import SettableClock, Small
 
 CLICK, FUND = kind_id("click"), item_id("fund_001")
@@ -106,7 +107,7 @@ def test_ids() -> None:
 def test_header_and_record(tmp_path: Path) -> None:
     documented = example("record")
     event = documented["event"]
-    log = EventLog.open(tmp_path / "events.log", config.LOG_BYTES)
+    log = EventLog.open(entry(tmp_path / "events.log"), config.LOG_BYTES)
     number = log.append(
         event["time_ms"],
         kind_id(event["kind"]),

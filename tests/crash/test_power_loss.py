@@ -19,6 +19,7 @@ from edge_sdk.errors import WrongKeyError
 from edge_sdk.log.encryption import Cipher
 from edge_sdk.state.snapshot import SnapshotFile
 from edge_sdk.testing.white_box import abandon
+from tests.support.places import entry
 from tests.support.power_loss import Disk
 from tests.support.ram_folder import ram_folder
 from tests.support.small_state import KEYS, LAYOUT, LOG_BYTES, copied, event, memory_of, opened, record, recorded
@@ -144,7 +145,7 @@ def snapshot_seq(image: Path, key: bytes | None) -> int:
         log_id, cipher = state.log.log_id, None if key is None else Cipher(looked_at, key)
         abandon(state)
         shutil.copyfile(image / "memory.bin", looked_at / "memory.bin")
-        file = SnapshotFile(looked_at / "memory.bin", LAYOUT)
+        file = SnapshotFile(entry(looked_at / "memory.bin"), LAYOUT)
         found = file.read(log_id, cipher)
         file.close()
     shutil.rmtree(looked_at)

@@ -40,8 +40,10 @@ SAMPLES = [
     errors.ExplanationGoneError(5),
     errors.NotLoadedError(OSError(24, "Too many open files")),
     errors.NestedCallError(),
+    errors.ForkedError(7),
 ]
 FIXES = {
+    "open",
     "ship",
     "fetch",
     "update",

@@ -85,7 +85,8 @@ def test_the_comparison_finds_a_network_import(beneath: frozenset[str]) -> None:
 # Each costs start-up and memory (docs/performance.md): what a first `rank` does not need is imported where it is used.
 OF_THE_ENGINE = {
     "": "_ort_telemetry _sha256 base_decision clock errors limits reasons types vocabulary",
-    "log": "atomic_file encrypted_record encryption event_input event_log header record ring",
+    "log": "atomic_file directory encrypted_record encryption event_input event_log file_access header open_file "
+    "record ring",
     "memory": "bulk caps counters decay derived_events derived_rules layout lookup machine_states memory "
     "spending state_machines targets window",
     "model": "graph graph_check inputs onnx_runtime operators projection protobuf session",

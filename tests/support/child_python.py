@@ -11,8 +11,8 @@ from typing import Final
 OWNER: Final = """
 import sys
 from pathlib import Path
-from edge_sdk.state.lock import FolderLock
-lock = FolderLock(Path(sys.argv[1]))
+from edge_sdk.state.lock import HeldFolder
+lock = HeldFolder(Path(sys.argv[1]))
 print("owned", flush=True)
 sys.stdin.read()
 """  # locks its folder until it is killed

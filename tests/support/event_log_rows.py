@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_sdk.log.event_log import EventLog
+from tests.support.places import entry
 
 SMALL = 4096  # 126 records
 HEADER = 64
@@ -18,7 +19,7 @@ def row(seq: int) -> Row:
 
 
 def fill(path: Path, records: int, size_bytes: int = SMALL) -> None:
-    log = EventLog.open(path, size_bytes)
+    log = EventLog.open(entry(path), size_bytes)
     for seq in range(1, records + 1):
         assert log.append(*row(seq)[1:]) == seq
     log.close()
@@ -33,7 +34,7 @@ def rows(log: EventLog) -> list[Row]:
 
 def reopened(path: Path) -> tuple[list[Row], int]:
     """Returns the intact records of a file, and how many count as damaged."""
-    log = EventLog.open(path, SMALL)
+    log = EventLog.open(entry(path), SMALL)
     found, damaged = rows(log), log.damaged
     assert log.count == len(found)
     assert log.last_seq == max((entry[0] for entry in found), default=0)

@@ -9,6 +9,7 @@ from edge_sdk.errors import WrongKeyError
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
 from edge_sdk.state.folder import StateFolder
+from edge_sdk.state.lock import HeldFolder
 from edge_sdk.testing.white_box import abandon
 from edge_sdk.vocabulary import HIGH_AT, item_id, kind_id
 from tests.support import kill_plan as plan
@@ -134,7 +135,9 @@ class Ledger:
         return self._opened_with(self.key)
 
     def _opened_with(self, key: int) -> StateFolder:
-        return StateFolder(self.state, self._layout, self.log_bytes, now_ms=plan.START_MS, storage_key=plan.KEYS[key])
+        return StateFolder(
+            HeldFolder(self.state), self._layout, self.log_bytes, now_ms=plan.START_MS, storage_key=plan.KEYS[key]
+        )
 
     def _found(self, folder: StateFolder, last: list[Event]) -> list[Event]:
         """Returns the log's events; each must be in the ledger, or was being recorded."""

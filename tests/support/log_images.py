@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from edge_sdk.log.event_log import EventLog
-from tests.support.event_log_rows import HEADER, SMALL, Row, row
+from tests.support.event_log_rows import HEADER, SMALL, Row, row, rows
+from tests.support.places import entry
 from tests.support.ram_folder import ram_folder
 
 KEY = b"0123456789abcdef"
@@ -95,7 +96,7 @@ def image(folder: Path, name: str) -> Image:
     """Returns the log of this name."""
     make, key = _MADE[name]
     path = folder / "events.log"
-    log = make(EventLog.open(path, SMALL, key=key))
+    log = make(EventLog.open(entry(path), SMALL, key=key))
     numbers = range(log.oldest_seq, log.last_seq + 1)
     blanked = frozenset(set(numbers) - set(log.read()["seq"].tolist()))
     written = {(seq - 1) % log.capacity: seq for seq in numbers}
@@ -119,11 +120,8 @@ class ScratchLog:
         """Opens a log of this content; returns its records and its count of damage."""
         os.ftruncate(self._file, len(content))
         os.pwrite(self._file, content, 0)
-        log = EventLog.open(self.path, SMALL, key=self._key)
-        found = [
-            (seq, time_s * 1000 + time_ms, kind, item, value, decision)
-            for seq, time_s, time_ms, kind, item, value, decision, _, _, _ in log.recovered().tolist()
-        ]
+        log = EventLog.open(entry(self.path), SMALL, key=self._key)
+        found = rows(log)
         damaged = log.damaged
         assert log.count == len(found)
         log.ring.close()

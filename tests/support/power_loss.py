@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from edge_sdk.log import header as log_file
+from edge_sdk.log import file_access as log_file
 
 PAGE = 4096
 
@@ -107,19 +107,19 @@ class Disk:
         else:
             self._settle(status.st_ino)
 
-    def _renaming(self, rename: Callable[[Path, Path], None]) -> Callable[[Path, Path], None]:
-        def renaming(source: Path, target: Path) -> None:
+    def _renaming(self, rename: Callable[..., None]) -> Callable[..., None]:
+        def renaming(source: str, target: str, **folders: int) -> None:
             self._step()
-            rename(source, target)
+            rename(source, target, **folders)
             self.observe()
 
         return renaming
 
-    def _unlinking(self, unlink: Callable[[Path], None]) -> Callable[[Path], None]:
-        def unlinking(path: Path) -> None:
+    def _unlinking(self, unlink: Callable[..., None]) -> Callable[..., None]:
+        def unlinking(name: str, **folder: int) -> None:
             self._step()
-            inode = path.stat().st_ino
-            unlink(path)
+            inode = (self._folder / name).stat().st_ino
+            unlink(name, **folder)
             del self._files[inode]  # the number may come again
             self.observe()
 

@@ -19,6 +19,7 @@ from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.folder import StateFolder
+from edge_sdk.state.lock import HeldFolder
 from edge_sdk.vocabulary import Vocabulary
 
 LOG_BYTES = 4096  # 126 events, 63 encrypted
@@ -67,7 +68,9 @@ def event(n: int) -> Event:
 def opened(
     path: Path, key: bytes | None = None, *, sync_interval_s: float | None = None, layout: MemoryLayout = LAYOUT
 ) -> StateFolder:
-    return StateFolder(path, layout, LOG_BYTES, now_ms=_START_MS, storage_key=key, sync_interval_s=sync_interval_s)
+    return StateFolder(
+        HeldFolder(path), layout, LOG_BYTES, now_ms=_START_MS, storage_key=key, sync_interval_s=sync_interval_s
+    )
 
 
 def record(folder: StateFolder, numbers: Iterable[int]) -> None:

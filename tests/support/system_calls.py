@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from edge_sdk.log import header as log_file
+from edge_sdk.log import file_access as log_file
 
 _CHANGES = ("rename", "unlink", "posix_fallocate", "ftruncate", "pwrite")
 _WAITS = ("fsync", "fdatasync")

@@ -1,19 +1,22 @@
-"""The models and tables of an open bundle are read-only views into the mapped file, never copies."""
+"""The models and tables of an open bundle are read-only views into one copy of the file, which is read once."""
 
 from __future__ import annotations
 
-import mmap
+import os
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edge_sdk.bundle.container import open_container
 from edge_sdk.bundle.reader import read_bundle
+from edge_sdk.errors import BundleUnreadableError
 from tests.support.scene import Small
 
 
-def test_the_model_is_a_view_into_the_mapped_file(small: Small) -> None:
+def test_the_model_is_a_view_into_the_one_copy(small: Small) -> None:
     view = open_container(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False)
-    assert isinstance(view.obj, mmap.mmap)
+    assert isinstance(view.obj, bytes)
     assert view.readonly
     file = np.frombuffer(view.obj, np.uint8)
     bundle = read_bundle(small.bundle, view)
@@ -25,7 +28,7 @@ def test_the_model_is_a_view_into_the_mapped_file(small: Small) -> None:
         assert graph.readonly
 
 
-def test_the_tables_are_views_into_the_mapped_file(small: Small) -> None:
+def test_the_tables_are_views_into_the_one_copy(small: Small) -> None:
     view = open_container(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False)
     file = np.frombuffer(view, np.uint8)
     tables = read_bundle(small.bundle, view).tables
@@ -36,3 +39,24 @@ def test_the_tables_are_views_into_the_mapped_file(small: Small) -> None:
         assert table.ctypes.data % 4 == 0
         assert table.shape == content.shape
         assert table.tobytes() == content.tobytes()
+
+
+def test_a_bundle_that_is_changed_or_cut_after_opening_changes_nothing(small: Small, tmp_path: Path) -> None:
+    path = tmp_path / "app.edge"
+    path.write_bytes(small.bundle.read_bytes())
+    view = open_container(path, trusted_keys=[small.public_key], allow_unsigned=False)
+    before, bundle = bytes(view), read_bundle(path, view)
+    with path.open("r+b") as file:
+        file.write(bytes(4096))
+        file.truncate(4096)
+    assert bytes(view) == before
+    assert bytes(bundle.model) == small.content.model
+    assert bundle.text_tables.languages == read_bundle(small.bundle, memoryview(before)).text_tables.languages
+
+
+def test_what_is_no_ordinary_file_is_no_bundle_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "app.edge"
+    os.mkfifo(path)
+    for odd in (path, tmp_path, Path("/dev/zero")):
+        with pytest.raises(BundleUnreadableError):
+            open_container(odd, trusted_keys=[], allow_unsigned=True)

@@ -185,7 +185,9 @@ def until_closed(act: Callable[[], None]) -> None:
 def test_a_folder_in_use_is_refused_and_its_owner_named(small: Small, clock: SettableClock, tmp_path: Path) -> None:
     with small.open(tmp_path, clock) as engine:
         engine.record("click", item="fund_a")
-        with pytest.raises(StateOwnedError, match=f"in use by process {os.getpid()}; close that engine") as refused:
+        with pytest.raises(
+            StateOwnedError, match=f"in use by this very process {os.getpid()}; close the engine"
+        ) as refused:
             small.open(tmp_path, clock)
         assert refused.value.code == 200
         assert engine.record("click", item="fund_a") == 2

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from edge_sdk import BaseDecision, Engine, Reason
-from edge_sdk.log.event_log import EventLog
 from edge_sdk.log.record import items_of
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.targets import NO_TARGET
@@ -109,8 +108,7 @@ def test_a_folder_of_the_former_version_counts_as_before(tmp_path: Path, bundle:
             memory.counters.fill(OLD_NOW_MS, memory.layout.counter_slots(np.array([row])), found)
             assert found[0].tolist() == pytest.approx(OF_FUND_A, rel=1e-6)
             assert (engine.status().events, engine.status().damaged) == (112, 0)
-    with EventLog.open(tmp_path / "state" / "events.log", 4096).ring.map as content:
-        assert content[8:12] == b"\x02\0\0\0"
+    assert (tmp_path / "state" / "events.log").read_bytes()[8:12] == b"\x02\0\0\0"
 
 
 @pytest.mark.parametrize("bundle", ["bundle_of_format_4.edge", BUNDLE])

@@ -26,6 +26,7 @@ from edge_sdk.errors import (
     StateUnusableError,
 )
 from edge_sdk.log import atomic_file
+from edge_sdk.log.directory import Directory, Entry
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.state.policy_file import PolicyStore, Trust
 from edge_sdk.testing.white_box import abandon, internals
@@ -126,7 +127,7 @@ def test_a_bundle_is_no_policy(user: Opened) -> None:
 def test_a_damaged_policy_is_refused_wherever_it_is_damaged(user: Opened) -> None:
     """Or it is the same policy: some bytes of the file are padding, or name tables that nobody reads."""
     whole = signed(THRICE, 9)
-    store = PolicyStore(user.folder, Trust((user.rich.public_key,), allow_unsigned=False))
+    store = PolicyStore(Directory(user.folder), Trust((user.rich.public_key,), allow_unsigned=False))
     refused = 0
     for at in range(0, len(whole), DAMAGED_EVERY):
         for flip in (0x01, 0x80, 0xFF):
@@ -217,7 +218,7 @@ def test_a_disk_that_refuses_is_named_and_the_former_policy_stays_in_force(
 ) -> None:
     real = getattr(atomic_file, step)
 
-    def full(path: Path, *given: Any) -> None:
+    def full(path: Entry, *given: Any) -> None:
         if path.name.startswith("policy"):
             raise OSError(errno.ENOSPC, "No space left on device")
         real(path, *given)
@@ -234,18 +235,16 @@ def test_a_disk_that_refuses_is_named_and_the_former_policy_stays_in_force(
 
 def test_a_rename_that_the_disk_does_not_confirm_has_happened(user: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     """The policy in force now is in force after a restart too."""
-    real, failed = atomic_file.sync_folder, list[Path]()
+    failed = list[Path]()
 
-    def failing(path: Path) -> None:
-        if path.name.startswith("policy"):
-            failed.append(path)
-            raise OSError(errno.EIO, "Input/output error")
-        real(path)
+    def failing(directory: Directory) -> None:
+        failed.append(directory.path)
+        raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(atomic_file, "sync_folder", failing)
+        patch.setattr(Directory, "sync", failing)
         user.engine.install_policy(signed(THRICE, 6))
-    assert failed
+    assert set(failed) == {user.folder}
     user.expect(6, room=2)
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from edge_sdk.errors import ErrorCode, LogVersionError, StateUnusableError
 from edge_sdk.log.event_log import EventLog
 from tests.support.event_log_rows import HEADER, RECORD, SMALL, fill, reopened, row
+from tests.support.places import entry
 
 # ---- records ----
 
@@ -54,7 +55,7 @@ def test_the_number_of_a_damaged_newest_record_is_used_again(tmp_path: Path) -> 
     content = bytearray(path.read_bytes())
     content[HEADER + 4 * RECORD + 12] ^= 1
     path.write_bytes(content)
-    log = EventLog.open(path, SMALL)
+    log = EventLog.open(entry(path), SMALL)
     assert log.damaged == 1
     assert log.append(*row(5)[1:]) == 5
     log.close()
@@ -98,7 +99,7 @@ def test_another_version_or_a_foreign_file_stays_unchanged(tmp_path: Path, conte
     path = tmp_path / "events.log"
     path.write_bytes(content)
     with pytest.raises(LogVersionError, match=found) as caught:
-        EventLog.open(path, SMALL)
+        EventLog.open(entry(path), SMALL)
     assert caught.value.code is ErrorCode.LOG_VERSION
     assert str(path) in str(caught.value)
     assert path.read_bytes() == content
@@ -106,5 +107,5 @@ def test_another_version_or_a_foreign_file_stays_unchanged(tmp_path: Path, conte
 
 def test_a_folder_in_place_of_the_log_is_unusable(tmp_path: Path) -> None:
     (tmp_path / "events.log").mkdir()
-    with pytest.raises(StateUnusableError, match="directory"):
-        EventLog.open(tmp_path / "events.log", SMALL)
+    with pytest.raises(StateUnusableError, match="no ordinary file but a link, a folder"):
+        EventLog.open(entry(tmp_path / "events.log"), SMALL)

@@ -13,11 +13,12 @@ import pytest
 
 from edge_sdk.log.event_log import EventLog
 from tests.support.event_log_rows import HEADER, RECORD, SMALL, fill, reopened, row, rows
+from tests.support.places import entry
 
 
 def test_erase_overwrites_every_record(tmp_path: Path) -> None:
     path = tmp_path / "events.log"
-    log = EventLog.open(path, SMALL)
+    log = EventLog.open(entry(path), SMALL)
     for seq in range(1, 200):
         log.append(*row(seq)[1:])
     assert struct.pack("<I", 0xDEAD0000 + 150) in path.read_bytes()
@@ -48,27 +49,10 @@ def test_erase_marks_the_file_before_it_zeroes(tmp_path: Path, monkeypatch: pyte
     """After a kill at either flush, the next opening completes the erase."""
     path = tmp_path / "events.log"
     fill(path, 126)
-    log = EventLog.open(path, SMALL)
+    log = EventLog.open(entry(path), SMALL)
     seen: list[bytes] = []
 
-    class Watched:
-        def __getattr__(self, name: str) -> object:
-            return getattr(mapped, name)
-
-        def __len__(self) -> int:
-            return len(mapped)
-
-        def __getitem__(self, at: slice) -> bytes:
-            return mapped[at]
-
-        def __setitem__(self, at: slice, content: bytes) -> None:
-            mapped[at] = content
-
-        def flush(self) -> None:
-            seen.append(path.read_bytes())
-
-    mapped = log.ring.map
-    monkeypatch.setattr(log.ring, "map", Watched())
+    monkeypatch.setattr(log.ring.file, "flush", lambda: seen.append(path.read_bytes()))
     log.erase()
     monkeypatch.undo()
     log.close()
@@ -85,7 +69,7 @@ def test_blanking_records_overwrites_damaged_ones_too(tmp_path: Path) -> None:
     content[HEADER + 9 * RECORD + 20] ^= 1  # record 10
     content[HEADER + 120 * RECORD : HEADER + 121 * RECORD] = content[HEADER + 9 * RECORD : HEADER + 10 * RECORD]
     path.write_bytes(content)
-    log = EventLog.open(path, SMALL)
+    log = EventLog.open(entry(path), SMALL)
     assert (log.count, log.damaged) == (99, 2)
     log.append(*row(101)[1:])
     log.blank(np.array([50]), expired=False)

@@ -16,6 +16,7 @@ from edge_sdk.errors import StateFullError
 from edge_sdk.log.event_log import EventLog
 from tests.support.child_python import python
 from tests.support.event_log_rows import SMALL, fill, reopened, row
+from tests.support.places import entry
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
@@ -27,7 +28,7 @@ def test_no_room_for_the_log_is_an_error_at_once_and_leaves_nothing(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(StateFullError, match="no room for 4096 bytes; free space, or open with a smaller log_bytes"):
-        EventLog.open(tmp_path / "events.log", SMALL)
+        EventLog.open(entry(tmp_path / "events.log"), SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -36,13 +37,14 @@ import resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
 from edge_sdk.errors import StateFullError
+from edge_sdk.log.directory import Directory
 from edge_sdk.log.event_log import EventLog
-folder = Path(sys.argv[1])
+folder = Directory(Path(sys.argv[1]))
 try:
-    EventLog.open(folder / "large.log", 1 << 20)
+    EventLog.open(folder.entry("large.log"), 1 << 20)
 except StateFullError as problem:
     print(problem)
-log = EventLog.open(folder / "events.log", 1 << 20)
+log = EventLog.open(folder.entry("events.log"), 1 << 20)
 print(log.last_seq, log.append(5, 6, 7, 8.0, 9))
 log.close()
 """
@@ -72,6 +74,6 @@ def test_no_room_to_lengthen_a_cut_log_leaves_it_as_it_was(tmp_path: Path, monke
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
         with pytest.raises(StateFullError):
-            EventLog.open(path, SMALL)
+            EventLog.open(entry(path), SMALL)
     assert path.read_bytes() == before
     assert reopened(path)[0] == [row(1), row(2), row(3)]

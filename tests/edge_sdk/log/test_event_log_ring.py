@@ -18,10 +18,11 @@ from edge_sdk.limits import PENDING_MAX
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.log.record import BODY
 from tests.support.event_log_rows import SMALL, fill, reopened, row, rows
+from tests.support.places import entry
 
 
 def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
-    log = EventLog.open(tmp_path / "events.log", SMALL)
+    log = EventLog.open(entry(tmp_path / "events.log"), SMALL)
     assert (log.capacity, log.count, log.last_seq, log.damaged) == (126, 0, 0, 0)
     assert log.append(4_294_967_295_999, 0xFFFF, 0xFFFFFFFF, -0.5, 0xFFFFFFFF) == 1
     assert log.append(0, 1, 0, 3.4028234663852886e38, 0) == 2
@@ -33,7 +34,7 @@ def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_the_file_is_the_documented_bytes(tmp_path: Path) -> None:
-    log = EventLog.open(tmp_path / "events.log", SMALL)
+    log = EventLog.open(entry(tmp_path / "events.log"), SMALL)
     log.append(1_700_000_000_123, 7, 0xDEADBEEF, 2.5, 9, 0xCAFE)
     log.close()
     content = (tmp_path / "events.log").read_bytes()
@@ -54,7 +55,7 @@ def test_the_newest_records_are_kept_in_order_over_a_reopening(tmp_path: Path, r
     assert path.stat().st_size == SMALL
     expected = [row(seq) for seq in range(max(1, records - 125), records + 1)]
     assert reopened(path) == (expected, 0)
-    log = EventLog.open(path, SMALL * 4)  # an existing log keeps its size
+    log = EventLog.open(entry(path), SMALL * 4)  # an existing log keeps its size
     assert log.capacity == 126
     assert log.append(*row(records + 1)[1:]) == records + 1
     assert rows(log)[-1] == row(records + 1)
@@ -64,7 +65,7 @@ def test_the_newest_records_are_kept_in_order_over_a_reopening(tmp_path: Path, r
 @pytest.mark.parametrize("size", [-1, 0, 4095, (1 << 30) + 1])
 def test_a_size_out_of_range_is_refused(tmp_path: Path, size: int) -> None:
     with pytest.raises(InvalidValueError, match=r"log_bytes=.* is not usable; pass 4096 to 1073741824 bytes"):
-        EventLog.open(tmp_path / "events.log", size)
+        EventLog.open(entry(tmp_path / "events.log"), size)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -75,7 +76,7 @@ def test_every_error_of_this_file_is_an_edge_error() -> None:
 
 
 def test_append_calls_what_is_due_after_the_event_is_written(tmp_path: Path) -> None:
-    log = EventLog.open(tmp_path / "events.log", SMALL)
+    log = EventLog.open(entry(tmp_path / "events.log"), SMALL)
     calls: list[tuple[int, int, int]] = []
     log.on_due = lambda time_ms: calls.append((time_ms, log.last_seq, len(log.read())))
     log.due_seq = 3
@@ -86,7 +87,7 @@ def test_append_calls_what_is_due_after_the_event_is_written(tmp_path: Path) -> 
 
 
 def test_only_the_newest_events_are_pending(tmp_path: Path) -> None:
-    log = EventLog.open(tmp_path / "events.log", SMALL)
+    log = EventLog.open(entry(tmp_path / "events.log"), SMALL)
     for seq in range(1, PENDING_MAX + 4):
         log.append(*row(seq)[1:])
     numbers = [BODY.unpack(body)[0] for body in log.pending]

@@ -17,6 +17,7 @@ from edge_sdk.log.event_log import EventLog
 from edge_sdk.log.record import RECORD
 from tests.support.event_log_rows import HEADER, SMALL, fill, row, rows
 from tests.support.paths import GOLDEN
+from tests.support.places import entry
 
 OLD = GOLDEN / "log_of_version_1.log"
 ERASED = [107, 117, 118, 134, 144, 145, 161, 171, 172, 188, 198, 199]
@@ -42,16 +43,17 @@ def test_a_log_of_version_1_opens_and_only_its_header_changes(tmp_path: Path) ->
     path, before = tmp_path / "events.log", OLD.read_bytes()
     assert (version_of(before), LOG_VERSION) == (1, 2)
     path.write_bytes(before)
-    log = EventLog.open(path, SMALL)
+    log = EventLog.open(entry(path), SMALL)
     assert log.read().tobytes() == old_records().tobytes()
     assert (log.count, log.last_seq, log.oldest_seq, log.damaged, log.is_whole) == (112, 230, 105, 0, False)
-    blanks = log.ring.records()[log.ring.records()["kind"] == 0]
+    records = log.ring.records(log.last_seq)
+    blanks = records[records["kind"] == 0]
     assert blanks["seq"][blanks["local"] == 1].tolist() == ERASED
     assert blanks["seq"][blanks["local"] == 2].tolist() == EXPIRED
     assert not log.read()["item_high"].any()
     log.close()
     assert path.read_bytes() == of_version(before, 2)
-    log = EventLog.open(path, SMALL)
+    log = EventLog.open(entry(path), SMALL)
     assert log.append(1_768_100_000_000, 7, 9, 0.5, 3, 0xBEEF) == 231
     assert log.read()[-1].tolist()[:9] == (231, 1_768_100_000, 0, 7, 9, 0.5, 3, 0, 0xBEEF)
     assert log.read()[:-1].tobytes() == old_records()[old_records()["seq"] > 105].tobytes()
@@ -62,7 +64,7 @@ def test_a_log_of_version_1_opens_and_only_its_header_changes(tmp_path: Path) ->
 def test_an_upgrade_that_is_cut_short_leaves_a_log_that_opens(tmp_path: Path, written: int) -> None:
     path, before = tmp_path / "events.log", OLD.read_bytes()
     path.write_bytes(of_version(before, 2)[:written] + before[written:])
-    log = EventLog.open(path, SMALL)
+    log = EventLog.open(entry(path), SMALL)
     assert log.read().tobytes() == old_records().tobytes()
     assert (log.count, log.last_seq, log.damaged, log.id_lost) == (112, 230, 0, False)
     log.close()
@@ -72,13 +74,13 @@ def test_an_upgrade_that_is_cut_short_leaves_a_log_that_opens(tmp_path: Path, wr
 @pytest.mark.parametrize("written", [0, 9, 20, 22, 24])
 def test_an_encrypted_log_of_version_1_opens(tmp_path: Path, written: int) -> None:
     path, key = tmp_path / "events.log", bytes(range(16))
-    log = EventLog.open(path, SMALL, key=key)
+    log = EventLog.open(entry(path), SMALL, key=key)
     for seq in range(1, 100):
         log.append(*row(seq)[1:])
     log.close()
     now = path.read_bytes()
     path.write_bytes(now[:written] + of_version(now, 1)[written:])
-    log = EventLog.open(path, SMALL, key=key)
+    log = EventLog.open(entry(path), SMALL, key=key)
     assert rows(log) == [row(seq) for seq in range(100 - log.capacity, 100)]
     log.close()
     assert path.read_bytes() == now
@@ -87,7 +89,7 @@ def test_an_encrypted_log_of_version_1_opens(tmp_path: Path, written: int) -> No
 def test_a_replacement_of_a_log_of_version_1_is_of_this_version(tmp_path: Path) -> None:
     path = tmp_path / "events.log"
     path.write_bytes(OLD.read_bytes())
-    log = EventLog.open(path, SMALL)
+    log = EventLog.open(entry(path), SMALL)
     other = log.replacement(size_bytes=8192, cipher=None)
     other.activate()
     log.discard()

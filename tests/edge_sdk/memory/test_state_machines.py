@@ -18,6 +18,7 @@ from edge_sdk.memory.spending import Periods, SpendingRule
 from edge_sdk.memory.state_machines import MachineRule, MachineStep, time_cycle
 from edge_sdk.memory.targets import Scope
 from edge_sdk.state.folder import StateFolder
+from edge_sdk.state.lock import HeldFolder
 from edge_sdk.vocabulary import Vocabulary
 from tests.support.memory_reads import next_steps_ms
 from tests.support.random_rules import machines
@@ -305,11 +306,11 @@ def test_a_machine_is_as_defined_whenever_it_is_looked_at(
 def test_an_event_whose_time_is_up_has_stepped_its_machines_all_the_same(tmp_path: Path) -> None:
     kinds = LAYOUT.kinds | {BUY: KindRule(BUY, False, -1, keep_s=60)}
     layout = LAYOUT._replace(kinds=kinds, machines=(PHASE,), spending=SpendingRule(frozenset({BUY}), Periods(DAY_S)))
-    folder = StateFolder(tmp_path, layout, 4096, now_ms=START_MS)
+    folder = StateFolder(HeldFolder(tmp_path), layout, 4096, now_ms=START_MS)
     folder.log.append(START_MS, BUY, 10, 2.5, 0)
     folder.close()
     for _ in range(2):
-        folder = StateFolder(tmp_path, layout, 4096, now_ms=START_MS + 61_000)
+        folder = StateFolder(HeldFolder(tmp_path), layout, 4096, now_ms=START_MS + 61_000)
         assert not len(folder.log.read())
         assert folder.memory.machines.states(0, ROWS, START_MS).tolist() == [0, 1, 0, 0]
         assert folder.memory.spent(START_MS) == 2_500_000

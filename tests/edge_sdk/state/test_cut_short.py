@@ -37,7 +37,10 @@ class Cut:
         self.at, self.lines = at, 0
 
     def __call__(self, frame: FrameType, what: str, _: Any) -> Cut | None:
-        if not frame.f_code.co_filename.startswith(ROOMS):
+        code = frame.f_code
+        if (
+            not code.co_filename.startswith(ROOMS) or code.co_name == "__del__"
+        ):  # Python swallows what a finalizer raises
             return None
         if what == "line":
             self.lines += 1

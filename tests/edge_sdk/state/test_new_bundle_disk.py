@@ -24,8 +24,10 @@ from tests.support.scene import OFFERS, SettableClock, Small
 from tests.support.two_bundles import KEY, known, names_in, opened, pack_former, pack_latest, record_some
 
 
-def full(*_: object) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def full(file: int, _: int, size: int) -> None:
+    """Refuses room to a new file; a file that has its room needs none."""
+    if os.fstat(file).st_size < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +175,7 @@ def test_a_former_file_that_could_not_be_removed_is_at_the_next_writing(
 ) -> None:
     folder, clock = left
 
-    def refused(*_: object) -> None:
+    def refused(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
@@ -210,9 +212,9 @@ def test_the_former_file_is_overwritten_before_it_is_removed(
     unlinked: dict[str, bytes] = {}
     unlink = os.unlink
 
-    def watched(path: Path, **options: Any) -> None:
-        unlinked[Path(path).name] = Path(path).read_bytes()
-        unlink(path, **options)
+    def watched(name: str, **options: Any) -> None:
+        unlinked[name] = (folder / name).read_bytes()
+        unlink(name, **options)
 
     size = (folder / "memory.bin").stat().st_size
     monkeypatch.setattr(os, "unlink", watched)

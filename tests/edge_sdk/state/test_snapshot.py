@@ -14,6 +14,7 @@ from edge_sdk.state import snapshot_store
 from edge_sdk.state.snapshot import Snapshot, SnapshotFile
 from edge_sdk.testing.white_box import internals
 from tests.support.cap_answers import cap_bits
+from tests.support.places import entry
 from tests.support.scene import HOME, ITEMS, KINDS, NOW_MS, SettableClock, Small
 
 LOG_BYTES = 4096  # 126 records: a few hundred events wrap the ring
@@ -119,10 +120,10 @@ def test_decision_ids_go_on_where_nothing_was_recorded(small: Small, tmp_path: P
 def test_memory_of_another_log_is_overwritten(small: Small, tmp_path: Path) -> None:
     layout = small.layout.memory
     for log_id, is_found in ((b"this log", True), (b"that log", False)):
-        file = SnapshotFile(tmp_path / "memory.bin", layout)
+        file = SnapshotFile(entry(tmp_path / "memory.bin"), layout)
         file.write(Snapshot(Memory(layout), 5, 1), b"this log", None)
         file.close()
-        file = SnapshotFile(tmp_path / "memory.bin", layout)
+        file = SnapshotFile(entry(tmp_path / "memory.bin"), layout)
         snapshot = file.read(log_id, None)
         file.close()
         assert (snapshot is not None) == is_found
@@ -135,10 +136,10 @@ def test_memory_of_another_log_is_overwritten(small: Small, tmp_path: Path) -> N
 def test_memory_of_another_layout_is_read_as_such(small: Small, tmp_path: Path, within_s: int | None) -> None:
     layout = small.layout.memory
     caps = () if within_s is None else (layout.caps[0]._replace(within_s=within_s), *layout.caps[1:])
-    file = SnapshotFile(tmp_path / "memory.bin", layout._replace(caps=caps))
+    file = SnapshotFile(entry(tmp_path / "memory.bin"), layout._replace(caps=caps))
     file.write(Snapshot(Memory(layout._replace(caps=caps)), 5, 1), b"this log", None)
     file.close()
-    file = SnapshotFile(tmp_path / "memory.bin", layout)
+    file = SnapshotFile(entry(tmp_path / "memory.bin"), layout)
     snapshot = file.read(b"this log", None)
     assert snapshot is not None
     assert (snapshot.seq, snapshot.decision, snapshot.memory.layout.caps, file.is_foreign) == (5, 1, caps, True)

@@ -14,6 +14,7 @@ import pytest
 from edge_sdk.state.snapshot import SnapshotFile
 from edge_sdk.testing.white_box import abandon
 from tests.support.paths import GOLDEN
+from tests.support.places import entry
 from tests.support.ram_folder import ram_folder
 from tests.support.small_state import KEY, TINY_LAYOUT, memory_of, opened, record, recorded
 from tests.support.system_calls import watched_maps
@@ -85,7 +86,7 @@ def test_with_both_slots_damaged_the_log_alone_counts(folder: Path, key: bytes |
 def test_a_snapshot_of_the_first_release_is_read(folder: Path) -> None:
     """The file was written by edge-sdk 0.1 after `EVENTS` events, under this layout without machines and budget."""
     (folder / "memory.bin").write_bytes((GOLDEN / "memory_of_0_1.bin").read_bytes())
-    file = SnapshotFile(folder / "memory.bin", TINY_LAYOUT)
+    file = SnapshotFile(entry(folder / "memory.bin"), TINY_LAYOUT)
     kept = file.read(None, None)
     assert kept is not None
     assert (kept.seq, file.is_foreign) == (EVENTS, True)

@@ -61,7 +61,8 @@ class Engine(Timekeeping):
         bundle = parts.bundle
         self._state, self._bundle, self._session, self._policies = parts.state, bundle, parts.session, parts.policies
         self._clock, self._options = parts.options.clock, parts.options
-        self._time, self._fresh_from_ms, self._fresh_until_ms = TimeKeeper(parts.local, parts.opened_ms), 0, 0
+        self._time, self._fresh_from_ms = TimeKeeper(parts.local), parts.opened_ms
+        self._fresh_until_ms = self._steady_until_ms = 0
         self._durability, self._seed = parts.options.durability, parts.options.seed
         self._policy_error = parts.policy_error
         self._evidence = EvidenceStore()
@@ -69,7 +70,6 @@ class Engine(Timekeeping):
         self._access = Access()
         self._access.serves(self)
         self._access.in_child = weakref.WeakMethod(self._look_again)
-        self._fresh_from_ms, self._fresh_until_ms = 0, 0  # times at which there is nothing to look at: see `_refresh`
         self.storage = Storage(parts.state, self._access)
         self._names = Names(bundle)
         self._kind_ids, self._item_words = self._names.kinds, self._names.words
@@ -183,7 +183,7 @@ class Engine(Timekeeping):
                 except Exception as problem:
                     now_ms = problem
                 if now_ms.__class__ is not int or not self._fresh_from_ms <= now_ms < self._fresh_until_ms:
-                    now_ms = self._refresh_to_record(now_ms)
+                    now_ms = self._refresh(now_ms)
                 append = self._state.append
                 return append(now_ms, kind_number, low, value, decision, high)
             finally:

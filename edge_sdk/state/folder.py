@@ -51,6 +51,8 @@ class StateFolder:
         log: the event log.
         append: `log.append` itself, so that recording costs no call more: writes an event, then runs `maintain` if
             the event's number is due.
+        require_sound: raises a `StateUnusableError` if another process has cut the log's file: a write into the file's
+            map would end the process. Nothing can be recorded then; `close` writes memory, with every event.
         snapshots: the snapshot file.
         last_decision: the newest decision's id.
         snapshot_seq: the newest event in the snapshot, the oldest one in the log while there is no snapshot, less after
@@ -61,6 +63,7 @@ class StateFolder:
     layout: MemoryLayout
     log: EventLog
     append: Callable[[int, int, int, float, int, int], int]
+    require_sound: Callable[[], None]
     last_decision: int
     snapshot_seq: int
     disk_failures: int
@@ -359,14 +362,6 @@ class StateFolder:
                 return False
             return True
 
-    def require_sound(self) -> None:
-        """Raises if another process has cut the log's file, so that a write into the file's map would end the process.
-
-        Raises:
-            StateUnusableError: nothing can be recorded any more. `close` writes memory, with every event, to its file.
-        """
-        self.log.require_whole()
-
     def close(self) -> None:
         """Writes a snapshot, writes the log to the disk, and releases the folder.
 
@@ -400,7 +395,7 @@ class StateFolder:
         return as_state_error(self._held.directory.path)
 
     def _use(self, log: EventLog) -> None:
-        self.log, self.append = log, log.append
+        self.log, self.append, self.require_sound = log, log.append, log.ring.file.require_whole
         log.on_due = weakly(self.maintain)  # the log does not hold the folder that holds it
 
     def _recover(self) -> None:

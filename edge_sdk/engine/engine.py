@@ -4,7 +4,7 @@
     engine.record("item_view", item="fund_017", value=1200.0)
     decision = engine.rank(base, context={"surface": "home"}, limit=5)
 
-Set-up raises a typed `EdgeError`; `rank` always answers.
+Set-up raises a typed `EdgeError`; `rank` answers whatever data it is given.
 """
 
 from __future__ import annotations

@@ -478,7 +478,8 @@ class Engine(Timekeeping):
         """Writes the log out and unlocks the state folder. A second call does nothing.
 
         Raises:
-            StateUnusableError: the disk refuses to write the log out. The folder is unlocked all the same.
+            StateUnusableError: the disk refuses the log, or counts of events that have left it; or the log was cut. The
+                folder is unlocked all the same.
         """
         if not self._access.is_closed:
             self._access.is_closed = True

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 import edge_sdk
-from tests.support.scene import Small
+from cloud_export.export.container_writer import development_key
+from cloud_export.export.policy_file import sign_policy_file
+from cloud_export.scene.load import scene_from_table
+from tests.support.scene import SCENE, Small
 from tests.support.sdk_sources import PACKAGE, listed_rooms, room_of, sources
 
 NEVER = (
@@ -35,6 +38,23 @@ SOURCES = sources()
 OPENED = """
 from edge_sdk import Engine
 Engine.open(sys.argv[1], bundle=sys.argv[2], log_bytes=4096, {}).close()
+"""
+
+# Installed on every machine that packs, so a device without it is one where the import fails.
+WITHOUT_FLATBUFFERS = """
+sys.modules["flatbuffers"] = None
+from pathlib import Path
+from edge_sdk import BaseDecision, Engine
+with Engine.open(sys.argv[1], bundle=sys.argv[2], allow_unsigned=True) as engine:
+    engine.record("click", item="fund_a")
+    base = BaseDecision(["fund_a", "fund_b"], [1.0, 0.5])
+    decision = engine.rank(base, context={"surface": "home"})
+    engine.shown(decision)
+    assert engine.explain(decision)[0].contributions
+    assert engine.message(decision, "fund_a")
+    engine.install_policy(Path(sys.argv[3]).read_bytes())
+    assert engine.rank(base, context={"surface": "home"}).policy_version == 1
+    engine.erase()
 """
 
 
@@ -77,6 +97,15 @@ def test_opening_adds_cryptography_for_a_signature_and_no_network(
     assert "cryptography" in signed
     assert forbidden(unsigned) == set()
     assert forbidden(signed) == set()
+
+
+def test_a_device_needs_no_flatbuffers(small: Small, tmp_path: Path) -> None:
+    policy = tmp_path / "new.policy"
+    scene = scene_from_table({**SCENE, "policy": {**SCENE["policy"], "version": 1}})
+    policy.write_bytes(sign_policy_file(scene, development_key("small")))
+    assert "edge_sdk.explain.messages" in loaded(
+        WITHOUT_FLATBUFFERS, str(tmp_path / "state"), str(small.bundle), str(policy)
+    )
 
 
 def test_the_comparison_finds_a_network_import(beneath: frozenset[str]) -> None:

@@ -1,4 +1,4 @@
-"""A bundle as read and checked; its model stays in the mapped file until a session loads it."""
+"""A bundle as read and checked; its model stays a part of the file in memory until a session loads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a bundle's model tables: views of the mapped file, checked against the sizes of its layout."""
+"""Reads a bundle's model tables: views of the file in memory, checked against the sizes of its layout."""
 
 from __future__ import annotations
 

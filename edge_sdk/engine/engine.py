@@ -4,7 +4,7 @@
     engine.record("item_view", item="fund_017", value=1200.0)
     decision = engine.rank(base, context={"surface": "home"}, limit=5)
 
-Set-up raises a typed `EdgeError`; `rank` always answers.
+Set-up raises a typed `EdgeError`; `rank` answers whatever data it is given.
 """
 
 from __future__ import annotations
@@ -478,7 +478,8 @@ class Engine(Timekeeping):
         """Writes the log out and unlocks the state folder. A second call does nothing.
 
         Raises:
-            StateUnusableError: the disk refuses to write the log out. The folder is unlocked all the same.
+            StateUnusableError: the disk refuses the log, or counts of events that have left it; or the log was cut. The
+                folder is unlocked all the same.
         """
         if not self._access.is_closed:
             self._access.is_closed = True

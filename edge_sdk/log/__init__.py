@@ -1,1 +1,1 @@
-"""The event log: events as fixed-size records in one memory-mapped ring file, plain or encrypted."""
+"""The event log: events as fixed-size records in one ring file of fixed size, plain or encrypted."""

@@ -44,7 +44,7 @@ TWO = [2, np.int64(2), np.uint8(2), np.array(2), Whole()]
 NO_NUMBERS = [True, np.True_, 2.0, np.float64(2), "2", b"2", Decimal(2), [2]]
 
 
-@pytest.mark.parametrize("number", TWO, ids=repr)
+@pytest.mark.parametrize("number", TWO, ids=lambda number: type(number).__name__)
 def test_whole_numbers_of_any_type(engine: Engine, base: BaseDecision, clock: SettableClock, number: Any) -> None:
     decision = engine.rank(base, context=HOME, limit=number)
     assert (decision.error, len(decision.offers)) == (ErrorCode.NONE, 2)

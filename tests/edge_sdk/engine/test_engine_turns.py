@@ -162,8 +162,10 @@ def test_another_threads_call_is_waited_for(engine: Engine, calling: CallingCloc
 
 
 class InterruptError(BaseException):
-    """Raised by a signal handler, as KeyboardInterrupt is. An `Exception` would count as a failure of the clock if it came
-    while that is read."""
+    """Raised by a signal handler, as KeyboardInterrupt is.
+
+    An `Exception` would count as a failure of the clock, if it came while that is read.
+    """
 
 
 def soon(random: Random) -> None:

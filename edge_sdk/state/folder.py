@@ -212,7 +212,8 @@ class StateFolder:
         """Overwrites log and snapshots with zeros, on disk too; memory is empty.
 
         Raises:
-            StateUnusableError: the disk refuses.
+            StateUnusableError: the disk refuses. If a part is erased already, nothing is recorded until all is: by
+                another call, or by whatever next reads memory or asks `require_sound`.
         """
         with self._changing(), self._sync_lock, self._typed():
             self.snapshots.erase()
@@ -227,6 +228,7 @@ class StateFolder:
         Where the log has dropped events, some of those may have matched. Then there is something to erase if one of
         them may have changed a counter or cap. A damaged slot may hold one of them too.
         """
+        self.require_sound()
         records = self.log.read()
         if matching(records, before_ms, items, kinds).any() or self.log.damaged:
             return True
@@ -258,6 +260,7 @@ class StateFolder:
             return self._erase_chosen(before_ms, items, kinds)
 
     def _erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
+        self.require_sound()  # before the log is read: what completes an erase changes it
         records = self.log.read()
         chosen = matching(records, before_ms, items, kinds)
         memory = self._without(records[~chosen], kinds, items)
@@ -362,10 +365,15 @@ class StateFolder:
     def require_sound(self) -> None:
         """Raises if another process has cut the log's file, so that a write into the file's map would end the process.
 
+        Also completes an erase that was cut short.
+
         Raises:
             StateUnusableError: nothing can be recorded any more. `close` writes memory, with every event, to its file.
+                Or the disk refuses again what it refused before: nothing can be recorded until it does not.
         """
         self.log.require_whole()
+        if self.log.is_cut_short:
+            self.ingest_pending()
 
     def close(self) -> None:
         """Writes a snapshot, writes the log to the disk, and releases the folder.
@@ -378,14 +386,11 @@ class StateFolder:
         try:
             if self._flusher is not None:
                 self._flusher.stop()
-            self.write_snapshot()
-            is_kept = not self.snapshots.has_file or self._kept_seq + 1 >= self.log.oldest_seq
-            with self._sync_lock, as_state_error(self.log.path):
-                self._synced_seq = self.log.last_seq  # a `sync` that waits for the lock has nothing to do
-                try:
-                    self.snapshots.close()
-                finally:
-                    self.log.close()
+            try:
+                self.write_snapshot()
+                is_kept = not self.snapshots.has_file or self._kept_seq + 1 >= self.log.oldest_seq
+            finally:
+                self._close_files()
         finally:
             self._held.release()
         if not is_kept:
@@ -394,6 +399,14 @@ class StateFolder:
             )
 
     # ---- helpers ----
+
+    def _close_files(self) -> None:
+        with self._sync_lock, as_state_error(self.log.path):
+            self._synced_seq = self.log.last_seq  # a `sync` that waits for the lock has nothing to do
+            try:
+                self.snapshots.close()
+            finally:
+                self.log.close()
 
     def _typed(self) -> AbstractContextManager[None]:
         """Gives whatever the system refuses within a change a type, also the loading of a module that it needs."""
@@ -487,6 +500,7 @@ class StateFolder:
         """
         with self._sync_lock, self._typed():
             self.log.rescan()
+            self._synced_seq = 0  # numbers start anew if this completed an erase
             former, self.snapshots = self.snapshots, SnapshotStore(self.snapshots.entry, self.layout)
             former.close()
         self._recover()

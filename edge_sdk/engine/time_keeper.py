@@ -55,7 +55,7 @@ class TimeKeeper:
         return is_back
 
     def forget(self) -> None:
-        """Lets the next `was_set_back` be true: events with times of their own came, or memory was made anew."""
+        """Lets the next `was_set_back` be true: events with times of their own came."""
         self._newest_ms = NEVER_MS
 
     def of_request(self, now_ms: int, *, reads_local_time: bool) -> tuple[LocalTime, RequestError | None]:
@@ -125,10 +125,10 @@ class Timekeeping(Serialised):
             StateUnusableError: another process has cut the log.
         """
         self._access.require_open()
+        self._state.now_ms = within = self._time.settled(found)
         self._state.require_sound()
-        within = self._time.settled(found)
         if self._time.was_set_back(within):
-            self._state.memory.caps.set_back(within)
+            self._state.set_back()
         self._state.log.local = self._time.field(within)
         self._fresh_from_ms, self._fresh_until_ms = within, within + (not self._time.problem)
         return within

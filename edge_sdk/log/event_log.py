@@ -49,8 +49,8 @@ class EventLog:
         id_lost: damage took the id, and `log_id` is a new one.
         pending: bodies of the newest records, at most `PENDING_MAX`. The owner of memory ingests and clears them.
         local: that field of the records that `append` writes.
-        is_cut_short: an exception came into `append`: the slot after `last_seq` may be written, and its body pending. Or
-            into `erase`: then no event is taken. `rescan` finds out which, and completes the erase.
+        is_cut_short: an exception came into `append`: the slot after `last_seq` may be written, and its body pending.
+            Or into `erase`: then no event is taken. `rescan` finds out which, and completes the erase.
         due_seq: the number from which on `append` calls `on_due`.
         on_due: called with the event's time, after the event is written.
     """
@@ -178,8 +178,11 @@ class EventLog:
         records["seq"] = numbers
         try:
             self.ring.write(numbers, records)
-        except OSError as problem:
-            raise disk_error(self.path, problem, self.size_bytes) from problem
+        except (OSError, StateUnusableError) as problem:
+            self._take_back(numbers)
+            if isinstance(problem, OSError):
+                raise disk_error(self.path, problem, self.size_bytes) from problem
+            raise
         self.last_seq += skipped + len(records)
         return self.last_seq
 
@@ -263,8 +266,8 @@ class EventLog:
     def erase(self) -> None:
         """Overwrites every record with zeros, on disk too. Sequence numbers start at 1 again.
 
-        Once this has begun, the log takes no event until it is complete: the next opening would erase that one too. If it
-        is cut short, another call, `rescan` or an opening completes it.
+        Once this has begun, the log takes no event until it is complete: the next opening would erase that one too. If
+        it is cut short, another call, `rescan` or an opening completes it.
 
         Raises:
             StateUnusableError, OSError: the file was cut, or the disk refuses.
@@ -400,6 +403,16 @@ class EventLog:
         self.ring.close()
         if self._is_new:
             _remove(self.entry)
+
+    def _take_back(self, numbers: I64) -> None:
+        """Removes what is there of records whose writing was refused: an opening would take them for recorded ones.
+
+        Where the disk refuses that too, `rescan` does take them for recorded ones, as an opening does.
+        """
+        try:
+            self.ring.take_back(int(numbers[0]), int(numbers[-1]))
+        except (OSError, StateUnusableError):
+            self.is_cut_short = True
 
     def _accept(self) -> None:
         """Lets `append` write. It is the hot path: it reads what it needs from the log itself."""

@@ -20,6 +20,7 @@ from typing import Final
 
 import numpy as np
 
+from edge_sdk.clock import NEVER_MS
 from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.limits import PENDING_MAX
 from edge_sdk.log.directory import as_state_error
@@ -56,6 +57,8 @@ class StateFolder:
         snapshot_seq: the newest event in the snapshot, the oldest one in the log while there is no snapshot, less after
             a try that the disk refused. The next snapshot is due half a ring later.
         disk_failures: how often the disk refused something that no caller waited for.
+        now_ms: the engine's clock when the engine last looked at it. Whenever memory is made from events, also in the
+            middle of a call, no event in it counts later than that.
     """
 
     layout: MemoryLayout
@@ -64,6 +67,7 @@ class StateFolder:
     last_decision: int
     snapshot_seq: int
     disk_failures: int
+    now_ms: int
     _is_open = False
     _memory: Memory
     _is_inherited: bool  # a former bundle, whose items had other categories, counted a part of memory
@@ -101,6 +105,7 @@ class StateFolder:
         # Keeps the files open while they are being written to the disk. A signal handler may call the engine meanwhile.
         self._sync_lock = threading.RLock()
         self._synced_seq = self.disk_failures = self.last_decision = 0
+        self.now_ms = NEVER_MS  # the engine has not told yet
         self._interval_s = sync_interval_s
         self._retention = RetentionSchedule()
         with as_state_error(held.directory.path), ExitStack() as undo:
@@ -158,6 +163,16 @@ class StateFolder:
         ingest_bodies(self._memory, list(log.pending))
         log.pending.clear()
         self._ingested_seq = log.last_seq
+
+    def set_back(self) -> None:
+        """Takes what is stamped ahead of `now_ms` as of that moment: the clock was set back.
+
+        Raises:
+            StateUnusableError: as of `memory`.
+        """
+        memory = self.memory
+        with self._changing():
+            memory.caps.set_back(self.now_ms)
 
     def maintain(self, now_ms: int) -> None:
         """Runs due maintenance: ingests pending events, expires old ones, writes a snapshot, renumbers, syncs.
@@ -274,7 +289,9 @@ class StateFolder:
 
     def _without(self, left: Records, kinds: frozenset[int] | None, items: frozenset[int] | None) -> Memory:
         """Returns the memory of the records that are left, and of what events of other kinds and items have changed."""
-        return without(self.memory, left, kinds, items, is_whole=self.log.is_whole, moved=self._is_inherited)
+        memory = without(self.memory, left, kinds, items, is_whole=self.log.is_whole, moved=self._is_inherited)
+        memory.caps.set_back(self.now_ms)
+        return memory
 
     # ---- changing the files ----
 
@@ -310,6 +327,7 @@ class StateFolder:
         from edge_sdk.state.replacement import replaced_snapshots  # rarely needed
 
         memory, is_inherited = migrate(self.memory, layout, self.log.parts(), is_whole=self.log.is_whole)
+        memory.caps.set_back(self.now_ms)
         is_inherited &= self._is_inherited or not layout.has_categories_of(self.layout)
         if self._interval_s is not None:
             self.sync()
@@ -420,6 +438,7 @@ class StateFolder:
         """Recovers memory from the files."""
         log = self.log
         found = recover(log, self.snapshots, self.layout)
+        found.memory.caps.set_back(self.now_ms)
         self._memory, self._is_inherited = found.memory, found.is_inherited
         self.last_decision = max(self.last_decision, found.last_decision)
         self._ingested_seq = log.last_seq

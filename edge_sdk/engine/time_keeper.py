@@ -56,7 +56,7 @@ class TimeKeeper:
         return is_back
 
     def forget(self) -> None:
-        """Lets the next `was_set_back` be true: events with times of their own came, or memory was made anew."""
+        """Lets the next `was_set_back` be true: events with times of their own came."""
         self._is_forgotten = True
 
     def of_request(self, now_ms: int, *, reads_local_time: bool) -> tuple[LocalTime, RequestError | None]:
@@ -106,7 +106,7 @@ class Timekeeping(Serialised):
         except Exception as problem:  # the app's
             found = problem
         if found.__class__ is int and self._fresh_from_ms <= found < self._steady_until_ms:
-            self._fresh_from_ms = found
+            self._state.now_ms = self._fresh_from_ms = found
             return found
         try:
             return self._look(found)
@@ -131,6 +131,7 @@ class Timekeeping(Serialised):
             StateUnusableError: another process has cut the log.
         """
         if found.__class__ is int and self._fresh_from_ms <= found < self._steady_until_ms:
+            self._state.now_ms = found
             self._state.require_sound()
             self._fresh_from_ms, self._fresh_until_ms = found, found + 1
             return found
@@ -142,11 +143,11 @@ class Timekeeping(Serialised):
     def _look(self, found: object) -> int:
         """Looks at everything: also where more than a millisecond has passed, or the clock failed."""
         self._access.require_open()
-        self._state.require_sound()
         last_ms = self._fresh_from_ms
-        now_ms = self._time.settled(found, last_ms)
+        self._state.now_ms = now_ms = self._time.settled(found, last_ms)
+        self._state.require_sound()
         if self._time.was_set_back(now_ms, last_ms):
-            self._state.memory.caps.set_back(now_ms)
+            self._state.set_back()
         self._state.log.local, steady_ms = self._time.field(now_ms)
         self._fresh_from_ms = now_ms
         self._fresh_until_ms, self._steady_until_ms = (0, 0) if self._time.problem else (now_ms + 1, steady_ms)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from typing import Final
+from pathlib import Path
+from typing import Final, NoReturn
 
 import numpy as np
 
@@ -48,8 +49,8 @@ class EventLog:
         id_lost: damage took the id, and `log_id` is a new one.
         pending: bodies of the newest records, at most `PENDING_MAX`. The owner of memory ingests and clears them.
         local: that field of the records that `append` writes.
-        is_cut_short: an exception came into `append`. The slot after `last_seq` may be written, and its body pending;
-            `rescan` finds out.
+        is_cut_short: an exception came into `append`: the slot after `last_seq` may be written, and its body pending.
+            Or into `erase`: then no event is taken. `rescan` finds out which, and completes the erase.
         due_seq: the number from which on `append` calls `on_due`.
         on_due: called with the event's time, after the event is written.
     """
@@ -60,6 +61,8 @@ class EventLog:
     damaged: int
     last_decision: int
     on_due: Callable[[int], object]
+    _time_ms: int
+    _time: tuple[int, int]
     _holes: I64  # numbers that no intact record has
     _erased: I64  # numbers of blanked records: erased
     _expired: I64  # and expired
@@ -73,16 +76,14 @@ class EventLog:
         """
         self.ring, self.entry, self.cipher, self.capacity = ring, ring.entry, ring.cipher, ring.capacity
         self.path = ring.entry.path
-        # `append` is the hot path: it reads these from the log itself.
         self._slot_bytes = ring.codec.slot_bytes
-        self._target, self._write = ring.file.slot_writer(ring.codec)
         self.pending = deque[bytes](maxlen=PENDING_MAX)
         self.local = 0
         self._forget_time()
         self.due_seq = SEQ_MAX + 1  # never
         self._is_new = False  # there was no log before
         self._is_activated = False
-        self.is_cut_short = False
+        self._accept()
         try:
             self._use(ring.scan())
         except BaseException:
@@ -144,6 +145,7 @@ class EventLog:
 
         Raises:
             StateFullError, StateUnusableError: the log is written by calls, and the disk refuses the record.
+            StateUnusableError: an erase is not complete.
         """
         seq = self.last_seq + 1
         if time_ms != self._time_ms:  # many events share a millisecond, and two divisions take 3% of a `record`
@@ -182,8 +184,11 @@ class EventLog:
         records["seq"] = numbers
         try:
             self.ring.write(numbers, records)
-        except OSError as problem:
-            raise disk_error(self.path, problem, self.size_bytes) from problem
+        except (OSError, StateUnusableError) as problem:
+            self._take_back(numbers)
+            if isinstance(problem, OSError):
+                raise disk_error(self.path, problem, self.size_bytes) from problem
+            raise
         self.last_seq += skipped + len(records)
         return self.last_seq
 
@@ -238,7 +243,7 @@ class EventLog:
         self.ring.complete_erase()
         self._use(self.ring.scan())
         self.pending.clear()
-        self.is_cut_short = False
+        self._accept()
 
     @property
     def oldest_seq(self) -> int:
@@ -267,14 +272,20 @@ class EventLog:
     def erase(self) -> None:
         """Overwrites every record with zeros, on disk too. Sequence numbers start at 1 again.
 
+        Once this has begun, the log takes no event until it is complete: the next opening would erase that one too. If
+        it is cut short, another call, `rescan` or an opening completes it.
+
         Raises:
-            OSError: the disk refuses.
+            StateUnusableError, OSError: the file was cut, or the disk refuses.
         """
         atomic_file.recover(self.entry)
+        self.require_whole()
+        self._target, self._write, self.is_cut_short = self.path, _refuse, True
         self.ring.zero()
         self.pending.clear()
         self._forget_time()
         self._use(self.ring.scan())
+        self._accept()
 
     def blank(self, numbers: I64, *, expired: bool) -> None:
         """Overwrites these records, on disk too; their slots stay blank until the ring reuses them.
@@ -404,11 +415,35 @@ class EventLog:
         if self._is_new:
             _remove(self.entry)
 
+    def _take_back(self, numbers: I64) -> None:
+        """Removes what is there of records whose writing was refused: an opening would take them for recorded ones.
+
+        Where the disk refuses that too, `rescan` does take them for recorded ones, as an opening does.
+        """
+        try:
+            self.ring.take_back(int(numbers[0]), int(numbers[-1]))
+        except (OSError, StateUnusableError):
+            self.is_cut_short = True
+
+    def _accept(self) -> None:
+        """Lets `append` write. It is the hot path: it reads what it needs from the log itself."""
+        self._target, self._write = self.ring.file.slot_writer(self.ring.codec)
+        self.is_cut_short = False
+
     def _use(self, scan: Scan) -> None:
         self.last_seq, self.damaged, self.id_lost = scan.last_seq, scan.damaged, scan.id_lost
         self.last_decision = scan.last_decision
         self._holes, self._erased, self._expired = scan.holes, scan.erased, scan.expired
         self.log_id = self.ring.header.log_id
+
+
+def _refuse(path: Path, _at: int, _body: bytes) -> NoReturn:
+    """Stands in for the writer of a log that is being erased."""
+    raise StateUnusableError(
+        path,
+        "an erase of all events was cut short, and takes no event before it is complete",
+        "call erase again; the next opening completes it too",
+    )
 
 
 def _remove(entry: Entry) -> None:

@@ -13,6 +13,7 @@ import mmap
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -174,10 +175,15 @@ class CalledFile(FileAccess):
 
         def write(slot: bytearray, at: int, body: bytes) -> None:
             codec.write(slot, 0, body)
+            done = 0
             try:
-                if os.pwrite(self.file.number, slot, at) != size:
+                done = os.pwrite(self.file.number, slot, at)
+                if done != size:
                     write_all(self.file, slot, at)
             except OSError as problem:
+                if done:  # half a record is no event, and would count as damage
+                    with suppress(OSError):
+                        write_all(self.file, bytes(size), at)
                 raise disk_error(self.path, problem, self.size) from problem
 
         return bytearray(size), write

@@ -179,6 +179,20 @@ class Ring:
         """
         self._put(numbers, self.codec.encode_many(records))
 
+    def take_back(self, first_seq: int, last_seq: int) -> None:
+        """Overwrites the slots in which a record of these numbers, or half of one, was written; no older record.
+
+        Raises:
+            StateUnusableError: the file was cut.
+            OSError: the disk refuses.
+        """
+        for number, start, count in self._runs(first_seq, last_seq):
+            slots, numbers = self._slots(start, start + count), number + np.arange(count)
+            is_written = slots.any(axis=1)
+            records, intact = self.codec.decode(slots, is_written)
+            found = numbers[is_written & (~intact | (records["seq"] == numbers))]
+            self._put(found, np.zeros((len(found), self.codec.slot_bytes), np.uint8))
+
     def zero_damage(self, last_seq: int, holes: I64) -> None:
         """Overwrites every slot whose content cannot be read, or belongs to an earlier lap.
 

@@ -20,6 +20,7 @@ from typing import Final
 
 import numpy as np
 
+from edge_sdk.clock import NEVER_MS
 from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.limits import PENDING_MAX
 from edge_sdk.log.directory import as_state_error
@@ -51,22 +52,22 @@ class StateFolder:
         log: the event log.
         append: `log.append` itself, so that recording costs no call more: writes an event, then runs `maintain` if
             the event's number is due.
-        require_sound: raises a `StateUnusableError` if another process has cut the log's file: a write into the file's
-            map would end the process. Nothing can be recorded then; `close` writes memory, with every event.
         snapshots: the snapshot file.
         last_decision: the newest decision's id.
         snapshot_seq: the newest event in the snapshot, the oldest one in the log while there is no snapshot, less after
             a try that the disk refused. The next snapshot is due half a ring later.
         disk_failures: how often the disk refused something that no caller waited for.
+        now_ms: the engine's clock when the engine last looked at it. Whenever memory is made from events, also in the
+            middle of a call, no event in it counts later than that.
     """
 
     layout: MemoryLayout
     log: EventLog
     append: Callable[[int, int, int, float, int, int], int]
-    require_sound: Callable[[], None]
     last_decision: int
     snapshot_seq: int
     disk_failures: int
+    now_ms: int
     _is_open = False
     _memory: Memory
     _is_inherited: bool  # a former bundle, whose items had other categories, counted a part of memory
@@ -104,6 +105,7 @@ class StateFolder:
         # Keeps the files open while they are being written to the disk. A signal handler may call the engine meanwhile.
         self._sync_lock = threading.RLock()
         self._synced_seq = self.disk_failures = self.last_decision = 0
+        self.now_ms = NEVER_MS  # the engine has not told yet
         self._interval_s = sync_interval_s
         self._retention = RetentionSchedule()
         with as_state_error(held.directory.path), ExitStack() as undo:
@@ -162,6 +164,16 @@ class StateFolder:
         log.pending.clear()
         self._ingested_seq = log.last_seq
 
+    def set_back(self) -> None:
+        """Takes what is stamped ahead of `now_ms` as of that moment: the clock was set back.
+
+        Raises:
+            StateUnusableError: as of `memory`.
+        """
+        memory = self.memory
+        with self._changing():
+            memory.caps.set_back(self.now_ms)
+
     def maintain(self, now_ms: int) -> None:
         """Runs due maintenance: ingests pending events, expires old ones, writes a snapshot, renumbers, syncs.
 
@@ -215,7 +227,8 @@ class StateFolder:
         """Overwrites log and snapshots with zeros, on disk too; memory is empty.
 
         Raises:
-            StateUnusableError: the disk refuses.
+            StateUnusableError: the disk refuses. If a part is erased already, nothing is recorded until all is: by
+                another call, or by whatever next reads memory or asks `require_sound`.
         """
         with self._changing(), self._sync_lock, self._typed():
             self.snapshots.erase()
@@ -230,6 +243,7 @@ class StateFolder:
         Where the log has dropped events, some of those may have matched. Then there is something to erase if one of
         them may have changed a counter or cap. A damaged slot may hold one of them too.
         """
+        self.require_sound()
         records = self.log.read()
         if matching(records, before_ms, items, kinds).any() or self.log.damaged:
             return True
@@ -261,6 +275,7 @@ class StateFolder:
             return self._erase_chosen(before_ms, items, kinds)
 
     def _erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
+        self.require_sound()  # before the log is read: what completes an erase changes it
         records = self.log.read()
         chosen = matching(records, before_ms, items, kinds)
         memory = self._without(records[~chosen], kinds, items)
@@ -274,7 +289,9 @@ class StateFolder:
 
     def _without(self, left: Records, kinds: frozenset[int] | None, items: frozenset[int] | None) -> Memory:
         """Returns the memory of the records that are left, and of what events of other kinds and items have changed."""
-        return without(self.memory, left, kinds, items, is_whole=self.log.is_whole, moved=self._is_inherited)
+        memory = without(self.memory, left, kinds, items, is_whole=self.log.is_whole, moved=self._is_inherited)
+        memory.caps.set_back(self.now_ms)
+        return memory
 
     # ---- changing the files ----
 
@@ -310,6 +327,7 @@ class StateFolder:
         from edge_sdk.state.replacement import replaced_snapshots  # rarely needed
 
         memory, is_inherited = migrate(self.memory, layout, self.log.parts(), is_whole=self.log.is_whole)
+        memory.caps.set_back(self.now_ms)
         is_inherited &= self._is_inherited or not layout.has_categories_of(self.layout)
         if self._interval_s is not None:
             self.sync()
@@ -362,6 +380,19 @@ class StateFolder:
                 return False
             return True
 
+    def require_sound(self) -> None:
+        """Raises if another process has cut the log's file, so that a write into the file's map would end the process.
+
+        Also completes an erase that was cut short.
+
+        Raises:
+            StateUnusableError: nothing can be recorded any more. `close` writes memory, with every event, to its file.
+                Or the disk refuses again what it refused before: nothing can be recorded until it does not.
+        """
+        self._require_whole()
+        if self.log.is_cut_short:
+            self.ingest_pending()
+
     def close(self) -> None:
         """Writes a snapshot, writes the log to the disk, and releases the folder.
 
@@ -373,14 +404,11 @@ class StateFolder:
         try:
             if self._flusher is not None:
                 self._flusher.stop()
-            self.write_snapshot()
-            is_kept = not self.snapshots.has_file or self._kept_seq + 1 >= self.log.oldest_seq
-            with self._sync_lock, as_state_error(self.log.path):
-                self._synced_seq = self.log.last_seq  # a `sync` that waits for the lock has nothing to do
-                try:
-                    self.snapshots.close()
-                finally:
-                    self.log.close()
+            try:
+                self.write_snapshot()
+                is_kept = not self.snapshots.has_file or self._kept_seq + 1 >= self.log.oldest_seq
+            finally:
+                self._close_files()
         finally:
             self._held.release()
         if not is_kept:
@@ -390,18 +418,27 @@ class StateFolder:
 
     # ---- helpers ----
 
+    def _close_files(self) -> None:
+        with self._sync_lock, as_state_error(self.log.path):
+            self._synced_seq = self.log.last_seq  # a `sync` that waits for the lock has nothing to do
+            try:
+                self.snapshots.close()
+            finally:
+                self.log.close()
+
     def _typed(self) -> AbstractContextManager[None]:
         """Gives whatever the system refuses within a change a type, also the loading of a module that it needs."""
         return as_state_error(self._held.directory.path)
 
     def _use(self, log: EventLog) -> None:
-        self.log, self.append, self.require_sound = log, log.append, log.ring.file.require_whole
+        self.log, self.append, self._require_whole = log, log.append, log.ring.file.require_whole
         log.on_due = weakly(self.maintain)  # the log does not hold the folder that holds it
 
     def _recover(self) -> None:
         """Recovers memory from the files."""
         log = self.log
         found = recover(log, self.snapshots, self.layout)
+        found.memory.caps.set_back(self.now_ms)
         self._memory, self._is_inherited = found.memory, found.is_inherited
         self.last_decision = max(self.last_decision, found.last_decision)
         self._ingested_seq = log.last_seq
@@ -482,6 +519,7 @@ class StateFolder:
         """
         with self._sync_lock, self._typed():
             self.log.rescan()
+            self._synced_seq = 0  # numbers start anew if this completed an erase
             former, self.snapshots = self.snapshots, SnapshotStore(self.snapshots.entry, self.layout)
             former.close()
         self._recover()

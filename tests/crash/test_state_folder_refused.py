@@ -14,6 +14,7 @@ import pytest
 
 from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.state import folder as state_folder
+from edge_sdk.state.folder import StateFolder
 from edge_sdk.testing.white_box import abandon
 from tests.support.disk_refusals import MODES, Refusals
 from tests.support.small_state import FILES, LOG_BYTES, copied, memory_of, opened, record, recorded
@@ -96,6 +97,37 @@ def test_a_refused_erase_can_be_done_again(tmp_path: Path, change: Change) -> No
             state = opened(folder, change.key)
             assert (recorded(state), sequence(state), state.memory.dump()) == after, (first, error, mode)
             abandon(state)
+
+
+@pytest.mark.parametrize("change", [change for change in CHANGES if change.forgets], ids=str)
+def test_what_is_recorded_after_a_refused_erase_stays(tmp_path: Path, change: Change) -> None:
+    """Either an event is refused, or it is there after every opening; and recording goes on when the disk does."""
+    is_any_refused = False
+    for folder, first, error, mode in cases(tmp_path, change):
+        case = (first, error, mode)
+        with watched_maps():
+            state = opened(folder, change.key)
+            refusals, taken = Refusals(first, error, mode), list[int]()
+            refusals.refused(lambda state=state: change.do(state))  # type: ignore[misc]
+
+            def record_next(state: StateFolder = state, taken: list[int] = taken) -> None:
+                record(state, [LATER[0]])
+                taken.append(LATER[0])
+
+            is_any_refused |= refusals.refused(record_next)
+            state.require_sound()  # as the engine does before the next event: the disk works again
+            record(state, LATER[1:4])
+            taken += LATER[1:4]
+            for copy in (copied(folder, folder.with_name(folder.name + "_dead")), folder):
+                if copy is folder:
+                    state.close()
+                again = opened(copy, change.key)
+                found = [n for n in recorded(again) if n >= LATER[0]]
+                assert found == taken, case
+                numbers = sequence(again)
+                assert len(set(numbers)) == len(numbers), case
+                abandon(again)
+    assert is_any_refused == (change.name in ("erase", "erase encrypted"))
 
 
 @pytest.mark.parametrize("change", [change for change in REPLACEMENTS if change.name in WAITED_FOR], ids=str)

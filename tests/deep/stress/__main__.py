@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/stress"))
     given = parser.parse_args()
-    made = kit.made(given.out / "kit")
+    made = kit.made(given.out.resolve() / "kit")  # a case works in another current directory
     if missed := undetected(made):
         sys.stdout.write("The harness does not find what it should:\n" + "\n".join(missed) + "\n")
         return 2

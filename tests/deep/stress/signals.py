@@ -91,7 +91,9 @@ def _one(world: World, engine: Engine) -> None:
     elif what < 12:
         decision = engine.rank(world.base(), context=world.context())
         if found := world.above(decision):
-            world.teller.fault(f"above a cap after an interrupt: {found[0]}", f"{found} {decision.error.name}")
+            world.teller.fault(
+                f"above a cap after an interrupt: {found[0]}", f"{found} {decision.error.name} {decision.detail}"
+            )
     else:
         world.record(engine)
 

@@ -28,12 +28,12 @@ def test_a_cap_holds_after_events_were_taken_in_half(
         engine.record("impression", item="fund_a")
     add, calls = Memory.add, 0
 
-    def failing(memory: Memory, time_ms: int, kind: int, item: int, value: float) -> None:
+    def failing(memory: Memory, time_ms: int, kind: int, item: int, value: float, local: int = 0) -> None:
         nonlocal calls
         calls += 1
         if calls >= first:
             raise problem
-        add(memory, time_ms, kind, item, value)
+        add(memory, time_ms, kind, item, value, local)
 
     with monkeypatch.context() as patched:
         patched.setattr(Memory, "add", failing)

@@ -19,6 +19,7 @@ from edge_sdk.testing.white_box import internals
 from tests.support.bound_inputs import made_from
 from tests.support.engine_acts import dropped
 from tests.support.scene import HOME, KINDS, NOW_MS, OFFERS, SCENE, SettableClock, Small, packed
+from tests.support.small_state import copied
 
 BASE = BaseDecision(OFFERS, np.linspace(1, 0, 6))
 SECOND, HOUR, DAY, YEAR = 1_000, 3_600_000, 86_400_000, 31_536_000_000
@@ -87,6 +88,36 @@ def test_a_cap_is_in_force_no_longer_than_its_time_after_the_clock_was_set_back(
         engine.record("impression", item="fund_a")
         clock.now_ms -= back_s * 1000
         assert suppressed_s(clock, engine, 10_000) == expected_s
+
+
+@pytest.mark.parametrize("ahead_ms", [HOUR // 2, 5 * YEAR])
+def test_memory_that_is_made_anew_knows_that_the_clock_was_set_back(
+    small: Small, clock: SettableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead_ms: int
+) -> None:
+    """No event was recorded since then, from which memory could learn it."""
+    clock.now_ms = NOW_MS + ahead_ms
+    with small.open(tmp_path / "state", clock) as engine:
+        engine.record("impression", item="fund_a")
+        engine.record("impression", item="fund_a")
+        clock.now_ms = NOW_MS
+        assert "fund_a" in dropped(engine.rank(BASE, context=HOME))
+        state = internals(engine).state
+        caps = state.memory.caps.dump()
+
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(state.log, "_write", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                engine.record("click", item="fund_b")
+        assert state.log.is_cut_short
+        copied(tmp_path / "state", tmp_path / "copy")
+        with small.open(tmp_path / "copy", clock) as again:
+            assert dropped(engine.rank(BASE, context=HOME)) == dropped(again.rank(BASE, context=HOME))
+            assert not state.log.is_cut_short
+            assert state.memory.caps.dump() == internals(again).state.memory.caps.dump() == caps
+        assert suppressed_s(clock, engine, 10_000) == 3_600
 
 
 def test_a_clock_years_ahead_and_back_suppresses_nothing_for_years(

@@ -10,18 +10,20 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.log import file_access
 from edge_sdk.log.directory import Directory
+from edge_sdk.log.event_input import EventColumns
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.log.file_access import CalledFile, LogAccess, MappedFile, file_system
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.state.lock import HeldFolder
 from tests.support.event_log_rows import SMALL, fill, reopened, row, rows
 from tests.support.places import entry
-from tests.support.small_state import KEYS, LAYOUT, LOG_BYTES, event, memory_of, opened, record, recorded
+from tests.support.small_state import KEYS, LAYOUT, LOG_BYTES, copied, event, memory_of, opened, record, recorded
 
 ACCESSES: tuple[LogAccess, ...] = ("map", "calls")
 
@@ -184,3 +186,88 @@ def test_a_record_that_the_disk_refuses_is_the_only_one_that_is_missing(
     again = opened(tmp_path / "state")
     assert (recorded(again), again.memory.dump(), again.log.damaged) == (kept, memory_of(kept), 0)
     again.close()
+
+
+class Refusing:
+    """A disk that writes the first bytes of a write, and refuses the rest of it; once or from then on."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, done: int, *, once: bool) -> None:
+        self._write, self._done, self._once, self._calls = os.pwrite, done, once, 0
+        patch.setattr(os, "pwrite", self)
+
+    def __call__(self, file: int, content: bytes, at: int) -> int:
+        self._calls += 1
+        if self._calls == 1:
+            return self._write(file, memoryview(content)[: self._done], at)
+        if self._calls == 2 or not self._once:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self._write(file, content, at)
+
+
+@pytest.mark.parametrize("done", [1, 20, 31])
+@pytest.mark.parametrize("once", [True, False])
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_half_a_record_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int, once: bool, key: bytes | None
+) -> None:
+    folder = folder_by(tmp_path / "state", "calls", key)
+    record(folder, range(1, 10))
+    with monkeypatch.context() as patch:
+        Refusing(patch, done, once=once)
+        with pytest.raises(StateFullError):
+            record(folder, [10])
+    if once:  # the disk took back what it had of the record
+        copy = opened(copied(tmp_path / "state", tmp_path / "copy"), key)
+        assert (recorded(copy), copy.log.damaged) == (list(range(1, 10)), 0)
+        copy.close()
+    record(folder, range(11, 20))
+    kept = [*range(1, 10), *range(11, 20)]
+    folder.close()
+    again = opened(tmp_path / "state", key)
+    assert (recorded(again), again.memory.dump(), again.log.damaged) == (kept, memory_of(kept), 0)
+    again.close()
+
+
+def columns(numbers: range) -> EventColumns:
+    times, kinds, items, values, decisions = zip(*map(event, numbers), strict=True)
+    return EventColumns(
+        np.array(times), np.array(kinds) - 11, (11, 12, 13), np.array(items) - 101, tuple(range(101, 108)),
+        np.array(values, np.float32), np.array(decisions, np.uint32), np.zeros(len(numbers), np.uint16),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("before", [20, 100, 300])
+@pytest.mark.parametrize("once", [True, False])
+@pytest.mark.parametrize("key", [None, KEYS["key"]], ids=["plain", "encrypted"])
+def test_of_many_events_that_are_refused_in_the_middle_none_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, once: bool, key: bytes | None
+) -> None:
+    """A disk that takes nothing any more cannot take them back: then they are recorded, here as after an opening."""
+    folder = folder_by(tmp_path / "state", "calls", key)
+    record(folder, range(1, before + 1))
+    assert folder.memory
+    with monkeypatch.context() as patch:
+        Refusing(patch, 330, once=once)
+        with pytest.raises(StateFullError):
+            folder.add_many(columns(range(before + 1, before + 31)), 1)
+    kept = list(range(1, before + 1))
+    if not once:
+        kept = [n for n in range(1, recorded_by(folder) + 1)]
+        assert len(kept) > before
+    copy = opened(copied(tmp_path / "state", tmp_path / "copy"), key)
+    assert copy.memory.dump() == folder.memory.dump() == memory_of(kept)
+    assert recorded(copy) == recorded(folder)
+    assert copy.log.damaged <= len(kept)
+    copy.close()
+    record(folder, range(401, 420))
+    folder.close()
+    again = opened(tmp_path / "state", key)
+    assert again.memory.dump() == memory_of([*kept, *range(401, 420)])
+    assert recorded(again)[-19:] == list(range(401, 420))
+    again.close()
+
+
+def recorded_by(folder: StateFolder) -> int:
+    """Returns the newest event's number, when memory has been read."""
+    assert folder.memory
+    return recorded(folder)[-1]

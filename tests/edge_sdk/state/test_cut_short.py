@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import edge_sdk
+from edge_sdk.errors import StateUnusableError
 from edge_sdk.log.event_input import EventColumns
 from edge_sdk.state.folder import StateFolder
 from tests.support.small_state import KEY, LAYOUT, TINY_LAYOUT, copied, event, memory_of, opened, record, recorded
@@ -126,6 +127,28 @@ def test_more_events_than_fit_take_none_away(tmp_path: Path) -> None:
         assert dump in (none, whole, again.memory.dump())
         again.close()
         shutil.rmtree(tmp_path / "copy")
+
+
+def test_an_event_after_an_erase_that_was_cut_short_is_refused_or_stays(tmp_path: Path) -> None:
+    refused = 0
+    for folder in each_cut(tmp_path / "state", 3, lambda folder: folder.erase()):
+        taken = []
+        for n in (501, 502):  # the second one after what the engine asks before the next millisecond's event
+            try:
+                record(folder, [n])
+                taken.append(n)
+            except StateUnusableError as problem:
+                refused += "call erase again" in str(problem)
+            folder.require_sound()
+        assert taken[-1] == 502
+
+        assert [n for n in recorded(folder) if n > EVENTS] == taken
+        again = opened(copied(tmp_path / "state", tmp_path / "copy"))
+        assert [n for n in recorded(again) if n > EVENTS] == taken
+        assert again.memory.dump() == folder.memory.dump()
+        again.close()
+        shutil.rmtree(tmp_path / "copy")
+    assert refused
 
 
 def test_another_layout_is_adopted_or_not(tmp_path: Path) -> None:

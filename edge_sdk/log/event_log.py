@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
@@ -61,6 +61,8 @@ class EventLog:
     damaged: int
     last_decision: int
     on_due: Callable[[int], object]
+    _target: object  # what `_write` takes first
+    _write: Callable[[Any, int, bytes], None]
     _time_ms: int
     _time: tuple[int, int]
     _holes: I64  # numbers that no intact record has

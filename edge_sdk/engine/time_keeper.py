@@ -127,9 +127,9 @@ class Timekeeping(Serialised):
         self._access.require_open()
         self._state.require_sound()
         within = self._time.settled(found)
+        self._state.log.local = local = self._time.field(within)
         if self._time.was_set_back(within):
-            self._state.memory.caps.set_back(within)
-        self._state.log.local = self._time.field(within)
+            self._state.memory.set_back(within, local)
         self._fresh_from_ms, self._fresh_until_ms = within, within + (not self._time.problem)
         return within
 

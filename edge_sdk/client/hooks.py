@@ -10,6 +10,7 @@ from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.error_log import LOG
 from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.decision.decision import Decision
+from edge_sdk.errors import InvalidValueError
 
 P = ParamSpec("P")
 
@@ -56,7 +57,13 @@ class Hooks:
     """The hooks of one client. The first failure of each hook is logged, and all failures are counted."""
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
-        self._forth = tuple(hooks)
+        try:
+            self._forth = tuple(hooks)
+        except TypeError:
+            raise InvalidValueError("hooks", hooks) from None
+        for hook in self._forth:
+            if not isinstance(hook, Hook):  # a class, or what has none of the methods
+                raise InvalidValueError("hooks", hook)
         self._back = self._forth[::-1]
         self._reported: set[int] = set()  # by id: a hook need not be hashable
         self.failures = 0

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.clock import Clock, UtcOffset, system_clock
-from edge_sdk.decision.decision import Decision
+from edge_sdk.decision.decision import Decision, require_decision
 from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.engine.access import Access, in_turn, in_turn_while_open, takes_turn
 from edge_sdk.engine.counts import Counts
 from edge_sdk.engine.names import Names
-from edge_sdk.engine.opening import Options, Parts, open_parts
-from edge_sdk.engine.outcomes import Outcomes, require_decision, require_policy
+from edge_sdk.engine.opening import Options, Parts, open_parts, path_of
+from edge_sdk.engine.outcomes import Outcomes, require_policy
 from edge_sdk.engine.storage import Storage
 from edge_sdk.engine.texts import Texts
 from edge_sdk.engine.time_keeper import TimeKeeper, Timekeeping
@@ -35,6 +35,8 @@ from edge_sdk.log.event_input import (
     FLOAT32_MAX,
     EventColumns,
     as_float32,
+    as_name,
+    as_seconds,
     as_whole,
     checked_columns,
     decision_id,
@@ -125,7 +127,7 @@ class Engine(Timekeeping):
         options = Options(
             log_bytes=as_whole("log_bytes", log_bytes),
             durability=durability,
-            sync_interval_s=sync_interval_s,
+            sync_interval_s=as_seconds("sync_interval_s", sync_interval_s),
             storage_key=storage_key,
             clock=clock,
             utc_offset_s=utc_offset_s,
@@ -134,8 +136,8 @@ class Engine(Timekeeping):
         )
         from edge_sdk.engine import rarely_needed  # noqa: F401 - for what it imports
 
-        parts = open_parts(Path(state), Path(bundle), options, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
-        return cls(parts)
+        paths = path_of("state", state), path_of("bundle", bundle)
+        return cls(open_parts(*paths, options, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned))
 
     @takes_turn
     def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:
@@ -160,7 +162,7 @@ class Engine(Timekeeping):
         """
         try:
             kind_number = self._kind_ids[kind]
-        except (KeyError, TypeError):
+        except Exception:  # it is not there, or is no str
             raise UnknownKindError(kind, tuple(self._kind_ids)) from None
         if value.__class__ is not float or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
             value = as_float32(value)
@@ -176,7 +178,7 @@ class Engine(Timekeeping):
                 access.is_inside = True
                 try:
                     low, high = self._item_words[item]
-                except (KeyError, TypeError):
+                except Exception:  # likewise
                     low, high = self._names.new_item(item)
                 try:
                     now_ms: object = clock()
@@ -367,10 +369,12 @@ class Engine(Timekeeping):
             language: BCP 47, e.g. "zh"; English if the bundle has no texts in it.
 
         Raises:
+            InvalidValueError: this is no decision, or offer or language is no str.
             RuntimeError: the engine is closed.
         """
         require_decision(decision)
-        return self._texts.messenger().message(decision, offer, language, self._state.memory, self._now())
+        name, tag = as_name("offer", offer), as_name("language", language)
+        return self._texts.messenger().message(decision, name, tag, self._state.memory, self._now())
 
     @in_turn_while_open
     def install_policy(self, policy: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec
@@ -108,7 +109,9 @@ class Hooks:
     def _run(self, hook: Hook, method: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             method(*args, **kwargs)
-        except (Exception, SystemExit) as error:  # a hook ends no answer, and not the thread that opens
+        except BaseException as error:  # a hook ends no answer, and not the thread that opens
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # the user's, who interrupts the app: no other thread ever gets one
             self.failures += 1
             if id(hook) not in self._reported:
                 self._reported.add(id(hook))

@@ -25,7 +25,7 @@ from edge_sdk.engine.access import Access, in_turn, in_turn_while_open, takes_tu
 from edge_sdk.engine.counts import Counts
 from edge_sdk.engine.names import Names
 from edge_sdk.engine.opening import Options, Parts, open_parts, path_of
-from edge_sdk.engine.outcomes import Outcomes, require_policy
+from edge_sdk.engine.outcomes import Outcome, Outcomes, require_policy
 from edge_sdk.engine.storage import Storage
 from edge_sdk.engine.texts import Texts
 from edge_sdk.engine.time_keeper import TimeKeeper, Timekeeping
@@ -236,6 +236,17 @@ class Engine(Timekeeping):
         events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
         return self._add_many(events, utc_offsets_s)
 
+    @in_turn_while_open
+    def _record_together(self, outcomes: Sequence[Outcome], decision: int) -> None:
+        """Appends events of one moment in one turn, so that a nested call finds all of them or none."""
+        events = [
+            (self._kind_ids[kind], as_float32(value), self._item_words.get(item) or self._names.new_item(item))
+            for kind, item, value in outcomes
+        ]
+        now_ms = self._now_to_record()
+        for kind_number, value, (low, high) in events:
+            self._state.append(now_ms, kind_number, low, value, decision, high)
+
     @takes_turn
     def rank(
         self,
@@ -316,10 +327,11 @@ class Engine(Timekeeping):
 
         Raises:
             UnknownOutcomeError: the scene names no kind for a channel (`[events] shown`, `[channels]`).
+            InvalidValueError: this is no decision, or no event can hold one of its offers. Then none is recorded.
+            NestedCallError: the call came from within another one. Then none is recorded.
             RuntimeError: the engine is closed.
         """
-        for kind, item, cost in self._outcomes.shown(decision, count):
-            self.record(kind, item=item, value=cost, decision=decision.id)
+        self._record_together(self._outcomes.shown(decision, count), decision.id)
 
     def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:
         """Records the outcome of an offer of a decision, e.g. ``feedback(decision, "fund_017", "click")``.

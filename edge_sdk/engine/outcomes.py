@@ -7,6 +7,8 @@ from edge_sdk.decision.decision import Decision, require_decision
 from edge_sdk.errors import InvalidValueError, UnknownOutcomeError
 from edge_sdk.log.event_input import as_name, as_whole
 
+Outcome = tuple[str, str, float]  # kind, item and value of an event
+
 
 class Outcomes:
     """The kinds that a bundle's scene declares for outcomes.
@@ -27,7 +29,7 @@ class Outcomes:
         }
         self.feedback_kinds = {outcome: names[number] for outcome, number in bundle.feedback.items()}
 
-    def shown(self, decision: Decision, count: int | None) -> list[tuple[str, str, float]]:
+    def shown(self, decision: Decision, count: int | None) -> list[Outcome]:
         """Returns kind, item and value of the events of the first `count` offers; None = of all.
 
         Raises:

@@ -140,6 +140,20 @@ class Timekeeping(Serialised):
             self._counts.failed(ErrorCode.CLOCK_FAILED)
         return now_ms
 
+    def _now_to_record(self) -> int:
+        """Returns the time of events that are recorded now: the clock's, or its last one where it fails.
+
+        Raises:
+            StateUnusableError: another process has cut the log.
+        """
+        try:
+            now_ms: object = self._clock()
+        except Exception as problem:  # the app's
+            now_ms = problem
+        if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
+            return now_ms
+        return self._refresh_to_record(now_ms)
+
     def _look_again(self) -> None:
         """Makes the next call of `_refresh` look at everything."""
         self._fresh_until_ms = 0

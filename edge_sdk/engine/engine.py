@@ -26,6 +26,7 @@ from edge_sdk.engine.counts import Counts
 from edge_sdk.engine.names import Names
 from edge_sdk.engine.opening import Options, Parts, open_parts, path_of
 from edge_sdk.engine.outcomes import Outcome, Outcomes, require_policy
+from edge_sdk.engine.scene_facts import SceneFacts
 from edge_sdk.engine.storage import Storage
 from edge_sdk.engine.texts import Texts
 from edge_sdk.engine.time_keeper import TimeKeeper, Timekeeping
@@ -44,7 +45,6 @@ from edge_sdk.log.event_input import (
     listed,
 )
 from edge_sdk.log.file_access import LogAccess
-from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.pipeline import Request
 from edge_sdk.state.durability import Durability
 
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from edge_sdk.explain.explainer import Explanations
 
 
-class Engine(Timekeeping):
+class Engine(Timekeeping, SceneFacts):
     """The events and decisions of one user on one device. Thread-safe. `Engine.open` makes it."""
 
     def __init__(self, parts: Parts) -> None:
@@ -468,26 +468,6 @@ class Engine(Timekeeping):
         return status_of(
             self._bundle, self._state, self._durability, self._policy_error, self._counts, len(self._names.unknown)
         )
-
-    @property
-    def shown_kinds(self) -> Mapping[str, str]:
-        """The kind that `shown` records, by channel; "" = the app itself. Channels without one are absent."""
-        return dict(self._outcomes.shown_kinds)
-
-    @property
-    def feedback_kinds(self) -> Mapping[str, str]:
-        """The kind that `feedback` records, by outcome."""
-        return dict(self._outcomes.feedback_kinds)
-
-    @property
-    def known_until_ms(self) -> int:
-        """The end of the log that the bundle was trained on, milliseconds since 1970; 0 = not known."""
-        return self._bundle.known_until_ms
-
-    @property
-    def context_fields(self) -> tuple[ContextField, ...]:
-        """The context fields of `rank`, each with its declared values."""
-        return self._bundle.policy.context
 
     @in_turn
     def close(self) -> None:

@@ -288,6 +288,12 @@ _FIXES = {
     "time_zone": "pass a name of the IANA time zone database, e.g. 'Europe/Berlin'; where the device has no such "
     "database, install the package tzdata, or pass utc_offset_s",
     "clock": "pass a function that returns whole milliseconds since 1970",
+    "state": "pass the path of a folder",
+    "bundle": "pass the path of a bundle",
+    "trusted_keys": "pass a list of public keys, 32 bytes each",
+    "allow_unsigned": "pass True or False",
+    "language": "pass a language by its BCP 47 name, e.g. 'zh'",
+    "hooks": "pass a list of objects of classes that extend Hook",
     "sync_interval_s": "pass seconds, 0 or more; 0 writes out at each event",
 }
 

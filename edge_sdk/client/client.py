@@ -24,11 +24,11 @@ from edge_sdk.client.pending import NameRole, PendingErasure, PendingEvent, show
 from edge_sdk.client.reporting import Reporter
 from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.clock import Clock, system_clock
-from edge_sdk.decision.decision import Decision, RankedOffer
+from edge_sdk.decision.decision import Decision, RankedOffer, require_decision
 from edge_sdk.decision.request import understood_limit
 from edge_sdk.engine.status import Status
 from edge_sdk.errors import EdgeError, InvalidValueError, NestedCallError
-from edge_sdk.log.event_input import as_seconds
+from edge_sdk.log.event_input import as_name, as_seconds
 from edge_sdk.reasons import Reason
 from edge_sdk.types import as_names
 
@@ -59,7 +59,7 @@ class Client(Generic[EngineT]):
                 last good time counts.
 
         Raises:
-            InvalidValueError: `cache_s` or `stale_after_s` is no number of seconds.
+            InvalidValueError: `cache_s` or `stale_after_s` is no number of seconds, or a hook is no `Hook`.
         """
         self._hooks, self._clock = Hooks(hooks), AppClock(clock)
         self._reporter = Reporter(self._hooks, self._clock)
@@ -315,7 +315,8 @@ class Client(Generic[EngineT]):
         ]
 
     def _feedback_event(self, decision: Decision, offer: str, outcome: str, value: float) -> PendingEvent:
-        if offer not in decision.candidates:
+        require_decision(decision)
+        if as_name("offer", offer) not in decision.candidates:
             raise InvalidValueError("offer", offer)
         return PendingEvent.checked(self._clock(), outcome, offer, value, decision.id, NameRole.OUTCOME)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec
@@ -10,6 +11,7 @@ from edge_sdk.base_decision import BaseDecision
 from edge_sdk.client.error_log import LOG
 from edge_sdk.client.states import ClientState, Problem
 from edge_sdk.decision.decision import Decision
+from edge_sdk.errors import InvalidValueError
 
 P = ParamSpec("P")
 
@@ -56,7 +58,13 @@ class Hooks:
     """The hooks of one client. The first failure of each hook is logged, and all failures are counted."""
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
-        self._forth = tuple(hooks)
+        try:
+            self._forth = tuple(hooks)
+        except TypeError:
+            raise InvalidValueError("hooks", hooks) from None
+        for hook in self._forth:
+            if not isinstance(hook, Hook):  # a class, or what has none of the methods
+                raise InvalidValueError("hooks", hook)
         self._back = self._forth[::-1]
         self._reported: set[int] = set()  # by id: a hook need not be hashable
         self.failures = 0
@@ -101,7 +109,9 @@ class Hooks:
     def _run(self, hook: Hook, method: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             method(*args, **kwargs)
-        except (Exception, SystemExit) as error:  # a hook ends no answer, and not the thread that opens
+        except BaseException as error:  # a hook ends no answer, and not the thread that opens
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # the user's, who interrupts the app: no other thread ever gets one
             self.failures += 1
             if id(hook) not in self._reported:
                 self._reported.add(id(hook))

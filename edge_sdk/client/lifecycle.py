@@ -71,9 +71,11 @@ class Lifecycle(Generic[EngineT]):
             self._thread = threading.Thread(target=self._open, name="edge-sdk-open", daemon=True)
             _OPENING.add(self._thread)
             start_error = _start(self._thread)
-        self._announce()
-        if start_error is not None:
-            self._fail(start_error)
+        try:
+            self._announce()
+        finally:
+            if start_error is not None:
+                self._fail(start_error)
 
     def wait(self, timeout_s: float) -> bool:
         """Waits until the engine is open, opening failed or the client is closed; returns whether it is open."""
@@ -123,8 +125,10 @@ class Lifecycle(Generic[EngineT]):
             self._report_dropped(lost, unerased)
         finally:  # whatever a hook raises
             if engine is not None:
-                self._write_postponed(engine)
-                self._close_engine(engine)
+                try:
+                    self._write_postponed(engine)
+                finally:
+                    self._close_engine(engine)
             elif thread is not None and thread is not threading.current_thread():
                 thread.join(timeout_s)
 
@@ -163,9 +167,11 @@ class Lifecycle(Generic[EngineT]):
             while not self._publish(engine):
                 self._write(engine)
         except BaseException as error:  # any exception: the app waits for the outcome
-            if engine is not None:
-                self._close_engine(engine)
-            self._fail(error)
+            try:
+                if engine is not None:
+                    self._close_engine(engine)
+            finally:
+                self._fail(error)
         else:
             self._announce()
 

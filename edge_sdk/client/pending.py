@@ -8,7 +8,7 @@ from enum import Enum, auto
 from itertools import groupby
 
 from edge_sdk.client.engine_protocol import EngineProtocol
-from edge_sdk.decision.decision import Decision
+from edge_sdk.decision.decision import Decision, require_decision
 from edge_sdk.errors import EdgeError, InvalidValueError, UnknownKindError, UnknownOutcomeError
 from edge_sdk.limits import CLIENT_PENDING_MAX
 from edge_sdk.log.event_input import as_float32, as_whole, decision_id, id_of, listed, within_range
@@ -102,6 +102,7 @@ class ShownOffer:
 
 def shown_offers(decision: Decision, count: int | None) -> list[ShownOffer]:
     """Returns the first `count` offers of a decision's list; None = all."""
+    require_decision(decision)
     order = decision.order if count is None else decision.order[: max(0, as_whole("count", count))]
     return [
         ShownOffer(decision.candidates[index], decision.base.channel(index), float(decision.trace.costs[index]))

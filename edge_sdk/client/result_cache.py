@@ -64,6 +64,6 @@ def key_of(
             None if weights is None else tuple(weights.items()),  # {} weighs all 0; None takes the policy's weights
         )
         hash(key)
-    except (TypeError, AttributeError):
+    except Exception:  # the types are the app's
         return None
     return key

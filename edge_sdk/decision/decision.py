@@ -12,7 +12,7 @@ import numpy as np
 
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.decision.evidence import Evidence
-from edge_sdk.errors import ErrorCode
+from edge_sdk.errors import ErrorCode, InvalidValueError
 from edge_sdk.policy.pipeline import PolicyResult
 from edge_sdk.reasons import Reason
 from edge_sdk.types import F32, F64, I64, Mask, by_score
@@ -235,3 +235,13 @@ def _places(order: I64, of: I64, count: int) -> list[int]:
 
 def _changed(after: F32, before: F32, bit: int) -> I64:
     return np.where(after != before, bit, 0)
+
+
+def require_decision(decision: Decision) -> None:
+    """Raises if an app passes something else, such as a decision's id.
+
+    Raises:
+        InvalidValueError: this is no decision.
+    """
+    if not isinstance(decision, Decision):
+        raise InvalidValueError("decision", decision)

@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING
 from edge_sdk.base_decision import BaseDecision
 from edge_sdk.bundle.bundle import Bundle, with_policy
 from edge_sdk.clock import Clock, UtcOffset, system_clock
-from edge_sdk.decision.decision import Decision
+from edge_sdk.decision.decision import Decision, require_decision
 from edge_sdk.decision.evidence import EvidenceStore
 from edge_sdk.decision.maker import DecisionMaker
 from edge_sdk.engine.access import Access, in_turn, in_turn_while_open, takes_turn
 from edge_sdk.engine.counts import Counts
 from edge_sdk.engine.names import Names
-from edge_sdk.engine.opening import Options, Parts, open_parts
-from edge_sdk.engine.outcomes import Outcomes, require_decision, require_policy
+from edge_sdk.engine.opening import Options, Parts, open_parts, path_of
+from edge_sdk.engine.outcomes import Outcome, Outcomes, require_policy
+from edge_sdk.engine.scene_facts import SceneFacts
 from edge_sdk.engine.storage import Storage
 from edge_sdk.engine.texts import Texts
 from edge_sdk.engine.time_keeper import TimeKeeper, Timekeeping
@@ -35,6 +36,8 @@ from edge_sdk.log.event_input import (
     FLOAT32_MAX,
     EventColumns,
     as_float32,
+    as_name,
+    as_seconds,
     as_whole,
     checked_columns,
     decision_id,
@@ -42,7 +45,6 @@ from edge_sdk.log.event_input import (
     listed,
 )
 from edge_sdk.log.file_access import LogAccess
-from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.pipeline import Request
 from edge_sdk.state.durability import Durability
 
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     from edge_sdk.explain.explainer import Explanations
 
 
-class Engine(Timekeeping):
+class Engine(Timekeeping, SceneFacts):
     """The events and decisions of one user on one device. Thread-safe. `Engine.open` makes it."""
 
     def __init__(self, parts: Parts) -> None:
@@ -125,7 +127,7 @@ class Engine(Timekeeping):
         options = Options(
             log_bytes=as_whole("log_bytes", log_bytes),
             durability=durability,
-            sync_interval_s=sync_interval_s,
+            sync_interval_s=as_seconds("sync_interval_s", sync_interval_s),
             storage_key=storage_key,
             clock=clock,
             utc_offset_s=utc_offset_s,
@@ -134,8 +136,8 @@ class Engine(Timekeeping):
         )
         from edge_sdk.engine import rarely_needed  # noqa: F401 - for what it imports
 
-        parts = open_parts(Path(state), Path(bundle), options, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned)
-        return cls(parts)
+        paths = path_of("state", state), path_of("bundle", bundle)
+        return cls(open_parts(*paths, options, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned))
 
     @takes_turn
     def record(self, kind: str, *, item: str = "", value: float = 0.0, decision: int = 0) -> int:
@@ -160,7 +162,7 @@ class Engine(Timekeeping):
         """
         try:
             kind_number = self._kind_ids[kind]
-        except (KeyError, TypeError):
+        except Exception:  # it is not there, or is no str
             raise UnknownKindError(kind, tuple(self._kind_ids)) from None
         if value.__class__ is not float or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
             value = as_float32(value)
@@ -176,7 +178,7 @@ class Engine(Timekeeping):
                 access.is_inside = True
                 try:
                     low, high = self._item_words[item]
-                except (KeyError, TypeError):
+                except Exception:  # likewise
                     low, high = self._names.new_item(item)
                 try:
                     now_ms: object = clock()
@@ -233,6 +235,17 @@ class Engine(Timekeeping):
         item_ids = [id_of(name) for name in listed("item_names", item_names)]
         events = checked_columns(times_ms, kinds, kind_ids, items, item_ids, values, decisions)
         return self._add_many(events, utc_offsets_s)
+
+    @in_turn_while_open
+    def _record_together(self, outcomes: Sequence[Outcome], decision: int) -> None:
+        """Appends events of one moment in one turn, so that a nested call finds all of them or none."""
+        events = [
+            (self._kind_ids[kind], as_float32(value), self._item_words.get(item) or self._names.new_item(item))
+            for kind, item, value in outcomes
+        ]
+        now_ms = self._now_to_record()
+        for kind_number, value, (low, high) in events:
+            self._state.append(now_ms, kind_number, low, value, decision, high)
 
     @takes_turn
     def rank(
@@ -314,10 +327,11 @@ class Engine(Timekeeping):
 
         Raises:
             UnknownOutcomeError: the scene names no kind for a channel (`[events] shown`, `[channels]`).
+            InvalidValueError: this is no decision, or no event can hold one of its offers. Then none is recorded.
+            NestedCallError: the call came from within another one. Then none is recorded.
             RuntimeError: the engine is closed.
         """
-        for kind, item, cost in self._outcomes.shown(decision, count):
-            self.record(kind, item=item, value=cost, decision=decision.id)
+        self._record_together(self._outcomes.shown(decision, count), decision.id)
 
     def feedback(self, decision: Decision, offer: str, outcome: str, *, value: float = 0.0) -> None:
         """Records the outcome of an offer of a decision, e.g. ``feedback(decision, "fund_017", "click")``.
@@ -367,10 +381,12 @@ class Engine(Timekeeping):
             language: BCP 47, e.g. "zh"; English if the bundle has no texts in it.
 
         Raises:
+            InvalidValueError: this is no decision, or offer or language is no str.
             RuntimeError: the engine is closed.
         """
         require_decision(decision)
-        return self._texts.messenger().message(decision, offer, language, self._state.memory, self._now())
+        name, tag = as_name("offer", offer), as_name("language", language)
+        return self._texts.messenger().message(decision, name, tag, self._state.memory, self._now())
 
     @in_turn_while_open
     def install_policy(self, policy: bytes) -> None:
@@ -452,26 +468,6 @@ class Engine(Timekeeping):
         return status_of(
             self._bundle, self._state, self._durability, self._policy_error, self._counts, len(self._names.unknown)
         )
-
-    @property
-    def shown_kinds(self) -> Mapping[str, str]:
-        """The kind that `shown` records, by channel; "" = the app itself. Channels without one are absent."""
-        return dict(self._outcomes.shown_kinds)
-
-    @property
-    def feedback_kinds(self) -> Mapping[str, str]:
-        """The kind that `feedback` records, by outcome."""
-        return dict(self._outcomes.feedback_kinds)
-
-    @property
-    def known_until_ms(self) -> int:
-        """The end of the log that the bundle was trained on, milliseconds since 1970; 0 = not known."""
-        return self._bundle.known_until_ms
-
-    @property
-    def context_fields(self) -> tuple[ContextField, ...]:
-        """The context fields of `rank`, each with its declared values."""
-        return self._bundle.policy.context
 
     @in_turn
     def close(self) -> None:

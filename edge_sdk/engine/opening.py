@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from edge_sdk.bundle.selftest import tested_session
 from edge_sdk.clock import Clock, UtcOffset
 from edge_sdk.engine.local_time import LocalClock, SystemZone, utc_offset_of
 from edge_sdk.errors import InvalidValueError
-from edge_sdk.log.event_input import within_range
+from edge_sdk.log.event_input import as_name, within_range
 from edge_sdk.log.file_access import LOG_ACCESSES, LogAccess
 from edge_sdk.log.header import capacity_of
 from edge_sdk.model.session import ModelSession
@@ -41,11 +42,9 @@ class Options(Record):
         Raises:
             InvalidValueError: an option is out of range, or the clock or `utc_offset_s` does not work.
         """
-        if self.durability not in DURABILITIES:
+        if as_name("durability", self.durability) not in DURABILITIES:
             raise InvalidValueError("durability", self.durability)
-        if not isinstance(self.sync_interval_s, int | float) or not 0 <= self.sync_interval_s < float("inf"):
-            raise InvalidValueError("sync_interval_s", self.sync_interval_s)
-        if self.log_access not in LOG_ACCESSES:
+        if as_name("log_access", self.log_access) not in LOG_ACCESSES:
             raise InvalidValueError("log_access", self.log_access)
         capacity_of(self.log_bytes)
         now_ms = self._now()  # a clock that does not work is found here, not at the first decision
@@ -92,14 +91,15 @@ def open_parts(
         EdgeError: a subclass that names the file, the field and the fix.
         TypeError: `trusted_keys` is one key instead of a list of keys.
     """
-    if isinstance(trusted_keys, bytes | str):
-        raise TypeError("trusted_keys is one key; pass a list: trusted_keys=[key]")
+    keys = _checked_keys(trusted_keys)
+    if not isinstance(allow_unsigned, bool):  # "no" would be true
+        raise InvalidValueError("allow_unsigned", allow_unsigned)
     now_ms = options.check()
-    content = read_bundle(bundle, open_container(bundle, trusted_keys=trusted_keys, allow_unsigned=allow_unsigned))
+    content = read_bundle(bundle, open_container(bundle, trusted_keys=keys, allow_unsigned=allow_unsigned))
     session = tested_session(content)
     held = HeldFolder(state)  # only now: what can be refused without the folder has been
     try:
-        policies = PolicyStore(held.directory, Trust(tuple(trusted_keys), allow_unsigned))
+        policies = PolicyStore(held.directory, Trust(keys, allow_unsigned))
         content, policy_error = policies.in_force(content)
         local = options.local_clock(content.policy.time_zone)
         local.check(now_ms)
@@ -126,3 +126,31 @@ def open_parts(
         opened_ms=now_ms,
         policy_error=policy_error,
     )
+
+
+def path_of(field: str, given: Path | str) -> Path:
+    """Returns a path.
+
+    Raises:
+        InvalidValueError: it is none, or no file system can hold its name.
+    """
+    try:
+        path = Path(given)
+        if b"\0" not in os.fsencode(path):
+            return path
+    except (TypeError, UnicodeEncodeError):
+        pass
+    raise InvalidValueError(field, given)
+
+
+def _checked_keys(given: Sequence[bytes]) -> tuple[bytes, ...]:
+    if isinstance(given, bytes | str):
+        raise TypeError("trusted_keys is one key; pass a list: trusted_keys=[key]")
+    try:
+        keys = tuple(given)
+    except TypeError:
+        raise InvalidValueError("trusted_keys", type(given).__name__) from None
+    for key in keys:
+        if not isinstance(key, bytes | bytearray):
+            raise InvalidValueError("trusted_keys", type(key).__name__)
+    return tuple(map(bytes, keys))

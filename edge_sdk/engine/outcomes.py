@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from edge_sdk.bundle.bundle import Bundle
-from edge_sdk.decision.decision import Decision
+from edge_sdk.decision.decision import Decision, require_decision
 from edge_sdk.errors import InvalidValueError, UnknownOutcomeError
-from edge_sdk.log.event_input import as_whole
+from edge_sdk.log.event_input import as_name, as_whole
+
+Outcome = tuple[str, str, float]  # kind, item and value of an event
 
 
 class Outcomes:
@@ -27,7 +29,7 @@ class Outcomes:
         }
         self.feedback_kinds = {outcome: names[number] for outcome, number in bundle.feedback.items()}
 
-    def shown(self, decision: Decision, count: int | None) -> list[tuple[str, str, float]]:
+    def shown(self, decision: Decision, count: int | None) -> list[Outcome]:
         """Returns kind, item and value of the events of the first `count` offers; None = of all.
 
         Raises:
@@ -39,9 +41,10 @@ class Outcomes:
         events = []
         for index in order.tolist():
             channel = decision.base.channel(index)
-            kind = self.shown_kinds.get(channel)
+            kind = self.shown_kinds.get(channel) if isinstance(channel, str) else None
             if kind is None:
-                raise UnknownOutcomeError(f"shown in {channel}" if channel else "shown", ())
+                in_app = isinstance(channel, str) and not channel
+                raise UnknownOutcomeError("shown" if in_app else f"shown in {channel}", ())
             events.append((kind, decision.candidates[index], float(decision.trace.costs[index])))
         return events
 
@@ -56,19 +59,9 @@ class Outcomes:
         kind = self.feedback_kinds.get(outcome) if isinstance(outcome, str) else None
         if kind is None:
             raise UnknownOutcomeError(outcome, tuple(self.feedback_kinds))
-        if offer not in decision.candidates:
+        if as_name("offer", offer) not in decision.candidates:
             raise InvalidValueError("offer", offer)
         return kind
-
-
-def require_decision(decision: Decision) -> None:
-    """Raises if an app passes something else, such as a decision's id.
-
-    Raises:
-        InvalidValueError: this is no decision.
-    """
-    if not isinstance(decision, Decision):
-        raise InvalidValueError("decision", decision)
 
 
 def require_policy(policy: bytes) -> None:

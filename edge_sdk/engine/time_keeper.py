@@ -146,12 +146,26 @@ class Timekeeping(Serialised):
         last_ms = self._fresh_from_ms
         self._state.now_ms = now_ms = self._time.settled(found, last_ms)
         self._state.require_sound()
+        self._state.log.local, steady_ms = self._time.field(now_ms)
         if self._time.was_set_back(now_ms, last_ms):
             self._state.set_back()
-        self._state.log.local, steady_ms = self._time.field(now_ms)
         self._fresh_from_ms = now_ms
         self._fresh_until_ms, self._steady_until_ms = (0, 0) if self._time.problem else (now_ms + 1, steady_ms)
         return now_ms
+
+    def _now_to_record(self) -> int:
+        """Returns the time of events that are recorded now: the clock's, or its last one where it fails.
+
+        Raises:
+            StateUnusableError: another process has cut the log.
+        """
+        try:
+            now_ms: object = self._clock()
+        except Exception as problem:  # the app's
+            now_ms = problem
+        if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
+            return now_ms
+        return self._refresh(now_ms)
 
     def _look_again(self) -> None:
         """Makes the next call of `_refresh` look at everything."""

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from edge_sdk.explain.contribution import Contribution, ContributionSource
 from edge_sdk.explain.rank_changes import RankChange
+from edge_sdk.log.event_input import as_name
 from edge_sdk.policy.suppressions import Suppression
 
 
@@ -59,5 +60,9 @@ class Explanation:
         return (*(found for found in self.contributions if found not in summed), rest)
 
     def text(self, language: str = "en") -> str:
-        """Returns sentences in the scene's texts; in English where the bundle has no texts of the language."""
-        return self.phrasebook(language).explanation(self)
+        """Returns sentences in the scene's texts; in English where the bundle has no texts of the language.
+
+        Raises:
+            InvalidValueError: the language is no str.
+        """
+        return self.phrasebook(as_name("language", language)).explanation(self)

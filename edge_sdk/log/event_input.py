@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edge_sdk.errors import InvalidValueError
 from edge_sdk.limits import RECORD_MANY_MAX, TIME_MS_MAX, UTC_OFFSET_S_MAX
 from edge_sdk.log.record import RECORD, Records
-from edge_sdk.types import F32, I64, U16, whole_number
+from edge_sdk.types import F32, I64, U16, as_names, whole_number
 from edge_sdk.vocabulary import HIGH_AT, item_words, words_of
 
 NO_ITEM: Final = (0, 0)  # the words of the id of no item
@@ -120,20 +120,32 @@ def words_of_name(item: str) -> tuple[int, int]:
         InvalidValueError: the item is no valid name.
     """
     try:
-        return item_words(item) if item != "" else NO_ITEM
-    except (AttributeError, UnicodeEncodeError):  # no str, or half a surrogate pair
+        return item_words(item) if as_name("item", item) else NO_ITEM
+    except UnicodeEncodeError:  # half a surrogate pair
         raise InvalidValueError("item", item) from None
 
 
-def listed(field: str, names: Iterable[str]) -> Iterable[str]:
+def listed(field: str, names: Iterable[str]) -> tuple[str, ...]:
     """Returns the names.
 
     Raises:
-        InvalidValueError: the argument is one name instead of a list.
+        InvalidValueError: the argument is one name instead of a list, or no list.
     """
-    if isinstance(names, str | bytes):
-        raise InvalidValueError(field, names)
-    return names
+    try:
+        return as_names(field, names)
+    except TypeError:
+        raise InvalidValueError(field, names) from None
+
+
+def as_name(field: str, given: object) -> str:
+    """Returns a name. What compares or hashes in a way of its own, such as an array, is none.
+
+    Raises:
+        InvalidValueError: it is no str.
+    """
+    if not isinstance(given, str):
+        raise InvalidValueError(field, given)
+    return str.__str__(given)  # a class of the app's may compare in a way of its own, too
 
 
 def checked_columns(

@@ -107,6 +107,8 @@ def _add_each(memory: Memory, records: Records) -> None:
 
 def _is_set_back(memory: Memory, times_ms: I64, local: U16) -> bool:
     """Returns whether the engine's clock stamped one of these events before an earlier one; such a chunk is rare."""
+    if memory.spending.is_set_back(times_ms, local):
+        return True
     if int(times_ms[0]) >= memory.caps.newest_ms and (times_ms[1:] >= times_ms[:-1]).all():
         return False
     newest = np.maximum.accumulate(np.concatenate([[memory.caps.newest_ms], times_ms[:-1]]))

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from edge_sdk.log.local_field import offset_s_of
 from edge_sdk.log.record import BACK_FILLED
 from edge_sdk.memory.caps import CapCounts, CountedRule
 from edge_sdk.memory.counters import Counters
@@ -74,8 +75,8 @@ class Memory:
             value: a float32.
             local: that field of the event's record.
         """
-        if time_ms < self.caps.newest_ms and 0 < local < BACK_FILLED:  # `is_stamped_by_clock`, at no call's cost
-            self.caps.set_back(time_ms)
+        if (time_ms < self.caps.newest_ms or time_ms < self.spending.begun_ms) and 0 < local < BACK_FILLED:
+            self.set_back(time_ms, local)  # else the clock goes on: `is_stamped_by_clock`, at no call's cost
         effects = self._effects.get(kind)
         if effects is None:
             return
@@ -89,6 +90,17 @@ class Memory:
             effects = self._effects.get(event[1])
             if effects is not None:
                 self._ingest(effects, event[0], event[2], event[3], local)
+
+    def set_back(self, now_ms: int, local: int) -> None:
+        """Lets nothing be ahead of a reading of the engine's clock: rules of time count it as of now.
+
+        Args:
+            now_ms: milliseconds since 1970.
+            local: the field of an event that is recorded now.
+        """
+        if now_ms < self.caps.newest_ms:
+            self.caps.set_back(now_ms)
+        self.spending.set_back(now_ms, offset_s_of(local))
 
     def _ingest(self, effects: _Effects, time_ms: int, item: int, value: float, local: int) -> None:
         window_row, counter, capped, rare = effects

@@ -2,6 +2,11 @@
 
 Costs are floats, and sums of floats round: ten costs of 0.1 come to less than 1. So each cost is rounded to a whole
 number of units first, and units are summed. A budget declares how many units one is.
+
+An event counts in the period of its stamp. Where the clock was set back, what was spent ahead of it counts in the
+clock's period too: whichever of both times was wrong, neither period goes above the budget. So what is kept of a period
+is the sum of what was spent in it and, since it began, in any later one: a clock that only goes on never reads the
+later part, and one that comes and goes counts nothing twice.
 """
 
 from __future__ import annotations
@@ -12,14 +17,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge_sdk.clock import LocalTime
-from edge_sdk.log.local_field import offset_s_of, offsets_s_of
-from edge_sdk.log.record import BACK_FILLED
+from edge_sdk.log.local_field import NOT_KNOWN, offset_s_of, offsets_s_of
+from edge_sdk.log.record import BACK_FILLED, OFFSET_BASE
 from edge_sdk.types import F32, F64, I64, U16
 
 UNITS_PER_ONE: Final = 1_000_000  # where a budget declares nothing else
 WEEK_S: Final = 604_800
 UNITS_MAX: Final = (1 << 53) - 1  # beyond it a double skips whole numbers: sums stop here
-_STATE: Final = struct.Struct("<qq")  # period, units spent in it
+OFFSET_MAX_S: Final = OFFSET_BASE * 60  # east or west of UTC: more than a record holds
+KEPT: Final = 8  # periods: a clock that is set back by a week finds its day
+_STATE: Final = struct.Struct(f"<{2 * KEPT}q")  # periods and units spent in them, the clock's period first; 0 = none
 _FORMER_STATE: Final = struct.Struct("<qd")  # up to snapshot version 4: period, sum of the values
 
 
@@ -33,6 +40,10 @@ class Periods(NamedTuple):
     def number(self, at_ms: int, offset_s: int) -> int:
         """Returns the number of the period at a moment, where local time is so far ahead of UTC."""
         return self._since_first_ms(at_ms, offset_s) // (self.length_s * 1000)
+
+    def begun_ms(self, number: int) -> int:
+        """Returns the moment from which on this period or a later one runs, whatever the UTC offset is."""
+        return (number * self.length_s + self.first_s + OFFSET_MAX_S * self.is_local) * 1000
 
     def elapsed(self, at_ms: int, offset_s: int) -> float:
         """Returns which part of its period is over at a moment, 0 to 1."""
@@ -78,21 +89,20 @@ def units_of(costs: F32, units_per_one: int) -> F64:
 
 
 class Spending:
-    """A meter of one period.
+    """A meter of the running period and of those near it, for a clock that is set back or was ahead. Pure: no clock.
 
-    Pure over events: no clock, no disk. A clock that stepped back over the start of a period does not empty it: what is
-    stamped in the period before counts, and reads, as of the newest; so does what a traveller is shown who came to an
-    earlier day. A clock that came back from further away was wrong when it was ahead: then the meter starts anew, else
-    it would stand still for as long as the clock had been wrong. A back-filled event says nothing about the clock: one
-    of an earlier period changes nothing.
+    Attributes:
+        begun_ms: a time before this moment may tell that the clock was set back (`set_back`).
     """
 
     def __init__(self, rule: SpendingRule | None) -> None:
         """Nothing spent; without a rule, for ever."""
         self.rule = rule
+        self.begun_ms = 0
         self._periods = rule.periods if rule else Periods(1)
         self._units_per_one = rule.units_per_one if rule else 1
-        self._period = self._spent = 0
+        self._period = 0  # that of the clock: of the newest event by order of calls, or where it was set back to
+        self._sums: dict[int, int] = {}  # units spent in a period or in later ones; at most `KEPT`, none is 0
 
     def add(self, time_ms: int, value: float, local: int = 0) -> None:
         """Counts one event of the rule's kinds, the newest by order of calls; a value that is not above 0 is none.
@@ -102,29 +112,66 @@ class Spending:
             value: a float32.
             local: that field of the event's record; 0 = as of UTC.
         """
-        if value > 0:
-            cost = units(value, self._units_per_one)
+        if value > 0 and (cost := units(value, self._units_per_one)):
             period = self._periods.number(time_ms, offset_s_of(local))
-            if period == self._period or (period == self._period - 1 and not local & BACK_FILLED):
-                self._spent = min(self._spent + cost, UNITS_MAX)
-            elif period > self._period or not local & BACK_FILLED:
-                self._period, self._spent = period, cost
+            self._count(period, cost, is_back_filled=bool(local & BACK_FILLED))
 
     def add_many(self, times_ms: I64, values: F32, local: U16) -> None:
-        """Counts many events of the rule's kinds, (E,) oldest first: the same bits as one by one."""
-        is_spent = values > 0
-        times_ms, values, local = times_ms[is_spent], values[is_spent], local[is_spent]
-        periods = self._numbers(times_ms, local)
-        running = np.maximum.accumulate(np.concatenate([[self._period], periods]))
-        if (periods < running[:-1] - ((local & BACK_FILLED) == 0)).any():  # rare: back-filled late, or a clock set back
-            for event in zip(times_ms.tolist(), values.tolist(), local.tolist(), strict=True):
-                self.add(*event)
+        """Counts many events of the rule's kinds, (E,) in order of recording: the same bits as one by one."""
+        costs = units_of(np.where(values > 0, values, np.float32(0)), self._units_per_one)
+        is_spent = costs > 0
+        times_ms, costs, local = times_ms[is_spent], costs[is_spent], local[is_spent]
+        if not len(costs):
             return
-        newest = int(running[-1])
-        spent = self._spent if newest == self._period else 0
-        of_newest = units_of(values[running[1:] == newest], self._units_per_one)
-        self._spent = min(spent + sum(map(int, of_newest.tolist())), UNITS_MAX)
-        self._period = newest
+        periods, is_back = self._numbers(times_ms, local), (local & BACK_FILLED) > 0
+        runs = np.flatnonzero(np.append(True, (np.diff(periods) != 0) | (is_back[1:] != is_back[:-1])))
+        sums = np.minimum(np.add.reduceat(costs, runs), float(UNITS_MAX))  # exact: see `units_of`
+        for period, cost, is_late in zip(periods[runs].tolist(), sums.tolist(), is_back[runs].tolist(), strict=True):
+            self._count(period, int(cost), is_back_filled=is_late)
+
+    def _count(self, period: int, cost: int, *, is_back_filled: bool) -> None:
+        self._keep(period)
+        for kept, spent in self._sums.items():
+            if kept <= period:
+                self._sums[kept] = min(spent + cost, UNITS_MAX)
+        if period > self._period or not is_back_filled or self._period not in self._sums:
+            self._move_to(period)
+        self._drop_far()
+
+    def _keep(self, period: int) -> None:
+        """Begins the sum of a period, with what was spent ahead of it if the clock was there."""
+        if period not in self._sums:
+            self._sums[period] = self._spent_in(period)
+
+    def _move_to(self, period: int) -> None:
+        self._period = period
+        self.begun_ms = self._periods.begun_ms(period)
+
+    def _drop_far(self) -> None:
+        """Forgets the periods farthest from the clock's."""
+        while len(self._sums) > KEPT:
+            del self._sums[max(self._sums, key=lambda period: (abs(period - self._period), -period))]
+
+    def set_back(self, now_ms: int, offset_s: int) -> None:
+        """Counts what was spent ahead of now in the period of now too, if the clock was set back to before it.
+
+        Args:
+            now_ms: milliseconds since 1970.
+            offset_s: how far local time is ahead of UTC then.
+        """
+        period = self._periods.number(now_ms, offset_s)
+        if self._sums and period < self._period:
+            self._keep(period)
+            self._move_to(period)
+            self._drop_far()
+
+    def is_set_back(self, times_ms: I64, local: U16) -> bool:
+        """Returns whether one of these events (E,), in order of recording, may tell that the clock was set back."""
+        if not self.rule:
+            return False
+        periods = self._numbers(times_ms, local)
+        newest = np.maximum.accumulate(np.maximum(periods, self._period if self._sums else periods[0]))
+        return bool(((periods < newest) & (local > NOT_KNOWN) & (local < BACK_FILLED)).any())
 
     def _numbers(self, times_ms: I64, local: U16) -> I64:
         """Returns the period of each event, (E,)."""
@@ -134,37 +181,62 @@ class Spending:
         return numbers
 
     def spent(self, now_ms: int, offset_s: int = 0) -> int:
-        """Returns the units spent in the period of now, where local time is so far ahead of UTC."""
-        period = self._periods.number(now_ms, offset_s)
-        return self._spent if self._period - 1 <= period <= self._period else 0
+        """Returns the units spent in the period of now or ahead of it, where local time is so far ahead of UTC."""
+        return self._spent_in(self._periods.number(now_ms, offset_s))
+
+    def _spent_in(self, period: int) -> int:
+        """Returns the sum of a period: what is not kept stands at nothing, or where the clock was at what is ahead."""
+        if period in self._sums:
+            return self._sums[period]
+        if period > self._period or not self._sums:
+            return 0
+        return self._sums[min(kept for kept in self._sums if kept > period)]
 
     def inherit(self, other: Spending) -> None:
         """Stands where another meter of the same periods stands, in units of its own."""
-        self._period, self._spent = other._period, other._spent
+        self._sums = dict(other._sums)
+        self._move_to(other._period)
         if other._units_per_one != self._units_per_one:
-            exact = other._spent * self._units_per_one
-            self._spent = min(-(-exact // other._units_per_one), UNITS_MAX)  # rounded up: never more to spend
+            for period, spent in other._sums.items():
+                exact = spent * self._units_per_one
+                self._sums[period] = min(
+                    -(-exact // other._units_per_one), UNITS_MAX
+                )  # rounded up: never more to spend
 
     def dump(self) -> bytes:
-        """Returns period and units spent in it, both i64; nothing without a rule."""
-        return _STATE.pack(self._period, self._spent) if self.rule else b""
+        """Returns the kept periods, the clock's first and the others in order, and their units; "" without a rule."""
+        if not self.rule:
+            return b""
+        first = [self._period] if self._sums else []
+        kept = [*first, *sorted(self._sums.keys() - first)]
+        numbers = [number for period in kept for number in (period, self._sums[period])]
+        return _STATE.pack(*numbers, *[0] * (2 * KEPT - len(numbers)))
 
     def load(self, raw: bytes, *, is_former: bool = False) -> int:
         """Goes on where `dump` stood; `raw` may go on. Returns the bytes read.
 
         Args:
             raw: begins with a dump.
-            is_former: the dump is of a snapshot of version 4 or before, which summed the values as doubles.
+            is_former: the dump is of a snapshot of version 4 or before, which summed the values of one period as
+                doubles.
 
         Raises:
-            ValueError: too few bytes, or no sum.
+            ValueError: too few bytes, or no sums.
         """
         if not self.rule:
             return 0
-        if len(raw) < _STATE.size:
+        state = _FORMER_STATE if is_former else _STATE
+        if len(raw) < state.size:
             raise ValueError("not the state of a budget")
-        self._period, spent = (_FORMER_STATE if is_former else _STATE).unpack_from(raw)
-        if not 0 <= spent <= (float("inf") if is_former else UNITS_MAX):
+        numbers = state.unpack_from(raw)
+        periods, sums = numbers[::2], numbers[1::2]
+        if not all(0 <= spent <= (float("inf") if is_former else UNITS_MAX) for spent in sums):
             raise ValueError("not the state of a budget")
-        self._spent = units(spent, self._units_per_one) if is_former else spent
-        return _STATE.size
+        if is_former:
+            sums = (units(sums[0], self._units_per_one),)
+        self._sums = {period: spent for period, spent in zip(periods, sums, strict=True) if spent}
+        if len(self._sums) < np.count_nonzero(sums) or not all(sums[: len(self._sums)]):
+            raise ValueError("not the state of a budget")
+        if self._sums:
+            self._move_to(periods[0])
+        return state.size

@@ -172,7 +172,7 @@ class StateFolder:
         """
         memory = self.memory
         with self._changing():
-            memory.caps.set_back(self.now_ms)
+            memory.set_back(self.now_ms, self.log.local)
 
     def maintain(self, now_ms: int) -> None:
         """Runs due maintenance: ingests pending events, expires old ones, writes a snapshot, renumbers, syncs.
@@ -290,7 +290,7 @@ class StateFolder:
     def _without(self, left: Records, kinds: frozenset[int] | None, items: frozenset[int] | None) -> Memory:
         """Returns the memory of the records that are left, and of what events of other kinds and items have changed."""
         memory = without(self.memory, left, kinds, items, is_whole=self.log.is_whole, moved=self._is_inherited)
-        memory.caps.set_back(self.now_ms)
+        memory.set_back(self.now_ms, self.log.local)
         return memory
 
     # ---- changing the files ----
@@ -327,7 +327,7 @@ class StateFolder:
         from edge_sdk.state.replacement import replaced_snapshots  # rarely needed
 
         memory, is_inherited = migrate(self.memory, layout, self.log.parts(), is_whole=self.log.is_whole)
-        memory.caps.set_back(self.now_ms)
+        memory.set_back(self.now_ms, self.log.local)
         is_inherited &= self._is_inherited or not layout.has_categories_of(self.layout)
         if self._interval_s is not None:
             self.sync()
@@ -438,7 +438,7 @@ class StateFolder:
         """Recovers memory from the files."""
         log = self.log
         found = recover(log, self.snapshots, self.layout)
-        found.memory.caps.set_back(self.now_ms)
+        found.memory.set_back(self.now_ms, self.log.local)
         self._memory, self._is_inherited = found.memory, found.is_inherited
         self.last_decision = max(self.last_decision, found.last_decision)
         self._ingested_seq = log.last_seq

@@ -128,7 +128,7 @@ OF_THE_ENGINE = {
     "selftest tables_reader texts format format.generated format.generated.edge_fields",
     "state": "durability folder lock policy_file recovery retention snapshot snapshot_store snapshot_tables",
     "decision": "candidate_cache decision evidence maker request",
-    "engine": "access counts engine local_time names opening outcomes storage texts time_keeper",
+    "engine": "access counts engine local_time names opening outcomes scene_facts storage texts time_keeper",
 }
 FOREIGN_OF_THE_ENGINE = frozenset(
     {"numpy", "dataclasses", "copy", "threading", "fcntl", "mmap", "zlib", "bisect", "_bisect"}

@@ -158,7 +158,7 @@ class Model:
             self._replayed, self._known = Memory(self._layout), 0
         for seen in self.seen[self._known :]:
             if seen.kind == SET_BACK:
-                self._replayed.caps.set_back(seen.time_ms)
+                self._replayed.set_back(seen.time_ms, seen.local)
             elif not seen.is_derived:
                 self._replayed.add(seen.time_ms, seen.kind, seen.item, seen.value, seen.local)
         self._known = len(self.seen)
@@ -207,7 +207,7 @@ class Composed:
             (seen.for_category, self._categories),
         ):
             if seen.kind == SET_BACK:
-                memory.caps.set_back(seen.time_ms)
+                memory.set_back(seen.time_ms, seen.local)
             elif counts:
                 memory.add(seen.time_ms, seen.kind, seen.item, seen.value, seen.local)
 

@@ -53,15 +53,15 @@ def record_some(engine: Engine, clock: SettableClock, count: int, seed: int) -> 
         engine.record(str(random.choice(KINDS)), item=str(random.choice(ITEMS)), value=float(random.normal()))
 
 
-def known(engine: Engine, now_ms: int) -> list[bytes]:
-    """What a memory answers: counters, caps and window, however its arrays are laid out."""
-    return known_of(internals(engine).state.memory, now_ms)
+def known(engine: Engine, now_ms: int, *, from_row: int = 0) -> list[bytes]:
+    """What a memory answers: counters, caps from a row on, and window, however its arrays are laid out."""
+    return known_of(internals(engine).state.memory, now_ms, from_row=from_row)
 
 
-def known_of(memory: Memory, now_ms: int) -> list[bytes]:
+def known_of(memory: Memory, now_ms: int, *, from_row: int = 0) -> list[bytes]:
     layout = memory.layout
     caps = [
-        memory.caps.newest(index, np.arange(layout.target_rows(rule.per))).tobytes()
+        memory.caps.newest(index, np.arange(from_row, layout.target_rows(rule.per))).tobytes()
         for index, rule in enumerate(layout.caps)
     ]
     return [all_counters(memory, now_ms).tobytes(), *caps, memory.window.dump()]

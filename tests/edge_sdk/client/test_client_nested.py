@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from edge_sdk import BaseDecision, Client, ClientState, Decision, Engine, ErrorCode, Hook
-from edge_sdk.errors import InvalidValueError
+from edge_sdk.client.hooks import RankRequest
+from edge_sdk.client.states import Problem
+from edge_sdk.errors import InvalidValueError, StateUnusableError
 from edge_sdk.testing import FakeEngine
 from tests.support.paths import ROOT
 from tests.support.scene import NOW_MS, OFFERS, Small
@@ -143,8 +146,15 @@ def test_a_time_of_refresh_that_is_no_number_reaches_no_caller(refreshed_ms: Any
     assert client.state in (ClientState.READY, ClientState.STALE)
 
 
+class Own(BaseException):
+    """No `Exception`."""
+
+
+PROBLEMS = [SystemExit(3), ValueError("a"), KeyboardInterrupt(), GeneratorExit(), Own()]
+
+
 class Raising(Hook):
-    """Raises from every state."""
+    """Raises from every state and every problem."""
 
     def __init__(self, problem: BaseException) -> None:
         self.problem = problem
@@ -152,8 +162,22 @@ class Raising(Hook):
     def on_state(self, state: ClientState) -> None:
         raise self.problem
 
+    def error(self, request: RankRequest | None, problem: Problem) -> None:
+        raise self.problem
 
-@pytest.mark.parametrize("problem", [SystemExit(3), ValueError("a")])
+
+class Refusing(FakeEngine):
+    """Takes no event and does not close well, as on a disk that is gone."""
+
+    def record_many(self, *args: Any, **kwargs: Any) -> int:
+        raise StateUnusableError(Path("events.log"), "is gone")
+
+    def close(self) -> None:
+        super().close()
+        raise StateUnusableError(Path("events.log"), "is gone")
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
 def test_a_hook_of_states_that_raises_closes_no_engine(problem: BaseException) -> None:
     client = Client(FakeEngine, hooks=[Raising(problem)])
     client.start()
@@ -162,8 +186,27 @@ def test_a_hook_of_states_that_raises_closes_no_engine(problem: BaseException) -
     assert client.state is ClientState.READY
     engine = client.engine
     assert engine is not None
-    client.close()
+    with suppress(KeyboardInterrupt):  # in the main thread it is the user's
+        client.close()
     assert engine.closed
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_hooks_that_raise_while_an_opening_fails_leave_a_client_that_can_start_again(problem: BaseException) -> None:
+    engines = [Refusing(), FakeEngine()]
+    client = Client(lambda: engines.pop(0), hooks=[Raising(problem)])
+    first = engines[0]
+    client.record("view")
+    client.start()
+
+    assert not client.wait(PATIENCE_S)
+    assert (client.state, first.closed) == (ClientState.ERROR, True)
+    assert isinstance(client.error, StateUnusableError)
+    with suppress(KeyboardInterrupt):
+        client.start()
+    assert client.wait(PATIENCE_S)
+    assert client.engine is not None
+    assert len(client.engine.events) == 1
 
 
 @pytest.mark.parametrize("option", ["cache_s", "stale_after_s"])

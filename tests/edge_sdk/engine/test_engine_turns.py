@@ -15,7 +15,7 @@ from random import Random
 import pytest
 
 from edge_sdk import BaseDecision, Decision, Engine, ErrorCode
-from edge_sdk.errors import NestedCallError
+from edge_sdk.errors import InvalidValueError, NestedCallError
 from tests.support.scene import NOW_MS, Small
 
 CALLS: dict[str, Callable[[Engine, Decision], object]] = {
@@ -234,3 +234,24 @@ def test_a_signal_handler_records_or_is_refused(engine: Engine, alarms: Callable
 
     assert len({*kept, *numbers}) == len(kept) + len(numbers)
     assert engine.record("click") == len(kept) + len(numbers) + 1
+
+
+def test_what_was_shown_is_recorded_in_one_turn(small: Small, tmp_path: Path) -> None:
+    """A nested call that finds its turn between two of its events would record the first and be refused the second."""
+    readings = iter(range(NOW_MS, NOW_MS + 100))
+    with Engine.open(
+        tmp_path, bundle=small.bundle, trusted_keys=[small.public_key], clock=lambda: next(readings)
+    ) as engine:
+        decision = engine.rank(BaseDecision(["fund_a", "fund_b", "coupon_a"], [0.0] * 3))
+        before = next(readings)
+        engine.shown(decision)
+        assert next(readings) == before + 2
+        assert engine.status().events == 3
+
+
+def test_of_what_was_shown_all_is_recorded_or_nothing(small: Small, tmp_path: Path) -> None:
+    with Engine.open(tmp_path, bundle=small.bundle, trusted_keys=[small.public_key], clock=lambda: NOW_MS) as engine:
+        decision = engine.rank(BaseDecision(["fund_a", "\ud800"], [0.0] * 2))
+        with pytest.raises(InvalidValueError):
+            engine.shown(decision)
+        assert engine.status().events == 0

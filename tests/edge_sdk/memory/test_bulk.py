@@ -38,7 +38,7 @@ STEPS_MS = st.one_of(
     st.integers(-5_000, 5_000_000),
     st.integers(-(10**11), 10**11),  # a clock years off
 )
-VALUES = st.floats(width=32, allow_nan=False)
+VALUES = st.floats(width=32, allow_nan=False, allow_infinity=False)
 LOCALS = st.sampled_from(
     [0, local_field(0), local_field(-9 * 3600), local_field(12 * 3600 + 2700, is_back_filled=True)]
 )

@@ -194,9 +194,10 @@ def inherit_machines_and_budget(memory: Memory, old: Memory) -> None:
                     found = TargetStates(np.array([rule.states.index(name)]), former_state.since_ms, np.array([counts]))
                     memory.machines.inherit(index, np.array([row]), found)
     if new_layout.spending and old_layout.spending and new_layout.spending.periods == old_layout.spending.periods:
-        period, spent = np.frombuffer(old.spending.dump(), np.int64).tolist()
+        numbers = np.frombuffer(old.spending.dump(), np.int64).tolist()
         ratio = Fraction(new_layout.spending.units_per_one, old_layout.spending.units_per_one)
-        memory.spending.load(np.array([period, min(ceil(spent * ratio), UNITS_MAX)], np.int64).tobytes())
+        numbers[1::2] = [min(ceil(spent * ratio), UNITS_MAX) for spent in numbers[1::2]]
+        memory.spending.load(np.array(numbers, np.int64).tobytes())
 
 
 def named(rule: MachineRule, step: MachineStep) -> tuple[set[str], int, int, str]:

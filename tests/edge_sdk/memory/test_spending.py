@@ -20,6 +20,7 @@ from edge_sdk.memory.spending import UNITS_MAX, UNITS_PER_ONE, Periods, Spending
 DAY_MS, TODAY = 86_400_000, 20_000  # days since 1970
 RULE = SpendingRule(frozenset({1}), Periods(86_400), units_per_one=100)
 NOON_MS = TODAY * DAY_MS + DAY_MS // 2
+LIVE, BACK = local_field(0), local_field(0, is_back_filled=True)
 
 
 def test_costs_add_up_within_a_period_and_a_new_one_begins_at_nothing() -> None:
@@ -41,20 +42,48 @@ def test_what_costs_nothing_moves_nothing() -> None:
     assert meter.spent(NOON_MS) == 100
 
 
-def test_a_clock_that_steps_back_a_little_does_not_empty_the_meter() -> None:
+def test_what_was_spent_ahead_counts_in_the_day_to_which_the_clock_is_set_back() -> None:
+    """The clock says tomorrow for one event: today's spending survives it, and tomorrow's is there tomorrow."""
     meter = Spending(RULE)
-    meter.add(NOON_MS, 1.0)
-    assert meter.spent(NOON_MS - DAY_MS) == 100
-    meter.add(NOON_MS - DAY_MS, 2.0)
-    assert (meter.spent(NOON_MS - DAY_MS), meter.spent(NOON_MS)) == (300, 300)
+    for time_ms, cost in ((NOON_MS, 1.0), (NOON_MS + DAY_MS, 2.0), (NOON_MS, 4.0)):
+        meter.add(time_ms, cost, LIVE)
+    assert (meter.spent(NOON_MS), meter.spent(NOON_MS + DAY_MS)) == (700, 200)
 
 
-def test_a_clock_that_came_back_from_far_ahead_begins_anew() -> None:
+@pytest.mark.parametrize("ahead", [1, 2, 365])
+def test_the_same_without_an_event_of_today(ahead: int) -> None:
     meter = Spending(RULE)
-    meter.add(NOON_MS + 365 * DAY_MS, 9.0)
-    assert meter.spent(NOON_MS) == 0
-    meter.add(NOON_MS, 1.0)
-    assert (meter.spent(NOON_MS), meter.spent(NOON_MS + 365 * DAY_MS)) == (100, 0)
+    meter.add(NOON_MS, 1.0, LIVE)
+    meter.add(NOON_MS + ahead * DAY_MS, 2.0, LIVE)
+    meter.set_back(NOON_MS, 0)
+    meter.set_back(NOON_MS, 0)
+    assert [meter.spent(NOON_MS + days * DAY_MS) for days in (0, 1, ahead)] == [300, 200 * (ahead == 1), 200]
+
+
+def test_a_clock_that_comes_and_goes_counts_nothing_twice() -> None:
+    meter = Spending(RULE)
+    for _ in range(5):
+        meter.add(NOON_MS, 1.0, LIVE)
+        meter.add(NOON_MS + DAY_MS, 2.0, LIVE)
+    assert (meter.spent(NOON_MS + DAY_MS), meter.spent(NOON_MS)) == (1000, 1500)
+
+
+def test_a_clock_that_was_far_ahead_is_forgotten_the_next_day() -> None:
+    meter = Spending(RULE)
+    meter.add(NOON_MS + 365 * DAY_MS, 9.0, LIVE)
+    assert meter.spent(NOON_MS) == 900
+    meter.add(NOON_MS, 1.0, LIVE)
+    meter.add(NOON_MS + DAY_MS, 2.0, LIVE)
+    assert (meter.spent(NOON_MS), meter.spent(NOON_MS + DAY_MS)) == (1200, 200)
+
+
+def test_of_many_days_those_nearest_to_the_clock_are_kept() -> None:
+    meter = Spending(RULE)
+    days = [1000, 2000, *range(-3, 5)]
+    for day in days:
+        meter.add(NOON_MS + day * DAY_MS, 1.0, LIVE)
+    kept = struct.unpack("<16q", meter.dump())[::2]
+    assert kept == (TODAY + 4, *range(TODAY - 3, TODAY + 4))
 
 
 def test_without_a_budget_nothing_is_spent_and_nothing_kept() -> None:
@@ -64,10 +93,7 @@ def test_without_a_budget_nothing_is_spent_and_nothing_kept() -> None:
 
 def test_bytes_that_are_too_few_are_refused() -> None:
     with pytest.raises(ValueError, match="not the state of a budget"):
-        Spending(RULE).load(bytes(15))
-
-
-LIVE, BACK = local_field(0), local_field(0, is_back_filled=True)
+        Spending(RULE).load(bytes(127))
 
 
 def test_ten_costs_of_a_tenth_make_one() -> None:
@@ -106,11 +132,20 @@ def test_a_sum_stops_at_the_largest_whole_number_of_a_double() -> None:
 
 
 @pytest.mark.parametrize(("late_ms", "spent"), [(DAY_MS, 100), (5 * DAY_MS, 100), (1000, 300)])
-def test_what_is_back_filled_from_an_earlier_day_changes_nothing(late_ms: int, spent: int) -> None:
+def test_what_is_back_filled_from_an_earlier_day_counts_on_that_day(late_ms: int, spent: int) -> None:
     meter = Spending(RULE)
     meter.add(NOON_MS, 1.0, LIVE)
     meter.add(NOON_MS - late_ms, 2.0, BACK)
-    assert meter.spent(NOON_MS) == spent
+    assert (meter.spent(NOON_MS), meter.spent(NOON_MS - late_ms)) == (spent, 300)
+
+
+def test_newest_first_back_fill_keeps_what_it_adds_of_today() -> None:
+    meter = Spending(RULE)
+    for day in (1, 0, -1):
+        meter.add(NOON_MS + day * DAY_MS, 2.0, BACK)
+    meter.set_back(NOON_MS, 0)
+    meter.add(NOON_MS, 1.0, LIVE)
+    assert [meter.spent(NOON_MS + day * DAY_MS) for day in (1, 0)] == [200, 500]
 
 
 def test_a_local_day_ends_at_local_midnight() -> None:
@@ -193,8 +228,43 @@ def test_at_once_is_as_one_by_one(
     at_once.add_many(np.array(times_ms, np.int64), np.array(values, np.float32), np.array(local, np.uint16))
     assert at_once.dump() == one_by_one.dump()
     loaded = Spending(rule)
-    assert loaded.load(at_once.dump() + b"beyond") == 16
+    assert loaded.load(at_once.dump() + b"beyond") == 128
     assert loaded.dump() == at_once.dump()
+
+
+READINGS = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 900), st.sampled_from(["live", "back-filled", "set back"])), max_size=30
+)
+
+
+@given(READINGS)
+def test_sums_are_those_of_all_events_by_the_rule(readings: list[tuple[int, int, str]]) -> None:
+    """Against all events there were: in a day and, since it began, in later ones; no day is short of its own events."""
+    meter = Spending(RULE._replace(units_per_one=1))
+    events: list[tuple[int, int]] = []
+    begun: dict[int, tuple[int, int]] = {}  # of each day: events before it began, and what was ahead of it then
+    today = 0
+
+    def spent(day: int) -> int:
+        since, before = begun[day]
+        return before + sum(cost for of, cost in events[since:] if of >= day)
+
+    for day, cost, how in readings:
+        if how == "set back" and (day >= today or not begun):
+            meter.set_back(NOON_MS + day * DAY_MS, 0)  # the clock goes on: nothing to tell
+            continue
+        if how == "set back" or cost:
+            ahead = [other for other in begun if other > day]
+            begun.setdefault(day, (len(events), spent(min(ahead)) if ahead and day < today else 0))
+            today = max(day, today) if how == "back-filled" and len(begun) > 1 else day
+        if how == "set back":
+            meter.set_back(NOON_MS + day * DAY_MS, 0)
+        else:
+            meter.add(NOON_MS + day * DAY_MS, float(cost), LIVE if how == "live" else BACK)
+            events += [(day, cost)] if cost else []
+        for other in begun:
+            assert meter.spent(NOON_MS + other * DAY_MS) == spent(other)
+            assert spent(other) >= sum(cost for of, cost in events if of == other)
 
 
 @given(events=EVENTS)
@@ -207,9 +277,15 @@ def test_while_the_clock_goes_on_it_is_the_sum_of_the_period(events: list[tuple[
     assert meter.spent(now_ms) == sum(round(Fraction(cost) * 100) for cost in of_today)
 
 
+@pytest.mark.parametrize("numbers", [[1, -1], [1, UNITS_MAX + 1], [1, 5, 1, 6], [1, 0, 2, 5]])
+def test_numbers_that_are_no_sums_are_refused(numbers: list[int]) -> None:
+    with pytest.raises(ValueError, match="not the state of a budget"):
+        Spending(RULE).load(struct.pack("<16q", *numbers, *[0] * (16 - len(numbers))))
+
+
 def test_the_sum_of_a_former_snapshot_goes_on_in_units() -> None:
     meter = Spending(RULE)
-    meter.load(struct.pack("<qd", TODAY, 0.1 + 0.2), is_former=True)
+    assert meter.load(struct.pack("<qd", TODAY, 0.1 + 0.2), is_former=True) == 16
     assert meter.spent(NOON_MS) == 30
     for sum_of_values in (-1.0, float("nan")):
         with pytest.raises(ValueError, match="not the state of a budget"):

@@ -98,7 +98,7 @@ def test_one_damaged_byte_of_the_former_file_costs_nothing(
     raw[int(where * len(raw))] ^= flip
     (folder / "memory.bin").write_bytes(raw)
     with opened(latest, folder, clock) as damaged, opened(latest, folder / "intact", clock) as intact:
-        # Row 0 counts the offers that a bundle does not know: which of them the former one knew, only the snapshot tells.
+        # Row 0 counts the offers that a bundle does not know: what the former one knew, only the snapshot tells.
         answers = [known(engine, clock.now_ms, from_row=1)[1:] for engine in (damaged, intact)]
         assert answers[0] == answers[1]
         at = slots_in_both(former, latest)

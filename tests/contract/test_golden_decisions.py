@@ -48,6 +48,8 @@ NOT_IN_FILES = {
     ErrorCode.TOO_MANY_CANDIDATES: "its base decision has 4,097 offers, more text than all files together",
     ErrorCode.MODEL_FAILED: "it needs a model that gives NaN, and the bundle's does not",
     ErrorCode.NOT_READY: "a client gives it while no engine is open; `rank` does not",
+    ErrorCode.LOCAL_TIME_FAILED: "it needs a function of the app that fails; a file gives the offset",
+    ErrorCode.CLOCK_FAILED: "it needs a function of the app that fails; a file gives the time",
 }
 
 

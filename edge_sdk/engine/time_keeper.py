@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 from edge_sdk.clock import NEVER_MS, UTC, Clock, LocalTime
@@ -92,8 +93,17 @@ class Timekeeping(Serialised):
     _counts: Counts
     _clock: Clock
     _time: TimeKeeper
-    _fresh_from_ms: int  # times at which there is nothing to look at: see `_refresh`
+    _fresh_from_ms: int  # the clock's last time; from then until the next there is nothing to look at: see `_refresh`
     _fresh_until_ms: int
+
+    def _tell_time(self, opened_ms: int) -> None:
+        """Starts at the clock's time, and lets the folder ask for its last one; the folder does not hold the engine."""
+        self._fresh_from_ms, self._fresh_until_ms = opened_ms, 0
+        held = weakref.WeakMethod(self._last_ms)
+        self._state.last_ms = lambda: NEVER_MS if (last_ms := held()) is None else last_ms()
+
+    def _last_ms(self) -> int:
+        return self._fresh_from_ms
 
     def _now(self) -> int:
         """Returns the clock's time; its last one where it fails."""
@@ -125,12 +135,14 @@ class Timekeeping(Serialised):
             StateUnusableError: another process has cut the log.
         """
         self._access.require_open()
-        self._state.now_ms = within = self._time.settled(found)
         self._state.require_sound()
+        within = self._time.settled(found)
+        self._fresh_from_ms, self._fresh_until_ms = within, 0  # not fresh yet
         if self._time.was_set_back(within):
+            self._follow()
             self._state.set_back()
         self._state.log.local = self._time.field(within)
-        self._fresh_from_ms, self._fresh_until_ms = within, within + (not self._time.problem)
+        self._fresh_until_ms = within + (not self._time.problem)
         return within
 
     def _refresh_to_record(self, found: object) -> int:
@@ -139,6 +151,9 @@ class Timekeeping(Serialised):
         if self._time.problem:
             self._counts.failed(ErrorCode.CLOCK_FAILED)
         return now_ms
+
+    def _follow(self) -> None:
+        """Completes, before memory is read, what an interrupt has cut short."""
 
     def _look_again(self) -> None:
         """Makes the next call of `_refresh` look at everything."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from edge_sdk.log import atomic_file
 from edge_sdk.log.directory import FILE_MODE, Entry, as_state_error, restrict
 from edge_sdk.log.encrypted_record import codec_for
 from edge_sdk.log.encryption import Cipher
-from edge_sdk.log.file_access import LogAccess, disk_error
+from edge_sdk.log.file_access import LogAccess, SlotWriter, disk_error
 from edge_sdk.log.header import HEADER_BYTES, LogHeader, capacity_of, is_cut_to_a_stub, is_sound, stage, with_new_id
 from edge_sdk.log.record import BODY, ERASED, EXPIRED, RECORD, RecordCodec, Records
 from edge_sdk.log.ring import Ring, Scan
@@ -61,6 +61,8 @@ class EventLog:
     damaged: int
     last_decision: int
     on_due: Callable[[int], object]
+    _target: Any  # of `_write`, which writes one record, or refuses it while the log is being erased
+    _write: SlotWriter
     _holes: I64  # numbers that no intact record has
     _erased: I64  # numbers of blanked records: erased
     _expired: I64  # and expired

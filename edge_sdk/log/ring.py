@@ -188,7 +188,7 @@ class Ring:
         """
         for number, start, count in self._runs(first_seq, last_seq):
             slots, numbers = self._slots(start, start + count), number + np.arange(count)
-            is_written = slots.any(axis=1)
+            is_written = np.bitwise_or.reduce(slots.view(np.uint64), axis=1) > 0
             records, intact = self.codec.decode(slots, is_written)
             found = numbers[is_written & (~intact | (records["seq"] == numbers))]
             self._put(found, np.zeros((len(found), self.codec.slot_bytes), np.uint8))

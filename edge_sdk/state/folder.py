@@ -29,7 +29,7 @@ from edge_sdk.log.event_input import EventColumns
 from edge_sdk.log.event_log import SEQ_MAX, EventLog
 from edge_sdk.log.file_access import LogAccess
 from edge_sdk.log.header import capacity_of
-from edge_sdk.log.record import Records
+from edge_sdk.log.record import Records, wipe
 from edge_sdk.memory.bulk import ingest_bodies, ingest_columns
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
@@ -244,10 +244,10 @@ class StateFolder:
         them may have changed a counter or cap. A damaged slot may hold one of them too.
         """
         former, records = self.memory, self.log.read()
-        if matching(records, before_ms, items, kinds).any() or self.log.damaged:
-            return True
-        if self.log.is_whole:
-            return False
+        is_there = matching(records, before_ms, items, kinds).any() or self.log.damaged > 0
+        if is_there or self.log.is_whole:
+            wipe(records)
+            return bool(is_there)
         nothing = frozenset[int]()
         left = self._without(former, records, kinds, items)
         return left.dump() != self._without(former, records, nothing, nothing).dump()
@@ -279,11 +279,13 @@ class StateFolder:
         records = self.log.read()
         chosen = matching(records, before_ms, items, kinds)
         memory = self._without(former, records[~chosen], kinds, items)
+        numbers = records["seq"][chosen].astype(np.int64)
+        wipe(records)
         snapshot = self._snapshot()._replace(memory=memory)
         with self._changing():
             self._memory = memory
             self.snapshots.overwrite(snapshot, self.log)
-            self.log.blank(records["seq"][chosen].astype(np.int64), expired=False)
+            self.log.blank(numbers, expired=False)
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)
         return int(np.count_nonzero(chosen))
 

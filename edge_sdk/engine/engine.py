@@ -63,10 +63,11 @@ class Engine(Timekeeping, SceneFacts):
         bundle = parts.bundle
         self._state, self._bundle, self._session, self._policies = parts.state, bundle, parts.session, parts.policies
         self._clock, self._options = parts.options.clock, parts.options
-        self._time, self._fresh_from_ms = TimeKeeper(parts.local), parts.opened_ms
-        self._fresh_until_ms = self._steady_until_ms = 0
+        self._time = TimeKeeper(parts.local)
+        self._tell_time(parts.opened_ms)
         self._durability, self._seed = parts.options.durability, parts.options.seed
         self._policy_error = parts.policy_error
+        self._adopting: Bundle | None = None  # its layout is being given to memory
         self._evidence = EvidenceStore()
         self._maker = DecisionMaker(bundle, parts.session, self._evidence)
         self._access = Access()
@@ -75,8 +76,7 @@ class Engine(Timekeeping, SceneFacts):
         self.storage = Storage(parts.state, self._access)
         self._names = Names(bundle)
         self._kind_ids, self._item_words = self._names.kinds, self._names.words
-        self._outcomes = Outcomes(bundle)
-        self._texts = Texts(bundle)
+        self._outcomes, self._texts = Outcomes(bundle), Texts(bundle)
         self._counts = Counts()
 
     @classmethod
@@ -418,12 +418,10 @@ class Engine(Timekeeping, SceneFacts):
         self._time.local = local
         self._policies.activate()  # before `adopt`, which drops what the new policy does not count
         if bundle.layout.counts_differently(self._bundle.layout):
-            try:
-                self._state.adopt(bundle.layout)
-            finally:  # also when an interrupt came just after it: rules and memory agree about the layout
-                if self._state.layout is bundle.layout:
-                    self._put_in_force(bundle)
-            self._evidence.rebind(self._state.memory)
+            self._adopting = bundle
+            self._look_again()  # then the next call follows, should an interrupt come first
+            self._state.adopt(bundle.layout)
+            self._follow()
         else:
             self._put_in_force(bundle)
 
@@ -509,6 +507,7 @@ class Engine(Timekeeping, SceneFacts):
             return 0  # earlier decisions can still be explained
         self._names.unknown.clear()
         self._maker.forget()
+        self._look_again()  # the next call completes what is cut short
         if is_all:
             erased = self._state.log.count
             self._state.erase()
@@ -524,6 +523,14 @@ class Engine(Timekeeping, SceneFacts):
         from edge_sdk.decision.fallback import unranked  # an open engine has it loaded
 
         return unranked(base, request, problem, self._bundle)
+
+    def _follow(self) -> None:
+        """Puts the policy in force whose layout memory has adopted: rules and memory agree about the layout."""
+        bundle = self._adopting
+        if bundle is not None and self._state.layout is bundle.layout:
+            self._put_in_force(bundle)
+            self._evidence.rebind(self._state.memory)
+        self._adopting = None
 
     def _put_in_force(self, bundle: Bundle) -> None:
         """Puts a bundle's policy in force; memory counts what it needs already."""

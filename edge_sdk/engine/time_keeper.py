@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Final
 
-from edge_sdk.clock import UTC, Clock, LocalTime
+from edge_sdk.clock import NEVER_MS, UTC, Clock, LocalTime
 from edge_sdk.decision.request import RequestError
 from edge_sdk.engine.access import Serialised
 from edge_sdk.engine.local_time import LocalClock
@@ -99,6 +100,15 @@ class Timekeeping(Serialised):
     _fresh_until_ms: int
     _steady_until_ms: int  # until then the UTC offset is not asked for
 
+    def _tell_time(self, opened_ms: int) -> None:
+        """Starts at the clock's time, and lets the folder ask for its last one; the folder does not hold the engine."""
+        self._fresh_from_ms, self._fresh_until_ms, self._steady_until_ms = opened_ms, 0, 0
+        held = weakref.WeakMethod(self._last_ms)
+        self._state.last_ms = lambda: NEVER_MS if (last_ms := held()) is None else last_ms()
+
+    def _last_ms(self) -> int:
+        return self._fresh_from_ms
+
     def _now(self) -> int:
         """Returns the clock's time; its last one where it fails. What calls this writes no event, and needs no log."""
         try:
@@ -106,7 +116,7 @@ class Timekeeping(Serialised):
         except Exception as problem:  # the app's
             found = problem
         if found.__class__ is int and self._fresh_from_ms <= found < self._steady_until_ms:
-            self._state.now_ms = self._fresh_from_ms = found
+            self._fresh_from_ms = found
             return found
         try:
             return self._look(found)
@@ -131,7 +141,6 @@ class Timekeeping(Serialised):
             StateUnusableError: another process has cut the log.
         """
         if found.__class__ is int and self._fresh_from_ms <= found < self._steady_until_ms:
-            self._state.now_ms = found
             self._state.require_sound()
             self._fresh_from_ms, self._fresh_until_ms = found, found + 1
             return found
@@ -143,13 +152,14 @@ class Timekeeping(Serialised):
     def _look(self, found: object) -> int:
         """Looks at everything: also where more than a millisecond has passed, or the clock failed."""
         self._access.require_open()
-        last_ms = self._fresh_from_ms
-        self._state.now_ms = now_ms = self._time.settled(found, last_ms)
         self._state.require_sound()
+        last_ms = self._fresh_from_ms
+        now_ms = self._time.settled(found, last_ms)
+        self._fresh_from_ms, self._fresh_until_ms = now_ms, 0  # not fresh yet
         self._state.log.local, steady_ms = self._time.field(now_ms)
         if self._time.was_set_back(now_ms, last_ms):
+            self._follow()
             self._state.set_back()
-        self._fresh_from_ms = now_ms
         self._fresh_until_ms, self._steady_until_ms = (0, 0) if self._time.problem else (now_ms + 1, steady_ms)
         return now_ms
 
@@ -166,6 +176,9 @@ class Timekeeping(Serialised):
         if now_ms.__class__ is int and self._fresh_from_ms <= now_ms < self._fresh_until_ms:
             return now_ms
         return self._refresh(now_ms)
+
+    def _follow(self) -> None:
+        """Completes, before memory is read, what an interrupt has cut short."""
 
     def _look_again(self) -> None:
         """Makes the next call of `_refresh` look at everything."""

@@ -24,7 +24,7 @@ PART_BYTES: Final = 1 << 20  # written at once
 _NOT_SUPPORTED: Final = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
-def stage(entry: Entry, file_bytes: int, content: Iterable[bytes]) -> None:
+def stage(entry: Entry, file_bytes: int, content: Iterable[bytes | memoryview]) -> None:
     """Writes a new file beside this one as .new, complete and synced. The file itself is unchanged.
 
     Args:

@@ -40,7 +40,7 @@ class EncryptedRecords:
         raw = np.ascontiguousarray(records).tobytes()
         size = RECORD.itemsize
         slots = [self._slot(raw[at : at + BODY_BYTES]) for at in range(0, len(raw), size)]
-        return np.frombuffer(b"".join(slots), np.uint8).reshape(-1, ENCRYPTED_SLOT_BYTES)
+        return np.frombuffer(bytearray().join(slots), np.uint8).reshape(-1, ENCRYPTED_SLOT_BYTES)
 
     def decode(self, slots: Bytes, chosen: Mask) -> tuple[Records, Mask]:
         """Returns records (S,), and which of the chosen are intact; all others are zeros."""

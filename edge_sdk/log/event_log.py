@@ -21,9 +21,9 @@ from edge_sdk.log import atomic_file
 from edge_sdk.log.directory import FILE_MODE, Entry, as_state_error, restrict
 from edge_sdk.log.encrypted_record import codec_for
 from edge_sdk.log.encryption import Cipher
-from edge_sdk.log.file_access import LogAccess, disk_error
+from edge_sdk.log.file_access import LogAccess, SlotWriter, disk_error
 from edge_sdk.log.header import HEADER_BYTES, LogHeader, capacity_of, is_cut_to_a_stub, is_sound, stage, with_new_id
-from edge_sdk.log.record import BODY, ERASED, EXPIRED, RECORD, RecordCodec, Records
+from edge_sdk.log.record import BODY, ERASED, EXPIRED, RECORD, RecordCodec, Records, wipe
 from edge_sdk.log.ring import Ring, Scan
 from edge_sdk.types import I64
 
@@ -61,8 +61,8 @@ class EventLog:
     damaged: int
     last_decision: int
     on_due: Callable[[int], object]
-    _target: object  # what `_write` takes first
-    _write: Callable[[Any, int, bytes], None]
+    _target: Any  # of `_write`, which writes one record, or refuses it while the log is being erased
+    _write: SlotWriter
     _time_ms: int
     _time: tuple[int, int]
     _holes: I64  # numbers that no intact record has
@@ -85,6 +85,7 @@ class EventLog:
         self.due_seq = SEQ_MAX + 1  # never
         self._is_new = False  # there was no log before
         self._is_activated = False
+        self._target = None
         self._accept()
         try:
             self._use(ring.scan())
@@ -212,12 +213,17 @@ class EventLog:
         with as_state_error(self.path):
             records = self.ring.records(self.last_seq)
         is_event = records["kind"] > 0
-        return records if is_event.all() else records[is_event]
+        if is_event.all():
+            return records
+        found = records[is_event]
+        wipe(records)
+        return found
 
     def parts(self, after: int = 0, until: int | None = None) -> Iterator[Records]:
         """Yields the intact records with numbers above `after` and up to `until` (None = all), oldest first.
 
-        Each part is a copy of at most 4,096 records: a log of a gigabyte is read in little memory.
+        Each part is a copy of at most 4,096 records, overwritten when the next one is asked for: a log of a gigabyte is
+        read in little memory, and an erased record does not stay there.
 
         Raises:
             StateUnusableError: the disk refuses.
@@ -226,7 +232,11 @@ class EventLog:
             last = self.last_seq if until is None else min(until, self.last_seq)
             for records in self.ring.parts(max(self.oldest_seq, after + 1), last):
                 is_event = records["kind"] > 0
-                yield records if is_event.all() else records[is_event]
+                part = records if is_event.all() else records[is_event]
+                try:
+                    yield part
+                finally:
+                    wipe(part)
 
     def require_whole(self) -> None:
         """Raises if another process has cut the file.
@@ -313,6 +323,7 @@ class EventLog:
             self._erased = np.concatenate([self._erased, numbers])
         self._forget_time()
         self.ring.file.flush()
+        self._renew_writer()
 
     # ---- replacing the file ----
 
@@ -344,7 +355,7 @@ class EventLog:
     def _forget_time(self) -> None:
         self._time_ms, self._time = 0, (0, 0)  # of the newest record; the same in seconds and milliseconds
 
-    def _slots_of(self, capacity: int, codec: RecordCodec, lower: int) -> Iterator[bytes]:
+    def _slots_of(self, capacity: int, codec: RecordCodec, lower: int) -> Iterator[memoryview]:
         """Yields all slots of a ring with the newest records that fit, their numbers lowered; in parts."""
         newest = self.last_seq - lower
         lap = newest - (newest - 1) % capacity - 1  # the number before the one in the first slot
@@ -355,8 +366,11 @@ class EventLog:
                 for part in self.ring.parts(max(self.oldest_seq, start + lower), end + lower):
                     records = part.copy()
                     records["seq"] -= np.uint32(lower)
-                    slots[records["seq"].astype(np.int64) - start] = codec.encode_many(records)
-                yield slots.tobytes()
+                    encoded = codec.encode_many(records)
+                    slots[records["seq"].astype(np.int64) - start] = encoded
+                    wipe(records, encoded)
+                yield slots.reshape(-1).data
+                wipe(slots)
 
     def activate(self) -> None:
         """Makes this replacement the log. Both logs stay open; `discard` the former one.
@@ -429,8 +443,15 @@ class EventLog:
 
     def _accept(self) -> None:
         """Lets `append` write. It is the hot path: it reads what it needs from the log itself."""
-        self._target, self._write = self.ring.file.slot_writer(self.ring.codec)
+        self._renew_writer()
         self.is_cut_short = False
+
+    def _renew_writer(self) -> None:
+        """Takes a writer that knows of no record; the former one may have the newest."""
+        former = self._target
+        self._target, self._write = self.ring.file.slot_writer(self.ring.codec)
+        if isinstance(former, bytearray):
+            former[:] = bytes(len(former))
 
     def _use(self, scan: Scan) -> None:
         self.last_seq, self.damaged, self.id_lost = scan.last_seq, scan.damaged, scan.id_lost

@@ -61,20 +61,21 @@ class FileAccess(ABC):
             found = f"another process has cut it from {self.size} to {size} bytes"
             raise StateUnusableError(self.path, found, "close this engine and open it again: memory keeps its counts")
 
-    def read(self, at: int, count: int) -> bytes:
-        """Returns a copy of `count` bytes from byte `at` on.
+    def read(self, at: int, count: int) -> bytearray:
+        """Returns a copy of `count` bytes from byte `at` on, which the caller can overwrite.
 
         Raises:
             StateUnusableError: the file was cut.
             OSError: the disk refuses.
         """
-        content = os.pread(self.file.number, count, at)
-        while len(content) < count:
-            more = os.pread(self.file.number, count - len(content), at + len(content))
-            if not more:
-                self.require_whole()
-                raise StateUnusableError(self.path, f"it ends at byte {at + len(content)}")
-            content += more
+        content, done = bytearray(count), 0
+        with memoryview(content) as view:
+            while done < count:
+                more = os.preadv(self.file.number, [view[done:]], at + done)
+                if not more:
+                    self.require_whole()
+                    raise StateUnusableError(self.path, f"it ends at byte {at + done}")
+                done += more
         return content
 
     def zero(self, at: int) -> None:

@@ -149,7 +149,7 @@ def key_tag(log_id: bytes, cipher: Cipher) -> bytes:
     return cipher.tag(log_id + bytes(NONCE_BYTES - LOG_ID_BYTES), b"event log")
 
 
-def stage(entry: Entry, header: LogHeader, slots: Iterable[bytes] = ()) -> None:
+def stage(entry: Entry, header: LogHeader, slots: Iterable[bytes | memoryview] = ()) -> None:
     """Writes a log beside this one as .new, complete and synced. The file itself is unchanged.
 
     Args:

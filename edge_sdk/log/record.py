@@ -107,6 +107,12 @@ def from_bodies(bodies: Sequence[bytes]) -> Records:
     return np.frombuffer(b"".join(bodies), _BODY_FIELDS)
 
 
+def wipe(*arrays: Records | Bytes) -> None:
+    """Overwrites arrays with zeros: freed as they are, they stay in the memory of the process, erased or not."""
+    for array in arrays:
+        array.view(np.uint8).fill(0)
+
+
 def crc32_rows(rows: Bytes) -> npt.NDArray[np.uint32]:
     """Returns zlib's crc32 of each row (E, 28). All rows at once: 2 ms for 32,766 rows, against 6.5 ms one by one.
 

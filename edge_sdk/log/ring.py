@@ -22,7 +22,7 @@ from edge_sdk.log.header import (
     open_log_file,
     with_new_id,
 )
-from edge_sdk.log.record import ERASED, EXPIRED, RECORD, Bytes, Mask, Records
+from edge_sdk.log.record import ERASED, EXPIRED, RECORD, Bytes, Mask, Records, wipe
 from edge_sdk.types import I64, U32, Record
 
 _PART_SLOTS: Final = 4096  # read at once
@@ -80,6 +80,8 @@ class Ring:
     def parts(self, first_seq: int, last_seq: int) -> Iterator[Records]:
         """Yields the intact records of these numbers, oldest first, blanked ones among them (kind 0).
 
+        Each part is overwritten when the next one is asked for.
+
         Raises:
             StateUnusableError: the file was cut.
             OSError: the disk refuses.
@@ -89,7 +91,11 @@ class Ring:
             is_written = np.bitwise_or.reduce(slots.view(np.uint64), axis=1) > 0
             records, intact = self.codec.decode(slots, is_written)
             intact = intact & (records["seq"] == number + np.arange(count))  # not a copy, or of the lap before
-            yield records if intact.all() else records[intact]
+            part = records if intact.all() else records[intact]
+            try:
+                yield part
+            finally:
+                wipe(slots, records, part)
 
     def records(self, last_seq: int) -> Records:
         """Returns all intact records by number (a copy), blanked ones among them (kind 0).
@@ -163,6 +169,7 @@ class Ring:
             seqs[at] = seq[usable]
             blanks[at] = np.where(records["kind"] == 0, records["local"], 0)[usable]
             last_decision = max(last_decision, int(records["decision"][usable].max(initial=0)))
+            wipe(slots, chosen, records)
         if self.cipher is not None and self.header.key_tag == NO_TAG and self._written.any() and not is_any_intact:
             found = "its header is damaged, and this key opens no record"
             raise WrongKeyError(self.entry.path, found, "pass the right key")
@@ -177,7 +184,9 @@ class Ring:
             StateUnusableError: the file was cut.
             OSError: the disk refuses.
         """
-        self._put(numbers, self.codec.encode_many(records))
+        slots = self.codec.encode_many(records)
+        self._put(numbers, slots)
+        wipe(slots)
 
     def take_back(self, first_seq: int, last_seq: int) -> None:
         """Overwrites the slots in which a record of these numbers, or half of one, was written; no older record.
@@ -188,7 +197,7 @@ class Ring:
         """
         for number, start, count in self._runs(first_seq, last_seq):
             slots, numbers = self._slots(start, start + count), number + np.arange(count)
-            is_written: Mask = np.asarray(slots.any(axis=1))
+            is_written = np.bitwise_or.reduce(slots.view(np.uint64), axis=1) > 0
             records, intact = self.codec.decode(slots, is_written)
             found = numbers[is_written & (~intact | (records["seq"] == numbers))]
             self._put(found, np.zeros((len(found), self.codec.slot_bytes), np.uint8))

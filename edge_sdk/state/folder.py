@@ -29,7 +29,7 @@ from edge_sdk.log.event_input import EventColumns
 from edge_sdk.log.event_log import SEQ_MAX, EventLog
 from edge_sdk.log.file_access import LogAccess
 from edge_sdk.log.header import capacity_of
-from edge_sdk.log.record import Records
+from edge_sdk.log.record import Records, wipe
 from edge_sdk.memory.bulk import ingest_bodies, ingest_columns
 from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.memory import Memory
@@ -57,8 +57,8 @@ class StateFolder:
         snapshot_seq: the newest event in the snapshot, the oldest one in the log while there is no snapshot, less after
             a try that the disk refused. The next snapshot is due half a ring later.
         disk_failures: how often the disk refused something that no caller waited for.
-        now_ms: the engine's clock when the engine last looked at it. Whenever memory is made from events, also in the
-            middle of a call, no event in it counts later than that.
+        last_ms: returns the last time of the engine's clock. Whenever memory is made from events, also in the middle of
+            a call, no event in it counts later than that.
     """
 
     layout: MemoryLayout
@@ -67,7 +67,7 @@ class StateFolder:
     last_decision: int
     snapshot_seq: int
     disk_failures: int
-    now_ms: int
+    last_ms: Callable[[], int]
     _is_open = False
     _memory: Memory
     _is_inherited: bool  # a former bundle, whose items had other categories, counted a part of memory
@@ -105,7 +105,7 @@ class StateFolder:
         # Keeps the files open while they are being written to the disk. A signal handler may call the engine meanwhile.
         self._sync_lock = threading.RLock()
         self._synced_seq = self.disk_failures = self.last_decision = 0
-        self.now_ms = NEVER_MS  # the engine has not told yet
+        self.last_ms = lambda: NEVER_MS  # the engine has not told yet
         self._interval_s = sync_interval_s
         self._retention = RetentionSchedule()
         with as_state_error(held.directory.path), ExitStack() as undo:
@@ -165,14 +165,14 @@ class StateFolder:
         self._ingested_seq = log.last_seq
 
     def set_back(self) -> None:
-        """Takes what is stamped ahead of `now_ms` as of that moment: the clock was set back.
+        """Lets nothing in memory count later than the clock's last time: the clock was set back.
 
         Raises:
             StateUnusableError: as of `memory`.
         """
         memory = self.memory
         with self._changing():
-            memory.set_back(self.now_ms, self.log.local)
+            self._as_of_now(memory)
 
     def maintain(self, now_ms: int) -> None:
         """Runs due maintenance: ingests pending events, expires old ones, writes a snapshot, renumbers, syncs.
@@ -228,7 +228,7 @@ class StateFolder:
 
         Raises:
             StateUnusableError: the disk refuses. If a part is erased already, nothing is recorded until all is: by
-                another call, or by whatever next reads memory or asks `require_sound`.
+                another call, or by whatever next reads memory.
         """
         with self._changing(), self._sync_lock, self._typed():
             self.snapshots.erase()
@@ -243,14 +243,14 @@ class StateFolder:
         Where the log has dropped events, some of those may have matched. Then there is something to erase if one of
         them may have changed a counter or cap. A damaged slot may hold one of them too.
         """
-        self.require_sound()
-        records = self.log.read()
-        if matching(records, before_ms, items, kinds).any() or self.log.damaged:
-            return True
-        if self.log.is_whole:
-            return False
+        former, records = self.memory, self.log.read()
+        is_there = matching(records, before_ms, items, kinds).any() or self.log.damaged > 0
+        if is_there or self.log.is_whole:
+            wipe(records)
+            return bool(is_there)
         nothing = frozenset[int]()
-        return self._without(records, kinds, items).dump() != self._without(records, nothing, nothing).dump()
+        left = self._without(former, records, kinds, items)
+        return left.dump() != self._without(former, records, nothing, nothing).dump()
 
     def erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
         """Overwrites the events that match all conditions: before a time, about one of the items, of one of the kinds.
@@ -275,23 +275,26 @@ class StateFolder:
             return self._erase_chosen(before_ms, items, kinds)
 
     def _erase_chosen(self, before_ms: int | None, items: frozenset[int] | None, kinds: frozenset[int] | None) -> int:
-        self.require_sound()  # before the log is read: what completes an erase changes it
+        former = self.memory  # before the log is read: what completes an erase changes it
         records = self.log.read()
         chosen = matching(records, before_ms, items, kinds)
-        memory = self._without(records[~chosen], kinds, items)
+        memory = self._without(former, records[~chosen], kinds, items)
+        numbers = records["seq"][chosen].astype(np.int64)
+        wipe(records)
         snapshot = self._snapshot()._replace(memory=memory)
         with self._changing():
             self._memory = memory
             self.snapshots.overwrite(snapshot, self.log)
-            self.log.blank(records["seq"][chosen].astype(np.int64), expired=False)
+            self.log.blank(numbers, expired=False)
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)
         return int(np.count_nonzero(chosen))
 
-    def _without(self, left: Records, kinds: frozenset[int] | None, items: frozenset[int] | None) -> Memory:
+    def _without(
+        self, former: Memory, left: Records, kinds: frozenset[int] | None, items: frozenset[int] | None
+    ) -> Memory:
         """Returns the memory of the records that are left, and of what events of other kinds and items have changed."""
-        memory = without(self.memory, left, kinds, items, is_whole=self.log.is_whole, moved=self._is_inherited)
-        memory.set_back(self.now_ms, self.log.local)
-        return memory
+        is_whole, moved = self.log.is_whole, self._is_inherited
+        return self._as_of_now(without(former, left, kinds, items, is_whole=is_whole, moved=moved))
 
     # ---- changing the files ----
 
@@ -327,7 +330,7 @@ class StateFolder:
         from edge_sdk.state.replacement import replaced_snapshots  # rarely needed
 
         memory, is_inherited = migrate(self.memory, layout, self.log.parts(), is_whole=self.log.is_whole)
-        memory.set_back(self.now_ms, self.log.local)
+        self._as_of_now(memory)
         is_inherited &= self._is_inherited or not layout.has_categories_of(self.layout)
         if self._interval_s is not None:
             self.sync()
@@ -383,15 +386,10 @@ class StateFolder:
     def require_sound(self) -> None:
         """Raises if another process has cut the log's file, so that a write into the file's map would end the process.
 
-        Also completes an erase that was cut short.
-
         Raises:
             StateUnusableError: nothing can be recorded any more. `close` writes memory, with every event, to its file.
-                Or the disk refuses again what it refused before: nothing can be recorded until it does not.
         """
         self._require_whole()
-        if self.log.is_cut_short:
-            self.ingest_pending()
 
     def close(self) -> None:
         """Writes a snapshot, writes the log to the disk, and releases the folder.
@@ -438,14 +436,17 @@ class StateFolder:
         """Recovers memory from the files."""
         log = self.log
         found = recover(log, self.snapshots, self.layout)
-        found.memory.set_back(self.now_ms, self.log.local)
-        self._memory, self._is_inherited = found.memory, found.is_inherited
+        self._memory, self._is_inherited = self._as_of_now(found.memory), found.is_inherited
         self.last_decision = max(self.last_decision, found.last_decision)
         self._ingested_seq = log.last_seq
         self._schedule_maintenance(snapshot_seq=log.oldest_seq if found.snapshot_seq is None else found.snapshot_seq)
         # The next event may push out one that no snapshot contains.
         if log.id_lost or self.snapshots.is_foreign or log.last_seq >= self._snapshot_due():
             self.write_snapshot()
+
+    def _as_of_now(self, memory: Memory) -> Memory:
+        memory.set_back(self.last_ms(), self.log.local)
+        return memory
 
     def _expire(self, now_ms: int) -> None:
         """Blanks those of the log's records that were kept as long as the scene says; they still count.

@@ -153,7 +153,7 @@ def _settle(world: World, call: list[Any], *, has_returned: bool) -> None:
         (ledger.events if has_returned else ledger.maybe).extend(events)
         world.teller.count("acknowledged", len(events) * has_returned)
     elif call[0] == "erase":
-        chosen = [event for event in ledger.events if call[1] is None or event.item in call[1]]
+        chosen = [event for event in [*ledger.events, *ledger.maybe] if call[1] is None or event.item in call[1]]
         ledger.erase(lambda event: call[1] is None or event.item in call[1])
         ledger.maybe += [] if has_returned else chosen
     elif call[0] == "rotate":

@@ -116,7 +116,13 @@ def _use(world: World, engine: Engine, what: str) -> None:
 def _check_modes(world: World, what: str) -> None:
     """Checks that only the user can read the folder's files once it was opened."""
     for path in world.state.iterdir():
-        if path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o077 and path.name in NAMES:
+        if (
+            path.is_file()
+            and not path.is_symlink()
+            and path.stat().st_mode & 0o077
+            and path.name in NAMES
+            and path.stat().st_nlink == 1
+        ):
             world.teller.fault(
                 f"files are readable by their owner alone: {path.name}", f"{oct(path.stat().st_mode)} {what}"
             )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import gc
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from edge_sdk.errors import (
     BundleDamagedError,
     BundleUntrustedError,
     EdgeError,
+    ErrorCode,
     PolicyInvalidError,
     PolicyNotNewerError,
     StateUnusableError,
@@ -314,3 +317,49 @@ def test_decisions_keep_no_former_memory_alive(user: Opened) -> None:
     gc.collect()
     assert former() is None
     assert user.engine.explain(decision) == before
+
+
+class Interrupt:
+    """Raises KeyboardInterrupt at the n-th place where these functions can be interrupted: a line, or a call."""
+
+    NAMES = ("install_policy", "adopt", "_follow", "_put_in_force", "_look_again", "rebind")
+
+    def __init__(self, at: int) -> None:
+        self.at, self.seen = at, 0
+
+    def __call__(self, frame: FrameType, what: str, _: Any) -> Interrupt | None:
+        code = frame.f_code
+        if "edge_sdk" in code.co_filename and (code.co_name in self.NAMES or what == "call"):
+            caller = frame.f_back
+            if code.co_name in self.NAMES or (caller is not None and caller.f_code.co_name in self.NAMES):
+                self.seen += 1
+                if self.seen == self.at:
+                    sys.settrace(None)
+                    raise KeyboardInterrupt
+        return self
+
+    def during(self, act: Callable[[], object]) -> None:
+        former = sys.gettrace()
+        sys.settrace(self)
+        try:
+            act()
+        finally:
+            sys.settrace(former)
+
+
+def test_an_interrupt_leaves_rules_and_memory_with_one_layout(rich: Small, tmp_path: Path) -> None:
+    more = {"caps": [*THRICE["caps"], {"kind": "convert", "per": "offer", "limit": 9, "within": "total"}]}
+    policy, counting, versions = signed(more, 6), Interrupt(0), set()
+    user = Opened(rich, tmp_path / "counted")
+    counting.during(lambda: user.engine.install_policy(policy))
+    user.engine.close()
+    for at in range(1, counting.seen + 1):
+        user = Opened(rich, tmp_path / str(at))
+        with pytest.raises(KeyboardInterrupt):
+            Interrupt(at).during(lambda: user.engine.install_policy(policy))  # noqa: B023 - called at once
+        decision, version = user.rank(), user.engine.status().policy_version
+        assert (decision.error, decision.detail) == (ErrorCode.NONE, ""), at
+        assert (version, len(decision.offers)) in ((5, 1), (6, 2)), at
+        versions.add(version)
+        user.engine.close()
+    assert versions == {5, 6}

@@ -162,7 +162,7 @@ class Engine(Timekeeping, SceneFacts):
         """
         try:
             kind_number = self._kind_ids[kind]
-        except Exception:  # it is not there, or is no str
+        except (KeyError, TypeError, ValueError):  # it is not there, or is no str
             raise UnknownKindError(kind, tuple(self._kind_ids)) from None
         if value.__class__ is not float or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
             value = as_float32(value)
@@ -178,7 +178,7 @@ class Engine(Timekeeping, SceneFacts):
                 access.is_inside = True
                 try:
                     low, high = self._item_words[item]
-                except Exception:  # likewise
+                except (KeyError, TypeError, ValueError):  # likewise
                     low, high = self._names.new_item(item)
                 try:
                     now_ms: object = clock()

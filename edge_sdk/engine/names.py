@@ -38,7 +38,7 @@ class Names:
         """
         try:
             return self.kinds[name]
-        except Exception:  # it is not there, or is no str
+        except (KeyError, TypeError, ValueError):  # it is not there, or is no str
             raise UnknownKindError(name, tuple(self.kinds)) from None
 
     def new_item(self, name: str) -> tuple[int, int]:

@@ -9,7 +9,20 @@ from typing import Any
 
 import pytest
 
-_CALLS = ("open", "fstat", "stat", "pread", "pwrite", "rename", "unlink", "fsync", "fdatasync", "ftruncate", "mkdir")
+_CALLS = (
+    "open",
+    "fstat",
+    "lseek",
+    "stat",
+    "pread",
+    "pwrite",
+    "rename",
+    "unlink",
+    "fsync",
+    "fdatasync",
+    "ftruncate",
+    "mkdir",
+)
 
 
 class Failing:

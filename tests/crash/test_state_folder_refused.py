@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge_sdk.errors import StateFullError, StateUnusableError
-from edge_sdk.state import folder as state_folder
+from edge_sdk.state import memory_of_log
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.testing.white_box import abandon
 from tests.support.disk_refusals import MODES, Refusals
@@ -181,7 +181,7 @@ def test_a_folder_that_cannot_be_opened_is_released(tmp_path: Path, monkeypatch:
             raise OSError(errno.EIO, "Input/output error")
 
         with monkeypatch.context() as patch:
-            patch.setattr(state_folder, "recover", refuse)
+            patch.setattr(memory_of_log, "recover", refuse)
             with pytest.raises(StateUnusableError, match="Input/output error"):
                 opened(tmp_path / "state")
         state = opened(tmp_path / "state")

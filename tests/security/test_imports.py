@@ -126,7 +126,8 @@ OF_THE_ENGINE = {
     "rules scoring slate slate_caps stages targeting",
     "bundle": "bounds bundle checked_tables container golden memory_rules_reader policy_reader policy_symbols reader "
     "selftest tables_reader texts format format.generated format.generated.edge_fields",
-    "state": "durability folder lock memory_of_log policy_file recovery retention snapshot snapshot_store snapshot_tables",
+    "state": "durability folder lock memory_of_log policy_file recovery retention snapshot snapshot_store "
+    "snapshot_tables",
     "decision": "candidate_cache decision evidence maker request",
     "engine": "access counts engine local_time names opening outcomes scene_facts storage texts time_keeper",
 }

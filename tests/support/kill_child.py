@@ -127,6 +127,7 @@ class _Recorder:
         kind, item = plan.event(thread, count)
         self._mine.about = plan.RECORDING, thread, count
         seq = self._engine.record(kind, item=item, value=float(count), decision=thread + 1)
+        self._mine.about = None  # an erase reads the clock too
         self._report(plan.RECORDED, thread, count, seq, self._mine.place)
 
     def _changes(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from typing import Any, Final
 OS_CALLS: Final = (
     "open", "read", "write", "pread", "pwrite", "preadv", "pwritev", "ftruncate", "truncate", "rename", "replace",
     "unlink", "remove", "mkdir", "fsync", "fdatasync", "posix_fallocate", "fstat", "lseek", "stat", "lstat", "listdir",
-    "scandir", "lseek", "chmod", "fchmod", "statvfs", "fstatvfs", "link", "dup", "utime", "access", "readlink",
+    "scandir", "chmod", "fchmod", "statvfs", "fstatvfs", "link", "dup", "utime", "access", "readlink",
 )  # fmt: skip
 
 

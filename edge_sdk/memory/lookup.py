@@ -76,7 +76,10 @@ class LookupTables:
 
     def item_codes(self, items: I64) -> I64:
         """Returns the codes of item ids, (E,)."""
-        return self._items.rows(sort_keys(items if self._knows_high_words else items & LOW_WORD))
+        if not self._knows_high_words:
+            lows = items & LOW_WORD
+            items = np.where(lows, lows, items)  # "no item" has no high word; with one it is an item, and not known
+        return self._items.rows(sort_keys(items))
 
 
 class _IdIndex:

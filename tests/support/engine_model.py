@@ -121,6 +121,8 @@ class Model:
             and (items is None or item in items)
             and (kinds is None or kind in kinds)
         }
+        if not chosen and self.is_whole:
+            return 0  # there is nothing to erase, and memory is not made anew
         self.log = {seq: row for seq, row in self.log.items() if seq not in chosen}
         self._deriver, self._composed, self._replayed = Deriver(self._layout.derived), None, None
         rebuilt = [seen for row in self.log.values() for seen in following(self._deriver, row, self._local[row[0]])]

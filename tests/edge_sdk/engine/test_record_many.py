@@ -1,4 +1,4 @@
-"""`record_many` writes the same log and memory as `record` for each event: all of the events or none."""
+"""`record_many` writes the events that `record` writes, as back-filled ones: all of the events or none."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from hypothesis import strategies as st
 from edge_sdk import Engine
 from edge_sdk.errors import InvalidValueError, UnknownKindError
 from edge_sdk.limits import TIME_MS_MAX
-from edge_sdk.log.record import items_of
+from edge_sdk.log.record import RECORD, items_of
+from edge_sdk.memory.memory import Memory
 from edge_sdk.testing.white_box import internals
-from edge_sdk.vocabulary import item_id, item_words
+from edge_sdk.vocabulary import item_id, item_words, kind_id
 from tests.support.engine_acts import tape
+from tests.support.engine_model import BACK, LIVE
 from tests.support.scene import ITEMS, KINDS, NOW_MS, SettableClock, Small
 
 LOG_BYTES = 4096  # 126 records
 NAMES = (*ITEMS, "", "never heard of")
+FORWARD_MS, BACK_MS = (0, 1, 1_000, 60_000, 300_001, 40_000_000), (-5_000, -(10**10))
 SIZES = st.sampled_from([0, 1, 2, 39, 40, 41, 62, 63, 64, 65, 125, 126, 127, 128, 252, 253, 400])
 
 
@@ -35,7 +38,18 @@ def tiny(small: Small, clock: SettableClock, tmp_path: Path) -> Iterator[Engine]
 
 
 def content(engine: Engine) -> tuple[bytes, bytes, int]:
-    return tape(engine), internals(engine).state.memory.dump(), internals(engine).state.log.last_seq
+    return tape(engine), memory(engine), internals(engine).state.log.last_seq
+
+
+def memory(engine: Engine) -> bytes:
+    return internals(engine).state.memory.dump()
+
+
+def events(engine: Engine, *, local: int) -> list[tuple[Any, ...]]:
+    """Every record of the log, but for its crc and `local`, which is this one in each."""
+    records = internals(engine).state.log.read()
+    assert (records["local"] == local).all()
+    return records[[name for name in RECORD.names or () if name not in ("local", "crc")]].tolist()
 
 
 @given(
@@ -43,20 +57,22 @@ def content(engine: Engine) -> tuple[bytes, bytes, int]:
     seed=st.integers(0, 1000),
     without=st.sets(st.sampled_from(["items", "values", "decisions"])),
     scene=st.sampled_from(["small", "derived"]),
+    steps_back=st.booleans(),
 )
 @settings(max_examples=40, deadline=None)
 def test_at_once_is_as_one_by_one(
     small: Small, derived: Small, tmp_path_factory: pytest.TempPathFactory,
-    sizes: list[int], seed: int, without: set[str], scene: str,
+    sizes: list[int], seed: int, without: set[str], scene: str, steps_back: bool,
 ) -> None:  # fmt: skip
     subject = small if scene == "small" else derived
     folder, clock, random = tmp_path_factory.mktemp("state"), SettableClock(), np.random.default_rng(seed)
+    live, back = Memory(subject.layout.memory), Memory(subject.layout.memory)
     with (
         subject.open(folder / "one", clock, log_bytes=LOG_BYTES) as one,
         subject.open(folder / "many", clock, log_bytes=LOG_BYTES) as many,
     ):
         for size in sizes:
-            steps_ms = random.choice([0, 1, 1_000, 60_000, 300_001, 40_000_000, -5_000, -(10**10)], size)
+            steps_ms = random.choice([*FORWARD_MS, *BACK_MS] if steps_back else FORWARD_MS, size)
             times_ms = np.clip(clock.now_ms + np.cumsum(steps_ms), 0, TIME_MS_MAX)
             kinds, items = random.integers(0, len(KINDS), size), random.integers(0, len(NAMES), size)
             values = random.normal(size=size).astype(np.float32)
@@ -64,19 +80,26 @@ def test_at_once_is_as_one_by_one(
             columns = {"items": items, "values": values, "decisions": decisions}
             given_columns: dict[str, Any] = {name: part for name, part in columns.items() if name not in without}
             last = many.record_many(times_ms, kinds, kind_names=KINDS, item_names=NAMES, **given_columns)
+            newest_ms = max(clock.now_ms, int(times_ms.max(initial=0)))
             for index, time_ms in enumerate(times_ms.tolist()):
                 clock.now_ms = time_ms
+                kind, value = KINDS[kinds[index]], 0.0 if "values" in without else float(values[index])
+                item = "" if "items" in without else NAMES[items[index]]
                 one.record(
-                    KINDS[kinds[index]],
-                    item="" if "items" in without else NAMES[items[index]],
-                    value=0.0 if "values" in without else float(values[index]),
-                    decision=0 if "decisions" in without else int(decisions[index]),
+                    kind, item=item, value=value, decision=0 if "decisions" in without else int(decisions[index])
                 )
-            clock.now_ms = max(NOW_MS, int(times_ms.max(initial=NOW_MS)))
+                event = time_ms, kind_id(kind), item_id(item) if item else 0, value
+                live.add(*event, LIVE)
+                back.add(*event, BACK)
+            clock.now_ms = newest_ms
             assert last == internals(one).state.log.last_seq
-            assert content(many) == content(one)
+            assert events(many, local=BACK) == events(one, local=LIVE)
+            assert memory(one) == live.dump()
+            assert memory(many) == back.dump()
+            assert steps_back or memory(many) == memory(one)
     with subject.open(folder / "one", clock) as one, subject.open(folder / "many", clock) as many:
-        assert content(many) == content(one)
+        assert events(many, local=BACK) == events(one, local=LIVE)
+        assert (memory(one), memory(many)) == (live.dump(), back.dump())
 
 
 def test_what_is_written_of_one_event(tiny: Engine) -> None:
@@ -87,7 +110,7 @@ def test_what_is_written_of_one_event(tiny: Engine) -> None:
     )
     (record,) = internals(tiny).state.log.read()[1:]
     low, high = item_words("never heard of")
-    assert record.tolist()[:9] == (2, (NOW_MS - 1_001) // 1000, 999, 45489, low, 2.0, 7, 0, high)
+    assert record.tolist()[:9] == (2, (NOW_MS - 1_001) // 1000, 999, 45489, low, 2.0, 7, BACK, high)
 
 
 def test_nothing_gives_the_newest_number(tiny: Engine) -> None:

@@ -20,7 +20,7 @@ from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.memory.lookup import LookupTables
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.migration import inherit
-from edge_sdk.memory.targets import Scope
+from edge_sdk.memory.targets import NO_TARGET, Scope
 from edge_sdk.state.retention import matching
 from edge_sdk.state.snapshot_tables import fingerprint, pack_tables, read_tables
 from edge_sdk.vocabulary import Vocabulary, words_of
@@ -111,6 +111,17 @@ def test_every_way_in_gives_the_same_memory(layout: MemoryLayout, events: list[E
             local=np.zeros(len(events), np.uint16),
         )
     assert [memory.dump() for memory in (at_once, few, columns)] == [expected] * 3
+
+
+@pytest.mark.parametrize("knows_high", [True, False])
+def test_only_the_id_0_is_about_no_item(knows_high: bool) -> None:
+    """A high word alone is an item that no bundle knows: offer row 0, one by one and at once."""
+    offers = vocabulary({(3, 1), (5, 2)}, knows_high=knows_high)
+    layout = LAYOUT._replace(items=vocabulary(set(), knows_high=knows_high), offers=offers, caps=CAPS)
+    items = [0, number((0, 1)), number((7, 1)), number((3, 1))]
+    codes = LookupTables(layout).item_codes(np.array(items, np.int64))
+    at_once = LookupTables(layout).targets(Scope.OFFER, codes).tolist()
+    assert at_once == [Memory(layout).targets_of(item)[0] for item in items] == [NO_TARGET, 0, 0, 1]
 
 
 @given(st.lists(WORDS | st.tuples(st.sampled_from(LOWS), st.just(0)), max_size=20), st.sets(WORDS))

@@ -154,6 +154,14 @@ def test_each_offer_has_its_own_phase() -> None:
     assert next_steps_ms(memory, 0, ROWS, due_ms) == [NEVER_MS] * 4
 
 
+def test_offers_that_the_bundle_does_not_know_have_one_phase() -> None:
+    memory = memory_of(PHASE)
+    memory.add(START_MS, BUY, 99, 0.0)
+    memory.add(START_MS, STOP, 98, 0.0)
+    memory.add(START_MS, BUY, 0, 0.0)  # about no item
+    assert memory.machines.states(0, ROWS, START_MS).tolist() == [2, 0, 0, 0]
+
+
 def test_a_machine_per_category_is_stepped_by_all_its_items_and_read_by_its_offers() -> None:
     memory = memory_of(PHASE._replace(per=Scope.CATEGORY))
     memory.add(START_MS, BUY, 40, 0.0)
@@ -226,7 +234,8 @@ EVENTS = st.lists(
     (at, kind, item)
     for at, (_, kind, item) in zip(list(accumulate((s[0] for s in steps), initial=START_MS))[1:], steps, strict=True)
 ])  # fmt: skip
-ROW_OF = {Scope.OFFER: {10: 1, 20: 2, 30: 3}, Scope.CATEGORY: {10: 1, 20: 2, 40: 1}}
+# 99 may be an offer that the bundle does not know: row 0. Of the categories that row is none.
+ROW_OF = {Scope.OFFER: {10: 1, 20: 2, 30: 3, 99: 0}, Scope.CATEGORY: {10: 1, 20: 2, 40: 1}}
 CATEGORY_OF = [0, 1, 2, 0]
 
 
@@ -283,8 +292,8 @@ def test_a_machine_is_as_defined_whenever_it_is_looked_at(
     targets = [Defined(rule) for _ in range(4)]
     for (at, kind, item), later_ms in zip(events, looks, strict=False):
         memory.add(at, kind, item, 0.0)
-        row = 1 if rule.per == Scope.USER else ROW_OF[rule.per].get(item, 0)
-        if row and kind in (OPEN, BUY, STOP):
+        row = 1 if rule.per == Scope.USER else ROW_OF[rule.per].get(item)
+        if row is not None and kind in (OPEN, BUY, STOP):
             targets[row].ingest(at, kind)
         now_ms = at + later_ms
         rows = {Scope.OFFER: [0, 1, 2, 3], Scope.CATEGORY: CATEGORY_OF, Scope.USER: [1] * 4}[rule.per]

@@ -144,10 +144,10 @@ class Timekeeping(Serialised):
         self._access.require_open()
         last_ms = self._fresh_from_ms
         self._state.now_ms = now_ms = self._time.settled(found, last_ms)
-        self._state.require_sound()
         self._state.log.local, steady_ms = self._time.field(now_ms)
         if self._time.was_set_back(now_ms, last_ms):
             self._state.set_back()
+        self._state.require_sound()  # after all that needs no log: a decision goes on without it
         self._fresh_from_ms = now_ms
         self._fresh_until_ms, self._steady_until_ms = (0, 0) if self._time.problem else (now_ms + 1, steady_ms)
         return now_ms

@@ -16,7 +16,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class StateFolder:
         layout: of memory.
         log: the event log.
         append: `log.append` itself, so that recording costs no call more: writes an event, then runs `maintain` if
-            the event's number is due.
+            the event's number is due. After a replacement of the log that was cut short, the next call settles it first.
         snapshots: the snapshot file.
         last_decision: the newest decision's id.
         snapshot_seq: the newest event in the snapshot, the oldest one in the log while there is no snapshot, less after
@@ -69,6 +69,7 @@ class StateFolder:
     disk_failures: int
     now_ms: int
     _is_open = False
+    _replacement: EventLog | None = None  # a log that takes the place of `log`, and may have it already
     _memory: Memory
     _is_inherited: bool  # a former bundle, whose items had other categories, counted a part of memory
     _kept_seq: int  # the newest event in a snapshot on the disk; the oldest one in the log while there is none
@@ -431,8 +432,23 @@ class StateFolder:
         return as_state_error(self._held.directory.path)
 
     def _use(self, log: EventLog) -> None:
-        self.log, self.append, self._require_whole = log, log.append, log.ring.file.require_whole
         log.on_due = weakly(self.maintain)  # the log does not hold the folder that holds it
+        # At once, as an interrupt can only come between two statements.
+        self.log, self.append, self._require_whole = log, log.append, log.ring.file.require_whole
+
+    def _use_what_is_in_place(self) -> None:
+        """Goes on with the log that has the file's name: the replacement once it is active, else the former one."""
+        log = self._replacement
+        if log is not None:
+            is_replaced = log.is_active
+            self._use(log if is_replaced else self.log)
+            self._synced_seq = 0 if is_replaced else self._synced_seq
+            self._replacement = None
+
+    def _append_after_cut(self, *event: Any) -> int:
+        """Stands in for `append` while the log is replaced: if that was cut short, it is first settled which one is."""
+        self.ingest_pending()
+        return self.append(*event)
 
     def _recover(self) -> None:
         """Recovers memory from the files."""
@@ -469,12 +485,11 @@ class StateFolder:
         staged = staged_log(former, self.snapshots, snapshot, size_bytes=size_bytes, cipher=cipher, renumber=renumber)
         with self._changing(), staged as log, self._sync_lock:
             log.local = former.local
+            self._replacement, self.append = log, self._append_after_cut
             try:
                 log.activate()
             finally:  # also when an interrupt came just after it
-                if log.is_active:
-                    self._use(log)
-                    self._synced_seq = 0
+                self._use_what_is_in_place()
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)
         try:
             former.discard()
@@ -518,6 +533,7 @@ class StateFolder:
             StateUnusableError: the disk refuses.
         """
         with self._sync_lock, self._typed():
+            self._use_what_is_in_place()
             self.log.rescan()
             self._synced_seq = 0  # numbers start anew if this completed an erase
             former, self.snapshots = self.snapshots, SnapshotStore(self.snapshots.entry, self.layout)

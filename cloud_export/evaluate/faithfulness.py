@@ -49,7 +49,7 @@ class Scorer:
         self.log, self.layout, self.bundle = log, layout, bundle
         self.test, self.points, self.examples, self.candidates = test, points, examples, candidates
         self.explainer = Explainer(bundle)
-        self._session = ModelSession(bundle.model, model_shape(bundle), bundle.tables)
+        self._session = ModelSession(bundle.model, model_shape(bundle), bundle.tables, bundle.stand_ins)
 
     def rows(self, index: int) -> I64:
         """Returns the event rows of the log before test decision `index`, oldest first."""

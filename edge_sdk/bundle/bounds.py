@@ -63,15 +63,21 @@ def _bytes_of(rule: CapRule, offers: int, categories: int) -> int:
     return target_rows(rule.per, offers, categories) * (rule.limit + _A_TARGET) * _TIME
 
 
-def check_vectors(tables: ModelTables, fail: Fail) -> None:
-    """Refuses tables whose products take more memory than `VECTORS_BYTES_MAX`: a query and K readouts an offer."""
+def check_vectors(tables: ModelTables, category_rows: int, fail: Fail) -> None:
+    """Refuses tables whose products take more memory than `VECTORS_BYTES_MAX`.
+
+    These are a query and K readouts of each offer, and of each category for the offers that the bundle does not know.
+
+    Args:
+        tables: of a bundle.
+        category_rows: with row 0.
+        fail: raises the error for a field's path and the value found there.
+    """
     rows, dimension = tables.offers.shape
-    size = 4 * (len(tables.readout) + 1) * rows * dimension
+    size = 4 * (len(tables.readout) + 1) * (rows + category_rows - 1) * dimension
     if size > VECTORS_BYTES_MAX:
-        found = (
-            f"{size} bytes of vectors for {rows - 1} offers, at most {VECTORS_BYTES_MAX}: a smaller [model] dimension"
-        )
-        fail("tables.readout", found)
+        found = f"{size} bytes of vectors for {rows - 1} offers and {category_rows - 1} categories"
+        fail("tables.readout", f"{found}, at most {VECTORS_BYTES_MAX}: a smaller [model] dimension")
 
 
 def at_most(count: int, bound: int, field: str, fail: Fail) -> None:

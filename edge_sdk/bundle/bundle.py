@@ -12,6 +12,7 @@ from edge_sdk.memory.layout import MemoryLayout
 from edge_sdk.model.projection import ModelTables
 from edge_sdk.policy.conditions import MachineField
 from edge_sdk.policy.rules import Channel, Policy
+from edge_sdk.types import F32
 
 
 class Bundle(NamedTuple):
@@ -34,6 +35,7 @@ class Bundle(NamedTuple):
     model: memoryview
     explainer: memoryview
     tables: ModelTables | None  # None = the graphs contain them, as up to format 2
+    stand_ins: F32 | None  # (categories, d) rows of offers that the bundle does not know; None = likewise
     golden: tuple[Golden, ...]
     text_tables: BundleTexts
 

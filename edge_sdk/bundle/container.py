@@ -106,7 +106,7 @@ def _content(path: Path) -> memoryview:
         try:
             status = os.fstat(file)
             if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EINVAL, "it is no ordinary file")
+                raise OSError(errno.EINVAL, "it is no ordinary file but a folder, a FIFO, a socket or a device")
             if status.st_size > BUNDLE_BYTES_MAX:
                 raise BundleDamagedError(path, "size", f"{status.st_size} bytes, at most {BUNDLE_BYTES_MAX} are read")
             with os.fdopen(file, "rb", closefd=False) as opened:

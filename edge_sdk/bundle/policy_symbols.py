@@ -131,7 +131,8 @@ class RuleReader:
         vocabulary = self.symbols.offers
         self._selected += len(self.symbols.candidate_categories)
         if self._selected > SELECTED_BYTES_MAX:
-            found = f"the rules until here select among {len(vocabulary)} offers each, {self._selected} bytes"
+            among = f"{len(vocabulary)} offers and {len(self.symbols.category_ids)} categories"
+            found = f"the rules until here select among {among} each, {self._selected} bytes"
             self.fail(
                 f"{field}.selection", f"{found}; at most {SELECTED_BYTES_MAX}: join rules, or leave selections out"
             )

@@ -35,6 +35,7 @@ from edge_sdk.limits import (
 from edge_sdk.log.record import RECORD
 from edge_sdk.memory.decay import TABLE_SIZE, DecayTables
 from edge_sdk.memory.layout import KindRule, MemoryLayout
+from edge_sdk.model.projection import stand_in_rows
 from edge_sdk.policy.conditions import ContextField
 from edge_sdk.policy.rules import Channel
 from edge_sdk.types import F32, I64, U16, U32
@@ -112,6 +113,7 @@ class _BundleReader:
         symbols = self._symbols(layout, frozenset(recorded.values()))
         policy = read_policy(raw.policy, symbols, self.fail)
         layout = policy.counted_in(layout)
+        tables = read_model_tables(raw, layout, policy, self.fail)
         return Bundle(
             path=self.path,
             scene=decoded(raw.scene),
@@ -129,7 +131,10 @@ class _BundleReader:
             feedback=feedback,
             model=raw.model,
             explainer=raw.explainer or memoryview(b""),
-            tables=read_model_tables(raw, layout, policy, self.fail),
+            tables=tables,
+            stand_ins=None
+            if tables is None
+            else stand_in_rows(tables, layout.offers.row_category, layout.category_rows),
             golden=tuple(read_golden(vector, layout, policy, self.fail) for vector in raw.golden or []),
             text_tables=read_texts(raw, self.fail),
         )

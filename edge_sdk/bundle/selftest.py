@@ -53,7 +53,7 @@ def tested_session(bundle: Bundle) -> ModelSession:
     """
     check_graphs(bundle)
     try:
-        session = ModelSession(bundle.model, model_shape(bundle), bundle.tables)
+        session = ModelSession(bundle.model, model_shape(bundle), bundle.tables, bundle.stand_ins)
         session.bound_inputs(1).run()  # a graph of another shape fails here even where no vector is packed
         for number, golden in enumerate(bundle.golden):
             stage = _differing_stage(bundle, session, golden)

@@ -10,7 +10,7 @@ import numpy as np
 from edge_sdk.bundle.bounds import check_vectors
 from edge_sdk.bundle.policy_symbols import Fail, numbers
 from edge_sdk.memory.layout import MemoryLayout
-from edge_sdk.model.projection import ModelTables, with_categories
+from edge_sdk.model.projection import ModelTables
 from edge_sdk.policy.rules import Policy
 from edge_sdk.types import F32
 
@@ -53,10 +53,10 @@ def read_model_tables(bundle: BundleT, layout: MemoryLayout, policy: Policy, fai
     for field, found in zip(tables._fields, tables, strict=True):
         if not np.isfinite(found).all():
             fail(f"tables.{field}", "NaN or infinite")
-    check_vectors(tables, fail)
+    check_vectors(tables, layout.category_rows, fail)
     for field in ("kind_scale", "kind_shift", "kind_fading", "offers"):
         if np.any(getattr(tables, field)[0]):
             fail(f"tables.{field}", "row 0 is not 0")
     if not (tables.kind_fading[1:] < 0).all():
         fail("tables.kind_fading", "a rate that is not below 0")
-    return with_categories(tables, layout.offers.row_category, layout.category_rows)
+    return tables

@@ -414,6 +414,7 @@ class Engine(Timekeeping, SceneFacts):
         if bundle.policy.time_zone != self._bundle.policy.time_zone:
             local = self._options.local_clock(bundle.policy.time_zone)
             local.check(self._now())
+            self._look_again()  # the next event too goes by the new zone
         self._policies.prepare(policy)
         self._time.local = local
         self._policies.activate()  # before `adopt`, which drops what the new policy does not count

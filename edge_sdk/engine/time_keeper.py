@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edge_sdk.engine.counts import Counts
     from edge_sdk.state.folder import StateFolder
 
-_ASK_EVERY_MS: Final = 900_000  # a zone that changes is noticed at once by a decision, and by an event after so long
+_ASK_EVERY_MS: Final = 60_000  # a zone that changes is noticed at once by a decision, and by an event after so long
 
 
 class TimeKeeper:
@@ -126,9 +126,8 @@ class Timekeeping(Serialised):
     def _refresh(self, found: object) -> int:
         """Looks, for an event, at what may have changed since the last millisecond: `record` has no time to look at it.
 
-        That is, each millisecond, whether the log is whole and the clock was set back, and each quarter of an hour, the
-        UTC offset with which events are recorded. A closed engine has no fresh time: each of its calls comes here and
-        is refused.
+        That is, each millisecond, whether the log is whole and the clock was set back, and each minute, the UTC offset
+        with which events are recorded. A closed engine has no fresh time: each of its calls comes here and is refused.
 
         Args:
             found: what the clock returned, or raised. Its failure is counted: no decision tells of it.
@@ -150,9 +149,8 @@ class Timekeeping(Serialised):
         return now_ms
 
     def _look(self, found: object) -> int:
-        """Looks at everything: also where more than a millisecond has passed, or the clock failed."""
+        """Looks at everything: each minute, where the clock was set back or failed, and after `_look_again`."""
         self._access.require_open()
-        self._state.require_sound()
         last_ms = self._fresh_from_ms
         now_ms = self._time.settled(found, last_ms)
         self._fresh_from_ms, self._fresh_until_ms = now_ms, 0  # not fresh yet
@@ -160,6 +158,7 @@ class Timekeeping(Serialised):
         if self._time.was_set_back(now_ms, last_ms):
             self._follow()
             self._state.set_back()
+        self._state.require_sound()  # after all that needs no log: a decision goes on without it
         self._fresh_until_ms, self._steady_until_ms = (0, 0) if self._time.problem else (now_ms + 1, steady_ms)
         return now_ms
 

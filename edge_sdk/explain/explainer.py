@@ -180,7 +180,7 @@ class Explainer:
             self._session = make_session(bundle.explainer)
         except Exception as problem:  # onnxruntime's exceptions have no common base class below Exception
             raise BundleInvalidError(bundle.path, "explainer", f"{type(problem).__name__}: {problem}") from problem
-        self._projection = None if bundle.tables is None else Projection(bundle.tables)
+        self._projection = None if bundle.tables is None else Projection(bundle.tables, bundle.stand_ins)
         self._wanted = {graph_input.name for graph_input in self._session.get_inputs()}
 
     def contributions(self, inputs: ModelInputs) -> tuple[F32, F32]:

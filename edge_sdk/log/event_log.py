@@ -434,12 +434,15 @@ class EventLog:
     def _take_back(self, numbers: I64) -> None:
         """Removes what is there of records whose writing was refused: an opening would take them for recorded ones.
 
-        Where the disk refuses that too, `rescan` does take them for recorded ones, as an opening does.
+        Where the disk refuses that too, `rescan` does take them for recorded ones, as an opening does. A file that was
+        cut takes nothing more, and `rescan` could not read it: memory stays as it is, with every event.
         """
         try:
             self.ring.take_back(int(numbers[0]), int(numbers[-1]))
-        except (OSError, StateUnusableError):
+        except OSError:
             self.is_cut_short = True
+        except StateUnusableError:  # the file was cut
+            pass
 
     def _accept(self) -> None:
         """Lets `append` write. It is the hot path: it reads what it needs from the log itself."""

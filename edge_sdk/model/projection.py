@@ -29,7 +29,7 @@ class ModelTables(NamedTuple):
     kind_shift: F32  # (kinds + 1, d)
     kind_fading: F32  # (kinds + 1,), per second, below 0
     context: F32  # (X, d)
-    offers: F32  # (O + 1, d); as read from a bundle, by candidate row: `with_categories`
+    offers: F32  # (O + 1, d)
     query: F32  # (d, d): query row of an offer = its row @ query
     readout: F32  # (K, d, d): likewise for each objective
 
@@ -39,8 +39,8 @@ class ModelTables(NamedTuple):
         return len(self.value)
 
 
-def with_categories(tables: ModelTables, offer_categories: I64, category_rows: int) -> ModelTables:
-    """Returns the tables with a row for each category behind the offers: the mean of the rows of its offers.
+def stand_in_rows(tables: ModelTables, offer_categories: I64, category_rows: int) -> F32:
+    """Returns a row for each category, (categories, d): the mean of the rows of its offers.
 
     Such a row stands for an offer of the category that the bundle does not know. A category without offers gets 0.
 
@@ -52,24 +52,44 @@ def with_categories(tables: ModelTables, offer_categories: I64, category_rows: i
     sums = np.zeros((category_rows, tables.dimension), np.float64)
     np.add.at(sums, offer_categories, tables.offers)
     counts = np.bincount(offer_categories, minlength=category_rows)
-    means = (sums[1:] / np.maximum(counts[1:], 1)[:, None]).astype(np.float32)
-    return tables._replace(offers=np.concatenate([tables.offers, means]))
+    return (sums[1:] / np.maximum(counts[1:], 1)[:, None]).astype(np.float32)
 
 
 class Projection:
-    """The tables, and the products of the offers, computed once."""
+    """The tables, and the products of the candidate rows, computed once.
 
-    def __init__(self, tables: ModelTables) -> None:
-        """Takes 5 µs for 60 offers, 1 ms for 10,000; a file of the products would be (K + 1) times as large."""
-        rows, d = tables.offers.shape
+    Attributes:
+        tables: of the bundle.
+        queries: by candidate row: of the offers, then of the stand-ins. (O + 1 + categories, d).
+        readouts: likewise, (K, O + 1 + categories, d).
+    """
+
+    def __init__(self, tables: ModelTables, stand_ins: F32 | None = None) -> None:
+        """Takes 5 µs for 60 offers, 1 ms for 10,000; a file of the products would be (K + 1) times as large.
+
+        Args:
+            tables: of the bundle; views of the file, and no copy of the largest is made.
+            stand_ins: `stand_in_rows` of them; None = all candidates are known.
+        """
+        offers, d = tables.offers.shape
+        rows = offers + (0 if stand_ins is None else len(stand_ins))
         self.tables = tables
-        self.queries: F32 = np.empty((rows, d), np.float32)  # (O + 1, d)
-        self.readouts: F32 = np.empty((len(tables.readout), rows, d), np.float32)  # (K, O + 1, d)
-        # Part by part: for larger products BLAS wakes its threads. 10,000 offers took 80 ms on two busy cores.
-        for start in range(0, rows, size := max(1, _PRODUCTS_AT_ONCE // (d * d))):
-            part = slice(start, start + size)
-            np.matmul(tables.offers[part], tables.query, out=self.queries[part])
-            np.matmul(tables.offers[part], tables.readout, out=self.readouts[:, part])
+        self.queries: F32 = np.empty((rows, d), np.float32)
+        self.readouts: F32 = np.empty((len(tables.readout), rows, d), np.float32)
+        self._multiply(tables.offers, 0)
+        if stand_ins is not None:
+            self._multiply(stand_ins, offers)
+
+    def _multiply(self, table: F32, first: int) -> None:
+        """Computes the products of a table's rows, from candidate row `first` on.
+
+        Part by part: for larger products BLAS wakes its threads. 10,000 offers took 80 ms on two busy cores.
+        """
+        size = max(1, _PRODUCTS_AT_ONCE // table.shape[1] ** 2)
+        for start in range(0, len(table), size):
+            part, rows = table[start : start + size], slice(first + start, first + min(start + size, len(table)))
+            np.matmul(part, self.tables.query, out=self.queries[rows])
+            np.matmul(part, self.tables.readout, out=self.readouts[:, rows])
 
     def events(self, item: _Rows, kind: _Rows, value: np.float32 | F32) -> tuple[F32, F32, np.float32 | F32]:
         """Returns term (M, d), scale (M, d) and fading (M,) of M events; for scalars without the first axis."""

@@ -115,20 +115,23 @@ class BoundInputs:
 class ModelSession:
     """Runs the model's graph; does not rank. Not thread-safe: the buffers are shared; the engine serialises."""
 
-    def __init__(self, model: memoryview, shape: Shape, tables: ModelTables | None) -> None:
+    def __init__(
+        self, model: memoryview, shape: Shape, tables: ModelTables | None, stand_ins: F32 | None = None
+    ) -> None:
         """Loads the graph.
 
         Args:
             model: ONNX.
             shape: the graph's sizes.
             tables: None = the graph contains the tables, as up to format 2.
+            stand_ins: as `Projection` takes them.
 
         Raises:
             Exception: any exception of onnxruntime for a graph that it cannot load.
         """
         self.shape = shape
         self._session = make_session(model)
-        self._projection = None if tables is None else Projection(tables)
+        self._projection = None if tables is None else Projection(tables, stand_ins)
         self._events = None if self._projection is None else ProjectedEvents(self._projection, shape.window)
         self._bound: dict[int, BoundInputs] = {}
 

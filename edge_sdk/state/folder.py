@@ -16,7 +16,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -49,11 +49,12 @@ class StateFolder(MemoryOfLog):
 
     Attributes:
         append: `log.append` itself, so that recording costs no call more: writes an event, then runs `maintain` if
-            the event's number is due.
+            the event's number is due. After a replacement of the log that was cut short, the next call settles it first.
     """
 
     append: Callable[[int, int, int, float, int, int], int]
     _is_open = False
+    _replacement: EventLog | None = None  # a log that takes the place of `log`, and may have it already
 
     def __init__(
         self,
@@ -337,8 +338,23 @@ class StateFolder(MemoryOfLog):
                 self.log.close()
 
     def _use(self, log: EventLog) -> None:
-        self.log, self.append, self._require_whole = log, log.append, log.ring.file.require_whole
         log.on_due = weakly(self.maintain)  # the log does not hold the folder that holds it
+        # At once, as an interrupt can only come between two statements.
+        self.log, self.append, self._require_whole = log, log.append, log.ring.file.require_whole
+
+    def _use_what_is_in_place(self) -> None:
+        """Goes on with the log that has the file's name: the replacement once it is active, else the former one."""
+        log = self._replacement
+        if log is not None:
+            is_replaced = log.is_active
+            self._use(log if is_replaced else self.log)
+            self._synced_seq = 0 if is_replaced else self._synced_seq
+            self._replacement = None
+
+    def _append_after_cut(self, *event: Any) -> int:
+        """Stands in for `append` while the log is replaced: if that was cut short, it is first settled which one is."""
+        self.ingest_pending()
+        return self.append(*event)
 
     def _expire(self, now_ms: int) -> None:
         """Blanks those of the log's records that were kept as long as the scene says; they still count.
@@ -362,12 +378,11 @@ class StateFolder(MemoryOfLog):
         staged = staged_log(former, self.snapshots, snapshot, size_bytes=size_bytes, cipher=cipher, renumber=renumber)
         with self._changing(), staged as log, self._sync_lock:
             log.local = former.local
+            self._replacement, self.append = log, self._append_after_cut
             try:
                 log.activate()
             finally:  # also when an interrupt came just after it
-                if log.is_active:
-                    self._use(log)
-                    self._synced_seq = 0
+                self._use_what_is_in_place()
         self._schedule_maintenance(snapshot_seq=self._ingested_seq)
         try:
             former.discard()

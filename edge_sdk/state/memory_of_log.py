@@ -145,11 +145,15 @@ class MemoryOfLog:
             StateUnusableError: the disk refuses.
         """
         with self._sync_lock, self._typed():
+            self._use_what_is_in_place()
             self.log.rescan()
             self._synced_seq = 0  # numbers start anew if this completed an erase
             former, self.snapshots = self.snapshots, SnapshotStore(self.snapshots.entry, self.layout)
             former.close()
         self._recover()
+
+    def _use_what_is_in_place(self) -> None:
+        """Settles which log is in place, where a replacement was cut short: for the folder, which replaces logs."""
 
     def _recover(self) -> None:
         """Recovers memory from the files."""

@@ -158,7 +158,7 @@ def test_a_foreign_file_is_damaged(refuser: Refuser, content: bytes, words: str)
 
 def test_a_missing_file_and_a_folder_are_unreadable(refuser: Refuser, tmp_path: Path) -> None:
     refuser.refuse(tmp_path / "none.edge", BundleUnreadableError, "No such file")
-    refuser.refuse(tmp_path, BundleUnreadableError, "Is a directory")
+    refuser.refuse(tmp_path, BundleUnreadableError, "it is no ordinary file but a folder, ", "ship the .edge file")
 
 
 def test_a_truncated_and_an_altered_file_are_damaged(refuser: Refuser, whole: bytes, payload: bytes) -> None:

@@ -48,7 +48,9 @@ ELSEWHERE: Final = 0  # the region of everything that is not measured
 
 # One row for each function. A decision calls each of them once, and none of them calls another.
 PROBES: Final = (
-    Probe("window", "edge_sdk.state.memory_of_log", "ingest_bodies"),  # memory ingests the events since the last decision
+    Probe(
+        "window", "edge_sdk.state.memory_of_log", "ingest_bodies"
+    ),  # memory ingests the events since the last decision
     Probe("window", "edge_sdk.decision.maker", "DecisionMaker.fill_inputs"),  # writes the graph's inputs
     Probe("model", "edge_sdk.model.session", "BoundInputs.run"),  # runs the graph
     Probe("policy", "edge_sdk.decision.maker", "apply_policy"),  # applies the policy to the scores

@@ -25,6 +25,7 @@ from edge_sdk.memory.caps import CapCounts, CapRule
 from edge_sdk.memory.memory import Memory
 from edge_sdk.memory.state_machines import MachineRule, MachineStep
 from edge_sdk.memory.targets import Scope
+from edge_sdk.model.projection import Projection
 from edge_sdk.policy.frequency_caps import FrequencyCap
 from edge_sdk.vocabulary import kind_id
 from tests.support import bundle_changes
@@ -93,13 +94,35 @@ def test_counts_are_counted_to_the_byte(bundle: Bundle) -> None:
 
 
 def test_vectors_are_counted_to_the_byte(bundle: Bundle) -> None:
+    """The bound holds what `Projection` allocates, of the stand-ins too; a row more is refused."""
     assert bundle.tables is not None
-    check_vectors(bundle.tables, fail)
-    wide = bundle.tables._replace(readout=np.zeros((1 << 20, 8, 8), np.float32))
-    with pytest.raises(
-        Refusal, match=r"tables\.readout: 234881248 bytes|tables\.readout: \d+ bytes of vectors for 6 offers"
-    ):
-        check_vectors(wide._replace(readout=np.zeros((1 << 21, 8, 0), np.float32)), fail)
+    d, categories, readouts = bundle.tables.dimension, 500, 7
+    rows = limits.VECTORS_BYTES_MAX // (4 * (readouts + 1) * d)
+    offers = np.broadcast_to(np.float32(0), (rows - categories, d))  # takes no memory
+    tables = bundle.tables._replace(offers=offers, readout=np.zeros((readouts, d, d), np.float32))
+    check_vectors(tables, categories + 1, fail)
+    with pytest.raises(Refusal) as caught:
+        check_vectors(tables, categories + 2, fail)
+    assert str(caught.value).startswith(
+        f"tables.readout: {4 * (readouts + 1) * (rows + 1) * d} bytes of vectors for {len(offers) - 1} offers"
+        f" and {categories + 1} categories, at most 268435456"
+    )
+    few = tables._replace(offers=tables.offers[:2000])
+    projection = Projection(few, np.zeros((categories, d), np.float32))
+    assert projection.queries.nbytes + projection.readouts.nbytes == 4 * (readouts + 1) * (2000 + categories) * d
+
+
+def test_a_bundle_is_refused_for_the_vectors_of_its_stand_ins(
+    payload: bytes, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bundle.tables is not None
+    rows = len(bundle.layout.offers) + 1 + len(bundle.categories)
+    size = 4 * (len(bundle.tables.readout) + 1) * rows * bundle.tables.dimension
+    monkeypatch.setattr("edge_sdk.bundle.bounds.VECTORS_BYTES_MAX", size)
+    read_bundle(Path("a.edge"), memoryview(payload))
+    monkeypatch.setattr("edge_sdk.bundle.bounds.VECTORS_BYTES_MAX", size - 1)
+    with pytest.raises(BundleInvalidError, match=rf"tables\.readout: {size} bytes of vectors for 6 offers and 2 categ"):
+        read_bundle(Path("a.edge"), memoryview(payload))
 
 
 def test_caps_of_a_small_file_that_would_take_gigabytes(payload: bytes) -> None:
@@ -161,10 +184,11 @@ def test_selections_are_bounded(bundle: Bundle, raw: bytes, monkeypatch: pytest.
     rules = [*(file.policy.rules or ()), *file.policy.blocks, *file.policy.boosts, *file.policy.pins]
     listed = [rule.selection for rule in rules if rule.selection is not None]
     selecting = sum(selection.offers is not None or selection.categories is not None for selection in listed)
-    monkeypatch.setattr("edge_sdk.bundle.policy_symbols.SELECTED_BYTES_MAX", 7 * selecting)
+    a_mask = len(bundle.layout.offers) + len(bundle.categories) + 1
+    monkeypatch.setattr("edge_sdk.bundle.policy_symbols.SELECTED_BYTES_MAX", a_mask * selecting)
     read(changed(raw, lambda f: None), bundle)
-    monkeypatch.setattr("edge_sdk.bundle.policy_symbols.SELECTED_BYTES_MAX", 7 * selecting - 1)
-    with pytest.raises(PolicyInvalidError, match=r"selection: the rules until here select among 6 offers"):
+    monkeypatch.setattr("edge_sdk.bundle.policy_symbols.SELECTED_BYTES_MAX", a_mask * selecting - 1)
+    with pytest.raises(PolicyInvalidError, match=r"the rules until here select among 6 offers and 2 categories"):
         read(changed(raw, lambda f: None), bundle)
 
 

@@ -31,7 +31,8 @@ def test_the_model_is_a_view_into_the_one_copy(small: Small) -> None:
 def test_the_tables_are_views_into_the_one_copy(small: Small) -> None:
     view = open_container(small.bundle, trusted_keys=[small.public_key], allow_unsigned=False)
     file = np.frombuffer(view, np.uint8)
-    tables = read_bundle(small.bundle, view).tables
+    bundle = read_bundle(small.bundle, view)
+    tables = bundle.tables
     assert tables is not None
     for name, table, content in zip(tables._fields, tables, small.content.tables, strict=True):
         assert np.shares_memory(table, file), name
@@ -39,6 +40,13 @@ def test_the_tables_are_views_into_the_one_copy(small: Small) -> None:
         assert table.ctypes.data % 4 == 0
         assert table.shape == content.shape
         assert table.tobytes() == content.tobytes()
+    assert bundle.stand_ins is not None  # made at opening, as the only rows that are not in the file
+    assert bundle.stand_ins.shape == (len(bundle.categories), tables.dimension)
+    categories = bundle.layout.offers.row_category
+    for row, found in enumerate(bundle.stand_ins, 1):
+        np.testing.assert_array_equal(
+            found, tables.offers[categories == row].astype(np.float64).mean(0).astype(np.float32)
+        )
 
 
 def test_a_bundle_that_is_changed_or_cut_after_opening_changes_nothing(small: Small, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_the_log_keeps_where_each_event_happened(rich: Small, tmp_path: Path) ->
     clock, offset_s = SettableClock(), [3600]
     with opened(rich, tmp_path, clock, utc_offset_s=lambda ms: offset_s[0]) as engine:
         engine.record("view")
-        clock.now_ms += 1000
+        clock.now_ms += 60_000  # an event asks once a minute
         offset_s[0] = -12_600
         engine.record("view")
         times_ms = [clock.now_ms - 5000, clock.now_ms]
@@ -161,15 +161,25 @@ def test_the_log_keeps_where_each_event_happened(rich: Small, tmp_path: Path) ->
                 engine.record_many(times_ms, [0, 0], kind_names=["view"], utc_offsets_s=wrong)
 
 
+def test_an_event_notices_a_new_zone_within_a_minute_and_a_clock_change_at_once(rich: Small, tmp_path: Path) -> None:
+    clock, zone = SettableClock(1_774_745_999_000), ["Europe/Berlin"]  # a second before summer time
+    zones = {name: utc_offset_of(name) for name in ("Europe/Berlin", "America/New_York")}
+    with opened(rich, tmp_path, clock, utc_offset_s=lambda ms: zones[zone[0]](ms)) as engine:
+        engine.install_policy(signed(NIGHT, 1))
+        for wait_ms, of_zone in ((0, "Europe/Berlin"), (1000, "Europe/Berlin"), (60_000, "America/New_York")):
+            zone[0], clock.now_ms = of_zone, clock.now_ms + wait_ms
+            engine.record("view")
+        assert internals(engine).state.log.read()["local"].tolist() == [*map(local_field, (3600, 7200, -14_400))]
+
+
 def test_a_policy_that_names_a_zone_goes_by_it(rich: Small, tmp_path: Path) -> None:
     clock = SettableClock(1_768_651_200_000)  # 12:00 UTC, 01:00 in Auckland
     with opened(rich, tmp_path, clock) as engine:
         engine.install_policy(signed(NIGHT, 1))
         assert not engine.rank(BASE, context=HOME).is_empty
         engine.install_policy(signed(NIGHT | {"time_base": "Pacific/Auckland"}, 2))
+        engine.record("view")  # in the same millisecond
         assert engine.rank(BASE, context=HOME).is_empty
-        clock.now_ms += 1000
-        engine.record("view")
         assert internals(engine).state.log.read()["local"].tolist() == [local_field(13 * 3600)]
     with opened(rich, tmp_path, clock) as engine:
         assert engine.rank(BASE, context=HOME).is_empty

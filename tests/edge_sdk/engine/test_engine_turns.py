@@ -242,7 +242,7 @@ def test_what_was_shown_is_recorded_in_one_turn(small: Small, tmp_path: Path) ->
     with Engine.open(
         tmp_path, bundle=small.bundle, trusted_keys=[small.public_key], clock=lambda: next(readings)
     ) as engine:
-        decision = engine.rank(BaseDecision(["fund_a", "fund_b", "coupon_a"], [0.0] * 3))
+        decision = engine.rank(BaseDecision(["fund_a", "fund_b", "fund_c"], [0.0] * 3))
         before = next(readings)
         engine.shown(decision)
         assert next(readings) == before + 2

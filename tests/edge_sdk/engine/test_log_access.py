@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,14 @@ from edge_sdk import BaseDecision, Engine
 from edge_sdk.errors import EdgeError, InvalidValueError, StateUnusableError
 from edge_sdk.log.file_access import CalledFile
 from edge_sdk.testing.white_box import internals
+from tests.support.rich_engine import rich as rich
+from tests.support.rich_engine import signed
 from tests.support.scene import HOME, SettableClock, Small
 
 
 def opened(small: Small, path: Path, clock: SettableClock, access: str = "auto") -> Engine:
     return Engine.open(
-        path, bundle=small.bundle, allow_unsigned=True, clock=clock, log_bytes=8192, log_access=access  # type: ignore[arg-type]
+        path, bundle=small.bundle, trusted_keys=[small.public_key], clock=clock, log_bytes=8192, log_access=access  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -72,6 +74,25 @@ def test_a_cut_log_is_an_error_in_the_next_millisecond_and_costs_no_count(
     with opened(small, path, clock, access) as again:
         assert internals(again).state.memory.dump() == expected
         again.record("click", item="fund_a")
+
+
+@pytest.mark.parametrize("name", ["whole", "cut"])
+def test_a_clock_that_is_set_back_frees_no_cap_under_a_cut_log_either(
+    rich: Small, clock: SettableClock, tmp_path: Path, base: BaseDecision, name: str
+) -> None:
+    policy = {"caps": [{"kind": "click", "per": "offer", "limit": 1, "within_s": 60}]}
+    engine = opened(rich, tmp_path / "state", clock)
+    engine.install_policy(signed(policy))
+    now_ms, clock.now_ms = clock.now_ms, clock.now_ms + 3_600_000
+    engine.record("click", item="fund_a")
+    if name == "cut":
+        os.truncate(tmp_path / "state" / "events.log", 100)
+    for clock.now_ms, is_capped in ((now_ms, True), (now_ms + 59_999, True), (now_ms + 60_000, False)):
+        decision = engine.rank(base, context=HOME)
+        assert decision.error == 0
+        assert any(offer.id == "fund_a" for offer in decision.dropped) == is_capped
+    with suppress(StateUnusableError):
+        engine.close()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import pytest
 import edge_sdk
 from edge_sdk.errors import StateUnusableError
 from edge_sdk.log.event_input import EventColumns
+from edge_sdk.log.event_log import EventLog
 from edge_sdk.state.folder import StateFolder
 from tests.support.small_state import KEY, LAYOUT, TINY_LAYOUT, copied, event, memory_of, opened, record, recorded
 
@@ -113,6 +114,43 @@ def test_memory_is_what_an_opening_makes_of_the_files(tmp_path: Path, name: str)
         shutil.rmtree(tmp_path / "copy")
         cuts += 1
     assert cuts > 5
+
+
+@pytest.mark.parametrize("name", ["encrypt", "resize"])
+def test_an_event_after_a_replacement_that_was_cut_short_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Before each line of the few between the new log's taking of its place and its use; memory is not read before."""
+    places: list[int] = []
+    activate = EventLog.activate
+
+    def noted(log: EventLog) -> None:
+        places.append(cut.lines)
+        activate(log)
+
+    cut, (pending, act) = Cut(0), ACTS[name]
+    with monkeypatch.context() as patch:
+        patch.setattr(EventLog, "activate", noted)
+        for _ in range(2):  # the first call also loads modules
+            folder = before(tmp_path / "state", pending)
+            cut.lines = 0
+            cut.during(lambda: act(folder))  # noqa: B023 - called at once
+            folder.close()
+            shutil.rmtree(tmp_path / "state")
+    for at in range(places[-1] - 5, places[-1] + 60):
+        folder = before(tmp_path / "state", pending)
+        with pytest.raises(CutShortError):
+            Cut(at).during(lambda: act(folder))  # noqa: B023 - called at once
+        record(folder, [501])
+
+        assert recorded(folder)[-1] == 501
+        again = opened(copied(tmp_path / "state", tmp_path / "copy"), KEY if folder.log.cipher else None)
+        assert recorded(again)[-1] == 501
+        assert folder.memory.dump() == again.memory.dump() == memory_of([*range(1, EVENTS + 1), 501])
+        again.close()
+        shutil.rmtree(tmp_path / "copy")
+        folder.close()
+        shutil.rmtree(tmp_path / "state")
 
 
 def test_more_events_than_fit_take_none_away(tmp_path: Path) -> None:

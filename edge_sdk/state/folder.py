@@ -49,7 +49,7 @@ class StateFolder(MemoryOfLog):
 
     Attributes:
         append: `log.append` itself, so that recording costs no call more: writes an event, then runs `maintain` if
-            the event's number is due. After a replacement of the log that was cut short, the next call settles it first.
+            the event's number is due. After a replacement of the log that was cut short, the next call settles that.
     """
 
     append: Callable[[int, int, int, float, int, int], int]

@@ -49,7 +49,10 @@ def events(engine: Engine, *, local: int) -> list[tuple[Any, ...]]:
     """Every record of the log, but for its crc and `local`, which is this one in each."""
     records = internals(engine).state.log.read()
     assert (records["local"] == local).all()
-    return records[[name for name in RECORD.names or () if name not in ("local", "crc")]].tolist()
+    rows: list[tuple[Any, ...]] = records[
+        [name for name in RECORD.names or () if name not in ("local", "crc")]
+    ].tolist()
+    return rows
 
 
 @given(
@@ -61,7 +64,7 @@ def events(engine: Engine, *, local: int) -> list[tuple[Any, ...]]:
 )
 @settings(max_examples=40, deadline=None)
 def test_at_once_is_as_one_by_one(
-    small: Small, derived: Small, tmp_path_factory: pytest.TempPathFactory,
+    small: Small, derived: Small, tmp_path_factory: pytest.TempPathFactory, *,
     sizes: list[int], seed: int, without: set[str], scene: str, steps_back: bool,
 ) -> None:  # fmt: skip
     subject = small if scene == "small" else derived

@@ -51,7 +51,7 @@ class StateFolder:
         layout: of memory.
         log: the event log.
         append: `log.append` itself, so that recording costs no call more: writes an event, then runs `maintain` if
-            the event's number is due. After a replacement of the log that was cut short, the next call settles it first.
+            the event's number is due. After a replacement of the log was cut short, the next call settles that first.
         snapshots: the snapshot file.
         last_decision: the newest decision's id.
         snapshot_seq: the newest event in the snapshot, the oldest one in the log while there is no snapshot, less after

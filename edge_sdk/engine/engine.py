@@ -239,10 +239,7 @@ class Engine(Timekeeping, SceneFacts):
     @in_turn_while_open
     def _record_together(self, outcomes: Sequence[Outcome], decision: int) -> None:
         """Appends events of one moment in one turn, so that a nested call finds all of them or none."""
-        events = [
-            (self._kind_ids[kind], as_float32(value), self._item_words.get(item) or self._names.new_item(item))
-            for kind, item, value in outcomes
-        ]
+        events = [(self._kind_ids[kind], as_float32(value), self._names.item(item)) for kind, item, value in outcomes]
         now_ms = self._now_to_record()
         for kind_number, value, (low, high) in events:
             self._state.append(now_ms, kind_number, low, value, decision, high)

@@ -41,6 +41,17 @@ class Names:
         except (KeyError, TypeError, ValueError):  # it is not there, or is no str
             raise UnknownKindError(name, tuple(self.kinds)) from None
 
+    def item(self, name: str) -> tuple[int, int]:
+        """Returns the words of an item's id; `record` has this look-up inline.
+
+        Raises:
+            InvalidValueError: the item is no valid name.
+        """
+        try:
+            return self.words[name]
+        except Exception:  # it is not there, or cannot be hashed
+            return self.new_item(name)
+
     def new_item(self, name: str) -> tuple[int, int]:
         """Returns the words of an item's id, and keeps them.
 

@@ -50,9 +50,12 @@ class StateFolder(MemoryOfLog):
     Attributes:
         append: `log.append` itself, so that recording costs no call more: writes an event, then runs `maintain` if
             the event's number is due. After a replacement of the log that was cut short, the next call settles that.
+        require_sound: raises a `StateUnusableError` if another process has cut the log's file: a write into the file's
+            map would end the process. Nothing can be recorded then; `close` writes memory, with every event.
     """
 
     append: Callable[[int, int, int, float, int, int], int]
+    require_sound: Callable[[], None]
     _is_open = False
     _replacement: EventLog | None = None  # a log that takes the place of `log`, and may have it already
 
@@ -296,14 +299,6 @@ class StateFolder(MemoryOfLog):
         former.close()
         self._schedule_maintenance(snapshot_seq=self._ingested_seq, is_kept=is_replaced)
 
-    def require_sound(self) -> None:
-        """Raises if another process has cut the log's file, so that a write into the file's map would end the process.
-
-        Raises:
-            StateUnusableError: nothing can be recorded any more. `close` writes memory, with every event, to its file.
-        """
-        self._require_whole()
-
     def close(self) -> None:
         """Writes a snapshot, writes the log to the disk, and releases the folder.
 
@@ -340,7 +335,7 @@ class StateFolder(MemoryOfLog):
     def _use(self, log: EventLog) -> None:
         log.on_due = weakly(self.maintain)  # the log does not hold the folder that holds it
         # At once, as an interrupt can only come between two statements.
-        self.log, self.append, self._require_whole = log, log.append, log.ring.file.require_whole
+        self.log, self.append, self.require_sound = log, log.append, log.ring.file.require_whole
 
     def _use_what_is_in_place(self) -> None:
         """Goes on with the log that has the file's name: the replacement once it is active, else the former one."""

@@ -140,12 +140,15 @@ class Life(RuleBasedStateMachine):
         before = None if ago_ms is None else self.clock.now_ms - ago_ms
         item_ids = None if items is None else {item_id(name) if name else 0 for name in items}
         kind_ids = None if kinds is None else set(map(kind_id, kinds))
-        was_whole = internals(self.engine).state.log.is_whole
+        state = internals(self.engine).state
+        was_whole, former = state.log.is_whole, state.memory
         erased = self.engine.erase(before=before, items=items, kinds=kinds)
         if items == set() or kinds == set():  # no event matches: log, memory and explanations stay
             assert erased == 0
             return
-        self.is_gone |= erased > 0 or not was_whole
+        is_anew = state.memory is not former
+        assert is_anew == (erased > 0) or not was_whole  # else memory may be anew for events that left the log
+        self.is_gone |= is_anew
         assert erased == self.model.erase(before, item_ids, kind_ids)
         self.model.set_back(self.clock.now_ms)
 

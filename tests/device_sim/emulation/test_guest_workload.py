@@ -199,7 +199,7 @@ def test_the_golden_decisions_are_played_without_the_clouds_packages(tmp_path: P
     found = json.loads((tmp_path / "golden.json").read_text())
     assert found["differences"] == []
     assert found["decisions"] == 134
-    assert found["scenarios"] == 16
+    assert found["scenarios"] == 17
     assert found["largest"] <= 1e-5
 
 

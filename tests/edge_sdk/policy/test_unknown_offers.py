@@ -62,7 +62,8 @@ def test_the_category_of_an_unknown_offer_has_the_mean_of_its_offers(rich: Small
         decision = engine.rank(LIST, context=SURFACE)
         bundle = internals(engine).bundle
         candidates = internals(engine).maker.cached(LIST).candidates
-    assert bundle.tables is not None and bundle.stand_ins is not None
+    assert bundle.tables is not None
+    assert bundle.stand_ins is not None
     categories, offers = bundle.layout.offers.row_category, len(bundle.layout.offers)
     fund = int(candidates.categories[1])
     of_fund = np.flatnonzero(categories == fund)

@@ -328,9 +328,10 @@ class NotLoadedError(EdgeError):
 
     code = ErrorCode.NOT_LOADED
 
-    def __init__(self, problem: OSError) -> None:
+    def __init__(self, problem: Exception) -> None:
+        found = getattr(problem, "strerror", None) or f"{type(problem).__name__}: {problem}"
         super().__init__(
-            f"a module of the SDK cannot be loaded ({problem.strerror or problem}); "
+            f"a module of the SDK cannot be loaded ({found}); "
             "free memory or file descriptors of this process, and call it again"
         )
 

@@ -58,5 +58,5 @@ class Texts:
 def _as_not_loaded() -> Iterator[None]:
     try:
         yield
-    except OSError as problem:
+    except Exception as problem:  # without memory, Python's parser even finds an error of syntax
         raise NotLoadedError(problem) from problem

@@ -7,6 +7,7 @@ from its evidence. A decision whose evidence was erased or released is refused.
 
 from __future__ import annotations
 
+import builtins
 import gc
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from edge_sdk import BaseDecision, Decision, Engine, Reason
 from edge_sdk.decision.evidence import Evidence
-from edge_sdk.errors import ExplanationGoneError, InvalidValueError
+from edge_sdk.errors import ExplanationGoneError, InvalidValueError, NotLoadedError
 from edge_sdk.explain.contribution import ContributionSource
 from edge_sdk.limits import EXPLAINABLE_DECISIONS
 from tests.support.engine_acts import ACTS, Act, do, fresh
@@ -207,3 +208,23 @@ def test_a_decision_from_before_an_erase_cannot_be_explained(engine: Engine, bas
     engine.record("dismiss", item="fund_b")  # the log has as many events as before, about another item
     with pytest.raises(ExplanationGoneError):
         engine.explain(decision)
+
+
+@pytest.mark.parametrize("problem", [OSError(24, "Too many open files"), MemoryError(), SyntaxError("expected ':'")])
+def test_a_module_that_cannot_be_loaded_is_named_whatever_the_import_raises(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    real = builtins.__import__
+
+    def importing(name: str, *rest: object) -> object:
+        if name == "edge_sdk.explain.explainer":
+            raise problem
+        return real(name, *rest)  # type: ignore[arg-type]
+
+    with small.open(tmp_path, SettableClock()) as engine:
+        decision = engine.rank(BaseDecision(["fund_a"], [[1.0, 0.5]]), context=HOME)
+        monkeypatch.setattr(builtins, "__import__", importing)
+        with pytest.raises(NotLoadedError, match="free memory"):
+            engine.explain(decision)
+        monkeypatch.undo()
+        assert len(engine.explain(decision)) == 1

@@ -312,7 +312,7 @@ class StateFolder(MemoryOfLog):
                 self._flusher.stop()
             try:
                 self.write_snapshot()
-                is_kept = not self.snapshots.has_file or self._kept_seq + 1 >= self.log.oldest_seq
+                is_kept = self._kept_seq + 1 >= self.log.oldest_seq
             finally:
                 self._close_files()
         finally:

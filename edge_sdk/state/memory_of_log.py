@@ -93,14 +93,14 @@ class MemoryOfLog:
         snapshot = self._snapshot()
         if self._interval_s is not None:
             self.sync()
-        is_kept = True
+        is_kept = False
         try:
-            self.snapshots.write(snapshot, self.log)
+            is_kept = self.snapshots.write(snapshot, self.log)
             if self._interval_s is not None:
                 self.snapshots.sync_if_written()
-        except (OSError, StateUnusableError):  # the log has the events all the same
-            self.disk_failures += 1
+        except (OSError, StateUnusableError):
             is_kept = False
+        self.disk_failures += not is_kept  # the log has the events all the same
         self._schedule_maintenance(snapshot_seq=self._ingested_seq, is_kept=is_kept)
 
     def sync(self) -> bool:

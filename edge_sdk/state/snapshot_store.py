@@ -1,6 +1,6 @@
-"""The snapshots of a folder: writes them for the current log, and does nothing where the disk has no room for the file.
+"""The snapshots of a folder: writes them for the current log.
 
-The file is a cache: without it, the log alone must do.
+The file is a cache: where the disk has no room for it, the log alone must do.
 """
 
 from __future__ import annotations
@@ -60,15 +60,20 @@ class SnapshotStore:
         with as_state_error(self.path):
             return self._file.read(None if log.id_lost else log.log_id, log.cipher)
 
-    def write(self, snapshot: Snapshot, log: EventLog) -> None:
+    def write(self, snapshot: Snapshot, log: EventLog) -> bool:
         """Writes a snapshot of this log over the older of the two; `sync` puts it on disk.
+
+        Returns:
+            Whether there is a file: the disk may have had no room for one.
 
         Raises:
             OSError: the disk refuses.
         """
-        if self._file is not None:
-            self._file.write(snapshot, log.log_id, log.cipher)
-            self._is_synced = False
+        if self._file is None:
+            return False
+        self._file.write(snapshot, log.log_id, log.cipher)
+        self._is_synced = False
+        return True
 
     def overwrite(self, snapshot: Snapshot, log: EventLog) -> None:
         """Writes a snapshot over everything in the file, on disk too.
@@ -76,6 +81,8 @@ class SnapshotStore:
         Raises:
             StateUnusableError: the disk refuses.
         """
+        if self._file is None:
+            return  # there is nothing to overwrite, and an erase needs no room
         with as_state_error(self.path):
             for _slot in range(2):  # one slot after the other: a power loss may tear the one being written
                 self.write(snapshot, log)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edge_sdk import BaseDecision, Engine
-from edge_sdk.errors import StateFullError
+from edge_sdk.errors import StateFullError, StateUnusableError
 from edge_sdk.log.header import capacity_of
 from edge_sdk.testing.white_box import internals
 from tests.support.scene import HOME, SettableClock, Small
@@ -110,7 +110,9 @@ def test_without_room_for_memory_counts_last_as_long_as_the_engine(
     engine = small.open(path, clock)
     recorded(engine, clock, MANY)
     assert internals(engine).state.memory.dump() == memory
-    engine.close()
+    assert engine.status().disk_failures > 0
+    with pytest.raises(StateUnusableError, match="the counts of events that have left the log"):
+        engine.close()
     assert not (path / "memory.bin").exists()
     with small.open(path, clock) as again:
         assert again.status().events == capacity_of(LOG_BYTES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import sys
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +32,7 @@ from edge_sdk.log.directory import Directory, Entry
 from edge_sdk.state.folder import StateFolder
 from edge_sdk.state.policy_file import PolicyStore, Trust
 from edge_sdk.testing.white_box import abandon, internals
+from tests.support.interrupts import Cut
 from tests.support.random_policies import RICH, Table
 from tests.support.rich_engine import KEY, opened, signed
 from tests.support.rich_engine import rich as rich
@@ -319,44 +319,31 @@ def test_decisions_keep_no_former_memory_alive(user: Opened) -> None:
     assert user.engine.explain(decision) == before
 
 
-class Interrupt:
+INTERRUPTED = ("install_policy", "adopt", "_follow", "_put_in_force", "_look_again", "rebind")
+
+
+def interrupt(at: int) -> Cut:
     """Raises KeyboardInterrupt at the n-th place where these functions can be interrupted: a line, or a call."""
+    return Cut(at, is_interruptible, KeyboardInterrupt)
 
-    NAMES = ("install_policy", "adopt", "_follow", "_put_in_force", "_look_again", "rebind")
 
-    def __init__(self, at: int) -> None:
-        self.at, self.seen = at, 0
-
-    def __call__(self, frame: FrameType, what: str, _: Any) -> Interrupt | None:
-        code = frame.f_code
-        if "edge_sdk" in code.co_filename and (code.co_name in self.NAMES or what == "call"):
-            caller = frame.f_back
-            if code.co_name in self.NAMES or (caller is not None and caller.f_code.co_name in self.NAMES):
-                self.seen += 1
-                if self.seen == self.at:
-                    sys.settrace(None)
-                    raise KeyboardInterrupt
-        return self
-
-    def during(self, act: Callable[[], object]) -> None:
-        former = sys.gettrace()
-        sys.settrace(self)
-        try:
-            act()
-        finally:
-            sys.settrace(former)
+def is_interruptible(frame: FrameType, what: str) -> bool:
+    code, caller = frame.f_code, frame.f_back
+    if "edge_sdk" not in code.co_filename or not (code.co_name in INTERRUPTED or what == "call"):
+        return False
+    return code.co_name in INTERRUPTED or (caller is not None and caller.f_code.co_name in INTERRUPTED)
 
 
 def test_an_interrupt_leaves_rules_and_memory_with_one_layout(rich: Small, tmp_path: Path) -> None:
     more = {"caps": [*THRICE["caps"], {"kind": "convert", "per": "offer", "limit": 9, "within": "total"}]}
-    policy, counting, versions = signed(more, 6), Interrupt(0), set()
+    policy, counting, versions = signed(more, 6), interrupt(0), set()
     user = Opened(rich, tmp_path / "counted")
     counting.during(lambda: user.engine.install_policy(policy))
     user.engine.close()
     for at in range(1, counting.seen + 1):
         user = Opened(rich, tmp_path / str(at))
         with pytest.raises(KeyboardInterrupt):
-            Interrupt(at).during(lambda: user.engine.install_policy(policy))  # noqa: B023 - called at once
+            interrupt(at).during(lambda: user.engine.install_policy(policy))  # noqa: B023 - called at once
         decision, version = user.rank(), user.engine.status().policy_version
         assert (decision.error, decision.detail) == (ErrorCode.NONE, ""), at
         assert (version, len(decision.offers)) in ((5, 1), (6, 2)), at

@@ -6,12 +6,10 @@ An exception is raised before a line of the runtime: before each in turn, in a s
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +19,7 @@ from edge_sdk.errors import StateUnusableError
 from edge_sdk.log.event_input import EventColumns
 from edge_sdk.log.event_log import EventLog
 from edge_sdk.state.folder import StateFolder
+from tests.support.interrupts import Cut
 from tests.support.small_state import KEY, LAYOUT, TINY_LAYOUT, copied, event, memory_of, opened, record, recorded
 
 ROOMS = tuple(str(Path(edge_sdk.__file__).parent / room) for room in ("state", "log", "memory"))
@@ -32,32 +31,16 @@ class CutShortError(Exception):
     """Comes from outside, as KeyboardInterrupt and MemoryError do."""
 
 
-class Cut:
-    """Raises `CutShortError` before the n-th line that the runtime runs; with n = 0 it counts lines."""
+def cut(at: int) -> Cut:
+    """Raises `CutShortError` before the n-th line that the runtime runs."""
+    return Cut(at, is_line, CutShortError)
 
-    def __init__(self, at: int) -> None:
-        self.at, self.lines = at, 0
 
-    def __call__(self, frame: FrameType, what: str, _: Any) -> Cut | None:
-        code = frame.f_code
-        if (
-            not code.co_filename.startswith(ROOMS) or code.co_name == "__del__"
-        ):  # Python swallows what a finalizer raises
-            return None
-        if what == "line":
-            self.lines += 1
-            if self.lines == self.at:
-                sys.settrace(None)
-                raise CutShortError
-        return self
-
-    def during(self, act: Callable[[], object]) -> None:
-        former = sys.gettrace()
-        sys.settrace(self)
-        try:
-            act()
-        finally:
-            sys.settrace(former)
+def is_line(frame: FrameType, what: str) -> bool | None:
+    code = frame.f_code
+    if not code.co_filename.startswith(ROOMS) or code.co_name == "__del__":  # Python swallows what a finalizer raises
+        return None
+    return what == "line"
 
 
 def columns(numbers: range) -> EventColumns:
@@ -125,22 +108,22 @@ def test_an_event_after_a_replacement_that_was_cut_short_stays(
     activate = EventLog.activate
 
     def noted(log: EventLog) -> None:
-        places.append(cut.lines)
+        places.append(counting.seen)
         activate(log)
 
-    cut, (pending, act) = Cut(0), ACTS[name]
+    counting, (pending, act) = cut(0), ACTS[name]
     with monkeypatch.context() as patch:
         patch.setattr(EventLog, "activate", noted)
         for _ in range(2):  # the first call also loads modules
             folder = before(tmp_path / "state", pending)
-            cut.lines = 0
-            cut.during(lambda: act(folder))  # noqa: B023 - called at once
+            counting.seen = 0
+            counting.during(lambda: act(folder))  # noqa: B023 - called at once
             folder.close()
             shutil.rmtree(tmp_path / "state")
     for at in range(places[-1] - 5, places[-1] + 60):
         folder = before(tmp_path / "state", pending)
         with pytest.raises(CutShortError):
-            Cut(at).during(lambda: act(folder))  # noqa: B023 - called at once
+            cut(at).during(lambda: act(folder))  # noqa: B023 - called at once
         record(folder, [501])
 
         assert recorded(folder)[-1] == 501
@@ -209,15 +192,15 @@ def each_cut(path: Path, pending: int, act: Callable[[StateFolder], object]) -> 
     lines = 0
     for _ in range(2):  # the first call also loads modules and makes tables
         folder = before(path, pending)
-        counting = Cut(0)
+        counting = cut(0)
         counting.during(lambda: act(folder))  # noqa: B023 - called at once
-        lines = counting.lines
+        lines = counting.seen
         folder.close()
         shutil.rmtree(path)
     for at in sorted({1 + round(at) for at in np.linspace(0, lines - 1, min(PLACES, lines))}):
         folder = before(path, pending)
         with pytest.raises(CutShortError):
-            Cut(at).during(lambda: act(folder))  # noqa: B023 - called at once
+            cut(at).during(lambda: act(folder))  # noqa: B023 - called at once
         yield folder
         with suppress(Exception):
             folder.close()

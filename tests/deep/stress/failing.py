@@ -84,12 +84,16 @@ def raising_at_call(at: int, problem: type[BaseException], seen: list[int]) -> I
     """Raises at the `at`-th call that the SDK makes or takes within the `with`; `seen[0]` counts them.
 
     These are the places where Python itself can be interrupted: a function begins, or a call of compiled code has
-    returned. Memory can be missing where a call begins.
+    returned. Memory can be missing where a call begins, but a lock is let go without any.
     """
     places = ("call", "c_call") if problem is MemoryError else ("call", "c_return")
 
-    def profile(frame: FrameType, what: str, _: object) -> None:
-        if what in places and _is_sdk(frame):
+    def profile(frame: FrameType, what: str, called: object) -> None:
+        if (
+            what in places
+            and _is_sdk(frame)
+            and not (what == "c_call" and getattr(called, "__name__", "") == "release")
+        ):
             seen[0] += 1
             if seen[0] == at:
                 sys.setprofile(None)
